@@ -1,0 +1,48 @@
+# Every target makes its own environment in .venv from pyproject.toml.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KILLS ?= 1000
+
+.PHONY: help env test lint types docs demo soak clean
+
+help:
+	@echo "make test    the test suite"
+	@echo "make demo    twenty people get their secrets through kill -9"
+	@echo "make soak    the kill harness, KILLS=$(KILLS) kills"
+	@echo "make docs    the manual, in docs/_build/html"
+	@echo "make lint    ruff and the import rules"
+	@echo "make types   mypy --strict"
+
+env: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Holdfast needs Python 3.11 or newer; set PYTHON=python3.x" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@
+
+test: env
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: env
+	$(BIN)/mypy --strict
+
+docs: env
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+demo: env
+	$(BIN)/python -m tests.harness.demo
+
+soak: env
+	$(BIN)/python -m tests.harness.soak --kills $(KILLS)
+
+clean:
+	rm -rf $(VENV) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
