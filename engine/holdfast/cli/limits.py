@@ -1,0 +1,23 @@
+"""What the operating system lets one process have."""
+
+
+def raise_open_files_limit() -> None:
+    """Let this process open as many files and sockets as its hard limit allows.
+
+    The usual soft limit of 1,024 is kept low for programs that call select(), which ours do
+    not, and a process with a thousand connections runs into it. Where the system refuses,
+    the limit stays as it is.
+    """
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS announces "unlimited" as its hard limit and then takes no more than 10,240.
+    for limit in (hard, 10_240):
+        if soft != resource.RLIM_INFINITY and (limit == resource.RLIM_INFINITY or limit > soft):
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            except (ValueError, OSError):
+                continue
+            return
