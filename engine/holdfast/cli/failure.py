@@ -1,0 +1,72 @@
+"""How the command line says that something is wrong.
+
+An error that can be expected is one line on standard error,
+``holdfast: what, where, what to do``, and an exit status: 2 if nothing was started, 1 if
+something ran and not all of it succeeded.
+What was not expected stays an exception with Python's traceback, which shows no variables.
+"""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import IO, Any
+
+import click
+
+from holdfast.cli.printable import printable
+
+_LONGEST_MESSAGE = 2000
+
+
+class Failure(click.ClickException):
+    """Nothing was started: bad input, or something that is needed is not there. Exit status 2.
+
+    ``message`` is one sentence without a final full stop; it says what is wrong, where (file
+    and line number) and what to do, and holds nothing secret.
+    """
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the one line to standard error."""
+        line = f"holdfast: {printable(self.message, _LONGEST_MESSAGE)}"
+        click.echo(line, file=file, err=file is None)
+
+
+class Unfinished(Failure):
+    """Something ran, and not everything succeeded. Exit status 1."""
+
+    exit_code = 1
+
+
+class Interrupted(Failure):
+    """Ctrl-C in a command that has no better answer to it. Exit status as a shell has it."""
+
+    exit_code = 128 + signal.SIGINT
+
+
+def because(what: str, error: OSError) -> Failure:
+    """Turn an operating system's refusal into a :class:`Failure`: ``what: its reason``."""
+    return Failure(f"{what}: {error.strerror or type(error).__name__}")
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn click's own errors, which take three lines, into a :class:`Failure` each."""
+    try:
+        yield
+    except (Failure, click.exceptions.NoArgsIsHelpError):
+        raise
+    except click.UsageError as error:
+        raise Failure(_usage(error)) from None
+    except click.ClickException as error:
+        raise Failure(error.format_message()) from None
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+
+
+def _usage(error: click.UsageError) -> str:
+    said = error.format_message().strip().removesuffix(".")
+    said = said[:1].lower() + said[1:]
+    command = error.ctx.command_path if error.ctx is not None else "holdfast"
+    return f"{said} (see '{command} --help')"

@@ -1,0 +1,87 @@
+"""The ``holdfast`` command.
+
+Each subcommand is a module ``holdfast.cli.<name>`` that exposes ``command``, a click command.
+It is imported when it is called and not before: ``holdfast --help`` needs neither Twisted nor a
+database library.
+To add a command, write its module and its line in :data:`COMMANDS`.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from holdfast.cli.failure import Failure, one_line_errors
+from holdfast.cli.version import VERSION
+
+COMMANDS: Mapping[str, str] = {
+    "provision": "Give each person in a file their secret.",
+    "run": "Serve every unfinished flow, as a service does.",
+    "status": "Show how each flow stands.",
+    "log": "Show the journal of one flow.",
+    "cancel": "End a flow that nobody has collected.",
+    "retry": "Give a flow that failed a new code.",
+    "send": "Send one text.",
+    "receive": "Receive one text.",
+    "mailbox": "Run a mailbox server until it is told to stop.",
+}
+"""Name and short help of each subcommand, in the order of a reader's interest."""
+
+
+class LazyCommands(click.Group):
+    """A group whose subcommands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all subcommands, imported or not."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one subcommand, or return None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        where = f"holdfast.cli.{cmd_name}"
+        try:
+            module = importlib.import_module(where)
+        except ModuleNotFoundError as error:
+            if error.name != where:
+                raise
+            raise Failure(f"'{cmd_name}' is not part of Holdfast {VERSION} yet") from None
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the listing from :data:`COMMANDS`, which imports nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Parse the words before the subcommand's name; errors are one line."""
+        with one_line_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Parse the subcommand's words and run it; expected errors are one line."""
+        with one_line_errors():
+            return super().invoke(ctx)
+
+
+@click.group(
+    cls=LazyCommands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="'holdfast COMMAND --help' says more about each.",
+)
+@click.version_option(VERSION, prog_name="holdfast", message="%(prog)s %(version)s")
+def holdfast() -> None:
+    """Magic-Wormhole exchanges that survive the death of their process."""
+
+
+def main() -> None:
+    """Run the command line; the console script and ``python -m holdfast`` call this."""
+    holdfast.main(prog_name="holdfast")
