@@ -1,0 +1,42 @@
+"""A code as a picture for a phone's camera."""
+
+import io
+from types import ModuleType
+from urllib.parse import quote
+
+from holdfast.cli.failure import Failure
+
+_SCHEME = "wormhole-transfer:"
+_WHITE_ON_BLACK = "\x1b[97;40m"
+_PLAIN = "\x1b[0m"
+
+
+def require_pictures() -> None:
+    """Raise :class:`Failure` if pictures cannot be drawn; call it before starting anything."""
+    _segno()
+
+
+def code_picture(code: str) -> str:
+    """Return the QR code that wormhole applications scan, as lines for a terminal.
+
+    The content is ``wormhole-transfer:CODE`` (WIRE.md, section 4: the URI scheme). Colours are
+    set in each line, because scanners want dark on light whatever the terminal's colours are.
+    Raises :class:`Failure` if the package that draws is not installed.
+    """
+    drawn = io.StringIO()
+    uri = _SCHEME + quote(code, safe="-")
+    _segno().make(uri, micro=False, error="l").terminal(drawn, compact=True)
+    lines = drawn.getvalue().splitlines()
+    return "".join(f"{_WHITE_ON_BLACK}{line}{_PLAIN}\n" for line in lines)
+
+
+def _segno() -> ModuleType:
+    try:
+        import segno
+    except ModuleNotFoundError as error:
+        if error.name != "segno":
+            raise
+    else:
+        module: ModuleType = segno
+        return module
+    raise Failure("QR pictures need the package segno: pip install 'holdfast[qr]'")
