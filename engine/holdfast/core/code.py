@@ -1,0 +1,106 @@
+"""How a wormhole comes by its code: the application has it, or the server gives a nameplate.
+
+    unset -> wanted -> asked -> known
+      `----------------------> known
+
+`asked` is entered when the request is about to be sent, so that a wormhole that never asked
+leaves nothing behind on the server.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from attrs import define, field, frozen
+from automat import TypeMachineBuilder
+
+from holdfast.codes import make
+from holdfast.core.machine import Part, blueprint
+
+
+@frozen
+class CodeKnown:
+    """The code is complete, and its nameplate wants claiming."""
+
+    code: str = field(repr=False)
+
+
+Effects: TypeAlias = tuple[CodeKnown, ...]
+
+
+class Inputs(Protocol):
+    """Everything that can happen to the code."""
+
+    def allocate(self, draw: str) -> Effects:
+        """The application wants a new code; *draw* (hex) chooses its words, a byte for each."""
+        ...
+
+    def enter(self, code: str) -> Effects:
+        """The application has a complete code."""
+        ...
+
+    def ask(self) -> Effects:
+        """The request for a nameplate is about to be sent."""
+        ...
+
+    def allocated(self, nameplate: str) -> Effects:
+        """The server gave us a nameplate."""
+        ...
+
+    def abandon(self) -> Effects:
+        """No code will be needed any more."""
+        ...
+
+    def where(self) -> str:
+        """Name the current state, for the checkpoint."""
+        ...
+
+
+@define
+class Code:
+    """The data of the code machine; *draw* (hex) waits for the nameplate of its words."""
+
+    draw: str = field(default="", repr=False)
+    code: str = field(default="", repr=False)
+
+
+builder = TypeMachineBuilder(Inputs, Code)
+
+unset = builder.state("unset")
+wanted = builder.state("wanted")
+asked = builder.state("asked")
+known = builder.state("known")
+abandoned = builder.state("abandoned")
+
+wanted.upon(Inputs.ask).to(asked).returns(())
+asked.upon(Inputs.ask).loop().returns(())
+unset.upon(Inputs.abandon).to(abandoned).returns(())
+wanted.upon(Inputs.abandon).to(abandoned).returns(())
+asked.upon(Inputs.abandon).to(abandoned).returns(())
+
+
+@unset.upon(Inputs.allocate).to(wanted)
+def keep_draw(inputs: Inputs, data: Code, draw: str) -> Effects:
+    """The nameplate will come in front of the words."""
+    data.draw = draw
+    return ()
+
+
+@unset.upon(Inputs.enter).to(known)
+def take_code(inputs: Inputs, data: Code, code: str) -> Effects:
+    """Nothing is missing."""
+    data.code = code
+    return (CodeKnown(code),)
+
+
+@asked.upon(Inputs.allocated).to(known)
+def put_together(inputs: Inputs, data: Code, nameplate: str) -> Effects:
+    """The code is the nameplate, a hyphen and the words."""
+    draw = bytes.fromhex(data.draw)
+    data.code = make(nameplate, draw, len(draw))
+    data.draw = ""
+    return (CodeKnown(data.code),)
+
+
+CODE = blueprint(builder, Inputs.where, Code, (unset, wanted, asked, known, abandoned))
+CodePart: TypeAlias = Part[Inputs, Code]

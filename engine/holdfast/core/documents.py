@@ -1,0 +1,52 @@
+"""JSON documents to attrs values and back, with every type checked.
+
+cattrs on its own turns a number into a string where a string is expected; a checkpoint in which
+that is necessary is damaged, and is refused here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from cattrs import Converter, transform_error
+from cattrs.errors import BaseValidationError
+
+from holdfast.errors import BadCheckpoint
+
+T = TypeVar("T")
+
+
+def _exactly(kind: type) -> Any:
+    def check(value: object, _: type) -> object:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
+        return value
+
+    return check
+
+
+_converter = Converter(forbid_extra_keys=True)
+for _kind in (str, int, bool):
+    _converter.register_structure_hook(_kind, _exactly(_kind))
+
+
+def unstructure(value: object) -> Any:
+    """Return an attrs value as JSON values."""
+    return _converter.unstructure(value)
+
+
+def structure(record: object, kind: type[T]) -> T:
+    """Return the attrs value that a JSON document holds.
+
+    Raises:
+        BadCheckpoint: the document does not have the shape of *kind*.  The message names the place
+            and the expected type, never the value.
+    """
+    try:
+        return _converter.structure(record, kind)
+    except (BaseValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
+        if isinstance(error, BaseValidationError):
+            why = "; ".join(transform_error(error, path=kind.__name__))
+        else:
+            why = f"{kind.__name__}: {type(error).__name__}"
+        raise BadCheckpoint(f"the saved wormhole is damaged: {why}") from None

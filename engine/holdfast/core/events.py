@@ -1,0 +1,120 @@
+"""What may happen to a wormhole.
+
+Events are frozen and already parsed: whoever makes one has checked its types and bounds, so no
+machine checks them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+# From the application.
+
+
+@frozen
+class AllocateCode:
+    """The application wants a new code with *length* words."""
+
+    length: int
+
+
+@frozen
+class SetCode:
+    """The application has the whole code; `codes.split` accepted it."""
+
+    code: str = field(repr=False)
+
+
+@frozen
+class SendMessage:
+    """The application sends *plaintext* to the peer."""
+
+    plaintext: bytes = field(repr=False)
+
+
+@frozen
+class Close:
+    """The application is done with the wormhole."""
+
+
+# From the mailbox server.
+
+
+@frozen
+class Welcomed:
+    """A new connection is up and the server has greeted us."""
+
+    welcome: Mapping[str, Any]
+
+
+@frozen
+class Allocated:
+    """The server gave us a nameplate."""
+
+    nameplate: str = field(repr=False)
+
+
+@frozen
+class Claimed:
+    """The nameplate is ours (too) and leads to this mailbox."""
+
+    mailbox: str
+
+
+@frozen
+class MessageArrived:
+    """A message lies in the mailbox; it may be our own, echoed."""
+
+    side: str
+    phase: str
+    body: bytes = field(repr=False)
+
+
+@frozen
+class NameplateReleased:
+    """The server has taken our name off the nameplate."""
+
+
+@frozen
+class MailboxClosed:
+    """The server has closed our side of the mailbox."""
+
+
+@frozen
+class Refused:
+    """The server answered a frame of type *about* with an error."""
+
+    error: str
+    about: str | None
+
+
+@frozen
+class ServerMisbehaved:
+    """The server sent what no server may send."""
+
+    reason: str
+
+
+@frozen
+class ConnectionLost:
+    """The connection is gone, or could not be made."""
+
+
+Event: TypeAlias = (
+    AllocateCode
+    | SetCode
+    | SendMessage
+    | Close
+    | Welcomed
+    | Allocated
+    | Claimed
+    | MessageArrived
+    | NameplateReleased
+    | MailboxClosed
+    | Refused
+    | ServerMisbehaved
+    | ConnectionLost
+)

@@ -1,0 +1,181 @@
+"""What the peer tells us: each message once, in order, and bounded.
+
+    locked -> unlocked -> shut
+
+Until there is a key, messages wait encrypted.  Afterwards each is decrypted as it comes, and waits
+only for messages with a smaller number.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from attrs import define, field, frozen
+from automat import TypeMachineBuilder
+
+from holdfast.core.machine import Part, blueprint
+
+MOST_WAITING = 1000
+"""How many messages may wait for the key or for their turn."""
+
+MOST_WAITING_BYTES = 32 * 1024 * 1024
+"""How many bytes they may have together."""
+
+
+@frozen
+class Unseal:
+    """Decrypt this message."""
+
+    side: str
+    phase: str
+    body: str = field(repr=False)
+
+
+@frozen
+class Deliver:
+    """Give this message (hex) to the application."""
+
+    plaintext: str = field(repr=False)
+
+
+@frozen
+class Overflow:
+    """More is waiting than an honest peer would send."""
+
+
+Effects: TypeAlias = tuple[Unseal | Deliver | Overflow, ...]
+
+
+class Inputs(Protocol):
+    """Everything that can happen to what we receive."""
+
+    def arrived(self, side: str, phase: str, body: str) -> Effects:
+        """A message (hex) of the peer lies in the mailbox: "version" or a number."""
+        ...
+
+    def unlock(self) -> Effects:
+        """There is a key to try."""
+        ...
+
+    def opened(self, phase: str, plaintext: str) -> Effects:
+        """A message decrypted to this (hex)."""
+        ...
+
+    def shut(self) -> Effects:
+        """Nobody wants to know any more."""
+        ...
+
+    def where(self) -> str:
+        """Name the current state, for the checkpoint."""
+        ...
+
+
+@define
+class Locked:
+    """A message that waits for the key."""
+
+    side: str
+    phase: str
+    body: str = field(repr=False)
+
+
+@define
+class Inbox:
+    """The data of the inbox.
+
+    Args:
+        locked: messages that wait for the key.
+        early: plaintexts (hex) that wait for messages with smaller numbers, by phase.
+        next: the number of the message that is to be delivered next.
+        versions: whether the peer's version message has come.
+    """
+
+    locked: list[Locked] = field(factory=list)
+    early: dict[str, str] = field(factory=dict, repr=False)
+    next: int = 0
+    versions: bool = False
+
+    def has(self, phase: str) -> bool:
+        """Whether a message of this phase came before; the first one counts."""
+        if phase == "version":
+            known = self.versions
+        else:
+            known = int(phase) < self.next or phase in self.early
+        return known or any(waiting.phase == phase for waiting in self.locked)
+
+
+def _too_much(data: Inbox, more: str) -> bool:
+    bodies = [waiting.body for waiting in data.locked]
+    bodies.extend(data.early.values())
+    size = (sum(map(len, bodies)) + len(more)) // 2
+    return len(bodies) >= MOST_WAITING or size > MOST_WAITING_BYTES
+
+
+builder = TypeMachineBuilder(Inputs, Inbox)
+
+locked = builder.state("locked")
+unlocked = builder.state("unlocked")
+shut = builder.state("shut")
+
+shut.upon(Inputs.arrived).loop().returns(())
+shut.upon(Inputs.unlock).loop().returns(())
+shut.upon(Inputs.opened).loop().returns(())
+shut.upon(Inputs.shut).loop().returns(())
+
+
+@locked.upon(Inputs.arrived).loop()
+def wait_for_key(inputs: Inputs, data: Inbox, side: str, phase: str, body: str) -> Effects:
+    """The peer may be faster than the person who types our code."""
+    if data.has(phase):
+        return ()
+    if _too_much(data, body):
+        return (Overflow(),)
+    data.locked.append(Locked(side, phase, body))
+    return ()
+
+
+@locked.upon(Inputs.unlock).to(unlocked)
+def try_all(inputs: Inputs, data: Inbox) -> Effects:
+    """Whatever came before the key is decrypted in the order in which it came."""
+    waiting, data.locked = data.locked, []
+    return tuple(Unseal(each.side, each.phase, each.body) for each in waiting)
+
+
+@unlocked.upon(Inputs.arrived).loop()
+def try_this(inputs: Inputs, data: Inbox, side: str, phase: str, body: str) -> Effects:
+    """A phase that was there before is dropped unread: peers and servers repeat themselves."""
+    return () if data.has(phase) else (Unseal(side, phase, body),)
+
+
+@unlocked.upon(Inputs.opened).loop()
+def deliver(inputs: Inputs, data: Inbox, phase: str, plaintext: str) -> Effects:
+    """Deliver in order, and only in order."""
+    if data.has(phase):
+        return ()
+    if phase == "version":
+        data.versions = True
+        return (Deliver(plaintext),)
+    if int(phase) != data.next:
+        if _too_much(data, plaintext):
+            return (Overflow(),)
+        data.early[phase] = plaintext
+        return ()
+    ready = [Deliver(plaintext)]
+    data.next += 1
+    while str(data.next) in data.early:
+        ready.append(Deliver(data.early.pop(str(data.next))))
+        data.next += 1
+    return tuple(ready)
+
+
+@locked.upon(Inputs.shut).to(shut)
+@unlocked.upon(Inputs.shut).to(shut)
+def drop(inputs: Inputs, data: Inbox) -> Effects:
+    """Free the memory."""
+    data.locked = []
+    data.early = {}
+    return ()
+
+
+INBOX = blueprint(builder, Inputs.where, Inbox, (locked, unlocked, shut))
+InboxPart: TypeAlias = Part[Inputs, Inbox]

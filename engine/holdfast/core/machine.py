@@ -1,0 +1,113 @@
+"""How the core's Automat machines are begun, saved and restored.
+
+Everything that affects a machine's behaviour lives in two places: the name of its state, and an
+attrs object of JSON values (its *data*).  A `Part` is the two together; a `Blueprint` makes parts.
+
+Automat moves the state before a transition's behaviour runs, so after any exception the part must
+be thrown away and restored from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from attrs import define, field, frozen
+from automat import TypeMachineBuilder
+
+from holdfast.core.documents import structure, unstructure
+from holdfast.errors import BadCheckpoint
+
+
+class Located(Protocol):
+    """What every machine answers."""
+
+    def where(self) -> str:
+        """Name the current state."""
+        ...
+
+
+I = TypeVar("I", bound=Located)  # noqa: E741 - the inputs of a machine
+D = TypeVar("D")
+
+
+class NamedState(Protocol):
+    """The one fact about an Automat state that is needed here."""
+
+    name: str
+
+
+@define
+class Part(Generic[I, D]):
+    """One machine with its data."""
+
+    data: D
+    inputs: I
+
+    @property
+    def state(self) -> str:
+        """The name of the current state."""
+        return self.inputs.where()
+
+    def serialize(self) -> dict[str, object]:
+        """Return the part as JSON values."""
+        return {"state": self.state, "data": unstructure(self.data)}
+
+
+@frozen
+class Blueprint(Generic[I, D]):
+    """Makes and restores the parts of one kind.
+
+    Args:
+        data: the attrs class of the machine's data.
+        states: the names of all states, the initial one first.
+    """
+
+    data: type[D]
+    states: Mapping[str, Any] = field(repr=False)
+    _make: Callable[..., I] = field(repr=False)
+
+    def begin(self, data: D) -> Part[I, D]:
+        """Make a part in the initial state."""
+        return Part(data, self._make(data))
+
+    def restore(self, record: object) -> Part[I, D]:
+        """Bring back what `Part.serialize` gave.
+
+        Raises:
+            BadCheckpoint: the record is damaged.
+        """
+        saved = structure(record, Saved)
+        data = structure(saved.data, self.data)
+        if saved.state not in self.states:
+            raise BadCheckpoint(
+                f"the saved wormhole is damaged: {self.data.__name__} has no state of that name"
+            )
+        return Part(data, self._make(data, self.states[saved.state]))
+
+
+@frozen
+class Saved:
+    """The shape of a serialized part."""
+
+    state: str
+    data: dict[str, Any]
+
+
+def blueprint(
+    builder: TypeMachineBuilder[I, D],
+    where: Callable[[I], str],
+    data: type[D],
+    states: Sequence[Any],
+) -> Blueprint[I, D]:
+    """Finish a machine: let every state answer the input *where* with its name, and build it.
+
+    Raises:
+        ValueError: two states share a name (Automat itself does not notice).
+    """
+    named = {state.name: state for state in states}
+    if len(named) != len(states):
+        raise ValueError(f"two states of {data.__name__} share a name")
+    for state in states:
+        state.upon(where).loop().returns(state.name)
+    return Blueprint(data, named, builder.build())

@@ -1,0 +1,101 @@
+"""Our claim on a nameplate, from wanting it to giving it back.
+
+    none -> wanted -> claiming -> claimed -> releasing -> released
+
+`claiming` is entered when the claim is about to be sent: from then on the server may hold a claim
+of ours, which must be released before the mailbox is closed.  (A side that closes first makes the
+server cut the connection at every retry.)
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from attrs import define, field, frozen
+from automat import TypeMachineBuilder
+
+from holdfast.core.machine import Part, blueprint
+
+
+@frozen
+class MailboxFound:
+    """The nameplate leads to this mailbox."""
+
+    mailbox: str
+
+
+Effects: TypeAlias = tuple[MailboxFound, ...]
+
+
+class Inputs(Protocol):
+    """Everything that can happen to our claim."""
+
+    def want(self, nameplate: str) -> Effects:
+        """The code is known, and with it the nameplate."""
+        ...
+
+    def claim(self) -> Effects:
+        """The claim is about to be sent."""
+        ...
+
+    def claimed(self, mailbox: str) -> Effects:
+        """The server accepted the claim."""
+        ...
+
+    def release(self) -> Effects:
+        """The nameplate has done its work, or never will."""
+        ...
+
+    def released(self) -> Effects:
+        """The server confirmed the release."""
+        ...
+
+    def where(self) -> str:
+        """Name the current state, for the checkpoint."""
+        ...
+
+
+@define
+class Nameplate:
+    """The data of the nameplate machine."""
+
+    nameplate: str = field(default="", repr=False)
+
+
+builder = TypeMachineBuilder(Inputs, Nameplate)
+
+none = builder.state("none")
+wanted = builder.state("wanted")
+claiming = builder.state("claiming")
+claimed = builder.state("claimed")
+releasing = builder.state("releasing")
+released = builder.state("released")
+
+wanted.upon(Inputs.claim).to(claiming).returns(())
+claiming.upon(Inputs.claim).loop().returns(())
+none.upon(Inputs.release).to(released).returns(())
+wanted.upon(Inputs.release).to(released).returns(())
+claiming.upon(Inputs.release).to(releasing).returns(())
+claimed.upon(Inputs.release).to(releasing).returns(())
+releasing.upon(Inputs.release).loop().returns(())
+released.upon(Inputs.release).loop().returns(())
+releasing.upon(Inputs.released).to(released).returns(())
+
+
+@none.upon(Inputs.want).to(wanted)
+def remember_nameplate(inputs: Inputs, data: Nameplate, nameplate: str) -> Effects:
+    """The next connection will claim it."""
+    data.nameplate = nameplate
+    return ()
+
+
+@claiming.upon(Inputs.claimed).to(claimed)
+def found_mailbox(inputs: Inputs, data: Nameplate, mailbox: str) -> Effects:
+    """Claimed once in a life; later connections open the mailbox directly."""
+    return (MailboxFound(mailbox),)
+
+
+NAMEPLATE = blueprint(
+    builder, Inputs.where, Nameplate, (none, wanted, claiming, claimed, releasing, released)
+)
+NameplatePart: TypeAlias = Part[Inputs, Nameplate]

@@ -1,0 +1,109 @@
+"""What must be said to a server that has welcomed us.
+
+Being connected is not part of a wormhole's state; wanting to be is.  So the frames to send are not
+remembered anywhere: `wanted` derives them from the state and from what has been said on this very
+connection.  The same function serves the first connection, a reconnection and a restart after a
+crash, and after each event it gives the difference that the event made.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from holdfast.core.exchange import Exchange
+from holdfast.core.frames import (
+    Add,
+    Allocate,
+    Bind,
+    Claim,
+    CloseMailbox,
+    Frame,
+    Open,
+    Ping,
+    Release,
+)
+
+
+@define
+class Said:
+    """What was said and heard on one connection; thrown away with it.
+
+    Args:
+        once: the types of the frames that a server accepts only once a connection.
+        caught_up: whether we know all that the mailbox held when we opened it.
+        there: phases of ours that are in the mailbox, or on their way to it.
+    """
+
+    once: set[type] = field(factory=set)
+    caught_up: bool = False
+    there: set[str] = field(factory=set)
+
+    def note(self, frame: Frame) -> None:
+        """Remember that *frame* is on its way."""
+        if isinstance(frame, Add):
+            self.there.add(frame.phase)
+            return
+        self.once.add(type(frame))
+        if isinstance(frame, Open) and Claim in self.once:
+            # The mailbox was not known to us before this connection's claim was answered, so we
+            # cannot have put anything into it.
+            self.caught_up = True
+
+
+def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
+    """Return the frames to send now, in order.  Changes nothing.
+
+    Three rules of order were learnt from the real server:
+
+    - A nameplate is released, and that confirmed, before the mailbox is closed; otherwise the
+      server cuts the connection at every attempt to close.
+    - After `open` comes a `ping`; its `pong` arrives behind the whole replay.  Only then is it
+      known which of our messages the server lacks, and no others are added: some peers fail on a
+      phase that comes twice.
+    - Each of these frames is said once a connection; a second one is an error.
+    """
+    if exchange.ended:
+        return ()
+    frames: list[Frame] = []
+    if Bind not in said.once:
+        frames.append(Bind(exchange.appid, exchange.side))
+    if exchange.code.state in ("wanted", "asked") and Allocate not in said.once:
+        frames.append(Allocate())
+    nameplate = exchange.nameplate
+    if nameplate.state in ("wanted", "claiming") and Claim not in said.once:
+        frames.append(Claim(nameplate.data.nameplate))
+    frames.extend(_fill_mailbox(exchange, said))
+    if nameplate.state == "releasing" and Release not in said.once:
+        frames.append(Release(nameplate.data.nameplate))
+    mailbox = exchange.mailbox
+    if (
+        mailbox.state == "closing"
+        and nameplate.state in ("none", "released")
+        and not exchange.outbox.data.undelivered
+        and CloseMailbox not in said.once
+    ):
+        frames.append(CloseMailbox(mailbox.data.mailbox, mailbox.data.mood))
+    return tuple(frames)
+
+
+def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
+    """Open the mailbox and put into it what is not there."""
+    mailbox = exchange.mailbox
+    outbox = exchange.outbox.data
+    if mailbox.state != "open" and not (mailbox.state == "closing" and outbox.undelivered):
+        return []
+    frames: list[Frame] = []
+    caught_up = said.caught_up
+    if Open not in said.once:
+        frames.append(Open(mailbox.data.mailbox))
+        if Claim in said.once:
+            caught_up = True
+        else:
+            frames.append(Ping())
+    if caught_up:
+        frames.extend(
+            Add(message.phase, message.body)
+            for message in outbox.sent
+            if message.phase not in said.there
+        )
+    return frames

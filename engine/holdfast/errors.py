@@ -1,0 +1,118 @@
+"""What can go wrong with a wormhole, as exceptions that an application may catch.
+
+Every one of them but `WormholeClosed` is a `WormholeError`.  The text of an exception says what
+to do next.  None of them ever carries a code, a key or a message.
+"""
+
+from typing import ClassVar
+
+
+class WormholeError(Exception):
+    """Something went wrong with a wormhole.
+
+    The text is *message*, or the advice of the class where none is given.
+    """
+
+    advice: ClassVar[str] = "The wormhole failed."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(self.advice if message is None else message)
+
+
+class KeyFormatError(WormholeError):
+    """The code, or a part of it, is malformed."""
+
+    advice = "That is no wormhole code: it looks like 4-purple-sausages, without spaces."
+
+
+class WrongPasswordError(WormholeError):
+    """A message did not decrypt: the other side used another code, or somebody guessed."""
+
+    advice = (
+        "The other side used a different code, by a typing mistake or because somebody tried"
+        " to guess it. Start again with a new code."
+    )
+
+
+class LonelyError(WormholeError):
+    """The wormhole was closed before the other side had proved that it knows the code."""
+
+    advice = "The other side never came. Start again with a new code when both are ready."
+
+
+class ServerError(WormholeError):
+    """The mailbox server refused something; the text is the server's own, unchanged."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
+
+class WelcomeError(WormholeError):
+    """The mailbox server's welcome told us to go away; the text is the server's own."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
+
+class PeerError(WormholeError):
+    """The other side proved that it knows the code, and then broke the protocol."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"The other side's program misbehaved: {text}")
+
+
+class NoKeyError(WormholeError):
+    """A key was asked for before there was one."""
+
+    advice = "There is no key yet: derive keys after wormhole_got_unverified_key."
+
+
+class OnlyOneCodeError(WormholeError):
+    """A wormhole got a second code; it has one in its life."""
+
+    advice = "This wormhole has its code already: make a new wormhole for another code."
+
+
+class AlreadyChoseNameplateError(WormholeError):
+    """The nameplate was asked about or chosen after it had been chosen."""
+
+    advice = "The nameplate is chosen already: go on with the words."
+
+
+class AlreadyChoseWordsError(WormholeError):
+    """The words were asked about or chosen after they had been chosen."""
+
+    advice = "The code is complete already: nothing more is to be typed."
+
+
+class MustChooseNameplateFirstError(WormholeError):
+    """Words were asked about or chosen before the nameplate."""
+
+    advice = "Choose the nameplate (the number that begins the code) before the words."
+
+
+class BadCheckpoint(WormholeError):
+    """A serialized wormhole is damaged, or was written by a newer Holdfast."""
+
+    advice = (
+        "The saved wormhole cannot be read: it is damaged, or a newer Holdfast wrote it."
+        " Load it with the version that saved it."
+    )
+
+
+class AlreadyResumed(WormholeError):
+    """One saved wormhole was resumed a second time; it may live only once."""
+
+    advice = (
+        "This saved wormhole is running already, or has gone on since it was saved."
+        " Load its newest checkpoint, once."
+    )
+
+
+class WormholeClosed(Exception):
+    """The wormhole was closed happily, so nothing more comes from it. No `WormholeError`."""
+
+    def __init__(
+        self, message: str = "The wormhole is closed: nothing more comes from it."
+    ) -> None:
+        super().__init__(message)

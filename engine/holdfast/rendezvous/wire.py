@@ -1,0 +1,144 @@
+"""Frames and events, to and from the text that goes over the WebSocket.
+
+One JSON object a message, with its kind under `type` (WIRE, section 1).  Everything that comes in
+is hostile until it has passed through `read`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from attrs import frozen
+
+from holdfast.codes import is_nameplate
+from holdfast.core import events as ev
+from holdfast.core import frames as fr
+
+CLIENT_VERSION: Final = ("holdfast", "0.1")
+
+LONGEST_NAME: Final = 200
+"""Characters of the longest mailbox, side or phase that is accepted."""
+
+LONGEST_TEXT: Final = 2000
+"""Characters of an error's text that are kept."""
+
+
+@frozen
+class Pong:
+    """The answer to our ping: everything asked before it has been answered."""
+
+
+FromServer: TypeAlias = ev.Event | Pong
+
+
+class Malformed(Exception):
+    """The server sent what no server may send.  The text never quotes the frame."""
+
+
+def write(frame: fr.Frame, frame_id: str) -> str:
+    """Return the text of *frame*; *frame_id* is the random id that the server acknowledges."""
+    match frame:
+        case fr.Bind(appid, side):
+            fields = {"type": "bind", "appid": appid, "side": side}
+            return _text({**fields, "client_version": list(CLIENT_VERSION)}, frame_id)
+        case fr.Allocate():
+            return _text({"type": "allocate"}, frame_id)
+        case fr.Claim(nameplate):
+            return _text({"type": "claim", "nameplate": nameplate}, frame_id)
+        case fr.Open(mailbox):
+            return _text({"type": "open", "mailbox": mailbox}, frame_id)
+        case fr.Ping():
+            return _text({"type": "ping", "ping": 0}, frame_id)
+        case fr.Add(phase, body):
+            return _text({"type": "add", "phase": phase, "body": body}, frame_id)
+        case fr.Release(nameplate):
+            return _text({"type": "release", "nameplate": nameplate}, frame_id)
+        case fr.CloseMailbox(mailbox, mood):
+            return _text({"type": "close", "mailbox": mailbox, "mood": mood}, frame_id)
+
+
+def _text(fields: dict[str, object], frame_id: str) -> str:
+    return json.dumps({**fields, "id": frame_id})
+
+
+def read(text: str) -> FromServer | None:
+    """Return what the server said, or None for what needs no answer (acks, unknown kinds).
+
+    Raises:
+        Malformed: no server may send that.
+    """
+    try:
+        frame = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Malformed("the server sent something that is no JSON") from None
+    if not isinstance(frame, dict):
+        raise Malformed("the server sent something that is no JSON object")
+    kind = frame.get("type")
+    if not isinstance(kind, str):
+        raise Malformed("the server sent a message without a type")
+    reader = _READERS.get(kind)
+    return None if reader is None else reader(frame)
+
+
+def _string(frame: dict[str, Any], key: str, longest: int = LONGEST_NAME) -> str:
+    value = frame.get(key)
+    if not isinstance(value, str) or not value or len(value) > longest:
+        raise Malformed(f"the server sent a message whose {key!r} is missing or malformed")
+    return value
+
+
+def _welcome(frame: dict[str, Any]) -> FromServer:
+    welcome = frame.get("welcome")
+    if not isinstance(welcome, dict):
+        raise Malformed("the server sent a welcome that is no JSON object")
+    if len(json.dumps(welcome)) > 16 * LONGEST_TEXT:
+        raise Malformed("the server sent a welcome of an unreasonable size")
+    return ev.Welcomed(welcome)
+
+
+def _allocated(frame: dict[str, Any]) -> FromServer:
+    nameplate = _string(frame, "nameplate")
+    if not is_nameplate(nameplate):
+        raise Malformed("the server allocated a nameplate that is no number")
+    return ev.Allocated(nameplate)
+
+
+def _message(frame: dict[str, Any]) -> FromServer | None:
+    """The server passes on what a peer sent without looking at it, so nothing here is its fault.
+
+    A message that we could not even name is dropped; one whose body is no hexadecimal is kept with
+    an empty body, which will not decrypt.
+    """
+    side, phase, body = frame.get("side"), frame.get("phase"), frame.get("body")
+    if not isinstance(side, str) or not isinstance(phase, str):
+        return None
+    if max(len(side), len(phase)) > LONGEST_NAME:
+        return None
+    try:
+        content = bytes.fromhex(body) if isinstance(body, str) else b""
+    except ValueError:
+        content = b""
+    return ev.MessageArrived(side, phase, content)
+
+
+def _error(frame: dict[str, Any]) -> FromServer:
+    error = frame.get("error")
+    if not isinstance(error, str):
+        raise Malformed("the server sent an error without a text")
+    original = frame.get("orig")
+    about = original.get("type") if isinstance(original, dict) else None
+    return ev.Refused(error[:LONGEST_TEXT], about if isinstance(about, str) else None)
+
+
+_READERS: Final[dict[str, Callable[[dict[str, Any]], FromServer | None]]] = {
+    "welcome": _welcome,
+    "allocated": _allocated,
+    "claimed": lambda frame: ev.Claimed(_string(frame, "mailbox")),
+    "message": _message,
+    "released": lambda frame: ev.NameplateReleased(),
+    "closed": lambda frame: ev.MailboxClosed(),
+    "pong": lambda frame: Pong(),
+    "error": _error,
+}
