@@ -16,6 +16,7 @@ from attrs import field, frozen
 from nacl.bindings import (
     crypto_core_ed25519_add,
     crypto_core_ed25519_is_valid_point,
+    crypto_core_ed25519_sub,
     crypto_scalarmult_ed25519_base_noclamp,
     crypto_scalarmult_ed25519_noclamp,
 )
@@ -45,6 +46,10 @@ class Element:
     def add(self, other: "Element") -> "Element":
         """The sum of two elements."""
         return Element(crypto_core_ed25519_add(self.encoded, other.encoded))
+
+    def subtract(self, other: "Element") -> "Element":
+        """The difference of two elements."""
+        return Element(crypto_core_ed25519_sub(self.encoded, other.encoded))
 
     def scalarmult(self, scalar: int) -> "Element":
         """This element *scalar* times; any integer, negative ones too."""

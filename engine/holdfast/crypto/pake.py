@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from attrs import field, frozen
 
-from holdfast.crypto.ed25519 import GROUP, ORDER, scalar_to_bytes
+from holdfast.crypto.ed25519 import GROUP, ORDER, Element, scalar_to_bytes
 
 SIDE: Final = b"S"
 """First byte of a message between two sides that are alike."""
@@ -50,9 +50,7 @@ def scalar_from_seed(scalar_seed: bytes) -> str:
     numbers would ever yield (its scalar is zero).
     """
     if len(scalar_seed) != SEED_LENGTH:
-        raise ValueError(
-            f"the seed of a scalar has {SEED_LENGTH} bytes, not {len(scalar_seed)}"
-        )
+        raise ValueError(f"the seed of a scalar has {SEED_LENGTH} bytes, not {len(scalar_seed)}")
     scalar = scalar_to_bytes(int.from_bytes(scalar_seed, "big")).hex()
     _number(scalar)
     return scalar
@@ -87,11 +85,14 @@ def finish(code: str, appid: str, scalar: str, peer_message: bytes) -> bytes:
     exchange, message = _begin(code, appid, scalar)
     if peer_message == message:
         raise BadPake("it is our own message, reflected")
-    blinding = exchange.my_unblinding().scalarmult(exchange.pw_scalar)
+    blinding = Element(message[1:]).subtract(exchange.xy_elem)
     if peer_message[1:] == blinding.to_bytes():
         # The peer's scalar would be zero, and the key the same whatever ours is.
         raise BadPake("it leads to a key that does not depend on us")
-    key: bytes = exchange.finish(peer_message)
+    try:
+        key: bytes = exchange.finish(peer_message)
+    except ValueError:
+        raise BadPake("it holds no element of the group") from None
     return key
 
 
@@ -100,10 +101,6 @@ def _check_form(peer_message: bytes) -> None:
         raise BadPake(f"it has {len(peer_message)} bytes instead of {MESSAGE_LENGTH}")
     if not peer_message.startswith(SIDE):
         raise BadPake("it is not for two sides that are alike")
-    try:
-        GROUP.bytes_to_element(peer_message[1:])
-    except ValueError:
-        raise BadPake("it holds no element of the group") from None
 
 
 def _begin(code: str, appid: str, scalar: str) -> tuple[Any, bytes]:
