@@ -1,5 +1,6 @@
 """Where the server listens: what the operator writes, and what a client is told."""
 
+import os
 import re
 from typing import Any
 
@@ -60,7 +61,8 @@ def url(listen: str, bound: IAddress) -> str:
     host = getattr(bound, "host", None)
     port = getattr(bound, "port", None)
     if host is None or port is None:
-        return str(getattr(bound, "name", bound))
+        name = getattr(bound, "name", None)
+        return os.fsdecode(name) if name else str(bound)
     scheme = "wss" if listen.startswith(("ssl:", "tls:")) else "ws"
     where = f"[{host}]" if ":" in host else host
     return f"{scheme}://{where}:{port}/v1"

@@ -9,9 +9,7 @@ class PackageMissing(MailboxServerError):
     """The server's package, an optional extra, is not installed."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the mailbox server's package is missing: pip install 'holdfast[mailbox]'"
-        )
+        super().__init__("the mailbox server's package is missing: pip install 'holdfast[mailbox]'")
 
 
 class AddressUnusable(MailboxServerError):

@@ -1,0 +1,24 @@
+"""What holds for every test."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_logged_errors() -> Iterator[None]:
+    """Fail a test during which Twisted's log was told of an error that nobody expected."""
+    yield
+    harness = sys.modules.get("tests.harness.reactor")
+    if harness is not None:
+        errors = harness.flush_logged_errors()
+        if errors:
+            raise errors[0]
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the reactor, if a test started it, before the interpreter ends."""
+    harness = sys.modules.get("tests.harness.reactor")
+    if harness is not None:
+        harness.stop()

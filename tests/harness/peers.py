@@ -1,0 +1,161 @@
+"""Stock peers in child processes: the Python client, and the Go one where it is installed."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+from attrs import frozen
+
+from tests.harness.process import BIN, Child
+from tests.harness.waiting import DEADLINE
+
+
+@frozen
+class Received:
+    """How one `wormhole receive` ended.
+
+    `text` is what it printed, without the final newline: the secret as `shown()` has it.
+    `error` is the type of the stock client's error ("WrongPasswordError",
+    "ServerConnectionError", ...), or None.
+    """
+
+    ok: bool
+    text: str
+    error: str | None = None
+    detail: str | None = None
+
+
+def shown(secret: str) -> str:
+    """Return what the stock Python client prints for a text, without the final newline.
+
+    It shows a text safely for a terminal: a newline, say, as backslash and n.
+    """
+    return repr(secret)[1:-1]
+
+
+class StockReceivers:
+    """Many `wormhole receive CODE`, at once or one after another, in ONE child process.
+
+    Each is the stock client's own receive command, its acknowledgement included. A failure to
+    connect at all ends it, as it ends the stock client: start one only while the server runs.
+    """
+
+    def __init__(self, relay_url: str) -> None:
+        self._changed = threading.Condition()
+        self._outcomes: dict[str, Received] = {}
+        self._asked: list[str] = []
+        program = Path(__file__).with_name("stock_receivers.py")
+        self._child = Child(
+            [sys.executable, program, "--relay-url", relay_url],
+            stdin=subprocess.PIPE,
+            on_line=self._answered,
+        )
+
+    def __enter__(self) -> "StockReceivers":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def outcomes(self) -> dict[str, Received]:
+        """Those that have ended, by id."""
+        with self._changed:
+            return dict(self._outcomes)
+
+    def receive(self, code: str, id: str | None = None) -> str:
+        """Start one; return its id, by default the code. An id serves once."""
+        name = code if id is None else id
+        assert name not in self._asked, f"{name} was started already"
+        self._asked.append(name)
+        self._child.write(json.dumps({"id": name, "code": code}) + "\n")
+        return name
+
+    def wait(self, id: str, timeout: float = DEADLINE) -> Received:
+        """Wait for the end of one and return it."""
+        return self.wait_all([id], timeout)[id]
+
+    def wait_all(
+        self, ids: list[str] | None = None, timeout: float = DEADLINE
+    ) -> dict[str, Received]:
+        """Wait for the end of these, or of all that were started; return all that ended."""
+        wanted = set(self._asked if ids is None else ids)
+        end = time.monotonic() + timeout
+        with self._changed:
+            while missing := wanted - self._outcomes.keys():
+                left = end - time.monotonic()
+                if left <= 0 or not self._child.alive:
+                    raise AssertionError(f"no end for {sorted(missing)}\n{self._child.describe()}")
+                self._changed.wait(min(left, 0.2))
+            return dict(self._outcomes)
+
+    def kill9(self) -> None:
+        """Let all of them vanish."""
+        self._child.kill9()
+
+    def close(self) -> None:
+        """End the process."""
+        self._child.close()
+
+    def _answered(self, line: str) -> None:
+        said = json.loads(line)
+        with self._changed:
+            assert said["id"] not in self._outcomes, f"two ends for {said['id']}"
+            self._outcomes[said["id"]] = Received(
+                said["ok"], said["text"].removesuffix("\n"), said.get("error"), said.get("detail")
+            )
+            self._changed.notify_all()
+
+
+def wormhole_receive(relay_url: str, code: str) -> Child:
+    """Start the installed `wormhole receive CODE`; the text is its standard output."""
+    return Child([BIN / "wormhole", "--relay-url", relay_url, "receive", "--hide-progress", code])
+
+
+def wormhole_send(relay_url: str, text: str, code: str | None = None) -> Child:
+    """Start the installed `wormhole send --text TEXT`; `code_of()` reads its code."""
+    chosen = [] if code is None else ["--code", code]
+    return Child(
+        [
+            *(BIN / "wormhole", "--relay-url", relay_url),
+            *("send", "--hide-progress", "--no-qr", "--text", text, *chosen),
+        ]
+    )
+
+
+def code_of(sender: Child, timeout: float = DEADLINE) -> str:
+    """Wait until a stock sender, of either kind, has said its code; return it."""
+    stream = "out" if Path(sender.command[0]).name == "wormhole-william" else "err"
+    return sender.wait_for(r"^Wormhole code is: (\S+)$", timeout, stream)[1]
+
+
+def william() -> Path:
+    """Return where the Go client is, or skip the test."""
+    found = shutil.which("wormhole-william")
+    if found is None:
+        pytest.skip("wormhole-william, the Go client, is not installed (a Debian package)")
+    return Path(found)
+
+
+def william_receive(relay_url: str, code: str) -> Child:
+    """Start the Go client's `receive CODE`, or skip; the text is on its standard output."""
+    return Child([william(), "--relay-url", relay_url, "receive", "--hide-progress", code])
+
+
+def william_send(relay_url: str, text: str, code: str | None = None) -> Child:
+    """Start the Go client's `send --text TEXT`, or skip; `code_of()` reads its code."""
+    chosen = [] if code is None else ["--code", code]
+    return Child(
+        [william(), "--relay-url", relay_url, "send", "--hide-progress", "--text", text, *chosen]
+    )

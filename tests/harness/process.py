@@ -1,0 +1,250 @@
+"""Commands as children, each in a session of its own, with all they say kept."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from attrs import Factory, define, frozen
+
+from tests.harness.waiting import DEADLINE
+
+BIN = Path(sys.executable).parent
+"""Where this environment's commands are."""
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return our environment without what the developer has set for these commands."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HOLDFAST_", "WORMHOLE_"))
+    }
+    return ours | extra
+
+
+@frozen
+class Finished:
+    """How a child ended: exit status (minus the signal's number if one killed it), texts."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Child:
+    """A running command in a session and process group of its own.
+
+    Its output is read all the time, so that it never waits for us. `on_line` is called with
+    each whole line of its standard output, in another thread.
+    As a context manager it is killed at the end, if it is still there.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: int = subprocess.DEVNULL,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self.command = [str(word) for word in command]
+        self._process = subprocess.Popen(
+            self.command,
+            env=environment() if env is None else env,
+            cwd=cwd,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._changed = threading.Condition()
+        self._on_line = on_line
+        self._texts = {"out": bytearray(), "err": bytearray()}
+        self._readers = [
+            threading.Thread(target=self._read, args=("out", self._process.stdout), daemon=True),
+            threading.Thread(target=self._read, args=("err", self._process.stderr), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def out(self) -> str:
+        """Standard output so far."""
+        return self._text("out")
+
+    @property
+    def err(self) -> str:
+        """Standard error so far."""
+        return self._text("err")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def wait_for(
+        self, pattern: str, timeout: float = DEADLINE, stream: str = "out"
+    ) -> re.Match[str]:
+        """Wait until `pattern` is found in a stream ("out" or "err"); return the match.
+
+        Raises AssertionError, with all that it said, at the deadline or at its end.
+        """
+        end = time.monotonic() + timeout
+        reader = self._readers[stream == "err"]
+        with self._changed:
+            while True:
+                ended = not reader.is_alive()
+                found = re.search(pattern, self._text(stream), re.MULTILINE)
+                if found:
+                    return found
+                left = end - time.monotonic()
+                if ended or left <= 0:
+                    why = "it ended without" if ended else f"not within {timeout:g} s:"
+                    raise AssertionError(f"{why} {pattern!r} in {stream}\n{self.describe()}")
+                self._changed.wait(min(left, 0.2))
+
+    def write(self, text: str) -> None:
+        """Write to its standard input, which must be a pipe."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
+
+    def wait(self, timeout: float = DEADLINE) -> Finished:
+        """Wait for its end and return it. Raises AssertionError at the deadline."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still there after {timeout:g} s\n{self.describe()}") from None
+        for reader in self._readers:
+            # A grandchild that outlives it may hold the pipes open; it is not waited for.
+            reader.join(2)
+        return Finished(status, self.out, self.err)
+
+    def signal(self, number: int) -> None:
+        """Send it (not its children) a signal, if it is still there."""
+        if self.alive:
+            self._process.send_signal(number)
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does: SIGINT to the whole foreground group."""
+        self._signal_group(signal.SIGINT)
+
+    def terminate(self) -> None:
+        """Send it SIGTERM, as a service manager does."""
+        self.signal(signal.SIGTERM)
+
+    def kill9(self, *, group: bool = True) -> Finished:
+        """Kill it with SIGKILL, with all its children unless told otherwise; wait for its end.
+
+        It may have ended by itself already: then that end is returned.
+        """
+        if group:
+            self._signal_group(signal.SIGKILL)
+        else:
+            self.signal(signal.SIGKILL)
+        return self.wait()
+
+    def close(self) -> None:
+        """Kill it if it is still there, and let go of the pipes."""
+        self._signal_group(signal.SIGKILL)
+        self._process.wait()
+        for reader in self._readers:
+            reader.join(2)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def describe(self) -> str:
+        """Return what it was and all it said, for a failure's text."""
+        return (
+            f"command: {' '.join(self.command)}\nstatus: {self._process.poll()}\n"
+            f"--- standard output\n{self.out}\n--- standard error\n{self.err}"
+        )
+
+    def _signal_group(self, number: int) -> None:
+        # Not after it was reaped: its number may be somebody else's by then.
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def _text(self, stream: str) -> str:
+        with self._changed:
+            return self._texts[stream].decode(errors="replace")
+
+    def _read(self, name: str, stream: "subprocess._FILE") -> None:
+        started = 0
+        while chunk := os.read(stream.fileno(), 65536):  # type: ignore[union-attr]
+            with self._changed:
+                text = self._texts[name]
+                text += chunk
+                lines = []
+                if name == "out" and self._on_line is not None:
+                    while (end := text.find(b"\n", started)) >= 0:
+                        lines.append(text[started:end].decode(errors="replace"))
+                        started = end + 1
+                self._changed.notify_all()
+            for line in lines:
+                self._on_line(line)  # type: ignore[misc]
+
+
+@define
+class Holdfast:
+    """The `holdfast` command with a home, and so a default database, of its own.
+
+    `relay` and `db` go into the environment of every command, if they are given. The same
+    object starts as many processes, one after another or together, as a test needs.
+    """
+
+    home: Path
+    relay: str | None = None
+    db: str | None = None
+    extra: dict[str, str] = Factory(dict)
+
+    def start(self, *arguments: str | Path, cwd: Path | None = None, **env: str) -> Child:
+        """Start `holdfast ARGUMENTS...`; `env` is added to its environment."""
+        return Child([*self._command(), *arguments], env=self._environment(env), cwd=cwd)
+
+    def run(
+        self,
+        *arguments: str | Path,
+        timeout: float = DEADLINE,
+        cwd: Path | None = None,
+        **env: str,
+    ) -> Finished:
+        """Run `holdfast ARGUMENTS...` to its end."""
+        with self.start(*arguments, cwd=cwd, **env) as child:
+            return child.wait(timeout)
+
+    def _command(self) -> list[str | Path]:
+        return [BIN / "holdfast"]
+
+    def _environment(self, env: dict[str, str]) -> dict[str, str]:
+        self.home.mkdir(parents=True, exist_ok=True)
+        ours = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state")}
+        if self.relay is not None:
+            ours["HOLDFAST_RELAY"] = self.relay
+        if self.db is not None:
+            ours["HOLDFAST_DB"] = self.db
+        return environment(**ours | self.extra | env)

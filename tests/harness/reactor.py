@@ -1,0 +1,110 @@
+"""The reactor of the test process: one, in one thread, for the whole session."""
+
+import concurrent.futures
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.process import reapAllProcesses
+from twisted.internet.task import deferLater
+from twisted.logger import globalLogBeginner
+
+T = TypeVar("T")
+
+_thread: threading.Thread | None = None
+_errors: list[BaseException] = []
+
+
+def run(function: Callable[[], Coroutine[Any, Any, T] | Deferred[T]], timeout: float = 30) -> T:
+    """Run an async function on the reactor; return its result or raise its error.
+
+    After `timeout` seconds it is cancelled, and TimeoutError is raised.
+    """
+    start()
+    done: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def begin() -> None:
+        result = maybeDeferred(function)
+        result.addTimeout(timeout, reactor)
+        result.addCallbacks(done.set_result, lambda failure: done.set_exception(failure.value))
+
+    reactor.callFromThread(begin)
+    try:
+        # The reactor's own timeout comes first, unless something blocks the reactor.
+        return done.result(timeout + 30)
+    except concurrent.futures.TimeoutError:
+        if done.done():
+            raise
+        raise TimeoutError("the reactor is blocked, or the function ignores cancelling") from None
+
+
+async def until(question: Callable[[], T], what: str, timeout: float = 60) -> T:
+    """Ask `question` until its answer is true, without blocking the reactor; return the answer.
+
+    Raises AssertionError naming `what` after `timeout` seconds.
+    """
+    end = reactor.seconds() + timeout
+    while not (answer := question()):
+        if reactor.seconds() > end:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        await deferLater(reactor, 0.02)
+    return answer
+
+
+def call(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a plain function in the reactor's thread and return its result."""
+
+    async def calling() -> T:
+        return function(*arguments)
+
+    return run(calling)
+
+
+def start() -> None:
+    """Start the reactor's thread, unless it runs."""
+    global _thread
+    if _thread is not None:
+        return
+    if threading.current_thread() is threading.main_thread():
+        # Without Twisted's own signal handlers, which only the main thread may install,
+        # nobody tells it that a child it spawned has ended.
+        signal.signal(signal.SIGCHLD, lambda *_: reactor.callFromThread(reapAllProcesses))
+    globalLogBeginner.beginLoggingTo([_observe], redirectStandardIO=False, discardBuffer=True)
+    running = threading.Event()
+    reactor.callWhenRunning(running.set)
+    _thread = threading.Thread(
+        target=reactor.run, kwargs={"installSignalHandlers": False}, name="reactor", daemon=True
+    )
+    _thread.start()
+    running.wait()
+
+
+def stop() -> None:
+    """Stop the reactor for good, at the end of the session."""
+    if _thread is not None and _thread.is_alive():
+        try:
+            reactor.callFromThread(reactor.stop)
+        except ReactorNotRunning:
+            return
+        _thread.join(10)
+
+
+def flush_logged_errors(*types: type[BaseException]) -> list[BaseException]:
+    """Return, and forget, the errors that Twisted's log was told of (of these types).
+
+    What is left at the end of a test fails it: see `tests/conftest.py`.
+    """
+    wanted = types or (BaseException,)
+    found = [error for error in _errors if isinstance(error, wanted)]
+    _errors[:] = [error for error in _errors if not isinstance(error, wanted)]
+    return found
+
+
+def _observe(event: dict[str, Any]) -> None:
+    failure = event.get("log_failure")
+    if failure is not None:
+        _errors.append(failure.value)

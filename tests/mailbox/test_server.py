@@ -1,0 +1,150 @@
+"""`holdfast mailbox`, run as an operator runs it."""
+
+import contextlib
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.harness import reactor
+from tests.harness.peers import StockReceivers, code_of, shown, william_receive, wormhole_send
+from tests.harness.process import Holdfast
+from tests.harness.scripted import StockPeer
+from tests.harness.server import MailboxServer
+
+SECRET = "naïve 'secret'\nof two lines"
+
+
+def test_stock_peers_meet(tmp_path: Path) -> None:
+    """A stock sender and a stock receiver meet on it, and nothing stays allocated."""
+    with MailboxServer(tmp_path, keep="1h") as server, StockReceivers(server.url) as receivers:
+        with wormhole_send(server.url, SECRET) as sender:
+            received = receivers.wait(receivers.receive(code_of(sender)))
+            assert received.text == shown(SECRET)
+            assert sender.wait().status == 0
+        server.wait_until_empty()
+        assert server.stop().status == 0
+
+
+def test_the_go_client_receives(tmp_path: Path) -> None:
+    """The Go client receives from the stock sender through it."""
+    with MailboxServer(tmp_path, keep="1h") as server:
+        with wormhole_send(server.url, "for Go") as sender:
+            with william_receive(server.url, code_of(sender)) as receiver:
+                assert receiver.wait().out == "for Go\n"
+
+
+def test_a_code_outlives_its_sender_and_the_server(tmp_path: Path) -> None:
+    """After kill -9 of both, the mailbox is there with the sender's message in it."""
+    with MailboxServer(tmp_path, keep="1h") as server:
+
+        async def leave_a_message() -> None:
+            peer = StockPeer(server.url)
+            peer.wormhole.allocate_code()
+            await peer.has_sent("add", "pake")
+            await reactor.until(lambda: server.tables().messages, "the message in the database")
+            peer.vanish()
+
+        reactor.run(leave_a_message)
+        server.restart()
+        tables = server.tables()
+        assert [message["phase"] for message in tables.messages] == ["pake"]
+        assert len(tables.nameplates) == len(tables.mailboxes) == 1
+
+
+def test_it_forgets_what_nobody_touched_for_so_long(tmp_path: Path) -> None:
+    """--keep is honoured: an abandoned mailbox goes, one with a listener stays."""
+    with MailboxServer(tmp_path, keep="1s") as server:
+
+        async def one_stays_and_one_goes() -> None:
+            stays, goes = StockPeer(server.url), StockPeer(server.url)
+            for peer in (stays, goes):
+                peer.wormhole.allocate_code()
+                await peer.has_sent("add", "pake")
+            code = await stays.wormhole.get_code()
+            await reactor.until(lambda: len(server.tables().messages) == 2, "two mailboxes")
+            goes.vanish()
+            await reactor.until(
+                lambda: len(server.tables().mailboxes) == 1, "one mailbox forgotten"
+            )
+            [nameplate] = server.tables().nameplates
+            assert nameplate["name"] == code.split("-")[0]
+            with contextlib.suppress(Exception):
+                await stays.close()
+
+        reactor.run(one_stays_and_one_goes, timeout=90)
+
+
+def test_it_says_nothing_of_codes(tmp_path: Path) -> None:
+    """Neither a sweep nor a hostile frame puts a nameplate or mailbox in its output."""
+    with MailboxServer(tmp_path, keep="1s") as server:
+
+        async def exchange_and_misuse() -> None:
+            peer = StockPeer(server.url)
+            peer.wormhole.allocate_code()
+            await peer.has_sent("add", "pake")
+            hostile = StockPeer(server.url)
+            await hostile.wormhole.get_welcome()
+            connection = hostile._connector._ws
+            hostile._connector._tx("claim", nameplate="7-whole-code")
+            await reactor.until(lambda: hostile._connector._ws is not connection, "a cut")
+            hostile.vanish()
+            mailboxes = [row["id"] for row in server.tables().mailboxes]
+            peer.vanish()
+            await reactor.until(lambda: not server.tables().mailboxes, "the sweep")
+            assert not any(mailbox in server.said for mailbox in mailboxes)
+            assert "whole-code" not in server.said
+
+        reactor.run(exchange_and_misuse, timeout=90)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--keep", "30", "give it a unit"),
+        ("--listen", "nowhere", "neither host:port"),
+        ("--database", "/dev/null/x", "/dev/null/x"),
+    ],
+)
+def test_bad_options_are_one_line(tmp_path: Path, option: str, value: str, says: str) -> None:
+    """What cannot be used is told in one line with exit status 2."""
+    done = Holdfast(tmp_path).run("mailbox", "--listen", "127.0.0.1:0", option, value)
+    assert done.status == 2
+    assert done.out == ""
+    assert done.err.count("\n") == 1
+    assert says in done.err
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    """A taken port is told in one line with exit status 2, and the server does not linger."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = Holdfast(tmp_path).run("mailbox", "--listen", where)
+    assert done.status == 2
+    assert done.err == f"holdfast: cannot listen on {where}: Address already in use\n"
+
+
+def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
+    """Without the extra it says which pip command brings it."""
+    hide = tmp_path / "hide"
+    (hide / "wormhole_mailbox_server").mkdir(parents=True)
+    (hide / "wormhole_mailbox_server" / "__init__.py").write_text(
+        "raise ModuleNotFoundError(name='wormhole_mailbox_server')"
+    )
+    done = Holdfast(tmp_path).run("mailbox", PYTHONPATH=str(hide))
+    assert done.status == 2
+    assert done.err.count("\n") == 1
+    assert "pip install 'holdfast[mailbox]'" in done.err
+
+
+def test_control_c_stops_it_cleanly(tmp_path: Path) -> None:
+    """SIGINT ends it with status 0, without a traceback, its database folded into one file."""
+    with Holdfast(tmp_path).start("mailbox", "--listen", "127.0.0.1:0") as server:
+        server.wait_for(r"^mailbox server: ws://127\.0\.0\.1:\d+/v1$")
+        server.interrupt()
+        done = server.wait()
+    assert (done.status, done.err) == (0, "")
+    assert {file.suffix for file in (tmp_path / "state" / "holdfast").iterdir()} == {
+        ".sqlite",
+        ".lock",
+    }
