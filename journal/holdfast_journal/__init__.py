@@ -1,0 +1,100 @@
+"""A journal for event-driven programs: nothing leaves before it is durable.
+
+`IJournal` is what a wormhole asks of a journal. `ImmediateJournal` keeps nothing,
+`Journal(save_checkpoint)` keeps what its user keeps, and `SqlJournal` keeps many flows in one SQL
+database. This package knows nothing of wormholes: what it stores is bytes under a name.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from holdfast_journal.checkpointed import Journal
+from holdfast_journal.errors import (
+    CommitFailed,
+    DatabaseUnusable,
+    Fenced,
+    JournalBroken,
+    JournalError,
+    JournalStopped,
+    NewerSchema,
+    NoSuchFlow,
+    NotRetryable,
+    Shredded,
+    Unreadable,
+    WrongKey,
+)
+from holdfast_journal.immediate import ImmediateJournal
+from holdfast_journal.interface import Call, History, IJournal
+from holdfast_journal.records import (
+    Changes,
+    EntryRow,
+    Event,
+    ExistingFlow,
+    FlowRow,
+    NewFlow,
+    Published,
+    Snapshot,
+    Started,
+    TakenFlow,
+    Task,
+    Worker,
+)
+
+if TYPE_CHECKING:
+    from holdfast_journal.flow import FlowJournal
+    from holdfast_journal.sealing import KeyRing
+    from holdfast_journal.sql import SqlJournal
+
+__all__ = [
+    "Call",
+    "Changes",
+    "CommitFailed",
+    "DatabaseUnusable",
+    "EntryRow",
+    "Event",
+    "ExistingFlow",
+    "Fenced",
+    "FlowJournal",
+    "FlowRow",
+    "History",
+    "IJournal",
+    "ImmediateJournal",
+    "Journal",
+    "JournalBroken",
+    "JournalError",
+    "JournalStopped",
+    "KeyRing",
+    "NewFlow",
+    "NewerSchema",
+    "NoSuchFlow",
+    "NotRetryable",
+    "Published",
+    "Shredded",
+    "Snapshot",
+    "SqlJournal",
+    "Started",
+    "TakenFlow",
+    "Task",
+    "Unreadable",
+    "Worker",
+    "WrongKey",
+]
+
+# Loaded when first asked for: they bring SQLAlchemy and Twisted with them.
+_LATER = {
+    "FlowJournal": "holdfast_journal.flow",
+    "KeyRing": "holdfast_journal.sealing",
+    "SqlJournal": "holdfast_journal.sql",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,280 @@
+"""Reaching a database: URLs, connections, transactions, and which errors mean what.
+
+One `Database` is one URL opened. Transactions are begun here and nowhere else:
+
+- SQLite: WAL, synchronous=FULL, and BEGIN IMMEDIATE for whatever writes. A transaction that reads
+  first and then wants to write can fail at once under WAL, busy timeout or not; one that takes the
+  write lock at its start waits for its turn instead.
+- PostgreSQL: READ COMMITTED. What must not race is fenced by row locks, epochs and unique keys.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import define, field
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from holdfast_journal.errors import DatabaseUnusable
+
+BUSY_TIMEOUT = 30.0
+"""Seconds that a writer waits for another process's transaction on SQLite."""
+
+_WRITES = "holdfast_writes"
+
+
+class Trouble(Enum):
+    """What a database error means for the transaction that met it."""
+
+    PASSING = "passing"  # locked, full, connection lost: the same transaction may yet succeed
+    REFUSED = "refused"  # the statements themselves: trying again changes nothing
+    BROKEN = "broken"  # the disk: what was written before may be gone too
+
+
+def trouble(error: SQLAlchemyError) -> Trouble:
+    """Say what `error` means."""
+    if not isinstance(error, DBAPIError):
+        return Trouble.REFUSED
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if isinstance(code, int):
+        primary = code & 0xFF
+        if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return Trouble.BROKEN
+        if primary in (
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_NOMEM,
+            sqlite3.SQLITE_READONLY,
+        ):
+            return Trouble.PASSING
+        return Trouble.REFUSED
+    state = getattr(error.orig, "sqlstate", None)
+    if isinstance(state, str):
+        # Connection, rollback, resources, locks, shutdown, system; and a server that became a
+        # standby. https://www.postgresql.org/docs/current/errcodes-appendix.html
+        passing = state[:2] in ("08", "40", "53", "55", "57", "58") or state == "25006"
+        return Trouble.PASSING if passing else Trouble.REFUSED
+    if isinstance(error.orig, sqlite3.Error) and "disk I/O error" in str(error.orig):
+        return Trouble.BROKEN
+    if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
+        return Trouble.PASSING
+    return Trouble.REFUSED
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL; only SQLite files, SQLite in memory and PostgreSQL are served.
+
+    Raises DatabaseUnusable. The message never repeats the URL: it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseUnusable(
+            "this is not a database URL; it looks like sqlite:////path/to/file.db"
+            " or postgresql://user@host/database"
+        ) from None
+    match parsed.drivername:
+        case "sqlite" | "sqlite+pysqlite":
+            if (parsed.database or "").startswith("file:"):
+                raise DatabaseUnusable("SQLite's file: URIs are not served; use sqlite:///path")
+            return parsed.set(drivername="sqlite+pysqlite")
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            return parsed.set(drivername="postgresql+psycopg")
+        case other:
+            raise DatabaseUnusable(
+                f"databases of the kind {other!r} are not served; use sqlite or postgresql"
+            )
+
+
+@define
+class Database:
+    """An open database. Safe to use from several threads."""
+
+    engine: Engine
+    path: Path | None
+    """The SQLite file, absolute; None for PostgreSQL and for a database in memory."""
+    in_memory: bool
+    # One writer at a time in this process: fair, where SQLite's busy handler polls. A database in
+    # memory has one connection, so its readers take turns too.
+    _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+
+    @classmethod
+    def open(cls, url: str, *, make_parents: bool = False) -> Self:
+        """Open `url`; a missing SQLite file is made, private to its owner.
+
+        With `make_parents` missing directories above it are made too, as private.
+        Raises DatabaseUnusable.
+        """
+        parsed = parse_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            database = cls(_postgresql(parsed), None, False)
+        elif not parsed.database or parsed.database == ":memory:":
+            database = cls(_sqlite(parsed), None, True)
+        else:
+            path = Path(parsed.database).absolute()
+            _make_file(path, make_parents)
+            database = cls(_sqlite(parsed.set(database=str(path))), path, False)
+        try:
+            with database.writing():
+                pass
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether this is PostgreSQL (otherwise it is SQLite)."""
+        return self.engine.dialect.name == "postgresql"
+
+    @property
+    def name(self) -> str:
+        """The URL for people, its password hidden."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[Connection]:
+        """One transaction, committed at the end unless an exception leaves the block.
+
+        Raises SQLAlchemy's own errors.
+        """
+        alone = not self.is_postgresql and (writes or self.in_memory)
+        with self._turn if alone else nullcontext():
+            with self.engine.connect().execution_options(**{_WRITES: writes}) as connection:
+                with connection.begin():
+                    yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """`transaction` for a caller who waits: errors of the database are DatabaseUnusable."""
+        with self.clearly(), self.transaction(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """As `writing`, for transactions that only read."""
+        with self.clearly(), self.transaction(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def clearly(self) -> Iterator[None]:
+        """Raise DatabaseUnusable where the database's state explains an error of SQLAlchemy's."""
+        try:
+            yield
+        except DatabaseError as error:
+            raise self._clear(error) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _clear(self, error: DatabaseError) -> Exception:
+        """One clear line for errors that the database's state explains; others as they are."""
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        if not isinstance(error, OperationalError) and code != sqlite3.SQLITE_NOTADB:
+            return error
+        return DatabaseUnusable(f"the database {self.name} cannot be used: {reason(error)}")
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """What the driver said, on one line. Parameters are never part of it."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
+    return "; ".join(lines[:2])[:300] or type(said).__name__
+
+
+def _make_file(path: Path, make_parents: bool) -> None:
+    """Make the database file, mode 0600; SQLite gives its WAL the same mode."""
+    try:
+        if make_parents:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_dir():
+            raise DatabaseUnusable(f"the database {path} cannot be used: it is a directory")
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        if isinstance(error, FileNotFoundError):
+            reason = f"the directory {path.parent} does not exist"
+        raise DatabaseUnusable(f"the database {path} cannot be used: {reason}") from error
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"connect_timeout": 15, "application_name": "holdfast"},
+        )
+    except ImportError as error:
+        raise DatabaseUnusable(
+            "PostgreSQL needs one more package: pip install 'holdfast[postgres]'"
+        ) from error
+
+
+def _sqlite(url: URL) -> Engine:
+    in_memory = not url.database or url.database == ":memory:"
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        poolclass=StaticPool if in_memory else QueuePool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # From here on transactions are ours to begin; the driver would begin them too late.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        _use_wal(cursor)
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Switch to WAL, which is a property of the file and is there for good after the first time.
+
+    Two processes that open a new file in the same moment both try, and SQLite answers the loser
+    "database is locked" without asking its busy handler. The write lock makes them take turns.
+    """
+    mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+    attempts = 100
+    while mode not in ("wal", "memory"):
+        attempts -= 1
+        try:
+            mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not attempts:
+                raise
+            # Waits, with the busy timeout, until the other has finished what it is doing.
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("COMMIT")
+        else:
+            if mode not in ("wal", "memory"):
+                raise sqlite3.OperationalError("its file system cannot do write-ahead logging")

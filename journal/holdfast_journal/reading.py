@@ -1,0 +1,170 @@
+"""What operators see of a journal. Nothing here writes, owns, or needs to be a worker."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.database import Database
+from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable
+from holdfast_journal.ownership import chunks
+from holdfast_journal.records import Changes, EntryRow, Event, FlowRow, Published, Worker
+from holdfast_journal.schema import batches, entries, flows, workers
+from holdfast_journal.sealing import KeyRing, unseal
+from holdfast_journal.workers import Locks
+
+_SHOWN = (
+    select(
+        *(c for c in flows.c if c.name not in ("checkpoint", "params", "fingerprint", "failures")),
+        batches.c.name.label("batch_name"),
+        workers.c.host,
+        workers.c.pid,
+    )
+    .join(batches, flows.c.batch_id == batches.c.id)
+    .outerjoin(workers, flows.c.owner == workers.c.id)
+    .order_by(flows.c.id)
+)
+
+
+def overview(
+    database: Database, keys: KeyRing, locks: Locks, batch: str | None, name: str | None
+) -> list[FlowRow]:
+    """The flows of a batch, or of that name, or all; in the order in which they were started."""
+    query = _of_batch(_SHOWN, batch)
+    if name is not None:
+        query = query.where(flows.c.name == name)
+    with database.reading() as connection:
+        rows = connection.execute(query).all()
+    return _flow_rows(rows, keys, locks)
+
+
+def poll(
+    database: Database,
+    keys: KeyRing,
+    locks: Locks,
+    batch: str | None,
+    seen: Mapping[int, int],
+) -> Changes:
+    """The flows whose seq is not the one in `seen`. Cheap if there are none."""
+    query = _of_batch(
+        select(flows.c.id, flows.c.seq).join(batches, flows.c.batch_id == batches.c.id), batch
+    )
+    with database.reading() as connection:
+        now = {row.id: row.seq for row in connection.execute(query)}
+        moved = sorted(flow for flow, seq in now.items() if seen.get(flow) != seq)
+        rows = [
+            row
+            for chunk in chunks(moved)
+            for row in connection.execute(_SHOWN.where(flows.c.id.in_(chunk)))
+        ]
+    return Changes(rows=_flow_rows(rows, keys, locks), seen=now)
+
+
+def counts(database: Database, batch: str | None) -> Mapping[str, int]:
+    """How many flows have each status."""
+    query = _of_batch(
+        select(flows.c.status, func.count().label("n")).join(
+            batches, flows.c.batch_id == batches.c.id
+        ),
+        batch,
+    ).group_by(flows.c.status)
+    with database.reading() as connection:
+        return {row.status: row.n for row in connection.execute(query)}
+
+
+def history(database: Database, flow: int) -> list[EntryRow]:
+    """What happened to a flow, in order. Raises NoSuchFlow."""
+    query = (
+        select(
+            entries.c.seq,
+            entries.c.at,
+            entries.c.worker,
+            entries.c.kind,
+            entries.c.heard,
+            entries.c.said,
+        )
+        .where(entries.c.flow_id == flow)
+        .order_by(entries.c.seq)
+    )
+    with database.reading() as connection:
+        _flow(connection, flow)
+        return [
+            EntryRow(row.seq, row.at, row.worker, row.kind, row.heard, json.loads(row.said))
+            for row in connection.execute(query)
+        ]
+
+
+def events(database: Database, keys: KeyRing, flow: int) -> list[Event]:
+    """The recorded events of a flow, opened. Raises NoSuchFlow, Shredded, Unreadable, WrongKey."""
+    query = select(entries).where(entries.c.flow_id == flow).order_by(entries.c.seq)
+    with database.reading() as connection:
+        row = _flow(connection, flow)
+        if row.data_key is None:
+            raise Shredded(f"the key of flow {row.name!r} was deleted when it ended")
+        key = keys.open_data_key(row.uid, row.data_key)
+        return [
+            Event(e.seq, e.kind, unseal(key, row.uid, "event", e.seq, e.event))
+            for e in connection.execute(query)
+        ]
+
+
+def all_workers(database: Database, locks: Locks) -> list[Worker]:
+    """Every worker there ever was, oldest first."""
+    with database.reading() as connection:
+        rows = connection.execute(select(workers).order_by(workers.c.id)).all()
+    return [
+        Worker(row.id, row.host, row.pid, row.started_at, locks.is_alive(row.id)) for row in rows
+    ]
+
+
+def _of_batch(query: Select[Any], batch: str | None) -> Select[Any]:
+    return query if batch is None else query.where(batches.c.name == batch)
+
+
+def _flow(connection: Connection, flow: int) -> Any:
+    query = select(flows.c.uid, flows.c.name, flows.c.data_key).where(flows.c.id == flow)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NoSuchFlow(f"there is no flow {flow}")
+    return row
+
+
+def _flow_rows(rows: Sequence[Any], keys: KeyRing, locks: Locks) -> list[FlowRow]:
+    owners: Collection[int] = {row.owner for row in rows if row.owner is not None}
+    alive = {owner: locks.is_alive(owner) for owner in owners}
+    return [
+        FlowRow(
+            id=row.id,
+            uid=row.uid,
+            batch=row.batch_name,
+            name=row.name,
+            kind=row.kind,
+            status=row.status,
+            published=_published(row, keys),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            finished_at=row.finished_at,
+            attempt=row.attempt,
+            seq=row.seq,
+            request=row.request,
+            owner=row.owner,
+            owner_host=row.host,
+            owner_pid=row.pid,
+            owner_alive=None if row.owner is None else alive[row.owner],
+        )
+        for row in rows
+    ]
+
+
+def _published(row: Any, keys: KeyRing) -> Published | None:
+    if row.data_key is None or row.published is None:
+        return None
+    key = keys.open_data_key(row.uid, row.data_key)
+    opened = unseal(key, row.uid, "published", row.seq, row.published)
+    try:
+        found: Published = json.loads(opened)
+    except ValueError as error:
+        raise Unreadable(f"published {row.seq} of flow {row.uid} is not JSON") from error
+    return found

@@ -1,0 +1,136 @@
+"""The tables, as SQLAlchemy Core sees them.
+
+Nothing here creates a table: migrations/ is the only way to a schema, and a test compares the two.
+
+- Times are seconds since the epoch, as floats. `uid` is 32 random hex digits.
+- *sealed* columns hold what `sealing` made; they mean nothing without the master key.
+- (flow_id, seq) is unique: a lost race between two owners is an error of the database's, and not
+  a check of ours. `entries` keeps arrival order on disk, so that group commit appends.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+REVISIONS = ("0001",)
+"""Every migration that this release knows, oldest first; a test compares with migrations/."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column that is exactly INTEGER PRIMARY KEY.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+keys = Table(
+    "keys",
+    metadata,
+    # Identifiers of the master keys in use, so that a wrong key is noticed before anything is done.
+    Column("id", String(8), primary_key=True),
+    Column("created_at", Double, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    # Rows stay for ever: entries name the worker that wrote them, and an id is never used twice.
+    Column("id", _Id, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("uid", String(32), nullable=False, unique=True),
+    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("attempt", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("owner", _Id, ForeignKey("workers.id")),
+    Column("seq", BigInteger, nullable=False),
+    Column("request", Text),
+    Column("failures", Integer, nullable=False),
+    Column("fingerprint", Text),
+    Column("params", LargeBinary),  # sealed
+    Column("checkpoint", LargeBinary),  # sealed
+    Column("published", LargeBinary),  # sealed JSON
+    Column("data_key", LargeBinary),  # sealed under a master key; NULL: shredded
+    UniqueConstraint("batch_id", "name"),
+    # For take() and for requests(): both stay small as finished flows pile up.
+    Index(
+        "ix_flows_unfinished",
+        "owner",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(
+        "ix_flows_requests",
+        "owner",
+        sqlite_where=text("request IS NOT NULL"),
+        postgresql_where=text("request IS NOT NULL"),
+    ),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("flow_id", _Id, ForeignKey("flows.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("worker", BigInteger),
+    Column("kind", Text, nullable=False),
+    Column("heard", Text, nullable=False),
+    Column("said", Text, nullable=False),  # a JSON list of strings
+    Column("event", LargeBinary, nullable=False),  # sealed
+    UniqueConstraint("flow_id", "seq"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("flow_id", _Id, ForeignKey("flows.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("arguments", LargeBinary, nullable=False),  # sealed
+    Column("key", Text, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    UniqueConstraint("flow_id", "number"),
+)

@@ -1,0 +1,178 @@
+"""Sealing: what a flow keeps is encrypted at rest, and lost to everybody once its key is deleted.
+
+Every flow has a random data key; a *master key* seals the data keys. The master key is 32 bytes,
+given in the environment, in a file, or, for an SQLite database, made beside it.
+
+A sealed value is a random 24-byte nonce and an XChaCha20-Poly1305 box. Its associated data say
+which flow, column and seq it belongs to, so a value moved to another row does not open.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Self
+
+from attrs import field, frozen
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_decrypt,
+    crypto_aead_xchacha20poly1305_ietf_encrypt,
+    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+)
+from nacl.exceptions import CryptoError
+
+from holdfast_journal.errors import Unreadable, WrongKey
+
+KEY_BYTES = 32
+_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+_ID_BYTES = 4
+
+
+def new_key() -> bytes:
+    """Make a random key, of a flow or a master."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def seal(key: bytes, uid: str, column: str, seq: int | str, value: bytes) -> bytes:
+    """Seal `value` for its place: flow `uid`, `column`, and `seq` within the flow."""
+    nonce = secrets.token_bytes(_NONCE)
+    place = f"{uid}|{column}|{seq}".encode()
+    return nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(value, place, nonce, key)
+
+
+def unseal(key: bytes, uid: str, column: str, seq: int | str, sealed: bytes) -> bytes:
+    """Open what `seal` made for the same place. Raises Unreadable."""
+    place = f"{uid}|{column}|{seq}"
+    try:
+        return crypto_aead_xchacha20poly1305_ietf_decrypt(
+            sealed[_NONCE:], place.encode(), sealed[:_NONCE], key
+        )
+    except (CryptoError, ValueError) as error:
+        raise Unreadable(
+            f"{column} {seq} of flow {uid} is not what was written there: it was altered or moved"
+        ) from error
+
+
+def key_id(key: bytes) -> str:
+    """Name a master key without telling it: 8 hex digits."""
+    return blake2b(key).hexdigest()[: 2 * _ID_BYTES]
+
+
+@frozen
+class KeyRing:
+    """The master keys: the first seals, all of them open.
+
+    To change the master key put the new one in front. Fingerprints come from the last, so that
+    they stay the same.
+    """
+
+    _keys: Sequence[bytes] = field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self._keys or any(len(key) != KEY_BYTES for key in self._keys):
+            raise WrongKey("a master key is 64 hex digits")
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> Self:
+        """Read keys of 64 hex digits each, separated by white space; `#` starts a comment.
+
+        Raises WrongKey, which names `source` and repeats nothing of `text`.
+        """
+        words = re.sub(r"#.*", "", text).split()
+        if not words or any(not re.fullmatch(r"[0-9a-fA-F]{64}", word) for word in words):
+            raise WrongKey(f"{source} does not hold a master key, which is 64 hex digits")
+        return cls([bytes.fromhex(word) for word in words])
+
+    @classmethod
+    def random(cls) -> Self:
+        """A ring of one new key: for tests, and for a database in memory."""
+        return cls([new_key()])
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Identifiers of the keys, the one that seals first."""
+        return [key_id(key) for key in self._keys]
+
+    def seal_data_key(self, uid: str, data_key: bytes) -> bytes:
+        """Seal a flow's data key; the result starts with the master key's identifier."""
+        master = self._keys[0]
+        name = key_id(master)
+        return bytes.fromhex(name) + seal(master, uid, "data_key", name, data_key)
+
+    def open_data_key(self, uid: str, sealed: bytes) -> bytes:
+        """Open what `seal_data_key` made. Raises WrongKey without its master key, or Unreadable."""
+        name = sealed[:_ID_BYTES].hex()
+        for key in self._keys:
+            if key_id(key) == name:
+                return unseal(key, uid, "data_key", name, sealed[_ID_BYTES:])
+        raise missing_key(name)
+
+    def fingerprint(self, *parts: str) -> str:
+        """A keyed hash of `parts`, in hex: equal for equal parts, and says nothing to others."""
+        own = blake2b(b"fingerprint", key=self._keys[-1], person=b"holdfast").digest()
+        hashed = blake2b(key=own, digest_size=16)
+        for part in parts:
+            encoded = part.encode()
+            hashed.update(len(encoded).to_bytes(8, "big") + encoded)
+        return hashed.hexdigest()
+
+
+def missing_key(name: str) -> WrongKey:
+    """The error for a database that was sealed under a key which is not here."""
+    return WrongKey(f"this database was sealed under another master key (its id is {name})")
+
+
+def given_keys(environ: Mapping[str, str]) -> KeyRing | None:
+    """The keys that HOLDFAST_KEY or HOLDFAST_KEY_FILE give; None if neither is set.
+
+    Raises WrongKey for a value or a file that holds no key.
+    """
+    if text := environ.get("HOLDFAST_KEY"):
+        return KeyRing.parse(text, "HOLDFAST_KEY")
+    if name := environ.get("HOLDFAST_KEY_FILE"):
+        return read_keys(Path(name))
+    return None
+
+
+def read_keys(path: Path) -> KeyRing:
+    """Read a key file. Raises WrongKey."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    except OSError as error:
+        raise WrongKey(f"the key file {path} cannot be read: {error.strerror}") from error
+    return KeyRing.parse(text, f"the key file {path}")
+
+
+def make_key_file(path: Path) -> bool:
+    """Make a key file with a new key, mode 0600, whole or not at all; False if it is there.
+
+    On disk before it returns: what is sealed with it must never outlive it. Raises WrongKey.
+    """
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    text = "# Holdfast's master key. Whoever has it can read the database beside it.\n"
+    text += new_key().hex() + "\n"
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                return False
+        finally:
+            draft.unlink()
+        directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise WrongKey(f"the key file {path} cannot be made: {error.strerror}") from error
+    return True

@@ -1,0 +1,336 @@
+"""`SqlJournal`: many flows, durable in one SQL database.
+
+    journal = SqlJournal.open("sqlite:////var/lib/x/holdfast.db", reactor=reactor)
+    journal.start_flows("2025-03", [NewFlow("ada", "provision", params)], own=True)
+    for flow in journal.take():
+        ...                             # run it with flow.journal, a FlowJournal
+
+Every method but `stop` blocks for as long as the database takes; call them from a thread
+(`deferToThread`) where a reactor is running. They may be called from several threads.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from attrs import define, field
+from twisted.logger import Logger
+
+from holdfast_journal import ownership, reading, starting
+from holdfast_journal.commits import Lease
+from holdfast_journal.committing import Committer
+from holdfast_journal.database import Database
+from holdfast_journal.errors import JournalBroken, WrongKey
+from holdfast_journal.flow import FlowJournal
+from holdfast_journal.records import (
+    Changes,
+    EntryRow,
+    Event,
+    FlowRow,
+    NewFlow,
+    Started,
+    TakenFlow,
+    Worker,
+)
+from holdfast_journal.sealing import (
+    KeyRing,
+    given_keys,
+    make_key_file,
+    missing_key,
+    read_keys,
+)
+from holdfast_journal.starting import sealed_under
+from holdfast_journal.upgrading import schema_state, upgrade
+from holdfast_journal.workers import Registration, locks_for
+from holdfast_journal.writer import InlineWriter, Reactor, ThreadedWriter, Writer
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+DONE = "done"
+"""The status that cannot be retried."""
+
+_log = Logger()
+
+
+def _log_fatal(error: JournalBroken) -> None:
+    _log.critical("{error}; stop this process and start it again", error=error)
+
+
+@define(eq=False)
+class SqlJournal:
+    """A journal in a database, and this process's part in running its flows."""
+
+    _database: Database
+    _keys: KeyRing
+    _writer: Writer
+    _registration: Registration
+    _clock: Callable[[], float]
+    made_key: Path | None = None
+    """The key file that `open` has just made, of which the operator should be told."""
+    _running: set[int] = field(factory=set, init=False)
+    _running_lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        keys: KeyRing | None = None,
+        reactor: Reactor | None = None,
+        on_fatal: Callable[[JournalBroken], object] = _log_fatal,
+        host: str | None = None,
+        clock: Callable[[], float] = time.time,
+        make_parents: bool = False,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Self:
+        """Open the database at `url`, upgrade its schema if need be, and find the master key.
+
+        Without `keys` they come from HOLDFAST_KEY or HOLDFAST_KEY_FILE in `environ`, or from
+        `<database file>.key`, which is made for a database that has never been sealed.
+        Without `reactor` commits happen inside `process()`; otherwise in a thread, by group.
+        `on_fatal` is called, in the reactor's thread, when the disk failed: nothing more will be
+        written or released, and the process should end.
+        `clock` gives seconds since the epoch. `make_parents` makes missing directories.
+
+        Raises DatabaseUnusable (NewerSchema among them) and WrongKey; then nothing was changed,
+        except that a missing SQLite file may have been made.
+        """
+        given = keys or given_keys(environ)
+        database = Database.open(url, make_parents=make_parents)
+        try:
+            state = schema_state(database)
+            if state in ("empty", "newer"):
+                upgrade(database)
+            ring, made = _find_keys(database, given)
+            if state == "older":
+                upgrade(database)  # not before we know that we have the right key
+        except BaseException:
+            database.close()
+            raise
+        locks = locks_for(database)
+        registration = Registration(database, clock, locks)
+        if host is not None:
+            registration.host = host
+        wait = _do_not_wait if reactor is None else _wait
+        committer = Committer(database, clock, wait, locks.keep, _log_trouble)
+        writer: Writer = (
+            InlineWriter(committer, on_fatal)
+            if reactor is None
+            else ThreadedWriter(committer, reactor, on_fatal)
+        )
+        return cls(database, ring, writer, registration, clock, made_key=made)
+
+    def stop(self) -> "Deferred[None]":
+        """Fires when everything submitted is durable and released; then nothing more is recorded.
+
+        To end cleanly: `stop()`, then `give_back()`, then `close()`. Does not block.
+        Fails with JournalStopped if the disk failed before.
+        """
+        return self._writer.stop()
+
+    def close(self) -> None:
+        """Stop being a worker, whose flows are free from now on, and close the database."""
+        self._registration.drop()
+        self._database.close()
+
+    @property
+    def worker(self) -> int | None:
+        """This process's worker id; None as long as it has owned nothing."""
+        return self._registration.current
+
+    @property
+    def name(self) -> str:
+        """The database's URL for people, its password hidden."""
+        return self._database.name
+
+    def fingerprint(self, *parts: str) -> str:
+        """A keyed hash of `parts`, in hex, for `NewFlow.fingerprint`."""
+        return self._keys.fingerprint(*parts)
+
+    # Running flows
+
+    def start_flows(self, batch: str, new: Sequence[NewFlow], *, own: bool = False) -> Started:
+        """Start flows in one transaction; a name that is in the batch already is not started again.
+
+        With `own` they belong to this worker from birth: nobody else takes them before it does.
+        Raises ValueError if a name comes twice, WrongKey, DatabaseUnusable.
+        """
+        owner = self._registration.id() if own else None
+        return starting.start_flows(self._database, self._keys, batch, new, owner, self._clock())
+
+    def take(
+        self,
+        *,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        ids: Collection[int] | None = None,
+        limit: int | None = None,
+    ) -> list[TakenFlow]:
+        """Take unfinished flows that nobody alive owns, or that we own and do not run.
+
+        Oldest first. From then on only the returned `journal` of each can write it.
+        Raises WrongKey, Unreadable, DatabaseUnusable; then nothing was taken.
+        """
+        worker = self._registration.id()
+        wanted = ownership.Wanted(batch=batch, names=names, ids=ids, limit=limit)
+        # One at a time: two threads must not take the same flow for this worker.
+        with self._running_lock:
+            taken = ownership.take(
+                self._database,
+                self._keys,
+                self._registration.locks,
+                worker,
+                self._running,
+                wanted,
+            )
+            self._running.update(flow.row.id for flow in taken)
+        return [self._taken(flow, worker) for flow in taken]
+
+    def give_back(self, flow_ids: Collection[int] | None = None) -> None:
+        """Let other workers take these flows at once (all that we run, without `flow_ids`).
+
+        Only after their last commit is durable: one that is still under way may be fenced.
+        Giving back and taking again is also how to reload a flow after an exception.
+        Raises DatabaseUnusable.
+        """
+        worker = self._registration.current
+        with self._running_lock:
+            ids = set(self._running if flow_ids is None else flow_ids)
+            if worker is not None and ids:
+                ownership.give_back(self._database, worker, ids)
+            self._running -= ids
+
+    def requests(self) -> list[tuple[int, str]]:
+        """What others asked of unfinished flows that we own: (flow id, request).
+
+        A request stays until the flow is finished, so that none is lost in a crash. Call this
+        from time to time: it also keeps others convinced that we are alive.
+        Raises DatabaseUnusable.
+        """
+        worker = self._registration.current
+        if worker is None:
+            return []
+        with self._database.clearly():
+            self._registration.locks.keep()
+        return ownership.requests(self._database, worker)
+
+    # From any process
+
+    def ask(self, name: str, batch: str | None, request: str) -> bool:
+        """Ask something of a flow's owner, present or next; False if the flow is finished.
+
+        Raises NoSuchFlow, DatabaseUnusable.
+        """
+        flow = starting.find(self._database, name, batch)
+        return starting.ask(self._database, flow, request)
+
+    def retry(self, name: str, batch: str | None, *, done: Collection[str] = (DONE,)) -> None:
+        """Put a finished flow back to its beginning, unless its status is one of `done`.
+
+        Raises NotRetryable, NoSuchFlow, WrongKey, DatabaseUnusable.
+        """
+        flow = starting.find(self._database, name, batch)
+        starting.retry(self._database, self._keys, flow, done, self._clock())
+
+    def overview(self, batch: str | None = None, name: str | None = None) -> list[FlowRow]:
+        """The flows of a batch, or of that name, or all; in the order in which they were started.
+
+        Raises DatabaseUnusable, Unreadable, WrongKey.
+        """
+        return reading.overview(self._database, self._keys, self._registration.locks, batch, name)
+
+    def poll(self, batch: str | None = None, seen: Mapping[int, int] | None = None) -> Changes:
+        """The flows that moved since the `poll` that returned `seen` (all, without it).
+
+        Raises DatabaseUnusable, Unreadable, WrongKey.
+        """
+        return reading.poll(self._database, self._keys, self._registration.locks, batch, seen or {})
+
+    def counts(self, batch: str | None = None) -> Mapping[str, int]:
+        """How many flows have each status. Raises DatabaseUnusable."""
+        return reading.counts(self._database, batch)
+
+    def history(self, flow_id: int) -> list[EntryRow]:
+        """What happened to a flow, in order, no secrets. Raises NoSuchFlow, DatabaseUnusable."""
+        return reading.history(self._database, flow_id)
+
+    def events(self, flow_id: int) -> list[Event]:
+        """The recorded events of a flow, opened: secrets.
+
+        Raises NoSuchFlow, Shredded, Unreadable, WrongKey, DatabaseUnusable.
+        """
+        return reading.events(self._database, self._keys, flow_id)
+
+    def workers(self) -> list[Worker]:
+        """Every process that ever ran flows of this database. Raises DatabaseUnusable."""
+        return reading.all_workers(self._database, self._registration.locks)
+
+    def _taken(self, flow: ownership.Taken, worker: int) -> TakenFlow:
+        row = flow.row
+        lease = Lease(row.id, row.uid, flow.epoch, worker, flow.data_key)
+        gone = partial(self._gone, row.id)
+        return TakenFlow(
+            id=row.id,
+            uid=row.uid,
+            batch=row.batch_name,
+            name=row.name,
+            kind=row.kind,
+            params=flow.params,
+            checkpoint=flow.checkpoint,
+            status=row.status,
+            seq=row.seq,
+            epoch=flow.epoch,
+            attempt=row.attempt,
+            request=row.request,
+            tasks=flow.tasks,
+            journal=FlowJournal(lease, row.seq, self._writer, self._clock, gone),
+        )
+
+    def _gone(self, flow: int) -> None:
+        # Without the lock, which may be held for as long as a take() lasts: this is the reactor.
+        self._running.discard(flow)
+
+
+def _find_keys(database: Database, given: KeyRing | None) -> tuple[KeyRing, Path | None]:
+    """The keys that open `database`, and the key file if it was made just now. Raises WrongKey."""
+    made: Path | None = None
+    ring = given
+    if ring is None and database.path is not None:
+        path = database.path.with_name(database.path.name + ".key")
+        if not path.exists():
+            if sealed_under(database):
+                raise WrongKey(
+                    f"the master key of {database.path} is missing: restore {path},"
+                    " or set HOLDFAST_KEY_FILE"
+                )
+            made = path if make_key_file(path) else None
+        ring = read_keys(path)
+    elif ring is None and database.in_memory:
+        ring = KeyRing.random()
+    elif ring is None:
+        raise WrongKey(
+            "a PostgreSQL database needs a master key: set HOLDFAST_KEY_FILE to a file"
+            " that holds 64 random hex digits"
+        )
+    for name in sealed_under(database):
+        if name not in ring.ids:
+            raise missing_key(name)
+    return ring, made
+
+
+def _wait(delay: float) -> bool:
+    time.sleep(delay)
+    return True
+
+
+def _do_not_wait(_delay: float) -> bool:
+    return False
+
+
+def _log_trouble(text: str) -> None:
+    _log.warn("{text}", text=text)

@@ -1,0 +1,241 @@
+"""Group commit: how commits get from the events that make them to the database and back.
+
+`InlineWriter` commits on the spot, for simulators and tests. `ThreadedWriter` hands what one
+reactor turn made to a thread, which writes all of it in one transaction; what comes meanwhile is
+the next transaction. When one is durable the reactor runs its calls, in order, some in each turn.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from holdfast_journal.commits import Commit
+from holdfast_journal.committing import Committer
+from holdfast_journal.errors import JournalBroken, JournalStopped
+from holdfast_journal.interface import Call
+from holdfast_journal.outbound import Outbox
+
+BATCH = 128
+"""Entries in one transaction, more or less: more make longer transactions, not faster ones."""
+RELEASES = 50
+"""Calls in one reactor turn, so that sockets are served in between."""
+
+_log = Logger()
+
+
+class Reactor(Protocol):
+    """The two methods of Twisted's reactor that the writer uses."""
+
+    def callLater(self, delay: float, function: Callable[[], object], /) -> object:  # noqa: N802
+        """As IReactorTime has it."""
+        ...
+
+    def callFromThread(self, function: Callable[[], object], /) -> None:  # noqa: N802
+        """As IReactorFromThreads has it."""
+        ...
+
+
+class Writer(Protocol):
+    """Takes commits, makes them durable, and then runs their calls."""
+
+    def submit(self, commit: Commit) -> None:
+        """Take `commit`. Raises JournalStopped."""
+        ...
+
+    def stop(self) -> "Deferred[None]":
+        """Finish what was submitted, then take no more."""
+        ...
+
+
+@define
+class InlineWriter:
+    """Commits inside `submit`, and runs the calls there too.
+
+    What a call raises comes out of `submit` when all have run. A database that does not answer is
+    not waited for: the flow is lost.
+    """
+
+    _committer: Committer
+    _on_fatal: Callable[[JournalBroken], object]
+    _outbox: Outbox = field(factory=Outbox, init=False)
+    _stopped: bool = field(default=False, init=False)
+
+    def submit(self, commit: Commit) -> None:
+        """Commit and release. Raises JournalStopped, JournalBroken, and what the calls raise."""
+        if self._stopped:
+            raise JournalStopped("the journal was stopped")
+        try:
+            lost = self._committer.commit([commit])
+        except JournalBroken as error:
+            self._stopped = True
+            self._on_fatal(error)
+            raise
+        if commit in lost:
+            self._outbox.run([partial(commit.refused, lost[commit])])
+        else:
+            self._outbox.run(commit.calls)
+
+    def stop(self) -> "Deferred[None]":
+        """Take no more."""
+        self._stopped = True
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+
+@define
+class ThreadedWriter:
+    """Commits in a thread of its own. All methods are for the reactor's thread."""
+
+    _committer: Committer
+    _reactor: Reactor
+    _on_fatal: Callable[[JournalBroken], object]
+
+    _turn: list[Commit] = field(factory=list, init=False)
+    """What this reactor turn has submitted so far."""
+    _releases: deque[tuple[Commit, Call | None]] = field(factory=deque, init=False)
+    """Calls of durable commits, in order; None marks the end of a commit."""
+    _releasing: bool = field(default=False, init=False)
+    _outstanding: int = field(default=0, init=False)
+    _stopping: "Deferred[None] | None" = field(default=None, init=False)
+    _stopped: JournalStopped | None = field(default=None, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    # What the two threads share, under the lock of `_changed`.
+    _changed: threading.Condition = field(factory=threading.Condition, init=False)
+    _queue: deque[Commit] = field(factory=deque, init=False)
+    _end: bool = field(default=False, init=False)
+
+    def submit(self, commit: Commit) -> None:
+        """Take `commit`; nothing happens before the end of this reactor turn.
+
+        A commit that has nothing to write, of a flow with nothing under way, is released at once.
+        Raises JournalStopped.
+        """
+        if self._stopped is not None:
+            raise self._stopped
+        if not commit.writes and not commit.lease.pending:
+            for call in commit.calls:
+                self._run(call)
+            return
+        commit.lease.pending += 1
+        self._outstanding += 1
+        self._turn.append(commit)
+        if len(self._turn) == 1:
+            self._reactor.callLater(0, self._hand_over)
+
+    def stop(self) -> "Deferred[None]":
+        """Fires when all that was submitted is durable and released; then nothing more is taken.
+
+        Fails with JournalStopped if the disk failed before.
+        """
+        waiting: Deferred[None] = Deferred()
+        if self._stopped is not None:
+            if self._stopped.__cause__ is None:
+                waiting.callback(None)
+            else:
+                waiting.errback(self._stopped)
+            return waiting
+        if self._stopping is None:
+            self._stopping = Deferred()
+        self._stopping.chainDeferred(waiting)
+        self._stop_if_idle()
+        return waiting
+
+    def _hand_over(self) -> None:
+        with self._changed:
+            self._queue.extend(self._turn)
+            self._changed.notify()
+        self._turn.clear()
+        if self._thread is None and self._stopped is None:
+            # A daemon: a database that never answers must not keep the process from ending.
+            self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        """The writer thread."""
+        while batch := self._next_batch():
+            try:
+                lost = self._committer.commit(batch)
+            except JournalBroken as error:
+                self._reactor.callFromThread(partial(self._broken, error))
+                return
+            except Exception as error:  # noqa: BLE001  it goes to on_fatal
+                # A mistake of ours. Nothing of the batch was released, and nothing will be.
+                broken = JournalBroken(f"the journal failed: {type(error).__name__}")
+                broken.__cause__ = error
+                self._reactor.callFromThread(partial(self._broken, broken))
+                return
+            self._reactor.callFromThread(partial(self._durable, batch, lost))
+
+    def _next_batch(self) -> list[Commit]:
+        with self._changed:
+            while not self._queue and not self._end:
+                self._changed.wait()
+            batch: list[Commit] = []
+            size = 0
+            while self._queue and size < BATCH and not self._end:
+                batch.append(self._queue.popleft())
+                size += len(batch[-1].entries)
+            return batch
+
+    def _durable(self, batch: list[Commit], lost: Mapping[Commit, Exception]) -> None:
+        for commit in batch:
+            if commit in lost:
+                self._releases.append((commit, partial(commit.refused, lost[commit])))
+            else:
+                self._releases.extend((commit, call) for call in commit.calls)
+            self._releases.append((commit, None))
+        if not self._releasing:
+            self._release()
+
+    def _release(self) -> None:
+        self._releasing = True
+        left = RELEASES
+        while self._releases and left:
+            commit, call = self._releases.popleft()
+            if call is None:
+                commit.lease.pending -= 1
+                self._outstanding -= 1
+            elif commit.lease.lost is None:
+                left -= 1
+                self._run(call)
+        self._releasing = bool(self._releases)
+        if self._releasing:
+            self._reactor.callLater(0, self._release)
+        self._stop_if_idle()
+
+    def _run(self, call: Call) -> None:
+        try:
+            call()
+        except Exception:  # noqa: BLE001  it is logged
+            # Its event is durable, whatever became of it, and the calls of others are due.
+            _log.failure("an outbound call failed")
+
+    def _stop_if_idle(self) -> None:
+        if self._stopping is not None and not self._outstanding and self._stopped is None:
+            self._stopped = JournalStopped("the journal was stopped")
+            self._finish_thread()
+            self._stopping.callback(None)
+
+    def _broken(self, error: JournalBroken) -> None:
+        self._stopped = JournalStopped(f"the journal is broken: {error}")
+        self._stopped.__cause__ = error
+        self._releases.clear()
+        self._finish_thread()
+        self._on_fatal(error)
+        if self._stopping is not None:
+            self._stopping.errback(self._stopped)
+
+    def _finish_thread(self) -> None:
+        with self._changed:
+            self._end = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()

@@ -1,0 +1,36 @@
+"""How alembic reaches the database.
+
+holdfast_journal.upgrading hands over its connection, inside its transaction. A developer's
+`alembic` command says which database with `-x db=URL`.
+"""
+
+from alembic import context
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.database import Database
+from holdfast_journal.schema import metadata
+
+
+def run(connection: Connection) -> None:
+    # DDL is transactional on SQLite too, now that Database keeps the driver's hands off BEGIN.
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        render_as_batch=True,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    url = context.get_x_argument(as_dictionary=True).get("db")
+    if not isinstance(url, str):
+        raise SystemExit("say which database: alembic -x db=URL ...")
+    database = Database.open(url)
+    with database.writing() as connection:
+        run(connection)
+    database.close()
