@@ -35,6 +35,7 @@ class Wanted:
     batch: str | None = None
     names: Collection[str] | None = None
     ids: Collection[int] | None = None
+    kinds: Collection[str] | None = None
     limit: int | None = None
 
 
@@ -124,6 +125,8 @@ def _candidates(
     if wanted.batch is not None:
         query = query.join(batches, flows.c.batch_id == batches.c.id)
         query = query.where(batches.c.name == wanted.batch)
+    if wanted.kinds is not None:
+        query = query.where(flows.c.kind.in_(wanted.kinds))
     queries = [query]
     if wanted.ids is not None:
         queries = [query.where(flows.c.id.in_(chunk)) for chunk in chunks(sorted(wanted.ids))]

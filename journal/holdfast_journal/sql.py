@@ -169,6 +169,7 @@ class SqlJournal:
         batch: str | None = None,
         names: Collection[str] | None = None,
         ids: Collection[int] | None = None,
+        kinds: Collection[str] | None = None,
         limit: int | None = None,
     ) -> list[TakenFlow]:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
@@ -177,7 +178,7 @@ class SqlJournal:
         Raises WrongKey, Unreadable, DatabaseUnusable; then nothing was taken.
         """
         worker = self._registration.id()
-        wanted = ownership.Wanted(batch=batch, names=names, ids=ids, limit=limit)
+        wanted = ownership.Wanted(batch, names, ids, kinds, limit)
         # One at a time: two threads must not take the same flow for this worker.
         with self._running_lock:
             taken = ownership.take(

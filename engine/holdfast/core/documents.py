@@ -25,14 +25,16 @@ def _exactly(kind: type) -> Any:
     return check
 
 
-_converter = Converter(forbid_extra_keys=True)
+converter = Converter(forbid_extra_keys=True)
+"""For attrs classes of JSON values; checks the type of everything it reads."""
+
 for _kind in (str, int, bool):
-    _converter.register_structure_hook(_kind, _exactly(_kind))
+    converter.register_structure_hook(_kind, _exactly(_kind))
 
 
 def unstructure(value: object) -> Any:
     """Return an attrs value as JSON values."""
-    return _converter.unstructure(value)
+    return converter.unstructure(value)
 
 
 def structure(record: object, kind: type[T]) -> T:
@@ -43,7 +45,7 @@ def structure(record: object, kind: type[T]) -> T:
             and the expected type, never the value.
     """
     try:
-        return _converter.structure(record, kind)
+        return converter.structure(record, kind)
     except (BaseValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
         if isinstance(error, BaseValidationError):
             why = "; ".join(transform_error(error, path=kind.__name__))

@@ -1,0 +1,78 @@
+"""The document that a wormhole is saved as, and how old documents are brought forward.
+
+    {"version": 1, "relay": URL, "exchange": {...}, "pending": [...]}
+
+`pending` holds what the application was not told yet when the wormhole was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from holdfast.core.codec import from_json, to_json
+from holdfast.core.documents import structure
+from holdfast.core.exchange import Exchange
+from holdfast.core.notices import Notice, Notices
+from holdfast.errors import BadCheckpoint
+
+VERSION: Final = 1
+
+BRING_FORWARD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+"""For each old version, the function that makes a document of the next one from it."""
+
+
+@frozen
+class Saved:
+    """A wormhole brought back from its document."""
+
+    relay_url: str
+    exchange: Exchange
+    pending: Notices
+
+
+@frozen
+class _Document:
+    version: int
+    relay: str
+    exchange: dict[str, Any]
+    pending: list[dict[str, Any]]
+
+
+def save(relay_url: str, exchange: Exchange, pending: Iterable[Notice]) -> dict[str, Any]:
+    """Return the document of a wormhole, JSON values only."""
+    return {
+        "version": VERSION,
+        "relay": relay_url,
+        "exchange": exchange.serialize(),
+        "pending": [to_json(notice) for notice in pending],
+    }
+
+
+def load(data: object) -> Saved:
+    """Bring a wormhole back from the document that `save` made, now or in an older release.
+
+    Raises:
+        BadCheckpoint: it is damaged, or a newer Holdfast wrote it.
+    """
+    if not isinstance(data, Mapping):
+        raise BadCheckpoint("the saved wormhole is damaged: it is no JSON object")
+    document = dict(data)
+    version = document.get("version")
+    if type(version) is not int or version < 1:
+        raise BadCheckpoint("the saved wormhole is damaged: it has no version")
+    if version > VERSION:
+        raise BadCheckpoint(
+            f"the saved wormhole has version {version}, and this Holdfast knows {VERSION}:"
+            " load it with the release that saved it, or a newer one"
+        )
+    for old in range(version, VERSION):
+        document = BRING_FORWARD[old](document)
+    saved = structure(document, _Document)
+    return Saved(
+        saved.relay,
+        Exchange.from_serialized(saved.exchange),
+        tuple(from_json(notice) for notice in saved.pending),
+    )

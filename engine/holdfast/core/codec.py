@@ -1,0 +1,70 @@
+"""Events and notices to JSON values and back.
+
+The type codes are chosen here and never change: they stand in journals and checkpoints, where the
+name of a class or module would turn a tidy-up into a migration.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attrs import fields
+
+from holdfast.core import events as ev
+from holdfast.core import notices as out
+from holdfast.errors import BadCheckpoint
+
+CODES: Final[dict[str, type]] = {
+    "allocate": ev.AllocateCode,
+    "set": ev.SetCode,
+    "send": ev.SendMessage,
+    "close": ev.Close,
+    "welcome": ev.Welcomed,
+    "allocated": ev.Allocated,
+    "claimed": ev.Claimed,
+    "message": ev.MessageArrived,
+    "released": ev.NameplateReleased,
+    "closed": ev.MailboxClosed,
+    "refused": ev.Refused,
+    "misbehaved": ev.ServerMisbehaved,
+    "lost": ev.ConnectionLost,
+    "got-welcome": out.GotWelcome,
+    "got-code": out.GotCode,
+    "got-key": out.GotUnverifiedKey,
+    "got-verifier": out.GotVerifier,
+    "got-versions": out.GotVersions,
+    "got-message": out.GotMessage,
+    "got-closed": out.Closed,
+}
+_CODE_OF: Final = {kind: code for code, kind in CODES.items()}
+
+
+def code_of(value: ev.Event | out.Notice) -> str:
+    """Return the short word for the kind of *value*."""
+    return _CODE_OF[type(value)]
+
+
+def to_json(value: ev.Event | out.Notice) -> dict[str, Any]:
+    """Return *value* as JSON values; bytes become hexadecimal."""
+    record: dict[str, Any] = {"type": code_of(value)}
+    for each in fields(type(value)):
+        content = getattr(value, each.name)
+        record[each.name] = content.hex() if isinstance(content, bytes) else content
+    return record
+
+
+def from_json(record: object) -> Any:
+    """Return the event or notice that *record* holds.
+
+    Raises:
+        BadCheckpoint: it holds neither.
+    """
+    try:
+        given = dict(record)  # type: ignore[call-overload]
+        kind = CODES[given.pop("type")]
+        for each in fields(kind):
+            if each.type == "bytes":
+                given[each.name] = bytes.fromhex(given[each.name])
+        return kind(**given)
+    except (TypeError, ValueError, KeyError):
+        raise BadCheckpoint("the saved wormhole is damaged: an event cannot be read") from None

@@ -1,0 +1,69 @@
+"""Events and frames in words, for the log that operators read.  Never a secret among them."""
+
+from __future__ import annotations
+
+from holdfast.core import events as ev
+from holdfast.core import frames as fr
+from holdfast.core.messages import ignored_phase
+
+
+def heard(event: ev.Event, side: str) -> str:
+    """Say what came in, seen from *side*."""
+    match event:
+        case ev.AllocateCode(length):
+            return f"application: a new code of {length} words"
+        case ev.SetCode():
+            return "application: the code"
+        case ev.SendMessage(plaintext):
+            return f"application: send {len(plaintext)} bytes"
+        case ev.Close():
+            return "application: close"
+        case ev.Welcomed(welcome):
+            return "server: welcome" + (", with an error" if "error" in welcome else "")
+        case ev.Allocated():
+            return "server: a nameplate for us"
+        case ev.Claimed():
+            return "server: nameplate claimed"
+        case ev.MessageArrived(sender, phase, body) if sender == side:
+            return f"server: has stored our {_phase(phase)}"
+        case ev.MessageArrived(_, phase, body):
+            return f"peer: {_phase(phase)}, {len(body)} bytes"
+        case ev.NameplateReleased():
+            return "server: nameplate released"
+        case ev.MailboxClosed():
+            return "server: mailbox closed"
+        case ev.Refused(error, about):
+            return f"server: error about {_short(about or 'nothing')}: {_short(error)}"
+        case ev.ServerMisbehaved(reason):
+            return f"server: misbehaved: {_short(reason)}"
+        case ev.ConnectionLost():
+            return "connection lost"
+
+
+def said(frame: fr.Frame) -> str | None:
+    """Say what goes out, or None for what every connection begins with."""
+    match frame:
+        case fr.Bind() | fr.Open() | fr.Ping():
+            return None
+        case fr.Allocate():
+            return "allocate a nameplate"
+        case fr.Claim():
+            return "claim the nameplate"
+        case fr.Add(phase, body):
+            return f"{_phase(phase)}, {len(body) // 2} bytes"
+        case fr.Release():
+            return "release the nameplate"
+        case fr.CloseMailbox(_, mood):
+            return f"close the mailbox, {mood}"
+
+
+def _phase(phase: str) -> str:
+    if phase in ("pake", "version"):
+        return phase
+    return "message of an unknown kind" if ignored_phase(phase) else f"message {phase}"
+
+
+def _short(text: str) -> str:
+    """Printable and bounded: these words came from a server."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    return clean if len(clean) <= 200 else clean[:199] + "…"

@@ -1,0 +1,6 @@
+"""Flows: a wormhole and an application's own data, run to their end whatever happens."""
+
+from holdfast.flows.base import Flow, UnknownFlow, flow
+from holdfast.flows.tasks import Call, TaskFailed, task
+
+__all__ = ["Call", "Flow", "TaskFailed", "UnknownFlow", "flow", "task"]

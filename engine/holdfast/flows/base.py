@@ -1,0 +1,152 @@
+"""What a flow is: a wormhole and an application's own data, known by a name.
+
+```python
+@flow("issue-token", appid="example.com/issue-token")
+class IssueToken(Flow):
+    user: str
+
+    def started(self) -> None:
+        self.wormhole.allocate_code()
+```
+
+The fields with a place in `__init__` are the flow's parameters; those with `init=False` are its own
+data.  All are JSON values (or attrs classes of them), and are saved with the wormhole in one
+transaction.  Methods run in the reactor's thread, inside a journal entry, and do no I/O: work
+outside the wormhole is a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
+
+from attrs import define, field
+
+from holdfast.errors import WormholeError
+
+if TYPE_CHECKING:
+    from holdfast.wormhole import DelegatedWormhole
+
+
+class Host(Protocol):
+    """What a flow can ask of the engine that runs it."""
+
+    @property
+    def wormhole(self) -> DelegatedWormhole:
+        """The flow's wormhole."""
+        ...
+
+    def publish(self, values: dict[str, str | int | float | None]) -> None:
+        """Show values to the operators."""
+        ...
+
+    def perform(self, task: str, arguments: dict[str, Any]) -> None:
+        """Run a task after the commit."""
+        ...
+
+    def settle(self, status: str, reason: str) -> None:
+        """Fix how the flow ends, and close the wormhole."""
+        ...
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+
+class Flow:
+    """Subclass it, and register the subclass with `flow`.
+
+    The engine calls `started` once in each attempt, then the wormhole's `wormhole_got_*` methods
+    that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task.  A flow whose
+    wormhole is closed happily is done; see `finish` and `fail` for the clearer words.
+    """
+
+    kind: ClassVar[str]
+    appid: ClassVar[str]
+    _host: Host
+
+    def started(self) -> None:
+        """Begin; called inside the flow's first entry."""
+        raise NotImplementedError
+
+    def failing(self, reason: str) -> None:
+        """Hook: the flow is about to end badly, for this reason."""
+
+    @property
+    def wormhole(self) -> DelegatedWormhole:
+        """The flow's wormhole."""
+        return self._host.wormhole
+
+    def publish(self, **values: str | int | float | None) -> None:
+        """Show values to operators, in `holdfast status` for one; they are sealed at rest."""
+        self._host.publish(values)
+
+    def perform(self, task: str, **arguments: Any) -> None:
+        """Run the task called *task* after the commit of this entry.
+
+        It runs at least once, with the same idempotency key at every try, and its result comes
+        back as `TASK_done(result)`; if it fails for good, as `TASK_failed(reason)`.
+        """
+        self._host.perform(task, arguments)
+
+    def finish(self) -> None:
+        """The flow has done its work, whatever may happen while the wormhole closes."""
+        self._host.settle("done", "")
+
+    def fail(self, reason: str) -> None:
+        """The flow cannot do its work; *reason* is shown to operators, so it holds no secret."""
+        self._host.settle("failed", reason)
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._host.now()
+
+
+F = TypeVar("F", bound=Flow)
+_kinds: dict[str, type[Flow]] = {}
+
+
+class UnknownFlow(WormholeError):
+    """No flow of that kind is registered in this process."""
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+def flow(kind: str, *, appid: str) -> Callable[[type[F]], type[F]]:
+    """Register a subclass of `Flow` under a name that stays the same for ever.
+
+    Args:
+        kind: stands in the database, so that moving or renaming the class changes nothing.
+        appid: the application's identifier on the wire, where the operator gives no other.
+
+    Raises:
+        ValueError: another class has this name.
+    """
+
+    def register(cls: type[F]) -> type[F]:
+        made = define(cls, slots=False, kw_only=True)
+        made.kind, made.appid = kind, appid
+        if kind in _kinds:
+            raise ValueError(f"two flows are called {kind!r}")
+        _kinds[kind] = made
+        return made
+
+    return register
+
+
+def flow_class(kind: str) -> type[Flow]:
+    """Return the class that is registered as *kind*.
+
+    Raises:
+        UnknownFlow: there is none.
+    """
+    try:
+        return _kinds[kind]
+    except KeyError:
+        raise UnknownFlow(
+            f"no flow of the kind {kind!r} is known here: import the module that defines it"
+        ) from None
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of all registered flows."""
+    return tuple(_kinds)

@@ -1,0 +1,126 @@
+"""How a flow is written down: its parameters once, its checkpoint after every entry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from attrs import AttrsInstance, define, field, fields, frozen
+from cattrs.errors import BaseValidationError
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+
+from holdfast.core.documents import converter, structure, unstructure
+from holdfast.errors import BadCheckpoint
+from holdfast.flows.base import Flow, flow_class
+
+VERSION: Final = 1
+
+
+@frozen
+class Params:
+    """What a flow is started with, and started again with by `retry`."""
+
+    relay: str
+    appid: str
+    params: dict[str, Any] = field(repr=False)
+    version: int = VERSION
+
+    def to_bytes(self) -> bytes:
+        """Return the parameters as JSON."""
+        return json.dumps(unstructure(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Params:
+        """Bring back what `to_bytes` gave.  Raises BadCheckpoint."""
+        return structure(_load(data), cls)
+
+
+@define
+class Checkpoint:
+    """A flow after an entry.
+
+    Args:
+        data: the flow's fields.
+        wormhole: the wormhole's document.
+        published: what operators are shown.
+        verdict: the status that the flow will end with, once that is decided, or "".
+        reason: why, in words.
+        performed: how many tasks were asked for in this attempt.
+    """
+
+    data: dict[str, Any] = field(repr=False)
+    wormhole: dict[str, Any] = field(repr=False)
+    published: dict[str, Any] = field(factory=dict, repr=False)
+    verdict: str = ""
+    reason: str = ""
+    performed: int = 0
+    version: int = VERSION
+
+    def to_bytes(self) -> bytes:
+        """Return the checkpoint as JSON."""
+        return json.dumps(unstructure(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Checkpoint:
+        """Bring back what `to_bytes` gave.  Raises BadCheckpoint."""
+        return structure(_load(data), cls)
+
+
+def _load(data: bytes) -> dict[str, Any]:
+    """Return the document, brought forward to this version."""
+    try:
+        record = json.loads(data)
+        version = record["version"]
+    except (ValueError, KeyError, TypeError):
+        raise BadCheckpoint("the flow's saved state is damaged") from None
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise BadCheckpoint(
+            "the flow's saved state was written by another release of Holdfast: run that one"
+        )
+    return dict(record)
+
+
+def params_of(flow: Flow) -> dict[str, Any]:
+    """Return the parameters of *flow* as JSON values."""
+    given = {each.name for each in fields(cast(type[AttrsInstance], type(flow))) if each.init}
+    return {name: value for name, value in data_of(flow).items() if name in given}
+
+
+def data_of(flow: Flow) -> dict[str, Any]:
+    """Return all fields of *flow* as JSON values."""
+    cls = type(flow)
+    write = make_dict_unstructure_fn(cls, converter, _cattrs_include_init_false=True)
+    return write(flow)
+
+
+def begin(kind: str, params: Mapping[str, Any]) -> Flow:
+    """Make a flow of *kind* from its parameters.
+
+    Raises:
+        UnknownFlow: no such kind is registered.
+        BadCheckpoint: the parameters do not fit the class.
+    """
+    return restore(kind, params)
+
+
+def restore(kind: str, data: Mapping[str, Any]) -> Flow:
+    """Make a flow of *kind* from all its fields.
+
+    A field that the class has gained since is given its default, one that it has lost is dropped.
+
+    Raises:
+        UnknownFlow: no such kind is registered.
+        BadCheckpoint: the fields do not fit the class.
+    """
+    cls = flow_class(kind)
+    read = make_dict_structure_fn(
+        cls, converter, _cattrs_include_init_false=True, _cattrs_forbid_extra_keys=False
+    )
+    try:
+        return read(dict(data), cls)
+    except (BaseValidationError, TypeError, ValueError, KeyError) as error:
+        raise BadCheckpoint(
+            f"the saved data of a flow of the kind {kind!r} do not fit its class:"
+            f" {type(error).__name__}"
+        ) from None

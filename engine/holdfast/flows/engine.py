@@ -1,0 +1,210 @@
+"""The engine: runs every flow that is there to be run, in one process, until it is stopped.
+
+Flows come from the database and from nowhere else.  Another process that starts a flow, or asks for
+one to be cancelled, writes that there, and the engine, which looks twice a second, takes it up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from holdfast.api import connectors
+from holdfast.errors import WormholeError
+from holdfast.flows import document
+from holdfast.flows.base import kinds
+from holdfast.flows.runner import FlowRunner
+from holdfast.flows.tasks import Executor
+from holdfast.status import Status
+from holdfast.wormhole import MakesConnector
+from holdfast_journal import Snapshot, SqlJournal, TakenFlow
+
+LOOK_EVERY: Final = 0.5
+"""Seconds between two looks into the database."""
+
+TAKE_AT_ONCE: Final = 500
+"""Flows taken in one look."""
+
+MOST_FAILURES: Final = 3
+"""How often a flow's own code may raise before the flow is set aside."""
+
+_log = Logger()
+
+
+@define(eq=False)
+class Engine:
+    """Runs flows of one journal.
+
+    Args:
+        journal: where they live.
+        reactor: Twisted's reactor.
+        serve: the kinds of flows to run; all that are registered in this process if None.
+        batch, names: run only the flows of this batch, with these names.
+        connector: makes the connectors; for tests.
+        on_status_update: called with news of connections.
+        now: seconds since the epoch.
+    """
+
+    _journal: SqlJournal
+    _reactor: Any
+    serve: Collection[str] | None = None
+    batch: str | None = None
+    names: Collection[str] | None = None
+    connector: MakesConnector = field(default=None)
+    on_status_update: Callable[[Status], object] | None = None
+    _now: Callable[[], float] = time.time
+    executor: Executor = field(init=False)
+    running: dict[int, FlowRunner] = field(factory=dict, init=False)
+    _failures: dict[int, list[str]] = field(factory=dict, init=False)
+    _looking: LoopingCall | None = field(default=None, init=False)
+    _look_done: Deferred[Any] | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.executor = Executor(self._reactor, self._now)
+        if self.connector is None:
+            self.connector = connectors(self._reactor)
+
+    def start(self) -> Deferred[None]:
+        """Look for flows now and from now on.
+
+        Returns:
+            A Deferred that never fires unless looking itself fails, in which case it fails, and the
+            engine should be stopped.
+        """
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = self._reactor
+        return self._looking.start(LOOK_EVERY).addCallback(lambda _: None)
+
+    @inlineCallbacks
+    def stop(self) -> Any:
+        """Let go of every flow, so that another process can run it at once.
+
+        The journal is stopped too, once everything is durable; closing it is left to its owner.
+        """
+        if self._looking is not None and self._looking.running:
+            self._looking.stop()
+        if self._look_done is not None:
+            yield self._look_done
+        for runner in tuple(self.running.values()):
+            runner.abandon()
+        self.running.clear()
+        yield self._journal.stop()
+        yield self._in_thread(self._journal.give_back)
+
+    # What runners ask for (`holdfast.flows.runner.Owner`).
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._now()
+
+    def status(self, status: Status) -> None:
+        """A connection has news."""
+        if self.on_status_update is not None:
+            self.on_status_update(status)
+
+    def over(self, runner: FlowRunner) -> None:
+        """The flow's last entry is durable."""
+        self.running.pop(runner.taken.id, None)
+
+    def broken(self, runner: FlowRunner, failure: Failure) -> None:
+        """The flow's own code raised, or its journal is lost: load it again, later each time."""
+        flow_id = runner.taken.id
+        if self.running.pop(flow_id, None) is None:
+            return
+        where = _where(failure)
+        # The exception's own words may quote a secret: only its type and place are told.
+        _log.error("flow {name}: {where}", name=runner.taken.name, where=where)
+        failures = self._failures.setdefault(flow_id, [])
+        failures.append(where)
+        self._reactor.callLater(2.0 ** len(failures), self._rested, flow_id)
+
+    def _rested(self, flow_id: int) -> None:
+        if self._looking is not None and self._looking.running:
+            self._in_thread(self._journal.give_back, [flow_id]).addErrback(self._stop_looking)
+
+    def _stop_looking(self, failure: Failure) -> None:
+        """The database does not answer: whoever started us is told by the Deferred of `start`."""
+        if self._looking is not None and self._looking.running:
+            self._looking.stop()
+
+    # Looking.
+
+    def _look(self) -> Deferred[Any]:
+        self._look_done = self._look_once()
+        return self._look_done
+
+    @inlineCallbacks
+    def _look_once(self) -> Any:
+        requests = yield self._in_thread(self._journal.requests)
+        for flow_id, request in requests:
+            runner = self.running.get(flow_id)
+            if runner is not None and request == "cancel":
+                runner.cancel()
+        taken = yield self._in_thread(self._take)
+        for each in taken:
+            self._run(each)
+
+    def _take(self) -> list[TakenFlow]:
+        return self._journal.take(
+            batch=self.batch,
+            names=self.names,
+            kinds=kinds() if self.serve is None else self.serve,
+            limit=TAKE_AT_ONCE,
+        )
+
+    def _run(self, taken: TakenFlow) -> None:
+        failures = self._failures.get(taken.id, ())
+        if len(failures) >= MOST_FAILURES:
+            self._set_aside(taken, failures[-1])
+            return
+        try:
+            runner = FlowRunner(taken, self)
+        except WormholeError as error:
+            self._set_aside(taken, str(error))
+            return
+        self.running[taken.id] = runner
+        runner.start()
+
+    def _set_aside(self, taken: TakenFlow, reason: str) -> None:
+        """End a flow that cannot be run, with everything that it knows kept for `retry`."""
+        _log.error("flow {name} is set aside: {reason}", name=taken.name, reason=reason)
+        self._failures.pop(taken.id, None)
+        published: dict[str, Any] = {}
+        try:
+            if taken.checkpoint is not None:
+                published = document.Checkpoint.from_bytes(taken.checkpoint).published
+        except WormholeError:
+            _log.error("flow {name}: its checkpoint cannot be read", name=taken.name)
+        snapshot = Snapshot(
+            status="failed",
+            checkpoint=taken.checkpoint or b"",
+            published={**published, "reason": reason},
+            finished=True,
+        )
+        taken.journal.attach(lambda: snapshot)
+        with taken.journal.process():
+            taken.journal.record("aside", heard=f"engine: set aside: {reason}", said=(), event=b"")
+
+    def _in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
+
+
+def _where(failure: Failure) -> str:
+    """Return the type and the place of an exception, and none of its words."""
+    trace = failure.value.__traceback__ if failure.value is not None else None
+    place = ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = (
+            f" in {code.co_name}, line {trace.tb_lineno} of {code.co_filename.rpartition('/')[2]}"
+        )
+        trace = trace.tb_next
+    return f"{failure.type.__name__ if failure.type else 'an error'}{place}"

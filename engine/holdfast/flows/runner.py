@@ -1,0 +1,284 @@
+"""One flow while it runs: its wormhole, its own data, its tasks, and its journal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import evolve
+from twisted.python.failure import Failure
+
+from holdfast.core import checkpoint as wormhole_checkpoint
+from holdfast.core.exchange import Exchange
+from holdfast.errors import WrongPasswordError
+from holdfast.flows import document
+from holdfast.flows.tasks import Executor, method_name
+from holdfast.status import Status
+from holdfast.wormhole import DelegatedWormhole, MakesConnector
+from holdfast_journal import Snapshot, TakenFlow, Task
+
+
+class Owner(Protocol):
+    """What the runner needs of the engine."""
+
+    connector: MakesConnector
+    executor: Executor
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def over(self, runner: FlowRunner) -> None:
+        """The flow's last entry is durable."""
+        ...
+
+    def broken(self, runner: FlowRunner, failure: Failure) -> None:
+        """The flow's own code raised; its last checkpoint stands."""
+        ...
+
+    def status(self, status: Status) -> None:
+        """A connection has news."""
+        ...
+
+
+class FlowRunner:
+    """Runs one flow from where its checkpoint left it; the delegate of its wormhole.
+
+    Raises:
+        BadCheckpoint, UnknownFlow: the flow cannot be loaded here.
+    """
+
+    def __init__(self, taken: TakenFlow, owner: Owner) -> None:
+        self.taken = taken
+        self._owner = owner
+        self._journal = taken.journal
+        self._over = False
+        params = document.Params.from_bytes(taken.params)
+        if taken.checkpoint is None:
+            self._flow = document.begin(taken.kind, params.params)
+            exchange = Exchange(params.appid, os.urandom(5).hex())
+            saved = wormhole_checkpoint.Saved(params.relay, exchange, ())
+            self._state = document.Checkpoint(data={}, wormhole={})
+        else:
+            self._state = document.Checkpoint.from_bytes(taken.checkpoint)
+            self._flow = document.restore(taken.kind, self._state.data)
+            saved = wormhole_checkpoint.load(self._state.wormhole)
+        self._flow._host = self
+        self.wormhole = DelegatedWormhole(
+            saved.relay_url,
+            saved.exchange,
+            self,
+            self._journal,
+            owner.connector,
+            pending=saved.pending,
+            on_status_update=owner.status,
+            on_broken=self._broken,
+        )
+        self._journal.attach(self._snapshot)
+        self._journal.when_lost = self._lost
+
+    def start(self) -> None:
+        """Begin the flow, or go on with it."""
+        if self.taken.checkpoint is None:
+            self._guarded(self._begin)
+        self._guarded(self.wormhole.start)
+        for task in self.taken.tasks:
+            self._owner.executor.submit(self, task)
+        if self.taken.request == "cancel":
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End the flow, and free what it holds on the server."""
+
+        def cancel() -> None:
+            with self._journal.process():
+                self._record("cancel", "operator: cancel")
+                self.settle("cancelled", "")
+
+        if not self._state.verdict:
+            self._guarded(cancel)
+
+    def abandon(self) -> None:
+        """Stop running; the checkpoint is all that is left."""
+        self._over = True
+        self.wormhole.abandon()
+        self._owner.executor.forget(self)
+
+    # What the flow can ask (`holdfast.flows.base.Host`).
+
+    def publish(self, values: dict[str, str | int | float | None]) -> None:
+        """Show values to the operators."""
+        self._state.published.update(values)
+
+    def perform(self, task: str, arguments: dict[str, Any]) -> None:
+        """Run a task after the commit."""
+        number = self._state.performed = self._state.performed + 1
+        identity = f"{self.taken.uid}/{task}/{number}"
+        made = Task(
+            number=number,
+            name=task,
+            arguments=json.dumps(arguments).encode(),
+            key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            due_at=self.now(),
+        )
+        with self._journal.process():
+            self._journal.add_task(made.number, made.name, made.arguments, made.key, made.due_at)
+            self._journal.queue_outbound(self._owner.executor.submit, self, made)
+
+    def settle(self, status: str, reason: str) -> None:
+        """Fix how the flow ends; the first word counts."""
+        if self._state.verdict:
+            return
+        self._state.verdict, self._state.reason = status, reason
+        if reason:
+            self.publish({"reason": reason})
+        self.wormhole.close()
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._owner.now()
+
+    # What the wormhole tells (it is the delegate).
+
+    def wormhole_got_welcome(self, welcome: dict[str, Any]) -> None:
+        """See `holdfast.wormhole.DelegatedWormhole`."""
+        self._tell("wormhole_got_welcome", welcome)
+
+    def wormhole_got_code(self, code: str) -> None:
+        """See `holdfast.wormhole.DelegatedWormhole`."""
+        self._tell("wormhole_got_code", code)
+
+    def wormhole_got_unverified_key(self, key: bytes) -> None:
+        """See `holdfast.wormhole.DelegatedWormhole`."""
+        self._tell("wormhole_got_unverified_key", key)
+
+    def wormhole_got_verifier(self, verifier: bytes) -> None:
+        """See `holdfast.wormhole.DelegatedWormhole`."""
+        self._tell("wormhole_got_verifier", verifier)
+
+    def wormhole_got_versions(self, versions: dict[str, Any]) -> None:
+        """See `holdfast.wormhole.DelegatedWormhole`."""
+        self._tell("wormhole_got_versions", versions)
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        """See `holdfast.wormhole.DelegatedWormhole`."""
+        self._tell("wormhole_got_message", message)
+
+    def wormhole_closed(self, result: str | Exception) -> None:
+        """The flow is over: as it decided, or as the wormhole ended."""
+        self._tell("wormhole_closed", result)
+        if not self._state.verdict:
+            self._state.verdict, self._state.reason = _verdict(result)
+            if self._state.reason:
+                self.publish({"reason": self._state.reason})
+        self._journal.queue_outbound(self._finished)
+
+    def _tell(self, name: str, argument: object) -> None:
+        method = getattr(self._flow, name, None)
+        if method is not None:
+            method(argument)
+
+    # What the executor tells.
+
+    def task_done(self, task: Task, result: Any) -> None:
+        """A task has a result."""
+
+        def done() -> None:
+            with self._journal.process():
+                self._record("task", f"task {task.name}: done")
+                self._journal.finish_task(task.number)
+                self._tell(f"{method_name(task.name)}_done", result)
+
+        self._guarded(done)
+
+    def task_deferred(self, task: Task, reason: str, due_at: float) -> None:
+        """A task failed and will be tried again."""
+        again = evolve(task, due_at=due_at, attempts=task.attempts + 1, error=reason)
+
+        def deferred() -> None:
+            with self._journal.process():
+                self._record("task", f"task {task.name}: {reason}; will be tried again")
+                self._journal.defer_task(again.number, due_at, again.attempts, reason)
+                self._journal.queue_outbound(self._owner.executor.submit, self, again)
+
+        self._guarded(deferred)
+
+    def task_failed(self, task: Task, reason: str) -> None:
+        """A task failed for good."""
+
+        def failed() -> None:
+            with self._journal.process():
+                self._record("task", f"task {task.name}: {reason}; given up")
+                self._journal.finish_task(task.number)
+                name = f"{method_name(task.name)}_failed"
+                if hasattr(self._flow, name):
+                    self._tell(name, reason)
+                else:
+                    self.settle("failed", f"{task.name}: {reason}")
+
+        self._guarded(failed)
+
+    # Inside.
+
+    def _begin(self) -> None:
+        with self._journal.process():
+            self._record("start", "flow: started")
+            self._flow.started()
+
+    def _record(self, kind: str, heard: str) -> None:
+        self._journal.record(kind, heard=heard, said=(), event=b"")
+
+    def _guarded(self, do: Callable[[], object]) -> None:
+        if self._over:
+            return
+        try:
+            do()
+        except Exception:  # noqa: BLE001 - whatever the flow's own code raised; it is reported
+            self._broken(Failure())
+
+    def _broken(self, failure: Failure) -> None:
+        if not self._over:
+            self.abandon()
+            self._owner.broken(self, failure)
+
+    def _lost(self, error: Exception) -> None:
+        """A commit was refused: what is in memory here never happened."""
+        self._broken(Failure(error))
+
+    def _finished(self) -> None:
+        self.abandon()
+        self._owner.over(self)
+
+    def _snapshot(self) -> Snapshot:
+        self._state.data = document.data_of(self._flow)
+        self._state.wormhole = self.wormhole.serialize()
+        finished = self.wormhole.exchange.ended
+        return Snapshot(
+            status=self._status(),
+            checkpoint=self._state.to_bytes(),
+            published=self._state.published,
+            finished=finished,
+            shred=finished and self._state.verdict in ("done", "cancelled"),
+        )
+
+    def _status(self) -> str:
+        exchange = self.wormhole.exchange
+        if exchange.ended:
+            return self._state.verdict
+        if not exchange.well:
+            return "closing"
+        if exchange.lifecycle.state == "happy":
+            return "exchanging"
+        return "waiting" if exchange.code.state == "known" else "starting"
+
+
+def _verdict(result: str | Exception) -> tuple[str, str]:
+    """Return the status, and the reason, for a flow that did not decide itself."""
+    if isinstance(result, WrongPasswordError):
+        return "scared", "the other side used a different code"
+    if isinstance(result, Exception):
+        return "failed", str(result)
+    return "done", ""

@@ -1,0 +1,88 @@
+"""The messages by which a stock client hands over a text (WIRE, section 4).
+
+The sender says `{"offer": {"message": TEXT}}`, the receiver `{"answer": {"message_ack": "ok"}}`,
+and either may say `{"error": WORDS}`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, TypeAlias
+
+from attrs import field, frozen
+
+from holdfast.core.messages import parse_json_object
+
+APPID: Final = "lothar.com/wormhole/text-or-file-xfer"
+"""The application that every stock client's `send` and `receive` belong to."""
+
+LONGEST_TEXT: Final = 15_000
+"""Bytes (UTF-8) of the longest text: some clients drop WebSocket messages over 32 KiB, and a text
+grows to twice its size on its way."""
+
+
+@frozen
+class TextOffer:
+    """The peer hands over a text."""
+
+    text: str = field(repr=False)
+
+
+@frozen
+class OtherOffer:
+    """The peer wants to hand over something that is no text, such as a file."""
+
+
+@frozen
+class Accepted:
+    """The peer has the text."""
+
+
+@frozen
+class PeerSaysNo:
+    """The peer reports an error, in its own words."""
+
+    error: str
+
+
+TextMessage: TypeAlias = TextOffer | OtherOffer | Accepted | PeerSaysNo
+
+
+def offer(text: str) -> bytes:
+    """Return the message that hands over *text*."""
+    return json.dumps({"offer": {"message": text}}).encode()
+
+
+def accept() -> bytes:
+    """Return the message that says that the text arrived."""
+    return json.dumps({"answer": {"message_ack": "ok"}}).encode()
+
+
+def refuse(why: str) -> bytes:
+    """Return the message that says that it will not be taken."""
+    return json.dumps({"error": why}).encode()
+
+
+def read(message: bytes) -> TextMessage | None:
+    """Return what the peer said; None for what belongs to some other protocol.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    said = parse_json_object(message, "the peer's message")
+    if "error" in said:
+        words = str(said["error"])
+        return PeerSaysNo("".join(c if c.isprintable() else " " for c in words[:200]))
+    if "offer" in said:
+        offered = said["offer"]
+        if not isinstance(offered, dict):
+            raise ValueError("the peer's offer is malformed")
+        if "message" not in offered:
+            return OtherOffer()
+        if not isinstance(offered["message"], str):
+            raise ValueError("the peer's offer is malformed")
+        return TextOffer(offered["message"])
+    answer = said.get("answer")
+    if isinstance(answer, dict) and answer.get("message_ack") == "ok":
+        return Accepted()
+    return None
