@@ -8,7 +8,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.cli.failure import Failure
@@ -241,6 +241,7 @@ secrets = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs
 lists = st.lists(st.tuples(names, secrets), min_size=1, unique_by=lambda pair: pair[0])
 
 
+@settings(deadline=None)
 @given(lists)
 def test_csv_round_trip(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
@@ -252,6 +253,7 @@ def test_csv_round_trip(
     assert [(each.name, each.secret) for each in people] == rows
 
 
+@settings(deadline=None)
 @given(lists, st.booleans())
 def test_json_round_trip(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], escaped: bool
@@ -263,6 +265,7 @@ def test_json_round_trip(
     assert [(each.name, each.secret) for each in people] == rows
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(string.printable + '",\n{}:[]\\').map(str.encode))
 def test_any_bytes_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, content: bytes

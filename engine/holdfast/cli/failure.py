@@ -7,6 +7,7 @@ What was not expected stays an exception with Python's traceback, which shows no
 """
 
 import contextlib
+import errno
 import signal
 from collections.abc import Iterator
 from typing import IO, Any
@@ -16,6 +17,7 @@ import click
 from holdfast.cli.printable import printable
 
 _LONGEST_MESSAGE = 2000
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Failure(click.ClickException):
@@ -52,7 +54,7 @@ def because(what: str, error: OSError) -> Failure:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn click's own errors, which take three lines, into a :class:`Failure` each."""
+    """Turn click's own errors, Ctrl-C and a full disk into a :class:`Failure` each."""
     try:
         yield
     except (Failure, click.exceptions.NoArgsIsHelpError):
@@ -61,6 +63,11 @@ def one_line_errors() -> Iterator[None]:
         raise Failure(_usage(error)) from None
     except click.ClickException as error:
         raise Failure(error.format_message()) from None
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        raise Unfinished(f"{where}{error.strerror}") from None
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
 

@@ -57,9 +57,7 @@ def text_lines(stream: BinaryIO, place: Place) -> Iterator[str]:
         if len(line) > LONGEST_LINE:
             raise place.failure(number, "longer than 1 MiB; this cannot be a list of people")
         if b"\0" in line:
-            raise place.failure(
-                number, f"byte {line.index(0) + 1} is NUL; this is not a text file"
-            )
+            raise place.failure(number, f"byte {line.index(0) + 1} is NUL; this is not a text file")
         yield _decoded(line, number, place)
 
 

@@ -74,9 +74,7 @@ def _csv_rows(lines: Iterator[str], place: Place, wanted: Sequence[str]) -> Iter
     records = csv_records(lines, place)
     first, header = next(records, (1, []))
     if not header:
-        raise place.failure_of_whole(
-            "the file is empty; it needs a header, then a row a person"
-        )
+        raise place.failure_of_whole("the file is empty; it needs a header, then a row a person")
     columns = [each.strip() for each in header]
     positions = [_position(each, columns, wanted, place, first) for each in wanted]
     for line, record in records:

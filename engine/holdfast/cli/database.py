@@ -1,0 +1,82 @@
+"""Opening the journal, and saying in one line why that is not possible."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli.failure import Failure
+from holdfast.cli.printable import printable
+from holdfast.cli.settings import default_database
+
+if TYPE_CHECKING:
+    from holdfast_journal.sql import SqlJournal
+    from holdfast_journal.writer import Reactor
+
+
+def open_journal(url: str, reactor: "Reactor | None" = None) -> "SqlJournal":
+    """Open the database at ``url``, or make it; the caller closes the journal.
+
+    Without ``reactor`` commits happen at once; see ``SqlJournal.open``. Directories are made for
+    the default database only. A key file that had to be made is told of on standard error.
+    Raises :class:`Failure`.
+    """
+    from holdfast_journal.sql import SqlJournal
+
+    with journal_failures():
+        journal = SqlJournal.open(url, reactor=reactor, make_parents=url == default_database())
+    if journal.made_key is not None:
+        click.echo(
+            f"holdfast: made the key file {printable(str(journal.made_key))}; keep a copy of it"
+            " in a safe place, because the database cannot be read without it",
+            err=True,
+        )
+    return journal
+
+
+@contextlib.contextmanager
+def existing_journal(url: str) -> Iterator["SqlJournal"]:
+    """Open the journal for one short command that has no reactor; close it at the end.
+
+    Raises :class:`Failure`, also if there is no such database yet: nothing is made.
+    """
+    with journal_failures():
+        _must_exist(url)
+    journal = open_journal(url)
+    try:
+        with journal_failures():
+            yield journal
+    finally:
+        journal.close()
+
+
+@contextlib.contextmanager
+def journal_failures() -> Iterator[None]:
+    """Turn what the journal raises on purpose into a :class:`Failure`; put it round its calls."""
+    from holdfast_journal.errors import JournalError, WrongKey
+
+    try:
+        yield
+    except WrongKey as error:
+        said = str(error)
+        hint = "" if "HOLDFAST_KEY" in said else "; HOLDFAST_KEY_FILE names the file of the key"
+        raise Failure(said + hint) from None
+    except JournalError as error:
+        raise Failure(str(error)) from None
+
+
+def _must_exist(url: str) -> None:
+    from holdfast_journal.database import parse_url
+
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return
+    if not parsed.database or parsed.database == ":memory:":
+        raise Failure("a database in memory ends with its process; --db must name a file")
+    if not Path(parsed.database).exists():
+        raise Failure(
+            f"there is no database {parsed.database} yet; 'holdfast provision' makes it,"
+            " and --db or HOLDFAST_DB names another"
+        )

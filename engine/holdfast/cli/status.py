@@ -1,0 +1,152 @@
+"""``holdfast status``: how each flow stands."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holdfast.cli.settings import db_option
+
+if TYPE_CHECKING:
+    from holdfast_journal.records import FlowRow
+
+
+@click.command(
+    epilog="With --json: one array with an object a flow, whose keys are name, batch, kind, status,"
+    " code (null unless it can be used now), published (what the flow shows of itself; null once"
+    " it was shredded), attempt, request, started_at, changed_at, finished_at (UTC, ISO 8601)"
+    " and worker (null, or an object with id, host, pid and alive)."
+)
+@click.argument("name", required=False)
+@click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON document for programs.")
+@db_option
+def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None:
+    """Show how each flow stands.
+
+    With NAME, everything that is known of one flow.
+    """
+    from holdfast.cli.database import existing_journal
+    from holdfast.cli.flows_by_name import flows_of, one_flow
+
+    with existing_journal(db) as journal:
+        rows = flows_of(journal, batch) if name is None else [one_flow(journal, name, batch)]
+    if as_json:
+        click.echo(json.dumps([_as_object(each) for each in rows], indent=2))
+    elif name is not None:
+        _show_one(rows[0])
+    elif rows:
+        _show_all(rows)
+    else:
+        click.echo("No flows yet.")
+
+
+def live_code(row: "FlowRow") -> str | None:
+    """Return the code that a recipient can use now, or None."""
+    code = (row.published or {}).get("code")
+    return code if row.finished_at is None and isinstance(code, str) else None
+
+
+def _as_object(row: "FlowRow") -> dict[str, Any]:
+    from holdfast.cli.tables import iso
+
+    worker = None
+    if row.owner is not None:
+        worker = {
+            "id": row.owner,
+            "host": row.owner_host,
+            "pid": row.owner_pid,
+            "alive": row.owner_alive,
+        }
+    return {
+        "name": row.name,
+        "batch": row.batch,
+        "kind": row.kind,
+        "status": row.status,
+        "code": live_code(row),
+        "published": None if row.published is None else dict(row.published),
+        "attempt": row.attempt,
+        "request": row.request,
+        "started_at": iso(row.created_at),
+        "changed_at": iso(row.updated_at),
+        "finished_at": iso(row.finished_at),
+        "worker": worker,
+    }
+
+
+def _show_all(rows: Sequence["FlowRow"]) -> None:
+    from holdfast.cli.tables import cell, column, counted, moment, new_table, show, status_cell
+
+    several = len({each.batch for each in rows}) > 1
+    table = new_table()
+    if several:
+        column(table, "BATCH", folds=True)
+    column(table, "NAME", folds=True)
+    column(table, "STATUS")
+    column(table, "CODE")
+    column(table, "SINCE")
+    column(table, "ATTEMPT", right=True)
+    for row in rows:
+        cells = [
+            cell(row.name),
+            status_cell(_shown_status(row)),
+            cell(live_code(row) or ""),
+            cell(moment(_since(row))),
+            cell(str(row.attempt)),
+        ]
+        table.add_row(*([cell(row.batch)] if several else []), *cells)
+    show(table)
+    click.echo(f"\n{counted([_shown_status(each) for each in rows])}.")
+    if _nobody_serves(rows):
+        click.echo("No process serves the unfinished ones; 'holdfast run' goes on with them.")
+
+
+def _shown_status(row: "FlowRow") -> str:
+    # Asked for, and not yet seen by the process that serves the flow.
+    return "cancelling" if row.request == "cancel" else row.status
+
+
+def _since(row: "FlowRow") -> float:
+    return row.updated_at if row.finished_at is None else row.finished_at
+
+
+def _nobody_serves(rows: Sequence["FlowRow"]) -> bool:
+    unfinished = [each for each in rows if each.finished_at is None]
+    return bool(unfinished) and not any(each.owner_alive for each in unfinished)
+
+
+def _show_one(row: "FlowRow") -> None:
+    from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
+
+    table = new_table()
+    table.show_header = False
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    finished = "" if row.finished_at is None else timestamp(row.finished_at)
+    for label, value in [
+        ("name", cell(row.name)),
+        ("batch", cell(row.batch)),
+        ("kind", cell(row.kind)),
+        ("status", status_cell(_shown_status(row))),
+        ("code", cell(live_code(row) or "")),
+        ("attempt", cell(str(row.attempt))),
+        ("started", cell(timestamp(row.created_at))),
+        ("changed", cell(timestamp(row.updated_at))),
+        ("finished", cell(finished)),
+        ("served by", cell(_served_by(row))),
+    ]:
+        if value.plain:
+            table.add_row(cell(label, "bold"), value)
+    for key, shown in (row.published or {}).items():
+        if key != "code" and shown is not None:
+            table.add_row(cell(key, "bold"), cell(str(shown)))
+    show(table)
+
+
+def _served_by(row: "FlowRow") -> str:
+    if row.finished_at is not None:
+        return ""
+    if not row.owner_alive:
+        return "no process; 'holdfast run' goes on with it"
+    return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

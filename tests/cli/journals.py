@@ -1,0 +1,58 @@
+"""Databases with flows in them, made with the journal itself, for the commands that show them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from holdfast.cli.main import holdfast
+from holdfast_journal.records import NewFlow, Published, Snapshot, TakenFlow
+from holdfast_journal.sql import SqlJournal
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def open_at(path: Path) -> SqlJournal:
+    return SqlJournal.open(url(path), environ={})
+
+
+def start(journal: SqlJournal, *names: str, batch: str = "default") -> dict[str, TakenFlow]:
+    """Start flows and take them, as an engine would."""
+    new = [NewFlow(each, "provision", b"parameters") for each in names]
+    journal.start_flows(batch, new)
+    return {each.name: each for each in journal.take(batch=batch)}
+
+
+def move(
+    flow: TakenFlow,
+    status: str,
+    *,
+    heard: str = "something",
+    said: Sequence[str] = (),
+    finished: bool = False,
+    shred: bool = False,
+    **published: str | int | None,
+) -> None:
+    """Bring a flow into a status, by one entry."""
+    shown: Published = published
+    flow.journal.attach(lambda: Snapshot(status, b"{}", shown, finished, shred))
+    with flow.journal.process():
+        flow.journal.record("message", heard=heard, said=said, event=b"sealed s3cr3t")
+
+
+def run(path: Path, *args: str, **env: str) -> Result:
+    """Run ``holdfast ARGS`` on a database."""
+    clean = {"HOLDFAST_KEY": None, "HOLDFAST_KEY_FILE": None, "HOLDFAST_DB": str(path)}
+    return CliRunner().invoke(holdfast, args, env={**clean, **env})
+
+
+def failed(result: Result, *said: str) -> None:
+    """Check that a command said one line of its own and nothing else, with status 2."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("holdfast: ")
+    assert result.stderr.count("\n") == 1
+    for each in said:
+        assert each in result.stderr

@@ -1,0 +1,84 @@
+"""The command as a real process: its streams, its exit statuses, and no tracebacks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.journals import open_at, start
+
+COMMANDS = {
+    "module": [sys.executable, "-m", "holdfast"],
+    "script": [str(Path(sys.executable).with_name("holdfast"))],
+}
+
+
+def environment(database: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST")}
+    return {**kept, "HOLDFAST_DB": str(database)}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A database with one flow."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    start(journal, "ann")
+    journal.close()
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_both_ways_to_call_it(database: Path, command: str) -> None:
+    """The console script and the module do the same, and colour nothing in a pipe."""
+    ran = subprocess.run(
+        [*COMMANDS[command], "status"], env=environment(database), capture_output=True, check=True
+    )
+    assert b"ann" in ran.stdout
+    assert b"\x1b" not in ran.stdout
+    assert ran.stderr == b""
+
+
+@pytest.mark.parametrize("args", [["status", "eve"], ["status", "--db", "x://"], ["nonsense"]])
+def test_errors_are_one_line(database: Path, args: list[str]) -> None:
+    """Status 2, one line on standard error, nothing on standard output."""
+    ran = subprocess.run(
+        [*COMMANDS["module"], *args], env=environment(database), capture_output=True, check=False
+    )
+    assert ran.returncode == 2
+    assert ran.stdout == b""
+    assert ran.stderr.startswith(b"holdfast: ")
+    assert ran.stderr.count(b"\n") == 1
+
+
+def test_a_reader_who_goes_away(database: Path) -> None:
+    """`holdfast status | true` says nothing about its broken pipe."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [*COMMANDS["module"], "status"],
+        env=environment(database),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert ran.stderr == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("args", [["status"], ["status", "--json"], ["--help"]])
+def test_a_full_disk(database: Path, args: list[str]) -> None:
+    """Output that cannot be written is one line and status 1."""
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*COMMANDS["module"], *args],
+            env=environment(database),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == b"holdfast: No space left on device\n"

@@ -1,0 +1,143 @@
+"""``holdfast status``: the table, the single flow and the document for programs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.journals import failed, move, open_at, run, start
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A database with one flow of each kind, and nobody who serves it."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    flows = start(journal, "zoe", "ann", "[b]bob[/b]")
+    move(flows["zoe"], "waiting", code="7-guitarist-revenge")
+    move(flows["ann"], "done", code="8-a-b", finished=True, shred=True)
+    move(flows["[b]bob[/b]"], "scared", code="9-a-b", finished=True)
+    journal.close()
+    return path
+
+
+def test_the_table(database: Path) -> None:
+    """Each flow has its line, in the order of the start; only codes that work are shown."""
+    result = run(database, "status")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["NAME", "STATUS", "CODE", "SINCE", "ATTEMPT"]
+    assert lines[1].split()[:3] == ["zoe", "waiting", "7-guitarist-revenge"]
+    assert lines[2].split()[:2] == ["ann", "done"]
+    assert lines[3].split()[:2] == ["[b]bob[/b]", "scared"]
+    assert "8-a-b" not in result.stdout
+    assert "9-a-b" not in result.stdout
+    assert lines[5] == "3 flows: 1 done, 1 scared, 1 waiting."
+    assert "'holdfast run'" in lines[6]
+
+
+def test_columns_are_aligned(database: Path) -> None:
+    """In a pipe every column begins at the same place in every line, and no line is padded."""
+    lines = run(database, "status").stdout.splitlines()
+    start_of_status = lines[0].index("STATUS")
+    for line, status in zip(lines[1:4], ["waiting", "done", "scared"], strict=True):
+        assert line.index(status) == start_of_status
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_long_names_are_whole_in_a_pipe(tmp_path: Path) -> None:
+    """A pipe has no width: nothing is cut or folded in it."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    start(journal, "n" * 200)
+    journal.close()
+    assert "n" * 200 in run(path, "status").stdout
+
+
+def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
+    """Control characters in a name, whoever put it there, are shown as escapes."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    start(journal, "ann\x1b[2J")
+    journal.close()
+    for args in (["status"], ["status", "ann\x1b[2J"], ["log", "ann\x1b[2J"]):
+        assert "\x1b" not in run(path, *args).output
+
+
+def test_one_flow(database: Path) -> None:
+    """With a name, everything that is known of that flow."""
+    result = run(database, "status", "zoe")
+    assert result.exit_code == 0
+    facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert facts["name"] == "zoe"
+    assert facts["status"] == "waiting"
+    assert facts["code"] == "7-guitarist-revenge"
+    assert facts["batch"] == "default"
+    assert "finished" not in facts
+
+
+def test_the_document(database: Path) -> None:
+    """The keys of the JSON document are those that the help text promises."""
+    zoe, ann, bob = json.loads(run(database, "status", "--json").stdout)
+    keys = "name batch kind status code published attempt request"
+    assert list(zoe) == [*keys.split(), "started_at", "changed_at", "finished_at", "worker"]
+    assert (zoe["code"], zoe["finished_at"]) == ("7-guitarist-revenge", None)
+    assert (ann["code"], ann["published"]) == (None, None)
+    assert (bob["code"], bob["published"]) == (None, {"code": "9-a-b"})
+    assert bob["finished_at"].endswith("Z")
+    text = " ".join(run(database, "status", "--help").stdout.split())
+    assert all(key in text for key in zoe)
+    assert json.loads(run(database, "status", "ann", "--json").stdout) == [ann]
+
+
+def test_no_flows(tmp_path: Path) -> None:
+    """A database without flows is no error."""
+    open_at(tmp_path / "holdfast.db").close()
+    assert run(tmp_path / "holdfast.db", "status").stdout == "No flows yet.\n"
+    assert json.loads(run(tmp_path / "holdfast.db", "status", "--json").stdout) == []
+
+
+def test_names_that_are_not_there(database: Path) -> None:
+    """A name or batch that does not exist is one line and status 2."""
+    failed(run(database, "status", "eve"), "no flow is called 'eve'")
+    failed(run(database, "status", "zoe", "--batch", "x"), "no flow", "in the batch 'x'")
+    failed(run(database, "status", "--batch", "x"), "no batch is called 'x'")
+
+
+def test_a_name_in_several_batches(database: Path) -> None:
+    """The batch is asked for when the name alone says too little, and shown when there are two."""
+    journal = open_at(database)
+    start(journal, "zoe", batch="march")
+    journal.close()
+    for command in ("status", "log", "retry"):
+        failed(run(database, command, "zoe"), "'default', 'march'", "--batch")
+    assert "march" in run(database, "status", "zoe", "--batch", "march").stdout
+    lines = run(database, "status").stdout.splitlines()
+    assert lines[0].split()[0] == "BATCH"
+    assert lines[4].split()[:2] == ["march", "zoe"]
+    assert "BATCH" not in run(database, "status", "--batch", "march").stdout
+
+
+def test_who_serves_is_seen(tmp_path: Path) -> None:
+    """While a worker is alive, nobody is told to start one; what was asked of it is shown."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    start(journal, "zoe")
+    try:
+        assert "holdfast run" not in run(path, "status").stdout
+        assert "process " in run(path, "status", "zoe").stdout
+        [flow] = json.loads(run(path, "status", "--json").stdout)
+        assert flow["worker"]["alive"] is True
+        journal.ask("zoe", "default", "cancel")
+        assert "cancelling" in run(path, "status").stdout
+    finally:
+        journal.close()
+
+
+def test_names_are_met_in_any_unicode_form(tmp_path: Path) -> None:
+    """A name typed in decomposed letters meets the composed one of the file."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    start(journal, "Zoë")
+    journal.close()
+    assert run(path, "status", "Zoe\u0308").exit_code == 0
