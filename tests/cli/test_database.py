@@ -8,6 +8,7 @@ import pytest
 
 from holdfast.cli.database import existing_journal, open_journal
 from holdfast.cli.failure import Failure
+from holdfast.cli.settings import default_database, sqlite_url
 from tests.cli.journals import failed, open_at, run, start, url
 
 
@@ -42,13 +43,20 @@ def test_the_default_database_gets_its_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an empty home directory the default database can be made, for its owner alone."""
-    from holdfast.cli.settings import default_database
-
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     open_journal(default_database()).close()
     made = tmp_path / "state/holdfast"
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert (made / "holdfast.db").exists()
+
+
+@pytest.mark.parametrize("name", ["a b.db", "a#b.db", "ä@b:c.db", "a&b=c.db"])
+def test_a_path_means_exactly_that_file(tmp_path: Path, name: str) -> None:
+    """No character of a path is taken for part of a URL."""
+    path = tmp_path / name
+    open_journal(sqlite_url(path)).close()
+    assert path.exists()
+    assert run(path, "status").exit_code == 0
 
 
 def test_asking_makes_nothing(tmp_path: Path) -> None:

@@ -95,6 +95,10 @@ BAD = {
         b"name,secret\nann," + "é".encode() * 7501,
         "the secret has 15,002 bytes; the limit is 15,000, because some recipients' clients",
     ),
+    "long message": (
+        b'name,secret\nann,"' + b"x\n" * 6000 + b'"\n',
+        "line 2: the secret takes 18,002 bytes in a message",
+    ),
     "escape in a name": (b"name,secret\na\x1b[2Jnn,A\n", "a control character, U+001B"),
     "reordered name": ("name,secret\nan\u202en,A\n".encode(), "U+202E"),
     "long name": (b"name,secret\n" + b"n" * 201 + b",A\n", "201 characters; the limit is 200"),

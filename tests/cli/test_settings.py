@@ -98,7 +98,9 @@ def test_the_variable_at_fault_is_named() -> None:
     assert "holdfast: HOLDFAST_APPID: " in chosen(env={"HOLDFAST_APPID": " "}).stderr
 
 
-@pytest.mark.parametrize("value", ["", " ", "a\nb", "a\x00b", "x" * 3000, "a?b", "~nobody-here/x"])
+@pytest.mark.parametrize(
+    "value", ["", " ", "a\nb", "a\x00b", "x" * 3000, "a?b", "a%20b", "~nobody-here/x"]
+)
 def test_databases_that_are_refused(value: str) -> None:
     """What is neither a URL nor a path is told in one line."""
     ran = chosen("--db", value)

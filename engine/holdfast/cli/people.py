@@ -4,6 +4,7 @@ Everything in it is checked before anything is started, and no error message hol
 """
 
 import contextlib
+import json
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ LONGEST_NAME = 200
 LONGEST_SECRET = 15_000
 """Bytes of UTF-8. Go clients drop WebSocket messages over some 32 KiB, and a message travels as
 hexadecimal digits (WIRE.md, section 3)."""
+
+_LONGEST_ENCODED = 16_000
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 
@@ -132,6 +135,15 @@ def _secret(value: object, column: str, line: int, place: Place) -> str:
             line,
             f"the secret has {size:,} bytes; the limit is {LONGEST_SECRET:,}, because some"
             " recipients' clients drop larger messages",
+        )
+    # Line ends, quotation marks and backslashes take two bytes and more in the message.
+    encoded = len(json.dumps(secret, ensure_ascii=False).encode("utf-8"))
+    if encoded > _LONGEST_ENCODED:
+        raise place.failure(
+            line,
+            f"the secret takes {encoded:,} bytes in a message (line ends and the like count"
+            f" more than once); the limit is {_LONGEST_ENCODED:,}, because some recipients'"
+            " clients drop larger messages",
         )
     return secret
 

@@ -32,9 +32,22 @@ def default_database() -> str:
     return sqlite_url(Path(platformdirs.user_state_dir("holdfast"), "holdfast.db"))
 
 
-def sqlite_url(path: Path) -> str:
-    """Return the SQLAlchemy URL of an SQLite file; RuntimeError for ``~nobody``."""
-    return f"sqlite:///{path.expanduser().absolute()}"
+def sqlite_url(path: Path, where: str = "the default database") -> str:
+    """Return the SQLAlchemy URL of an SQLite file; ``where`` says in errors who named it.
+
+    Raises :class:`Failure` for a path that SQLAlchemy would take for something else.
+    """
+    try:
+        absolute = str(path.expanduser().absolute())
+    except RuntimeError:
+        raise Failure(f"{where}: {quoted(str(path))}: there is no such home directory") from None
+    if "?" in absolute or "%" in absolute:
+        # What follows a question mark would be options; from 2.1 on, %20 would be a space.
+        raise Failure(
+            f"{where}: {quoted(absolute, 200)}: the path of a database cannot hold a question"
+            " mark or a percent sign"
+        )
+    return f"sqlite:///{absolute}"
 
 
 def where_from(ctx: click.Context, param: click.Parameter) -> str:
@@ -52,13 +65,7 @@ def _database(ctx: click.Context, param: click.Parameter, value: str) -> str:
         raise Failure(f"{where}: neither a database URL nor the path of a file")
     if "://" in value:
         return value  # whether it is one of a database is found when it is opened
-    if "?" in value:
-        # SQLAlchemy would read what follows the question mark as options.
-        raise Failure(f"{where}: the path of a database cannot hold a question mark")
-    try:
-        return sqlite_url(Path(value))
-    except RuntimeError:
-        raise Failure(f"{where}: {quoted(value)}: there is no such home directory") from None
+    return sqlite_url(Path(value), where)
 
 
 def _relay(ctx: click.Context, param: click.Parameter, value: str) -> str:
