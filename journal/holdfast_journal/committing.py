@@ -10,10 +10,11 @@ from attrs import frozen
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from holdfast_journal.commits import Commit, FenceBroken, Prepared, prepare
+from holdfast_journal.commits import Commit
 from holdfast_journal.database import Database, Trouble, reason, trouble
 from holdfast_journal.errors import CommitFailed, Fenced, JournalBroken
 from holdfast_journal.schema import flows
+from holdfast_journal.statements import FenceBroken, Prepared, prepare
 
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 5.0
@@ -35,7 +36,6 @@ class Committer:
     """Turns commits into transactions."""
 
     _database: Database
-    _clock: Callable[[], float]
     _wait: Callable[[float], bool]
     """Called with the delay, in seconds, before another attempt; False gives up."""
     _keep_alive: Callable[[], None]
@@ -51,7 +51,7 @@ class Committer:
         """
         waiting: dict[int, list[Commit]] = {}
         for commit in commits:
-            if commit.writes:
+            if commit.state is not None:
                 waiting.setdefault(commit.lease.id, []).append(commit)
         lost: dict[Commit, Exception] = {}
         while waiting:
@@ -72,7 +72,7 @@ class Committer:
         return lost
 
     def _write(self, groups: Sequence[Sequence[Commit]]) -> None:
-        prepared = prepare(groups, self._clock())
+        prepared = prepare(groups)
         unknown = False
 
         def attempt() -> None:

@@ -1,9 +1,10 @@
 """`FlowJournal`: the journal that one flow writes, under one epoch."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
+from types import TracebackType
 
 from attrs import define, field
 from sqlalchemy import Executable
@@ -16,14 +17,17 @@ from holdfast_journal.commits import (
     FinishTask,
     Lease,
     Parameters,
+    State,
     Statement,
     TaskChange,
-    published_json,
 )
 from holdfast_journal.errors import JournalError
 from holdfast_journal.interface import Call, History, IJournal
 from holdfast_journal.records import Snapshot, Task
+from holdfast_journal.sealing import published_json, seal
 from holdfast_journal.writer import Writer
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @define
@@ -39,6 +43,24 @@ class _Block:
     @property
     def writes(self) -> bool:
         return bool(self.entries or self.tasks or self.statements)
+
+
+@define
+class _Surrounding:
+    """The context manager of `process()`: as a class, since it is entered for every event."""
+
+    _journal: "FlowJournal"
+
+    def __enter__(self) -> None:
+        self._journal._enter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._journal._leave(kind is not None)
 
 
 @define(eq=False)
@@ -66,49 +88,60 @@ class FlowJournal:
     raises the same error from then on."""
     _snapshot: Callable[[], Snapshot] | None = None
     _finished_at: float | None = None
+    _published: tuple[Mapping[str, object], bytes] | None = field(default=None, repr=False)
+    """The published values as last committed, plain and sealed."""
     _block: _Block = field(factory=_Block, init=False, repr=False)
+    _surrounding: _Surrounding = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._surrounding = _Surrounding(self)
 
     def attach(self, snapshot: Callable[[], Snapshot]) -> None:
         """Say how to get the flow's state; called once at the end of a block that writes."""
         self._snapshot = snapshot
 
-    @contextmanager
-    def process(self) -> Iterator[None]:
+    def process(self) -> AbstractContextManager[None]:
         """Surround the handling of one event; see `IJournal.process`.
 
         Raises what `when_lost` was told, if the flow is lost, and JournalStopped.
         """
-        if self._lease.lost is not None:
-            raise self._lease.lost
-        block = self._block
-        block.depth += 1
-        try:
-            yield
-            commit = self._commit(block) if block.depth == 1 else None
-        except BaseException:
-            if block.depth == 1:
-                self._block = _Block()
-            raise
-        finally:
-            block.depth -= 1
-        if commit is not None:
-            self._block = _Block()
-            if commit.writes or commit.calls:
-                # First the seq: an inline writer runs the calls here, and they may process events.
-                self._seq = commit.seq
-                self._writer.submit(commit)
+        return self._surrounding
 
     def queue_outbound(self, fn: Callable[..., object], *args: object, **kwargs: object) -> None:
         """Call `fn` after the commit; see `IJournal.queue_outbound`."""
-        with self.process():
-            self._block.calls.append(partial(fn, *args, **kwargs))
+        call = partial(fn, *args, **kwargs)
+        if self._block.depth:
+            self._block.calls.append(call)
+        else:
+            with self.process():
+                self._block.calls.append(call)
+
+    def _enter(self) -> None:
+        if self._lease.lost is not None:
+            raise self._lease.lost
+        self._block.depth += 1
+
+    def _leave(self, failed: bool) -> None:
+        block = self._block
+        if block.depth > 1:
+            block.depth -= 1
+            return
+        try:
+            # Still inside: what the snapshot queues belongs to this event.
+            commit = None if failed else self._commit(block)
+        finally:
+            self._block = _Block()
+        if commit is not None and (commit.calls or commit.state is not None):
+            # First the seq: an inline writer runs the calls here, and they may process events.
+            self._seq = commit.seq
+            self._writer.submit(commit)
 
     def record(self, kind: str, *, heard: str, said: Sequence[str], event: bytes) -> None:
         """Add an entry; see `History.record`. Raises JournalError outside a block."""
         block = self._open()
         seq = self._seq + len(block.entries) + 1
-        text = json.dumps(list(said), ensure_ascii=False)
-        block.entries.append(Entry(seq, self._clock(), kind, heard, text, bytes(event)))
+        sealed = self._seal("event", seq, event)
+        block.entries.append(Entry(seq, self._clock(), kind, heard, _encode(list(said)), sealed))
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
         """Execute the application's own statement in the same transaction.
@@ -119,7 +152,9 @@ class FlowJournal:
 
     def add_task(self, number: int, name: str, arguments: bytes, key: str, due_at: float) -> None:
         """Remember a task; `number` is new in this flow. Raises JournalError outside a block."""
-        self._open().tasks.append(AddTask(Task(number, name, arguments, key, due_at)))
+        block = self._open()
+        sealed = self._seal("arguments", number, arguments)
+        block.tasks.append(AddTask(Task(number, name, sealed, key, due_at)))
 
     def finish_task(self, number: int) -> None:
         """Forget a task. Raises JournalError outside a block."""
@@ -144,19 +179,36 @@ class FlowJournal:
         if self._snapshot is None:
             raise JournalError("attach() a snapshot before the first event")
         snapshot = self._snapshot()
-        if not snapshot.finished:
-            self._finished_at = None
-        elif self._finished_at is None:
-            self._finished_at = now
-            commit.calls = [*block.calls, self._gone]
         # A change without an entry takes a seq too: every commit moves the fence.
         commit.seq = self._seq + max(1, len(block.entries))
-        commit.snapshot = snapshot
-        commit.published = published_json(snapshot.published)
-        commit.finished_at = self._finished_at
+        commit.state = self._state(snapshot, commit.seq, now)
         commit.entries, commit.tasks = block.entries, block.tasks
         commit.statements = block.statements
+        if snapshot.finished and self._finished_at is None:
+            commit.calls = [*block.calls, self._gone]
+        self._finished_at = commit.state.finished_at
         return commit
+
+    def _state(self, snapshot: Snapshot, seq: int, now: float) -> State:
+        checkpoint = published = None
+        if not snapshot.shred:
+            checkpoint = self._seal("checkpoint", seq, snapshot.checkpoint)
+            if self._published is None or self._published[0] != snapshot.published:
+                # Seldom. The copy keeps us from comparing a dictionary with itself.
+                sealed = self._seal("published", 0, published_json(snapshot.published))
+                self._published = dict(snapshot.published), sealed
+            published = self._published[1]
+        since = now if self._finished_at is None else self._finished_at
+        return State(
+            status=snapshot.status,
+            finished_at=since if snapshot.finished else None,
+            shred=snapshot.shred,
+            checkpoint=checkpoint,
+            published=published,
+        )
+
+    def _seal(self, column: str, seq: int, value: bytes) -> bytes:
+        return seal(self._lease.data_key, self._lease.uid, column, seq, value)
 
     def _refused(self, error: Exception) -> None:
         if self._lease.lost is not None:

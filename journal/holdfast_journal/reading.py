@@ -162,9 +162,9 @@ def _published(row: Any, keys: KeyRing) -> Published | None:
     if row.data_key is None or row.published is None:
         return None
     key = keys.open_data_key(row.uid, row.data_key)
-    opened = unseal(key, row.uid, "published", row.seq, row.published)
+    opened = unseal(key, row.uid, "published", 0, row.published)
     try:
         found: Published = json.loads(opened)
     except ValueError as error:
-        raise Unreadable(f"published {row.seq} of flow {row.uid} is not JSON") from error
+        raise Unreadable(f"published of flow {row.uid} is not JSON") from error
     return found

@@ -4,9 +4,11 @@ Every flow has a random data key; a *master key* seals the data keys. The master
 given in the environment, in a file, or, for an SQLite database, made beside it.
 
 A sealed value is a random 24-byte nonce and an XChaCha20-Poly1305 box. Its associated data say
-which flow, column and seq it belongs to, so a value moved to another row does not open.
+which flow, column and seq it belongs to, so a value moved to another row does not open. (Values
+that a flow has only one of, and that do not change with every event, have the seq 0.)
 """
 
+import json
 import os
 import re
 import secrets
@@ -53,6 +55,11 @@ def unseal(key: bytes, uid: str, column: str, seq: int | str, sealed: bytes) -> 
         raise Unreadable(
             f"{column} {seq} of flow {uid} is not what was written there: it was altered or moved"
         ) from error
+
+
+def published_json(published: Mapping[str, object]) -> bytes:
+    """How published values are kept. Raises TypeError or ValueError for what JSON cannot hold."""
+    return json.dumps(dict(published), allow_nan=False).encode()
 
 
 def key_id(key: bytes) -> str:

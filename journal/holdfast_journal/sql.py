@@ -30,6 +30,7 @@ from holdfast_journal.records import (
     Changes,
     EntryRow,
     Event,
+    ExistingFlow,
     FlowRow,
     NewFlow,
     Started,
@@ -117,7 +118,7 @@ class SqlJournal:
         if host is not None:
             registration.host = host
         wait = _do_not_wait if reactor is None else _wait
-        committer = Committer(database, clock, wait, locks.keep, _log_trouble)
+        committer = Committer(database, wait, locks.keep, _log_trouble)
         writer: Writer = (
             InlineWriter(committer, on_fatal)
             if reactor is None
@@ -162,6 +163,13 @@ class SqlJournal:
         """
         owner = self._registration.id() if own else None
         return starting.start_flows(self._database, self._keys, batch, new, owner, self._clock())
+
+    def existing(self, batch: str, names: Sequence[str]) -> list[ExistingFlow]:
+        """What `start_flows` would find there already, without starting anything.
+
+        Raises DatabaseUnusable.
+        """
+        return starting.existing_flows(self._database, batch, names)
 
     def take(
         self,

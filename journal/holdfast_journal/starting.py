@@ -8,13 +8,12 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from holdfast_journal.commits import published_json
 from holdfast_journal.database import Database
 from holdfast_journal.errors import NoSuchFlow, NotRetryable
 from holdfast_journal.ownership import chunks
 from holdfast_journal.records import ExistingFlow, NewFlow, Started
 from holdfast_journal.schema import batches, entries, flows, keys, tasks
-from holdfast_journal.sealing import KeyRing, missing_key, new_key, seal
+from holdfast_journal.sealing import KeyRing, missing_key, new_key, published_json, seal
 
 NEW = "new"
 """The status of a flow before its first event."""
@@ -66,6 +65,17 @@ def start_flows(
         started=[row["name"] for row in rows],
         existing=[existing[name] for name in names if name in existing],
     )
+
+
+def existing_flows(database: Database, batch: str, names: Sequence[str]) -> list[ExistingFlow]:
+    """Those of `names` that are in `batch` already, in the order of `names`."""
+    query = select(batches.c.id).where(batches.c.name == batch)
+    with database.reading() as connection:
+        batch_id = connection.scalar(query)
+        if batch_id is None:
+            return []
+        found = _existing(connection, batch_id, names)
+    return [found[name] for name in names if name in found]
 
 
 def ask(database: Database, flow: int, request: str | None) -> bool:
@@ -123,7 +133,7 @@ def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], n
                 request=None,
                 failures=0,
                 checkpoint=None,
-                published=seal(key, row.uid, "published", seq, b"{}"),
+                published=seal(key, row.uid, "published", 0, b"{}"),
             )
         )
 

@@ -120,7 +120,7 @@ class ThreadedWriter:
         """
         if self._stopped is not None:
             raise self._stopped
-        if not commit.writes and not commit.lease.pending:
+        if commit.state is None and not commit.lease.pending:
             for call in commit.calls:
                 self._run(call)
             return
