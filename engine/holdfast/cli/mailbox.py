@@ -109,10 +109,7 @@ def _log_what_goes_wrong() -> None:
         if failure is not None:
             place = failure.frames[-1][0] if failure.frames else "an unknown place"
             click.echo(f"error: {failure.type.__name__} in {place}", err=True)
-        elif (
-            event["log_namespace"].startswith("holdfast.")
-            and event["log_level"] >= LogLevel.warn
-        ):
+        elif event["log_namespace"].startswith("holdfast.") and event["log_level"] >= LogLevel.warn:
             click.echo(f"{event['log_level'].name}: {formatEvent(event)}", err=True)
 
     globalLogBeginner.beginLoggingTo([cast(ILogObserver, observe)], redirectStandardIO=False)
