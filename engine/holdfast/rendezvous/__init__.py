@@ -1,0 +1,1 @@
+"""Talking to mailbox servers: the WebSocket, dialling, reconnecting, and the frames' form."""

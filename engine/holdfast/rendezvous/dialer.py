@@ -1,0 +1,191 @@
+"""Connections to mailbox servers, first come first served, some handshakes at a time.
+
+After a server's restart every waiting wormhole wants its connection back at once.  A handshake
+costs both ends something, so they take turns.
+"""
+
+from collections import deque
+from typing import Any, Final
+
+from attrs import Factory, define, field
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import ClientFactory
+from twisted.python.failure import Failure
+from websockets.uri import WebSocketURI
+
+from holdfast.rendezvous import reasons
+from holdfast.rendezvous.boundaries import Clock, Endpoint, Endpoints, Listener, Timer
+from holdfast.rendezvous.heartbeat import Heartbeat
+from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
+from holdfast.rendezvous.websocket import WebSocket
+
+UNDER_WAY: Final = 64
+"""Handshakes at a time, if nothing else is asked for."""
+
+HANDSHAKE_TIME: Final = 30.0
+"""Seconds for everything from looking up the name to the server's answer."""
+
+__all__ = ["BadRelayUrl", "Dialer", "NamedServers"]
+
+
+@define(eq=False)
+class NamedServers:
+    """Where a URL's server is: TCP by name (IPv4 and IPv6), with TLS for `wss:`.
+
+    Certificates are verified against *trust_root*, or what the platform trusts.
+    """
+
+    _reactor: Any = field(repr=False)
+    _trust_root: Any = field(default=None, repr=False)
+    # An OpenSSL context holds every certificate that the platform trusts: one for each name.
+    _contexts: dict[str, Any] = field(factory=dict, init=False, repr=False)
+
+    def __call__(self, uri: WebSocketURI) -> Endpoint:
+        """The endpoint of the server that *uri* names."""
+        endpoint: Any = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=HANDSHAKE_TIME)
+        if uri.secure:
+            endpoint = wrapClientTLS(self._context(uri.host), endpoint)
+        where: Endpoint = endpoint
+        return where
+
+    def _context(self, host: str) -> Any:
+        # Imported when first needed: OpenSSL costs those nothing who do not use it.
+        from twisted.internet.ssl import optionsForClientTLS
+
+        if host not in self._contexts:
+            self._contexts[host] = optionsForClientTLS(host, trustRoot=self._trust_root)
+        return self._contexts[host]
+
+
+@define(eq=False)
+class Dialer:
+    """Opens WebSockets for everybody in one process.
+
+    At most *limit* of them are between dialling and open at a time, the others wait in line;
+    one that is not open after *timeout* seconds has failed.  *clock* is the reactor; *endpoints*
+    says where the server of a URL is.
+    """
+
+    clock: Clock = field(repr=False)
+    limit: int = field(default=UNDER_WAY, kw_only=True)
+    timeout: float = field(default=HANDSHAKE_TIME, kw_only=True)
+    endpoints: Endpoints = field(
+        default=Factory(lambda self: NamedServers(self.clock), takes_self=True),
+        kw_only=True,
+        repr=False,
+    )
+    _heart: Heartbeat = field(
+        default=Factory(lambda self: Heartbeat(self.clock), takes_self=True),
+        init=False,
+        repr=False,
+    )
+    _line: deque["_Dialling"] = field(factory=deque, init=False, repr=False)
+    _under_way: int = field(default=0, init=False)
+    _starting: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def under_way(self) -> int:
+        """How many handshakes are under way."""
+        return self._under_way
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(not dialling.given_up for dialling in self._line)
+
+    def dial(self, url: str, listener: Listener) -> WebSocket:
+        """Begin to open a connection to the server at *url*, as soon as its turn comes.
+
+        *listener* is told how it goes, but not before this call has returned.  Raises
+        BadRelayUrl.
+        """
+        uri = parse_relay_url(url)
+        socket = WebSocket(uri, listener, self._heart)
+        dialling = _Dialling(self, uri, socket)
+        socket.dialled_by(dialling)
+        self._line.append(dialling)
+        self._start_some()
+        return socket
+
+    def _start_some(self) -> None:
+        # A dialling that fails on the spot comes back here: let the loop do its work.
+        if self._starting:
+            return
+        self._starting = True
+        try:
+            while self._line and self._under_way < self.limit:
+                dialling = self._line.popleft()
+                if not dialling.given_up:
+                    self._under_way += 1
+                    dialling.begin()
+        finally:
+            self._starting = False
+
+    def _one_less(self) -> None:
+        self._under_way -= 1
+        self._start_some()
+
+
+@define(eq=False)
+class _Dialling:
+    """One socket on its way: in line, then under way, then forgotten."""
+
+    _dialer: Dialer
+    _uri: WebSocketURI
+    _socket: WebSocket
+    given_up: bool = field(default=False, init=False)
+    _connecting: Deferred[object] | None = field(default=None, init=False)
+    _timer: Timer | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        dialer = self._dialer
+        self._timer = dialer.clock.callLater(dialer.timeout, self._too_late)
+        connecting = maybeDeferred(self._connect)
+        self._connecting = connecting
+        connecting.addCallbacks(self._connected, self._failed)
+
+    def settled(self) -> None:
+        """The socket is open, or never will be: the next one's turn (see `Attempt`)."""
+        if self._timer is None:
+            return  # It was still waiting in line.
+        if self._timer.active():
+            self._timer.cancel()
+        self._dialer._one_less()
+
+    def cancel(self) -> None:
+        """Nobody wants this socket any more (see `Attempt`)."""
+        self.given_up = True
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+
+    def _connect(self) -> Deferred[object]:
+        return self._dialer.endpoints(self._uri).connect(_OneProtocol(self._socket))
+
+    def _connected(self, _: object) -> None:
+        self._connecting = None
+
+    def _failed(self, failure: Failure) -> None:
+        # Nothing happens if it failed because it was given up: the socket has its reason then.
+        self._connecting = None
+        self._socket.fail(f"cannot connect: {reasons.of_failure(failure)}")
+
+    def _too_late(self) -> None:
+        self._socket.fail(f"no connection within {self._dialer.timeout:g} seconds")
+
+
+class _OneProtocol(ClientFactory):
+    """What Twisted's endpoints want: a factory, of the one protocol that exists already."""
+
+    noisy = False
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket: WebSocket | None = socket
+
+    def buildProtocol(self, _: IAddress | None) -> Any:
+        """The protocol, once."""
+        socket, self._socket = self._socket, None
+        return socket

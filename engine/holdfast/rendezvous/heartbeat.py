@@ -1,0 +1,76 @@
+"""One timer for the heartbeats of any number of connections.
+
+Thousands of wormholes wait at once, each with a connection of its own.  A timer for each would
+cost more than the rest of their waiting, so they share one.
+"""
+
+from heapq import heappop, heappush
+from typing import Final, Protocol
+
+from attrs import define, field
+
+from holdfast.rendezvous.boundaries import Clock, Timer
+
+OVERSLEPT: Final = 5.0
+"""Seconds of delay of the timer from which the process must have been stopped meanwhile."""
+
+AT_ONCE: Final = 200
+"""Heartbeats in one turn of the reactor, so that others get theirs."""
+
+
+class Patient(Protocol):
+    """What has a heartbeat."""
+
+    def beat(self, now: float, overslept: bool) -> float | None:
+        """Do what is due at *now*; return when to be called again, or None for never.
+
+        *overslept* says that this call comes much too late, since the whole process or
+        machine stood still: silence until now proves nothing.
+        """
+        ...
+
+
+@define(eq=False)
+class Heartbeat:
+    """Calls each of many patients when it asked for it.
+
+    Times are seconds on *clock*.
+    """
+
+    clock: Clock
+    _queue: list[tuple[float, int, Patient]] = field(factory=list, init=False, repr=False)
+    _serial: int = field(default=0, init=False)
+    _timer: Timer | None = field(default=None, init=False, repr=False)
+    _due: float = field(default=0.0, init=False)
+
+    def add(self, due: float, patient: Patient) -> None:
+        """Call *patient* for the first time at *due*."""
+        self._push(due, patient)
+        if self._timer is None or due < self._due:
+            self._arm()
+
+    def _push(self, due: float, patient: Patient) -> None:
+        # The serial number keeps the heap from comparing patients.
+        self._serial += 1
+        heappush(self._queue, (due, self._serial, patient))
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._queue:
+            self._due = self._queue[0][0]
+            delay = max(0.0, self._due - self.clock.seconds())
+            self._timer = self.clock.callLater(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self.clock.seconds()
+        for _ in range(AT_ONCE):
+            if not self._queue or self._queue[0][0] > now:
+                break
+            due, _, patient = heappop(self._queue)
+            again = patient.beat(now, now - due > OVERSLEPT)
+            if again is not None:
+                self._push(again, patient)
+        self._arm()

@@ -1,0 +1,54 @@
+"""The address of a mailbox server, checked before anything is done with it."""
+
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from websockets.exceptions import InvalidURI
+from websockets.uri import WebSocketURI, parse_uri
+
+LONGEST: Final = 2000
+"""Characters of the longest address that is accepted."""
+
+
+class BadRelayUrl(ValueError):
+    """An address that no mailbox server can have; the text is one line and holds no password."""
+
+
+@lru_cache(maxsize=64)
+def parse_relay_url(url: str) -> WebSocketURI:
+    """The parts of a `ws:` or `wss:` address.
+
+    Everybody with the same address gets the same object: it must not be changed.
+    Raises BadRelayUrl.
+    """
+    if len(url) > LONGEST:
+        raise BadRelayUrl(f"the mailbox server's URL is longer than {LONGEST} characters")
+    # The standard library's parser drops line ends and tabs without a word.
+    if not url.isprintable() or any(character.isspace() for character in url):
+        raise BadRelayUrl("the mailbox server's URL holds a space or a control character")
+    try:
+        parts = parse_uri(url)
+        # Zero is read as "no port" there.
+        port = urlsplit(url).port
+    except InvalidURI as error:
+        raise BadRelayUrl(f"bad URL of a mailbox server, {_shown(url)}: {error.msg}") from None
+    except ValueError as error:
+        # Not the error's own text, which may repeat a password.
+        wrong = "port" if str(error).startswith("Port") else "name"
+        raise BadRelayUrl(
+            f"bad URL of a mailbox server, {_shown(url)}: its {wrong} is impossible"
+        ) from None
+    if port == 0:
+        raise BadRelayUrl(f"bad URL of a mailbox server, {_shown(url)}: its port is impossible")
+    if not parts.host.isascii() or not parts.resource_name.isascii():
+        raise BadRelayUrl(f"bad URL of a mailbox server, {_shown(url)}: its name is impossible")
+    return parts
+
+
+def _shown(url: str) -> str:
+    """*url* in quotes, without what may be a password."""
+    scheme, separator, _ = url.partition("://")
+    if "@" in url:
+        url = f"{scheme}{separator}" * bool(separator) + "...@" + url.rpartition("@")[2]
+    return repr(url)
