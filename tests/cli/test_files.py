@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.files import clear_leftovers, write_whole
+from holdfast.files import clear_leftovers, write_whole
 
 KILLED_HALFWAY = """
 import os, signal, sys
@@ -122,7 +122,7 @@ def test_many_writers_at_once(tmp_path: Path) -> None:
     """Writers of one file never fail over each other, and one of them wins whole."""
     path = tmp_path / "file"
     script = (
-        "import sys; from pathlib import Path; from holdfast.cli.files import write_whole\n"
+        "import sys; from pathlib import Path; from holdfast.files import write_whole\n"
         "for _ in range(30): write_whole(Path(sys.argv[1]), sys.argv[2].encode() * 5000)"
     )
     letters = "abc"

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from holdfast.cli.failure import because
-from holdfast.cli.files import clear_leftovers, write_whole
 from holdfast.cli.lines import Place, place_of, text_lines
 from holdfast.cli.rows import csv_records
+from holdfast.files import clear_leftovers, write_whole
 
 _HEADER = ["name", "code"]
 

@@ -1,7 +1,7 @@
 """Opening the journal, and saying in one line why that is not possible."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,21 +12,33 @@ from holdfast.cli.printable import printable
 from holdfast.cli.settings import default_database
 
 if TYPE_CHECKING:
+    from holdfast_journal.errors import JournalBroken
     from holdfast_journal.sql import SqlJournal
     from holdfast_journal.writer import Reactor
 
 
-def open_journal(url: str, reactor: "Reactor | None" = None) -> "SqlJournal":
+def open_journal(
+    url: str,
+    reactor: "Reactor | None" = None,
+    on_fatal: "Callable[[JournalBroken], object] | None" = None,
+) -> "SqlJournal":
     """Open the database at ``url``, or make it; the caller closes the journal.
 
-    Without ``reactor`` commits happen at once; see ``SqlJournal.open``. Directories are made for
-    the default database only. A key file that had to be made is told of on standard error.
+    Without ``reactor`` commits happen at once; see ``SqlJournal.open``, also for ``on_fatal``.
+    Directories are made for the default database only. A key file that had to be made is told of
+    on standard error.
     Raises :class:`Failure`.
     """
     from holdfast_journal.sql import SqlJournal
 
+    make_parents = url == default_database()
     with journal_failures():
-        journal = SqlJournal.open(url, reactor=reactor, make_parents=url == default_database())
+        if on_fatal is None:
+            journal = SqlJournal.open(url, reactor=reactor, make_parents=make_parents)
+        else:
+            journal = SqlJournal.open(
+                url, reactor=reactor, on_fatal=on_fatal, make_parents=make_parents
+            )
     if journal.made_key is not None:
         click.echo(
             f"holdfast: made the key file {printable(str(journal.made_key))}; keep a copy of it"

@@ -2,6 +2,8 @@
 
 import re
 
+import click
+
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 # Largest unit first, each at most once, so that 30m1h (a slip of the fingers?) is not taken.
@@ -27,3 +29,20 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds <= _LONGEST:
         raise ValueError(f"{text!r} is no useful duration: more than 0s, at most a hundred years")
     return float(seconds)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A duration on the command line; the command gets seconds, a float."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds that `value` means."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -13,6 +13,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from holdfast.core.documents import converter, structure, unstructure
 from holdfast.errors import BadCheckpoint
 from holdfast.flows.base import Flow, flow_class
+from holdfast_journal import NewFlow
 
 VERSION: Final = 1
 
@@ -124,3 +125,18 @@ def restore(kind: str, data: Mapping[str, Any]) -> Flow:
             f"the saved data of a flow of the kind {kind!r} do not fit its class:"
             f" {type(error).__name__}"
         ) from None
+
+
+def new_flow(
+    name: str, flow: Flow, *, relay: str, appid: str, fingerprint: str | None = None
+) -> NewFlow:
+    """Return what `SqlJournal.start_flows` starts *flow* with.
+
+    Args:
+        name: unique in its batch.
+        relay: the mailbox server's URL.
+        appid: the application's identifier.
+        fingerprint: tells whether the same name comes with the same parameters.
+    """
+    params = Params(relay=relay, appid=appid, params=params_of(flow))
+    return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)

@@ -25,7 +25,7 @@ class HandOver(Flow):
     def hand_over(self, secret: str) -> None:
         """Send the text; it is not needed here any more afterwards."""
         self.offered = True
-        self.publish(sent_at=self.now())
+        self.publish(sent=self.now())
         self.wormhole.send_message(text.offer(secret))
 
     def wormhole_got_message(self, message: bytes) -> None:
@@ -36,7 +36,7 @@ class HandOver(Flow):
             self.fail(str(error))
             return
         if isinstance(said, text.Accepted) and self.offered:
-            self.publish(collected_at=self.now())
+            self.publish(collected=self.now())
             self.finish()
         elif isinstance(said, text.PeerSaysNo):
             self.fail(f"the recipient's client said: {said.error}")

@@ -50,7 +50,9 @@ TextMessage: TypeAlias = TextOffer | OtherOffer | Accepted | PeerSaysNo
 
 def offer(text: str) -> bytes:
     """Return the message that hands over *text*."""
-    return json.dumps({"offer": {"message": text}}).encode()
+    # Not escaped to ASCII: that would make six bytes of a letter that is two.
+    offered = json.dumps({"offer": {"message": text}}, ensure_ascii=False)
+    return offered.encode("utf-8", "surrogatepass")
 
 
 def accept() -> bytes:

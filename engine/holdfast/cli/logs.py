@@ -1,0 +1,28 @@
+"""What Twisted's log may show: warnings and errors of ours, and never an exception's words.
+
+A traceback or a message may quote what a client sent, or a secret; so of an error only its type
+and its place are shown.
+"""
+
+from typing import cast
+
+import click
+
+
+def log_what_goes_wrong() -> None:
+    """Write warnings and errors to standard error, one line each, and nothing else."""
+    from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
+
+    def observe(event: LogEvent) -> None:
+        failure = event.get("log_failure")
+        if failure is not None:
+            place = "an unknown place"
+            if failure.frames:
+                function, file, line = failure.frames[-1][:3]
+                place = f"{function}, line {line} of {file.rpartition('/')[2]}"
+            click.echo(f"holdfast: error: {failure.type.__name__} in {place}", err=True)
+        elif event["log_namespace"].startswith("holdfast") and event["log_level"] >= LogLevel.warn:
+            level = event["log_level"].name
+            click.echo(f"holdfast: {level}: {formatEvent(event)}", err=True)
+
+    globalLogBeginner.beginLoggingTo([cast(ILogObserver, observe)], redirectStandardIO=False)

@@ -1,0 +1,67 @@
+"""What ``send`` and ``receive`` share: one flow, the same for the same arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.cli.database import journal_failures
+from holdfast.cli.failure import Interrupted, Unfinished
+from holdfast.cli.printable import printable
+from holdfast.cli.serving import Ending
+
+if TYPE_CHECKING:
+    from holdfast.flows import Flow
+    from holdfast_journal import FlowRow, SqlJournal
+
+
+def unfinished(journal: SqlJournal, batch: str, fingerprint: str) -> FlowRow | None:
+    """Return the flow that was started with the same arguments and is not finished."""
+    for row in rows_of(journal, batch, fingerprint):
+        if row.finished_at is None:
+            return row
+    return None
+
+
+def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:
+    """Return every flow that was started with the same arguments, the first one first."""
+    prefix = f"{fingerprint[:12]}-"
+    with journal_failures():
+        rows = journal.overview(batch=batch)
+    return [row for row in rows if row.name.startswith(prefix)]
+
+
+def start_or_resume(
+    journal: SqlJournal, batch: str, flow: Flow, fingerprint: str, *, relay: str, appid: str
+) -> str:
+    """Return the name of the unfinished flow with this fingerprint, started now if need be.
+
+    The fingerprint is keyed, so that the name tells nothing about the secret.
+    """
+    from holdfast.flows.document import new_flow
+
+    rows = rows_of(journal, batch, fingerprint)
+    for row in rows:
+        if row.finished_at is None:
+            return row.name
+    name = f"{fingerprint[:12]}-{len(rows) + 1}"
+    new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint)
+    with journal_failures():
+        journal.start_flows(batch, [new], own=True)
+    return name
+
+
+def finish(row: FlowRow | None, ending: Ending) -> None:
+    """Say how it went, unless it went well.
+
+    Raises:
+        Interrupted, Unfinished: it did not.
+    """
+    if row is not None and row.finished_at is not None:
+        if row.status == "done":
+            return
+        reason = (row.published or {}).get("reason")
+        because = f": {printable(str(reason), 300)}" if reason else ""
+        raise Unfinished(f"it ended as {row.status}{because}; start again for a new exchange")
+    if ending is Ending.SIGNAL:
+        raise Interrupted("stopped; nothing is lost: start the same command again to go on")
+    raise Unfinished("the time is over; start the same command again to go on")

@@ -1,0 +1,153 @@
+"""What ``holdfast provision`` shows while it runs, and says at its end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli.codes_file import CodesFile
+from holdfast.cli.failure import Interrupted, Unfinished
+from holdfast.cli.pictures import code_picture
+from holdfast.cli.printable import printable
+from holdfast.cli.serving import Ending
+from holdfast.cli.status import live_code
+from holdfast.cli.tables import counted
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+LINE_EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal to show it in place."""
+
+SHOWN_NAMES = 10
+"""How many names of people who have not collected are listed at the end."""
+
+
+class Progress:
+    """Prints codes and collections as they come, and counts.
+
+    Args:
+        names: everybody, in the order of the people file.
+        codes_file: where codes go instead of standard output.
+        pictures: whether to draw each code.
+    """
+
+    def __init__(
+        self, names: Sequence[str], codes_file: CodesFile | None, *, pictures: bool
+    ) -> None:
+        self._rows: dict[str, FlowRow] = {}
+        self._names = names
+        self._wanted = frozenset(names)
+        self._codes: dict[str, str] = {}
+        self._codes_file = codes_file
+        self._pictures = pictures
+        self._terminal = sys.stderr.isatty()
+        self._width = 0
+        self._said = ""
+        self._said_at = 0.0
+        self._first = True
+
+    def begin(self, existing: int) -> None:
+        """Say how many are new, and how many this command goes on with."""
+        new = len(self._names) - existing
+        parts = [f"{new} started"] if new else []
+        if existing:
+            parts.append(f"{existing} started before")
+        self._line(f"{len(self._names)} people: {', '.join(parts)}.")
+
+    def watch(self, moved: Sequence[FlowRow]) -> bool:
+        """Show what has changed; return whether everything is over."""
+        new_codes: dict[str, str] = {}
+        for row in moved:
+            if row.name not in self._wanted:
+                continue
+            before = self._rows.get(row.name)
+            self._rows[row.name] = row
+            code = live_code(row)
+            if code is not None and self._codes.get(row.name) != code:
+                self._codes[row.name] = new_codes[row.name] = code
+            if before is None or before.status != row.status:
+                self._tell(row)
+        if new_codes:
+            self._give(new_codes)
+        self._first = False
+        self._count()
+        return len(self._rows) == len(self._names) and all(
+            row.finished_at is not None for row in self._rows.values()
+        )
+
+    def end(self, ending: Ending) -> None:
+        """Say how it went.
+
+        Raises:
+            Unfinished: somebody has not collected.
+            Interrupted: Ctrl-C.
+        """
+        self._clear()
+        live = [row for row in self._rows.values() if row.finished_at is None]
+        bad = [row for row in self._rows.values() if row.finished_at is not None]
+        bad = [row for row in bad if row.status != "done"]
+        self._line(f"{counted([row.status for row in self._rows.values()])}.")
+        if bad:
+            names = ", ".join(printable(row.name, 40) for row in bad[:SHOWN_NAMES])
+            more = f" and {len(bad) - SHOWN_NAMES} more" if len(bad) > SHOWN_NAMES else ""
+            self._line(f"Not collected: {names}{more}. 'holdfast retry NAME' gives a new code.")
+        if ending is Ending.SIGNAL:
+            raise Interrupted(
+                "stopped; nothing is lost, and the codes stay good: start the same command again,"
+                " or 'holdfast run', to go on"
+            )
+        if live:
+            raise Unfinished(
+                f"the time is over, and {len(live)} have not collected; start the same command"
+                " again, or 'holdfast run', to go on"
+            )
+        if bad:
+            raise Unfinished(f"{len(bad)} of {len(self._names)} have not collected")
+
+    def _tell(self, row: FlowRow) -> None:
+        if row.status == "done" and not self._first:
+            self._line(f"{printable(row.name)}: collected")
+        elif row.finished_at is not None and row.status != "done":
+            reason = (row.published or {}).get("reason")
+            because = f" ({printable(str(reason), 200)})" if reason else ""
+            self._line(f"{printable(row.name)}: {row.status}{because}")
+
+    def _give(self, codes: dict[str, str]) -> None:
+        if self._codes_file is not None:
+            self._codes_file.update(codes)
+        for name, code in codes.items():
+            if self._codes_file is None:
+                self._clear()
+                click.echo(f"{printable(name)}\t{code}")
+            if self._pictures:
+                self._clear()
+                click.echo(code_picture(code))
+
+    def _count(self) -> None:
+        text = counted([row.status for row in self._rows.values()])
+        if text == self._said:
+            return
+        now = time.monotonic()
+        if self._terminal:
+            self._clear()
+            click.echo(text, err=True, nl=False)
+            self._width = len(text)
+        elif now - self._said_at >= LINE_EVERY:
+            click.echo(text, err=True)
+        else:
+            return
+        self._said, self._said_at = text, now
+
+    def _line(self, text: str) -> None:
+        self._clear()
+        click.echo(text, err=True)
+
+    def _clear(self) -> None:
+        if self._terminal and self._width:
+            click.echo("\r" + " " * self._width + "\r", err=True, nl=False)
+            self._width, self._said = 0, ""

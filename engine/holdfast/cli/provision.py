@@ -1,0 +1,179 @@
+"""``holdfast provision``: one flow for each person in a file, started once, finished once."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure
+from holdfast.cli.flows_by_name import DEFAULT_BATCH
+from holdfast.cli.people import Person, read_people
+from holdfast.cli.printable import quoted
+from holdfast.cli.settings import appid_option, db_option, relay_option
+
+if TYPE_CHECKING:
+    from holdfast_journal import NewFlow, SqlJournal
+
+
+@click.command()
+@click.argument("source", metavar="PEOPLE")
+@click.option("--name-column", default="name", show_default=True, help="Who it is for.")
+@click.option("--secret-column", default="secret", show_default=True, help="What they get.")
+@click.option(
+    "--mint",
+    metavar="COMMAND",
+    help="Make each secret when its recipient is there and has proved the code: the standard"
+    " output of COMMAND, run without a shell. {name} in its arguments is the person's name;"
+    " HOLDFAST_IDEMPOTENCY_KEY is the same at every retry.",
+)
+@click.option("--batch", default=DEFAULT_BATCH, show_default=True, help="Names are unique in it.")
+@click.option(
+    "--codes",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the codes to this CSV file, as they come, instead of printing them.",
+)
+@click.option("--qr", is_flag=True, help="Show each code as a picture too, on a terminal.")
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="DURATION",
+    help="Stay at most this long: 90s, 8h, 1h30m, 30d.",
+)
+@db_option
+@relay_option
+@appid_option
+def command(
+    source: str,
+    name_column: str,
+    secret_column: str,
+    mint: str | None,
+    batch: str,
+    codes: Path | None,
+    qr: bool,
+    seconds: float | None,
+    db: str,
+    relay: str,
+    appid: str,
+) -> None:
+    """Give each person in a file their secret, once, through a wormhole code of their own.
+
+    PEOPLE is a CSV file with a header, or JSON lines; '-' is standard input. Each person collects
+    with any Magic-Wormhole client: 'wormhole receive CODE'. Start the same command again after a
+    crash or Ctrl-C, and it goes on where it was: no name is ever started twice.
+
+    Exit status: 0 if everybody has collected, 1 if somebody has not, 2 if nothing was started.
+    """
+    from holdfast.cli.codes_file import CodesFile
+    from holdfast.cli.pictures import require_pictures
+    from holdfast.cli.progress import Progress
+    from holdfast.cli.serving import Service
+
+    place: Path | Literal["-"] = "-" if source == "-" else Path(source)
+    minting = None if mint is None else _minting(mint)
+    people = read_people(
+        place, name_column=name_column, secret_column=None if minting else secret_column
+    )
+    if minting:
+        _check_names(people, minting, source)
+    names = [person.name for person in people]
+    codes_file = None if codes is None else CodesFile(codes, names)
+    if codes_file is not None:
+        codes_file.check()
+    pictures = qr and sys.stdout.isatty()
+    if qr:
+        require_pictures()
+    service = Service(db)
+    existing = _start(service.journal, batch, people, minting, source, relay=relay, appid=appid)
+    progress = Progress(names, codes_file, pictures=pictures)
+    progress.begin(existing)
+    ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
+    progress.end(ending)
+
+
+def _minting(text: str) -> list[str]:
+    """Return the words of the command, its program found."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise Failure(f"--mint: {str(error).lower()}: {quoted(text)}") from None
+    if not words:
+        raise Failure("--mint: there is no command in it")
+    program = shutil.which(words[0])
+    if program is None:
+        raise Failure(f"--mint: there is no program {quoted(words[0])} that can be run")
+    return [str(Path(program).absolute()), *words[1:]]
+
+
+def _check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
+    """A name that stands alone in an argument must not be taken for an option."""
+    if not any(word.startswith("{name}") for word in minting):
+        return
+    for person in people:
+        if person.name.startswith("-"):
+            raise Failure(
+                f"{source}:{person.line}: the name {quoted(person.name)} begins with a hyphen, and"
+                " the command of --mint would take it for an option"
+            )
+
+
+def _start(
+    journal: SqlJournal,
+    batch: str,
+    people: Sequence[Person],
+    minting: Sequence[str] | None,
+    source: str,
+    *,
+    relay: str,
+    appid: str,
+) -> int:
+    """Start a flow for everybody who has none; return how many had one.
+
+    Raises Failure if somebody was started with another secret: then nobody is started.
+    """
+    from holdfast.cli.database import journal_failures
+
+    flows = [_flow(journal, person, minting, relay=relay, appid=appid) for person in people]
+    lines = {person.name: person.line for person in people}
+    fingerprints = {flow.name: flow.fingerprint for flow in flows}
+    with journal_failures():
+        for old in journal.existing(batch, [person.name for person in people]):
+            # A minted secret that was collected is what it is, whatever mints the next ones.
+            matters = minting is None or not old.finished
+            if matters and old.fingerprint != fingerprints[old.name]:
+                what = "another secret" if minting is None else "another command or secret"
+                raise Failure(
+                    f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
+                    f" before (it is {old.status}); --batch NAME begins a new round"
+                )
+        started = journal.start_flows(batch, flows, own=True)
+    return len(started.existing)
+
+
+def _flow(
+    journal: SqlJournal,
+    person: Person,
+    minting: Sequence[str] | None,
+    *,
+    relay: str,
+    appid: str,
+) -> NewFlow:
+    from holdfast.flows.document import new_flow
+    from holdfast.flows.provision import Provision
+
+    if minting is not None:
+        words = [word.replace("{name}", person.name) for word in minting]
+        flow = Provision(name=person.name, mint=words)
+        fingerprint = journal.fingerprint("mint", *words)
+    else:
+        flow = Provision(name=person.name, secret=person.secret or "")
+        fingerprint = journal.fingerprint("secret", person.secret or "")
+    return new_flow(person.name, flow, relay=relay, appid=appid, fingerprint=fingerprint)

@@ -1,0 +1,113 @@
+"""``holdfast receive``: receive one text, and go on with it after a crash."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure
+from holdfast.cli.settings import appid_option, db_option, relay_option
+
+if TYPE_CHECKING:
+    from holdfast.flows.receive import Receive
+    from holdfast_journal import FlowRow
+
+BATCH = "receive"
+"""The batch of everything that is received by hand."""
+
+
+@click.command()
+@click.argument("code")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the text to this file, whole or not at all, mode 0600, instead of printing it.",
+)
+@click.option(
+    "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
+)
+@db_option
+@relay_option
+@appid_option
+def command(
+    code: str, out: Path | None, seconds: float | None, db: str, relay: str, appid: str
+) -> None:
+    """Receive one text from whoever gave you CODE.
+
+    The sender is told that the text has arrived only when it is printed, or safely in FILE. Start
+    the same command again after a crash or Ctrl-C, and it goes on with the same exchange.
+    """
+    from holdfast.cli.one_flow import finish, rows_of, start_or_resume
+    from holdfast.cli.serving import EVERYWHERE, Service
+    from holdfast.codes import validate
+    from holdfast.errors import KeyFormatError
+    from holdfast.flows.receive import ReceiveHere, ReceiveToFile
+
+    try:
+        code = validate(code)
+    except KeyFormatError as error:
+        raise Failure(str(error).removesuffix(".")) from None
+    target = None if out is None else out.expanduser().absolute()
+    service = Service(db, serve=EVERYWHERE if target else (*EVERYWHERE, "receive-here"))
+    fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
+    before = rows_of(service.journal, BATCH, fingerprint)
+    if before and before[-1].status == "done":
+        _already(before[-1], target)
+        return
+    if target is not None and not before:
+        _check(target)
+    flow: Receive = ReceiveHere(code=code)
+    if target is not None:
+        flow = ReceiveToFile(code=code, out=str(target))
+    else:
+        _register_printer()
+    name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
+    rows: list[FlowRow] = []
+
+    def watch(moved: Sequence[FlowRow]) -> bool:
+        rows.extend(row for row in moved if row.name == name)
+        return bool(rows) and rows[-1].finished_at is not None
+
+    ending = service.run(watch, batch=BATCH, names={name}, seconds=seconds)
+    finish(rows[-1] if rows else None, ending)
+    if target is not None:
+        click.echo(f"received: {target}", err=True)
+
+
+def _already(row: FlowRow, target: Path | None) -> None:
+    from holdfast.cli.tables import timestamp
+
+    where = "printed" if target is None else f"written to {target}"
+    when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
+    click.echo(f"holdfast: what this code brought was {where}{when}", err=True)
+
+
+def _check(target: Path) -> None:
+    """Find out before anything starts whether the file can be made.  Raises Failure."""
+    import os
+
+    if target.exists() or target.is_symlink():
+        raise Failure(f"--out: {target} is there already; move it away or choose another name")
+    if not target.parent.is_dir():
+        raise Failure(f"--out: there is no directory {target.parent}")
+    if not os.access(target.parent, os.W_OK):
+        raise Failure(f"--out: the directory {target.parent} cannot be written")
+
+
+def _register_printer() -> None:
+    """Only this process has the terminal on which the text is to appear."""
+    from holdfast.flows.tasks import Call, TaskFailed, task
+
+    @task("print", tries=1)
+    def print_text(call: Call) -> None:
+        try:
+            sys.stdout.write(call.arguments["text"] + "\n")
+            sys.stdout.flush()
+        except (OSError, ValueError) as error:
+            raise TaskFailed(type(error).__name__, final=True) from None

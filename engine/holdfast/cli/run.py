@@ -1,0 +1,68 @@
+"""``holdfast run``: serve every unfinished flow, as a service does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli.durations import Duration
+from holdfast.cli.settings import db_option
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+
+@click.command()
+@click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="DURATION",
+    help="Stop after this long: 90s, 8h, 1h30m, 30d.",
+)
+@db_option
+def command(batch: str | None, seconds: float | None, db: str) -> None:
+    """Serve every unfinished flow in the database until told to stop (SIGINT or SIGTERM).
+
+    Flows that other commands start meanwhile are served too. Killing it loses nothing: start it
+    again. Each flow that changes is a line of output, without its code.
+    """
+    from holdfast.cli.serving import Service
+    from holdfast.cli.tables import counted
+
+    service = Service(db)
+    log = _Log()
+    open_flows = [
+        row.status for row in service.journal.overview(batch=batch) if row.finished_at is None
+    ]
+    click.echo(f"serving {service.journal.name}: {counted(open_flows)} unfinished")
+    service.run(log.watch, batch=batch, seconds=seconds)
+    click.echo("stopped; nothing is lost")
+
+
+class _Log:
+    """Prints a line for each flow whose status changes."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[int, str] | None = None
+
+    def watch(self, moved: Sequence[FlowRow]) -> bool:
+        from holdfast.cli.printable import printable
+        from holdfast.cli.tables import timestamp
+
+        first = self._statuses is None
+        known = self._statuses = self._statuses or {}
+        for row in moved:
+            if known.get(row.id) != row.status and not (first and row.finished_at is not None):
+                reason = (row.published or {}).get("reason")
+                because = f" ({printable(str(reason), 200)})" if reason else ""
+                when = timestamp(time.time() if first else row.updated_at)
+                click.echo(
+                    f"{when} {printable(row.batch)}/{printable(row.name)} {row.status}{because}"
+                )
+            known[row.id] = row.status
+        return False

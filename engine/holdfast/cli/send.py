@@ -1,0 +1,139 @@
+"""``holdfast send``: send one text, and go on with it after a crash."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure, because
+from holdfast.cli.people import LONGEST_SECRET
+from holdfast.cli.settings import appid_option, db_option, relay_option
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+BATCH = "send"
+"""The batch of everything that is sent by hand."""
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Send the text in this file.",
+)
+@click.option("--qr", is_flag=True, help="Show the code as a picture too, on a terminal.")
+@click.option(
+    "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
+)
+@db_option
+@relay_option
+@appid_option
+def command(
+    text: str | None,
+    path: Path | None,
+    qr: bool,
+    seconds: float | None,
+    db: str,
+    relay: str,
+    appid: str,
+) -> None:
+    """Send one text: TEXT, the text in a file, or standard input.
+
+    Prints the code for 'wormhole receive' at the other end. Start the same command again after a
+    crash or Ctrl-C, and it goes on with the same code. TEXT can be seen by other users of this
+    machine while the command runs; a file or standard input cannot.
+    """
+    from holdfast.cli.one_flow import finish, start_or_resume
+    from holdfast.cli.pictures import require_pictures
+    from holdfast.cli.serving import Service
+    from holdfast.flows.provision import SendText
+
+    secret = _text(text, path)
+    if qr:
+        require_pictures()
+    service = Service(db)
+    name = start_or_resume(
+        service.journal,
+        BATCH,
+        SendText(secret=secret),
+        service.journal.fingerprint("send", secret, relay, appid),
+        relay=relay,
+        appid=appid,
+    )
+    watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
+    ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
+    finish(watcher.row, ending)
+    click.echo("sent: the recipient has it", err=True)
+
+
+def _text(text: str | None, path: Path | None) -> str:
+    """Return the text to send.  Raises Failure."""
+    if text is not None and path is not None:
+        raise Failure("give the text or --file, not both")
+    if text is None:
+        try:
+            data = sys.stdin.buffer.read(LONGEST_SECRET + 1) if path is None else _read(path)
+        except OSError as error:
+            raise because(str(path or "standard input"), error) from None
+        where = str(path or "standard input")
+        try:
+            text = data[: LONGEST_SECRET + 1].decode()
+        except UnicodeDecodeError as error:
+            if len(data) > LONGEST_SECRET and error.start >= LONGEST_SECRET - 3:
+                text = data[: error.start].decode() + "…"
+            else:
+                raise Failure(f"{where}: not UTF-8 at byte {error.start + 1}") from None
+        text = text.removesuffix("\n")
+    if not text:
+        raise Failure("there is no text to send")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise Failure("the text is not UTF-8") from None
+    if size > LONGEST_SECRET:
+        raise Failure(
+            f"the text is longer than {LONGEST_SECRET} bytes, more than some recipients' clients"
+            " take"
+        )
+    return text
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(LONGEST_SECRET + 1)
+
+
+class _Watcher:
+    """Prints the code once, and notices the end."""
+
+    def __init__(self, name: str, *, pictures: bool) -> None:
+        self.row: FlowRow | None = None
+        self._name = name
+        self._pictures = pictures
+        self._shown: str | None = None
+
+    def watch(self, moved: Sequence[FlowRow]) -> bool:
+        from holdfast.cli.pictures import code_picture
+        from holdfast.cli.status import live_code
+
+        for row in moved:
+            if row.name != self._name:
+                continue
+            self.row = row
+            code = live_code(row)
+            if code is not None and code != self._shown:
+                self._shown = code
+                click.echo(code)
+                if self._pictures:
+                    click.echo(code_picture(code))
+                click.echo(f"on the other computer: wormhole receive {code}", err=True)
+        return self.row is not None and self.row.finished_at is not None

@@ -1,0 +1,176 @@
+"""Running the engine in a command: from the first flow to the last, or to Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import define, field
+
+from holdfast.cli.database import open_journal
+from holdfast.cli.failure import Unfinished
+from holdfast.cli.printable import printable
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure as Failed
+
+    from holdfast.status import Status
+    from holdfast_journal import FlowRow, JournalBroken, SqlJournal
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at how the flows stand."""
+
+EVERYWHERE = ("provision", "send", "receive")
+"""The kinds of flows that any worker can run; the others belong to one command's terminal."""
+
+
+class Ending(Enum):
+    """Why serving ended."""
+
+    DONE = "done"
+    TIME = "time"
+    SIGNAL = "signal"
+
+
+@define(eq=False)
+class Service:
+    """One journal and one engine, for the life of a command.
+
+    Args:
+        db: the database's URL.
+        serve: the kinds of flows to run.
+    """
+
+    db: str
+    serve: Sequence[str] = EVERYWHERE
+    journal: SqlJournal = field(init=False)
+    _reactor: Any = field(init=False)
+    _ending: Ending = field(default=Ending.SIGNAL, init=False)
+    _error: BaseException | None = field(default=None, init=False)
+    _looking: Any = field(default=None, init=False)
+    _seen: Mapping[int, int] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        from twisted.internet import reactor
+
+        from holdfast.cli.limits import raise_open_files_limit
+        from holdfast.cli.logs import log_what_goes_wrong
+
+        raise_open_files_limit()
+        log_what_goes_wrong()
+        self._reactor = reactor
+        self.journal = open_journal(self.db, self._reactor, self._fatal)
+
+    def run(
+        self,
+        watch: Callable[[Sequence[FlowRow]], bool],
+        *,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        seconds: float | None = None,
+    ) -> Ending:
+        """Run flows until *watch* says that all is done, time is over, or a signal comes.
+
+        Args:
+            watch: called with the flows that moved since the last call, all at first; whether to
+                stop.
+            batch, names: run only the flows of this batch, with these names.
+            seconds: for how long at most.
+
+        Raises:
+            Unfinished: the database or its disk failed.
+        click.ClickException: whatever *watch* raised.
+        """
+        import holdfast.flows.command
+        import holdfast.flows.provision
+        import holdfast.flows.receive
+        import holdfast.flows.writing  # noqa: F401 - registers the flows and tasks that ship
+        from holdfast.flows.engine import Engine
+
+        engine = Engine(
+            self.journal,
+            self._reactor,
+            serve=self.serve,
+            batch=batch,
+            names=names,
+            on_status_update=ServerNews().tell,
+        )
+
+        def start() -> None:
+            engine.start().addErrback(self._failed)
+            self._look_at(watch, batch)
+            if seconds is not None:
+                self._reactor.callLater(seconds, self._end, Ending.TIME)
+
+        self._reactor.addSystemEventTrigger("before", "shutdown", engine.stop)
+        self._reactor.callWhenRunning(start)
+        self._reactor.run()
+        self.journal.close()
+        if self._error is not None:
+            raise self._error
+        return self._ending
+
+    def _look_at(self, watch: Callable[[Sequence[FlowRow]], bool], batch: str | None) -> None:
+        from twisted.internet.task import LoopingCall
+        from twisted.internet.threads import deferToThread
+
+        def look() -> Any:
+            return deferToThread(self.journal.poll, batch, self._seen).addCallback(moved)
+
+        def moved(changes: Any) -> None:
+            self._seen = changes.seen
+            if watch(changes.rows):
+                self._end(Ending.DONE)
+
+        self._looking = LoopingCall(look)
+        self._looking.start(LOOK_EVERY).addErrback(self._failed)
+
+    def _end(self, ending: Ending) -> None:
+        self._ending = ending
+        if self._looking is not None and self._looking.running:
+            self._looking.stop()
+        if self._reactor.running:
+            self._reactor.stop()
+
+    def _failed(self, failure: Failed) -> None:
+        from twisted.logger import Logger
+
+        from holdfast_journal import JournalError
+
+        if failure.check(click.ClickException):
+            self._error = failure.value
+        elif failure.check(JournalError):
+            self._error = Unfinished(failure.getErrorMessage())
+        else:
+            kind = failure.type.__name__ if failure.type is not None else "an error"
+            self._error = Unfinished(f"{kind} inside Holdfast; nothing is lost, start again")
+            Logger().failure("The command failed", failure)
+        self._end(Ending.DONE)
+
+    def _fatal(self, error: JournalBroken) -> None:
+        self._error = Unfinished(f"{error}; start again to go on from what is on the disk")
+        self._end(Ending.DONE)
+
+
+@define
+class ServerNews:
+    """Tells once when a mailbox server cannot be reached, and once when it can again."""
+
+    _lost: set[str] = field(factory=set)
+
+    def tell(self, status: Status) -> None:
+        """Hear news of one connection of many."""
+        from holdfast.status import Connected, Unreachable
+
+        if isinstance(status, Unreachable) and status.url not in self._lost:
+            self._lost.add(status.url)
+            click.echo(
+                f"holdfast: cannot reach {printable(status.url)}: {printable(status.reason)};"
+                " trying again until it can be reached",
+                err=True,
+            )
+        elif isinstance(status, Connected) and status.url in self._lost:
+            self._lost.discard(status.url)
+            click.echo(f"holdfast: {printable(status.url)} can be reached again", err=True)
