@@ -1,6 +1,8 @@
 """The reactor of the test process: one, in one thread, for the whole session."""
 
 import concurrent.futures
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
@@ -9,9 +11,11 @@ from typing import Any, TypeVar
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ReactorNotRunning
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.process import reapAllProcesses
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogBeginner
+from zope.interface import implementer
 
 T = TypeVar("T")
 
@@ -70,9 +74,7 @@ def start() -> None:
     if _thread is not None:
         return
     if threading.current_thread() is threading.main_thread():
-        # Without Twisted's own signal handlers, which only the main thread may install,
-        # nobody tells it that a child it spawned has ended.
-        signal.signal(signal.SIGCHLD, lambda *_: reactor.callFromThread(reapAllProcesses))
+        _notice_ends_of_children()
     globalLogBeginner.beginLoggingTo([_observe], redirectStandardIO=False, discardBuffer=True)
     running = threading.Event()
     reactor.callWhenRunning(running.set)
@@ -102,6 +104,40 @@ def flush_logged_errors(*types: type[BaseException]) -> list[BaseException]:
     found = [error for error in _errors if isinstance(error, wanted)]
     _errors[:] = [error for error in _errors if not isinstance(error, wanted)]
     return found
+
+
+@implementer(IReadDescriptor)
+class _Ends:
+    """Reads the bytes that Python writes for each signal, and reaps Twisted's children."""
+
+    def __init__(self, read: int) -> None:
+        self._read = read
+
+    def fileno(self) -> int:
+        return self._read
+
+    def doRead(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._read, 4096)
+        reapAllProcesses()
+
+    def logPrefix(self) -> str:
+        return "ends of children"
+
+    def connectionLost(self, reason: object) -> None:
+        os.close(self._read)
+
+
+def _notice_ends_of_children() -> None:
+    # Without Twisted's own signal handlers, which want the reactor in the main thread, nobody
+    # tells it that a child it spawned has ended. A handler in Python would not do: the kernel
+    # gives SIGCHLD to the thread that forked, and a main thread that waits does not wake up.
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    reactor.addReader(_Ends(read))
 
 
 def _observe(event: dict[str, Any]) -> None:
