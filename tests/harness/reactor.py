@@ -121,7 +121,7 @@ class _Ends:
             os.read(self._read, 4096)
         reapAllProcesses()
 
-    def logPrefix(self) -> str:
+    def logPrefix(self) -> str:  # noqa: N802
         return "ends of children"
 
     def connectionLost(self, reason: object) -> None:

@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,21 @@ class Tables:
     def empty(self) -> bool:
         """Whether nothing is left allocated."""
         return not (self.nameplates or self.mailboxes or self.messages)
+
+    def nameplates_of(self, codes: Iterable[str]) -> list[str]:
+        """Return which nameplates of these codes are still allocated.
+
+        A process that is killed between asking for a nameplate and hearing which one leaves
+        it allocated, under no code that anybody knows, until the server forgets it: after such
+        kills ask this, and not `empty`.
+        """
+        known = {code.split("-")[0] for code in codes}
+        return sorted({row["name"] for row in self.nameplates} & known)
+
+    def __str__(self) -> str:
+        names = [row["name"] for row in self.nameplates]
+        phases = [(row["side"], row["phase"]) for row in self.messages]
+        return f"nameplates {names}, {len(self.mailboxes)} mailboxes, messages {phases}"
 
 
 class MailboxServer:
@@ -142,7 +158,17 @@ class MailboxServer:
 
     def wait_until_empty(self, timeout: float = DEADLINE) -> None:
         """Wait until nothing is left allocated; fail with what is."""
-        until(lambda: self.tables().empty, lambda: f"an empty server, but {self.tables()}", timeout)
+        until(lambda: self.tables().empty, lambda: f"an empty server: {self.tables()}", timeout)
+
+    def wait_until_free(self, codes: Iterable[str], timeout: float = DEADLINE) -> None:
+        """Wait until no nameplate of these codes, and no message, is left on it."""
+        known = list(codes)
+
+        def free() -> bool:
+            tables = self.tables()
+            return not (tables.messages or tables.nameplates_of(known))
+
+        until(free, lambda: f"all codes free: {self.tables()}", timeout)
 
     def _there(self) -> Child:
         assert self._child is not None, "it was never started"
