@@ -186,8 +186,8 @@ class AdvisoryLocks:
 
     def _lock(self) -> None:
         connection = self._database.engine.connect()
-        connection.detach()  # from the pool, which would hand it to others
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # from the pool, which would hand it to others
         # A machine that vanishes without a word is noticed in a minute, not in two hours.
         for setting in ("idle = 30", "interval = 10", "count = 3"):
             connection.execute(text(f"SET tcp_keepalives_{setting}"))

@@ -1,0 +1,1 @@
+"""The journal, through its public interface."""

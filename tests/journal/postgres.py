@@ -1,0 +1,101 @@
+"""A private PostgreSQL server: in a temporary directory, on a socket file, gone afterwards."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from attrs import define, field
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+
+def find_server() -> Path | None:
+    """The folder of the newest installed server's programs, or None."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/postgres")
+    newest = sorted(found, key=lambda path: [int(p) for p in path.parts[4].split(".")])
+    return newest[-1].parent if newest else None
+
+
+@define
+class Server:
+    """A running server; each call of `database` makes an empty database."""
+
+    programs: Path
+    folder: Path
+    user: int | None
+    """Whom to run as; None: ourselves."""
+    _numbers: Iterator[int] = field(factory=count)
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of the server's programs to its end."""
+        done = subprocess.run(
+            [self.programs / program, *arguments],
+            cwd=self.folder,
+            user=self.user,
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.stdout
+
+    def database(self, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another; return its URL."""
+        name = f"journal{next(self._numbers)}"
+        engine = create_engine(
+            f"postgresql+psycopg://holdfast@/postgres?host={self.folder}",
+            isolation_level="AUTOCOMMIT",
+            poolclass=NullPool,
+        )
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        return f"postgresql://holdfast:hunter2@/{name}?host={self.folder}"
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server, and wait for that."""
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        # No TCP: the socket file in our own folder cannot be in anybody's way. No fsync: what
+        # these tests are about is the server's behaviour, not the disk's.
+        options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c max_connections=60"
+        data, log = str(self.folder / "data"), str(self.folder / "log")
+        self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+
+
+@contextmanager
+def server(programs: Path) -> Iterator[Server]:
+    """Run a server for the length of the block. It refuses to run as root, so root steps down."""
+    # A short path: a socket's name has room for about a hundred bytes.
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-pg-", dir="/tmp"))
+    user: int | None = None
+    if os.geteuid() == 0:
+        user = _unprivileged()
+        os.chown(folder, user, -1)
+    made = Server(programs, folder, user)
+    try:
+        arguments = ["-U", "holdfast", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        made.run("initdb", "-D", str(folder / "data"), *arguments)
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+def _unprivileged() -> int:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    raise RuntimeError("there is no unprivileged user to run PostgreSQL as")
