@@ -152,13 +152,13 @@ class WebSocket:
         self._attempt = attempt
 
     def fail(self, reason: str) -> None:
-        """End this connection for *reason*, politely if there is a transport."""
+        """End this connection for *reason*: without a word, or politely if it was open."""
         if self._stage in (Stage.CLOSING, Stage.CLOSED):
             return
-        self._reason = reason
-        if self._transport is None:
-            self._never_connected()
+        if self._stage is not Stage.OPEN:
+            self.abort(reason)
         else:
+            self._reason = reason
             self._begin_closing()
             self._hang_up()
 
