@@ -47,8 +47,7 @@ def split(code: str) -> tuple[str, str]:
     nameplate, hyphen, words = code.partition("-")
     if not hyphen:
         raise KeyFormatError(
-            "The code has no hyphen: it begins with a number and a hyphen,"
-            " as in 4-purple-sausages."
+            "The code has no hyphen: it begins with a number and a hyphen, as in 4-purple-sausages."
         )
     validate_nameplate(nameplate)
     if not words and code != ZERO_MODE:
