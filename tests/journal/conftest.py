@@ -1,5 +1,7 @@
 """Databases of both kinds, and journals that are closed again."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from attrs import define, field
 from holdfast_journal import KeyRing, SqlJournal
 from holdfast_journal.database import Database
 from holdfast_journal.upgrading import upgrade
-from tests.journal.postgres import Server, find_server, server
+from tests.journal.postgres import Server, find_server, memory, server
 
 
 @pytest.fixture(scope="session")
@@ -32,20 +34,41 @@ def upgraded(postgres: Server) -> str:
     return str(database.engine.url.database)
 
 
+@pytest.fixture(scope="session")
+def upgraded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with the current schema, to be copied."""
+    path = tmp_path_factory.mktemp("upgraded") / "journal.db"
+    database = Database.open(f"sqlite:///{path}")
+    upgrade(database)
+    database.close()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder, in memory where that is possible."""
+    if (where := memory()) is None:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=where) as name:
+        yield Path(name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind, without tables of ours if it is SQLite."""
+def url(request: pytest.FixtureRequest, folder: Path) -> str:
+    """A database of each kind, with the current schema: upgrading each would take longer."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/journal.db"
+        shutil.copy(request.getfixturevalue("upgraded_file"), folder / "journal.db")
+        return f"sqlite:///{folder}/journal.db"
     running: Server = request.getfixturevalue("postgres")
     return running.database(request.getfixturevalue("upgraded"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(request: pytest.FixtureRequest, folder: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/journal.db"
+        return f"sqlite:///{folder}/journal.db"
     running: Server = request.getfixturevalue("postgres")
     return running.database()
 

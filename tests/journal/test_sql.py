@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, create_engine, insert, select, text
@@ -179,7 +180,7 @@ class TestFlows:
         def work(journal: SqlJournal) -> None:
             started.extend(journal.start_flows("batch", flows).started)
 
-        at_once([lambda journal=journal: work(journal) for journal in opened])
+        at_once([partial(work, journal) for journal in opened])
         assert sorted(started) == sorted(names)
 
     def test_taken_by_several_at_once(self, url: str, journals: Journals) -> None:
@@ -192,7 +193,7 @@ class TestFlows:
             for _ in range(8):
                 taken.extend(flow.name for flow in journal.take(limit=7))
 
-        at_once([lambda journal=journal: work(journal) for journal in opened])
+        at_once([partial(work, journal) for journal in opened])
         assert sorted(taken) == sorted({f"flow {number}" for number in range(60)})
 
     def test_several_write_at_once(self, url: str, journals: Journals) -> None:
@@ -204,7 +205,7 @@ class TestFlows:
             for _ in range(25):
                 runner.event()
 
-        at_once([lambda runner=runner: work(runner) for runner in runners])
+        at_once([partial(work, runner) for runner in runners])
         for runner in runners:
             assert runner.released == list(range(1, 26))
             seqs = [row.seq for row in opened[0].history(runner.taken.id)]
@@ -234,7 +235,7 @@ class TestFlows:
         assert mine.take() == []
 
     def test_the_old_owner_is_fenced(self, url: str, journals: Journals) -> None:
-        """Once a flow was taken by another, a commit of the old owner fails and releases nothing."""
+        """Once another took a flow, a commit of the old owner fails and releases nothing."""
         mine, other = journals.open(url), journals.open(url)
         ada, bob = run(mine, "ada", "bob")
         ada.event()
@@ -302,7 +303,7 @@ class TestFlows:
             journal.retry("ada", None)
 
     def test_requests(self, url: str, journals: Journals) -> None:
-        """What is asked of a flow reaches its owner, present or next, until the flow is finished."""
+        """What is asked of a flow reaches its owner, present or next, until it is finished."""
         mine, other = journals.open(url), journals.open(url)
         (ada,) = run(mine, "ada")
         assert mine.requests() == []
@@ -405,12 +406,12 @@ class TestReading:
 
 def at_once(jobs: list[Callable[[], None]]) -> None:
     """Run `jobs` in a thread each; raise what one of them raised."""
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
 
     def guarded(job: Callable[[], None]) -> None:
         try:
             job()
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  raised below
             errors.append(error)
 
     threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
