@@ -2,6 +2,8 @@
 
 import contextlib
 import socket
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,29 @@ def test_control_c_stops_it_cleanly(tmp_path: Path) -> None:
         ".sqlite",
         ".lock",
     }
+
+
+def test_a_nameplate_that_nobody_knows_of_is_freed(tmp_path: Path) -> None:
+    """A mailbox that stays empty is soon forgotten whatever --keep says; a written one is not."""
+    with MailboxServer(tmp_path, keep="30d") as server:
+
+        async def leave_one_with_a_message() -> None:
+            peer = StockPeer(server.url)
+            peer.wormhole.allocate_code()
+            await peer.has_sent("add", "pake")
+            await reactor.until(lambda: server.tables().messages, "the message in the database")
+            peer.vanish()
+
+        reactor.run(leave_one_with_a_message)
+        [waits] = server.tables().mailboxes
+        server.stop()
+        with contextlib.closing(sqlite3.connect(server.database)) as database, database:
+            app = waits["app_id"]
+            database.execute("INSERT INTO mailboxes VALUES (?, 'lost', 0, 1)", (app,))
+            database.execute("UPDATE mailboxes SET updated = ?", (time.time() - 3600,))
+            database.execute(
+                "INSERT INTO nameplates (app_id, name, mailbox_id) VALUES (?, '77', 'lost')", (app,)
+            )
+        server.start()
+        server.wait_until_free(["77-lost"])
+        assert [mailbox["id"] for mailbox in server.tables().mailboxes] == [waits["id"]]

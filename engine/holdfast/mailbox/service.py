@@ -24,6 +24,11 @@ from holdfast.mailbox.errors import AddressUnusable, PackageMissing
 LONGEST_SWEEP_PERIOD = 300.0
 SWEEPS_IN_A_RETENTION = 4
 
+# A client that dies between asking for a nameplate and hearing the answer leaves one behind that
+# nobody knows of, and asks for another. Nobody waits in a mailbox that was never written to, so
+# such a mailbox is kept only for as long as the package itself would keep it, in seconds.
+LONGEST_EMPTY = 660.0
+
 # The package takes messages of any size from anybody. Eight megabytes are hundreds of times
 # what an exchange needs, and few enough for the memory of a small machine.
 LARGEST_MESSAGE = 8 * 1024 * 1024
@@ -46,12 +51,21 @@ class _Sweeper:
     def __call__(self) -> None:
         now = time.time()
         try:
+            self._age_empty_ones(now)
             self.server.prune_all_apps(now, now - self.keep)
         except sqlite3.Error as error:
             # A full disk now must not end the sweeps for ever: what is old stays old. Half a
             # sweep must not be committed by the next client's message either.
             self.connection.rollback()
             _log.error("forgetting idle mailboxes failed: {error}", error=str(error))
+
+    def _age_empty_ones(self, now: float) -> None:
+        """Let the package's sweep find them old, unless somebody is subscribed to them."""
+        self.connection.execute(
+            "UPDATE mailboxes SET updated = 0"
+            " WHERE updated < ? AND id NOT IN (SELECT mailbox_id FROM messages)",
+            (now - min(self.keep, LONGEST_EMPTY),),
+        )
 
 
 class MailboxService(MultiService):

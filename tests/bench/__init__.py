@@ -1,0 +1,1 @@
+"""Measurements; nothing here is asserted in the test suite."""

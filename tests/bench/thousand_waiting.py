@@ -1,0 +1,109 @@
+"""What it costs to keep 1,000 people waiting, and to serve 200 of them in one minute.
+
+Measured from outside, by /proc, on the real `holdfast provision` with a real `holdfast mailbox`
+beside it, and 200 stock receivers that come at even distances over one minute.  The mailbox server,
+the receivers and the provisioning process share the machine.
+
+    python -m tests.bench.thousand_waiting [--people 1000] [--collect 200] [--minute 60]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from tests.harness.peers import StockReceivers
+from tests.harness.process import Holdfast
+from tests.harness.server import MailboxServer
+from tests.harness.waiting import until
+
+
+def usage(pid: int) -> tuple[float, float]:
+    """Return CPU seconds so far and resident memory in MB."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def codes_in(path: Path) -> dict[str, str]:
+    """Return the codes given out so far."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as stream:
+        return {row["name"]: row["code"] for row in csv.DictReader(stream)}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--people", type=int, default=1000)
+    parser.add_argument("--collect", type=int, default=200)
+    parser.add_argument("--minute", type=float, default=60.0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        people, codes = folder / "people.csv", folder / "codes.csv"
+        rows = "".join(f"p{n:04},secret-{n:04}\n" for n in range(given.people))
+        people.write_text("name,secret\n" + rows)
+        with MailboxServer(folder, keep="30d") as server:
+            measure(folder, people, codes, server, given)
+
+
+def measure(
+    folder: Path, people: Path, codes: Path, server: MailboxServer, given: argparse.Namespace
+) -> None:
+    """Run the story and print a figure for each part of it."""
+    holdfast = Holdfast(home=folder / "home", db=str(folder / "h.db"), relay=server.url)
+    begun = time.monotonic()
+    with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
+        pid = child.pid
+        until(lambda: len(codes_in(codes)) == given.people, "all codes", 300)
+        cpu, memory = usage(pid)
+        took = time.monotonic() - begun
+        print(f"start: {given.people} codes in {took:.1f} s, {cpu:.1f} CPU s, {memory:.0f} MB")
+        idle_from, cpu_from = time.monotonic(), cpu
+        until(lambda: time.monotonic() - idle_from > 20, "20 s of quiet", 60)
+        cpu, memory = usage(pid)
+        share = (cpu - cpu_from) / (time.monotonic() - idle_from)
+        print(f"waiting: {share:.1%} of one core, {memory:.0f} MB")
+        with StockReceivers(server.url) as receivers:
+            chosen = list(codes_in(codes).items())[: given.collect]
+            cpu_from, minute_from = usage(pid)[0], time.monotonic()
+            for place, (person, code) in enumerate(chosen):
+                due = minute_from + place * given.minute / given.collect
+                until(lambda due=due: time.monotonic() >= due, "the next one's time", 60)
+                receivers.receive(code, person)
+            outcomes = receivers.wait_all(timeout=300)
+            wrong = [n for n, o in outcomes.items() if o.text != f"secret-{n[1:]}"]
+            cpu, memory = usage(pid)
+            took = time.monotonic() - minute_from
+            print(
+                f"collecting: {len(outcomes)} in {took:.1f} s, {len(wrong)} wrong,"
+                f" {(cpu - cpu_from) / max(1, len(outcomes)) * 1000:.1f} CPU ms each,"
+                f" {memory:.0f} MB"
+            )
+        child.kill9()
+    begun = time.monotonic()
+    with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
+        pid = child.pid
+        until(lambda: reconnected(holdfast, given), "everybody reconnected", 120)
+        cpu, memory = usage(pid)
+        print(f"again after kill -9: {time.monotonic() - begun:.1f} s, {cpu:.1f} CPU s")
+        child.interrupt()
+        child.wait()
+
+
+def reconnected(holdfast: Holdfast, given: argparse.Namespace) -> bool:
+    """Whether the worker has all unfinished flows."""
+    rows = json.loads(holdfast.run("status", "--json").out)
+    return sum(row["worker"] is not None for row in rows) == given.people - given.collect
+
+
+if __name__ == "__main__":
+    main()
