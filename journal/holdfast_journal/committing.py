@@ -129,7 +129,6 @@ class Committer:
         (group,) = groups
         if len(group) == 1:
             failure = CommitFailed(f"flow {group[0].lease.id} cannot be written: {error}")
-            failure.__cause__ = error.__cause__
             return {group[0]: failure}
         for commit in group:
             if lost:

@@ -194,10 +194,10 @@ class Database:
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """What the driver said, on one line. Parameters are never part of it."""
+    """What the driver said: its first line, since the others may quote values."""
     said = error.orig if isinstance(error, DBAPIError) else error
-    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return "; ".join(lines[:2])[:300] or type(said).__name__
+    lines = str(said).strip().splitlines()
+    return lines[0][:300] if lines else type(said).__name__
 
 
 def _make_file(path: Path, make_parents: bool) -> None:

@@ -1,7 +1,6 @@
 """Sealing: what a flow keeps is encrypted at rest, and lost to everybody once its key is deleted.
 
-Every flow has a random data key; a *master key* seals the data keys. The master key is 32 bytes,
-given in the environment, in a file, or, for an SQLite database, made beside it.
+Every flow has a random data key; a *master key* seals the data keys (`masterkeys` finds it).
 
 A sealed value is a random 24-byte nonce and an XChaCha20-Poly1305 box. Its associated data say
 which flow, column and seq it belongs to, so a value moved to another row does not open. (Values
@@ -9,12 +8,10 @@ that a flow has only one of, and that do not change with every event, have the s
 """
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from pathlib import Path
 from typing import Self
 
 from attrs import field, frozen
@@ -129,57 +126,3 @@ class KeyRing:
 def missing_key(name: str) -> WrongKey:
     """The error for a database that was sealed under a key which is not here."""
     return WrongKey(f"this database was sealed under another master key (its id is {name})")
-
-
-def given_keys(environ: Mapping[str, str]) -> KeyRing | None:
-    """The keys that HOLDFAST_KEY or HOLDFAST_KEY_FILE give; None if neither is set.
-
-    Raises WrongKey for a value or a file that holds no key.
-    """
-    if text := environ.get("HOLDFAST_KEY"):
-        return KeyRing.parse(text, "HOLDFAST_KEY")
-    if name := environ.get("HOLDFAST_KEY_FILE"):
-        return read_keys(Path(name))
-    return None
-
-
-def read_keys(path: Path) -> KeyRing:
-    """Read a key file. Raises WrongKey."""
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError:
-        text = ""
-    except OSError as error:
-        raise WrongKey(f"the key file {path} cannot be read: {error.strerror}") from error
-    return KeyRing.parse(text, f"the key file {path}")
-
-
-def make_key_file(path: Path) -> bool:
-    """Make a key file with a new key, mode 0600, whole or not at all; False if it is there.
-
-    On disk before it returns: what is sealed with it must never outlive it. Raises WrongKey.
-    """
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    text = "# Holdfast's master key. Whoever has it can read the database beside it.\n"
-    text += new_key().hex() + "\n"
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                return False
-        finally:
-            draft.unlink()
-        directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise WrongKey(f"the key file {path} cannot be made: {error.strerror}") from error
-    return True

@@ -24,8 +24,9 @@ from holdfast_journal import ownership, reading, starting
 from holdfast_journal.commits import Lease
 from holdfast_journal.committing import Committer
 from holdfast_journal.database import Database
-from holdfast_journal.errors import JournalBroken, WrongKey
+from holdfast_journal.errors import JournalBroken
 from holdfast_journal.flow import FlowJournal
+from holdfast_journal.masterkeys import find_keys, given_keys
 from holdfast_journal.records import (
     Changes,
     EntryRow,
@@ -37,14 +38,7 @@ from holdfast_journal.records import (
     TakenFlow,
     Worker,
 )
-from holdfast_journal.sealing import (
-    KeyRing,
-    given_keys,
-    make_key_file,
-    missing_key,
-    read_keys,
-)
-from holdfast_journal.starting import sealed_under
+from holdfast_journal.sealing import KeyRing
 from holdfast_journal.upgrading import schema_state, upgrade
 from holdfast_journal.workers import Registration, locks_for
 from holdfast_journal.writer import InlineWriter, Reactor, ThreadedWriter, Writer
@@ -107,7 +101,7 @@ class SqlJournal:
             state = schema_state(database)
             if state in ("empty", "newer"):
                 upgrade(database)
-            ring, made = _find_keys(database, given)
+            ring, made = find_keys(database, given)
             if state == "older":
                 upgrade(database)  # not before we know that we have the right key
         except BaseException:
@@ -303,33 +297,6 @@ class SqlJournal:
     def _gone(self, flow: int) -> None:
         # Without the lock, which may be held for as long as a take() lasts: this is the reactor.
         self._running.discard(flow)
-
-
-def _find_keys(database: Database, given: KeyRing | None) -> tuple[KeyRing, Path | None]:
-    """The keys that open `database`, and the key file if it was made just now. Raises WrongKey."""
-    made: Path | None = None
-    ring = given
-    if ring is None and database.path is not None:
-        path = database.path.with_name(database.path.name + ".key")
-        if not path.exists():
-            if sealed_under(database):
-                raise WrongKey(
-                    f"the master key of {database.path} is missing: restore {path},"
-                    " or set HOLDFAST_KEY_FILE"
-                )
-            made = path if make_key_file(path) else None
-        ring = read_keys(path)
-    elif ring is None and database.in_memory:
-        ring = KeyRing.random()
-    elif ring is None:
-        raise WrongKey(
-            "a PostgreSQL database needs a master key: set HOLDFAST_KEY_FILE to a file"
-            " that holds 64 random hex digits"
-        )
-    for name in sealed_under(database):
-        if name not in ring.ids:
-            raise missing_key(name)
-    return ring, made
 
 
 def _wait(delay: float) -> bool:

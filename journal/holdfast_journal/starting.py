@@ -4,25 +4,20 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from holdfast_journal.database import Database
 from holdfast_journal.errors import NoSuchFlow, NotRetryable
+from holdfast_journal.masterkeys import note_key
 from holdfast_journal.ownership import chunks
 from holdfast_journal.records import ExistingFlow, NewFlow, Started
-from holdfast_journal.schema import batches, entries, flows, keys, tasks
-from holdfast_journal.sealing import KeyRing, missing_key, new_key, published_json, seal
+from holdfast_journal.schema import batches, entries, flows, tasks
+from holdfast_journal.sealing import KeyRing, new_key, published_json, seal
 
 NEW = "new"
 """The status of a flow before its first event."""
-
-
-def sealed_under(database: Database) -> list[str]:
-    """Identifiers of the master keys that `database` was ever sealed under."""
-    with database.reading() as connection:
-        return list(connection.scalars(select(keys.c.id).order_by(keys.c.created_at)))
 
 
 def start_flows(
@@ -46,7 +41,7 @@ def start_flows(
         attempts -= 1
         try:
             with database.writing() as connection:
-                _note_key(connection, database, ring, now)
+                note_key(connection, database, ring, now)
                 batch_id = _batch(connection, batch, now)
                 existing = _existing(connection, batch_id, names)
                 rows = [
@@ -157,21 +152,6 @@ def find(database: Database, name: str, batch: str | None) -> int:
             raise NoSuchFlow(f"there is no flow named {name!r}{where}")
         case _:
             raise NoSuchFlow(f"several batches have a flow named {name!r}; say which batch")
-
-
-def _note_key(connection: Connection, database: Database, ring: KeyRing, now: float) -> None:
-    query = select(keys.c.id)
-    if ring.ids[0] in connection.scalars(query).all():
-        return
-    if database.is_postgresql:
-        # Two processes with different keys must not both be the first.
-        connection.execute(text("LOCK TABLE keys IN SHARE ROW EXCLUSIVE MODE"))
-    used = connection.scalars(query).all()
-    for name in used:
-        if name not in ring.ids:
-            raise missing_key(name)
-    if ring.ids[0] not in used:
-        connection.execute(insert(keys).values(id=ring.ids[0], created_at=now))
 
 
 def _batch(connection: Connection, name: str, now: float) -> int:

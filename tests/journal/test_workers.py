@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import text
 
 from holdfast_journal import KeyRing
+from holdfast_journal.database import Database
 from tests.journal.conftest import Journals
 from tests.journal.helpers import PATIENCE, ManualReactor, Runner, run, start
 from tests.journal.postgres import Server
@@ -107,6 +109,27 @@ class TestLiveness:
 
 
 class TestServerRestart:
+    def test_a_lost_connection(self, postgres: Server, upgraded: str, keyed: Journals) -> None:
+        """A worker whose lock was lost with its connection takes it again when it next looks."""
+        url = postgres.database(upgraded)
+        journal, other = keyed.open(url), keyed.open(url)
+        run(journal, "ada")
+        database = Database.open(url)
+        with database.writing() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                    " AND database = (SELECT oid FROM pg_database"
+                    " WHERE datname = current_database())"
+                )
+            )
+        database.close()
+        while other.workers()[0].alive:
+            pass
+        assert journal.requests() == []
+        assert other.workers()[0].alive
+        assert other.take() == []
+
     def test_a_restarted_server(self, postgres: Server, upgraded: str, keyed: Journals) -> None:
         """A PostgreSQL server that restarts costs nothing: the writer waits, ownership stays."""
         url = postgres.database(upgraded)
