@@ -212,10 +212,11 @@ class TestFlows:
             assert seqs == list(range(1, 26))
 
     def test_take_chooses(self, url: str, journals: Journals) -> None:
-        """take() can be told the batch, the names, the ids and how many."""
+        """take() can be told the batch, the names, the ids, the kinds and how many."""
         journal = journals.open(url)
         start(journal, "a", "b", "c")
         start(journal, "a", "d", batch="other")
+        assert journal.take(kinds=["another kind"]) == []
         assert [f.name for f in journal.take(batch="other", names=["a", "b"])] == ["a"]
         assert [(f.batch, f.name) for f in journal.take(limit=2)] == [
             ("batch", "a"),
