@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from holdfast.core import strict_json
 from holdfast.crypto import BadPake
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -26,8 +26,8 @@ def parse_json_object(data: bytes, what: str) -> dict[str, Any]:
         ValueError: it is something else.  The message names *what*, never the content.
     """
     try:
-        value = json.loads(data.decode())
-    except (ValueError, RecursionError):
+        value = strict_json.parse(data.decode())
+    except ValueError:
         raise ValueError(f"{what} is no JSON") from None
     if not isinstance(value, dict):
         raise ValueError(f"{what} is no JSON object")

@@ -15,6 +15,7 @@ from attrs import frozen
 from holdfast.codes import is_nameplate
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
+from holdfast.core import strict_json
 
 CLIENT_VERSION: Final = ("holdfast", "0.1")
 
@@ -70,8 +71,8 @@ def read(text: str) -> FromServer | None:
         Malformed: no server may send that.
     """
     try:
-        frame = json.loads(text)
-    except (ValueError, RecursionError):
+        frame = strict_json.parse(text)
+    except ValueError:
         raise Malformed("the server sent something that is no JSON") from None
     if not isinstance(frame, dict):
         raise Malformed("the server sent something that is no JSON object")
