@@ -74,5 +74,12 @@ def load(data: object) -> Saved:
     return Saved(
         saved.relay,
         Exchange.from_serialized(saved.exchange),
-        tuple(from_json(notice) for notice in saved.pending),
+        tuple(_notice(each) for each in saved.pending),
     )
+
+
+def _notice(record: object) -> Notice:
+    notice = from_json(record)
+    if not isinstance(notice, Notice):
+        raise BadCheckpoint("the saved wormhole is damaged: something pending is no notice")
+    return notice

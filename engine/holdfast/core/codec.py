@@ -6,6 +6,7 @@ name of a class or module would turn a tidy-up into a migration.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import fields
@@ -53,6 +54,25 @@ def to_json(value: ev.Event | out.Notice) -> dict[str, Any]:
     return record
 
 
+def _exactly(*kinds: type) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if type(value) not in kinds:
+            raise TypeError
+        return value
+
+    return check
+
+
+_READ: Final[dict[object, Callable[[Any], object]]] = {
+    "bytes": bytes.fromhex,
+    "str": _exactly(str),
+    "str | None": _exactly(str, type(None)),
+    "int": _exactly(int),
+    "Mapping[str, Any]": _exactly(dict),
+}
+"""How a field of each annotation is read back."""
+
+
 def from_json(record: object) -> Any:
     """Return the event or notice that *record* holds.
 
@@ -63,8 +83,7 @@ def from_json(record: object) -> Any:
         given = dict(record)  # type: ignore[call-overload]
         kind = CODES[given.pop("type")]
         for each in fields(kind):
-            if each.type == "bytes":
-                given[each.name] = bytes.fromhex(given[each.name])
+            given[each.name] = _READ[each.type](given[each.name])
         return kind(**given)
     except (TypeError, ValueError, KeyError):
         raise BadCheckpoint("the saved wormhole is damaged: an event cannot be read") from None
