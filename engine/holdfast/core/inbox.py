@@ -8,6 +8,7 @@ only for messages with a smaller number.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, TypeAlias
 
 from attrs import define, field, frozen
@@ -15,10 +16,17 @@ from automat import TypeMachineBuilder
 
 from holdfast.core.machine import Part, blueprint
 
-MOST_WAITING = 1000
-"""How many messages may wait for the key or for their turn."""
+MOST_LOCKED = 100
+"""How many messages may wait for the key: anybody may have sent them, and an honest peer, which
+must have a message of ours before it sends more than two, never comes near this."""
 
-MOST_WAITING_BYTES = 32 * 1024 * 1024
+MOST_LOCKED_BYTES = 1024 * 1024
+"""How many bytes they may have together."""
+
+MOST_EARLY = 1000
+"""How many messages of a peer that has proved itself may wait for their turn."""
+
+MOST_EARLY_BYTES = 32 * 1024 * 1024
 """How many bytes they may have together."""
 
 
@@ -104,11 +112,10 @@ class Inbox:
         return known or any(waiting.phase == phase for waiting in self.locked)
 
 
-def _too_much(data: Inbox, more: str) -> bool:
-    bodies = [waiting.body for waiting in data.locked]
-    bodies.extend(data.early.values())
-    size = (sum(map(len, bodies)) + len(more)) // 2
-    return len(bodies) >= MOST_WAITING or size > MOST_WAITING_BYTES
+def _too_much(waiting: Iterable[str], more: str, most: int, most_bytes: int) -> bool:
+    """Whether one more would be too many, all of them hex."""
+    sizes = [len(each) for each in waiting]
+    return len(sizes) >= most or (sum(sizes) + len(more)) // 2 > most_bytes
 
 
 builder = TypeMachineBuilder(Inputs, Inbox)
@@ -128,7 +135,8 @@ def wait_for_key(inputs: Inputs, data: Inbox, side: str, phase: str, body: str) 
     """The peer may be faster than the person who types our code."""
     if data.has(phase):
         return ()
-    if _too_much(data, body):
+    waiting = (each.body for each in data.locked)
+    if _too_much(waiting, body, MOST_LOCKED, MOST_LOCKED_BYTES):
         return (Overflow(),)
     data.locked.append(Locked(side, phase, body))
     return ()
@@ -156,7 +164,7 @@ def deliver(inputs: Inputs, data: Inbox, phase: str, plaintext: str) -> Effects:
         data.versions = True
         return (Deliver(plaintext),)
     if int(phase) != data.next:
-        if _too_much(data, plaintext):
+        if _too_much(data.early.values(), plaintext, MOST_EARLY, MOST_EARLY_BYTES):
             return (Overflow(),)
         data.early[phase] = plaintext
         return ()
