@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from functools import singledispatchmethod
 from typing import Any, Self
 
@@ -65,7 +66,7 @@ class Exchange:
 
     appid: str
     side: str
-    versions: Mapping[str, Any] = field(factory=dict)
+    versions: Mapping[str, Any] = field(factory=dict, repr=False)
     welcome: Mapping[str, Any] | None = None
     code: CodePart = field(factory=lambda: CODE.begin(Code()))
     nameplate: NameplatePart = field(factory=lambda: NAMEPLATE.begin(Nameplate()))
@@ -170,7 +171,8 @@ class Exchange:
         if self.ended or event.welcome == self.welcome:
             return () if abandoned else None
         self.welcome = event.welcome
-        notices: out.Notices = (out.GotWelcome(event.welcome),)
+        # The application may do with its copy what it likes.
+        notices: out.Notices = (out.GotWelcome(deepcopy(event.welcome)),)
         error = event.welcome.get("error")
         if error is not None:
             failed = self.lifecycle.inputs.fail("unwelcome", "WelcomeError", str(error))
@@ -201,6 +203,8 @@ class Exchange:
 
     @_on.register
     def _message_arrived(self, event: ev.MessageArrived, entropy: Entropy) -> out.Notices | None:
+        if self.ended:
+            return None
         if event.side == self.side:
             return () if self.outbox.inputs.echoed(event.phase) else None
         if not self.well or self.mailbox.state != "open":
@@ -243,6 +247,9 @@ class Exchange:
         if event.about == "release" and self.nameplate.state == "releasing":
             self.nameplate.inputs.released()
             return ()
+        if self.lifecycle.state == "leaving" and event.about is not None:
+            # A frame that had left before the first refusal came, and is refused in its turn.
+            return None
         return self._server_failed(event.error)
 
     @_on.register
@@ -417,8 +424,8 @@ class Exchange:
         return {
             "appid": self.appid,
             "side": self.side,
-            "versions": self.versions,
-            "welcome": self.welcome,
+            "versions": deepcopy(self.versions),
+            "welcome": deepcopy(self.welcome),
             **{name: getattr(self, name).serialize() for name in PARTS},
         }
 

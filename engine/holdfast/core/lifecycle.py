@@ -132,11 +132,10 @@ def close_scared(inputs: Inputs, data: Lifecycle) -> Effects:
 @happy.upon(Inputs.fail).to(leaving)
 @closing.upon(Inputs.fail).to(leaving)
 def leave(inputs: Inputs, data: Lifecycle, mood: str, error: str, detail: str) -> Effects:
-    """The first error is the one that is told."""
-    data.mood = mood
+    """The first error is the one that is told, and the mood goes with it."""
     if data.error in ("", "LonelyError"):
-        data.error, data.detail = error, detail
-    return (Leave(mood, deliver=False, insist=False),)
+        data.mood, data.error, data.detail = mood, error, detail
+    return (Leave(data.mood, deliver=False, insist=False),)
 
 
 @closing.upon(Inputs.finish).to(ended)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from holdfast.core.events import MessageArrived
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import (
     Add,
@@ -48,6 +49,13 @@ class Said:
             # The mailbox was not known to us before this connection's claim was answered, so we
             # cannot have put anything into it.
             self.caught_up = True
+
+    def hear(self, event: MessageArrived, exchange: Exchange) -> None:
+        """Remember that a message of ours is in the mailbox, if *event* shows one."""
+        ours = (message.phase for message in exchange.outbox.data.sent)
+        # A phase that we never sent is not worth a server's trouble, nor our memory.
+        if event.side == exchange.side and event.phase in ours:
+            self.there.add(event.phase)
 
 
 def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
