@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable, Mapping
@@ -50,10 +51,20 @@ def create(
     parse_relay_url(relay_url)
     if delegate is None:
         raise TypeError("a delegate is needed: an object with wormhole_got_* methods")
-    exchange = Exchange(normalize("NFC", appid), os.urandom(5).hex(), dict(versions or {}))
+    exchange = Exchange(normalize("NFC", appid), os.urandom(5).hex(), _json_object(versions or {}))
     return _make(
         checkpoint.Saved(relay_url, exchange, ()), reactor, delegate, journal, on_status_update
     )
+
+
+def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of *versions*, which will be needed long after whoever gave them is gone."""
+    try:
+        copy = json.loads(json.dumps(dict(versions), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"versions are no JSON values: {error}") from None
+    assert isinstance(copy, dict)
+    return copy
 
 
 def from_serialized(

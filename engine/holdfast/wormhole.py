@@ -55,6 +55,11 @@ class Conversation:
             if self._open:
                 self._link.send(write(frame, os.urandom(2).hex()))
 
+    def drop(self) -> None:
+        """Nothing will come of this connection."""
+        if self._open:
+            self._link.abort("the server sent something else than a welcome")
+
     def end(self) -> None:
         """Nothing can be sent any more."""
         self._open = False
@@ -114,14 +119,20 @@ class DelegatedWormhole:
     def start(self) -> None:
         """Begin, or go on: tell the delegate what it was not told, and connect."""
         if self._pending:
-            with self._journal.process():
-                self._drain()
-        if not self._exchange.ended:
+            try:
+                with self._journal.process():
+                    self._drain()
+            except Exception:
+                self.abandon()
+                raise
+        if not self._exchange.ended and not self._over:
             self._connector.start()
 
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
         self._over = True
+        if self._conversation is not None:
+            self._conversation.end()
         if _alive.get(self._exchange.side) is self:
             del _alive[self._exchange.side]
         self._connector.stop()
@@ -236,8 +247,8 @@ class DelegatedWormhole:
             self._status(Connected(self._relay_url))
         elif not conversation.welcomed and not isinstance(event, ev.Refused | ev.ServerMisbehaved):
             return
-        if isinstance(event, ev.MessageArrived) and event.side == self._exchange.side:
-            conversation.said.there.add(event.phase)
+        if isinstance(event, ev.MessageArrived):
+            conversation.said.hear(event, self._exchange)
         self._from_outside(event, conversation)
 
     def disconnected(self, reason: ConnectionEnded) -> None:
@@ -255,7 +266,11 @@ class DelegatedWormhole:
 
     def _status(self, status: Status) -> None:
         if self._on_status_update is not None:
-            self._on_status_update(status)
+            try:
+                self._on_status_update(status)
+            except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
+                # News are not events: the wormhole goes on without whoever wanted to hear them.
+                _log.failure("The application failed while hearing of the connection")
 
     def _from_outside(self, event: ev.Event | Pong, conversation: Conversation | None) -> None:
         """Let *event* happen; an exception of the application's is not the connection's."""
@@ -285,14 +300,19 @@ class DelegatedWormhole:
     def _happen(self, event: ev.Event) -> None:
         if self._over:
             return
-        with self._journal.process():
-            seed = self._entropy()
-            notices = self._exchange.apply(event, seed)
-            if notices is not None:
-                self._heard.append((event, seed))
-                self._pending.extend(notices)
-            if not self._draining:
-                self._drain()
+        try:
+            with self._journal.process():
+                seed = self._entropy()
+                notices = self._exchange.apply(event, seed)
+                if notices is not None:
+                    self._heard.append((event, seed))
+                    self._pending.extend(notices)
+                if not self._draining:
+                    self._drain()
+        except Exception:
+            # What happened here is neither saved nor sent, so nothing may be built upon it.
+            self.abandon()
+            raise
 
     def _drain(self) -> None:
         """Tell the delegate everything, also what its own reactions cause; then speak."""
@@ -322,6 +342,10 @@ class DelegatedWormhole:
                 conversation.said.note(frame)
             if frames:
                 self._journal.queue_outbound(conversation.send, frames)
+        elif conversation is not None and self._exchange.lifecycle.state == "leaving":
+            # Nothing can be said before the welcome, and a server that begins like this may
+            # never send one.
+            self._journal.queue_outbound(conversation.drop)
         self._record(frames, changed)
         if self._exchange.ended and not self._over:
             self._over = True
