@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.python.failure import Failure
 
 from holdfast.errors import WormholeError
@@ -187,6 +188,6 @@ def _reason(failure: Failure, timeout: float) -> tuple[str, bool]:
     error = failure.value
     if isinstance(error, TaskFailed):
         return str(error), error.final
-    if isinstance(error, CancelledError | TimeoutError):
+    if isinstance(error, CancelledError | DeferredTimeout):
         return f"no result after {timeout:g} seconds", False
     return f"it raised {type(error).__name__}", False
