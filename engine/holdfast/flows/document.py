@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from attrs import AttrsInstance, define, field, fields, frozen
@@ -90,9 +90,7 @@ def params_of(flow: Flow) -> dict[str, Any]:
 
 def data_of(flow: Flow) -> dict[str, Any]:
     """Return all fields of *flow* as JSON values."""
-    cls = type(flow)
-    write = make_dict_unstructure_fn(cls, converter, _cattrs_include_init_false=True)
-    return write(flow)
+    return _writer(type(flow))(flow)
 
 
 def begin(kind: str, params: Mapping[str, Any]) -> Flow:
@@ -115,16 +113,32 @@ def restore(kind: str, data: Mapping[str, Any]) -> Flow:
         BadCheckpoint: the fields do not fit the class.
     """
     cls = flow_class(kind)
-    read = make_dict_structure_fn(
-        cls, converter, _cattrs_include_init_false=True, _cattrs_forbid_extra_keys=False
-    )
     try:
-        return read(dict(data), cls)
+        return _reader(cls)(dict(data), cls)
     except (BaseValidationError, TypeError, ValueError, KeyError) as error:
         raise BadCheckpoint(
             f"the saved data of a flow of the kind {kind!r} do not fit its class:"
             f" {type(error).__name__}"
         ) from None
+
+
+# cattrs writes and compiles a function for each class: once is enough.
+_writers: dict[type[Flow], Callable[[Any], dict[str, Any]]] = {}
+_readers: dict[type[Flow], Callable[[Mapping[str, Any], Any], Flow]] = {}
+
+
+def _writer(cls: type[Flow]) -> Callable[[Any], dict[str, Any]]:
+    if cls not in _writers:
+        _writers[cls] = make_dict_unstructure_fn(cls, converter, _cattrs_include_init_false=True)
+    return _writers[cls]
+
+
+def _reader(cls: type[Flow]) -> Callable[[Mapping[str, Any], Any], Flow]:
+    if cls not in _readers:
+        _readers[cls] = make_dict_structure_fn(
+            cls, converter, _cattrs_include_init_false=True, _cattrs_forbid_extra_keys=False
+        )
+    return _readers[cls]
 
 
 def new_flow(
