@@ -86,7 +86,7 @@ class FlowRunner:
             self._guarded(self._begin)
         self._guarded(self.wormhole.start)
         for task in self.taken.tasks:
-            self._owner.executor.submit(self, task)
+            self._submit(task)
         if self.taken.request == "cancel":
             self.cancel()
 
@@ -126,7 +126,7 @@ class FlowRunner:
         )
         with self._journal.process():
             self._journal.add_task(made.number, made.name, made.arguments, made.key, made.due_at)
-            self._journal.queue_outbound(self._owner.executor.submit, self, made)
+            self._journal.queue_outbound(self._submit, made)
 
     def settle(self, status: str, reason: str) -> None:
         """Fix how the flow ends; the first word counts."""
@@ -202,7 +202,7 @@ class FlowRunner:
             with self._journal.process():
                 self._record("task", f"task {task.name}: {reason}; will be tried again")
                 self._journal.defer_task(again.number, due_at, again.attempts, reason)
-                self._journal.queue_outbound(self._owner.executor.submit, self, again)
+                self._journal.queue_outbound(self._submit, again)
 
         self._guarded(deferred)
 
@@ -222,6 +222,11 @@ class FlowRunner:
         self._guarded(failed)
 
     # Inside.
+
+    def _submit(self, task: Task) -> None:
+        """Have *task* run, unless the flow was let go while its commit was under way."""
+        if not self._over:
+            self._owner.executor.submit(self, task)
 
     def _begin(self) -> None:
         with self._journal.process():
