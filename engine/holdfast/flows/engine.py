@@ -25,7 +25,7 @@ from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
 from holdfast.status import Status
 from holdfast.wormhole import MakesConnector
-from holdfast_journal import Snapshot, SqlJournal, TakenFlow
+from holdfast_journal import Fenced, JournalStopped, Snapshot, SqlJournal, TakenFlow
 
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks into the database."""
@@ -76,8 +76,8 @@ class Engine:
         """Look for flows now and from now on.
 
         Returns:
-            A Deferred that never fires unless looking itself fails, in which case it fails, and the
-            engine should be stopped.
+            A Deferred that fires when the engine is stopped; or fails when looking itself fails,
+            and then the engine should be stopped.
         """
         self._looking = LoopingCall(self._look)
         self._looking.clock = self._reactor
@@ -96,7 +96,10 @@ class Engine:
         for runner in tuple(self.running.values()):
             runner.abandon()
         self.running.clear()
-        yield self._journal.stop()
+        try:
+            yield self._journal.stop()
+        except JournalStopped:
+            return  # the disk failed, as whoever opened the journal was told
         yield self._in_thread(self._journal.give_back)
 
     # What runners ask for (`holdfast.flows.runner.Owner`).
@@ -113,11 +116,16 @@ class Engine:
     def over(self, runner: FlowRunner) -> None:
         """The flow's last entry is durable."""
         self.running.pop(runner.taken.id, None)
+        self._failures.pop(runner.taken.id, None)
 
     def broken(self, runner: FlowRunner, failure: Failure) -> None:
         """The flow's own code raised, or its journal is lost: load it again, later each time."""
         flow_id = runner.taken.id
         if self.running.pop(flow_id, None) is None:
+            return
+        if failure.check(Fenced):
+            # Somebody else has the flow, and it is well.
+            _log.warn("flow {name} was taken over by another process", name=runner.taken.name)
             return
         where = _where(failure)
         # The exception's own words may quote a secret: only its type and place are told.
@@ -169,6 +177,9 @@ class Engine:
             runner = FlowRunner(taken, self)
         except WormholeError as error:
             self._set_aside(taken, str(error))
+            return
+        except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported
+            self._set_aside(taken, _where(Failure()))
             return
         self.running[taken.id] = runner
         runner.start()
