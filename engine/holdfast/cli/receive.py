@@ -60,7 +60,7 @@ def command(
     if before and before[-1].status == "done":
         _already(before[-1], target)
         return
-    if target is not None and not before:
+    if target is not None and not (before and before[-1].finished_at is None):
         _check(target)
     flow: Receive = ReceiveHere(code=code)
     if target is not None:

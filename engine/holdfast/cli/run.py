@@ -39,7 +39,8 @@ def command(batch: str | None, seconds: float | None, db: str) -> None:
     open_flows = [
         row.status for row in service.journal.overview(batch=batch) if row.finished_at is None
     ]
-    click.echo(f"serving {service.journal.name}: {counted(open_flows)} unfinished")
+    unfinished = counted(open_flows) if open_flows else "no unfinished flows"
+    click.echo(f"serving {service.journal.name} ({unfinished})")
     service.run(log.watch, batch=batch, seconds=seconds)
     click.echo("stopped; nothing is lost")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.status import Status
     from holdfast_journal import FlowRow, JournalBroken, SqlJournal
 
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.5
 """Seconds between two looks at how the flows stand."""
 
 EVERYWHERE = ("provision", "send", "receive")
@@ -80,8 +80,7 @@ class Service:
             seconds: for how long at most.
 
         Raises:
-            Unfinished: the database or its disk failed.
-        click.ClickException: whatever *watch* raised.
+            Unfinished: the database or its disk failed, or *watch* raised a ClickException.
         """
         import holdfast.flows.command
         import holdfast.flows.provision
@@ -139,8 +138,9 @@ class Service:
 
         from holdfast_journal import JournalError
 
-        if failure.check(click.ClickException):
-            self._error = failure.value
+        if isinstance(failure.value, click.ClickException):
+            # Whatever went wrong now, it went wrong after something was started.
+            self._error = Unfinished(failure.value.format_message())
         elif failure.check(JournalError):
             self._error = Unfinished(failure.getErrorMessage())
         else:
