@@ -1,0 +1,271 @@
+"""A flow that a user wrote goes on from its last entry, whatever happened to the process."""
+
+from typing import Any
+
+import pytest
+from attrs import field
+
+from holdfast import Flow, flow
+from holdfast.flows import base
+from tests.flows.issue_token import APPID, CALLS, TROUBLE, IssueToken
+from tests.flows.world import BATCH, Peer, Server, World
+
+ENTRIES = 19
+"""Entries of the exchange below, unless it is disturbed."""
+
+
+@pytest.fixture(autouse=True)
+def no_calls() -> None:
+    CALLS.clear()
+    TROUBLE.clear()
+
+
+@pytest.fixture(scope="module")
+def lasting() -> World:
+    """One world for many exchanges, because a journal takes its time to be made."""
+    world = World()
+    yield world
+    world.stop()
+
+
+def answer(peer: Peer, message: bytes) -> None:
+    peer.wormhole.send_message(b"thanks")
+    peer.wormhole.send_message(b"ok")
+
+
+def exchange(world: World, name: str, dies_at: int = 0, *, lost: bool = False) -> dict[str, Any]:
+    """Run a flow to its end, killed when it has *dies_at* entries; return what was seen.
+
+    With *lost*, nothing that its last entry caused has left the process.
+    """
+    peers: list[Peer] = []
+    lives = 1
+
+    def dead() -> bool:
+        return lives == 1 and 0 < dies_at <= world.row(name).seq
+
+    def watch() -> bool:
+        code = world.published(name).get("code")
+        if code and not peers:
+            peers.append(world.peer(code, APPID, on_message=answer))
+        return world.finished(name)
+
+    world.server = Server()
+    world.dies_when = dead
+    world.loses_when = dead if lost else lambda: False
+    world.add(IssueToken(user="ann", greeting="good day"), name)
+    world.start()
+    world.until(watch)
+    if dies_at:
+        assert dead()
+        world.kill()
+        lives += 1
+        world.start()
+        world.until(watch)
+    [peer] = peers
+    peer.wormhole.close()
+    world.until(lambda: peer.result)
+    world.kill()
+    return {
+        "status": world.status(name),
+        "peer": peer.got,
+        "keys": len(set(CALLS)),
+        "left on the server": peer.wormhole.exchange.nameplate.data.nameplate
+        in world.server.nameplates,
+    }
+
+
+EXPECTED = {
+    "status": "done",
+    "peer": [
+        ("versions", {}),
+        ("message", b"good day token of ann"),
+        ("message", b"you said thanks ok"),
+        ("closed", "happy"),
+    ],
+    "keys": 1,
+    "left on the server": False,
+}
+
+
+def test_the_exchange_undisturbed(lasting: World) -> None:
+    """The flow of the design works, and the tests below kill it after each of its entries."""
+    assert exchange(lasting, "undisturbed") == EXPECTED
+    assert lasting.row("undisturbed").seq == ENTRIES
+    assert lasting.server.empty
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("dies_at", range(1, ENTRIES + 1))
+def test_killed_after_every_entry(lasting: World, dies_at: int, lost: bool) -> None:
+    """Killed after an entry, before or after its frames have left, a flow ends the same."""
+    assert exchange(lasting, f"{dies_at} {lost}", dies_at, lost=lost) == EXPECTED
+
+
+def test_what_is_saved(world: World) -> None:
+    """Parameters, own data and what was published are there again after a restart."""
+    world.add(IssueToken(user="ann", greeting="salut"))
+    world.start()
+    code = world.code()
+    peer = world.peer(code, APPID)
+    world.until(lambda: peer.messages)
+    peer.wormhole.send_message(b"one")
+    world.pump()
+    world.kill()
+    world.start()
+    peer.wormhole.send_message(b"two")
+    world.pump()
+    world.kill()
+    world.start()
+    assert world.published() == {"code": code}
+    peer.wormhole.send_message(b"ok")
+    world.until(world.finished)
+    assert peer.messages == [b"salut token of ann", b"you said one two ok"]
+
+
+def test_many_flows_with_the_server_gone(world: World) -> None:
+    """Flows are started with no server to reach, and all of them end well once there is one."""
+    world.server.up = False
+    names = [f"person {number}" for number in range(20)]
+    for name in names:
+        world.add(IssueToken(user=name), name)
+    world.start()
+    world.rest()
+    assert {row.status for row in world.rows()} == {"starting"}
+    world.kill()
+    world.start()
+    world.server.come_up()
+    peers = [world.peer(world.code(name), APPID, on_message=answer) for name in names]
+    world.until(lambda: all(peer.messages for peer in peers))
+    world.server.go_down()
+    world.rest()
+    world.server.come_up()
+    world.until(lambda: all(world.finished(name) for name in names))
+    assert {row.status for row in world.rows()} == {"done"}
+    assert [peer.messages[0].decode() for peer in peers] == [f"hello token of {n}" for n in names]
+
+
+def test_unknown_kinds_are_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow whose class is not registered here waits for a process that knows it."""
+    world.add(IssueToken(user="ann"))
+    with monkeypatch.context() as patch:
+        patch.delitem(base._kinds, "test-issue-token")
+        world.start()
+        world.rest()
+        assert world.status() == "new"
+        assert world.row().owner is None
+        world.kill()
+    world.start(serve=["something-else"])
+    world.rest()
+    assert world.status() == "new"
+    world.kill()
+    world.start()
+    assert world.code()
+
+
+@flow("test-issue-token-2", appid=APPID)
+class Renewed(Flow):
+    """The same flow in a later release: a field is gone, and two are new."""
+
+    user: str
+    tone: str = "warm"
+    heard: list[str] = field(factory=list, init=False)
+    count: int = field(default=7, init=False)
+
+    def started(self) -> None:
+        self.wormhole.allocate_code()
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        self.heard.append(message.decode())
+        self.publish(seen=f"{self.user} {self.tone} {self.count} {self.heard}")
+
+
+@flow("test-issue-token-3", appid=APPID)
+class Incompatible(Flow):
+    """A release in which the type of a field has changed."""
+
+    user: int
+
+
+def release(monkeypatch: pytest.MonkeyPatch, cls: type[Flow]) -> None:
+    monkeypatch.setitem(base._kinds, "test-issue-token", cls)
+
+
+def test_fields_of_a_new_release(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new field has its default and a lost one is dropped, in a flow that is under way."""
+    world.add(IssueToken(user="ann"))
+    world.start()
+    peer = world.peer(world.code(), APPID)
+    world.until(lambda: peer.messages)
+    peer.wormhole.send_message(b"before")
+    world.pump()
+    world.kill()
+    release(monkeypatch, Renewed)
+    world.start()
+    peer.wormhole.send_message(b"after")
+    world.pump()
+    assert world.published()["seen"] == "ann warm 7 ['before', 'after']"
+
+
+def test_a_release_that_cannot_read_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that does not fit the class sets the flow aside, no value told; others go on."""
+    world.add(IssueToken(user="s3cr3t"))
+    world.start()
+    world.code()
+    world.kill()
+    release(monkeypatch, Incompatible)
+    world.add(Renewed(user="bob"), "bob")
+    world.start()
+    world.rest()
+    assert world.status() == "failed"
+    assert "do not fit its class" in world.published()["reason"]
+    assert "s3cr3t" not in world.published()["reason"]
+    assert world.published()["code"], "what was published before is kept"
+    assert world.status("bob") != "new"
+    world.kill()
+    monkeypatch.undo()
+    world.journal.retry("ann", BATCH)
+    world.start()
+    assert world.code()
+
+
+def test_a_class_that_cannot_be_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class that fails when it is loaded sets its flow aside; the engine and others go on."""
+
+    def broken(self: object) -> None:
+        raise ZeroDivisionError("s3cr3t")
+
+    world.add(IssueToken(user="ann"))
+    monkeypatch.setattr(IssueToken, "__setattr__", broken)
+    world.start()
+    world.rest()
+    assert world.status() == "failed"
+    assert "s3cr3t" not in world.published()["reason"]
+    monkeypatch.undo()
+    world.add(IssueToken(user="bob"), "bob")
+    assert world.code("bob")
+
+
+def test_a_server_that_no_wormhole_can_have(world: World) -> None:
+    """A flow whose mailbox server's URL is impossible is set aside; others go on."""
+    from holdfast.flows.document import new_flow
+
+    def connector(url: str, owner: Any) -> Any:
+        if url == "nonsense":
+            raise ValueError("s3cr3t")
+        return world._ours(url, owner)
+
+    new = new_flow("ann", IssueToken(user="ann"), relay="nonsense", appid=APPID)
+    world.journal.start_flows(BATCH, [new])
+    world.add(IssueToken(user="bob"), "bob")
+    world.start(connector=connector)
+    world.rest()
+    assert world.status() == "failed"
+    assert "ValueError in connector" in world.published()["reason"]
+    assert world.code("bob")
+
+
+def test_two_names(world: World) -> None:
+    """A kind is registered once."""
+    with pytest.raises(ValueError, match="two flows are called 'test-issue-token'"):
+        flow("test-issue-token", appid=APPID)(type("Other", (Flow,), {}))
