@@ -74,6 +74,11 @@ class StockReceivers:
         with self._changed:
             return dict(self._outcomes)
 
+    @property
+    def ended(self) -> set[str]:
+        """The ids of those that have ended."""
+        return set(self.outcomes)
+
     def receive(self, code: str, id: str | None = None) -> str:
         """Start one; return its id, by default the code. An id serves once."""
         name = code if id is None else id
@@ -81,6 +86,13 @@ class StockReceivers:
         self._asked.append(name)
         self._child.write(json.dumps({"id": name, "code": code}) + "\n")
         return name
+
+    def send(self, code: str, text: str) -> str:
+        """Start a `wormhole send --text TEXT --code CODE` among them; its id is the code."""
+        assert code not in self._asked, f"{code} was started already"
+        self._asked.append(code)
+        self._child.write(json.dumps({"id": code, "code": code, "send": text}) + "\n")
+        return code
 
     def wait(self, id: str, timeout: float = DEADLINE) -> Received:
         """Wait for the end of one and return it."""

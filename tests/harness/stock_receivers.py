@@ -1,6 +1,7 @@
 """Run as a program: many `wormhole receive CODE` in one process, until stdin ends.
 
-Reads a line of JSON for each, `{"id": ..., "code": ...}`, and answers with one when it ends:
+Reads a line of JSON for each, `{"id": ..., "code": ...}`, and answers with one when it ends; with
+`"send": TEXT` in it, it is `wormhole send --text TEXT --code CODE` instead:
 `{"id": ..., "ok": true, "text": ...}` or `{"id": ..., "ok": false, "error": the error's type,
 "detail": its text, "text": ...}`. `text` is what the command printed.
 """
@@ -14,13 +15,13 @@ from twisted.internet import reactor
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineOnlyReceiver
-from wormhole.cli import cli, cmd_receive
+from wormhole.cli import cli, cmd_receive, cmd_send
 
 
-def settings(relay_url, code):
-    """Return what the stock command line makes of `wormhole receive CODE`, without running it."""
+def settings(relay_url, *words):
+    """Return what the stock command line makes of these words, without running it."""
     cli.go = lambda _function, config: config
-    words = ["--relay-url", relay_url, "receive", "--hide-progress", code]
+    words = ["--relay-url", relay_url, *words]
     return cli.wormhole.main(args=words, prog_name="wormhole", standalone_mode=False)
 
 
@@ -33,7 +34,11 @@ class Receivers(LineOnlyReceiver):
 
     def lineReceived(self, line):
         asked = json.loads(line)
-        config = settings(self._relay_url, asked["code"])
+        words, command = ["receive", "--hide-progress", asked["code"]], cmd_receive.receive
+        if "send" in asked:
+            words = ["send", "--no-qr", "--text", asked["send"], "--code", asked["code"]]
+            command = cmd_send.send
+        config = settings(self._relay_url, *words)
         config.stdout, config.stderr = io.StringIO(), io.StringIO()
 
         def answer(**outcome):
@@ -41,7 +46,7 @@ class Receivers(LineOnlyReceiver):
             said = {"id": asked["id"], "text": text, "notes": config.stderr.getvalue()}
             self.sendLine(json.dumps(said | outcome).encode())
 
-        done = maybeDeferred(cmd_receive.receive, config)
+        done = maybeDeferred(command, config)
         done.addCallbacks(
             lambda _: answer(ok=True),
             lambda failure: answer(
