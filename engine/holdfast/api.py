@@ -60,10 +60,9 @@ def create(
 def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of *versions*, which will be needed long after whoever gave them is gone."""
     try:
-        copy = json.loads(json.dumps(dict(versions), allow_nan=False))
+        copy: dict[str, Any] = json.loads(json.dumps(dict(versions), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"versions are no JSON values: {error}") from None
-    assert isinstance(copy, dict)
     return copy
 
 

@@ -55,11 +55,8 @@ class Client:
         """Apply, and say what follows."""
         self.draws += 1
         drawn = seed(f"{self.name} {self.draws}")
-        before = self.exchange.serialize()
         notices = self.exchange.apply(event, drawn)
-        if notices is None:
-            assert self.exchange.serialize() == before, "nothing new, and yet a new state"
-        else:
+        if notices is not None:
             self.happened.append((event, drawn))
             self.told.extend(notices)
         self.speak()
@@ -69,9 +66,7 @@ class Client:
         """Send what the server should hear now."""
         if self.line is None or not self.welcomed:
             return
-        before = self.exchange.serialize()
         frames = wanted(self.exchange, self.said)
-        assert self.exchange.serialize() == before, "asking what to say changed the state"
         self.exchange.saying(frames)
         for frame in frames:
             self.said.note(frame)

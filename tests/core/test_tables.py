@@ -1,0 +1,229 @@
+"""Every state of every machine meets every input: a transition, or a refusal listed here."""
+
+import json
+from typing import Any
+
+import attrs
+import pytest
+from automat import NoTransition, TypeMachineBuilder
+
+from holdfast.core import code, inbox, key, lifecycle, mailbox, nameplate, outbox
+from holdfast.core.exchange import PARTS
+from holdfast.core.machine import Part, blueprint
+from holdfast.errors import BadCheckpoint
+
+MODULES: dict[str, Any] = {
+    "code": code,
+    "nameplate": nameplate,
+    "mailbox": mailbox,
+    "key": key,
+    "outbox": outbox,
+    "inbox": inbox,
+    "lifecycle": lifecycle,
+}
+
+SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
+    "code": {
+        "allocate": ("0102",),
+        "enter": ("4-purple-sausages",),
+        "ask": (),
+        "allocated": ("4",),
+        "abandon": (),
+    },
+    "nameplate": {"want": ("4",), "claim": (), "claimed": ("m",), "release": (), "released": ()},
+    "mailbox": {"found": ("m",), "close": ("happy",), "closed": ()},
+    "key": {"start": ("aa",), "keep": ("bb",), "agree": ("cc",), "refuse": (), "confirm": ()},
+    "outbox": {"send": ("aa",), "flow": (), "put": ("0", "bb"), "echoed": ("0",), "shut": ()},
+    "inbox": {"arrived": ("s", "0", "aa"), "unlock": (), "opened": ("0", "bb"), "shut": ()},
+    "lifecycle": {
+        "prove": (),
+        "close": (),
+        "distrust": (),
+        "fail": ("errory", "ServerError", "why"),
+        "give_up": (),
+        "finish": (),
+    },
+}
+
+DATA: dict[str, dict[str, object]] = {"code": {"draw": "0102", "code": ""}}
+
+# Machine, state: the inputs that go to another state, or to the same; all others are refused.
+TABLE: dict[str, dict[str, dict[str, str]]] = {
+    "code": {
+        "unset": {"allocate": "wanted", "enter": "known", "abandon": "abandoned"},
+        "wanted": {"ask": "asked", "abandon": "abandoned"},
+        "asked": {"ask": "asked", "allocated": "known", "abandon": "abandoned"},
+        "known": {},
+        "abandoned": {},
+    },
+    "nameplate": {
+        "none": {"want": "wanted", "release": "released"},
+        "wanted": {"claim": "claiming", "release": "released"},
+        "claiming": {"claim": "claiming", "claimed": "claimed", "release": "releasing"},
+        "claimed": {"release": "releasing"},
+        "releasing": {"release": "releasing", "released": "released"},
+        "released": {"release": "released"},
+    },
+    "mailbox": {
+        "unknown": {"found": "open", "close": "closed"},
+        "open": {"close": "closing"},
+        "closing": {"close": "closing", "closed": "closed"},
+        "closed": {"close": "closed"},
+    },
+    "key": {
+        "fresh": {"start": "started", "keep": "answered", "refuse": "refused"},
+        "started": {"agree": "agreed", "refuse": "refused"},
+        "answered": {"agree": "agreed", "refuse": "refused"},
+        "agreed": {"confirm": "confirmed"},
+        "confirmed": {"confirm": "confirmed"},
+        "refused": {},
+    },
+    "outbox": {
+        "holding": {
+            "send": "holding",
+            "flow": "flowing",
+            "put": "holding",
+            "echoed": "holding",
+            "shut": "shut",
+        },
+        "flowing": {
+            "send": "flowing",
+            "flow": "flowing",
+            "put": "flowing",
+            "echoed": "flowing",
+            "shut": "shut",
+        },
+        "shut": dict.fromkeys(("send", "flow", "put", "echoed", "shut"), "shut"),
+    },
+    "inbox": {
+        "locked": {"arrived": "locked", "unlock": "unlocked", "shut": "shut"},
+        "unlocked": {"arrived": "unlocked", "opened": "unlocked", "shut": "shut"},
+        "shut": dict.fromkeys(("arrived", "unlock", "opened", "shut"), "shut"),
+    },
+    "lifecycle": {
+        "lonely": {
+            "prove": "happy",
+            "close": "closing",
+            "distrust": "closing",
+            "fail": "leaving",
+            "give_up": "lonely",
+            "finish": "lonely",
+        },
+        "happy": {
+            "prove": "happy",
+            "close": "closing",
+            "distrust": "closing",
+            "fail": "leaving",
+            "give_up": "happy",
+            "finish": "happy",
+        },
+        "closing": {
+            "prove": "closing",
+            "close": "closing",
+            "distrust": "closing",
+            "fail": "leaving",
+            "give_up": "closing",
+            "finish": "ended",
+        },
+        "leaving": {
+            "prove": "leaving",
+            "close": "leaving",
+            "distrust": "leaving",
+            "fail": "leaving",
+            "give_up": "ended",
+            "finish": "ended",
+        },
+        "ended": dict.fromkeys(
+            ("prove", "close", "distrust", "fail", "give_up", "finish"), "ended"
+        ),
+    },
+}
+
+CELLS = [
+    pytest.param(machine, state, name, id=f"{machine}-{state}-{name}")
+    for machine, inputs in SAMPLES.items()
+    for state in PARTS[machine].states
+    for name in inputs
+]
+
+
+def part_in(machine: str, state: str) -> Part[Any, Any]:
+    """A part of that machine in that state, with some data where its behaviour needs them."""
+    given = {**attrs.asdict(PARTS[machine].data()), **DATA.get(machine, {})}
+    return PARTS[machine].restore({"state": state, "data": given})
+
+
+@pytest.mark.parametrize("machine", MODULES)
+def test_the_table_knows_every_state_and_every_input(machine: str) -> None:
+    """No state and no input of a machine is missing from the tables above."""
+    inputs = {name for name in vars(MODULES[machine].Inputs) if not name.startswith("_")}
+    assert inputs == {*SAMPLES[machine], "where"}
+    assert list(TABLE[machine]) == list(PARTS[machine].states)
+    assert {*PARTS} == {*MODULES}
+
+
+@pytest.mark.parametrize(("machine", "state", "name"), CELLS)
+def test_every_cell_of_the_table_is_decided(machine: str, state: str, name: str) -> None:
+    """Each input in each state leads where the table says, or is refused; effects are a tuple."""
+    part = part_in(machine, state)
+    expected = TABLE[machine][state].get(name)
+    call = getattr(part.inputs, name)
+    if expected is None:
+        with pytest.raises(NoTransition):
+            call(*SAMPLES[machine][name])
+        assert part.state == state
+    else:
+        assert isinstance(call(*SAMPLES[machine][name]), tuple)
+        assert part.state == expected
+
+
+@pytest.mark.parametrize("machine", MODULES)
+def test_every_state_answers_with_its_name(machine: str) -> None:
+    """`where` gives the name under which the state is restored, and the first one begins."""
+    states = list(PARTS[machine].states)
+    assert len(set(states)) == len(states)
+    assert [part_in(machine, state).state for state in states] == states
+    assert PARTS[machine].begin(PARTS[machine].data()).state == states[0]
+
+
+@pytest.mark.parametrize(("machine", "state", "name"), CELLS)
+def test_saving_between_inputs_changes_nothing(machine: str, state: str, name: str) -> None:
+    """A part that was saved and restored does what the part itself would have done."""
+
+    def outcome(part: Part[Any, Any]) -> object:
+        try:
+            return getattr(part.inputs, name)(*SAMPLES[machine][name]), part.serialize()
+        except NoTransition as refused:
+            return refused.symbol
+
+    live = part_in(machine, state)
+    saved = PARTS[machine].restore(json.loads(json.dumps(live.serialize())))
+    assert outcome(live) == outcome(saved)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        [],
+        {},
+        {"state": "lonely"},
+        {"state": "no such state", "data": {}},
+        {"state": 1, "data": {}},
+        {"state": "lonely", "data": {"mood": 1}},
+        {"state": "lonely", "data": {}, "more": 1},
+    ],
+    ids=str,
+)
+def test_a_damaged_part_is_refused(record: object) -> None:
+    """What `serialize` never gave is a BadCheckpoint."""
+    with pytest.raises(BadCheckpoint):
+        PARTS["lifecycle"].restore(record)
+
+
+def test_states_of_one_name_are_refused() -> None:
+    """Two states that share a name cannot be told apart in a checkpoint, and are never built."""
+    builder = TypeMachineBuilder(mailbox.Inputs, mailbox.Mailbox)
+    twins = [builder.state("same"), builder.state("same")]
+    with pytest.raises(ValueError, match="share a name"):
+        blueprint(builder, mailbox.Inputs.where, mailbox.Mailbox, twins)
