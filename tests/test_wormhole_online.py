@@ -1,0 +1,251 @@
+"""The public API over a real network, with the stock client at the other end."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+import holdfast
+from tests.harness import reactor
+from tests.harness.process import Child
+from tests.harness.scripted import StockPeer
+from tests.harness.server import MailboxServer
+
+APPID = "example.com/online"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with MailboxServer(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@define
+class Delegate:
+    told: dict[str, Any] = field(factory=dict)
+    messages: list[bytes] = field(factory=list)
+
+    def wormhole_got_code(self, code: str) -> None:
+        self.told["code"] = code
+
+    def wormhole_got_verifier(self, verifier: bytes) -> None:
+        self.told["verifier"] = verifier
+
+    def wormhole_got_versions(self, versions: dict[str, Any]) -> None:
+        self.told["versions"] = versions
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        self.messages.append(message)
+
+    def wormhole_closed(self, result: object) -> None:
+        self.told["closed"] = result
+
+    async def tells(self, what: str) -> Any:
+        return await reactor.until(lambda: self.told.get(what), what)
+
+
+def ours(server: MailboxServer, delegate: object, **options: Any) -> Any:
+    from twisted.internet import reactor as real
+
+    return holdfast.create(APPID, server.url, real, delegate=delegate, **options)
+
+
+def test_both_directions(server: MailboxServer) -> None:
+    """Text, nothing and a megabyte arrive both ways; verifier, versions and keys agree."""
+    messages = ["grüß dich".encode(), b"", bytes(range(256)) * 4096, b"last"]
+
+    async def exchange() -> None:
+        delegate = Delegate()
+        ours_ = ours(server, delegate, versions={"ours": [1]})
+        stock = StockPeer(server.url, appid=APPID, versions={"theirs": {"x": None}})
+        ours_.allocate_code()
+        stock.wormhole.set_code(await delegate.tells("code"))
+        for message in messages:
+            ours_.send_message(message)
+            stock.wormhole.send_message(message)
+        assert [await stock.wormhole.get_message() for _ in messages] == messages
+        await reactor.until(lambda: len(delegate.messages) == len(messages), "all messages")
+        assert delegate.messages == messages
+        assert await stock.wormhole.get_versions() == {"ours": [1]}
+        assert delegate.told["versions"] == {"theirs": {"x": None}}
+        assert await stock.wormhole.get_verifier() == delegate.told["verifier"]
+        assert ours_.derive_key("übung", 64) == stock.wormhole.derive_key("übung", 64)
+        ours_.close()
+        assert await stock.close() == await delegate.tells("closed") == "happy"
+
+    reactor.run(exchange, timeout=60)
+    server.wait_until_empty()
+
+
+@pytest.mark.parametrize("who", ["ours", "stock"])
+def test_a_code_in_other_letters(server: MailboxServer, who: str) -> None:
+    """A code that is not ASCII means the same in composed and decomposed letters."""
+
+    async def exchange() -> None:
+        delegate = Delegate()
+        ours_, stock = ours(server, delegate), StockPeer(server.url, appid=APPID)
+        codes = ["77-fu\u0308nf-käse", "77-fünf-ka\u0308se"]
+        ours_.set_code(codes[who == "ours"])
+        stock.wormhole.set_code(codes[who == "stock"])
+        ours_.send_message(b"hello")
+        assert await stock.wormhole.get_message() == b"hello"
+        ours_.close()
+        await stock.close()
+        assert await delegate.tells("closed") == "happy"
+
+    reactor.run(exchange, timeout=60)
+    server.wait_until_empty()
+
+
+def test_wrong_words(server: MailboxServer) -> None:
+    """With different codes both sides say so, and nothing stays allocated."""
+    from wormhole.errors import WrongPasswordError
+
+    async def exchange() -> None:
+        delegate = Delegate()
+        ours_, stock = ours(server, delegate), StockPeer(server.url, appid=APPID)
+        ours_.set_code("78-purple-sausages")
+        stock.wormhole.set_code("78-green-sausages")
+        with pytest.raises(WrongPasswordError):
+            await stock.wormhole.get_versions()
+        with pytest.raises(WrongPasswordError):
+            await stock.close()
+        assert isinstance(await delegate.tells("closed"), holdfast.WrongPasswordError)
+
+    reactor.run(exchange, timeout=60)
+    server.wait_until_empty()
+
+
+def test_the_server_dies_in_the_middle(tmp_path: Path) -> None:
+    """A server that is absent at first, then killed and started again, costs nothing."""
+    with MailboxServer(tmp_path) as server:
+        server.kill9()
+        delegate = Delegate()
+        news: list[object] = []
+
+        async def begin() -> Any:
+            wormhole = ours(server, delegate, on_status_update=news.append)
+            wormhole.allocate_code()
+            await reactor.until(lambda: news, "news of the failure")
+            return wormhole
+
+        wormhole = reactor.run(begin)
+        assert isinstance(news[0], holdfast.status.Unreachable)
+        server.start()
+
+        async def meet() -> StockPeer:
+            code = await delegate.tells("code")
+            stock = StockPeer(server.url, appid=APPID)
+            stock.wormhole.set_code(code)
+            wormhole.send_message(b"before")
+            assert await stock.wormhole.get_message() == b"before"
+            return stock
+
+        stock = reactor.run(meet, timeout=60)
+        server.kill9()
+
+        async def send() -> None:
+            wormhole.send_message(b"meanwhile")
+            stock.wormhole.send_message(b"meanwhile too")
+
+        reactor.run(send)
+        server.start()
+
+        async def end() -> None:
+            assert await stock.wormhole.get_message() == b"meanwhile"
+            await reactor.until(lambda: delegate.messages, "its message")
+            wormhole.close()
+            assert await stock.close() == await delegate.tells("closed") == "happy"
+            assert delegate.messages == [b"meanwhile too"]
+
+        reactor.run(end, timeout=60)
+        server.wait_until_empty()
+
+
+IN_A_PROCESS = """
+import json, os, sys
+from pathlib import Path
+from twisted.internet import reactor
+import holdfast
+from holdfast_journal import Journal
+
+url, appid, path = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+
+
+def say(*words):
+    # Not before it is saved, or this might be said again after a kill, and differently.
+    journal.queue_outbound(print, *words, flush=True)
+
+
+class Delegate:
+    def wormhole_got_code(self, code):
+        say("code", code)
+
+    def wormhole_got_versions(self, versions):
+        say("versions")
+
+    def wormhole_got_message(self, message):
+        wormhole.send_message(b"thanks for " + message)
+
+    def wormhole_closed(self, result):
+        say("closed", result)
+        reactor.callLater(0, reactor.stop)
+
+
+def save():
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(wormhole.serialize()))
+    os.replace(new, path)
+
+
+journal, delegate = Journal(save), Delegate()
+if path.exists():
+    document = json.loads(path.read_text())
+    wormhole = holdfast.from_serialized(document, reactor, delegate, journal)
+else:
+    wormhole = holdfast.create(appid, url, reactor, delegate=delegate, journal=journal)
+    wormhole.allocate_code()
+    wormhole.send_message(b"from the first life")
+if "close" in sys.argv:
+    wormhole.close()
+reactor.run()
+"""
+
+
+def test_saved_in_one_process_and_resumed_in_another(server: MailboxServer, tmp_path: Path) -> None:
+    """An exchange goes on in another process, killed and started again as often as one likes."""
+    saved = tmp_path / "wormhole.json"
+    words = [sys.executable, "-c", IN_A_PROCESS, server.url, APPID, str(saved)]
+    with Child(words) as first:
+        code = first.wait_for(r"^code (\S+)$")[1]
+        first.kill9()
+    with Child(words) as second:
+
+        async def begin() -> StockPeer:
+            stock = StockPeer(server.url, appid=APPID)
+            stock.wormhole.set_code(code)
+            assert await stock.wormhole.get_message() == b"from the first life"
+            return stock
+
+        stock = reactor.run(begin, timeout=60)
+        second.wait_for("^versions$")
+        second.kill9()
+
+    async def go_on() -> None:
+        stock.wormhole.send_message(b"hello")
+        assert await stock.wormhole.get_message() == b"thanks for hello"
+
+    with Child([*words, "close"]) as third:
+
+        async def end() -> None:
+            assert await stock.close() == "happy"
+
+        reactor.run(end, timeout=60)
+        assert third.wait_for("^closed (.*)$")[1] == "happy"
+        assert "versions" not in third.out
+        assert third.wait().status == 0
+    assert json.loads(saved.read_text())["version"] >= 1
+    server.wait_until_empty()
