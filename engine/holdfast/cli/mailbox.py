@@ -1,22 +1,15 @@
 """`holdfast mailbox`: run a mailbox server whose codes live as long as its operator wants."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdfast.cli.durations import parse_duration
+from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 
 if TYPE_CHECKING:
     from holdfast.mailbox import MailboxService
-
-
-def _duration(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def _default_database() -> Path:
@@ -44,10 +37,10 @@ def _default_database() -> Path:
 )
 @click.option(
     "--keep",
+    type=Duration(),
     metavar="DURATION",
     default="30d",
     show_default=True,
-    callback=_duration,
     help="How long to remember a mailbox that nobody touches: 90s, 8h, 1h30m, 30d.",
 )
 @click.option("--motd", metavar="TEXT", help="Shown to everybody who connects.")
@@ -59,10 +52,11 @@ def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
     from twisted.internet import reactor
 
     from holdfast.cli.limits import raise_open_files_limit
+    from holdfast.cli.logs import log_what_goes_wrong
     from holdfast.mailbox import MailboxServerError, service
 
     raise_open_files_limit()
-    _log_what_goes_wrong()
+    log_what_goes_wrong()
     try:
         server = service(reactor, listen=listen, database=database, keep=keep, motd=motd)
     except MailboxServerError as error:
@@ -93,23 +87,3 @@ def _run(reactor: Any, server: "MailboxService") -> str | None:
     reactor.callWhenRunning(start)
     reactor.run()
     return failed[0] if failed else None
-
-
-def _log_what_goes_wrong() -> None:
-    """Write Twisted's warnings and errors to standard error, one line each, and nothing else.
-
-    The package tells Twisted's log about every mailbox it sweeps; and a traceback may quote
-    what a client sent, which can be a whole code. So of an error only its type and place
-    are shown.
-    """
-    from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
-
-    def observe(event: LogEvent) -> None:
-        failure = event.get("log_failure")
-        if failure is not None:
-            place = failure.frames[-1][0] if failure.frames else "an unknown place"
-            click.echo(f"error: {failure.type.__name__} in {place}", err=True)
-        elif event["log_namespace"].startswith("holdfast.") and event["log_level"] >= LogLevel.warn:
-            click.echo(f"{event['log_level'].name}: {formatEvent(event)}", err=True)
-
-    globalLogBeginner.beginLoggingTo([cast(ILogObserver, observe)], redirectStandardIO=False)
