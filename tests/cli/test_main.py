@@ -15,9 +15,6 @@ from holdfast.cli.version import VERSION
 
 HEAVY = {"twisted", "sqlalchemy", "alembic", "rich", "nacl", "platformdirs", "websockets"}
 
-NOT_YET = {"provision", "run", "cancel", "send", "receive"}
-"""Commands without a module; to be emptied as they are written."""
-
 
 def holdfast(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -46,7 +43,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert holdfast("--version").stdout == f"holdfast {VERSION}\n"
 
 
-@pytest.mark.parametrize("name", sorted(set(main.COMMANDS) - NOT_YET))
+@pytest.mark.parametrize("name", main.COMMANDS)
 def test_the_listing_agrees_with_the_commands(name: str) -> None:
     """The static table says what each command says of itself."""
     command = importlib.import_module(f"holdfast.cli.{name}").command
@@ -54,14 +51,12 @@ def test_the_listing_agrees_with_the_commands(name: str) -> None:
     assert command.get_short_help_str(limit=200) == main.COMMANDS[name]
 
 
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_commands_still_to_come(name: str) -> None:
+def test_commands_still_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that is listed but not written says so in one line."""
-    with pytest.raises(ModuleNotFoundError):
-        importlib.import_module(f"holdfast.cli.{name}")
-    ran = CliRunner().invoke(main.holdfast, [name, "--help"])
+    monkeypatch.setattr(main, "COMMANDS", {"future": "Do what nobody has thought of."})
+    ran = CliRunner().invoke(main.holdfast, ["future", "--help"])
     assert ran.exit_code == 2
-    assert ran.stderr == f"holdfast: '{name}' is not part of Holdfast {VERSION} yet\n"
+    assert ran.stderr == f"holdfast: 'future' is not part of Holdfast {VERSION} yet\n"
 
 
 def test_the_listing_fits_a_terminal() -> None:

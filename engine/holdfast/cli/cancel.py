@@ -23,9 +23,9 @@ PATIENCE = 10.0
 @click.option("--batch", metavar="BATCH", help="The batch, if NAME is in several.")
 @db_option
 def command(name: str, batch: str | None, db: str) -> None:
-    """End a flow: its code is freed, and its secret is made unreadable.
+    """End a flow that nobody has collected.
 
-    If no other process runs the flow, this command does what is to be done at the mailbox server;
+    Its code is freed, and its secret is made unreadable. If no other process runs the flow, this command does what is to be done at the mailbox server;
     if the server cannot be reached, the next 'holdfast run' does.
     """
     from holdfast.cli.database import existing_journal

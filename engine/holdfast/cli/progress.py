@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ class Progress:
         parts = [f"{new} started"] if new else []
         if existing:
             parts.append(f"{existing} started before")
-        self._line(f"{len(self._names)} people: {', '.join(parts)}.")
+        people = "1 person" if len(self._names) == 1 else f"{len(self._names)} people"
+        self._line(f"{people}: {', '.join(parts)}.")
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         """Show what has changed; return whether everything is over."""
@@ -75,10 +77,12 @@ class Progress:
         if new_codes:
             self._give(new_codes)
         self._first = False
-        self._count()
-        return len(self._rows) == len(self._names) and all(
+        over = len(self._rows) == len(self._names) and all(
             row.finished_at is not None for row in self._rows.values()
         )
+        if not over:  # otherwise `end` counts
+            self._count()
+        return over
 
     def end(self, ending: Ending) -> None:
         """Say how it went.
@@ -135,8 +139,10 @@ class Progress:
         now = time.monotonic()
         if self._terminal:
             self._clear()
-            click.echo(text, err=True, nl=False)
-            self._width = len(text)
+            # A line that wraps could not be cleared again.
+            shown = text[: max(shutil.get_terminal_size().columns - 1, 20)]
+            click.echo(shown, err=True, nl=False)
+            self._width = len(shown)
         elif now - self._said_at >= LINE_EVERY:
             click.echo(text, err=True)
         else:

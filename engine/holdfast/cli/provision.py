@@ -64,9 +64,9 @@ def command(
     relay: str,
     appid: str,
 ) -> None:
-    """Give each person in a file their secret, once, through a wormhole code of their own.
+    """Give each person in a file their secret.
 
-    PEOPLE is a CSV file with a header, or JSON lines; '-' is standard input. Each person collects
+    Once, and each through a wormhole code of their own. PEOPLE is a CSV file with a header, or JSON lines; '-' is standard input. Each person collects
     with any Magic-Wormhole client: 'wormhole receive CODE'. Start the same command again after a
     crash or Ctrl-C, and it goes on where it was: no name is ever started twice.
 

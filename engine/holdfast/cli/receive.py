@@ -11,6 +11,7 @@ import click
 
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
+from holdfast.cli.printable import printable
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ BATCH = "receive"
 def command(
     code: str, out: Path | None, seconds: float | None, db: str, relay: str, appid: str
 ) -> None:
-    """Receive one text from whoever gave you CODE.
+    """Receive one text.
 
-    The sender is told that the text has arrived only when it is printed, or safely in FILE. Start
+    CODE is what the sender gave you. The sender is told that the text has arrived only when it is printed, or safely in FILE. Start
     the same command again after a crash or Ctrl-C, and it goes on with the same exchange.
     """
     from holdfast.cli.one_flow import finish, rows_of, start_or_resume
@@ -106,8 +107,12 @@ def _register_printer() -> None:
 
     @task("print", tries=1)
     def print_text(call: Call) -> None:
+        text = call.arguments["text"]
+        if sys.stdout.isatty():
+            # The sender must not command the terminal; in a pipe the text stays as it is.
+            text = "\n".join(printable(line, len(line)) for line in text.split("\n"))
         try:
-            sys.stdout.write(call.arguments["text"] + "\n")
+            sys.stdout.write(text + "\n")
             sys.stdout.flush()
         except (OSError, ValueError) as error:
             raise TaskFailed(type(error).__name__, final=True) from None

@@ -47,6 +47,11 @@ def _refuse(flow: "FlowRow", force: bool) -> None:
         raise Failure(
             f"{quoted(flow.name)} is still under way ({flow.status}); 'holdfast cancel' ends it"
         )
+    if flow.status == "cancelled":
+        raise Failure(
+            f"{quoted(flow.name)} was cancelled, which made its secret unreadable; to start it"
+            " again, give it another name or another --batch"
+        )
     if (flow.published or {}).get("sent") and not force:
         raise Failure(
             f"{quoted(flow.name)} may have the secret already: it was sent, and its receipt was"

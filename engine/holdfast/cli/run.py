@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 )
 @db_option
 def command(batch: str | None, seconds: float | None, db: str) -> None:
-    """Serve every unfinished flow in the database until told to stop (SIGINT or SIGTERM).
+    """Serve every unfinished flow, as a service does.
 
-    Flows that other commands start meanwhile are served too. Killing it loses nothing: start it
+    It runs until it is told to stop (SIGINT or SIGTERM). Flows that other commands start meanwhile are served too. Killing it loses nothing: start it
     again. Each flow that changes is a line of output, without its code.
     """
     from holdfast.cli.serving import Service

@@ -46,9 +46,9 @@ def command(
     relay: str,
     appid: str,
 ) -> None:
-    """Send one text: TEXT, the text in a file, or standard input.
+    """Send one text.
 
-    Prints the code for 'wormhole receive' at the other end. Start the same command again after a
+    It is TEXT, the text in a file, or standard input. Prints the code for 'wormhole receive' at the other end. Start the same command again after a
     crash or Ctrl-C, and it goes on with the same code. TEXT can be seen by other users of this
     machine while the command runs; a file or standard input cannot.
     """
@@ -81,7 +81,7 @@ def _text(text: str | None, path: Path | None) -> str:
         raise Failure("give the text or --file, not both")
     if text is None:
         try:
-            data = sys.stdin.buffer.read(LONGEST_SECRET + 1) if path is None else _read(path)
+            data = _typed() if path is None else _read(path)
         except OSError as error:
             raise because(str(path or "standard input"), error) from None
         where = str(path or "standard input")
@@ -105,6 +105,14 @@ def _text(text: str | None, path: Path | None) -> str:
             " take"
         )
     return text
+
+
+def _typed() -> bytes:
+    if sys.stdin is None:
+        raise Failure("there is no text to send: standard input is closed")
+    if sys.stdin.isatty():
+        click.echo("Type the text; Ctrl-D on a line of its own ends it.", err=True)
+    return sys.stdin.buffer.read(LONGEST_SECRET + 1)
 
 
 def _read(path: Path) -> bytes:
