@@ -15,7 +15,7 @@ from holdfast.files import clear_leftovers, write_whole
 KILLED_HALFWAY = """
 import os, signal, sys
 from pathlib import Path
-from holdfast.cli import files
+from holdfast import files
 
 call, path = sys.argv[1:]
 real = getattr(os, call)
