@@ -89,6 +89,7 @@ class Batch:
         steps: the latest moment of a life at which it is killed.
         at_once: recipients under way at a time.
         between: called again and again; for other mischief.
+        stopped: whether *between* has stopped the process, which then ends with status 130.
     """
 
     names: list[str]
@@ -101,6 +102,7 @@ class Batch:
     at_once: int = 4
     story: Story = Factory(Silence)
     between: Callable[[], None] = lambda: None
+    stopped: Callable[[], bool] = lambda: False
     deaths: list[str] = field(factory=list, init=False)
     given: dict[str, str] = field(factory=dict, init=False)
     _ended: set[str] = field(factory=set, init=False)
@@ -126,7 +128,7 @@ class Batch:
                 assert time.monotonic() < end, f"no end of it\n{life.describe()}"
                 time.sleep(0.02)
             status = life.wait().status
-            if status == 0:
+            if status == 0 or (status == 130 and self.stopped()):
                 self._notice()
                 return
             assert status == -9, life.describe()

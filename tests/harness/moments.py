@@ -32,14 +32,16 @@ class Fate:
 
     `log` is a file to append to: every moment if `record`, and the last one in any case, as
     `died MOMENT`. `at` is a moment; `step` the number of the moment, whatever it is, that ends
-    the process; `seconds` the time from now after which it ends wherever it is.
+    the process; `seconds` the time from now after which it ends wherever it is. At each moment of
+    `halts` it stops, by SIGSTOP, until somebody lets it go on.
     """
 
-    def __init__(self, log, *, at=None, step=None, seconds=None, record=False):
+    def __init__(self, log, *, at=None, step=None, seconds=None, record=False, halts=()):
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._at = at
         self._step = step
         self._record = record
+        self._halts = frozenset(halts)
         self._seen = {}
         self._count = 0
         self._turn = threading.Lock()
@@ -59,6 +61,11 @@ class Fate:
                 if last is not None:
                     last()
                 self._die(moment)
+            if moment in self._halts:
+                if last is not None:
+                    last()
+                self._write(f"halted {moment}")
+                os.kill(os.getpid(), signal.SIGSTOP)
 
     def _after(self, seconds):
         time.sleep(seconds)

@@ -29,12 +29,14 @@ class Death:
         step: the number of the moment, counted from 1, whatever moment that is.
         seconds: the time since its start.
         record: whether every moment is to be written down.
+        halts: moments at which it stands still until `Victim.go_on`.
     """
 
     at: str | None = None
     step: int | None = None
     seconds: float | None = None
     record: bool = False
+    halts: tuple[str, ...] = ()
 
 
 @define
@@ -58,7 +60,15 @@ class Victim:
     @property
     def moments(self) -> list[str]:
         """The moments that it has passed so far, if they are recorded."""
-        return [each for each in self._text("log").splitlines() if not each.startswith("died ")]
+        return [each for each in self._text("log").splitlines() if " " not in each]
+
+    def halted_at(self, moment: str) -> bool:
+        """Whether it stands still at this moment, or has stood there."""
+        return f"halted {moment}" in self._text("log").splitlines()
+
+    def go_on(self) -> None:
+        """Let it go on from where it stands still."""
+        self.signal(signal.SIGCONT)
 
     @property
     def died_at(self) -> str | None:
