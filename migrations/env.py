@@ -8,7 +8,7 @@ from alembic import context
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
-from holdfast_journal.schema import metadata
+from holdfast_journal.schema import VERSION_TABLE, metadata
 
 
 def run(connection: Connection) -> None:
@@ -16,6 +16,7 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
+        version_table=VERSION_TABLE,
         render_as_batch=True,
         transactional_ddl=True,
     )

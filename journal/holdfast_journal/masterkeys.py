@@ -58,7 +58,7 @@ def note_key(connection: Connection, database: Database, ring: KeyRing, now: flo
         return
     if database.is_postgresql:
         # Two processes with different keys must not both be the first.
-        connection.execute(text("LOCK TABLE keys IN SHARE ROW EXCLUSIVE MODE"))
+        connection.execute(text("LOCK TABLE holdfast_keys IN SHARE ROW EXCLUSIVE MODE"))
     used = connection.scalars(query).all()
     for name in used:
         if name not in ring.ids:

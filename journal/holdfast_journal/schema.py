@@ -2,6 +2,8 @@
 
 Nothing here creates a table: migrations/ is the only way to a schema, and a test compares the two.
 
+- Every name begins with `holdfast_`: an application may keep its own tables in the same database,
+  to change them in the same transaction.
 - Times are seconds since the epoch, as floats. `uid` is 32 random hex digits.
 - *sealed* columns hold what `sealing` made; they mean nothing without the master key.
 - (flow_id, seq) is unique: a lost race between two owners is an error of the database's, and not
@@ -24,6 +26,9 @@ from sqlalchemy import (
     text,
 )
 
+VERSION_TABLE = "holdfast_version"
+"""Where alembic notes the migration that the database is at."""
+
 REVISIONS = ("0001",)
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
@@ -40,7 +45,7 @@ metadata = MetaData(
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 keys = Table(
-    "keys",
+    "holdfast_keys",
     metadata,
     # Identifiers of the master keys in use, so that a wrong key is noticed before anything is done.
     Column("id", String(8), primary_key=True),
@@ -48,7 +53,7 @@ keys = Table(
 )
 
 batches = Table(
-    "batches",
+    "holdfast_batches",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
@@ -56,7 +61,7 @@ batches = Table(
 )
 
 workers = Table(
-    "workers",
+    "holdfast_workers",
     metadata,
     # Rows stay for ever: entries name the worker that wrote them, and an id is never used twice.
     Column("id", _Id, primary_key=True),
@@ -67,11 +72,11 @@ workers = Table(
 )
 
 flows = Table(
-    "flows",
+    "holdfast_flows",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("uid", String(32), nullable=False, unique=True),
-    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
+    Column("batch_id", _Id, ForeignKey("holdfast_batches.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -80,7 +85,7 @@ flows = Table(
     Column("finished_at", Double),
     Column("attempt", Integer, nullable=False),
     Column("epoch", BigInteger, nullable=False),
-    Column("owner", _Id, ForeignKey("workers.id")),
+    Column("owner", _Id, ForeignKey("holdfast_workers.id")),
     Column("seq", BigInteger, nullable=False),
     Column("request", Text),
     Column("failures", Integer, nullable=False),
@@ -92,13 +97,13 @@ flows = Table(
     UniqueConstraint("batch_id", "name"),
     # For take() and for requests(): both stay small as finished flows pile up.
     Index(
-        "ix_flows_unfinished",
+        "ix_holdfast_flows_unfinished",
         "owner",
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
     Index(
-        "ix_flows_requests",
+        "ix_holdfast_flows_requests",
         "owner",
         sqlite_where=text("request IS NOT NULL"),
         postgresql_where=text("request IS NOT NULL"),
@@ -106,10 +111,10 @@ flows = Table(
 )
 
 entries = Table(
-    "entries",
+    "holdfast_entries",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("flow_id", _Id, ForeignKey("flows.id"), nullable=False),
+    Column("flow_id", _Id, ForeignKey("holdfast_flows.id"), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
     Column("worker", BigInteger),
@@ -121,10 +126,10 @@ entries = Table(
 )
 
 tasks = Table(
-    "tasks",
+    "holdfast_tasks",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("flow_id", _Id, ForeignKey("flows.id"), nullable=False),
+    Column("flow_id", _Id, ForeignKey("holdfast_flows.id"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("name", Text, nullable=False),
     Column("arguments", LargeBinary, nullable=False),  # sealed

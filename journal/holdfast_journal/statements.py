@@ -2,8 +2,7 @@
 
 The two statements that every commit needs have all their rows in one text, instead of being
 executed once a row: the driver lets other threads run at every execution, and a busy reactor would
-then keep the writer waiting some milliseconds for every single row. (Measured: four times the
-entries in a second.)
+then keep the writer waiting some milliseconds for every single row.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +43,7 @@ _FLOW = {  # the columns of the values that _UPDATE joins, with PostgreSQL's typ
     "published": "bytea",
 }
 _UPDATE = """
-UPDATE flows SET
+UPDATE holdfast_flows AS flow SET
     seq = {seq}, status = {status}, updated_at = {at}, finished_at = {finished_at},
     checkpoint = {checkpoint}, published = {published},
     params = CASE WHEN {shred} THEN NULL ELSE params END,
@@ -52,7 +51,7 @@ UPDATE flows SET
     owner = CASE WHEN {finished_at} IS NULL THEN owner END,
     request = CASE WHEN {finished_at} IS NULL THEN request END
 FROM (VALUES %s) AS v
-WHERE flows.id = {id} AND flows.epoch = {epoch} AND flows.seq = {base}
+WHERE flow.id = {id} AND flow.epoch = {epoch} AND flow.seq = {base}
 """.format(**{name: f"v.column{number}" for number, name in enumerate(_FLOW, 1)})
 
 _THIS_TASK = (tasks.c.flow_id == bindparam("flow"), tasks.c.number == bindparam("task"))
@@ -204,4 +203,4 @@ def _update_flows(count: int, postgresql: bool) -> str:
 def _add_entries(count: int, postgresql: bool) -> str:
     places = ", ".join(["%s" if postgresql else "?"] * len(_ENTRY))
     columns = ", ".join(_ENTRY)
-    return f"INSERT INTO entries ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+    return f"INSERT INTO holdfast_entries ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608

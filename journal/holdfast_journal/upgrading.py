@@ -1,18 +1,18 @@
 """Bringing a database to this release's schema.
 
 Alembic costs a command nearly half a second, so it is imported only when there is something to do:
-that a database is current is read from its `alembic_version` alone.
+that a database is current is read from its version table alone.
 """
 
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import inspect, text
+from sqlalchemy import column, inspect, select, table, text
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
 from holdfast_journal.errors import DatabaseUnusable, NewerSchema
-from holdfast_journal.schema import REVISIONS, metadata
+from holdfast_journal.schema import REVISIONS, VERSION_TABLE, metadata
 
 SchemaState = Literal["empty", "current", "older", "newer"]
 
@@ -27,9 +27,9 @@ def schema_state(database: Database) -> SchemaState:
 
 def _state(connection: Connection) -> SchemaState:
     inspector = inspect(connection)
-    if not inspector.has_table("alembic_version"):
+    if not inspector.has_table(VERSION_TABLE):
         return "empty"
-    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    version = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
     if version is None:
         return "empty"
     if version == REVISIONS[-1]:

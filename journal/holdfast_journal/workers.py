@@ -151,7 +151,7 @@ class FileLocks:
 
 
 # Both halves of the lock's number: which database schema's workers, and which of them.
-_NUMBER = "(CAST(CAST('workers' AS regclass) AS oid)::bigint << 32) + :worker"
+_NUMBER = "(CAST(CAST('holdfast_workers' AS regclass) AS oid)::bigint << 32) + :worker"
 
 
 @define

@@ -15,30 +15,30 @@ row_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 def upgrade() -> None:
     op.create_table(
-        "keys",
+        "holdfast_keys",
         sa.Column("id", sa.String(8), nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_keys"),
+        sa.PrimaryKeyConstraint("id", name="pk_holdfast_keys"),
     )
     op.create_table(
-        "batches",
+        "holdfast_batches",
         sa.Column("id", row_id, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_batches"),
-        sa.UniqueConstraint("name", name="uq_batches_name"),
+        sa.PrimaryKeyConstraint("id", name="pk_holdfast_batches"),
+        sa.UniqueConstraint("name", name="uq_holdfast_batches_name"),
     )
     op.create_table(
-        "workers",
+        "holdfast_workers",
         sa.Column("id", row_id, nullable=False),
         sa.Column("host", sa.Text, nullable=False),
         sa.Column("pid", sa.Integer, nullable=False),
         sa.Column("started_at", sa.Double, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_workers"),
+        sa.PrimaryKeyConstraint("id", name="pk_holdfast_workers"),
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "flows",
+        "holdfast_flows",
         sa.Column("id", row_id, nullable=False),
         sa.Column("uid", sa.String(32), nullable=False),
         sa.Column("batch_id", row_id, nullable=False),
@@ -59,28 +59,34 @@ def upgrade() -> None:
         sa.Column("checkpoint", sa.LargeBinary),
         sa.Column("published", sa.LargeBinary),
         sa.Column("data_key", sa.LargeBinary),
-        sa.PrimaryKeyConstraint("id", name="pk_flows"),
-        sa.UniqueConstraint("uid", name="uq_flows_uid"),
-        sa.UniqueConstraint("batch_id", "name", name="uq_flows_batch_id_name"),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_flows_batch_id_batches"),
-        sa.ForeignKeyConstraint(["owner"], ["workers.id"], name="fk_flows_owner_workers"),
+        sa.PrimaryKeyConstraint("id", name="pk_holdfast_flows"),
+        sa.UniqueConstraint("uid", name="uq_holdfast_flows_uid"),
+        sa.UniqueConstraint("batch_id", "name", name="uq_holdfast_flows_batch_id_name"),
+        sa.ForeignKeyConstraint(
+            ["batch_id"],
+            ["holdfast_batches.id"],
+            name="fk_holdfast_flows_batch_id_holdfast_batches",
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"], ["holdfast_workers.id"], name="fk_holdfast_flows_owner_holdfast_workers"
+        ),
     )
     op.create_index(
-        "ix_flows_unfinished",
-        "flows",
+        "ix_holdfast_flows_unfinished",
+        "holdfast_flows",
         ["owner"],
         sqlite_where=sa.text("finished_at IS NULL"),
         postgresql_where=sa.text("finished_at IS NULL"),
     )
     op.create_index(
-        "ix_flows_requests",
-        "flows",
+        "ix_holdfast_flows_requests",
+        "holdfast_flows",
         ["owner"],
         sqlite_where=sa.text("request IS NOT NULL"),
         postgresql_where=sa.text("request IS NOT NULL"),
     )
     op.create_table(
-        "entries",
+        "holdfast_entries",
         sa.Column("id", row_id, nullable=False),
         sa.Column("flow_id", row_id, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
@@ -90,12 +96,14 @@ def upgrade() -> None:
         sa.Column("heard", sa.Text, nullable=False),
         sa.Column("said", sa.Text, nullable=False),
         sa.Column("event", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_entries"),
-        sa.UniqueConstraint("flow_id", "seq", name="uq_entries_flow_id_seq"),
-        sa.ForeignKeyConstraint(["flow_id"], ["flows.id"], name="fk_entries_flow_id_flows"),
+        sa.PrimaryKeyConstraint("id", name="pk_holdfast_entries"),
+        sa.UniqueConstraint("flow_id", "seq", name="uq_holdfast_entries_flow_id_seq"),
+        sa.ForeignKeyConstraint(
+            ["flow_id"], ["holdfast_flows.id"], name="fk_holdfast_entries_flow_id_holdfast_flows"
+        ),
     )
     op.create_table(
-        "tasks",
+        "holdfast_tasks",
         sa.Column("id", row_id, nullable=False),
         sa.Column("flow_id", row_id, nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
@@ -105,18 +113,20 @@ def upgrade() -> None:
         sa.Column("due_at", sa.Double, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("error", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_tasks"),
-        sa.UniqueConstraint("flow_id", "number", name="uq_tasks_flow_id_number"),
-        sa.ForeignKeyConstraint(["flow_id"], ["flows.id"], name="fk_tasks_flow_id_flows"),
+        sa.PrimaryKeyConstraint("id", name="pk_holdfast_tasks"),
+        sa.UniqueConstraint("flow_id", "number", name="uq_holdfast_tasks_flow_id_number"),
+        sa.ForeignKeyConstraint(
+            ["flow_id"], ["holdfast_flows.id"], name="fk_holdfast_tasks_flow_id_holdfast_flows"
+        ),
     )
 
 
 def downgrade() -> None:
-    op.drop_table("tasks")
-    op.drop_table("entries")
-    op.drop_index("ix_flows_requests", "flows")
-    op.drop_index("ix_flows_unfinished", "flows")
-    op.drop_table("flows")
-    op.drop_table("workers")
-    op.drop_table("batches")
-    op.drop_table("keys")
+    op.drop_table("holdfast_tasks")
+    op.drop_table("holdfast_entries")
+    op.drop_index("ix_holdfast_flows_requests", "holdfast_flows")
+    op.drop_index("ix_holdfast_flows_unfinished", "holdfast_flows")
+    op.drop_table("holdfast_flows")
+    op.drop_table("holdfast_workers")
+    op.drop_table("holdfast_batches")
+    op.drop_table("holdfast_keys")

@@ -95,7 +95,7 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
 def test_a_newer_schema(database: Path) -> None:
     """A database of a newer release is left alone, and the line says to upgrade."""
     with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE holdfast_version SET version_num = '9999'")
     connection.close()
     failed(run(database, "status"), "newer Holdfast")
 

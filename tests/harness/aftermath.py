@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from holdfast_journal import schema
+
 
 def codes_in(path: Path) -> dict[str, str]:
     """Return the codes of a codes file by name; none if it is not there yet."""
@@ -25,9 +27,11 @@ def check_journal(database: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         numbers: dict[int, list[int]] = {}
-        for flow, seq in connection.execute("SELECT flow_id, seq FROM entries ORDER BY id"):
+        for flow, seq in connection.execute(
+            "SELECT flow_id, seq FROM holdfast_entries ORDER BY id"
+        ):
             numbers.setdefault(flow, []).append(seq)
-        last = dict(connection.execute("SELECT id, seq FROM flows"))
+        last = dict(connection.execute("SELECT id, seq FROM holdfast_flows"))
     for flow, found in numbers.items():
         assert found == list(range(1, len(found) + 1)), f"flow {flow} has a gap: {found}"
         assert last[flow] == len(found), f"flow {flow} is at {last[flow]} of {len(found)}"

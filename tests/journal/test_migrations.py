@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 
 from holdfast_journal import DatabaseUnusable, NewerSchema
 from holdfast_journal.database import Database
-from holdfast_journal.schema import REVISIONS, metadata
+from holdfast_journal.schema import REVISIONS, VERSION_TABLE, metadata
 from holdfast_journal.upgrading import downgrade, migrations, schema_state, upgrade
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run
@@ -32,10 +32,10 @@ class TestMigrations:
         assert upgrade(database)
         assert schema_state(database) == "current"
         assert not upgrade(database)
-        assert tables(database) == {*metadata.tables, "alembic_version"}
+        assert tables(database) == {*metadata.tables, "holdfast_version"}
         downgrade(database, "base")
         assert schema_state(database) == "empty"
-        assert tables(database) == {"alembic_version"}
+        assert tables(database) == {"holdfast_version"}
         assert upgrade(database)
         database.close()
 
@@ -59,7 +59,12 @@ class TestMigrations:
         upgrade(database)
         with database.reading() as connection:
             context = MigrationContext.configure(
-                connection, opts={"compare_type": True, "compare_server_default": True}
+                connection,
+                opts={
+                    "compare_type": True,
+                    "compare_server_default": True,
+                    "version_table": VERSION_TABLE,
+                },
             )
             assert compare_metadata(context, metadata) == []
             inspector = inspect(connection)
@@ -78,11 +83,11 @@ class TestMigrations:
         with database.reading() as connection:
             options = {
                 index["name"]: str(index["dialect_options"].get(f"{kind}_where"))
-                for index in inspect(connection).get_indexes("flows")
+                for index in inspect(connection).get_indexes("holdfast_flows")
             }
         database.close()
-        assert "finished_at IS NULL" in options["ix_flows_unfinished"]
-        assert "request IS NOT NULL" in options["ix_flows_requests"]
+        assert "finished_at IS NULL" in options["ix_holdfast_flows_unfinished"]
+        assert "request IS NOT NULL" in options["ix_holdfast_flows_requests"]
 
     def test_the_known_revisions_are_those_in_the_folder(self) -> None:
         """REVISIONS lists every migration, in order."""
@@ -99,7 +104,7 @@ class TestMigrations:
         journals.open(url)
         database = Database.open(url)
         with database.writing() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+            connection.execute(text("UPDATE holdfast_version SET version_num = '9999'"))
         before = tables(database)
         with pytest.raises(NewerSchema, match="newer Holdfast"):
             journals.open(url)
@@ -111,10 +116,10 @@ class TestMigrations:
         """A database in which our names are taken is refused, and left alone."""
         database = Database.open(empty_url)
         with database.writing() as connection:
-            connection.execute(text("CREATE TABLE tasks (what TEXT)"))
+            connection.execute(text("CREATE TABLE holdfast_tasks (what TEXT)"))
         with pytest.raises(DatabaseUnusable, match=r"another program.*tasks"):
             journals.open(empty_url)
-        assert tables(database) == {"tasks"}
+        assert tables(database) == {"holdfast_tasks"}
         database.close()
 
     def test_the_applications_tables_may_be_there(self, empty_url: str, journals: Journals) -> None:

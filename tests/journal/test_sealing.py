@@ -75,7 +75,7 @@ class TestAtRest:
             runner.event()
         execute(
             url,
-            f"UPDATE flows SET {column} = (SELECT {column} FROM flows WHERE name = 'ada')"
+            f"UPDATE holdfast_flows SET {column} = (SELECT {column} FROM holdfast_flows WHERE name = 'ada')"
             " WHERE name = 'bob'",
         )
         journal.give_back()
@@ -89,9 +89,9 @@ class TestAtRest:
         (ada,) = run(journal, "ada")
         ada.event(b"pay 1")
         ada.event(b"pay 100")
-        execute(url, "UPDATE entries SET seq = 99 WHERE seq = 1")
-        execute(url, "UPDATE entries SET seq = 1 WHERE seq = 2")
-        execute(url, "UPDATE entries SET seq = 2 WHERE seq = 99")
+        execute(url, "UPDATE holdfast_entries SET seq = 99 WHERE seq = 1")
+        execute(url, "UPDATE holdfast_entries SET seq = 1 WHERE seq = 2")
+        execute(url, "UPDATE holdfast_entries SET seq = 2 WHERE seq = 99")
         with pytest.raises(Unreadable, match="event 1 of flow"):
             journal.events(ada.taken.id)
 
@@ -99,7 +99,7 @@ class TestAtRest:
         """If one flow cannot be opened, take() takes none of them."""
         journal = journals.open(url)
         start(journal, "ada", "bob")
-        execute(url, "UPDATE flows SET params = data_key WHERE name = 'bob'")
+        execute(url, "UPDATE holdfast_flows SET params = data_key WHERE name = 'bob'")
         with pytest.raises(Unreadable):
             journal.take()
         assert [row.owner for row in journal.overview()] == [None, None]
@@ -123,9 +123,9 @@ class TestAtRest:
         database = Database.open(url)
         with database.reading() as connection:
             left = connection.execute(
-                text("SELECT data_key, params, checkpoint, published FROM flows")
+                text("SELECT data_key, params, checkpoint, published FROM holdfast_flows")
             ).one()
-            tasks = connection.execute(text("SELECT count(*) FROM tasks")).scalar()
+            tasks = connection.execute(text("SELECT count(*) FROM holdfast_tasks")).scalar()
         database.close()
         assert tuple(left) == (None, None, None, None)
         assert tasks == 0
