@@ -58,10 +58,10 @@ class Service:
         from holdfast.cli.limits import raise_open_files_limit
         from holdfast.cli.logs import log_what_goes_wrong
 
-        raise_open_files_limit()
-        log_what_goes_wrong()
         self._reactor = reactor
         self.journal = open_journal(self.db, self._reactor, self._fatal)
+        raise_open_files_limit()
+        log_what_goes_wrong()
 
     def run(
         self,
