@@ -37,13 +37,17 @@ def test_there_is_a_checkpoint_of_every_stage() -> None:
 def test_a_recorded_history_happens_again(path: Any) -> None:
     """The same events and seeds give the same notices, the same bytes and the same end."""
     recorded = json.loads(path.read_text())
-    exchange = checkpoint.load(
-        {"version": 1, "relay": RELAY, "exchange": recorded["begin"], "pending": []}
-    ).exchange
+    exchange, end = (
+        checkpoint.load(
+            {"version": 1, "relay": RELAY, "exchange": recorded[when], "pending": []}
+        ).exchange
+        for when in ("begin", "end")
+    )
     outcome = json.loads(json.dumps(replay(exchange, recorded["entries"])))
     for entry, then in zip(recorded["entries"], outcome, strict=True):
         assert then == {"told": entry["told"], "said": entry["said"]}
-    assert exchange.serialize() == recorded["end"]
+    # A later release may know more than the recorded document, which is brought forward first.
+    assert exchange.serialize() == end.serialize()
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -109,7 +109,7 @@ def test_an_error_of_any_type_is_unwelcome(error: object) -> None:
 
 
 @EVERYWHERE
-@pytest.mark.parametrize("refusing", ["bind", "allocate", "claim", "open", "add", "ping", "all"])
+@pytest.mark.parametrize("refusing", ["bind", "allocate", "claim", "open", "add", "all"])
 def test_a_server_that_refuses_for_ever_is_left(stage: str, refusing: str) -> None:
     """Refusals that never stop end in ServerError or in a close, and never in waiting."""
     world = begun(stage)
