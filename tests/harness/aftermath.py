@@ -27,11 +27,10 @@ def check_journal(database: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         numbers: dict[int, list[int]] = {}
-        for flow, seq in connection.execute(
-            "SELECT flow_id, seq FROM holdfast_entries ORDER BY id"
-        ):
+        query = f"SELECT flow_id, seq FROM {schema.entries.name} ORDER BY id"
+        for flow, seq in connection.execute(query):
             numbers.setdefault(flow, []).append(seq)
-        last = dict(connection.execute("SELECT id, seq FROM holdfast_flows"))
+        last = dict(connection.execute(f"SELECT id, seq FROM {schema.flows.name}"))
     for flow, found in numbers.items():
         assert found == list(range(1, len(found) + 1)), f"flow {flow} has a gap: {found}"
         assert last[flow] == len(found), f"flow {flow} is at {last[flow]} of {len(found)}"

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,10 @@ from tests.harness.waiting import DEADLINE
 
 LONGEST_LIFE = 3.0
 """Seconds after which a life that is to be killed is killed wherever it is."""
+
+
+LATE_STEPS = 80
+"""Moments after the first recipient's first message within which a late death comes."""
 
 
 class Life(Protocol):
@@ -87,6 +91,9 @@ class Batch:
         peers: the recipients.
         kills: deaths before the process is left in peace.
         steps: the latest moment of a life at which it is killed.
+        late: how many deaths, to three others, come when recipients are there.
+        late_places: where the steps of such a life begin to be counted.
+        longest_life: seconds after which a life that is to be killed is killed wherever it is.
         at_once: recipients under way at a time.
         between: called again and again; for other mischief.
         stopped: whether *between* has stopped the process, which then ends with status 130.
@@ -99,6 +106,9 @@ class Batch:
     rng: random.Random
     kills: int
     steps: int
+    late: int = 3
+    late_places: Sequence[str] = ("hear-pake", "hear-version", "hear-0")
+    longest_life: float = 3.0
     at_once: int = 4
     story: Story = Factory(Silence)
     between: Callable[[], None] = lambda: None
@@ -124,12 +134,12 @@ class Batch:
             while life.alive:
                 self._give(order)
                 self.between()
-                self._notice()
+                self.notice()
                 assert time.monotonic() < end, f"no end of it\n{life.describe()}"
                 time.sleep(0.02)
             status = life.wait().status
             if status == 0 or (status == 130 and self.stopped()):
-                self._notice()
+                self.notice()
                 return
             assert status == -9, life.describe()
             assert life.died_at is not None, f"it was killed by somebody else\n{life.describe()}"
@@ -139,10 +149,16 @@ class Batch:
     def _death(self) -> Death:
         if len(self.deaths) >= self.kills:
             return Death()
-        # One in six at a time instead, which may be before anything else has happened.
-        if self.rng.random() < 1 / 6:
-            return Death(seconds=self.rng.uniform(0.02, LONGEST_LIFE / 2))
-        return Death(step=self.rng.randint(1, self.steps), seconds=LONGEST_LIFE)
+        # One in six at a time, which may be before anything else has happened; half of them when
+        # recipients are there, because most moments are those of everybody being taken up again.
+        kind = self.rng.choices(["time", "early", "late"], weights=[1, 2, self.late])[0]
+        if kind == "time":
+            return Death(seconds=self.rng.uniform(0.02, self.longest_life / 2))
+        if kind == "early":
+            return Death(step=self.rng.randint(1, self.steps), seconds=self.longest_life)
+        since = self.rng.choice(self.late_places)
+        step = self.rng.randint(1, LATE_STEPS)
+        return Death(step=step, since=since, seconds=self.longest_life)
 
     def _give(self, order: list[str]) -> None:
         """Tell codes to so many that each of the lives has something to do."""
@@ -156,7 +172,8 @@ class Batch:
                 self.given[name] = codes[name]
                 self.peers.receive(codes[name], name)
 
-    def _notice(self) -> None:
+    def notice(self) -> None:
+        """Tell the story of everybody who has ended since."""
         for name in sorted(self.peers.ended - self._ended):
             self._ended.add(name)
             if name in self.given:

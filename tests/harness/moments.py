@@ -31,15 +31,19 @@ class Fate:
     """Counts moments, writes them down, and ends the process at the chosen one.
 
     `log` is a file to append to: every moment if `record`, and the last one in any case, as
-    `died MOMENT`. `at` is a moment; `step` the number of the moment, whatever it is, that ends
-    the process; `seconds` the time from now after which it ends wherever it is. At each moment of
-    `halts` it stops, by SIGSTOP, until somebody lets it go on.
+    `died MOMENT`. `at` is a moment; `step` the number of the moment, whatever it is, that ends the
+    process, counted from its start or from when it first comes to the place `since`; `seconds`
+    the time from now after which it ends wherever it is. At each moment of `halts` it stops, by
+    SIGSTOP, until somebody lets it go on.
     """
 
-    def __init__(self, log, *, at=None, step=None, seconds=None, record=False, halts=()):
+    def __init__(
+        self, log, *, at=None, step=None, since=None, seconds=None, record=False, halts=()
+    ):
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._at = at
         self._step = step
+        self._since = since
         self._record = record
         self._halts = frozenset(halts)
         self._seen = {}
@@ -53,7 +57,9 @@ class Fate:
         with self._turn:
             key = f"{place}:{when}"
             self._seen[key] = occurrence = self._seen.get(key, 0) + 1
-            self._count += 1
+            if self._since in (None, place):
+                self._since = None
+                self._count += 1
             moment = f"{key}:{occurrence}"
             if self._record:
                 self._write(moment)

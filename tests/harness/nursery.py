@@ -27,6 +27,7 @@ class Death:
     Args:
         at: a moment, as `tests.harness.moments` names them.
         step: the number of the moment, counted from 1, whatever moment that is.
+        since: the place from which steps are counted, instead of the start.
         seconds: the time since its start.
         record: whether every moment is to be written down.
         halts: moments at which it stands still until `Victim.go_on`.
@@ -34,6 +35,7 @@ class Death:
 
     at: str | None = None
     step: int | None = None
+    since: str | None = None
     seconds: float | None = None
     record: bool = False
     halts: tuple[str, ...] = ()

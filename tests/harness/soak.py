@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tests.harness.aftermath import check_journal, check_statuses, codes_in
 from tests.harness.batch import Batch
@@ -118,7 +118,7 @@ class Soak:
 
         def start(death: Death) -> Victim:
             words = ("provision", "people.csv", "--codes", "codes.csv")
-            death = Death(death.at, death.step, death.seconds, record=True)
+            death = evolve(death, record=True)
             lives.append(self.nursery.start(*words, home=home, death=death, **place))
             return lives[-1]
 

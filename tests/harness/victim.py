@@ -128,6 +128,7 @@ def main():
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--kill-at", metavar="PLACE:WHEN:OCCURRENCE")
     parser.add_argument("--kill-step", type=int, metavar="N")
+    parser.add_argument("--since", metavar="PLACE", help="where --kill-step begins to count")
     parser.add_argument("--kill-after", type=float, metavar="SECONDS")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     given = parser.parse_args()
@@ -136,7 +137,8 @@ def main():
         Nursery().serve()
         return
     fate = {"at": given.kill_at, "step": given.kill_step, "seconds": given.kill_after}
-    run(given.arguments, {"log": given.log, "record": given.record, **fate})
+    fate |= {"log": given.log, "record": given.record, "since": given.since}
+    run(given.arguments, fate)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,11 @@ def code_after(home: Path, victim: Victim, before: str | None) -> str:
     return until(new, victim.describe)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("mint", [False, True], ids=["secret", "mint"])
-@pytest.mark.parametrize("while_running", [False, True], ids=["afterwards", "while it runs"])
+@pytest.mark.parametrize(
+    ("mint", "while_running"),
+    [(False, True), (True, False)],
+    ids=["retried while it runs", "minted, retried afterwards"],
+)
 def test_wrong_code(world: World, mint: bool, while_running: bool) -> None:
     """The recipient is told, the flow is scared, and `retry` gives a code that works."""
     home = world.home()

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,13 +119,13 @@ class World:
     ) -> list[str]:
         """Let one exchange live undisturbed, then one die at each of its moments.
 
-        *moments* chooses among them; all are walked if EVERY_MOMENT is set in the environment.
+        *moments* chooses among them.
         Returns those at which one was to die and did not: their order differs, now and then,
         from one life to the next.
         """
         recorded = exchange(self, Death())
         assert recorded.died_at is None
-        chosen = recorded.moments if os.environ.get("EVERY_MOMENT") else moments(recorded.moments)
+        chosen = moments(recorded.moments)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             walked = list(pool.map(lambda at: exchange(self, Death(at=at)), chosen))
         self.check_nothing_left()
