@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, succeed
 
 from holdfast.api import create
 from holdfast.core.exchange import Exchange
@@ -36,8 +37,9 @@ class Connections:
     def start(self) -> None:
         pass
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         self.stopped = True
+        return succeed(None)
 
     def welcomed(self) -> None:
         pass

@@ -124,16 +124,18 @@ def test_the_server_dies_in_the_middle(tmp_path: Path) -> None:
     with MailboxServer(tmp_path) as server:
         server.kill9()
         delegate = Delegate()
-        news: list[object] = []
+        news: list[Any] = []
 
         async def begin() -> Any:
             wormhole = ours(server, delegate, on_status_update=news.append)
             wormhole.allocate_code()
-            await reactor.until(lambda: news, "news of the failure")
+            await reactor.until(lambda: len(news) > 1, "news of the failure")
             return wormhole
 
         wormhole = reactor.run(begin)
-        assert isinstance(news[0], holdfast.status.Unreachable)
+        connection = [each.mailbox_connection for each in news]
+        assert isinstance(connection[0], holdfast.status.Connecting)
+        assert isinstance(connection[1], holdfast.status.Unreachable)
         server.start()
 
         async def meet() -> StockPeer:

@@ -12,12 +12,14 @@ from holdfast.errors import (
     AlreadyChoseWordsError,
     AlreadyResumed,
     BadCheckpoint,
+    CannotSerialize,
     KeyFormatError,
     LonelyError,
     MustChooseNameplateFirstError,
     NoKeyError,
     OnlyOneCodeError,
     PeerError,
+    ServerConnectionError,
     ServerError,
     WelcomeError,
     WormholeClosed,
@@ -27,13 +29,30 @@ from holdfast.errors import (
 
 if TYPE_CHECKING:
     from holdfast.api import create, from_serialized
+    from holdfast.codes.helper import InputHelper
+    from holdfast.codes.readline import input_with_completion
+    from holdfast.deferred import DeferredWormhole
     from holdfast.flows import Flow, TaskFailed, flow, task
+    from holdfast.timing import DebugTiming
+    from holdfast.tor import TorManager, TorUnavailable, get_tor
     from holdfast.wormhole import DelegatedWormhole
+    from holdfast_journal import IJournal, ImmediateJournal, Journal, SqlJournal
 
 _HOMES = {
     "create": "holdfast.api",
     "from_serialized": "holdfast.api",
+    "DebugTiming": "holdfast.timing",
+    "DeferredWormhole": "holdfast.deferred",
     "DelegatedWormhole": "holdfast.wormhole",
+    "IJournal": "holdfast_journal",
+    "ImmediateJournal": "holdfast_journal",
+    "InputHelper": "holdfast.codes.helper",
+    "Journal": "holdfast_journal",
+    "SqlJournal": "holdfast_journal",
+    "TorManager": "holdfast.tor",
+    "TorUnavailable": "holdfast.tor",
+    "get_tor": "holdfast.tor",
+    "input_with_completion": "holdfast.codes.readline",
     "Flow": "holdfast.flows",
     "TaskFailed": "holdfast.flows",
     "flow": "holdfast.flows",
@@ -45,16 +64,27 @@ __all__ = [
     "AlreadyChoseWordsError",
     "AlreadyResumed",
     "BadCheckpoint",
+    "CannotSerialize",
+    "DebugTiming",
+    "DeferredWormhole",
     "DelegatedWormhole",
     "Flow",
+    "IJournal",
+    "ImmediateJournal",
+    "InputHelper",
+    "Journal",
     "KeyFormatError",
     "LonelyError",
     "MustChooseNameplateFirstError",
     "NoKeyError",
     "OnlyOneCodeError",
     "PeerError",
+    "ServerConnectionError",
     "ServerError",
+    "SqlJournal",
     "TaskFailed",
+    "TorManager",
+    "TorUnavailable",
     "WelcomeError",
     "WormholeClosed",
     "WormholeError",
@@ -62,6 +92,8 @@ __all__ = [
     "create",
     "flow",
     "from_serialized",
+    "get_tor",
+    "input_with_completion",
     "task",
 ]
 

@@ -6,55 +6,135 @@ import json
 import os
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, overload
 from unicodedata import normalize
+from weakref import WeakKeyDictionary
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
+from holdfast.deferred import DeferredWormhole, Eventually, Observers
+from holdfast.errors import CannotSerialize
 from holdfast.rendezvous.connector import Connector
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.relay_url import parse_relay_url
 from holdfast.status import Status
+from holdfast.timing import DebugTiming
+from holdfast.tor import TorManager
 from holdfast.wormhole import DelegatedWormhole, MakesConnector
 from holdfast_journal import IJournal, ImmediateJournal
 
-_dialers: dict[int, Dialer] = {}
+_dialers: WeakKeyDictionary[Any, Dialer] = WeakKeyDictionary()
+
+
+@overload
+def create(
+    appid: str,
+    relay_url: str,
+    reactor: Any,
+    versions: Mapping[str, Any] | None = None,
+    delegate: None = None,
+    journal: None = None,
+    tor: TorManager | None = None,
+    timing: DebugTiming | None = None,
+    welcome_handler: Callable[[dict[str, Any]], object] | None = None,
+    *,
+    tor_manager: TorManager | None = None,
+    on_status_update: Callable[[Status], object] | None = None,
+    first_failure_is_final: bool = False,
+    dilation: bool = False,
+) -> DeferredWormhole: ...
+
+
+@overload
+def create(
+    appid: str,
+    relay_url: str,
+    reactor: Any,
+    versions: Mapping[str, Any] | None = None,
+    *,
+    delegate: object,
+    journal: IJournal | None = None,
+    tor: TorManager | None = None,
+    timing: DebugTiming | None = None,
+    welcome_handler: Callable[[dict[str, Any]], object] | None = None,
+    tor_manager: TorManager | None = None,
+    on_status_update: Callable[[Status], object] | None = None,
+    first_failure_is_final: bool = False,
+    dilation: bool = False,
+) -> DelegatedWormhole: ...
 
 
 def create(
     appid: str,
     relay_url: str,
     reactor: Any,
-    *,
     versions: Mapping[str, Any] | None = None,
-    delegate: object,
+    delegate: object = None,
     journal: IJournal | None = None,
+    tor: TorManager | None = None,
+    timing: DebugTiming | None = None,
+    welcome_handler: Callable[[dict[str, Any]], object] | None = None,
+    *,
+    tor_manager: TorManager | None = None,
     on_status_update: Callable[[Status], object] | None = None,
-) -> DelegatedWormhole:
+    first_failure_is_final: bool = False,
+    dilation: bool = False,
+) -> DelegatedWormhole | DeferredWormhole:
     """Make a wormhole, which begins to connect at once.
 
     Args:
         appid: the application's identifier, such as "example.com/app1"; the same on both sides.
         relay_url: the mailbox server, a URL that begins with ws: or wss:.
         reactor: Twisted's reactor.
-        versions: JSON values that the peer gets as `wormhole_got_versions`.
+        versions: JSON values that the peer gets as its event `versions`.
         delegate: the object whose `wormhole_got_*` methods are called; see `DelegatedWormhole`.
+            Without one the wormhole is in Deferred mode; see `DeferredWormhole`.
         journal: makes events durable before anything leaves; without one nothing is durable.
-        on_status_update: called with news of the connection, values of `holdfast.status`.
+            Delegated mode only.
+        tor: makes every connection go through Tor; see `get_tor`.  *tor_manager* is a synonym.
+        timing: records when every message went and came.
+        welcome_handler: called with the server's welcome.
+        on_status_update: called with a `holdfast.status.Status` whenever the connection or the
+            key has come further.
+        first_failure_is_final: whether a server that cannot be reached at the first attempt ends
+            the wormhole with ServerConnectionError, as it does in the `magic-wormhole` library;
+            otherwise it is tried again until it is there.
+        dilation: must be False; this release has no dilation.
 
     Raises:
         BadRelayUrl: the URL is none that a mailbox server can have.
+        CannotSerialize: a journal was given without a delegate.
         TypeError: an argument has the wrong type.
+        ValueError: dilation was asked for.
     """
     if not isinstance(appid, str) or not isinstance(relay_url, str):
         raise TypeError("appid and relay_url are text")
     parse_relay_url(relay_url)
-    if delegate is None:
-        raise TypeError("a delegate is needed: an object with wormhole_got_* methods")
+    if dilation:
+        raise ValueError("this release has no dilation")
+    if delegate is None and journal is not None:
+        raise CannotSerialize(
+            "A journal needs a delegate: Deferreds cannot be saved. Pass delegate= too."
+        )
+    if tor is not None and tor_manager is not None:
+        raise TypeError("tor and tor_manager are the same: give one of them")
     exchange = Exchange(normalize("NFC", appid), os.urandom(5).hex(), _json_object(versions or {}))
-    return _make(
-        checkpoint.Saved(relay_url, exchange, ()), reactor, delegate, journal, on_status_update
+    eventually = Eventually(reactor)
+    observers = Observers(eventually)
+    wormhole = _make(
+        checkpoint.Saved(relay_url, exchange, ()),
+        reactor,
+        observers if delegate is None else delegate,
+        journal,
+        tor if tor is not None else tor_manager,
+        timing=timing,
+        welcome_handler=welcome_handler,
+        on_status_update=on_status_update,
+        first_failure_is_final=first_failure_is_final,
     )
+    result = DeferredWormhole(wormhole, observers) if delegate is None else wormhole
+    wormhole.start()
+    return result
 
 
 def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,19 +152,35 @@ def from_serialized(
     delegate: object,
     journal: IJournal | None = None,
     *,
+    tor: TorManager | None = None,
+    timing: DebugTiming | None = None,
+    welcome_handler: Callable[[dict[str, Any]], object] | None = None,
     on_status_update: Callable[[Status], object] | None = None,
 ) -> DelegatedWormhole:
     """Resume the wormhole that `DelegatedWormhole.serialize` saved, and connect.
 
-    Only the newest document of a wormhole may be resumed, and only once.
+    Only the newest document of a wormhole may be resumed, and only once.  The arguments are those
+    of `create`; what is not in the document (a journal, Tor, ...) must be given again.
 
     Raises:
         BadCheckpoint: *data* is damaged, or was written by a newer Holdfast.
         AlreadyResumed: the wormhole is alive in this process.
+        CannotSerialize: there is no delegate.
     """
     if delegate is None:
-        raise TypeError("a delegate is needed: only delegated wormholes can be serialized")
-    return _make(checkpoint.load(data), reactor, delegate, journal, on_status_update)
+        raise CannotSerialize
+    wormhole = _make(
+        checkpoint.load(data),
+        reactor,
+        delegate,
+        journal,
+        tor,
+        timing=timing,
+        welcome_handler=welcome_handler,
+        on_status_update=on_status_update,
+    )
+    wormhole.start()
+    return wormhole
 
 
 def _make(
@@ -92,24 +188,27 @@ def _make(
     reactor: Any,
     delegate: object,
     journal: IJournal | None,
-    on_status_update: Callable[[Status], object] | None,
+    tor: TorManager | None,
+    **options: Any,
 ) -> DelegatedWormhole:
-    wormhole = DelegatedWormhole(
+    return DelegatedWormhole(
         saved.relay_url,
         saved.exchange,
         delegate,
         ImmediateJournal() if journal is None else journal,
-        connectors(reactor),
+        connectors(reactor, tor),
         pending=saved.pending,
-        on_status_update=on_status_update,
+        clock=reactor,
+        **options,
     )
-    wormhole.start()
-    return wormhole
 
 
-def connectors(reactor: Any) -> MakesConnector:
+def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
     """Return what makes connectors on *reactor*, all of which take turns at dialling."""
-    dialer = _dialers.setdefault(id(reactor), Dialer(reactor))
+    if tor is None:
+        dialer = _dialers.setdefault(reactor, Dialer(reactor))
+    else:
+        dialer = Dialer(reactor, endpoints=tor)
     jitter = random.Random()  # noqa: S311 - spreads reconnections, hides nothing
 
     def make(url: str, wormhole: DelegatedWormhole) -> Connector:

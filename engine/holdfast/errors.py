@@ -61,6 +61,22 @@ class PeerError(WormholeError):
         super().__init__(f"The other side's program misbehaved: {text}")
 
 
+class ServerConnectionError(WormholeError):
+    """There was no mailbox server at the first attempt, and that was to be the end."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The mailbox server cannot be reached: {reason}")
+
+
+class CannotSerialize(WormholeError):
+    """Only a wormhole with a delegate can be saved, and only before it is dilated."""
+
+    advice = (
+        "This wormhole cannot be serialized: it has no delegate, and Deferreds cannot be saved."
+        " Pass a delegate to holdfast.create."
+    )
+
+
 class NoKeyError(WormholeError):
     """A key was asked for before there was one."""
 

@@ -1,8 +1,22 @@
-"""What `on_status_update` is told about the connection to the mailbox server."""
+"""What `on_status_update` is told: how the connection stands, and how far the key is."""
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
+
+# The connection to the mailbox server.
+
+
+@frozen
+class NotConnecting:
+    """Nothing has been tried yet."""
+
+
+@frozen
+class Connecting:
+    """The server at *url* is being tried."""
+
+    url: str
 
 
 @frozen
@@ -29,4 +43,37 @@ class Unreachable:
     retry_in: float
 
 
-Status = Connected | Disconnected | Unreachable
+@frozen
+class Closed:
+    """The wormhole is over, and its connection down for good."""
+
+
+Connection = NotConnecting | Connecting | Connected | Disconnected | Unreachable | Closed
+
+# The key that is shared with the peer.
+
+
+@frozen
+class NoKey:
+    """Nobody has answered yet."""
+
+
+@frozen
+class AllegedKey:
+    """Somebody has answered, who may not know the code."""
+
+
+@frozen
+class ConfirmedKey:
+    """The peer has proved that it knows the code."""
+
+
+Key = NoKey | AllegedKey | ConfirmedKey
+
+
+@frozen
+class Status:
+    """How a wormhole stands."""
+
+    mailbox_connection: Connection = field(factory=NotConnecting)
+    peer_key: Key = field(factory=NoKey)

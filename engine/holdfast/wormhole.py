@@ -9,60 +9,67 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast import errors
 from holdfast.codes import validate
+from holdfast.codes.helper import InputHelper, Stage
+from holdfast.conversation import Conversation
 from holdfast.core import checkpoint, describe
 from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.codec import code_of, to_json
 from holdfast.core.exchange import Exchange
-from holdfast.core.frames import Frame
-from holdfast.core.wanted import Said, wanted
+from holdfast.core.frames import Frame, ListNameplates
+from holdfast.core.wanted import wanted
 from holdfast.crypto import derive
+from holdfast.patience import Clock, Patience
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Connector
 from holdfast.rendezvous.websocket import WebSocket
-from holdfast.rendezvous.wire import Malformed, Pong, read, write
-from holdfast.status import Connected, Disconnected, Status, Unreachable
+from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
+from holdfast.status import (
+    AllegedKey,
+    Closed,
+    ConfirmedKey,
+    Connected,
+    Connecting,
+    Connection,
+    Disconnected,
+    NoKey,
+    Status,
+    Unreachable,
+)
+from holdfast.telling import called
+from holdfast.timing import DebugTiming
 from holdfast_journal import History, IJournal
 
 LONGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes of the longest message that may be sent; the server stores it twice as long."""
 
+MOST_CLOSING_TRIES = 3
+"""Connections on which a server may ignore our closing before we leave without its answer."""
+
 _log = Logger()
 _alive: WeakValueDictionary[str, DelegatedWormhole] = WeakValueDictionary()
 
 
-class Conversation:
-    """What passes over one connection, from its beginning to its end."""
-
-    def __init__(self, link: WebSocket) -> None:
-        self._link = link
-        self._open = True
-        self.welcomed = False
-        self.said = Said()
-
-    def send(self, frames: tuple[Frame, ...]) -> None:
-        """Send, unless the connection is gone: then the next one will derive them again."""
-        for frame in frames:
-            if self._open:
-                self._link.send(write(frame, os.urandom(2).hex()))
-
-    def drop(self) -> None:
-        """Nothing will come of this connection."""
-        if self._open:
-            self._link.abort("the server sent something else than a welcome")
-
-    def end(self) -> None:
-        """Nothing can be sent any more."""
-        self._open = False
+FROM_APPLICATION = (
+    ev.AllocateCode,
+    ev.SetCode,
+    ev.TypeCode,
+    ev.ChooseNameplate,
+    ev.ChooseWords,
+    ev.SendMessage,
+    ev.Close,
+)
+"""The events that are the application's own doing."""
 
 
 class MakesConnector(Protocol):
@@ -96,6 +103,10 @@ class DelegatedWormhole:
         pending: out.Notices = (),
         on_status_update: Callable[[Status], object] | None = None,
         on_broken: Callable[[Failure], object] | None = None,
+        timing: DebugTiming | None = None,
+        welcome_handler: Callable[[dict[str, Any]], object] | None = None,
+        clock: Clock | None = None,
+        first_failure_is_final: bool = False,
         entropy: Callable[[], bytes] = lambda: os.urandom(32),
     ) -> None:
         if exchange.side in _alive:
@@ -109,6 +120,16 @@ class DelegatedWormhole:
         self._entropy = entropy
         self._on_status_update = on_status_update
         self._on_broken = on_broken
+        self._timing = timing
+        self._welcome_handler = welcome_handler
+        self._patience = None if clock is None else Patience(clock, self._out_of_patience)
+        self._first_failure_is_final = first_failure_is_final
+        self._connection: Connection = Connecting(relay_url)
+        self._key_told = self._key()
+        self._helper: InputHelper | None = None
+        self._wants_nameplates = False
+        self._wordlist_waiters: list[Deferred[None]] = []
+        self._down: Deferred[None] = Deferred()
         self._pending: deque[out.Notice] = deque(pending)
         self._heard: list[tuple[ev.Event, bytes]] = []
         self._draining = False
@@ -126,6 +147,7 @@ class DelegatedWormhole:
                 self.abandon()
                 raise
         if not self._exchange.ended and not self._over:
+            self._status(Connecting(self._relay_url))
             self._connector.start()
 
     def abandon(self) -> None:
@@ -135,7 +157,23 @@ class DelegatedWormhole:
             self._conversation.end()
         if _alive.get(self._exchange.side) is self:
             del _alive[self._exchange.side]
-        self._connector.stop()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._patience is not None:
+            self._patience.stop()
+        self._connector.stop().addCallback(self._is_down)
+
+    def _is_down(self, _: object) -> None:
+        if not self._down.called:
+            self._status(Closed())
+            self._down.callback(None)
+
+    def when_down(self) -> Deferred[None]:
+        """Return a Deferred that fires when the wormhole has ended and its connection is down."""
+        waiting: Deferred[None] = Deferred()
+        self._down.addCallback(lambda _: waiting.callback(None))
+        return waiting
 
     # What applications call.
 
@@ -172,6 +210,20 @@ class DelegatedWormhole:
     def _only_one_code(self) -> None:
         if self._exchange.code.state != "unset":
             raise errors.OnlyOneCodeError
+
+    def input_code(self) -> InputHelper:
+        """Let a person type the code; the helper completes nameplates and words.
+
+        Raises:
+            OnlyOneCodeError: this wormhole has a code, or has asked for one.
+        """
+        resumed = self._helper is None and self._exchange.code.state in ("typing", "typing_words")
+        if not resumed:
+            self._only_one_code()
+        self._helper = InputHelper(self)
+        if not resumed:
+            self._happen(ev.TypeCode())
+        return self._helper
 
     def send_message(self, message: bytes) -> None:
         """Send *message* to the peer, now or once it is there; never before it has proved itself.
@@ -223,23 +275,74 @@ class DelegatedWormhole:
         """The state, to look at; only events change it."""
         return self._exchange
 
+    # What the input helper asks (`holdfast.codes.helper.Typed`).
+
+    @property
+    def typing_stage(self) -> Stage:
+        """How far the typing of the code has come."""
+        stages = {"typing": Stage.NAMEPLATE, "typing_words": Stage.WORDS}
+        return stages.get(self._exchange.code.state, Stage.DONE)
+
+    @property
+    def wordlist_is_known(self) -> bool:
+        """Whether the nameplate is claimed; every nameplate has the same word list so far."""
+        return self._exchange.nameplate.state in ("claimed", "releasing", "released")
+
+    def list_nameplates(self) -> None:
+        """Ask the server which nameplates there are, now or on the next connection."""
+        self._wants_nameplates = True
+        with self._journal.process():
+            self._list()
+
+    def choose_nameplate(self, nameplate: str) -> None:
+        """Claim this nameplate, while the words are being typed."""
+        self._happen(ev.ChooseNameplate(nameplate))
+
+    def choose_words(self, words: str) -> None:
+        """The code is complete."""
+        self._happen(ev.ChooseWords(words))
+
+    def when_wordlist_is_known(self) -> Deferred[None]:
+        """Return a Deferred of the word list's being known."""
+        waiting: Deferred[None] = Deferred()
+        self._wordlist_waiters.append(waiting)
+        self._journal.queue_outbound(self._tell_wordlist)
+        return waiting
+
+    def _tell_wordlist(self) -> None:
+        if self.wordlist_is_known:
+            told, self._wordlist_waiters = self._wordlist_waiters, []
+            for waiting in told:
+                if not waiting.called:
+                    waiting.callback(None)
+
+    def _list(self) -> None:
+        conversation = self._conversation
+        if self._wants_nameplates and conversation is not None and conversation.welcomed:
+            self._wants_nameplates = False
+            self._journal.queue_outbound(conversation.send, (ListNameplates(),))
+
     # What the connector calls.
 
     def connected(self, link: WebSocket) -> None:
         """A connection is up; the server is about to welcome us."""
-        self._conversation = Conversation(link)
+        self._conversation = Conversation(link, self._note_sent)
 
     def received(self, text: str) -> None:
         """The server said something."""
         conversation = self._conversation
         if conversation is None or self._over:
             return
-        event: ev.Event | Pong | None
+        event: ev.Event | Pong | Nameplates | None
         try:
             event = read(text)
         except Malformed as error:
             event = ev.ServerMisbehaved(str(error))
         if event is None:
+            return
+        if isinstance(event, Nameplates):
+            if self._helper is not None:
+                self._helper.got_nameplates(event.nameplates)
             return
         if isinstance(event, ev.Welcomed):
             conversation.welcomed = True
@@ -261,16 +364,38 @@ class DelegatedWormhole:
 
     def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
         """No connection could be made this time."""
+        first = isinstance(self._connection, Connecting)
         self._status(Unreachable(self._relay_url, reason.reason, retry_in))
+        if first and self._first_failure_is_final:
+            self._from_outside(ev.NoServer(reason.reason), None)
         self._from_outside(ev.ConnectionLost(), None)
 
-    def _status(self, status: Status) -> None:
+    def _status(self, connection: Connection | None = None) -> None:
+        """Tell how things stand, if that has changed."""
+        key = self._key()
+        if connection is not None:
+            self._connection = connection
+            if self._timing is not None:
+                self._timing.add("connection", type(connection).__name__.lower())
+        elif key == self._key_told:
+            return
+        self._key_told = key
         if self._on_status_update is not None:
             try:
-                self._on_status_update(status)
+                self._on_status_update(Status(self._connection, key))
             except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
                 # News are not events: the wormhole goes on without whoever wanted to hear them.
                 _log.failure("The application failed while hearing of the connection")
+
+    def _key(self) -> NoKey | AllegedKey | ConfirmedKey:
+        state = self._exchange.key.state
+        if state == "confirmed":
+            return ConfirmedKey()
+        return AllegedKey() if state == "agreed" else NoKey()
+
+    def _note_sent(self, frame: Frame) -> None:
+        if self._timing is not None:
+            self._timing.add("said", describe.said(frame) or type(frame).__name__.lower())
 
     def _from_outside(self, event: ev.Event | Pong, conversation: Conversation | None) -> None:
         """Let *event* happen; an exception of the application's is not the connection's."""
@@ -292,8 +417,19 @@ class DelegatedWormhole:
         self.abandon()
         if self._on_broken is not None:
             self._on_broken(failure)
-        else:
-            _log.failure("The application failed while handling an event", failure)
+            return
+        _log.failure("The application failed while handling an event", failure)
+        closed = getattr(self._delegate, "wormhole_closed", None)
+        if closed is not None:
+            closed(failure.value)
+
+    def _out_of_patience(self, tries: int) -> None:
+        """The server does not answer while we close: cut the connection, in the end for good."""
+        if self._conversation is not None:
+            self._conversation.drop("the server does not answer")
+        if tries >= MOST_CLOSING_TRIES:
+            self._from_outside(ev.ServerMisbehaved("the server does not answer our closing"), None)
+            self._from_outside(ev.ConnectionLost(), None)
 
     # How an event happens.
 
@@ -304,15 +440,25 @@ class DelegatedWormhole:
             with self._journal.process():
                 seed = self._entropy()
                 notices = self._exchange.apply(event, seed)
+                if self._timing is not None:
+                    self._note_event(event)
                 if notices is not None:
                     self._heard.append((event, seed))
                     self._pending.extend(notices)
+                    if self._patience is not None:
+                        self._patience.progress()
                 if not self._draining:
                     self._drain()
         except Exception:
             # What happened here is neither saved nor sent, so nothing may be built upon it.
             self.abandon()
             raise
+
+    def _note_event(self, event: ev.Event) -> None:
+        if self._timing is not None:
+            way = "asked" if isinstance(event, FROM_APPLICATION) else "heard"
+            words = describe.heard(event, self._exchange.side)
+            self._timing.add(way, words.removeprefix("application: ").removeprefix("server: "))
 
     def _drain(self) -> None:
         """Tell the delegate everything, also what its own reactions cause; then speak."""
@@ -325,7 +471,11 @@ class DelegatedWormhole:
         self._speak()
 
     def _tell(self, notice: out.Notice) -> None:
-        name, argument = _called(notice)
+        name, argument = called(notice)
+        if self._timing is not None:
+            self._timing.add("told", name)
+        if isinstance(notice, out.GotWelcome) and self._welcome_handler is not None:
+            self._welcome_handler(dict(notice.welcome))
         method = getattr(self._delegate, name, None)
         if method is not None:
             method(argument)
@@ -345,11 +495,18 @@ class DelegatedWormhole:
         elif conversation is not None and self._exchange.lifecycle.state == "leaving":
             # Nothing can be said before the welcome, and a server that begins like this may
             # never send one.
-            self._journal.queue_outbound(conversation.drop)
+            why = "the server sent something else than a welcome"
+            self._journal.queue_outbound(conversation.drop, why)
         self._record(frames, changed)
+        self._list()
+        if self._wordlist_waiters and self.wordlist_is_known:
+            self._journal.queue_outbound(self._tell_wordlist)
+        self._status()
         if self._exchange.ended and not self._over:
             self._over = True
-            self._journal.queue_outbound(self._connector.stop)
+            self._journal.queue_outbound(self._stop)
+        elif self._patience is not None and not self._exchange.well and conversation is not None:
+            self._patience.start()
 
     def _record(self, frames: tuple[Frame, ...], changed: bool) -> None:
         heard, self._heard = self._heard, []
@@ -366,42 +523,3 @@ class DelegatedWormhole:
                 said=said if place == len(heard) else (),
                 event=json.dumps({"event": to_json(event), "seed": seed.hex()}).encode(),
             )
-
-
-def _called(notice: out.Notice) -> tuple[str, object]:
-    """Return the delegate's method for *notice*, and its argument."""
-    match notice:
-        case out.GotWelcome(welcome):
-            return "wormhole_got_welcome", welcome
-        case out.GotCode(code):
-            return "wormhole_got_code", code
-        case out.GotUnverifiedKey(key):
-            return "wormhole_got_unverified_key", key
-        case out.GotVerifier(verifier):
-            return "wormhole_got_verifier", verifier
-        case out.GotVersions(versions):
-            return "wormhole_got_versions", versions
-        case out.GotMessage(plaintext):
-            return "wormhole_got_message", plaintext
-        case out.Closed():
-            return "wormhole_closed", result(notice)
-
-
-def result(closed: out.Closed) -> str | errors.WormholeError:
-    """Return how a wormhole ended: "happy", or the exception that says why not."""
-    kind = _ENDINGS.get(closed.error)
-    if kind is None:
-        return closed.mood
-    return kind(closed.detail) if closed.detail else kind()
-
-
-_ENDINGS: Mapping[str, Callable[..., errors.WormholeError]] = {
-    kind.__name__: kind
-    for kind in (
-        errors.LonelyError,
-        errors.WrongPasswordError,
-        errors.ServerError,
-        errors.WelcomeError,
-        errors.PeerError,
-    )
-}

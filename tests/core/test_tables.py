@@ -26,6 +26,9 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
     "code": {
         "allocate": ("0102",),
         "enter": ("4-purple-sausages",),
+        "type": (),
+        "choose_nameplate": ("4",),
+        "choose_words": ("purple-sausages",),
         "ask": (),
         "allocated": ("4",),
         "abandon": (),
@@ -50,9 +53,16 @@ DATA: dict[str, dict[str, object]] = {"code": {"draw": "0102", "code": ""}}
 # Machine, state: the inputs that go to another state, or to the same; all others are refused.
 TABLE: dict[str, dict[str, dict[str, str]]] = {
     "code": {
-        "unset": {"allocate": "wanted", "enter": "known", "abandon": "abandoned"},
+        "unset": {
+            "allocate": "wanted",
+            "enter": "known",
+            "type": "typing",
+            "abandon": "abandoned",
+        },
         "wanted": {"ask": "asked", "abandon": "abandoned"},
         "asked": {"ask": "asked", "allocated": "known", "abandon": "abandoned"},
+        "typing": {"choose_nameplate": "typing_words", "abandon": "abandoned"},
+        "typing_words": {"choose_words": "known", "abandon": "abandoned"},
         "known": {},
         "abandoned": {},
     },

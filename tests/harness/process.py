@@ -107,7 +107,7 @@ class Child:
     def wait_for(
         self, pattern: str, timeout: float = DEADLINE, stream: str = "out"
     ) -> re.Match[str]:
-        """Wait until `pattern` is found in a stream ("out" or "err"); return the match.
+        """Wait until `pattern` is found in whole lines of "out" or "err"; return the match.
 
         Raises AssertionError, with all that it said, at the deadline or at its end.
         """
@@ -116,7 +116,10 @@ class Child:
         with self._changed:
             while True:
                 ended = not reader.is_alive()
-                found = re.search(pattern, self._text(stream), re.MULTILINE)
+                said = self._text(stream)
+                # Half a line would match a pattern that ends with $.
+                whole = said if ended else said[: said.rfind("\n") + 1]
+                found = re.search(pattern, whole, re.MULTILINE)
                 if found:
                     return found
                 left = end - time.monotonic()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
-from holdfast.rendezvous.wire import LONGEST_NAME, Malformed, Pong, read, write
+from holdfast.rendezvous.wire import LONGEST_NAME, Malformed, Nameplates, Pong, read, write
 
 DEEP = '{"type": "welcome", "welcome": ' + '{"a": ' * 900 + "1" + "}" * 901
 
@@ -69,7 +69,11 @@ READ: list[tuple[dict[str, Any], object]] = [
     ({"type": "closed"}, ev.MailboxClosed()),
     ({"type": "pong", "pong": 0}, Pong()),
     ({"type": "ack", "id": "1234"}, None),
-    ({"type": "nameplates", "nameplates": []}, None),
+    ({"type": "nameplates", "nameplates": []}, Nameplates(frozenset())),
+    (
+        {"type": "nameplates", "nameplates": [{"id": "4"}, {"id": 5}, {"id": "x"}, "6", {}]},
+        Nameplates(frozenset({"4"})),
+    ),
     ({"type": "of the future", "x": 1}, None),
     ({"type": "error", "error": "e", "orig": {"type": "open"}}, ev.Refused("e", "open")),
     ({"type": "error", "error": "e", "orig": {"type": 1}}, ev.Refused("e", None)),

@@ -25,8 +25,9 @@ PATIENCE = 10.0
 def command(name: str, batch: str | None, db: str) -> None:
     """End a flow that nobody has collected.
 
-    Its code is freed, and its secret is made unreadable. If no other process runs the flow, this command does what is to be done at the mailbox server;
-    if the server cannot be reached, the next 'holdfast run' does.
+    Its code is freed, and its secret is made unreadable. If no other process runs the flow, this
+    command does what is to be done at the mailbox server; if the server cannot be reached, the next
+    'holdfast run' does.
     """
     from holdfast.cli.database import existing_journal
     from holdfast.cli.flows_by_name import one_flow

@@ -66,9 +66,10 @@ def command(
 ) -> None:
     """Give each person in a file their secret.
 
-    Once, and each through a wormhole code of their own. PEOPLE is a CSV file with a header, or JSON lines; '-' is standard input. Each person collects
-    with any Magic-Wormhole client: 'wormhole receive CODE'. Start the same command again after a
-    crash or Ctrl-C, and it goes on where it was: no name is ever started twice.
+    Once, and each through a wormhole code of their own. PEOPLE is a CSV file with a header, or JSON
+    lines; '-' is standard input. Each person collects with any Magic-Wormhole client: 'wormhole
+    receive CODE'. Start the same command again after a crash or Ctrl-C, and it goes on where it
+    was: no name is ever started twice.
 
     Exit status: 0 if everybody has collected, 1 if somebody has not, 2 if nothing was started.
     """

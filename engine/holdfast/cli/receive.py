@@ -41,8 +41,9 @@ def command(
 ) -> None:
     """Receive one text.
 
-    CODE is what the sender gave you. The sender is told that the text has arrived only when it is printed, or safely in FILE. Start
-    the same command again after a crash or Ctrl-C, and it goes on with the same exchange.
+    CODE is what the sender gave you. The sender is told that the text has arrived only when it is
+    printed, or safely in FILE. Start the same command again after a crash or Ctrl-C, and it goes on
+    with the same exchange.
     """
     from holdfast.cli.one_flow import finish, rows_of, start_or_resume
     from holdfast.cli.serving import EVERYWHERE, Service
@@ -53,7 +54,8 @@ def command(
     try:
         code = validate(code)
     except KeyFormatError as error:
-        raise Failure(str(error).removesuffix(".")) from None
+        said = str(error).removesuffix(".")
+        raise Failure(said[:1].lower() + said[1:]) from None
     target = None if out is None else out.expanduser().absolute()
     service = Service(db, serve=EVERYWHERE if target else (*EVERYWHERE, "receive-here"))
     fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))

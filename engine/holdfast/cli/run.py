@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 def command(batch: str | None, seconds: float | None, db: str) -> None:
     """Serve every unfinished flow, as a service does.
 
-    It runs until it is told to stop (SIGINT or SIGTERM). Flows that other commands start meanwhile are served too. Killing it loses nothing: start it
-    again. Each flow that changes is a line of output, without its code.
+    It runs until it is told to stop (SIGINT or SIGTERM). Flows that other commands start meanwhile
+    are served too. Killing it loses nothing: start it again. Each flow that changes is a line of
+    output, without its code.
     """
     from holdfast.cli.serving import Service
     from holdfast.cli.tables import counted
@@ -40,7 +41,8 @@ def command(batch: str | None, seconds: float | None, db: str) -> None:
         row.status for row in service.journal.overview(batch=batch) if row.finished_at is None
     ]
     unfinished = counted(open_flows) if open_flows else "no unfinished flows"
-    click.echo(f"serving {service.journal.name} ({unfinished})")
+    place = service.journal.name.removeprefix("sqlite+pysqlite:///")
+    click.echo(f"serving {place} ({unfinished})")
     service.run(log.watch, batch=batch, seconds=seconds)
     click.echo("stopped; nothing is lost")
 

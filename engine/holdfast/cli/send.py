@@ -48,9 +48,10 @@ def command(
 ) -> None:
     """Send one text.
 
-    It is TEXT, the text in a file, or standard input. Prints the code for 'wormhole receive' at the other end. Start the same command again after a
-    crash or Ctrl-C, and it goes on with the same code. TEXT can be seen by other users of this
-    machine while the command runs; a file or standard input cannot.
+    It is TEXT, the text in a file, or standard input. Prints the code for 'wormhole receive' at the
+    other end. Start the same command again after a crash or Ctrl-C, and it goes on with the same
+    code. TEXT can be seen by other users of this machine while the command runs; a file or standard
+    input cannot.
     """
     from holdfast.cli.one_flow import finish, start_or_resume
     from holdfast.cli.pictures import require_pictures

@@ -161,16 +161,17 @@ class ServerNews:
     _lost: set[str] = field(factory=set)
 
     def tell(self, status: Status) -> None:
-        """Hear news of one connection of many."""
+        """Hear news of one wormhole of many."""
         from holdfast.status import Connected, Unreachable
 
-        if isinstance(status, Unreachable) and status.url not in self._lost:
-            self._lost.add(status.url)
+        news = status.mailbox_connection
+        if isinstance(news, Unreachable) and news.url not in self._lost:
+            self._lost.add(news.url)
             click.echo(
-                f"holdfast: cannot reach {printable(status.url)}: {printable(status.reason)};"
+                f"holdfast: cannot reach {printable(news.url)}: {printable(news.reason)};"
                 " trying again until it can be reached",
                 err=True,
             )
-        elif isinstance(status, Connected) and status.url in self._lost:
-            self._lost.discard(status.url)
-            click.echo(f"holdfast: {printable(status.url)} can be reached again", err=True)
+        elif isinstance(news, Connected) and news.url in self._lost:
+            self._lost.discard(news.url)
+            click.echo(f"holdfast: {printable(news.url)} can be reached again", err=True)

@@ -1,7 +1,8 @@
-"""How a wormhole comes by its code: the application has it, or the server gives a nameplate.
+"""How a wormhole comes by its code: it is there, or the server gives a nameplate, or it is typed.
 
+    unset -> known
     unset -> wanted -> asked -> known
-      `----------------------> known
+    unset -> typing -> typing_words -> known
 
 `asked` is entered when the request is about to be sent, so that a wormhole that never asked
 leaves nothing behind on the server.
@@ -14,18 +15,25 @@ from typing import Protocol, TypeAlias
 from attrs import define, field, frozen
 from automat import TypeMachineBuilder
 
-from holdfast.codes import make
+from holdfast.codes import make, split
 from holdfast.core.machine import Part, blueprint
 
 
 @frozen
+class NameplateKnown:
+    """The nameplate wants claiming."""
+
+    nameplate: str = field(repr=False)
+
+
+@frozen
 class CodeKnown:
-    """The code is complete, and its nameplate wants claiming."""
+    """The code is complete."""
 
     code: str = field(repr=False)
 
 
-Effects: TypeAlias = tuple[CodeKnown, ...]
+Effects: TypeAlias = tuple[NameplateKnown | CodeKnown, ...]
 
 
 class Inputs(Protocol):
@@ -37,6 +45,18 @@ class Inputs(Protocol):
 
     def enter(self, code: str) -> Effects:
         """The application has a complete code."""
+        ...
+
+    def type(self) -> Effects:
+        """Somebody is about to type a code."""
+        ...
+
+    def choose_nameplate(self, nameplate: str) -> Effects:
+        """The nameplate is typed."""
+        ...
+
+    def choose_words(self, words: str) -> Effects:
+        """The words are typed."""
         ...
 
     def ask(self) -> Effects:
@@ -58,10 +78,17 @@ class Inputs(Protocol):
 
 @define
 class Code:
-    """The data of the code machine; *draw* (hex) waits for the nameplate of its words."""
+    """The data of the code machine.
+
+    Args:
+        draw: hex, chooses the words that wait for their nameplate.
+        code: the code, once it is complete.
+        nameplate: typed, and waits for its words.
+    """
 
     draw: str = field(default="", repr=False)
     code: str = field(default="", repr=False)
+    nameplate: str = field(default="", repr=False)
 
 
 builder = TypeMachineBuilder(Inputs, Code)
@@ -69,6 +96,8 @@ builder = TypeMachineBuilder(Inputs, Code)
 unset = builder.state("unset")
 wanted = builder.state("wanted")
 asked = builder.state("asked")
+typing = builder.state("typing")
+typing_words = builder.state("typing_words")
 known = builder.state("known")
 abandoned = builder.state("abandoned")
 
@@ -77,6 +106,9 @@ asked.upon(Inputs.ask).loop().returns(())
 unset.upon(Inputs.abandon).to(abandoned).returns(())
 wanted.upon(Inputs.abandon).to(abandoned).returns(())
 asked.upon(Inputs.abandon).to(abandoned).returns(())
+unset.upon(Inputs.type).to(typing).returns(())
+typing.upon(Inputs.abandon).to(abandoned).returns(())
+typing_words.upon(Inputs.abandon).to(abandoned).returns(())
 
 
 @unset.upon(Inputs.allocate).to(wanted)
@@ -90,7 +122,22 @@ def keep_draw(inputs: Inputs, data: Code, draw: str) -> Effects:
 def take_code(inputs: Inputs, data: Code, code: str) -> Effects:
     """Nothing is missing."""
     data.code = code
-    return (CodeKnown(code),)
+    return (NameplateKnown(split(code)[0]), CodeKnown(code))
+
+
+@typing.upon(Inputs.choose_nameplate).to(typing_words)
+def keep_nameplate(inputs: Inputs, data: Code, nameplate: str) -> Effects:
+    """It is claimed while the words are being typed."""
+    data.nameplate = nameplate
+    return (NameplateKnown(nameplate),)
+
+
+@typing_words.upon(Inputs.choose_words).to(known)
+def add_words(inputs: Inputs, data: Code, words: str) -> Effects:
+    """The nameplate is claimed already, or about to be."""
+    data.code = f"{data.nameplate}-{words}"
+    data.nameplate = ""
+    return (CodeKnown(data.code),)
 
 
 @asked.upon(Inputs.allocated).to(known)
@@ -99,8 +146,10 @@ def put_together(inputs: Inputs, data: Code, nameplate: str) -> Effects:
     draw = bytes.fromhex(data.draw)
     data.code = make(nameplate, draw, len(draw))
     data.draw = ""
-    return (CodeKnown(data.code),)
+    return (NameplateKnown(nameplate), CodeKnown(data.code))
 
 
-CODE = blueprint(builder, Inputs.where, Code, (unset, wanted, asked, known, abandoned))
+CODE = blueprint(
+    builder, Inputs.where, Code, (unset, wanted, asked, typing, typing_words, known, abandoned)
+)
 CodePart: TypeAlias = Part[Inputs, Code]

@@ -18,6 +18,9 @@ from holdfast.errors import BadCheckpoint
 CODES: Final[dict[str, type]] = {
     "allocate": ev.AllocateCode,
     "set": ev.SetCode,
+    "type": ev.TypeCode,
+    "choose-nameplate": ev.ChooseNameplate,
+    "choose-words": ev.ChooseWords,
     "send": ev.SendMessage,
     "close": ev.Close,
     "welcome": ev.Welcomed,
@@ -28,6 +31,7 @@ CODES: Final[dict[str, type]] = {
     "closed": ev.MailboxClosed,
     "refused": ev.Refused,
     "misbehaved": ev.ServerMisbehaved,
+    "no-server": ev.NoServer,
     "lost": ev.ConnectionLost,
     "got-welcome": out.GotWelcome,
     "got-code": out.GotCode,

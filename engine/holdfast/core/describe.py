@@ -14,6 +14,12 @@ def heard(event: ev.Event, side: str) -> str:
             return f"application: a new code of {length} words"
         case ev.SetCode():
             return "application: the code"
+        case ev.TypeCode():
+            return "application: a code that is being typed"
+        case ev.ChooseNameplate():
+            return "application: the nameplate"
+        case ev.ChooseWords():
+            return "application: the words"
         case ev.SendMessage(plaintext):
             return f"application: send {len(plaintext)} bytes"
         case ev.Close():
@@ -36,6 +42,8 @@ def heard(event: ev.Event, side: str) -> str:
             return f"server: error about {_short(about or 'nothing')}: {_short(error)}"
         case ev.ServerMisbehaved(reason):
             return f"server: misbehaved: {_short(reason)}"
+        case ev.NoServer(reason):
+            return f"no server: {_short(reason)}"
         case ev.ConnectionLost():
             return "connection lost"
 
@@ -43,7 +51,7 @@ def heard(event: ev.Event, side: str) -> str:
 def said(frame: fr.Frame) -> str | None:
     """Say what goes out, or None for what every connection begins with."""
     match frame:
-        case fr.Bind() | fr.Open() | fr.Ping():
+        case fr.Bind() | fr.Open() | fr.Ping() | fr.ListNameplates():
             return None
         case fr.Allocate():
             return "allocate a nameplate"

@@ -29,6 +29,25 @@ class SetCode:
 
 
 @frozen
+class TypeCode:
+    """Somebody is about to type the code, its nameplate first."""
+
+
+@frozen
+class ChooseNameplate:
+    """The nameplate is typed."""
+
+    nameplate: str = field(repr=False)
+
+
+@frozen
+class ChooseWords:
+    """The words are typed: what follows the nameplate and its hyphen."""
+
+    words: str = field(repr=False)
+
+
+@frozen
 class SendMessage:
     """The application sends *plaintext* to the peer."""
 
@@ -99,6 +118,13 @@ class ServerMisbehaved:
 
 
 @frozen
+class NoServer:
+    """There was no server to connect to at the first attempt, and that is to be the end."""
+
+    reason: str
+
+
+@frozen
 class ConnectionLost:
     """The connection is gone, or could not be made."""
 
@@ -106,6 +132,9 @@ class ConnectionLost:
 Event: TypeAlias = (
     AllocateCode
     | SetCode
+    | TypeCode
+    | ChooseNameplate
+    | ChooseWords
     | SendMessage
     | Close
     | Welcomed
@@ -116,5 +145,6 @@ Event: TypeAlias = (
     | MailboxClosed
     | Refused
     | ServerMisbehaved
+    | NoServer
     | ConnectionLost
 )

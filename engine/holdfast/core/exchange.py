@@ -22,10 +22,10 @@ from typing import Any, Self
 
 from attrs import define, field, frozen
 
-from holdfast.codes import split
 from holdfast.core import events as ev
 from holdfast.core import notices as out
-from holdfast.core.code import CODE, Code, CodeKnown, CodePart
+from holdfast.core.code import CODE, Code, CodePart, NameplateKnown
+from holdfast.core.code import Effects as CodeEffects
 from holdfast.core.documents import structure
 from holdfast.core.frames import Allocate, Claim, Frame
 from holdfast.core.inbox import INBOX, Deliver, Inbox, InboxPart, Overflow, Unseal
@@ -144,6 +144,23 @@ class Exchange:
     def _set_code(self, event: ev.SetCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
         return self._code_known(self.code.inputs.enter(event.code), entropy)
+
+    @_on.register
+    def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:
+        self._only_one_code()
+        return self._code_known(self.code.inputs.type(), entropy)
+
+    @_on.register
+    def _choose_nameplate(self, event: ev.ChooseNameplate, entropy: Entropy) -> out.Notices | None:
+        if self.code.state != "typing":
+            return None
+        return self._code_known(self.code.inputs.choose_nameplate(event.nameplate), entropy)
+
+    @_on.register
+    def _choose_words(self, event: ev.ChooseWords, entropy: Entropy) -> out.Notices | None:
+        if self.code.state != "typing_words":
+            return None
+        return self._code_known(self.code.inputs.choose_words(event.words), entropy)
 
     def _only_one_code(self) -> None:
         if self.code.state != "unset":
@@ -264,6 +281,13 @@ class Exchange:
         return self._leaving(self.lifecycle.inputs.fail("errory", "ServerError", detail))
 
     @_on.register
+    def _no_server(self, event: ev.NoServer, entropy: Entropy) -> out.Notices | None:
+        if not self.well:
+            return None
+        failed = self.lifecycle.inputs.fail("errory", "ServerConnectionError", event.reason)
+        return self._leaving(failed)
+
+    @_on.register
     def _connection_lost(self, event: ev.ConnectionLost, entropy: Entropy) -> out.Notices | None:
         if self.lifecycle.state != "leaving":
             return None
@@ -271,10 +295,12 @@ class Exchange:
 
     # From one machine to the next.
 
-    def _code_known(self, effects: tuple[CodeKnown, ...], entropy: Entropy) -> out.Notices:
+    def _code_known(self, effects: CodeEffects, entropy: Entropy) -> out.Notices:
         notices: out.Notices = ()
         for known in effects:
-            self.nameplate.inputs.want(split(known.code)[0])
+            if isinstance(known, NameplateKnown):
+                self.nameplate.inputs.want(known.nameplate)
+                continue
             half = start(known.code, self.appid, entropy.draw("scalar", 64))
             body = json.dumps({"pake_v1": half.message.hex()}).encode()
             self.outbox.inputs.put("pake", body.hex())
@@ -387,7 +413,7 @@ class Exchange:
         self.inbox.inputs.shut()
         if not leave.deliver:
             self.outbox.inputs.shut()
-        if self.code.state in ("unset", "wanted") or (
+        if self.code.state in ("unset", "wanted", "typing", "typing_words") or (
             self.code.state == "asked" and not leave.insist
         ):
             self.code.inputs.abandon()

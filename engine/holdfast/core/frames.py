@@ -62,4 +62,11 @@ class CloseMailbox:
     mood: str
 
 
-Frame: TypeAlias = Bind | Allocate | Claim | Open | Ping | Add | Release | CloseMailbox
+@frozen
+class ListNameplates:
+    """Tell us which nameplates there are."""
+
+
+Frame: TypeAlias = (
+    Bind | Allocate | Claim | Open | Ping | Add | Release | CloseMailbox | ListNameplates
+)

@@ -24,6 +24,7 @@ from holdfast.flows.base import kinds
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
 from holdfast.status import Status
+from holdfast.timing import DebugTiming
 from holdfast.wormhole import MakesConnector
 from holdfast_journal import Fenced, JournalStopped, Snapshot, SqlJournal, TakenFlow
 
@@ -50,6 +51,7 @@ class Engine:
         batch, names: run only the flows of this batch, with these names.
         connector: makes the connectors; for tests.
         on_status_update: called with news of connections.
+        timing: records when every message of every flow went and came.
         now: seconds since the epoch.
     """
 
@@ -60,6 +62,7 @@ class Engine:
     names: Collection[str] | None = None
     connector: MakesConnector = field(default=None)
     on_status_update: Callable[[Status], object] | None = None
+    timing: DebugTiming | None = None
     _now: Callable[[], float] = time.time
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
@@ -103,6 +106,11 @@ class Engine:
         yield self._in_thread(self._journal.give_back)
 
     # What runners ask for (`holdfast.flows.runner.Owner`).
+
+    @property
+    def clock(self) -> Any:
+        """Twisted's reactor."""
+        return self._reactor
 
     def now(self) -> float:
         """Seconds since the epoch."""

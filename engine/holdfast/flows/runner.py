@@ -16,7 +16,9 @@ from holdfast.core.exchange import Exchange
 from holdfast.errors import WrongPasswordError
 from holdfast.flows import document
 from holdfast.flows.tasks import Executor, method_name
+from holdfast.patience import Clock
 from holdfast.status import Status
+from holdfast.timing import DebugTiming
 from holdfast.wormhole import DelegatedWormhole, MakesConnector
 from holdfast_journal import Snapshot, TakenFlow, Task
 
@@ -26,6 +28,12 @@ class Owner(Protocol):
 
     connector: MakesConnector
     executor: Executor
+    timing: DebugTiming | None
+
+    @property
+    def clock(self) -> Clock:
+        """Twisted's reactor."""
+        ...
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -76,6 +84,8 @@ class FlowRunner:
             pending=saved.pending,
             on_status_update=owner.status,
             on_broken=self._broken,
+            clock=owner.clock,
+            timing=owner.timing,
         )
         self._journal.attach(self._snapshot)
         self._journal.when_lost = self._lost

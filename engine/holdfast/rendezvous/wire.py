@@ -31,7 +31,14 @@ class Pong:
     """The answer to our ping: everything asked before it has been answered."""
 
 
-FromServer: TypeAlias = ev.Event | Pong
+@frozen
+class Nameplates:
+    """The answer to our question which nameplates there are."""
+
+    nameplates: frozenset[str]
+
+
+FromServer: TypeAlias = ev.Event | Pong | Nameplates
 
 
 class Malformed(Exception):
@@ -50,6 +57,8 @@ def write(frame: fr.Frame, frame_id: str) -> str:
             return _text({"type": "claim", "nameplate": nameplate}, frame_id)
         case fr.Open(mailbox):
             return _text({"type": "open", "mailbox": mailbox}, frame_id)
+        case fr.ListNameplates():
+            return _text({"type": "list"}, frame_id)
         case fr.Ping():
             return _text({"type": "ping", "ping": 0}, frame_id)
         case fr.Add(phase, body):
@@ -124,6 +133,17 @@ def _message(frame: dict[str, Any]) -> FromServer | None:
     return ev.MessageArrived(side, phase, content)
 
 
+def _nameplates(frame: dict[str, Any]) -> FromServer:
+    """What is no nameplate among them is left out: it could not be claimed."""
+    listed = frame.get("nameplates")
+    if not isinstance(listed, list):
+        raise Malformed("the server sent a list of nameplates that is none")
+    ids = (each.get("id") for each in listed if isinstance(each, dict))
+    return Nameplates(
+        frozenset(each for each in ids if isinstance(each, str) and is_nameplate(each))
+    )
+
+
 def _error(frame: dict[str, Any]) -> FromServer:
     error = frame.get("error")
     if not isinstance(error, str):
@@ -140,6 +160,7 @@ _READERS: Final[dict[str, Callable[[dict[str, Any]], FromServer | None]]] = {
     "message": _message,
     "released": lambda frame: ev.NameplateReleased(),
     "closed": lambda frame: ev.MailboxClosed(),
+    "nameplates": _nameplates,
     "pong": lambda frame: Pong(),
     "error": _error,
 }

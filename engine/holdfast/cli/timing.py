@@ -1,0 +1,50 @@
+"""``holdfast timing``: draw recordings of message times."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from holdfast.cli.failure import Failure, because
+
+
+@click.command()
+@click.argument(
+    "recordings",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="RECORDING...",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default="timing.html",
+    show_default=True,
+    help="The HTML page to write.",
+)
+def command(recordings: Sequence[Path], out: Path) -> None:
+    """Draw recordings of message times as a page.
+
+    A recording is what 'holdfast send --dump-timing FILE' writes, or DebugTiming.write in a
+    program. Several are drawn one below the other, on one clock.
+    """
+    from holdfast.files import write_whole
+    from holdfast.timing import NotARecording, read
+    from holdfast.timing_diagram import Recording, draw
+
+    read_in = []
+    for path in recordings:
+        try:
+            read_in.append(Recording(path.name, read(path.read_text())))
+        except OSError as error:
+            raise because(str(path), error) from None
+        except (NotARecording, UnicodeDecodeError) as error:
+            said = str(error) if isinstance(error, NotARecording) else "it is no text"
+            raise Failure(f"{path}: {said}") from None
+    try:
+        write_whole(out, draw(read_in).encode(), mode=0o644)
+    except OSError as error:
+        raise because(str(out), error) from None
+    click.echo(f"drawn: {out}")

@@ -1,0 +1,38 @@
+"""What passes over one connection, from its beginning to its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from holdfast.core.frames import Frame
+from holdfast.core.wanted import Said
+from holdfast.rendezvous.websocket import WebSocket
+from holdfast.rendezvous.wire import write
+
+
+class Conversation:
+    """One connection: what was said on it, and whether more can be."""
+
+    def __init__(self, link: WebSocket, sent: Callable[[Frame], object]) -> None:
+        self._link = link
+        self._sent = sent
+        self._open = True
+        self.welcomed = False
+        self.said = Said()
+
+    def send(self, frames: tuple[Frame, ...]) -> None:
+        """Send, unless the connection is gone: then the next one will derive them again."""
+        for frame in frames:
+            if self._open:
+                self._link.send(write(frame, os.urandom(2).hex()))
+                self._sent(frame)
+
+    def drop(self, why: str) -> None:
+        """Cut the connection: nothing will come of it."""
+        if self._open:
+            self._link.abort(why)
+
+    def end(self) -> None:
+        """Nothing can be sent any more."""
+        self._open = False

@@ -1,0 +1,250 @@
+"""Deferred mode: the same wormhole, whose events are asked for instead of told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from holdfast.codes.helper import InputHelper
+from holdfast.errors import CannotSerialize, WormholeClosed
+from holdfast.wormhole import DelegatedWormhole
+
+T = TypeVar("T")
+
+
+class Eventually:
+    """Calls in a later turn of the reactor, in the order in which they were asked for."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._calls: deque[Callable[[], object]] = deque()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call *function* soon, and not now."""
+        self._calls.append(function)
+        if len(self._calls) == 1:
+            self._reactor.callLater(0, self._run)
+
+    def _run(self) -> None:
+        # What is asked for meanwhile waits for another turn, so that sockets are served.
+        calls, self._calls = self._calls, deque()
+        for call in calls:
+            call()
+
+
+class Once(Generic[T]):
+    """Something that happens once, or never will; anybody may wait for it, before or after.
+
+    Deferreds fire in a later turn of the reactor, never inside the call that caused them.
+    """
+
+    def __init__(self, eventually: Eventually) -> None:
+        self._eventually = eventually
+        self._waiting: list[Deferred[T]] = []
+        self._outcome: Callable[[Deferred[T]], object] | None = None
+        self._failed = False
+
+    def wait(self) -> Deferred[T]:
+        """Return a Deferred of it."""
+        waiting: Deferred[T] = Deferred()
+        self._waiting.append(waiting)
+        self._tell()
+        return waiting
+
+    def happen(self, value: T) -> None:
+        """It has happened."""
+        if self._outcome is None:
+            self._outcome = lambda waiting: waiting.callback(value)
+            self._tell()
+
+    def fail(self, error: BaseException) -> None:
+        """From now on nobody gets anything but this error, not even what had happened before."""
+        if not self._failed:
+            self._failed = True
+            self._outcome = lambda waiting: waiting.errback(Failure(error))
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._outcome is not None and self._waiting:
+            told, self._waiting = self._waiting, []
+            self._eventually.call(partial(self._fire, self._outcome, told))
+
+    @staticmethod
+    def _fire(outcome: Callable[[Deferred[T]], object], told: list[Deferred[T]]) -> None:
+        for waiting in told:
+            if not waiting.called:  # its owner may have cancelled it
+                outcome(waiting)
+
+
+class Each(Generic[T]):
+    """Things that come one after another; each is given to one who waits, in order."""
+
+    def __init__(self, eventually: Eventually) -> None:
+        self._eventually = eventually
+        self._things: deque[T] = deque()
+        self._waiting: deque[Deferred[T]] = deque()
+        self._error: BaseException | None = None
+
+    def wait(self) -> Deferred[T]:
+        """Return a Deferred of the next one that nobody else waits for."""
+        waiting: Deferred[T] = Deferred()
+        self._waiting.append(waiting)
+        self._eventually.call(self._fire)
+        return waiting
+
+    def happen(self, thing: T) -> None:
+        """Another one has come."""
+        self._things.append(thing)
+        self._eventually.call(self._fire)
+
+    def fail(self, error: BaseException) -> None:
+        """No more come, and those that nobody has asked for are gone."""
+        if self._error is None:
+            self._error = error
+            self._eventually.call(self._fire)
+
+    def _fire(self) -> None:
+        while self._waiting and (self._things or self._error is not None):
+            waiting = self._waiting.popleft()
+            if waiting.called:  # its owner has cancelled it
+                continue
+            if self._error is not None:
+                waiting.errback(Failure(self._error))
+            else:
+                waiting.callback(self._things.popleft())
+
+
+class Observers:
+    """The delegate of a wormhole in Deferred mode."""
+
+    def __init__(self, eventually: Eventually) -> None:
+        self.welcome: Once[Mapping[str, Any]] = Once(eventually)
+        self.code: Once[str] = Once(eventually)
+        self.key: Once[bytes] = Once(eventually)
+        self.verifier: Once[bytes] = Once(eventually)
+        self.versions: Once[Mapping[str, Any]] = Once(eventually)
+        self.messages: Each[bytes] = Each(eventually)
+        self.closed: Once[str] = Once(eventually)
+        self._result: str | Exception = ""
+
+    def wormhole_got_welcome(self, welcome: Mapping[str, Any]) -> None:
+        """Fire `get_welcome`."""
+        self.welcome.happen(welcome)
+
+    def wormhole_got_code(self, code: str) -> None:
+        """Fire `get_code`."""
+        self.code.happen(code)
+
+    def wormhole_got_unverified_key(self, key: bytes) -> None:
+        """Fire `get_unverified_key`."""
+        self.key.happen(key)
+
+    def wormhole_got_verifier(self, verifier: bytes) -> None:
+        """Fire `get_verifier`."""
+        self.verifier.happen(verifier)
+
+    def wormhole_got_versions(self, versions: Mapping[str, Any]) -> None:
+        """Fire `get_versions`."""
+        self.versions.happen(versions)
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        """Fire one `get_message`."""
+        self.messages.happen(message)
+
+    def wormhole_closed(self, result: str | Exception) -> None:
+        """Fail everything that is waited for; `close` fires once the connection is down too."""
+        self._result = result
+        error = result if isinstance(result, Exception) else WormholeClosed()
+        for each in (self.welcome, self.code, self.key, self.verifier, self.versions):
+            each.fail(error)
+        self.messages.fail(error)
+
+    def down(self) -> None:
+        """Fire `close`: the connection is down."""
+        if isinstance(self._result, Exception):
+            self.closed.fail(self._result)
+        else:
+            self.closed.happen(self._result)
+
+
+class DeferredWormhole:
+    """A wormhole whose events are Deferreds, which may be awaited too.
+
+    Made by `holdfast.create` without a delegate.  Each `get_` method may be called before or after
+    its event, and as often as one likes; `get_message` gives one message a call, in order.  When
+    the wormhole closes badly, every one of them fails with its error, those that had fired before
+    included; after a happy end they fail with `WormholeClosed`.
+    """
+
+    def __init__(self, inner: DelegatedWormhole, observers: Observers) -> None:
+        self._inner = inner
+        self._observers = observers
+        inner.when_down().addCallback(lambda _: observers.down())
+
+    def get_welcome(self) -> Deferred[Mapping[str, Any]]:
+        """Return a Deferred of the server's welcome message."""
+        return self._observers.welcome.wait()
+
+    def get_code(self) -> Deferred[str]:
+        """Return a Deferred of the code, once it is known."""
+        return self._observers.code.wait()
+
+    def get_unverified_key(self) -> Deferred[bytes]:
+        """Return a Deferred of the key that somebody agreed on, who may not know the code."""
+        return self._observers.key.wait()
+
+    def get_verifier(self) -> Deferred[bytes]:
+        """Return a Deferred of the verifier (32 bytes), once the peer has proved itself."""
+        return self._observers.verifier.wait()
+
+    def get_versions(self) -> Deferred[Mapping[str, Any]]:
+        """Return a Deferred of what the peer passed to `create(versions=)`."""
+        return self._observers.versions.wait()
+
+    def get_message(self) -> Deferred[bytes]:
+        """Return a Deferred of the next message that no other call waits for."""
+        return self._observers.messages.wait()
+
+    def allocate_code(self, length: int = 2, *, code_length: int | None = None) -> None:
+        """See `DelegatedWormhole.allocate_code`."""
+        self._inner.allocate_code(length, code_length=code_length)
+
+    def set_code(self, code: str) -> None:
+        """See `DelegatedWormhole.set_code`."""
+        self._inner.set_code(code)
+
+    def input_code(self) -> InputHelper:
+        """See `DelegatedWormhole.input_code`."""
+        return self._inner.input_code()
+
+    def send_message(self, message: bytes) -> None:
+        """See `DelegatedWormhole.send_message`."""
+        self._inner.send_message(message)
+
+    def derive_key(self, purpose: str, length: int = 32) -> bytes:
+        """See `DelegatedWormhole.derive_key`."""
+        return self._inner.derive_key(purpose, length)
+
+    def close(self) -> Deferred[str]:
+        """End the wormhole; everything sent so far still arrives.
+
+        Returns:
+            A Deferred that fires with "happy" when nothing of ours is left on the server and the
+            connection is down; or fails with the WormholeError that the wormhole ended with.
+            A second call gives the same result.
+        """
+        self._inner.close()
+        return self._observers.closed.wait()
+
+    def serialize(self) -> dict[str, Any]:
+        """Refuse: Deferreds cannot be saved.
+
+        Raises:
+            CannotSerialize: always.
+        """
+        raise CannotSerialize

@@ -1,0 +1,48 @@
+"""Notices as an application hears them: a method's name and its argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from holdfast import errors
+from holdfast.core import notices as out
+
+
+def called(notice: out.Notice) -> tuple[str, object]:
+    """Return the delegate's method for *notice*, and its argument."""
+    match notice:
+        case out.GotWelcome(welcome):
+            return "wormhole_got_welcome", welcome
+        case out.GotCode(code):
+            return "wormhole_got_code", code
+        case out.GotUnverifiedKey(key):
+            return "wormhole_got_unverified_key", key
+        case out.GotVerifier(verifier):
+            return "wormhole_got_verifier", verifier
+        case out.GotVersions(versions):
+            return "wormhole_got_versions", versions
+        case out.GotMessage(plaintext):
+            return "wormhole_got_message", plaintext
+        case out.Closed():
+            return "wormhole_closed", result(notice)
+
+
+def result(closed: out.Closed) -> str | errors.WormholeError:
+    """Return how a wormhole ended: "happy", or the exception that says why not."""
+    kind = _ENDINGS.get(closed.error)
+    if kind is None:
+        return closed.mood
+    return kind(closed.detail) if closed.detail else kind()
+
+
+_ENDINGS: Mapping[str, Callable[..., errors.WormholeError]] = {
+    kind.__name__: kind
+    for kind in (
+        errors.LonelyError,
+        errors.WrongPasswordError,
+        errors.ServerError,
+        errors.ServerConnectionError,
+        errors.WelcomeError,
+        errors.PeerError,
+    )
+}

@@ -1,0 +1,73 @@
+"""Connecting through Tor, and in no other way.
+
+Needs the extra `tor`: the package txtorcon, and a Tor process that it talks to or launches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.interfaces import IStreamClientEndpoint
+from websockets.uri import WebSocketURI
+
+from holdfast.errors import WormholeError
+
+
+class TorUnavailable(WormholeError):
+    """Tor was asked for, and cannot be had; nothing was connected without it."""
+
+
+@define(eq=False)
+class TorManager:
+    """Gives every connection of a wormhole a way through Tor; pass it to `create(tor=)`.
+
+    Args:
+        tor: what makes streams through Tor, with txtorcon's method
+            `stream_via(host, port, tls)`.  `get_tor` finds or launches one.
+    """
+
+    _tor: Any = field(repr=False)
+
+    def __call__(self, uri: WebSocketURI) -> IStreamClientEndpoint:
+        """Return the endpoint of a mailbox server, through Tor.
+
+        The name is looked up at the far end, so that no resolver here hears it.
+        """
+        endpoint: IStreamClientEndpoint = self._tor.stream_via(uri.host, uri.port, tls=uri.secure)
+        return endpoint
+
+
+async def get_tor(
+    reactor: Any, *, launch: bool = False, control_port: str | None = None
+) -> TorManager:
+    """Return a TorManager for a Tor that is running here, or for one that is launched now.
+
+    Args:
+        reactor: Twisted's reactor.
+        launch: start a Tor process of our own.
+        control_port: the control port of a running Tor, as a Twisted client endpoint string; by
+            default the usual places are tried.
+
+    Raises:
+        TorUnavailable: there is no txtorcon, or no Tor.
+    """
+    try:
+        import txtorcon
+    except ModuleNotFoundError:
+        raise TorUnavailable(
+            "Tor needs the package txtorcon: pip install 'holdfast[tor]'"
+        ) from None
+    try:
+        if launch:
+            tor = await txtorcon.launch(reactor)
+        else:
+            endpoint = None
+            if control_port is not None:
+                from twisted.internet.endpoints import clientFromString
+
+                endpoint = clientFromString(reactor, control_port)
+            tor = await txtorcon.connect(reactor, endpoint)
+    except Exception as error:  # the package raises all kinds, and its words help
+        raise TorUnavailable(f"Tor cannot be used: {error}") from error
+    return TorManager(tor)
