@@ -1,0 +1,102 @@
+"""``holdfast receive``: a text into a file or onto a terminal, and what is no text."""
+
+import stat
+from pathlib import Path
+
+from tests.cli.journals import failed, run
+from tests.cli.test_provision import on_terminal
+from tests.harness.peers import StockReceivers, code_of
+from tests.harness.process import BIN, Child, Holdfast
+from tests.harness.server import MailboxServer
+from tests.harness.waiting import until
+
+
+def test_into_a_file_through_a_kill(
+    home: Holdfast, stock: StockReceivers, tmp_path: Path, mailbox: MailboxServer
+) -> None:
+    """Killed and started again with the same words, it ends with the file, whole, mode 0600."""
+    out, code = tmp_path / "out.txt", "701-purple-sausages"
+    with home.start("receive", code, "--out", out) as child:
+        # It waits for its sender.
+        until(lambda: mailbox.tables().nameplates_of([code]), "its claim")
+        child.kill9()
+    assert not out.exists()
+    stock.send(code, "ünï\ntext")
+    ended = home.run("receive", code, "--out", out)
+    assert ended.status == 0
+    assert ended.out == ""
+    assert f"received: {out}" in ended.err
+    assert out.read_text() == "ünï\ntext"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert stock.wait(code).ok
+    # Once more: it is there already, and nothing is asked of the server.
+    again = home.run("receive", code, "--out", out)
+    assert again.status == 0
+    assert f"written to {out}" in again.err
+
+
+def test_onto_standard_output(home: Holdfast, stock: StockReceivers) -> None:
+    """Without --out the text is on standard output, as it is, and nothing else."""
+    code = "702-purple-sausages"
+    stock.send(code, "a \x1b[31mred\x1b[0m text")
+    ended = home.run("receive", code)
+    assert ended.status == 0
+    assert ended.out == "a \x1b[31mred\x1b[0m text\n"
+    assert stock.wait(code).ok
+
+
+def test_no_sender_commands_the_terminal(home: Holdfast, stock: StockReceivers) -> None:
+    """On a terminal what would be obeyed is shown instead."""
+    code = "703-purple-sausages"
+    stock.send(code, "a \x1b[31mred\x1b[0m text\nin two lines")
+    said = on_terminal(home, "receive", code)
+    assert "a \\x1b[31mred\\x1b[0m text\r\nin two lines\r\n" in said
+
+
+def test_a_file_is_refused_on_both_sides(
+    home: Holdfast, tmp_path: Path, mailbox: MailboxServer
+) -> None:
+    """Who offers a file hears that texts only are received, and so does the recipient."""
+    offered, out = tmp_path / "offered.bin", tmp_path / "out.txt"
+    offered.write_bytes(b"\0" * 100)
+    words = ["--relay-url", mailbox.url, "send", "--hide-progress", "--no-qr", offered]
+    with Child([BIN / "wormhole", *words]) as sender:
+        code = code_of(sender)
+        ended = home.run("receive", code, "--out", out)
+        assert ended.status == 1
+        assert "texts only, no files" in ended.err
+        assert not out.exists()
+        assert sender.wait().status != 0
+        assert "texts only, no files" in sender.err
+        # A file of that name that is made before the next try is not overwritten.
+        out.write_text("mine")
+        again = home.run("receive", code, "--out", out)
+        assert again.status == 2
+        assert "is there already" in again.err
+        assert out.read_text() == "mine"
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    """A malformed code and a place that cannot be written are one line; nothing is started."""
+    database = tmp_path / "none.db"
+    for code in ("", "purple-sausages", "4", "x-purple"):
+        failed(run(database, "receive", "--", code))
+    failed(run(database, "receive", "4 a b"), "holdfast: there is a space in the code")
+    failed(run(database, "receive"), "CODE")
+    failed(run(database, "receive", "4-a-b", "--relay", "x"), "--relay: ")
+    failed(run(database, "receive", "4-a-b", "--for", "0s"), "0s")
+    assert not database.exists()
+
+
+def test_bad_places(tmp_path: Path, home: Holdfast) -> None:
+    """A file that is there, or cannot be made, is found out before anything is started."""
+    there = tmp_path / "there"
+    there.write_text("mine")
+    ended = home.run("receive", "4-a-b", "--out", there)
+    assert ended.status == 2
+    assert f"--out: {there} is there already" in ended.err
+    assert there.read_text() == "mine"
+    ended = home.run("receive", "4-a-b", "--out", tmp_path / "none/out")
+    assert ended.status == 2
+    assert "there is no directory" in ended.err
+    assert run(Path(str(home.db)), "status").stdout == "No flows yet.\n"
