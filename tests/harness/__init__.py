@@ -6,5 +6,10 @@
 - `server`    a mailbox server in a child process: kill it, pause it, look into its database
 - `peers`     stock clients in child processes
 - `scripted`  a stock client in this process that can be stopped between any two frames
+- `moments`   where a process can be made to die, or to stand still; `victim` is that process
+- `nursery`   many short lives of the command, as forks of one process
+- `aftermath` what must be true of a journal and a codes file, however its processes died
+- `batch`     people who collect while the process that serves them dies and dies
+- `demo`, `soak`  are `make demo` and `make soak`
 - `waiting`   until something is true, with a deadline
 """
