@@ -9,6 +9,7 @@ What was not expected stays an exception with Python's traceback, which shows no
 import contextlib
 import errno
 import signal
+import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -45,6 +46,12 @@ class Interrupted(Failure):
     """Ctrl-C in a command that has no better answer to it. Exit status as a shell has it."""
 
     exit_code = 128 + signal.SIGINT
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the one line, over the ^C that a terminal shows."""
+        if file is None and sys.stderr.isatty():
+            click.echo("\r", err=True, nl=False)
+        super().show(file)
 
 
 def because(what: str, error: OSError) -> Failure:

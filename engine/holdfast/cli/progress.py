@@ -140,7 +140,7 @@ class Progress:
         if self._terminal:
             self._clear()
             # A line that wraps could not be cleared again.
-            shown = text[: max(shutil.get_terminal_size().columns - 1, 20)]
+            shown = text[: max(shutil.get_terminal_size().columns - 3, 20)]
             click.echo(shown, err=True, nl=False)
             self._width = len(shown)
         elif now - self._said_at >= LINE_EVERY:
@@ -155,5 +155,6 @@ class Progress:
 
     def _clear(self) -> None:
         if self._terminal and self._width:
-            click.echo("\r" + " " * self._width + "\r", err=True, nl=False)
+            # And of the ^C that the terminal may have put behind it.
+            click.echo("\r" + " " * (self._width + 2) + "\r", err=True, nl=False)
             self._width, self._said = 0, ""
