@@ -5,17 +5,20 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from attrs import field, frozen
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
 from holdfast_journal.errors import Unreadable
 from holdfast_journal.records import Task
-from holdfast_journal.schema import batches, flows, tasks
+from holdfast_journal.schema import batches, entries, flows, tasks
 from holdfast_journal.sealing import KeyRing, unseal
 from holdfast_journal.workers import Locks
 
 _T = TypeVar("_T")
+
+DAMAGED = "damaged"
+"""The status of a flow whose saved state cannot be read."""
 
 CHUNK = 500
 """Values in one IN (...): every database takes this many."""
@@ -59,11 +62,13 @@ def take(
     worker: int,
     running: Collection[int],
     wanted: Wanted,
+    now: float,
 ) -> list[Taken]:
     """Take unfinished flows that nobody alive owns, oldest first, in one transaction.
 
-    Flows that `worker` owns already count as free unless they are in `running`.
-    Raises WrongKey or Unreadable; then nothing is taken.
+    Flows that `worker` owns already count as free unless they are in `running`. One that cannot be
+    read is ended as DAMAGED, with everything that is left of it.
+    Raises WrongKey; then nothing is taken.
     """
     free = _free(database, locks, worker)
     candidates = _candidates(database, free, running, wanted)
@@ -79,7 +84,12 @@ def take(
                 continue
             ids = [row.id for row in rows]
             open_tasks = _open_tasks(connection, ids)
-            taken += [_opened(keys, row, open_tasks.get(row.id, ())) for row in rows]
+            for row in rows:
+                try:
+                    taken.append(_opened(keys, row, open_tasks.get(row.id, ())))
+                except Unreadable as error:
+                    _end_damaged(connection, row, worker, now, str(error))
+                    ids.remove(row.id)
             connection.execute(
                 update(flows)
                 .where(flows.c.id.in_(ids))
@@ -158,6 +168,35 @@ def _open_tasks(connection: Connection, ids: Sequence[int]) -> Mapping[int, list
     for row in connection.execute(query):
         found.setdefault(row.flow_id, []).append(row)
     return found
+
+
+def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why: str) -> None:
+    """One row that was altered must not keep a worker from all the others."""
+    seq = row.seq + 1
+    connection.execute(
+        insert(entries).values(
+            flow_id=row.id,
+            seq=seq,
+            at=now,
+            worker=worker,
+            kind="damaged",
+            heard=f"journal: {why}",
+            said="[]",
+            event=b"",  # there may be no key to seal it with
+        )
+    )
+    connection.execute(
+        update(flows)
+        .where(flows.c.id == row.id)
+        .values(
+            status=DAMAGED,
+            seq=seq,
+            epoch=row.epoch + 1,
+            owner=None,
+            updated_at=now,
+            finished_at=now,
+        )
+    )
 
 
 def _opened(keys: KeyRing, row: Any, task_rows: Sequence[Any]) -> Taken:

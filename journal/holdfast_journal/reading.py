@@ -159,12 +159,14 @@ def _flow_rows(rows: Sequence[Any], keys: KeyRing, locks: Locks) -> list[FlowRow
 
 
 def _published(row: Any, keys: KeyRing) -> Published | None:
+    """What the flow shows; one row that was altered must not hide all the others."""
     if row.data_key is None or row.published is None:
         return None
-    key = keys.open_data_key(row.uid, row.data_key)
-    opened = unseal(key, row.uid, "published", 0, row.published)
     try:
-        found: Published = json.loads(opened)
-    except ValueError as error:
-        raise Unreadable(f"published of flow {row.uid} is not JSON") from error
+        key = keys.open_data_key(row.uid, row.data_key)
+        found: Published = json.loads(unseal(key, row.uid, "published", 0, row.published))
+    except Unreadable as error:
+        return {"reason": str(error)}
+    except ValueError:
+        return {"reason": "what the flow shows is no JSON"}
     return found

@@ -177,7 +177,8 @@ class SqlJournal:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
 
         Oldest first. From then on only the returned `journal` of each can write it.
-        Raises WrongKey, Unreadable, DatabaseUnusable; then nothing was taken.
+        A flow that cannot be read ends as "damaged", and the others are taken.
+        Raises WrongKey, DatabaseUnusable; then nothing was taken.
         """
         worker = self._registration.id()
         wanted = ownership.Wanted(batch, names, ids, kinds, limit)
@@ -190,6 +191,7 @@ class SqlJournal:
                 worker,
                 self._running,
                 wanted,
+                self._clock(),
             )
             self._running.update(flow.row.id for flow in taken)
         return [self._taken(flow, worker) for flow in taken]
