@@ -26,6 +26,9 @@ def test_an_argument_through_a_kill(home: Holdfast, stock: StockReceivers) -> No
     assert ended.out == f"{code}\n"
     assert f"on the other computer: wormhole receive {code}" in ended.err
     assert "sent: the recipient has it" in ended.err
+    once_more = home.run("send", text)
+    assert (once_more.status, once_more.out) == (0, "")
+    assert "this text was collected at" in once_more.err
     assert text not in ended.err
 
 

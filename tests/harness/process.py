@@ -1,7 +1,6 @@
 """Commands as children, each in a session of its own, with all they say kept."""
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -213,19 +212,6 @@ class Child:
                 self._on_line(line)  # type: ignore[misc]
 
 
-@frozen
-class Doom:
-    """Where a `holdfast` process kills itself: the `count`-th time it comes to any place of `at`.
-
-    A place is (module, "function" or "Class.method", "before" or "after"). Several places with a
-    seeded random count reach every gap between them, whatever the machine's speed.
-    A place that does not exist ends the process with AttributeError.
-    """
-
-    at: Sequence[tuple[str, str, str]]
-    count: int
-
-
 @define
 class Holdfast:
     """The `holdfast` command with a home, and so a default database, of its own.
@@ -243,17 +229,10 @@ class Holdfast:
         self,
         *arguments: str | Path,
         cwd: Path | None = None,
-        doom: Doom | None = None,
         **env: str,
     ) -> Child:
-        """Start `holdfast ARGUMENTS...`; `env` is added to its environment.
-
-        With `doom` it is the same program, run so that it kills itself at the given place.
-        """
+        """Start `holdfast ARGUMENTS...`; `env` is added to its environment."""
         command: list[str | Path] = [BIN / "holdfast"]
-        if doom is not None:
-            env["DOOM"] = json.dumps({"at": doom.at, "count": doom.count})
-            command = [sys.executable, Path(__file__).with_name("doomed.py")]
         return Child([*command, *arguments], env=self._environment(env), cwd=cwd)
 
     def run(

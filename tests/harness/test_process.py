@@ -7,34 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness import reactor
-from tests.harness.process import Child, Doom, Holdfast
+from tests.harness.process import Child
 from tests.harness.waiting import until
-
-STARTS = ("holdfast.mailbox.service", "MailboxService.startService")
-
-
-@pytest.mark.parametrize(("when", "says"), [("before", ""), ("after", "mailbox server: ws://")])
-def test_dies_at_the_chosen_place(tmp_path: Path, when: str, says: str) -> None:
-    """A doomed command dies by SIGKILL before or after the step, at the chosen count."""
-    if when == "after":
-        at, count = ("click.utils", "echo", "after"), 1
-    else:
-        at, count = (*STARTS, "before"), 1
-    listen = ("mailbox", "--listen", "127.0.0.1:0")
-    with Holdfast(tmp_path).start(*listen, doom=Doom([at], count)) as child:
-        done = child.wait()
-    assert done.status == -9, done
-    assert done.out.startswith(says)
-    assert bool(done.out) == bool(says)
-
-
-def test_lives_when_it_does_not_come_so_far(tmp_path: Path) -> None:
-    """A doomed command that never comes to its place is the ordinary command."""
-    doom = Doom([(*STARTS, "after")], 2)
-    with Holdfast(tmp_path).start("mailbox", "--listen", "127.0.0.1:0", doom=doom) as child:
-        child.wait_for("^mailbox server: ws://")
-        child.terminate()
-        assert child.wait().status == 0
 
 
 def test_kill9_takes_the_whole_group() -> None:

@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from holdfast_journal import FlowRow, SqlJournal
 
 
-def unfinished(journal: SqlJournal, batch: str, fingerprint: str) -> FlowRow | None:
-    """Return the flow that was started with the same arguments and is not finished."""
-    for row in rows_of(journal, batch, fingerprint):
-        if row.finished_at is None:
-            return row
-    return None
-
-
 def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:
     """Return every flow that was started with the same arguments, the first one first."""
     prefix = f"{fingerprint[:12]}-"

@@ -30,6 +30,7 @@ BATCH = "send"
     metavar="FILE",
     help="Send the text in this file.",
 )
+@click.option("--again", is_flag=True, help="Even if this very text was sent before.")
 @click.option("--qr", is_flag=True, help="Show the code as a picture too, on a terminal.")
 @click.option(
     "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
@@ -40,6 +41,7 @@ BATCH = "send"
 def command(
     text: str | None,
     path: Path | None,
+    again: bool,
     qr: bool,
     seconds: float | None,
     db: str,
@@ -50,10 +52,10 @@ def command(
 
     It is TEXT, the text in a file, or standard input. Prints the code for 'wormhole receive' at the
     other end. Start the same command again after a crash or Ctrl-C, and it goes on with the same
-    code. TEXT can be seen by other users of this machine while the command runs; a file or standard
-    input cannot.
+    code; once the text was collected, it says so. TEXT can be seen by other users of this machine
+    while the command runs; a file or standard input cannot.
     """
-    from holdfast.cli.one_flow import finish, start_or_resume
+    from holdfast.cli.one_flow import finish, rows_of, start_or_resume
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.serving import Service
     from holdfast.flows.provision import SendText
@@ -62,18 +64,25 @@ def command(
     if qr:
         require_pictures()
     service = Service(db)
+    fingerprint = service.journal.fingerprint("send", secret, relay, appid)
+    before = rows_of(service.journal, BATCH, fingerprint)
+    if before and before[-1].status == "done" and not again:
+        _already(before[-1])
+        return
     name = start_or_resume(
-        service.journal,
-        BATCH,
-        SendText(secret=secret),
-        service.journal.fingerprint("send", secret, relay, appid),
-        relay=relay,
-        appid=appid,
+        service.journal, BATCH, SendText(secret=secret), fingerprint, relay=relay, appid=appid
     )
     watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
     ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
     finish(watcher.row, ending)
     click.echo("sent: the recipient has it", err=True)
+
+
+def _already(row: FlowRow) -> None:
+    from holdfast.cli.tables import timestamp
+
+    when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
+    click.echo(f"holdfast: this text was collected{when}; --again sends it once more", err=True)
 
 
 def _text(text: str | None, path: Path | None) -> str:
