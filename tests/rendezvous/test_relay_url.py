@@ -41,6 +41,7 @@ BAD = {
     "ws://" + "\xfc" * 70 + ".example/v1": "impossible",
     "ws://relay.example/" + "x" * 2000: "longer",
     "ws://user@relay.example/v1": "password",
+    "wss://user:@relay.example/v1": "password",
 }
 
 
@@ -58,6 +59,7 @@ def test_bad_addresses(url: str, reason: str) -> None:
     "url",
     [
         "http://me:hunter2@relay.example/v1",
+        "wss://me:hunter2@relay.example/v1",
         "ws://me:hunter2@relay.example:port/v1",
         "ws://me:hunter2://@relay.example:port/v1",
         "ws://me:@hunter2@relay.example:port/v1",

@@ -39,6 +39,9 @@ def parse_relay_url(url: str) -> WebSocketURI:
         raise BadRelayUrl(
             f"bad URL of a mailbox server, {_shown(url)}: its {wrong} is impossible"
         ) from None
+    if parts.user_info is not None:
+        # A password would go over the wire, and into every checkpoint and log that has the URL.
+        raise BadRelayUrl(f"the mailbox server's URL, {_shown(url)}, holds a name or a password")
     if port == 0:
         raise BadRelayUrl(f"bad URL of a mailbox server, {_shown(url)}: its port is impossible")
     if not parts.host.isascii() or not parts.resource_name.isascii():
