@@ -6,7 +6,8 @@ import pytest
 
 from holdfast.core import events as ev
 from holdfast.core import notices as out
-from tests.core.clients import STAGES, World, run_to_the_end, settle
+from holdfast.core.exchange import Exchange
+from tests.core.clients import STAGES, World, alone, run_to_the_end, settle
 
 WELL = ("happy", "happy_unsent")
 EVERYWHERE = pytest.mark.parametrize("stage", STAGES)
@@ -267,3 +268,17 @@ def test_nothing_is_told_after_the_end(stage: str) -> None:
     ):
         assert us.exchange.apply(event, bytes(32)) is None
     assert us.exchange.serialize() == before
+
+
+def test_a_scared_wormhole_keeps_no_unsent_secret() -> None:
+    """What will never be sent is in no checkpoint any more, not even once an old one is loaded."""
+    world = alone()
+    world.us.happen(ev.SendMessage(b"secret"))
+    document = world.us.exchange.serialize()
+    assert b"secret".hex() in json.dumps(document)
+    world.us.happen(ev.MessageArrived("stranger", "pake", b"no pake"))
+    assert world.us.exchange.lifecycle.data.mood == "scary"
+    assert b"secret".hex() not in json.dumps(world.us.exchange.serialize())
+    old = world.us.exchange.serialize()
+    old["outbox"]["data"]["queued"] = [b"secret".hex()]  # type: ignore[index]
+    assert b"secret".hex() not in json.dumps(Exchange.from_serialized(old).serialize())

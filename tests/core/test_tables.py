@@ -36,7 +36,14 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
     "nameplate": {"want": ("4",), "claim": (), "claimed": ("m",), "release": (), "released": ()},
     "mailbox": {"found": ("m",), "close": ("happy",), "closed": ()},
     "key": {"start": ("aa",), "keep": ("bb",), "agree": ("cc",), "refuse": (), "confirm": ()},
-    "outbox": {"send": ("aa",), "flow": (), "put": ("0", "bb"), "echoed": ("0",), "shut": ()},
+    "outbox": {
+        "send": ("aa",),
+        "flow": (),
+        "put": ("0", "bb"),
+        "echoed": ("0",),
+        "forget": (),
+        "shut": (),
+    },
     "inbox": {"arrived": ("s", "0", "aa"), "unlock": (), "opened": ("0", "bb"), "shut": ()},
     "lifecycle": {
         "prove": (),
@@ -94,6 +101,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
             "flow": "flowing",
             "put": "holding",
             "echoed": "holding",
+            "forget": "holding",
             "shut": "shut",
         },
         "flowing": {
@@ -101,9 +109,10 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
             "flow": "flowing",
             "put": "flowing",
             "echoed": "flowing",
+            "forget": "flowing",
             "shut": "shut",
         },
-        "shut": dict.fromkeys(("send", "flow", "put", "echoed", "shut"), "shut"),
+        "shut": dict.fromkeys(("send", "flow", "put", "echoed", "forget", "shut"), "shut"),
     },
     "inbox": {
         "locked": {"arrived": "locked", "unlock": "unlocked", "shut": "shut"},

@@ -188,13 +188,13 @@ class Exchange:
         if self.ended or event.welcome == self.welcome:
             return () if abandoned else None
         self.welcome = event.welcome
-        # The application may do with its copy what it likes.
-        notices: out.Notices = (out.GotWelcome(deepcopy(event.welcome)),)
         error = event.welcome.get("error")
         if error is not None:
+            # No welcome at all: whoever waits for one gets the error.
             failed = self.lifecycle.inputs.fail("unwelcome", "WelcomeError", str(error))
-            notices += self._leaving(failed)
-        return notices
+            return self._leaving(failed)
+        # The application may do with its copy what it likes.
+        return (out.GotWelcome(deepcopy(event.welcome)),)
 
     @_on.register
     def _allocated(self, event: ev.Allocated, entropy: Entropy) -> out.Notices | None:
@@ -411,6 +411,7 @@ class Exchange:
 
     def _leave(self, leave: Leave) -> None:
         self.inbox.inputs.shut()
+        self.outbox.inputs.forget()
         if not leave.deliver:
             self.outbox.inputs.shut()
         if self.code.state in ("unset", "wanted", "typing", "typing_words") or (
@@ -464,7 +465,10 @@ class Exchange:
         """
         saved = structure(record, _SavedExchange)
         parts = {name: PARTS[name].restore(getattr(saved, name)) for name in PARTS}
-        return cls(saved.appid, saved.side, saved.versions, saved.welcome, **parts)
+        exchange = cls(saved.appid, saved.side, saved.versions, saved.welcome, **parts)
+        if not exchange.well:
+            exchange.outbox.inputs.forget()  # earlier releases kept what will never be sent
+        return exchange
 
 
 @frozen

@@ -54,6 +54,10 @@ class Inputs(Protocol):
         """The server showed us our own message: it is stored."""
         ...
 
+    def forget(self) -> Effects:
+        """The key will never be confirmed: what was held back will never go."""
+        ...
+
     def shut(self) -> Effects:
         """Nobody is there to read it."""
         ...
@@ -92,18 +96,26 @@ holding = builder.state("holding")
 flowing = builder.state("flowing")
 shut = builder.state("shut")
 
-for _input in (Inputs.flow, Inputs.shut):
+for _input in (Inputs.flow, Inputs.forget, Inputs.shut):
     shut.upon(_input).loop().returns(())
 shut.upon(Inputs.send).loop().returns(())
 shut.upon(Inputs.put).loop().returns(())
 shut.upon(Inputs.echoed).loop().returns(())
 flowing.upon(Inputs.flow).loop().returns(())
+flowing.upon(Inputs.forget).loop().returns(())
 
 
 @holding.upon(Inputs.send).loop()
 def hold(inputs: Inputs, data: Outbox, plaintext: str) -> Effects:
     """Nothing of the application's leaves before the peer has proved itself."""
     data.queued.append(plaintext)
+    return ()
+
+
+@holding.upon(Inputs.forget).loop()
+def let_go(inputs: Inputs, data: Outbox) -> Effects:
+    """A secret that nobody will get has no place in a checkpoint."""
+    data.queued = []
     return ()
 
 
