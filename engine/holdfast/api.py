@@ -92,6 +92,7 @@ def create(
         journal: makes events durable before anything leaves; without one nothing is durable.
             Delegated mode only.
         tor: makes every connection go through Tor; see `get_tor`.  *tor_manager* is a synonym.
+            Another object with txtorcon's method `stream_via` will do.
         timing: records when every message went and came.
         welcome_handler: called with the server's welcome.
         on_status_update: called with a `holdfast.status.Status` whenever the connection or the
@@ -116,6 +117,7 @@ def create(
         raise CannotSerialize(
             "A journal needs a delegate: Deferreds cannot be saved. Pass delegate= too."
         )
+    _check_journal(journal)
     if tor is not None and tor_manager is not None:
         raise TypeError("tor and tor_manager are the same: give one of them")
     exchange = Exchange(normalize("NFC", appid), os.urandom(5).hex(), _json_object(versions or {}))
@@ -135,6 +137,14 @@ def create(
     result = DeferredWormhole(wormhole, observers) if delegate is None else wormhole
     wormhole.start()
     return result
+
+
+def _check_journal(journal: object) -> None:
+    if journal is not None and not hasattr(journal, "queue_outbound"):
+        raise TypeError(
+            "journal has no queue_outbound(): it is no IJournal. A SqlJournal keeps many flows:"
+            " pass the journal of one of them."
+        )
 
 
 def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,11 +174,13 @@ def from_serialized(
 
     Raises:
         BadCheckpoint: *data* is damaged, or was written by a newer Holdfast.
+        BadRelayUrl: its URL is none that a mailbox server can have.
         AlreadyResumed: the wormhole is alive in this process.
         CannotSerialize: there is no delegate.
     """
     if delegate is None:
         raise CannotSerialize
+    _check_journal(journal)
     wormhole = _make(
         checkpoint.load(data),
         reactor,
@@ -208,7 +220,8 @@ def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
     if tor is None:
         dialer = _dialers.setdefault(reactor, Dialer(reactor))
     else:
-        dialer = Dialer(reactor, endpoints=tor)
+        # Whatever knows a way through Tor will do, txtorcon's own object included.
+        dialer = Dialer(reactor, endpoints=tor if isinstance(tor, TorManager) else TorManager(tor))
     jitter = random.Random()  # noqa: S311 - spreads reconnections, hides nothing
 
     def make(url: str, wormhole: DelegatedWormhole) -> Connector:

@@ -104,9 +104,14 @@ class Each(Generic[T]):
 
     def fail(self, error: BaseException) -> None:
         """No more come, and those that nobody has asked for are gone."""
+        # In its turn, behind those that came before.
+        self._eventually.call(partial(self._end, error))
+
+    def _end(self, error: BaseException) -> None:
         if self._error is None:
             self._error = error
-            self._eventually.call(self._fire)
+            self._things.clear()
+        self._fire()
 
     def _fire(self) -> None:
         while self._waiting and (self._things or self._error is not None):
@@ -130,7 +135,8 @@ class Observers:
         self.versions: Once[Mapping[str, Any]] = Once(eventually)
         self.messages: Each[bytes] = Each(eventually)
         self.closed: Once[str] = Once(eventually)
-        self._result: str | Exception = ""
+        self._result: str | Exception | None = None
+        self._is_down = False
 
     def wormhole_got_welcome(self, welcome: Mapping[str, Any]) -> None:
         """Fire `get_welcome`."""
@@ -158,14 +164,24 @@ class Observers:
 
     def wormhole_closed(self, result: str | Exception) -> None:
         """Fail everything that is waited for; `close` fires once the connection is down too."""
+        if self._result is not None:
+            return
         self._result = result
         error = result if isinstance(result, Exception) else WormholeClosed()
         for each in (self.welcome, self.code, self.key, self.verifier, self.versions):
             each.fail(error)
         self.messages.fail(error)
+        self._end()
 
     def down(self) -> None:
-        """Fire `close`: the connection is down."""
+        """The connection is down for good."""
+        self._is_down = True
+        self._end()
+
+    def _end(self) -> None:
+        """Fire `close`, once there is a result and no connection any more."""
+        if self._result is None or not self._is_down:
+            return
         if isinstance(self._result, Exception):
             self.closed.fail(self._result)
         else:

@@ -43,6 +43,10 @@ class Patience:
         self.stop()
         self._tries = 0
 
+    def pause(self) -> None:
+        """The connection is gone: wait anew, from the next `start`; what was counted counts."""
+        self.stop()
+
     def stop(self) -> None:
         """Wait no longer."""
         timer, self._timer = self._timer, None

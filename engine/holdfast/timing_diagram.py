@@ -69,12 +69,13 @@ def _recording(recording: Recording, begin: float) -> str:
     before: float | None = None
     for place, moment in enumerate(recording.moments):
         y = ROW * (place + 2)
-        rows.append(_time(moment.at - begin, moment.at - before if before else 0.0, y))
+        waited = 0.0 if before is None else moment.at - before
+        rows.append(_time(moment.at - begin, waited, y))
         rows.append(_moment(moment, y))
         before = moment.at
     drawn = "\n".join(rows)
     return (
-        f"<h2>{escape(recording.title)}</h2>\n"
+        f"<h2>{_words(recording.title)}</h2>\n"
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height + ROW}"'
         f' viewBox="0 0 {WIDTH} {height + ROW}" role="img">\n{_MARKERS}\n{drawn}\n</svg>'
     )
@@ -94,7 +95,7 @@ def _time(since_begin: float, since_before: float, y: int) -> str:
 
 
 def _moment(moment: Moment, y: int) -> str:
-    words = escape(moment.what if len(moment.what) <= 44 else moment.what[:43] + "…")
+    words = _words(moment.what if len(moment.what) <= 44 else moment.what[:43] + "…")
     if moment.way not in _FROM_TO:
         return f'<text class="news" x="{LANES["wormhole"]}" y="{y + 4}">{words}</text>'
     start, end = (LANES[lane] for lane in _FROM_TO[moment.way])
@@ -104,6 +105,11 @@ def _moment(moment: Moment, y: int) -> str:
         f' marker-end="url(#{moment.way})"/>'
         f'<text class="label" x="{(start + end) // 2}" y="{y - 4}">{words}</text>'
     )
+
+
+def _words(text: str) -> str:
+    """Return *text* for XML, which cannot hold every character; a recording may hold anything."""
+    return escape("".join(each if each.isprintable() else "?" for each in text))
 
 
 _COLOURS: Final = {"asked": "#3f7d4f", "told": "#3f7d4f", "said": "#2f5fa5", "heard": "#2f5fa5"}

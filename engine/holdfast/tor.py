@@ -25,9 +25,16 @@ class TorManager:
     Args:
         tor: what makes streams through Tor, with txtorcon's method
             `stream_via(host, port, tls)`.  `get_tor` finds or launches one.
+
+    Raises:
+        TypeError: it has no such method.
     """
 
     _tor: Any = field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not callable(getattr(self._tor, "stream_via", None)):
+            raise TypeError("tor must have txtorcon's method stream_via; see holdfast.get_tor")
 
     def __call__(self, uri: WebSocketURI) -> IStreamClientEndpoint:
         """Return the endpoint of a mailbox server, through Tor.

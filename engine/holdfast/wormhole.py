@@ -19,35 +19,26 @@ from twisted.python.failure import Failure
 
 from holdfast import errors
 from holdfast.codes import validate
-from holdfast.codes.helper import InputHelper, Stage
+from holdfast.codes.helper import InputHelper
 from holdfast.conversation import Conversation
 from holdfast.core import checkpoint, describe
 from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.codec import code_of, to_json
 from holdfast.core.exchange import Exchange
-from holdfast.core.frames import Frame, ListNameplates
+from holdfast.core.frames import Frame
 from holdfast.core.wanted import wanted
 from holdfast.crypto import derive
+from holdfast.news import News
 from holdfast.patience import Clock, Patience
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Connector
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
-from holdfast.status import (
-    AllegedKey,
-    Closed,
-    ConfirmedKey,
-    Connected,
-    Connecting,
-    Connection,
-    Disconnected,
-    NoKey,
-    Status,
-    Unreachable,
-)
-from holdfast.telling import called
+from holdfast.status import Closed, Connected, Connecting, Disconnected, Status, Unreachable
+from holdfast.telling import called, result
 from holdfast.timing import DebugTiming
+from holdfast.typing_code import TypingCode
 from holdfast_journal import History, IJournal
 
 LONGEST_MESSAGE = 8 * 1024 * 1024
@@ -58,18 +49,6 @@ MOST_CLOSING_TRIES = 3
 
 _log = Logger()
 _alive: WeakValueDictionary[str, DelegatedWormhole] = WeakValueDictionary()
-
-
-FROM_APPLICATION = (
-    ev.AllocateCode,
-    ev.SetCode,
-    ev.TypeCode,
-    ev.ChooseNameplate,
-    ev.ChooseWords,
-    ev.SendMessage,
-    ev.Close,
-)
-"""The events that are the application's own doing."""
 
 
 class MakesConnector(Protocol):
@@ -118,17 +97,15 @@ class DelegatedWormhole:
         self._journal = journal
         self._history: History | None = journal if hasattr(journal, "record") else None  # type: ignore[assignment]
         self._entropy = entropy
-        self._on_status_update = on_status_update
         self._on_broken = on_broken
-        self._timing = timing
         self._welcome_handler = welcome_handler
         self._patience = None if clock is None else Patience(clock, self._out_of_patience)
         self._first_failure_is_final = first_failure_is_final
-        self._connection: Connection = Connecting(relay_url)
-        self._key_told = self._key()
-        self._helper: InputHelper | None = None
-        self._wants_nameplates = False
-        self._wordlist_waiters: list[Deferred[None]] = []
+        self._news = News(exchange, Connecting(relay_url), on_status_update, timing)
+        self._typing = TypingCode(
+            exchange, journal, self._happen, self._check_open, lambda: self._conversation
+        )
+        self._failure: Exception | None = None
         self._down: Deferred[None] = Deferred()
         self._pending: deque[out.Notice] = deque(pending)
         self._heard: list[tuple[ev.Event, bytes]] = []
@@ -147,7 +124,7 @@ class DelegatedWormhole:
                 self.abandon()
                 raise
         if not self._exchange.ended and not self._over:
-            self._status(Connecting(self._relay_url))
+            self._news.connection(Connecting(self._relay_url))
             self._connector.start()
 
     def abandon(self) -> None:
@@ -166,7 +143,7 @@ class DelegatedWormhole:
 
     def _is_down(self, _: object) -> None:
         if not self._down.called:
-            self._status(Closed())
+            self._news.connection(Closed())
             self._down.callback(None)
 
     def when_down(self) -> Deferred[None]:
@@ -185,6 +162,8 @@ class DelegatedWormhole:
 
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
+            WormholeClosed: it has begun to close; or the WormholeError that it ended with.
+            TypeError, ValueError: *length* is no such number.
         """
         words = length if code_length is None else code_length
         if type(words) is not int:
@@ -200,6 +179,8 @@ class DelegatedWormhole:
         Raises:
             KeyFormatError: it is malformed; the wormhole may still be given another.
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
+            WormholeClosed: it has begun to close; or the WormholeError that it ended with.
+            TypeError: it is no text.
         """
         if not isinstance(code, str):
             raise TypeError("a code is text")
@@ -207,7 +188,19 @@ class DelegatedWormhole:
         self._only_one_code()
         self._happen(ev.SetCode(code))
 
+    def _check_open(self) -> None:
+        """Raise why no code can be had any more, if that is so."""
+        if not self._exchange.well:
+            data = self._exchange.lifecycle.data
+            ending = result(out.Closed(data.mood, data.error, data.detail))
+            if isinstance(ending, str | errors.LonelyError):
+                raise errors.WormholeClosed
+            raise ending
+        if self._over:
+            raise errors.WormholeClosed
+
     def _only_one_code(self) -> None:
+        self._check_open()
         if self._exchange.code.state != "unset":
             raise errors.OnlyOneCodeError
 
@@ -216,14 +209,12 @@ class DelegatedWormhole:
 
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
+            WormholeClosed: it has begun to close; or the WormholeError that it ended with.
         """
-        resumed = self._helper is None and self._exchange.code.state in ("typing", "typing_words")
-        if not resumed:
+        if not self._typing.is_to_be_resumed:
             self._only_one_code()
-        self._helper = InputHelper(self)
-        if not resumed:
             self._happen(ev.TypeCode())
-        return self._helper
+        return self._typing.begin()
 
     def send_message(self, message: bytes) -> None:
         """Send *message* to the peer, now or once it is there; never before it has proved itself.
@@ -258,8 +249,12 @@ class DelegatedWormhole:
         """End the wormhole; everything sent so far still arrives.
 
         The delegate's `wormhole_closed` is called when nothing of ours is left on the server.
-        Closing twice is closing once.
+        Closing twice is closing once.  After an exception of the application's own, which was
+        raised where it called us, `wormhole_closed` is called with that.
         """
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            self._tell_failure(failure)
         self._happen(ev.Close())
 
     def serialize(self) -> dict[str, Any]:
@@ -275,58 +270,11 @@ class DelegatedWormhole:
         """The state, to look at; only events change it."""
         return self._exchange
 
-    # What the input helper asks (`holdfast.codes.helper.Typed`).
-
-    @property
-    def typing_stage(self) -> Stage:
-        """How far the typing of the code has come."""
-        stages = {"typing": Stage.NAMEPLATE, "typing_words": Stage.WORDS}
-        return stages.get(self._exchange.code.state, Stage.DONE)
-
-    @property
-    def wordlist_is_known(self) -> bool:
-        """Whether the nameplate is claimed; every nameplate has the same word list so far."""
-        return self._exchange.nameplate.state in ("claimed", "releasing", "released")
-
-    def list_nameplates(self) -> None:
-        """Ask the server which nameplates there are, now or on the next connection."""
-        self._wants_nameplates = True
-        with self._journal.process():
-            self._list()
-
-    def choose_nameplate(self, nameplate: str) -> None:
-        """Claim this nameplate, while the words are being typed."""
-        self._happen(ev.ChooseNameplate(nameplate))
-
-    def choose_words(self, words: str) -> None:
-        """The code is complete."""
-        self._happen(ev.ChooseWords(words))
-
-    def when_wordlist_is_known(self) -> Deferred[None]:
-        """Return a Deferred of the word list's being known."""
-        waiting: Deferred[None] = Deferred()
-        self._wordlist_waiters.append(waiting)
-        self._journal.queue_outbound(self._tell_wordlist)
-        return waiting
-
-    def _tell_wordlist(self) -> None:
-        if self.wordlist_is_known:
-            told, self._wordlist_waiters = self._wordlist_waiters, []
-            for waiting in told:
-                if not waiting.called:
-                    waiting.callback(None)
-
-    def _list(self) -> None:
-        conversation = self._conversation
-        if self._wants_nameplates and conversation is not None and conversation.welcomed:
-            self._wants_nameplates = False
-            self._journal.queue_outbound(conversation.send, (ListNameplates(),))
-
     # What the connector calls.
 
     def connected(self, link: WebSocket) -> None:
         """A connection is up; the server is about to welcome us."""
-        self._conversation = Conversation(link, self._note_sent)
+        self._conversation = Conversation(link, self._news.sent)
 
     def received(self, text: str) -> None:
         """The server said something."""
@@ -341,13 +289,12 @@ class DelegatedWormhole:
         if event is None:
             return
         if isinstance(event, Nameplates):
-            if self._helper is not None:
-                self._helper.got_nameplates(event.nameplates)
+            self._typing.got_nameplates(event.nameplates)
             return
         if isinstance(event, ev.Welcomed):
             conversation.welcomed = True
             self._connector.welcomed()
-            self._status(Connected(self._relay_url))
+            self._news.connection(Connected(self._relay_url))
         elif not conversation.welcomed and not isinstance(event, ev.Refused | ev.ServerMisbehaved):
             return
         if isinstance(event, ev.MessageArrived):
@@ -359,43 +306,18 @@ class DelegatedWormhole:
         if self._conversation is not None:
             self._conversation.end()
             self._conversation = None
-        self._status(Disconnected(self._relay_url, reason.reason))
+        if self._patience is not None:
+            self._patience.pause()
+        self._news.connection(Disconnected(self._relay_url, reason.reason))
         self._from_outside(ev.ConnectionLost(), None)
 
     def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
         """No connection could be made this time."""
-        first = isinstance(self._connection, Connecting)
-        self._status(Unreachable(self._relay_url, reason.reason, retry_in))
+        first = self._news.first_attempt
+        self._news.connection(Unreachable(self._relay_url, reason.reason, retry_in))
         if first and self._first_failure_is_final:
             self._from_outside(ev.NoServer(reason.reason), None)
         self._from_outside(ev.ConnectionLost(), None)
-
-    def _status(self, connection: Connection | None = None) -> None:
-        """Tell how things stand, if that has changed."""
-        key = self._key()
-        if connection is not None:
-            self._connection = connection
-            if self._timing is not None:
-                self._timing.add("connection", type(connection).__name__.lower())
-        elif key == self._key_told:
-            return
-        self._key_told = key
-        if self._on_status_update is not None:
-            try:
-                self._on_status_update(Status(self._connection, key))
-            except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
-                # News are not events: the wormhole goes on without whoever wanted to hear them.
-                _log.failure("The application failed while hearing of the connection")
-
-    def _key(self) -> NoKey | AllegedKey | ConfirmedKey:
-        state = self._exchange.key.state
-        if state == "confirmed":
-            return ConfirmedKey()
-        return AllegedKey() if state == "agreed" else NoKey()
-
-    def _note_sent(self, frame: Frame) -> None:
-        if self._timing is not None:
-            self._timing.add("said", describe.said(frame) or type(frame).__name__.lower())
 
     def _from_outside(self, event: ev.Event | Pong, conversation: Conversation | None) -> None:
         """Let *event* happen; an exception of the application's is not the connection's."""
@@ -419,9 +341,16 @@ class DelegatedWormhole:
             self._on_broken(failure)
             return
         _log.failure("The application failed while handling an event", failure)
+        self._failure = None
+        try:
+            self._tell_failure(failure.value)
+        except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
+            _log.failure("The application failed again while hearing of that")
+
+    def _tell_failure(self, error: BaseException | None) -> None:
         closed = getattr(self._delegate, "wormhole_closed", None)
         if closed is not None:
-            closed(failure.value)
+            closed(error)
 
     def _out_of_patience(self, tries: int) -> None:
         """The server does not answer while we close: cut the connection, in the end for good."""
@@ -440,25 +369,20 @@ class DelegatedWormhole:
             with self._journal.process():
                 seed = self._entropy()
                 notices = self._exchange.apply(event, seed)
-                if self._timing is not None:
-                    self._note_event(event)
+                self._news.event(event)
                 if notices is not None:
                     self._heard.append((event, seed))
                     self._pending.extend(notices)
-                    if self._patience is not None:
+                    if self._patience is not None and not isinstance(event, ev.Welcomed):
                         self._patience.progress()
                 if not self._draining:
                     self._drain()
-        except Exception:
+        except Exception as error:
             # What happened here is neither saved nor sent, so nothing may be built upon it.
             self.abandon()
+            if self._on_broken is None:
+                self._failure = error
             raise
-
-    def _note_event(self, event: ev.Event) -> None:
-        if self._timing is not None:
-            way = "asked" if isinstance(event, FROM_APPLICATION) else "heard"
-            words = describe.heard(event, self._exchange.side)
-            self._timing.add(way, words.removeprefix("application: ").removeprefix("server: "))
 
     def _drain(self) -> None:
         """Tell the delegate everything, also what its own reactions cause; then speak."""
@@ -472,8 +396,7 @@ class DelegatedWormhole:
 
     def _tell(self, notice: out.Notice) -> None:
         name, argument = called(notice)
-        if self._timing is not None:
-            self._timing.add("told", name)
+        self._news.told(name)
         if isinstance(notice, out.GotWelcome) and self._welcome_handler is not None:
             self._welcome_handler(dict(notice.welcome))
         method = getattr(self._delegate, name, None)
@@ -498,10 +421,8 @@ class DelegatedWormhole:
             why = "the server sent something else than a welcome"
             self._journal.queue_outbound(conversation.drop, why)
         self._record(frames, changed)
-        self._list()
-        if self._wordlist_waiters and self.wordlist_is_known:
-            self._journal.queue_outbound(self._tell_wordlist)
-        self._status()
+        self._typing.speak()
+        self._news.key()
         if self._exchange.ended and not self._over:
             self._over = True
             self._journal.queue_outbound(self._stop)

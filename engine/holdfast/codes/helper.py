@@ -34,6 +34,11 @@ class Typed(Protocol):
         ...
 
     @property
+    def chosen_nameplate(self) -> str | None:
+        """The nameplate, between its choice and that of the words."""
+        ...
+
+    @property
     def wordlist_is_known(self) -> bool:
         """Whether the nameplate is claimed, and with it the word list known."""
         ...
@@ -58,12 +63,18 @@ class Typed(Protocol):
 class InputHelper:
     """Helps a person to type a code, first its nameplate, then its words.
 
-    Nothing is put into the mailbox before `choose_words`.
+    Nothing is put into the mailbox before `choose_words`.  Once the wormhole has begun to close,
+    every method raises WormholeClosed, or the WormholeError that it ended with.
     """
 
     def __init__(self, typed: Typed) -> None:
         self._typed = typed
         self._nameplates: AbstractSet[str] = frozenset()
+
+    @property
+    def chosen_nameplate(self) -> str | None:
+        """The nameplate, if it is chosen and the words are not."""
+        return self._typed.chosen_nameplate
 
     def refresh_nameplates(self) -> None:
         """Ask the server for its nameplates; later completions use the answer.

@@ -34,6 +34,8 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
     restore = _terminal()
 
     def tell(outcome: bool | Failure) -> None:
+        if stopped.is_set():
+            return
         reactor.removeSystemEventTrigger(trigger)
         if done.called:
             return
@@ -50,8 +52,7 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
             outcome: bool | Failure = completer.was_used
         except BaseException:  # noqa: BLE001 - all of it is told
             outcome = Failure()
-        if not stopped.is_set():
-            reactor.callFromThread(tell, outcome)
+        reactor.callFromThread(tell, outcome)
 
     def stop() -> None:
         stopped.set()
@@ -94,7 +95,10 @@ class Completer:
         readline.set_completer_delims("")
         libedit = "libedit" in (readline.__doc__ or "")
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
-        self._call(self._helper.refresh_nameplates)
+        # A nameplate that was chosen in an earlier life cannot be chosen again.
+        self._nameplate = self._call(lambda: self._helper.chosen_nameplate)
+        if self._nameplate is None:
+            self._call(self._helper.refresh_nameplates)
         try:
             yield
         finally:

@@ -1,0 +1,109 @@
+"""Telling an application how its wormhole stands, and recording it for a timing diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from holdfast.core import describe
+from holdfast.core import events as ev
+from holdfast.core.exchange import Exchange
+from holdfast.core.frames import Frame
+from holdfast.status import (
+    AllegedKey,
+    ConfirmedKey,
+    Connecting,
+    Connection,
+    Key,
+    NoKey,
+    Status,
+)
+from holdfast.timing import DebugTiming
+
+FROM_APPLICATION = (
+    ev.AllocateCode,
+    ev.SetCode,
+    ev.TypeCode,
+    ev.ChooseNameplate,
+    ev.ChooseWords,
+    ev.SendMessage,
+    ev.Close,
+)
+"""The events that are the application's own doing."""
+
+_log = Logger()
+
+
+class News:
+    """What `on_status_update` hears, and what `timing` records.
+
+    Args:
+        exchange: the state, to look at.
+        connection: how the connection stands at first.
+        tell: the application's `on_status_update`, or None.
+        timing: where to record, or None.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        connection: Connection,
+        tell: Callable[[Status], object] | None,
+        timing: DebugTiming | None,
+    ) -> None:
+        self._exchange = exchange
+        self._connection = connection
+        self._tell = tell
+        self._timing = timing
+        self._key_told = self._key()
+
+    @property
+    def first_attempt(self) -> bool:
+        """Whether no connection has come to anything yet, good or bad."""
+        return isinstance(self._connection, Connecting)
+
+    def connection(self, connection: Connection) -> None:
+        """Tell that the connection stands otherwise."""
+        self._connection = connection
+        if self._timing is not None:
+            self._timing.add("connection", type(connection).__name__.lower())
+        self._status(self._key())
+
+    def key(self) -> None:
+        """Tell how far the key is, if that has changed."""
+        key = self._key()
+        if key != self._key_told:
+            self._status(key)
+
+    def event(self, event: ev.Event) -> None:
+        """Record that *event* happens."""
+        if self._timing is not None:
+            way = "asked" if isinstance(event, FROM_APPLICATION) else "heard"
+            words = describe.heard(event, self._exchange.side)
+            self._timing.add(way, words.removeprefix("application: ").removeprefix("server: "))
+
+    def told(self, name: str) -> None:
+        """Record that the delegate's method *name* is called."""
+        if self._timing is not None:
+            self._timing.add("told", name)
+
+    def sent(self, frame: Frame) -> None:
+        """Record that *frame* leaves."""
+        if self._timing is not None:
+            self._timing.add("said", describe.said(frame) or type(frame).__name__.lower())
+
+    def _key(self) -> Key:
+        state = self._exchange.key.state
+        if state == "confirmed":
+            return ConfirmedKey()
+        return AllegedKey() if state == "agreed" else NoKey()
+
+    def _status(self, key: Key) -> None:
+        self._key_told = key
+        if self._tell is not None:
+            try:
+                self._tell(Status(self._connection, key))
+            except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
+                # News are not events: the wormhole goes on without whoever wanted to hear them.
+                _log.failure("The application failed while hearing of the connection")
