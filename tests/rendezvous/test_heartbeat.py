@@ -43,6 +43,23 @@ def test_one_timer_and_none_without_patients() -> None:
     assert clock.getDelayedCalls() == []
 
 
+def test_who_leaves_is_not_called() -> None:
+    """A patient that was removed is called no more, and after the last one no timer is left."""
+    clock = Clock()
+    heart = Heartbeat(clock)
+    gone, there = Sleeper(1, 9), Sleeper(1, 9)
+    heart.add(1, gone)
+    heart.add(1, there)
+    heart.remove(gone)
+    clock.advance(1)
+    assert (gone.calls, there.calls) == ([], [(1, False)])
+    heart.remove(there)
+    assert clock.getDelayedCalls() == []
+    heart.add(3, gone)
+    clock.advance(2)
+    assert gone.calls == [(3, False)]
+
+
 def test_oversleeping() -> None:
     """Patients learn that they are called much too late."""
     clock = Clock()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -67,6 +67,7 @@ class Engine:
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _failures: dict[int, list[str]] = field(factory=dict, init=False)
+    _leaving: set[Deferred[None]] = field(factory=set, init=False)
     _looking: LoopingCall | None = field(default=None, init=False)
     _look_done: Deferred[Any] | None = field(default=None, init=False)
 
@@ -91,6 +92,10 @@ class Engine:
         """Let go of every flow, so that another process can run it at once.
 
         The journal is stopped too, once everything is durable; closing it is left to its owner.
+
+        Returns:
+            A Deferred that fires when the flows are given back and the connections are down, which
+            a server that does not answer delays by some seconds.
         """
         if self._looking is not None and self._looking.running:
             self._looking.stop()
@@ -98,12 +103,20 @@ class Engine:
             yield self._look_done
         for runner in tuple(self.running.values()):
             runner.abandon()
+            self._leaves(runner)
         self.running.clear()
         try:
             yield self._journal.stop()
+            yield self._in_thread(self._journal.give_back)
         except JournalStopped:
-            return  # the disk failed, as whoever opened the journal was told
-        yield self._in_thread(self._journal.give_back)
+            pass  # the disk failed, as whoever opened the journal was told
+        yield DeferredList(tuple(self._leaving))
+
+    def _leaves(self, runner: FlowRunner) -> None:
+        """Remember that a connection is on its way down."""
+        down = runner.wormhole.when_down()
+        self._leaving.add(down)
+        down.addCallback(lambda _: self._leaving.discard(down))
 
     # What runners ask for (`holdfast.flows.runner.Owner`).
 
@@ -123,6 +136,7 @@ class Engine:
 
     def over(self, runner: FlowRunner) -> None:
         """The flow's last entry is durable."""
+        self._leaves(runner)
         self.running.pop(runner.taken.id, None)
         self._failures.pop(runner.taken.id, None)
 
@@ -131,6 +145,7 @@ class Engine:
         flow_id = runner.taken.id
         if self.running.pop(flow_id, None) is None:
             return
+        self._leaves(runner)
         if failure.check(Fenced):
             # Somebody else has the flow, and it is well.
             _log.warn("flow {name} was taken over by another process", name=runner.taken.name)

@@ -39,14 +39,23 @@ class Heartbeat:
 
     clock: Clock
     _queue: list[tuple[float, int, Patient]] = field(factory=list, init=False, repr=False)
+    _patients: set[Patient] = field(factory=set, init=False, repr=False)
     _serial: int = field(default=0, init=False)
     _timer: Timer | None = field(default=None, init=False, repr=False)
     _due: float = field(default=0.0, init=False)
 
     def add(self, due: float, patient: Patient) -> None:
         """Call *patient* for the first time at *due*."""
+        self._patients.add(patient)
         self._push(due, patient)
         if self._timer is None or due < self._due:
+            self._arm()
+
+    def remove(self, patient: Patient) -> None:
+        """Call *patient* no more; after the last one no timer is left behind."""
+        self._patients.discard(patient)
+        if not self._patients:
+            self._queue.clear()
             self._arm()
 
     def _push(self, due: float, patient: Patient) -> None:
@@ -70,7 +79,11 @@ class Heartbeat:
             if not self._queue or self._queue[0][0] > now:
                 break
             due, _, patient = heappop(self._queue)
+            if patient not in self._patients:
+                continue
             again = patient.beat(now, now - due > OVERSLEPT)
-            if again is not None:
+            if again is None:
+                self._patients.discard(patient)
+            elif patient in self._patients:
                 self._push(again, patient)
         self._arm()

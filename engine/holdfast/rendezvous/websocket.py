@@ -383,6 +383,7 @@ class WebSocket:
             return
         self._stage = Stage.CLOSED
         self._settle()
+        self._heart.remove(self)
         if self._deadline is not None:
             self._deadline.cancel()
         listener, ended = self._listener, ConnectionEnded(self._reason or "unknown", clean)
