@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KILLS ?= 1000
+# Many tests wait for processes, so one more at a time than there are processors.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help env test lint types docs demo soak clean
 
@@ -27,7 +29,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal
 
 lint: env
 	$(BIN)/ruff check .

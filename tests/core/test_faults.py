@@ -81,7 +81,9 @@ def kill(client: Client) -> None:
 
 
 FAULTS = pytest.mark.parametrize(
-    ("fault", "who"), list(product((cut, cut_late, kill), (0, 1))), ids=str
+    ("fault", "who"),
+    list(product((cut, cut_late, kill), (0, 1))),
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 
 

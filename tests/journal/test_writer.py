@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from holdfast_journal import CommitFailed, Fenced, JournalBroken, JournalStopped, SqlJournal
+from tests.harness import reactor as harness
 from tests.journal.conftest import Journals
 from tests.journal.helpers import (
     PATIENCE,
@@ -178,6 +179,7 @@ class TestGroupCommit:
         stop(journal, reactor)
         assert bob.released == [1]
         assert any("outbound call failed" in line for line in log)
+        harness.flush_logged_errors(ZeroDivisionError)
 
 
 class TestFences:
