@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from holdfast.codes.helper import InputHelper
     from holdfast.codes.readline import input_with_completion
     from holdfast.deferred import DeferredWormhole
-    from holdfast.flows import Flow, TaskFailed, flow, task
+    from holdfast.flows import Call, Flow, TaskFailed, UnknownFlow, flow, task
+    from holdfast.flows.document import new_flow
+    from holdfast.flows.engine import Engine
+    from holdfast.rendezvous.relay_url import BadRelayUrl
+    from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast.tor import TorManager, TorUnavailable, get_tor
     from holdfast.wormhole import DelegatedWormhole
@@ -41,14 +45,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "create": "holdfast.api",
     "from_serialized": "holdfast.api",
+    "BadRelayUrl": "holdfast.rendezvous.relay_url",
+    "Call": "holdfast.flows",
     "DebugTiming": "holdfast.timing",
     "DeferredWormhole": "holdfast.deferred",
     "DelegatedWormhole": "holdfast.wormhole",
+    "Engine": "holdfast.flows.engine",
     "IJournal": "holdfast_journal",
     "ImmediateJournal": "holdfast_journal",
     "InputHelper": "holdfast.codes.helper",
     "Journal": "holdfast_journal",
     "SqlJournal": "holdfast_journal",
+    "Status": "holdfast.status",
     "TorManager": "holdfast.tor",
     "TorUnavailable": "holdfast.tor",
     "get_tor": "holdfast.tor",
@@ -56,6 +64,8 @@ _HOMES = {
     "Flow": "holdfast.flows",
     "TaskFailed": "holdfast.flows",
     "flow": "holdfast.flows",
+    "UnknownFlow": "holdfast.flows",
+    "new_flow": "holdfast.flows.document",
     "task": "holdfast.flows",
 }
 
@@ -64,10 +74,13 @@ __all__ = [
     "AlreadyChoseWordsError",
     "AlreadyResumed",
     "BadCheckpoint",
+    "BadRelayUrl",
+    "Call",
     "CannotSerialize",
     "DebugTiming",
     "DeferredWormhole",
     "DelegatedWormhole",
+    "Engine",
     "Flow",
     "IJournal",
     "ImmediateJournal",
@@ -82,9 +95,11 @@ __all__ = [
     "ServerConnectionError",
     "ServerError",
     "SqlJournal",
+    "Status",
     "TaskFailed",
     "TorManager",
     "TorUnavailable",
+    "UnknownFlow",
     "WelcomeError",
     "WormholeClosed",
     "WormholeError",
@@ -94,6 +109,7 @@ __all__ = [
     "from_serialized",
     "get_tor",
     "input_with_completion",
+    "new_flow",
     "task",
 ]
 

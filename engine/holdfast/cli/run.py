@@ -14,9 +14,20 @@ from holdfast.cli.settings import db_option
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
 
+ONE_COMMANDS = "receive-here"
+"""The kind of flow that belongs to one command's terminal."""
+
 
 @click.command()
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
+@click.option(
+    "--flows",
+    "sources",
+    multiple=True,
+    metavar="MODULE",
+    help="Serve flows of your own too, which importing this module, or this .py file, registers."
+    " May be given several times.",
+)
 @click.option(
     "--for",
     "seconds",
@@ -25,26 +36,41 @@ if TYPE_CHECKING:
     help="Stop after this long: 90s, 8h, 1h30m, 30d.",
 )
 @db_option
-def command(batch: str | None, seconds: float | None, db: str) -> None:
+def command(batch: str | None, sources: Sequence[str], seconds: float | None, db: str) -> None:
     """Serve every unfinished flow, as a service does.
 
     It runs until it is told to stop (SIGINT or SIGTERM). Flows that other commands start meanwhile
     are served too. Killing it loses nothing: start it again. Each flow that changes is a line of
     output, without its code.
     """
-    from holdfast.cli.serving import Service
+    from holdfast.cli.own_flows import load
+    from holdfast.cli.serving import EVERYWHERE, Service
     from holdfast.cli.tables import counted
 
-    service = Service(db)
+    own = load(sources) if sources else ()
+    service = Service(db, serve=(*EVERYWHERE, *own))
     log = _Log()
-    open_flows = [
-        row.status for row in service.journal.overview(batch=batch) if row.finished_at is None
-    ]
-    unfinished = counted(open_flows) if open_flows else "no unfinished flows"
+    open_flows = [row for row in service.journal.overview(batch=batch) if row.finished_at is None]
+    unfinished = counted([row.status for row in open_flows]) if open_flows else ""
     place = service.journal.name.removeprefix("sqlite+pysqlite:///")
-    click.echo(f"serving {place} ({unfinished})")
+    click.echo(f"serving {place} ({unfinished or 'no unfinished flows'})")
+    _tell_others(open_flows, service.serve)
     service.run(log.watch, batch=batch, seconds=seconds)
     click.echo("stopped; nothing is lost")
+
+
+def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
+    """Say which kinds of flows nobody serves who does not know their classes."""
+    from holdfast.cli.printable import quoted
+
+    others = {row.kind for row in rows} - {*served, ONE_COMMANDS}
+    if others:
+        kinds = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
+        click.echo(
+            f"holdfast: not served here, because their classes are not known: flows of the kind"
+            f" {kinds}; --flows names the module that defines them",
+            err=True,
+        )
 
 
 class _Log:

@@ -82,12 +82,10 @@ class Service:
         Raises:
             Unfinished: the database or its disk failed, or *watch* raised a ClickException.
         """
-        import holdfast.flows.command
-        import holdfast.flows.provision
-        import holdfast.flows.receive
-        import holdfast.flows.writing  # noqa: F401 - registers the flows and tasks that ship
+        from holdfast.cli.own_flows import ship
         from holdfast.flows.engine import Engine
 
+        ship()
         engine = Engine(
             self.journal,
             self._reactor,

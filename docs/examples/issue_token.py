@@ -1,0 +1,46 @@
+"""A token for each user, made when they are there and have proved their code."""
+
+import secrets
+import sqlite3
+
+from attrs import field
+from twisted.internet.threads import deferToThread
+
+from holdfast import Flow, flow, task
+
+
+@flow("issue-token", appid="example.com/issue-token")
+class IssueToken(Flow):
+    user: str
+    sent: bool = field(default=False, init=False)
+
+    def started(self):
+        self.wormhole.allocate_code()
+
+    def wormhole_got_code(self, code):
+        self.publish(code=code)
+
+    def wormhole_got_versions(self, versions):
+        self.perform("mint-token", user=self.user)
+
+    def mint_token_done(self, token):
+        self.sent = True
+        self.wormhole.send_message(token.encode())
+
+    def wormhole_got_message(self, message):
+        if message == b"ok" and self.sent:
+            self.finish()
+
+
+@task("mint-token", tries=5)
+def mint_token(call):
+    return deferToThread(make_token, call.arguments["user"], call.key)
+
+
+def make_token(user, key):
+    """Stand for the service that makes tokens: the same key gets the same token."""
+    with sqlite3.connect("tokens.db", timeout=30) as tokens:
+        tokens.execute("CREATE TABLE IF NOT EXISTS tokens (key PRIMARY KEY, user, token)")
+        new = (key, user, secrets.token_urlsafe())
+        tokens.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?, ?)", new)
+        return tokens.execute("SELECT token FROM tokens WHERE key = ?", (key,)).fetchone()[0]
