@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "send": "Send one text.",
     "receive": "Receive one text.",
     "mailbox": "Run a mailbox server until it is told to stop.",
+    "timing": "Draw recordings of message times.",
 }
 """Name and short help of each subcommand, in the order of a reader's interest."""
 

@@ -12,6 +12,7 @@ import click
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.printable import printable
+from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
 if TYPE_CHECKING:
@@ -33,11 +34,18 @@ BATCH = "receive"
 @click.option(
     "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
 )
+@dump_timing_option
 @db_option
 @relay_option
 @appid_option
 def command(
-    code: str, out: Path | None, seconds: float | None, db: str, relay: str, appid: str
+    code: str,
+    out: Path | None,
+    seconds: float | None,
+    dump_timing: Path | None,
+    db: str,
+    relay: str,
+    appid: str,
 ) -> None:
     """Receive one text.
 
@@ -57,7 +65,11 @@ def command(
         said = str(error).removesuffix(".")
         raise Failure(said[:1].lower() + said[1:]) from None
     target = None if out is None else out.expanduser().absolute()
-    service = Service(db, serve=EVERYWHERE if target else (*EVERYWHERE, "receive-here"))
+    service = Service(
+        db,
+        serve=EVERYWHERE if target else (*EVERYWHERE, "receive-here"),
+        timing=recorder(dump_timing),
+    )
     fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
     before = rows_of(service.journal, BATCH, fingerprint)
     if before and before[-1].status == "done":

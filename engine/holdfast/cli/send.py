@@ -12,6 +12,7 @@ import click
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, because
 from holdfast.cli.people import LONGEST_SECRET
+from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ BATCH = "send"
 @click.option(
     "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
 )
+@dump_timing_option
 @db_option
 @relay_option
 @appid_option
@@ -44,6 +46,7 @@ def command(
     again: bool,
     qr: bool,
     seconds: float | None,
+    dump_timing: Path | None,
     db: str,
     relay: str,
     appid: str,
@@ -63,7 +66,7 @@ def command(
     secret = _text(text, path)
     if qr:
         require_pictures()
-    service = Service(db)
+    service = Service(db, timing=recorder(dump_timing))
     fingerprint = service.journal.fingerprint("send", secret, relay, appid)
     before = rows_of(service.journal, BATCH, fingerprint)
     if before and before[-1].status == "done" and not again:

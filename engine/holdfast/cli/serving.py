@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure as Failed
 
     from holdfast.status import Status
+    from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, SqlJournal
 
 LOOK_EVERY = 0.5
@@ -41,10 +42,12 @@ class Service:
     Args:
         db: the database's URL.
         serve: the kinds of flows to run.
+        timing: records when every message went and came.
     """
 
     db: str
     serve: Sequence[str] = EVERYWHERE
+    timing: DebugTiming | None = None
     journal: SqlJournal = field(init=False)
     _reactor: Any = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
@@ -93,6 +96,7 @@ class Service:
             batch=batch,
             names=names,
             on_status_update=ServerNews().tell,
+            timing=self.timing,
         )
 
         def start() -> None:

@@ -25,10 +25,10 @@ from holdfast.cli.failure import Failure, because
     help="The HTML page to write.",
 )
 def command(recordings: Sequence[Path], out: Path) -> None:
-    """Draw recordings of message times as a page.
+    """Draw recordings of message times.
 
-    A recording is what 'holdfast send --dump-timing FILE' writes, or DebugTiming.write in a
-    program. Several are drawn one below the other, on one clock.
+    They become an HTML page. A recording is what 'holdfast send --dump-timing FILE' writes, or
+    DebugTiming.write in a program. Several are drawn one below the other, on one clock.
     """
     from holdfast.files import write_whole
     from holdfast.timing import NotARecording, read

@@ -1,0 +1,53 @@
+"""The option ``--dump-timing``: when every message went and came, whatever the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli.failure import because
+
+if TYPE_CHECKING:
+    from holdfast.timing import DebugTiming
+
+dump_timing_option = click.option(
+    "--dump-timing",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to FILE when every message went and came, for 'holdfast timing' to draw.",
+)
+
+
+def recorder(path: Path | None) -> DebugTiming | None:
+    """Return what is to record for *path*, if any; it is written when the command ends.
+
+    Raises:
+        Failure: the file cannot be written, as is found out before anything starts.
+    """
+    if path is None:
+        return None
+    timing: DebugTiming = click.get_current_context().with_resource(_recording(path))
+    return timing
+
+
+@contextmanager
+def _recording(path: Path) -> Iterator[DebugTiming]:
+    from holdfast.timing import DebugTiming
+
+    timing = DebugTiming()
+    try:
+        timing.write(path)
+    except OSError as error:
+        raise because(f"--dump-timing: {path}", error) from None
+    try:
+        yield timing
+    finally:
+        try:
+            timing.write(path)
+        except OSError as error:
+            # How the command itself went is worth more than this.
+            click.echo(f"holdfast: {because(f'--dump-timing: {path}', error)}", err=True)
