@@ -26,10 +26,13 @@ from holdfast.flows.tasks import Executor
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast.wormhole import MakesConnector
-from holdfast_journal import Fenced, JournalStopped, Snapshot, SqlJournal, TakenFlow
+from holdfast_journal import Fenced, JournalError, JournalStopped, Snapshot, SqlJournal, TakenFlow
 
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks into the database."""
+
+GIVE_BACK_EVERY: Final = 10.0
+"""Seconds between two attempts to give back a flow to a database that does not answer."""
 
 TAKE_AT_ONCE: Final = 500
 """Flows taken in one look."""
@@ -158,13 +161,15 @@ class Engine:
         self._reactor.callLater(2.0 ** len(failures), self._rested, flow_id)
 
     def _rested(self, flow_id: int) -> None:
+        """Let the flow be taken again: by us, at the next look."""
         if self._looking is not None and self._looking.running:
-            self._in_thread(self._journal.give_back, [flow_id]).addErrback(self._stop_looking)
+            given = self._in_thread(self._journal.give_back, [flow_id])
+            given.addErrback(self._not_given_back, flow_id)
 
-    def _stop_looking(self, failure: Failure) -> None:
-        """The database does not answer: whoever started us is told by the Deferred of `start`."""
-        if self._looking is not None and self._looking.running:
-            self._looking.stop()
+    def _not_given_back(self, failure: Failure, flow_id: int) -> None:
+        failure.trap(JournalError)
+        _log.warn("a flow cannot be given back: {error}", error=failure.getErrorMessage())
+        self._reactor.callLater(GIVE_BACK_EVERY, self._rested, flow_id)
 
     # Looking.
 
