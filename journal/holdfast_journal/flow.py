@@ -68,8 +68,8 @@ class FlowJournal:
     """`IJournal` and `History` for one flow. Not for use from several threads.
 
     What is recorded inside one `process()` block is one atomic commit, together with the snapshot
-    of the flow that `attach`ed callable gives at the end of the block. The queued calls run once
-    that commit is durable: at once in an inline journal, later from the reactor otherwise.
+    of the flow that the callable given to `attach` makes at the end of the block. The queued calls
+    run once that commit is durable: at once in an inline journal, later from the reactor otherwise.
 
     An exception inside the block drops everything gathered in it. The flow's objects are then
     ahead of what is durable: load them again before the next block.
@@ -83,8 +83,8 @@ class FlowJournal:
     _gone: Callable[[], None]
     """Called when the flow is finished or lost, so that it may be taken again."""
     when_lost: Callable[[Exception], object] | None = None
-    """Called once, when a commit was refused (`Fenced`: somebody else has the flow) or failed for
-    good (`CommitFailed`). Nothing of that commit or of a later one is released, and `process()`
+    """Called once, with `Fenced` when somebody else has the flow, or with `CommitFailed` when a
+    commit failed for good. Nothing of that commit or of a later one is released, and `process()`
     raises the same error from then on."""
     _snapshot: Callable[[], Snapshot] | None = None
     _finished_at: float | None = None

@@ -38,7 +38,7 @@ class NewFlow:
     kind: str
     params: bytes = field(repr=False, validator=instance_of(bytes))
     fingerprint: str | None = None
-    """See `SqlJournal.fingerprint`: tells whether the same name comes with the same parameters."""
+    """Tells whether the same name comes with the same parameters; see `SqlJournal.fingerprint`."""
     published: Published = field(repr=False, factory=dict)
 
 

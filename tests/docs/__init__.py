@@ -1,0 +1,1 @@
+"""The manual does what it says."""
