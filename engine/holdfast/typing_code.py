@@ -117,13 +117,12 @@ class TypingCode:
 
     def _tell(self) -> None:
         error: Exception | None = None
-        if not self.wordlist_is_known:
-            try:
-                self._check()
-            except Exception as why:  # noqa: BLE001 - handed on to everybody who waits
-                error = why
-            else:
-                return
+        try:
+            self._check()
+        except Exception as why:  # noqa: BLE001 - handed on to everybody who waits
+            error = why
+        if error is None and not self.wordlist_is_known:
+            return
         told, self._waiting = self._waiting, []
         for waiting in told:
             if waiting.called:  # its owner has cancelled it
