@@ -32,17 +32,15 @@ def result(closed: out.Closed) -> str | errors.WormholeError:
     kind = _ENDINGS.get(closed.error)
     if kind is None:
         return closed.mood
-    return kind(closed.detail) if closed.detail else kind()
+    return kind(closed.detail)
 
 
-_ENDINGS: Mapping[str, Callable[..., errors.WormholeError]] = {
-    kind.__name__: kind
-    for kind in (
-        errors.LonelyError,
-        errors.WrongPasswordError,
-        errors.ServerError,
-        errors.ServerConnectionError,
-        errors.WelcomeError,
-        errors.PeerError,
-    )
+_ENDINGS: Mapping[str, Callable[[str], errors.WormholeError]] = {
+    "LonelyError": lambda _: errors.LonelyError(),
+    "WrongPasswordError": lambda _: errors.WrongPasswordError(),
+    # These carry somebody else's words, which may be none.
+    "ServerError": errors.ServerError,
+    "ServerConnectionError": errors.ServerConnectionError,
+    "WelcomeError": errors.WelcomeError,
+    "PeerError": errors.PeerError,
 }

@@ -115,6 +115,8 @@ class Server(world.Server):
             self.moods.append(frame["mood"])
         if kind in self.refusing:
             link.receive(type="error", error=self.refusing[kind], orig=frame)
+        elif kind == "add" and link.mailbox is None:
+            link.receive(type="error", error="must open mailbox before adding", orig=frame)
         elif kind not in self.mute:
             super().heard(link, frame)
 

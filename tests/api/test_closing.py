@@ -1,0 +1,383 @@
+"""Section "Closing": moods, results, exceptions, and that every close finishes."""
+
+import contextlib
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from wormhole.errors import WormholeError
+
+import holdfast
+from holdfast.patience import CLOSING_TIME
+from holdfast.wormhole import MOST_CLOSING_TRIES
+from tests.api.world import APPID, CODE, Delegate, Net
+from tests.harness.server import MailboxServer
+
+
+def ends(net: Net, wormhole: Any, seconds: float = 0) -> Any:
+    """The result of `close` in Deferred mode: a string, or the exception."""
+    try:
+        return net.result(wormhole.close(), seconds)
+    except Exception as error:  # noqa: BLE001
+        return error
+
+
+def met(net: Net, **options: Any) -> tuple[Any, Delegate, Any]:
+    """A wormhole with a delegate, and its peer."""
+    delegate = Delegate()
+    ours, theirs = net.create(delegate=delegate, **options), net.create()
+    ours.set_code(CODE)
+    theirs.set_code(CODE)
+    net.run()
+    return ours, delegate, theirs
+
+
+def test_a_happy_end_in_both_modes(net: Net) -> None:
+    """`close` gives "happy"; in Delegated mode it returns nothing, and the delegate is told."""
+    ours, delegate, theirs = met(net)
+    assert ours.close() is None
+    net.run()
+    assert delegate.got("closed") == "happy"
+    assert ends(net, theirs) == "happy"
+    assert net.server.moods == ["happy", "happy"]
+    assert net.server.empty
+    assert not net.server.lines, "the connections are closed"
+
+
+def test_lonely(net: Net) -> None:
+    """Nobody came: LonelyError, and the mood says so."""
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    assert isinstance(ends(net, ours), holdfast.LonelyError)
+    assert net.server.moods == ["lonely"]
+    assert net.server.empty
+
+
+def test_lonely_with_an_unverified_key(net: Net) -> None:
+    """Only a verified peer is company (BEHAVIOUR 11)."""
+    delegate = Delegate(on={"unverified_key": lambda _: ours.close()})
+    ours, theirs = net.create(delegate=delegate), net.create()
+    ours.set_code(CODE)
+    theirs.set_code(CODE)
+    net.run()
+    assert isinstance(delegate.got("closed"), holdfast.LonelyError)
+
+
+def test_wrong_password(net: Net) -> None:
+    """It closes by itself, at both ends, with the mood "scary", and all is freed."""
+    delegates = [Delegate(), Delegate()]
+    for delegate, code in zip(delegates, (CODE, CODE + "x"), strict=True):
+        net.create(delegate=delegate).set_code(code)
+    net.run()
+    for delegate in delegates:
+        assert isinstance(delegate.got("closed"), holdfast.WrongPasswordError)
+    assert net.server.moods == ["scary", "scary"]
+    assert net.server.empty
+
+
+def test_server_error(net: Net) -> None:
+    """The server rejected something we did: mood "errory"."""
+    _ours, delegate, _ = met(net)
+    net.server.say(type="error", error="no more", orig={"type": "add"})
+    net.run()
+    assert isinstance(delegate.got("closed"), holdfast.ServerError)
+    assert net.server.moods == ["errory", "errory"]
+
+
+def test_welcome_error_has_a_mood_of_its_own(net: Net) -> None:
+    """A server that turns us away in the middle is told "unwelcome"."""
+    _ours, delegate, _ = met(net)
+    net.server.welcome = {"error": "go"}
+    net.server.go_down()
+    net.server.up = True
+    net.run(2)
+    assert isinstance(delegate.got("closed"), holdfast.WelcomeError)
+    assert set(net.server.moods) == {"unwelcome"}
+
+
+def test_a_server_that_cannot_be_reached_if_that_is_to_be_final(net: Net) -> None:
+    """ServerConnectionError with the reason, only with `first_failure_is_final`."""
+    net.server.up = False
+    patient, hasty = net.create(), net.create(first_failure_is_final=True)
+    waiting = patient.get_welcome()
+    net.run(30)
+    with pytest.raises(holdfast.ServerConnectionError, match="connection refused"):
+        net.result(hasty.close())
+    assert not waiting.called
+    net.server.up = True
+    assert net.result(waiting, seconds=2) == {}
+
+
+def test_a_later_failure_is_never_final(net: Net) -> None:
+    """Once there was a connection, the server may go away and come back."""
+    ours = net.create(first_failure_is_final=True)
+    net.run()
+    net.server.go_down()
+    net.run(30)
+    net.server.up = True
+    ours.allocate_code()
+    net.run(2)
+    assert net.result(ours.get_code())
+
+
+def test_close_twice_gives_the_same_result(net: Net) -> None:
+    """At once, later, and after the end (BEHAVIOUR 16)."""
+    ours, _theirs = net.pair()
+    waiting = [ours.close(), ours.close()]
+    net.run()
+    assert [net.result(each) for each in (*waiting, ours.close())] == ["happy"] * 3
+    alone = net.create()
+    assert [type(ends(net, alone)) for _ in range(2)] == [holdfast.LonelyError] * 2
+    assert net.server.moods.count("happy") == 1
+
+
+def test_the_delegate_is_told_once(net: Net) -> None:
+    """However often `close` is called."""
+    ours, delegate, _ = met(net)
+    ours.close()
+    ours.close()
+    net.run()
+    ours.close()
+    net.run()
+    assert delegate.got("closed") == "happy"
+
+
+def test_close_before_a_code(net: Net) -> None:
+    """LonelyError, connected or not yet, and nothing was asked of the server."""
+    before, connected = net.create(), net.create()
+    assert isinstance(ends(net, before), holdfast.LonelyError)
+    assert isinstance(ends(net, connected), holdfast.LonelyError)
+    assert {frame["type"] for frame in net.server.frames} <= {"bind"}
+
+
+def test_close_while_the_code_is_being_allocated(net: Net) -> None:
+    """The nameplate that comes too late is given back."""
+    ours = net.create()
+    ours.allocate_code()
+    net.server.queue.popleft()()
+    net.server.queue.popleft()()
+    assert [frame["type"] for frame in net.server.frames] == ["bind", "allocate"]
+    assert isinstance(ends(net, ours), holdfast.LonelyError)
+    assert net.server.empty or not net.server.nameplates
+
+
+def test_close_while_a_code_is_typed(net: Net) -> None:
+    """Between nameplate and words: the nameplate is given back."""
+    ours = net.create()
+    ours.input_code().choose_nameplate("4")
+    net.run()
+    assert net.server.nameplates
+    assert isinstance(ends(net, ours), holdfast.LonelyError)
+    assert net.server.empty
+
+
+def test_close_offline_waits_for_the_server(net: Net) -> None:
+    """So that nothing stays allocated (BEHAVIOUR 16); what was sent before arrives (15)."""
+    ours, theirs = net.pair()
+    net.server.go_down()
+    net.run()
+    ours.send_message(b"on the way out")
+    waiting = ours.close()
+    net.run(600)
+    assert not waiting.called
+    net.server.up = True
+    assert net.result(waiting, seconds=2) == "happy"
+    assert net.result(theirs.get_message(), seconds=2) == b"on the way out"
+    assert ends(net, theirs) == "happy"
+    assert net.server.empty
+
+
+def test_send_directly_followed_by_close(net: Net) -> None:
+    """Everything that was sent arrives (BEHAVIOUR 15)."""
+    ours, theirs = net.pair()
+    got = [theirs.get_message() for _ in range(50)]
+    for number in range(50):
+        ours.send_message(b"%d" % number)
+    assert ends(net, ours) == "happy"
+    assert [net.result(each) for each in got] == [b"%d" % number for number in range(50)]
+
+
+def test_a_message_after_our_close_is_not_delivered(net: Net) -> None:
+    """BEHAVIOUR 17."""
+    ours, delegate, theirs = met(net)
+    ours.close()
+    theirs.send_message(b"too late")
+    net.run()
+    assert delegate.messages == []
+
+
+def test_sending_after_close_goes_nowhere(net: Net) -> None:
+    """It is no error, and no message."""
+    ours, theirs = net.pair()
+    waiting = ours.close()
+    ours.send_message(b"too late")
+    assert net.result(waiting) == "happy"
+    got = theirs.get_message()
+    theirs.close()
+    with pytest.raises(holdfast.WormholeClosed):
+        net.result(got)
+
+
+def test_released_before_closed(net: Net) -> None:
+    """The server is asked to close the mailbox when it has confirmed the release."""
+    net.server.mute.add("release")
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    ours.close().addErrback(lambda failure: failure.trap(holdfast.LonelyError))
+    net.run()
+    kinds = [frame["type"] for frame in net.server.frames]
+    assert kinds[-1] == "release"
+    net.server.say(type="released")
+    net.run()
+    assert net.server.frames[-1]["type"] == "close"
+
+
+@pytest.mark.parametrize("stage", ["claim", "open", "close", "release"])
+def test_crowded_for_ever_ends_in_an_error(net: Net, stage: str) -> None:
+    """A server that refuses for ever, also the closing, gives ServerError and no waiting."""
+    net.server.refusing = dict.fromkeys(("claim", "open", "close"), "crowded")
+    if stage in ("close", "release"):
+        net.server.refusing = {stage: "crowded"}
+    elif stage == "open":
+        del net.server.refusing["claim"]
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    ended = ends(net, ours)
+    if stage == "release":
+        assert isinstance(ended, holdfast.LonelyError), "the server holds nothing of ours then"
+    else:
+        assert isinstance(ended, holdfast.ServerError)
+        assert str(ended) == "crowded"
+
+
+@pytest.mark.parametrize("mute", ["release", "close", "claim"])
+def test_a_server_that_never_answers(net: Net, mute: str) -> None:
+    """It is left after as many connections as patience has, and that is an error."""
+    net.server.mute.add(mute)
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    waiting: Deferred[str] = ours.close()
+    net.run(MOST_CLOSING_TRIES * (CLOSING_TIME + 1) - 10)
+    assert not waiting.called
+    with pytest.raises(holdfast.ServerError, match="does not answer our closing"):
+        net.result(waiting, seconds=20)
+    assert len([each for each in net.server.frames if each["type"] == "bind"]) == MOST_CLOSING_TRIES
+    assert not net.server.lines
+    assert not net.clock.getDelayedCalls() or net.run(5) is None
+
+
+def test_patience_begins_anew_with_progress(net: Net) -> None:
+    """A server that is merely slow is waited for."""
+    net.server.mute.update(("release", "close"))
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    waiting = ours.close()
+    net.run(CLOSING_TIME * 2.5)
+    net.server.say(type="released")
+    net.run(CLOSING_TIME * 2.5)
+    assert not waiting.called
+    net.server.say(type="closed")
+    with pytest.raises(holdfast.LonelyError):
+        net.result(waiting)
+
+
+def test_a_server_that_keeps_greeting_makes_no_progress(net: Net) -> None:
+    """A new welcome every second does not put off the end for ever."""
+    net.server.mute.add("release")
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    waiting = ours.close()
+    ended: list[Any] = []
+    waiting.addBoth(ended.append)
+    for number in range(int(MOST_CLOSING_TRIES * CLOSING_TIME) + 20):
+        net.server.say(type="welcome", welcome={"motd": str(number)})
+        net.run(1)
+    assert ended[0].check(holdfast.ServerError)
+
+
+def test_time_without_a_connection_is_not_counted(net: Net) -> None:
+    """Patience is for servers that are there: an hour offline does not end the closing."""
+    net.server.mute.add("release")
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    waiting = ours.close()
+    net.run(CLOSING_TIME - 1)
+    net.server.go_down()
+    net.run(3600)
+    assert not waiting.called
+    net.server.mute.clear()
+    net.server.up = True
+    with pytest.raises(holdfast.LonelyError):
+        net.result(waiting, seconds=2)
+
+
+def test_close_after_the_applications_own_exception(net: Net) -> None:
+    """What a delegate raised inside `set_code` is raised there; `close` then tells the delegate."""
+
+    def fail(_: object) -> None:
+        raise ArithmeticError
+
+    delegate = Delegate(on={"code": fail})
+    ours = net.create(delegate=delegate)
+    with pytest.raises(ArithmeticError):
+        ours.set_code(CODE)
+    assert "closed" not in delegate.names
+    ours.close()
+    ours.close()
+    net.run()
+    assert isinstance(delegate.got("closed"), ArithmeticError)
+    with pytest.raises(holdfast.WormholeClosed):
+        ours.allocate_code()
+
+
+@pytest.mark.parametrize(
+    ("mood", "place", "words"),
+    [
+        ("happy", ("close", None), "right"),
+        ("lonely", ("add", "pake"), "right"),
+        ("scary", ("close", None), "wrong"),
+    ],
+    ids=["happy", "lonely", "scary"],
+)
+def test_moods_as_the_real_server_stores_them(
+    mailbox: MailboxServer, mood: str, place: Any, words: str
+) -> None:
+    """While a stock peer still has the mailbox open, the server knows how we left it."""
+    from twisted.internet import reactor as real
+
+    from tests.harness import reactor
+    from tests.harness.scripted import StockPeer
+
+    async def exchange() -> None:
+        ours = holdfast.create(APPID, mailbox.url, real)
+        ours.set_code(f"55{len(mood)}-right-words")
+        stock = StockPeer(mailbox.url, appid=APPID)
+        stock.stop_before(*place)
+        stock.wormhole.set_code(f"55{len(mood)}-{words}-words")
+        ended: list[Any] = []
+        if mood == "lonely":
+            await stock.stopped()
+        elif mood == "happy":
+            await ours.get_verifier()
+        else:
+            with pytest.raises(holdfast.WrongPasswordError):
+                await ours.get_verifier()
+        ours.close().addBoth(ended.append)
+        await reactor.until(lambda: ended, "our end")
+        side = ours._inner.exchange.side
+        stored = [row["mood"] for row in mailbox.tables().mailbox_sides if row["side"] == side]
+        assert stored == [mood]
+        stock.go_on()
+        closing = stock.close()
+        with contextlib.suppress(WormholeError):
+            await closing
+
+    reactor.run(exchange)
+    mailbox.wait_until_empty()
