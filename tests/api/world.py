@@ -103,6 +103,8 @@ class Server(world.Server):
     listed: list[str] | None = None
     moods: list[str] = field(factory=list)
     frames: list[dict[str, Any]] = field(factory=list)
+    watch: Callable[[Any, dict[str, Any]], object] = lambda link, frame: None
+    """Called with every frame, before it is answered."""
 
     def connector(self, url: str, owner: DelegatedWormhole) -> Any:
         assert url == URL
@@ -111,6 +113,7 @@ class Server(world.Server):
     def heard(self, link: Any, frame: dict[str, Any]) -> None:
         kind = frame["type"]
         self.frames.append(frame)
+        self.watch(link, frame)
         if kind == "close":
             self.moods.append(frame["mood"])
         if kind in self.refusing:
