@@ -1,0 +1,1 @@
+"""The commands with other people's programs at the other end."""
