@@ -1,4 +1,4 @@
-"""One mailbox server for all, and texts of which each has been somebody's trouble."""
+"""One mailbox server for all, and a text that has been somebody's trouble."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +10,8 @@ from tests.harness.process import Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
 
-TEXTS = {
-    "non-ASCII": "naïve „Übung“ 世界 😀",
-    "long": "".join(f"line {number} is länger\n" for number in range(715))[:-1],
-}
-"""The long one has 15 kB."""
+TEXT = "\n".join(["naïve „Übung“ 世界 😀", *(f"line number {n} of this text" for n in range(510))])
+"""Many letters, many lines, and 15 kB."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +34,6 @@ def we_are_gone(server: MailboxServer) -> bool:
 @pytest.fixture
 def home(tmp_path: Path, server: MailboxServer) -> Holdfast:
     return Holdfast(tmp_path / "home", server.url, str(tmp_path / "holdfast.db"))
-
-
-@pytest.fixture(params=TEXTS)
-def text(request: pytest.FixtureRequest) -> str:
-    return TEXTS[request.param]
 
 
 def wrong(code: str) -> str:
