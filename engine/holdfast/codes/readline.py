@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -59,11 +61,13 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
         restore()
         if sys.stdout.isatty():
             sys.stdout.write("\n")
+        _wake(thread)
 
     stopped = threading.Event()
     trigger = reactor.addSystemEventTrigger("before", "shutdown", stop)
     # A daemon, because nothing can wake a thread that waits for a person to type.
-    threading.Thread(target=ask, daemon=True, name="wormhole code").start()
+    thread = threading.Thread(target=ask, daemon=True, name="wormhole code")
+    thread.start()
     return done
 
 
@@ -164,6 +168,35 @@ class Completer:
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         return blockingCallFromThread(self._reactor, function, *args)
+
+
+def _wake(thread: threading.Thread) -> None:
+    """Let the thread end if it reads from a pipe: there it holds a lock of Python's standard input.
+
+    An interpreter that ends while somebody holds that lock aborts.  (On a terminal readline reads,
+    which holds none.)
+    """
+    try:
+        descriptor = sys.stdin.fileno()
+        if os.isatty(descriptor) or not thread.is_alive():
+            return
+        # A read that is interrupted by a signal is tried again, and then finds the end.
+        before = signal.signal(signal.SIGURG, lambda *_: None)
+    except (AttributeError, OSError, ValueError):
+        return  # no standard input; or not in the main thread, or not on this system
+    saved, nothing = os.dup(descriptor), os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.dup2(nothing, descriptor)
+        for _ in range(100):  # the signal may come just before the read begins
+            if not thread.is_alive():
+                break
+            signal.pthread_kill(thread.ident or 0, signal.SIGURG)
+            thread.join(0.01)
+    finally:
+        os.dup2(saved, descriptor)
+        os.close(saved)
+        os.close(nothing)
+        signal.signal(signal.SIGURG, before)
 
 
 def _terminal() -> Callable[[], None]:
