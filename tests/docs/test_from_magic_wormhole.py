@@ -1,0 +1,230 @@
+"""What `docs/from-magic-wormhole.md` says of both libraries, tried on both."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import wormhole
+import wormhole.errors
+import wormhole.journal
+import wormhole.timing
+from twisted.internet import reactor as real
+from twisted.internet.defer import Deferred
+
+import holdfast
+import holdfast.errors
+from tests.docs.conftest import DOCS
+from tests.harness import reactor
+from tests.harness.server import MailboxServer
+
+APPID = "example.com/compared"
+LIBRARIES: dict[str, Any] = {"stock": wormhole, "holdfast": holdfast}
+
+
+async def outcome(do: Callable[..., Any], *arguments: Any, **named: Any) -> str:
+    """Return the type of the exception that this raises or fails with, or "fine"."""
+    try:
+        result = do(*arguments, **named)
+        if isinstance(result, Deferred):
+            await result
+    except Exception as error:  # noqa: BLE001 - it is what is asked for
+        return type(error).__name__
+    return "fine"
+
+
+async def closed(made: Any) -> None:
+    ending: Deferred[Any] = made.close()
+    ending.addErrback(lambda _: None)
+    await ending
+
+
+CREATING: dict[str, tuple[dict[str, Any], str, str]] = {
+    "versions": ({"versions": [1]}, "fine", "TypeError"),
+    "stderr": ({"stderr": None}, "fine", "TypeError"),
+    "tor_manager": ({"tor_manager": None}, "TypeError", "fine"),
+    "welcome_handler": ({"welcome_handler": print}, "TypeError", "fine"),
+    "dilation": ({"dilation": True}, "fine", "ValueError"),
+    "http": ({"relay_url": "http://127.0.0.1/"}, "ValueError", "BadRelayUrl"),
+    "journal": ({"journal": wormhole.journal.ImmediateJournal()}, "fine", "CannotSerialize"),
+}
+
+
+@pytest.mark.parametrize("case", CREATING)
+def test_create(server: MailboxServer, case: str) -> None:
+    """Each argument of `create` that the table names has the two outcomes that it tells."""
+    options, *expected = CREATING[case]
+
+    async def both() -> list[str]:
+        found = []
+        for library in LIBRARIES.values():
+            made = []
+
+            def create(create=library.create, made=made, **arguments: Any) -> None:
+                made.append(create(**arguments))
+
+            arguments = {"appid": APPID, "relay_url": server.url, "reactor": real, **options}
+            found.append(await outcome(create, **arguments))
+            for each in made:
+                await closed(each)
+        return found
+
+    assert reactor.run(both) == expected
+
+
+def in_words(helper: Any, words: str) -> None:
+    helper.choose_nameplate("4")
+    helper.choose_words(words)
+
+
+def completions(made: Any) -> None:
+    helper = made.input_code()
+    helper.choose_nameplate("45")
+    helper.get_word_completions("a", length=3)
+
+
+CALLS: dict[str, tuple[Callable[[Any], Any], str, str]] = {
+    "length": (lambda w: w.allocate_code(length=3), "TypeError", "fine"),
+    "code_length": (lambda w: w.allocate_code(code_length=3), "fine", "fine"),
+    "no words": (lambda w: w.set_code("41-"), "fine", "KeyFormatError"),
+    "number alone": (lambda w: w.set_code("42"), "fine", "KeyFormatError"),
+    "leading space": (lambda w: w.set_code(" 4-a-b"), "KeyFormatError", "KeyFormatError"),
+    "no number": (lambda w: w.set_code("a-b"), "KeyFormatError", "KeyFormatError"),
+    "tab": (lambda w: w.set_code("43-a\tb"), "fine", "KeyFormatError"),
+    "other digits": (lambda w: w.set_code("٤-a-b"), "fine", "KeyFormatError"),
+    "space typed": (lambda w: in_words(w.input_code(), "a b"), "fine", "KeyFormatError"),
+    "completions": (completions, "TypeError", "fine"),
+    "no length": (lambda w: w.derive_key("x"), "TypeError", "NoKeyError"),
+    "no key": (lambda w: w.derive_key("x", 32), "NoKeyError", "NoKeyError"),
+    "text": (lambda w: w.send_message("x"), "AssertionError", "TypeError"),
+    "long": (lambda w: w.send_message(bytes(8 * 1024 * 1024 + 1)), "fine", "ValueError"),
+    "second code": (lambda w: (w.set_code("44-a"), w.set_code("4-a")), *["OnlyOneCodeError"] * 2),
+    "dilate": (lambda w: w.dilate(), "NotImplementedError", "AttributeError"),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_calls(server: MailboxServer, case: str) -> None:
+    """Each call that the page names has the two outcomes that it tells."""
+    call, *expected = CALLS[case]
+
+    async def both() -> list[str]:
+        found = []
+        for library in LIBRARIES.values():
+            made = library.create(APPID, server.url, real)
+            found.append(await outcome(call, made))
+            await closed(made)
+        return found
+
+    assert reactor.run(both, timeout=60) == expected
+
+
+def test_after_the_end(server: MailboxServer) -> None:
+    """A code after the end is refused here, and everything that is waited for fails alike."""
+
+    async def both() -> list[list[str]]:
+        found = []
+        for library in LIBRARIES.values():
+            made = library.create(APPID, server.url, real)
+            pending = outcome(made.get_message)
+            await closed(made)
+            found.append(
+                [
+                    await pending,
+                    await outcome(made.get_code),
+                    await outcome(made.close),
+                    await outcome(made.send_message, b"x"),
+                    await outcome(made.set_code, "4-a-b"),
+                ]
+            )
+        return found
+
+    stock, ours = reactor.run(both)
+    assert stock[:4] == ours[:4] == ["LonelyError"] * 3 + ["fine"]
+    assert (stock[4], ours[4]) == ("NoTransition", "WormholeClosed")
+
+
+def test_derived_keys(server: MailboxServer) -> None:
+    """The same purpose and length give the same bytes in both; none at all are refused here."""
+
+    async def both() -> list[Any]:
+        made = [library.create(APPID, server.url, real) for library in LIBRARIES.values()]
+        for each in made:
+            each.set_code("47-a-b")
+        for each in made:
+            await each.get_verifier()
+        stock, ours = made
+        assert stock.derive_key("x", 32) == ours.derive_key("x")
+        found = [await outcome(each.derive_key, "x", 0) for each in made]
+        for each in made:
+            await closed(each)
+        return found
+
+    assert reactor.run(both) == ["fine", "ValueError"]
+
+
+def test_a_delegate_with_few_methods(server: MailboxServer) -> None:
+    """There, a delegate that leaves out a method loses its wormhole; here it does not."""
+
+    class Delegate:
+        result: object = None
+
+        def wormhole_got_code(self, code: str) -> None:
+            pass
+
+        def wormhole_closed(self, result: object) -> None:
+            self.result = result
+
+    delegates: list[Delegate] = []
+
+    async def both() -> list[str]:
+        for library in LIBRARIES.values():
+            delegates.append(delegate := Delegate())
+            made = library.create(APPID, server.url, real, delegate=delegate)
+            made.set_code("46-a-b")
+            if library is holdfast:
+                made.close()
+        await reactor.until(lambda: all(each.result for each in delegates), "both ends")
+        return [type(each.result).__name__ for each in delegates]
+
+    assert reactor.run(both) == ["AttributeError", "LonelyError"]
+    reactor.flush_logged_errors(AttributeError)
+
+
+def test_the_first_failure() -> None:
+    """There, a server that is away is the end; here it is, if one asks for that."""
+
+    async def both() -> list[str]:
+        away = "ws://127.0.0.1:1/v1"
+        stock = wormhole.create(APPID, away, real)
+        ours = holdfast.create(APPID, away, real, first_failure_is_final=True)
+        return [await outcome(made.get_welcome) for made in (stock, ours)]
+
+    assert reactor.run(both) == ["ServerConnectionError"] * 2
+
+
+def test_an_exception_in_a_journal() -> None:
+    """There, a journal is of no use after an exception inside `process()`; here it is."""
+    for library, usable in ((wormhole.journal, False), (holdfast, True)):
+        saved: list[str] = []
+        journal = library.Journal(lambda saved=saved: saved.append("saved"))
+        with pytest.raises(KeyError), journal.process():
+            journal.queue_outbound(saved.append, "sent")
+            raise KeyError
+        if usable:
+            with journal.process():
+                pass
+            assert saved == ["saved"]
+        else:
+            with pytest.raises(AssertionError), journal.process():
+                pass
+
+
+def test_names() -> None:
+    """Every error of theirs is here, or the page says what has become of it."""
+    page = (DOCS / "from-magic-wormhole.md").read_text()
+    gone = {"UnsendableFileError", "TransferError", "Timeout", "ReflectionAttack", "InternalError"}
+    for name, error in vars(wormhole.errors).items():
+        if isinstance(error, type) and not name.startswith("_") and name not in gone:
+            assert hasattr(holdfast.errors, name) or f"`{name}`" in page
+    for name in wormhole.__all__:
+        assert name == "__version__" or hasattr(holdfast, name) or f"`{name}`" in page
