@@ -21,7 +21,7 @@ nitpicky = True
 # The reference is made from the docstrings.  A name between backquotes is a link if the page has
 # it, and code otherwise; types of other packages have no page here to link to.
 default_role = "py:obj"
-smartquotes = False
+smartquotes_action = "D"  # dashes alone: quotation marks may be code
 nitpick_ignore_regex = [("py:obj", ".*"), ("py:class", ".*"), ("py:exc", ".*")]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
