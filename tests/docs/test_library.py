@@ -59,9 +59,22 @@ def test_a_typed_code(run: Run) -> None:
     typed.write(f"{code}\n")
     assert typed.wait().out == "Wormhole code: got: b'outbound data'\n"
     assert quick.wait().status == 0
-    malformed = run("typed.py", stdin=subprocess.PIPE)
-    malformed.write("no code\n")
-    assert "looks like" in malformed.wait().out or "number" in malformed.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [("no code", "The code has no hyphen"), ("", "used a different code")]
+)
+def test_a_mistyped_code(run: Run, words: str, said: str) -> None:
+    """What is malformed, or not the code, is told."""
+    quick = run("quick.py")
+    code = quick.wait_for(CODE)[1]
+    typed = run("typed.py", stdin=subprocess.PIPE)
+    typed.write(f"{words or code + '-more'}\n")
+    ended = typed.wait()
+    assert (ended.status, ended.err) == (0, "")
+    assert said in ended.out
+    if not words:
+        assert "WrongPasswordError" in quick.wait().err
 
 
 @pytest.mark.parametrize("approved", ["yes", "no"])
