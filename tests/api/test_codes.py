@@ -145,10 +145,11 @@ def test_no_code_after_the_end(net: Net, closed: str) -> None:
         net.server.welcome = {"error": "go away"}
         error = holdfast.WelcomeError
     ours = net.create(delegate=object())
-    helper = net.create(delegate=object()).input_code()
+    typed = net.create(delegate=object())
+    helper = typed.input_code()
     if closed != "badly":
         ours.close()
-        helper._typed._check.__self__.close()
+        typed.close()
     if closed != "asked to":
         net.run()
     for way in WAYS.values():

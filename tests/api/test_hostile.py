@@ -236,6 +236,7 @@ class Villain:
     """A peer that knows the code, and puts into the mailbox whatever it likes."""
 
     net: Net
+    victim: Any
     side: str = "villain"
     key: bytes = b""
     scalar: bytes = bytes([7]) * 64
@@ -267,8 +268,7 @@ def scene(net: Net) -> tuple[Net, Delegate, Villain]:
     wormhole = net.create(delegate=delegate)
     wormhole.set_code(CODE)
     net.run()
-    delegate.on["kept"] = lambda _: wormhole
-    return net, delegate, Villain(net)
+    return net, delegate, Villain(net, wormhole)
 
 
 Scene = tuple[Net, Delegate, Villain]

@@ -182,16 +182,15 @@ def test_the_wormhole_ends_while_somebody_types(
     """Whatever is typed then fails with how the wormhole ended, or that it is closed."""
     from twisted.internet import reactor as real
 
-    asked: list[Any] = []
+    made: list[Any] = []
 
     def typing(prompt: str) -> str:
-        reactor.real_call(asked[0].close)  # type: ignore[attr-defined]
+        real.callFromThread(made[0].close)
         return "4-purple-sausages"
 
     async def exchange() -> None:
         ours = holdfast.create(APPID, mailbox.url, real, delegate=object())
-        asked.append(ours)
-        monkeypatch.setattr(reactor, "real_call", real.callFromThread, raising=False)
+        made.append(ours)
         monkeypatch.setattr(builtins, "input", typing)
         with pytest.raises(holdfast.WormholeClosed):
             await holdfast.input_with_completion("Code: ", ours.input_code(), real)
