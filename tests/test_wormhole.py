@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from holdfast.api import create
 from holdfast.core.exchange import Exchange
 from holdfast.rendezvous.boundaries import ConnectionEnded
-from holdfast.wormhole import DelegatedWormhole
+from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
 
 WELCOME = '{"type": "welcome", "welcome": {}}'

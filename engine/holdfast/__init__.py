@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from holdfast.api import create, from_serialized
     from holdfast.codes.helper import InputHelper
     from holdfast.codes.readline import input_with_completion
-    from holdfast.deferred import DeferredWormhole
     from holdfast.flows import Call, Flow, TaskFailed, UnknownFlow, flow, task
     from holdfast.flows.document import new_flow
     from holdfast.flows.engine import Engine
     from holdfast.rendezvous.relay_url import BadRelayUrl
+    from holdfast.rendezvous.tor import TorManager, TorUnavailable, get_tor
+    from holdfast.shell.deferred import DeferredWormhole
+    from holdfast.shell.wormhole import DelegatedWormhole
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
-    from holdfast.tor import TorManager, TorUnavailable, get_tor
-    from holdfast.wormhole import DelegatedWormhole
     from holdfast_journal import IJournal, ImmediateJournal, Journal, SqlJournal
 
 _HOMES = {
@@ -48,8 +48,8 @@ _HOMES = {
     "BadRelayUrl": "holdfast.rendezvous.relay_url",
     "Call": "holdfast.flows",
     "DebugTiming": "holdfast.timing",
-    "DeferredWormhole": "holdfast.deferred",
-    "DelegatedWormhole": "holdfast.wormhole",
+    "DeferredWormhole": "holdfast.shell.deferred",
+    "DelegatedWormhole": "holdfast.shell.wormhole",
     "Engine": "holdfast.flows.engine",
     "IJournal": "holdfast_journal",
     "ImmediateJournal": "holdfast_journal",
@@ -57,9 +57,9 @@ _HOMES = {
     "Journal": "holdfast_journal",
     "SqlJournal": "holdfast_journal",
     "Status": "holdfast.status",
-    "TorManager": "holdfast.tor",
-    "TorUnavailable": "holdfast.tor",
-    "get_tor": "holdfast.tor",
+    "TorManager": "holdfast.rendezvous.tor",
+    "TorUnavailable": "holdfast.rendezvous.tor",
+    "get_tor": "holdfast.rendezvous.tor",
     "input_with_completion": "holdfast.codes.readline",
     "Flow": "holdfast.flows",
     "TaskFailed": "holdfast.flows",

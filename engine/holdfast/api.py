@@ -12,15 +12,15 @@ from weakref import WeakKeyDictionary
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
-from holdfast.deferred import DeferredWormhole, Eventually, Observers
 from holdfast.errors import CannotSerialize
 from holdfast.rendezvous.connector import Connector
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.relay_url import parse_relay_url
+from holdfast.rendezvous.tor import TorManager
+from holdfast.shell.deferred import DeferredWormhole, Eventually, Observers
+from holdfast.shell.wormhole import DelegatedWormhole, MakesConnector
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
-from holdfast.tor import TorManager
-from holdfast.wormhole import DelegatedWormhole, MakesConnector
 from holdfast_journal import IJournal, ImmediateJournal
 
 _dialers: WeakKeyDictionary[Any, Dialer] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import holdfast
-from holdfast.tor import TorManager
+from holdfast.rendezvous.tor import TorManager
 from tests.api.world import Net
 
 SEED = [

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 import holdfast
+from holdfast.cli.timing_diagram import Recording, draw
 from holdfast.timing import MOST_EVENTS, WAYS, Moment, NotARecording, read
-from holdfast.timing_diagram import Recording, draw
 from tests.api.world import Net
 
 SVG = "{http://www.w3.org/2000/svg}"

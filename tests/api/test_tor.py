@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.task import Clock
 
 import holdfast
-from holdfast.tor import TorManager
+from holdfast.rendezvous.tor import TorManager
 from tests.api.world import APPID
 from tests.harness import reactor
 from tests.harness.process import Child

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 import holdfast
 from holdfast.rendezvous.boundaries import ConnectionEnded
-from holdfast.wormhole import DelegatedWormhole
+from holdfast.shell.wormhole import DelegatedWormhole
 from tests.flows import world
 
 T = TypeVar("T")

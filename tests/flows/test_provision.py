@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.flows.provision import Provision, SendText
 from holdfast.flows.text import APPID
-from holdfast.wormhole import DelegatedWormhole
+from holdfast.shell.wormhole import DelegatedWormhole
 from tests.flows.world import Peer, World
 
 ACCEPT = b'{"answer": {"message_ack": "ok"}}'

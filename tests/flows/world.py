@@ -18,7 +18,7 @@ from holdfast.flows import Flow
 from holdfast.flows.document import new_flow
 from holdfast.flows.engine import Engine
 from holdfast.rendezvous.boundaries import ConnectionEnded
-from holdfast.wormhole import DelegatedWormhole
+from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import EntryRow, FlowRow, ImmediateJournal, SqlJournal
 
 URL = "ws://mailbox.example/v1"

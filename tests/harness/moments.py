@@ -93,10 +93,10 @@ def install(fate):
     import holdfast.flows.runner
     import holdfast.flows.tasks
     import holdfast.rendezvous.websocket
-    import holdfast.wormhole
+    import holdfast.shell.wormhole
     import holdfast_journal.sql
 
-    journal, wormhole = holdfast_journal.sql, holdfast.wormhole
+    journal, wormhole = holdfast_journal.sql, holdfast.shell.wormhole
     _around(fate, journal, "upgrade", lambda *_: "upgrade")
     _around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
     _around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")

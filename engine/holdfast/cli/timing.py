@@ -30,9 +30,9 @@ def command(recordings: Sequence[Path], out: Path) -> None:
     They become an HTML page. A recording is what 'holdfast send --dump-timing FILE' writes, or
     DebugTiming.write in a program. Several are drawn one below the other, on one clock.
     """
+    from holdfast.cli.timing_diagram import Recording, draw
     from holdfast.files import write_whole
     from holdfast.timing import NotARecording, read
-    from holdfast.timing_diagram import Recording, draw
 
     read_in = []
     for path in recordings:

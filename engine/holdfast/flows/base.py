@@ -25,7 +25,7 @@ from attrs import define, field
 from holdfast.errors import WormholeError
 
 if TYPE_CHECKING:
-    from holdfast.wormhole import DelegatedWormhole
+    from holdfast.shell.wormhole import DelegatedWormhole
 
 
 class Host(Protocol):
@@ -68,9 +68,6 @@ class Flow:
     def started(self) -> None:
         """Begin; called inside the flow's first entry."""
         raise NotImplementedError
-
-    def failing(self, reason: str) -> None:
-        """Hook: the flow is about to end badly, for this reason."""
 
     @property
     def wormhole(self) -> DelegatedWormhole:

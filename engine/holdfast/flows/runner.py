@@ -16,10 +16,10 @@ from holdfast.core.exchange import Exchange
 from holdfast.errors import WrongPasswordError
 from holdfast.flows import document
 from holdfast.flows.tasks import Executor, method_name
-from holdfast.patience import Clock
+from holdfast.shell.patience import Clock
+from holdfast.shell.wormhole import DelegatedWormhole, MakesConnector
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
-from holdfast.wormhole import DelegatedWormhole, MakesConnector
 from holdfast_journal import Snapshot, TakenFlow, Task
 
 
@@ -154,27 +154,27 @@ class FlowRunner:
     # What the wormhole tells (it is the delegate).
 
     def wormhole_got_welcome(self, welcome: dict[str, Any]) -> None:
-        """See `holdfast.wormhole.DelegatedWormhole`."""
+        """See `holdfast.shell.wormhole.DelegatedWormhole`."""
         self._tell("wormhole_got_welcome", welcome)
 
     def wormhole_got_code(self, code: str) -> None:
-        """See `holdfast.wormhole.DelegatedWormhole`."""
+        """See `holdfast.shell.wormhole.DelegatedWormhole`."""
         self._tell("wormhole_got_code", code)
 
     def wormhole_got_unverified_key(self, key: bytes) -> None:
-        """See `holdfast.wormhole.DelegatedWormhole`."""
+        """See `holdfast.shell.wormhole.DelegatedWormhole`."""
         self._tell("wormhole_got_unverified_key", key)
 
     def wormhole_got_verifier(self, verifier: bytes) -> None:
-        """See `holdfast.wormhole.DelegatedWormhole`."""
+        """See `holdfast.shell.wormhole.DelegatedWormhole`."""
         self._tell("wormhole_got_verifier", verifier)
 
     def wormhole_got_versions(self, versions: dict[str, Any]) -> None:
-        """See `holdfast.wormhole.DelegatedWormhole`."""
+        """See `holdfast.shell.wormhole.DelegatedWormhole`."""
         self._tell("wormhole_got_versions", versions)
 
     def wormhole_got_message(self, message: bytes) -> None:
-        """See `holdfast.wormhole.DelegatedWormhole`."""
+        """See `holdfast.shell.wormhole.DelegatedWormhole`."""
         self._tell("wormhole_got_message", message)
 
     def wormhole_closed(self, result: str | Exception) -> None:

@@ -20,7 +20,6 @@ from twisted.python.failure import Failure
 from holdfast import errors
 from holdfast.codes import validate
 from holdfast.codes.helper import InputHelper
-from holdfast.conversation import Conversation
 from holdfast.core import checkpoint, describe
 from holdfast.core import events as ev
 from holdfast.core import notices as out
@@ -29,16 +28,17 @@ from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Frame
 from holdfast.core.wanted import wanted
 from holdfast.crypto import derive
-from holdfast.news import News
-from holdfast.patience import Clock, Patience
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Connector
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
+from holdfast.shell.conversation import Conversation
+from holdfast.shell.news import News
+from holdfast.shell.patience import Clock, Patience
+from holdfast.shell.telling import called, result
+from holdfast.shell.typing_code import TypingCode
 from holdfast.status import Closed, Connected, Connecting, Disconnected, Status, Unreachable
-from holdfast.telling import called, result
 from holdfast.timing import DebugTiming
-from holdfast.typing_code import TypingCode
 from holdfast_journal import History, IJournal
 
 LONGEST_MESSAGE = 8 * 1024 * 1024

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from holdfast.codes.helper import InputHelper
 from holdfast.errors import CannotSerialize, WormholeClosed
-from holdfast.wormhole import DelegatedWormhole
+from holdfast.shell.wormhole import DelegatedWormhole
 
 T = TypeVar("T")
 

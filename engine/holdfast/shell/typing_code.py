@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from holdfast.codes.helper import InputHelper, Stage
-from holdfast.conversation import Conversation
 from holdfast.core import events as ev
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import ListNameplates
+from holdfast.shell.conversation import Conversation
 from holdfast_journal import IJournal
 
 _STAGES = {"typing": Stage.NAMEPLATE, "typing_words": Stage.WORDS}
