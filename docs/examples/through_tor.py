@@ -9,7 +9,7 @@ import holdfast
 
 async def go(reactor, control_port, code):
     try:
-        tor = await holdfast.get_tor(reactor, control_port=control_port)
+        tor = await holdfast.get_tor(reactor, tor_control_port=control_port)
     except holdfast.TorUnavailable as error:
         sys.exit(str(error))
     w = holdfast.create("example.com/quick", "ws://127.0.0.1:4000/v1", reactor, tor=tor)

@@ -41,6 +41,7 @@ def create(
     tor_manager: TorManager | None = None,
     on_status_update: Callable[[Status], object] | None = None,
     first_failure_is_final: bool = False,
+    stderr: object = None,
     dilation: bool = False,
 ) -> DeferredWormhole: ...
 
@@ -60,6 +61,7 @@ def create(
     tor_manager: TorManager | None = None,
     on_status_update: Callable[[Status], object] | None = None,
     first_failure_is_final: bool = False,
+    stderr: object = None,
     dilation: bool = False,
 ) -> DelegatedWormhole: ...
 
@@ -78,6 +80,7 @@ def create(
     tor_manager: TorManager | None = None,
     on_status_update: Callable[[Status], object] | None = None,
     first_failure_is_final: bool = False,
+    stderr: object = None,
     dilation: bool = False,
 ) -> DelegatedWormhole | DeferredWormhole:
     """Make a wormhole, which begins to connect at once.
@@ -100,6 +103,8 @@ def create(
         first_failure_is_final: whether a server that cannot be reached at the first attempt ends
             the wormhole with ServerConnectionError, as it does in the `magic-wormhole` library;
             otherwise it is tried again until it is there.
+        stderr: accepted for programs that pass it to the `magic-wormhole` library, and not used:
+            nothing here prints.
         dilation: must be False; this release has no dilation.
 
     Raises:

@@ -130,7 +130,7 @@ def test_without_a_running_tor_there_is_an_error_that_says_so() -> None:
             unused.bind(("127.0.0.1", 0))
             port = f"tcp:127.0.0.1:{unused.getsockname()[1]}"
             with pytest.raises(holdfast.TorUnavailable, match="Tor cannot be used"):
-                await holdfast.get_tor(real, control_port=port)
+                await holdfast.get_tor(real, tor_control_port=port)
 
     reactor.run(lambda: Deferred.fromCoroutine(ask()))
 
@@ -157,7 +157,7 @@ def test_no_other_connection_is_opened_beside_the_real_tor(tmp_path: Path) -> No
         news: list[Any] = []
 
         async def ask() -> None:
-            manager = await holdfast.get_tor(real, control_port=f"unix:{control}")
+            manager = await holdfast.get_tor(real, tor_control_port=f"unix:{control}")
             asked: list[Any] = []
             inner = manager._tor.stream_via
             manager._tor.stream_via = lambda *a, **k: asked.append(a) or inner(*a, **k)

@@ -42,7 +42,7 @@ async def closed(made: Any) -> None:
 
 CREATING: dict[str, tuple[dict[str, Any], str, str]] = {
     "versions": ({"versions": [1]}, "fine", "TypeError"),
-    "stderr": ({"stderr": None}, "fine", "TypeError"),
+    "stderr": ({"stderr": None}, "fine", "fine"),
     "tor_manager": ({"tor_manager": None}, "TypeError", "fine"),
     "welcome_handler": ({"welcome_handler": print}, "TypeError", "fine"),
     "dilation": ({"dilation": True}, "fine", "ValueError"),

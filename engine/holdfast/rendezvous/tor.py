@@ -46,14 +46,14 @@ class TorManager:
 
 
 async def get_tor(
-    reactor: Any, *, launch: bool = False, control_port: str | None = None
+    reactor: Any, *, launch_tor: bool = False, tor_control_port: str | None = None
 ) -> TorManager:
     """Return a TorManager for a Tor that is running here, or for one that is launched now.
 
     Args:
         reactor: Twisted's reactor.
-        launch: start a Tor process of our own.
-        control_port: the control port of a running Tor, as a Twisted client endpoint string; by
+        launch_tor: start a Tor process of our own.
+        tor_control_port: the control port of a running Tor, as a Twisted client endpoint string; by
             default the usual places are tried.
 
     Raises:
@@ -66,14 +66,14 @@ async def get_tor(
             "Tor needs the package txtorcon: pip install 'holdfast[tor]'"
         ) from None
     try:
-        if launch:
+        if launch_tor:
             tor = await txtorcon.launch(reactor)
         else:
             endpoint = None
-            if control_port is not None:
+            if tor_control_port is not None:
                 from twisted.internet.endpoints import clientFromString
 
-                endpoint = clientFromString(reactor, control_port)
+                endpoint = clientFromString(reactor, tor_control_port)
             tor = await txtorcon.connect(reactor, endpoint)
     except Exception as error:  # the package raises all kinds, and its words help
         raise TorUnavailable(f"Tor cannot be used: {error}") from error
