@@ -179,8 +179,15 @@ class AdvisoryLocks:
             self._lock()
 
     def drop(self) -> None:
-        """Close the connection, and with it the lock."""
+        """Unlock, and close the connection.
+
+        Closing alone would free the lock too, but only once the server has noticed.
+        """
         if self._connection is not None:
+            # A connection that is gone has taken the lock with it.
+            with contextlib.suppress(DBAPIError):
+                statement = text(f"SELECT pg_advisory_unlock({_NUMBER})")
+                self._connection.execute(statement, {"worker": self._worker})
             self._connection.close()
         self._worker = self._connection = None
 
