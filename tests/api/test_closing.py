@@ -9,7 +9,7 @@ from wormhole.errors import WormholeError
 
 import holdfast
 from holdfast.shell.patience import CLOSING_TIME
-from holdfast.shell.wormhole import MOST_CLOSING_TRIES
+from holdfast.shell.wormhole import MOST_CLOSING_TRIES, MOST_CUT_CLOSINGS
 from tests.api.world import APPID, CODE, Delegate, Net
 from tests.harness.server import MailboxServer
 
@@ -268,6 +268,40 @@ def test_a_server_that_never_answers(net: Net, mute: str) -> None:
     assert len([each for each in net.server.frames if each["type"] == "bind"]) == MOST_CLOSING_TRIES
     assert not net.server.lines
     assert not net.clock.getDelayedCalls() or net.run(5) is None
+
+
+def test_a_server_that_cuts_every_closing(net: Net) -> None:
+    """As the stock server does to whoever closes last when the other side never released."""
+
+    def cut(link: Any, frame: dict[str, Any]) -> None:
+        if frame["type"] == "close":
+            link.line.cut()
+
+    net.server.watch = cut
+    net.server.mute.add("close")
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    waiting: Deferred[str] = ours.close()
+    with pytest.raises(holdfast.ServerError, match="cuts every connection on which we close"):
+        net.result(waiting, seconds=MOST_CUT_CLOSINGS * 2)
+    assert len(net.server.moods) == MOST_CUT_CLOSINGS
+    assert not net.server.lines
+
+
+def test_a_closing_that_is_cut_twice_is_no_error(net: Net) -> None:
+    """A network that breaks while we close costs nothing."""
+
+    def cut(link: Any, frame: dict[str, Any]) -> None:
+        if frame["type"] == "close" and len(net.server.moods) < 2:
+            link.line.cut()
+
+    net.server.watch = cut
+    ours, theirs = net.pair()
+    net.run()
+    waiting: Deferred[str] = ours.close()
+    assert net.result(waiting, seconds=10) == "happy"
+    theirs.close()
 
 
 def test_patience_begins_anew_with_progress(net: Net) -> None:

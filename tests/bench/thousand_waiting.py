@@ -102,7 +102,8 @@ def measure(
 def reconnected(holdfast: Holdfast, given: argparse.Namespace) -> bool:
     """Whether the worker has all unfinished flows."""
     rows = json.loads(holdfast.run("status", "--json").out)
-    return sum(row["worker"] is not None for row in rows) == given.people - given.collect
+    alive = [row["worker"] is not None and row["worker"]["alive"] for row in rows]
+    return sum(alive) == given.people - given.collect
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.codec import code_of, to_json
 from holdfast.core.exchange import Exchange
-from holdfast.core.frames import Frame
+from holdfast.core.frames import CloseMailbox, Frame
 from holdfast.core.wanted import wanted
 from holdfast.crypto import derive
 from holdfast.rendezvous.boundaries import ConnectionEnded
@@ -46,6 +46,9 @@ LONGEST_MESSAGE = 8 * 1024 * 1024
 
 MOST_CLOSING_TRIES = 3
 """Connections on which a server may ignore our closing before we leave without its answer."""
+
+MOST_CUT_CLOSINGS = 5
+"""Connections that may be lost between our closing and its answer before we call it an answer."""
 
 _log = Logger()
 _alive: WeakValueDictionary[str, DelegatedWormhole] = WeakValueDictionary()
@@ -111,6 +114,7 @@ class DelegatedWormhole:
         self._heard: list[tuple[ev.Event, bytes]] = []
         self._draining = False
         self._over = False
+        self._cut_closings = 0
         self._conversation: Conversation | None = None
         self._connector = connector(relay_url, self)
 
@@ -303,13 +307,26 @@ class DelegatedWormhole:
 
     def disconnected(self, reason: ConnectionEnded) -> None:
         """The connection is gone."""
-        if self._conversation is not None:
-            self._conversation.end()
-            self._conversation = None
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            conversation.end()
         if self._patience is not None:
             self._patience.pause()
         self._news.connection(Disconnected(self._relay_url, reason.reason))
+        if conversation is not None and CloseMailbox in conversation.said.once:
+            self._closing_was_cut()
         self._from_outside(ev.ConnectionLost(), None)
+
+    def _closing_was_cut(self) -> None:
+        """A closing was not answered; some never are.
+
+        The stock server cuts the connection of the last side that closes, every time, if the other
+        side has closed without releasing its nameplate.
+        """
+        self._cut_closings += 1
+        if self._cut_closings >= MOST_CUT_CLOSINGS:
+            reason = "the server cuts every connection on which we close"
+            self._from_outside(ev.ServerMisbehaved(reason), None)
 
     def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
         """No connection could be made this time."""
