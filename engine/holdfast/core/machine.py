@@ -31,12 +31,6 @@ I = TypeVar("I", bound=Located)  # noqa: E741 - the inputs of a machine
 D = TypeVar("D")
 
 
-class NamedState(Protocol):
-    """The one fact about an Automat state that is needed here."""
-
-    name: str
-
-
 @define
 class Part(Generic[I, D]):
     """One machine with its data."""

@@ -16,7 +16,6 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, 
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.python.failure import Failure
 
-from holdfast.errors import WormholeError
 from holdfast_journal import Task
 
 FIRST_DELAY: Final = 1.0
@@ -84,10 +83,6 @@ def task(
         return run
 
     return register
-
-
-class UnknownTask(WormholeError):
-    """No task of that name is registered in this process."""
 
 
 class Customer(Protocol):
