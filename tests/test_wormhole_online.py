@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from websockets.sync.client import connect
 
 import holdfast
 from tests.harness import reactor
@@ -251,3 +252,35 @@ def test_saved_in_one_process_and_resumed_in_another(server: MailboxServer, tmp_
         assert third.wait().status == 0
     assert json.loads(saved.read_text())["version"] >= 1
     server.wait_until_empty()
+
+
+def test_a_peer_that_closed_without_releasing(tmp_path: Path) -> None:
+    """The real server then cuts every connection on which we close; that ends in an error."""
+    # A server of its own, because something stays allocated on it.
+    with MailboxServer(tmp_path) as server, connect(server.url) as rude:
+
+        def say(**frame: str) -> None:
+            rude.send(json.dumps(frame))
+
+        say(type="bind", appid=APPID, side="rude")
+        say(type="claim", nameplate="4711")
+        while (claimed := json.loads(rude.recv(timeout=30)))["type"] != "claimed":
+            pass
+        say(type="open", mailbox=claimed["mailbox"])
+        delegate = Delegate()
+
+        async def exchange() -> object:
+            wormhole = ours(server, delegate)
+            wormhole.set_code("4711-purple-sausages")
+            await reactor.until(lambda: server.tables().messages, "our pake")
+            say(type="close", mood="happy")
+            await reactor.until(
+                lambda: any(not side["opened"] for side in server.tables().mailbox_sides),
+                "the rude side's closing",
+            )
+            wormhole.close()
+            return await delegate.tells("closed")
+
+        ended = reactor.run(exchange, timeout=60)
+    assert isinstance(ended, holdfast.ServerError)
+    assert str(ended) == "the server cuts every connection on which we close"
