@@ -29,7 +29,7 @@ from sqlalchemy import (
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
 metadata = MetaData(
@@ -50,6 +50,8 @@ keys = Table(
     # Identifiers of the master keys in use, so that a wrong key is noticed before anything is done.
     Column("id", String(8), primary_key=True),
     Column("created_at", Double, nullable=False),
+    # What fingerprints are made with, sealed under this master key; the same under each of them.
+    Column("fingerprint_key", LargeBinary),
 )
 
 batches = Table(
@@ -68,6 +70,10 @@ workers = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", Double, nullable=False),
+    # Until when others take this worker for alive, by the database's clock. NULL: by its lock only.
+    Column("lease_until", Double),
+    # A JSON list of the kinds of flows that it shares with others; NULL: it shares none.
+    Column("serves", Text),
     sqlite_autoincrement=True,
 )
 
@@ -88,17 +94,25 @@ flows = Table(
     Column("owner", _Id, ForeignKey("holdfast_workers.id")),
     Column("seq", BigInteger, nullable=False),
     Column("request", Text),
+    # No worker takes a flow before this, unless somebody asked something of it. NULL: at any time.
+    Column("wake_at", Double),
+    # How often its own code has raised of late, when it did so last, and where.
     Column("failures", Integer, nullable=False),
+    Column("failed_at", Double),
+    Column("trouble", Text),
+    # When a finished flow's data key is to be deleted. NULL: it is already, or is kept for `retry`.
+    Column("shred_at", Double),
     Column("fingerprint", Text),
     Column("params", LargeBinary),  # sealed
     Column("checkpoint", LargeBinary),  # sealed
     Column("published", LargeBinary),  # sealed JSON
     Column("data_key", LargeBinary),  # sealed under a master key; NULL: shredded
     UniqueConstraint("batch_id", "name"),
-    # For take() and for requests(): both stay small as finished flows pile up.
+    # For take(), requests() and shredding: they stay small as finished flows pile up.
     Index(
         "ix_holdfast_flows_unfinished",
         "owner",
+        "wake_at",
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
@@ -107,6 +121,12 @@ flows = Table(
         "owner",
         sqlite_where=text("request IS NOT NULL"),
         postgresql_where=text("request IS NOT NULL"),
+    ),
+    Index(
+        "ix_holdfast_flows_to_shred",
+        "shred_at",
+        sqlite_where=text("shred_at IS NOT NULL"),
+        postgresql_where=text("shred_at IS NOT NULL"),
     ),
 )
 
