@@ -179,8 +179,10 @@ class FlowJournal:
         if self._snapshot is None:
             raise JournalError("attach() a snapshot before the first event")
         snapshot = self._snapshot()
-        # A change without an entry takes a seq too: every commit moves the fence.
-        commit.seq = self._seq + max(1, len(block.entries))
+        if not block.entries:
+            # Every commit moves the fence, and every seq has its entry: a hole is always damage.
+            self.record("change", heard="flow: changed", said=(), event=b"")
+        commit.seq = self._seq + len(block.entries)
         commit.state = self._state(snapshot, commit.seq, now)
         commit.entries, commit.tasks = block.entries, block.tasks
         commit.statements = block.statements

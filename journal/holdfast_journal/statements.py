@@ -66,7 +66,7 @@ _CHANGE_TASK: Mapping[type[TaskChange], Executable] = {
     ),
     FinishTask: delete(tasks).where(*_THIS_TASK),
 }
-_SHRED_TASKS = delete(tasks).where(tasks.c.flow_id == bindparam("flow"))
+_DROP_TASKS = delete(tasks).where(tasks.c.flow_id == bindparam("flow"))
 
 
 class FenceBroken(Exception):
@@ -127,9 +127,10 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
         (_CHANGE_TASK[kind], [_task_row(flow, change) for flow, change in run])
         for kind, run in groupby(changes, key=lambda pair: type(pair[1]))
     ]
-    shredded = [{"flow": c.lease.id} for c in commits if c.state is not None and c.state.shred]
-    if shredded:
-        arranged.append((_SHRED_TASKS, shredded))
+    over = [c.lease.id for c in commits if c.state is not None and c.state.finished_at is not None]
+    if over:
+        # Nobody will ask for their results, and a retry begins anew.
+        arranged.append((_DROP_TASKS, [{"flow": flow} for flow in over]))
     return Prepared(
         fences=[(g[-1].lease.id, g[-1].lease.epoch, g[-1].seq) for g in ordered],
         flows=rows,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
 from holdfast.core import notices as out
-from holdfast.core.codec import CODES, code_of, from_json, to_json
+from holdfast.core.codec import CODES, FRAME_CODES, code_of, from_json, to_json
 from holdfast.core.describe import heard, said
 from holdfast.errors import BadCheckpoint
 
@@ -34,8 +34,10 @@ def values(draw: st.DrawFn) -> Any:
 
 
 def test_everything_has_a_code_that_is_its_own() -> None:
-    """Every event and notice has one short word."""
+    """Every event, notice and frame has one short word."""
     assert set(CODES.values()) == set(KINDS)
+    assert set(FRAME_CODES) == set(get_args(fr.Frame))
+    assert len(set(FRAME_CODES.values())) == len(FRAME_CODES)
 
 
 @given(values())

@@ -17,6 +17,7 @@ from holdfast_journal import (
     SqlJournal,
 )
 from holdfast_journal.database import Database, parse_url
+from holdfast_journal.schema import tasks
 from tests.journal.conftest import Journals
 from tests.journal.helpers import PATIENCE, Runner, run, start
 
@@ -35,6 +36,15 @@ def order_numbers(url: str) -> list[int]:
     database = Database.open(url)
     with database.reading() as connection:
         found = list(connection.scalars(select(orders.c.number).order_by(orders.c.number)))
+    database.close()
+    return found
+
+
+def task_owners(url: str) -> list[int]:
+    """The flow of each task that is kept."""
+    database = Database.open(url)
+    with database.reading() as connection:
+        found = list(connection.scalars(select(tasks.c.flow_id)))
     database.close()
     return found
 
@@ -73,6 +83,16 @@ class TestEvents:
         ada.event()
         found = [(row.seq, row.kind) for row in journal.history(ada.taken.id)]
         assert found == [(1, "one"), (2, "two"), (3, "three"), (4, "message")]
+
+    def test_a_change_has_an_entry_too(self, url: str, journals: Journals) -> None:
+        """A commit in which nothing was recorded leaves an entry: a missing one is damage."""
+        journal = journals.open(url)
+        (ada,) = run(journal, "ada")
+        with ada.taken.journal.process():
+            ada.taken.journal.add_task(1, "mint", b"", "key", 0.0)
+        ada.event()
+        found = [(row.seq, row.kind) for row in journal.history(ada.taken.id)]
+        assert found == [(1, "change"), (2, "message")]
 
     def test_the_checkpoint_is_that_of_the_last_event(self, url: str, journals: Journals) -> None:
         """Taking a flow again gives the last committed snapshot, and the parameters."""
@@ -269,6 +289,17 @@ class TestFlows:
         assert row.updated_at > first.updated_at
         assert journal.take() == []
 
+    def test_a_finished_flow_has_no_tasks(self, url: str, journals: Journals) -> None:
+        """However a flow ends, no task of it is left: nobody would hear its result."""
+        journal = journals.open(url)
+        ada, bob = run(journal, "ada", "bob")
+        for runner in (ada, bob):
+            with runner.taken.journal.process():
+                runner.taken.journal.add_task(1, "mint", b"", "key", 0.0)
+        ada.status, ada.finished = "failed", True
+        ada.event()
+        assert task_owners(url) == [bob.taken.id]
+
     def test_retry(self, url: str, journals: Journals) -> None:
         """A flow that failed starts from its parameters, with its history and a new attempt."""
         journal = journals.open(url)
@@ -288,6 +319,7 @@ class TestFlows:
         again = Runner(taken)
         again.event()
         assert [row.kind for row in journal.history(taken.id)] == [
+            "change",
             "message",
             "retried",
             "message",

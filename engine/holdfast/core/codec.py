@@ -6,12 +6,13 @@ name of a class or module would turn a tidy-up into a migration.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from attrs import fields
 
 from holdfast.core import events as ev
+from holdfast.core import frames as fr
 from holdfast.core import notices as out
 from holdfast.errors import BadCheckpoint
 
@@ -43,10 +44,28 @@ CODES: Final[dict[str, type]] = {
 }
 _CODE_OF: Final = {kind: code for code, kind in CODES.items()}
 
+FRAME_CODES: Final[dict[type, str]] = {
+    fr.Bind: "bind",
+    fr.Allocate: "allocate",
+    fr.Claim: "claim",
+    fr.Open: "open",
+    fr.Ping: "ping",
+    fr.Add: "add",
+    fr.Release: "release",
+    fr.CloseMailbox: "close",
+    fr.ListNameplates: "list",
+}
+"""What a journal calls each kind of frame: what was said changes a state too."""
+
 
 def code_of(value: ev.Event | out.Notice) -> str:
     """Return the short word for the kind of *value*."""
     return _CODE_OF[type(value)]
+
+
+def said_codes(frames: Iterable[fr.Frame]) -> list[str]:
+    """Return the words for *frames*, in order, for whoever replays what led to them."""
+    return [FRAME_CODES[type(frame)] for frame in frames]
 
 
 def to_json(value: ev.Event | out.Notice) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from holdfast.codes.helper import InputHelper
 from holdfast.core import checkpoint, describe
 from holdfast.core import events as ev
 from holdfast.core import notices as out
-from holdfast.core.codec import code_of, to_json
+from holdfast.core.codec import code_of, said_codes, to_json
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import CloseMailbox, Frame
 from holdfast.core.wanted import wanted
@@ -452,12 +452,16 @@ class DelegatedWormhole:
             return
         side = self._exchange.side
         said = [text for frame in frames if (text := describe.said(frame)) is not None]
+        codes = said_codes(frames)
         if not heard and (said or changed):
-            self._history.record("resume", heard="server: is up to date", said=said, event=b"")
+            again = json.dumps({"said": codes}).encode()
+            self._history.record("resume", heard="server: is up to date", said=said, event=again)
         for place, (event, seed) in enumerate(heard, 1):
+            last = place == len(heard)
+            body = {"event": to_json(event), "seed": seed.hex(), "said": codes if last else []}
             self._history.record(
                 code_of(event),
                 heard=describe.heard(event, side),
-                said=said if place == len(heard) else (),
-                event=json.dumps({"event": to_json(event), "seed": seed.hex()}).encode(),
+                said=said if last else (),
+                event=json.dumps(body).encode(),
             )
