@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from holdfast.core.exchange import PARTS
+from holdfast.core.parts import PARTS
 
 FOLDER = Path(__file__).parent / "machines"
 

@@ -8,8 +8,8 @@ import pytest
 from automat import NoTransition, TypeMachineBuilder
 
 from holdfast.core import code, inbox, key, lifecycle, mailbox, nameplate, outbox
-from holdfast.core.exchange import PARTS
 from holdfast.core.machine import Part, blueprint
+from holdfast.core.parts import PARTS
 from holdfast.errors import BadCheckpoint
 
 MODULES: dict[str, Any] = {

@@ -1,12 +1,12 @@
 """A wormhole as a value: one event at a time in, notices for the application out.
 
-An exchange is six small machines, each in a module of its own, and this parent, which alone knows
-them all: it hands each event to the machines that it concerns, and carries their effects from one
-to the next.  No machine holds a reference to another.
+An exchange is seven small machines, each in a module of its own, in three groups, and this parent,
+which alone knows them all: it hands each event to those that it concerns, and carries what it leads
+to from one to the next.  No machine holds a reference to another.
 
-    code -> nameplate -> mailbox        how the two sides find each other
-    key, outbox, inbox                  what they say there
-    lifecycle                           how well it goes, and how it ends
+    meeting: code -> nameplate -> mailbox        how the two sides find each other
+    talk: key, outbox, inbox                     what they say there
+    lifecycle                                    how well it goes, and how it ends
 
 After an exception from `apply` the exchange must be thrown away and restored from its last
 checkpoint, because Automat moves a machine's state before the transition's behaviour runs.
@@ -14,42 +14,31 @@ checkpoint, because Automat moves a machine's state before the transition's beha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import singledispatchmethod
 from typing import Any, Self
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field
 
 from holdfast.core import events as ev
 from holdfast.core import notices as out
-from holdfast.core.code import CODE, Code, CodePart, NameplateKnown
+from holdfast.core.code import CodePart
 from holdfast.core.code import Effects as CodeEffects
 from holdfast.core.documents import structure
-from holdfast.core.frames import Allocate, Claim, Frame
-from holdfast.core.inbox import INBOX, Deliver, Inbox, InboxPart, Overflow, Unseal
-from holdfast.core.inbox import Effects as InboxEffects
-from holdfast.core.key import KEY, Key, KeyPart
+from holdfast.core.frames import Frame
+from holdfast.core.inbox import InboxPart
+from holdfast.core.key import KeyPart
 from holdfast.core.lifecycle import LIFECYCLE, Ended, Leave, Lifecycle, LifecyclePart
 from holdfast.core.lifecycle import Effects as LifecycleEffects
-from holdfast.core.machine import Blueprint
-from holdfast.core.mailbox import MAILBOX, Mailbox, MailboxPart
-from holdfast.core.messages import ignored_phase, parse_pake, parse_versions
-from holdfast.core.nameplate import NAMEPLATE, Nameplate, NameplatePart
-from holdfast.core.outbox import OUTBOX, Outbox, OutboxPart, Seal
-from holdfast.core.outbox import Effects as OutboxEffects
-from holdfast.crypto import (
-    BadPake,
-    CannotUnseal,
-    Entropy,
-    finish,
-    phase_key,
-    seal,
-    start,
-    unseal,
-    verifier,
-)
+from holdfast.core.mailbox import MailboxPart
+from holdfast.core.meeting import Meeting
+from holdfast.core.nameplate import NameplatePart
+from holdfast.core.outbox import OutboxPart
+from holdfast.core.parts import PARTS, SavedExchange
+from holdfast.core.talk import Distrusted, PeerFailed, Proved, Talk
+from holdfast.core.talk import Effects as TalkEffects
+from holdfast.crypto import Entropy
 from holdfast.errors import OnlyOneCodeError
 
 
@@ -68,15 +57,41 @@ class Exchange:
     side: str
     versions: Mapping[str, Any] = field(factory=dict, repr=False)
     welcome: Mapping[str, Any] | None = None
-    code: CodePart = field(factory=lambda: CODE.begin(Code()))
-    nameplate: NameplatePart = field(factory=lambda: NAMEPLATE.begin(Nameplate()))
-    mailbox: MailboxPart = field(factory=lambda: MAILBOX.begin(Mailbox()))
-    key: KeyPart = field(factory=lambda: KEY.begin(Key()))
-    outbox: OutboxPart = field(factory=lambda: OUTBOX.begin(Outbox()))
-    inbox: InboxPart = field(factory=lambda: INBOX.begin(Inbox()))
+    meeting: Meeting = field(factory=Meeting)
+    talk: Talk = Factory(lambda self: Talk(self.appid, self.side, self.versions), takes_self=True)
     lifecycle: LifecyclePart = field(factory=lambda: LIFECYCLE.begin(Lifecycle()))
 
     # What others ask.
+
+    @property
+    def code(self) -> CodePart:
+        """How it comes by its code."""
+        return self.meeting.code
+
+    @property
+    def nameplate(self) -> NameplatePart:
+        """Its claim on the nameplate."""
+        return self.meeting.nameplate
+
+    @property
+    def mailbox(self) -> MailboxPart:
+        """Its side of the mailbox."""
+        return self.meeting.mailbox
+
+    @property
+    def key(self) -> KeyPart:
+        """How far the key is."""
+        return self.talk.key
+
+    @property
+    def outbox(self) -> OutboxPart:
+        """What it tells the peer."""
+        return self.talk.outbox
+
+    @property
+    def inbox(self) -> InboxPart:
+        """What the peer tells it."""
+        return self.talk.inbox
 
     @property
     def ended(self) -> bool:
@@ -120,13 +135,7 @@ class Exchange:
         From the moment when we may have asked for a nameplate or claimed one, there may be
         something of ours on the server.
         """
-        before = self.code.state, self.nameplate.state
-        for frame in frames:
-            if isinstance(frame, Allocate):
-                self.code.inputs.ask()
-            elif isinstance(frame, Claim):
-                self.nameplate.inputs.claim()
-        return (self.code.state, self.nameplate.state) != before
+        return self.meeting.saying(frames)
 
     @singledispatchmethod
     def _on(self, event: ev.Event, entropy: Entropy) -> out.Notices | None:
@@ -170,7 +179,7 @@ class Exchange:
     def _send_message(self, event: ev.SendMessage, entropy: Entropy) -> out.Notices | None:
         if not self.well:
             return None
-        self._sealing(self.outbox.inputs.send(event.plaintext.hex()), entropy)
+        self.talk.send(event.plaintext, entropy)
         return ()
 
     @_on.register
@@ -211,11 +220,9 @@ class Exchange:
     def _claimed(self, event: ev.Claimed, entropy: Entropy) -> out.Notices | None:
         if self.nameplate.state != "claiming":
             return None
-        for found in self.nameplate.inputs.claimed(event.mailbox):
-            self.mailbox.inputs.found(found.mailbox)
+        self.meeting.claimed(event.mailbox)
         if not self.well:
-            self.nameplate.inputs.release()
-            self.mailbox.inputs.close(self.lifecycle.data.mood)
+            self.meeting.give_back(self.lifecycle.data.mood)
         return ()
 
     @_on.register
@@ -226,17 +233,10 @@ class Exchange:
             return () if self.outbox.inputs.echoed(event.phase) else None
         if not self.well or self.mailbox.state != "open":
             return None
-        met = self.nameplate.state == "claimed"
-        if met:
-            # Both sides are in the mailbox: the nameplate has done its work.
-            self.nameplate.inputs.release()
-        if event.phase == "pake":
-            notices = self._pake(event.body, entropy)
-        elif ignored_phase(event.phase):
-            notices = None
-        else:
-            notices = self._box(event, entropy)
-        return () if notices is None and met else notices
+        met = self.meeting.met()
+        code = self.code.data.code
+        heard = self.talk.hear(event.side, event.phase, event.body, code, entropy)
+        return (() if met else None) if heard is None else self._carry(heard)
 
     @_on.register
     def _released(self, event: ev.NameplateReleased, entropy: Entropy) -> out.Notices | None:
@@ -296,107 +296,24 @@ class Exchange:
     # From one machine to the next.
 
     def _code_known(self, effects: CodeEffects, entropy: Entropy) -> out.Notices:
-        notices: out.Notices = ()
-        for known in effects:
-            if isinstance(known, NameplateKnown):
-                self.nameplate.inputs.want(known.nameplate)
-                continue
-            half = start(known.code, self.appid, entropy.draw("scalar", 64))
-            body = json.dumps({"pake_v1": half.message.hex()}).encode()
-            self.outbox.inputs.put("pake", body.hex())
-            notices += (out.GotCode(known.code),)
-            if self.key.state == "answered":
-                theirs = bytes.fromhex(self.key.data.theirs)
-                notices += self._agree(half.scalar, theirs, entropy)
-            else:
-                self.key.inputs.start(half.scalar)
-        return notices
-
-    def _pake(self, body: bytes, entropy: Entropy) -> out.Notices | None:
-        if self.key.state not in ("fresh", "started"):
-            return None
-        try:
-            theirs = parse_pake(body)
-        except BadPake:
-            return self._distrust()
-        if self.key.state == "fresh":
-            self.key.inputs.keep(theirs.hex())
+        code = self.meeting.know(effects)
+        if code is None:
             return ()
-        return self._agree(self.key.data.scalar, theirs, entropy)
+        return (out.GotCode(code), *self._carry(self.talk.begin(code, entropy)))
 
-    def _agree(self, scalar: str, theirs: bytes, entropy: Entropy) -> out.Notices:
-        try:
-            shared = finish(self.code.data.code, self.appid, scalar, theirs)
-        except BadPake:
-            return self._distrust()
-        self.key.inputs.agree(shared.hex())
-        versions = json.dumps({"app_versions": self.versions}).encode()
-        self._put("version", versions, entropy)
-        notices: out.Notices = (out.GotUnverifiedKey(shared),)
-        return notices + self._reading(self.inbox.inputs.unlock(), entropy)
-
-    def _distrust(self) -> out.Notices:
-        if self.key.state in ("fresh", "started", "answered"):
-            self.key.inputs.refuse()
-        return self._leaving(self.lifecycle.inputs.distrust())
-
-    def _box(self, event: ev.MessageArrived, entropy: Entropy) -> out.Notices | None:
-        if self.inbox.data.has(event.phase):
-            return None
-        arrived = self.inbox.inputs.arrived(event.side, event.phase, event.body.hex())
-        return self._reading(arrived, entropy)
-
-    def _reading(self, effects: InboxEffects, entropy: Entropy) -> out.Notices:
-        """Decrypt, and deliver what is next in order."""
+    def _carry(self, effects: TalkEffects) -> out.Notices:
         notices: out.Notices = ()
         for effect in effects:
-            if not self.well:
-                break
-            if isinstance(effect, Unseal):
-                notices += self._unseal(effect, entropy)
-            elif isinstance(effect, Overflow):
-                notices += self._peer_failed("it sent too much at once, out of order")
+            if isinstance(effect, Proved):
+                self.lifecycle.inputs.prove()
+            elif isinstance(effect, Distrusted):
+                notices += self._leaving(self.lifecycle.inputs.distrust())
+            elif isinstance(effect, PeerFailed):
+                failed = self.lifecycle.inputs.fail("errory", "PeerError", effect.detail)
+                notices += self._leaving(failed)
+            else:
+                notices += (effect,)
         return notices
-
-    def _unseal(self, box: Unseal, entropy: Entropy) -> out.Notices:
-        shared = bytes.fromhex(self.key.data.key)
-        try:
-            plaintext = unseal(phase_key(shared, box.side, box.phase), bytes.fromhex(box.body))
-        except CannotUnseal:
-            return self._distrust()
-        notices: out.Notices = ()
-        if self.key.state == "agreed":
-            self.key.inputs.confirm()
-            self.lifecycle.inputs.prove()
-            notices += (out.GotVerifier(verifier(shared)),)
-            self._sealing(self.outbox.inputs.flow(), entropy)
-        if box.phase == "version":
-            try:
-                versions = parse_versions(plaintext)
-            except ValueError as error:
-                return notices + self._peer_failed(str(error))
-            self.inbox.inputs.opened(box.phase, plaintext.hex())
-            return (*notices, out.GotVersions(versions))
-        for effect in self.inbox.inputs.opened(box.phase, plaintext.hex()):
-            if isinstance(effect, Deliver):
-                notices += (out.GotMessage(bytes.fromhex(effect.plaintext)),)
-            elif isinstance(effect, Overflow):
-                notices += self._peer_failed("it sent too much at once, out of order")
-        return notices
-
-    def _peer_failed(self, detail: str) -> out.Notices:
-        return self._leaving(self.lifecycle.inputs.fail("errory", "PeerError", detail))
-
-    def _sealing(self, effects: OutboxEffects, entropy: Entropy) -> None:
-        for effect in effects:
-            if isinstance(effect, Seal):
-                self._put(effect.phase, bytes.fromhex(effect.plaintext), entropy)
-
-    def _put(self, phase: str, plaintext: bytes, entropy: Entropy) -> None:
-        """Encrypt once; these very bytes are sent however often they must be."""
-        secret = phase_key(bytes.fromhex(self.key.data.key), self.side, phase)
-        box = seal(secret, plaintext, entropy.draw(f"nonce {phase}", 24))
-        self.outbox.inputs.put(phase, box.hex())
 
     # The end.
 
@@ -404,35 +321,15 @@ class Exchange:
         notices: out.Notices = ()
         for effect in effects:
             if isinstance(effect, Leave):
-                self._leave(effect)
+                self.talk.leave(deliver=effect.deliver)
+                self.meeting.leave(effect)
             else:
                 notices += self._ending((effect,))
         return notices
 
-    def _leave(self, leave: Leave) -> None:
-        self.inbox.inputs.shut()
-        self.outbox.inputs.forget()
-        if not leave.deliver:
-            self.outbox.inputs.shut()
-        if self.code.state in ("unset", "wanted", "typing", "typing_words") or (
-            self.code.state == "asked" and not leave.insist
-        ):
-            self.code.inputs.abandon()
-        if self.nameplate.state == "claiming" and leave.insist:
-            return  # the answer tells which mailbox to close
-        if self.code.state == "asked":
-            return  # the answer tells which nameplate to release
-        self.nameplate.inputs.release()
-        self.mailbox.inputs.close(leave.mood)
-
     def _settle(self) -> out.Notices:
         """End once nothing of ours is left on the server."""
-        if (
-            self.lifecycle.state in ("closing", "leaving")
-            and self.code.state in ("known", "abandoned")
-            and self.nameplate.state in ("none", "released")
-            and self.mailbox.state in ("unknown", "closed")
-        ):
+        if self.lifecycle.state in ("closing", "leaving") and self.meeting.given_back:
             return self._ending(self.lifecycle.inputs.finish())
         return ()
 
@@ -463,38 +360,15 @@ class Exchange:
         Raises:
             BadCheckpoint: the record is damaged.
         """
-        saved = structure(record, _SavedExchange)
+        saved = structure(record, SavedExchange)
         parts = {name: PARTS[name].restore(getattr(saved, name)) for name in PARTS}
-        exchange = cls(saved.appid, saved.side, saved.versions, saved.welcome, **parts)
+        meeting = Meeting(*(parts[name] for name in ("code", "nameplate", "mailbox")))
+        spoken = (parts[name] for name in ("key", "outbox", "inbox"))
+        talk = Talk(saved.appid, saved.side, saved.versions, *spoken)
+        lifecycle = parts["lifecycle"]
+        exchange = cls(
+            saved.appid, saved.side, saved.versions, saved.welcome, meeting, talk, lifecycle
+        )
         if not exchange.well:
             exchange.outbox.inputs.forget()  # earlier releases kept what will never be sent
         return exchange
-
-
-@frozen
-class _SavedExchange:
-    """The shape of a serialized exchange."""
-
-    appid: str
-    side: str
-    versions: dict[str, Any]
-    welcome: dict[str, Any] | None
-    code: dict[str, Any]
-    nameplate: dict[str, Any]
-    mailbox: dict[str, Any]
-    key: dict[str, Any]
-    outbox: dict[str, Any]
-    inbox: dict[str, Any]
-    lifecycle: dict[str, Any]
-
-
-PARTS: dict[str, Blueprint[Any, Any]] = {
-    "code": CODE,
-    "nameplate": NAMEPLATE,
-    "mailbox": MAILBOX,
-    "key": KEY,
-    "outbox": OUTBOX,
-    "inbox": INBOX,
-    "lifecycle": LIFECYCLE,
-}
-"""Every machine of an exchange, by the name of its field."""

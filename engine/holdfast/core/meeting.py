@@ -1,0 +1,84 @@
+"""How the two sides find each other: a code, its nameplate, and the mailbox that it leads to.
+
+The three machines of this part of an exchange are `code`, `nameplate` and `mailbox`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import define, field
+
+from holdfast.core.code import CODE, Code, CodePart, NameplateKnown
+from holdfast.core.code import Effects as CodeEffects
+from holdfast.core.frames import Allocate, Claim, Frame
+from holdfast.core.lifecycle import Leave
+from holdfast.core.mailbox import MAILBOX, Mailbox, MailboxPart
+from holdfast.core.nameplate import NAMEPLATE, Nameplate, NameplatePart
+
+
+@define
+class Meeting:
+    """What we hold on the server, or may hold there, or want to."""
+
+    code: CodePart = field(factory=lambda: CODE.begin(Code()))
+    nameplate: NameplatePart = field(factory=lambda: NAMEPLATE.begin(Nameplate()))
+    mailbox: MailboxPart = field(factory=lambda: MAILBOX.begin(Mailbox()))
+
+    @property
+    def given_back(self) -> bool:
+        """Whether nothing of ours is left on the server."""
+        return (
+            self.code.state in ("known", "abandoned")
+            and self.nameplate.state in ("none", "released")
+            and self.mailbox.state in ("unknown", "closed")
+        )
+
+    def saying(self, frames: Iterable[Frame]) -> bool:
+        """Note what is about to be said; return whether that changed anything."""
+        before = self.code.state, self.nameplate.state
+        for frame in frames:
+            if isinstance(frame, Allocate):
+                self.code.inputs.ask()
+            elif isinstance(frame, Claim):
+                self.nameplate.inputs.claim()
+        return (self.code.state, self.nameplate.state) != before
+
+    def know(self, effects: CodeEffects) -> str | None:
+        """Want the nameplate that is known now; return the code once it is complete."""
+        code = None
+        for known in effects:
+            if isinstance(known, NameplateKnown):
+                self.nameplate.inputs.want(known.nameplate)
+            else:
+                code = known.code
+        return code
+
+    def claimed(self, mailbox: str) -> None:
+        """The nameplate leads to *mailbox*."""
+        for found in self.nameplate.inputs.claimed(mailbox):
+            self.mailbox.inputs.found(found.mailbox)
+
+    def met(self) -> bool:
+        """The peer is in the mailbox: the nameplate has done its work, if it had not yet."""
+        if self.nameplate.state != "claimed":
+            return False
+        self.nameplate.inputs.release()
+        return True
+
+    def leave(self, leave: Leave) -> None:
+        """Give everything back, as far as it is known."""
+        if self.code.state in ("unset", "wanted", "typing", "typing_words") or (
+            self.code.state == "asked" and not leave.insist
+        ):
+            self.code.inputs.abandon()
+        if self.nameplate.state == "claiming" and leave.insist:
+            return  # the answer tells which mailbox to close
+        if self.code.state == "asked":
+            return  # the answer tells which nameplate to release
+        self.give_back(leave.mood)
+
+    def give_back(self, mood: str) -> None:
+        """Release the nameplate and close the mailbox."""
+        self.nameplate.inputs.release()
+        self.mailbox.inputs.close(mood)

@@ -1,0 +1,194 @@
+"""What the two sides say to each other: a key, and the messages under it.
+
+The three machines of this part of an exchange are `key`, `outbox` and `inbox`.  What they lead to
+is returned: notices for the application, and what the rest of the exchange must know of the peer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from attrs import define, field, frozen
+
+from holdfast.core import notices as out
+from holdfast.core.inbox import INBOX, Deliver, Inbox, InboxPart, Overflow, Unseal
+from holdfast.core.inbox import Effects as InboxEffects
+from holdfast.core.key import KEY, Key, KeyPart
+from holdfast.core.messages import ignored_phase, parse_pake, parse_versions
+from holdfast.core.outbox import OUTBOX, Outbox, OutboxPart, Seal
+from holdfast.core.outbox import Effects as OutboxEffects
+from holdfast.crypto import (
+    BadPake,
+    CannotUnseal,
+    Entropy,
+    finish,
+    phase_key,
+    seal,
+    start,
+    unseal,
+    verifier,
+)
+
+
+@frozen
+class Proved:
+    """The peer has shown that it knows the code."""
+
+
+@frozen
+class Distrusted:
+    """Somebody there has another code, or no good intentions; nothing follows this."""
+
+
+@frozen
+class PeerFailed:
+    """The peer broke the protocol, in the way that *detail* says; nothing follows this."""
+
+    detail: str
+
+
+Effects: TypeAlias = tuple[out.Notice | Proved | Distrusted | PeerFailed, ...]
+
+
+@define
+class Talk:
+    """The key, what we say under it, and what we hear.
+
+    Args:
+        appid: the application's identifier, the same on both sides.
+        side: our name in the mailbox.
+        versions: what the peer gets as our versions, JSON values.
+    """
+
+    appid: str
+    side: str
+    versions: Mapping[str, Any] = field(repr=False)
+    key: KeyPart = field(factory=lambda: KEY.begin(Key()))
+    outbox: OutboxPart = field(factory=lambda: OUTBOX.begin(Outbox()))
+    inbox: InboxPart = field(factory=lambda: INBOX.begin(Inbox()))
+
+    def begin(self, code: str, entropy: Entropy) -> Effects:
+        """The *code* is known: make our half of the key."""
+        half = start(code, self.appid, entropy.draw("scalar", 64))
+        body = json.dumps({"pake_v1": half.message.hex()}).encode()
+        self.outbox.inputs.put("pake", body.hex())
+        if self.key.state == "answered":
+            return self._agree(code, half.scalar, bytes.fromhex(self.key.data.theirs), entropy)
+        self.key.inputs.start(half.scalar)
+        return ()
+
+    def send(self, plaintext: bytes, entropy: Entropy) -> None:
+        """Say *plaintext* to the peer, now or once it has proved itself."""
+        self._sealing(self.outbox.inputs.send(plaintext.hex()), entropy)
+
+    def hear(
+        self, side: str, phase: str, body: bytes, code: str, entropy: Entropy
+    ) -> Effects | None:
+        """A message of the peer's is there.
+
+        Args:
+            code: ours, or "" while it is not known.
+
+        Returns:
+            None if it says nothing new.
+        """
+        if phase == "pake":
+            return self._pake(body, code, entropy)
+        if ignored_phase(phase) or self.inbox.data.has(phase):
+            return None
+        return self._reading(self.inbox.inputs.arrived(side, phase, body.hex()), entropy)
+
+    def leave(self, *, deliver: bool) -> None:
+        """Hear nothing more; say nothing more but, with *deliver*, what is on its way."""
+        self.inbox.inputs.shut()
+        self.outbox.inputs.forget()
+        if not deliver:
+            self.outbox.inputs.shut()
+
+    # The key.
+
+    def _pake(self, body: bytes, code: str, entropy: Entropy) -> Effects | None:
+        if self.key.state not in ("fresh", "started"):
+            return None
+        try:
+            theirs = parse_pake(body)
+        except BadPake:
+            return self._distrust()
+        if self.key.state == "fresh":
+            self.key.inputs.keep(theirs.hex())
+            return ()
+        return self._agree(code, self.key.data.scalar, theirs, entropy)
+
+    def _agree(self, code: str, scalar: str, theirs: bytes, entropy: Entropy) -> Effects:
+        try:
+            shared = finish(code, self.appid, scalar, theirs)
+        except BadPake:
+            return self._distrust()
+        self.key.inputs.agree(shared.hex())
+        versions = json.dumps({"app_versions": self.versions}).encode()
+        self._put("version", versions, entropy)
+        heard = self._reading(self.inbox.inputs.unlock(), entropy)
+        return (out.GotUnverifiedKey(shared), *heard)
+
+    def _distrust(self) -> Effects:
+        if self.key.state in ("fresh", "started", "answered"):
+            self.key.inputs.refuse()
+        return (Distrusted(),)
+
+    # What we hear.
+
+    def _reading(self, effects: InboxEffects, entropy: Entropy) -> Effects:
+        """Decrypt, and deliver what is next in order, until something is wrong with it."""
+        heard: Effects = ()
+        for effect in effects:
+            if isinstance(effect, Unseal):
+                heard += self._unseal(effect, entropy)
+            elif isinstance(effect, Overflow):
+                heard += (_too_much(),)
+            if heard and isinstance(heard[-1], Distrusted | PeerFailed):
+                break
+        return heard
+
+    def _unseal(self, box: Unseal, entropy: Entropy) -> Effects:
+        shared = bytes.fromhex(self.key.data.key)
+        try:
+            plaintext = unseal(phase_key(shared, box.side, box.phase), bytes.fromhex(box.body))
+        except CannotUnseal:
+            return self._distrust()
+        heard: Effects = ()
+        if self.key.state == "agreed":
+            self.key.inputs.confirm()
+            heard += (Proved(), out.GotVerifier(verifier(shared)))
+            self._sealing(self.outbox.inputs.flow(), entropy)
+        if box.phase == "version":
+            try:
+                versions = parse_versions(plaintext)
+            except ValueError as error:
+                return (*heard, PeerFailed(str(error)))
+            self.inbox.inputs.opened(box.phase, plaintext.hex())
+            return (*heard, out.GotVersions(versions))
+        for effect in self.inbox.inputs.opened(box.phase, plaintext.hex()):
+            if isinstance(effect, Deliver):
+                heard += (out.GotMessage(bytes.fromhex(effect.plaintext)),)
+            elif isinstance(effect, Overflow):
+                heard += (_too_much(),)
+        return heard
+
+    # What we say.
+
+    def _sealing(self, effects: OutboxEffects, entropy: Entropy) -> None:
+        for effect in effects:
+            if isinstance(effect, Seal):
+                self._put(effect.phase, bytes.fromhex(effect.plaintext), entropy)
+
+    def _put(self, phase: str, plaintext: bytes, entropy: Entropy) -> None:
+        """Encrypt once; these very bytes are sent however often they must be."""
+        secret = phase_key(bytes.fromhex(self.key.data.key), self.side, phase)
+        box = seal(secret, plaintext, entropy.draw(f"nonce {phase}", 24))
+        self.outbox.inputs.put(phase, box.hex())
+
+
+def _too_much() -> PeerFailed:
+    return PeerFailed("it sent too much at once, out of order")
