@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast_journal.checkpointed import Journal
 from holdfast_journal.errors import (
     CommitFailed,
+    DatabaseAway,
     DatabaseUnusable,
     Fenced,
     JournalBroken,
@@ -49,6 +50,7 @@ __all__ = [
     "Call",
     "Changes",
     "CommitFailed",
+    "DatabaseAway",
     "DatabaseUnusable",
     "EntryRow",
     "Event",

@@ -108,3 +108,11 @@ class Commit:
     entries: Sequence[Entry] = ()
     tasks: Sequence[TaskChange] = ()
     statements: Sequence[Statement] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps in memory until it is written, more or less."""
+        size = sum(len(e.heard) + len(e.said) + len(e.event) for e in self.entries)
+        if self.state is not None:
+            size += len(self.state.checkpoint or b"")
+        return size

@@ -40,8 +40,8 @@ class Committer:
     """Called with the delay, in seconds, before another attempt; False gives up."""
     _keep_alive: Callable[[], None]
     """Makes sure that others still take this worker for alive; may raise SQLAlchemy's errors."""
-    _tell: Callable[[str], None]
-    """Called with one line when the database does not answer, and again when it does."""
+    _tell: Callable[[str | None], None]
+    """Called with one line when the database does not answer, and with None when it does again."""
 
     def commit(self, commits: Sequence[Commit]) -> Mapping[Commit, Exception]:
         """Write `commits` in one transaction; return those that are lost, and why.
@@ -155,11 +155,11 @@ class Committer:
                             f"the disk under {self._database.name} failed: {text}"
                         ) from error
                 if not delay:
-                    self._tell(f"the database {self._database.name} does not answer: {text}")
+                    self._tell(text)
                 delay = min(max(FIRST_DELAY, delay * 2), LONGEST_DELAY)
                 if not self._wait(delay):
                     raise _GaveUp(f"the database does not answer: {text}") from error
             else:
                 if delay:
-                    self._tell(f"the database {self._database.name} answers again")
+                    self._tell(None)
                 return result

@@ -22,20 +22,24 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
-    DatabaseError,
     DBAPIError,
     InterfaceError,
     OperationalError,
     SQLAlchemyError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from holdfast_journal.errors import DatabaseUnusable
+from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 
 BUSY_TIMEOUT = 30.0
-"""Seconds that a writer waits for another process's transaction on SQLite."""
+"""Seconds that a transaction waits for a lock that another process holds."""
+
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A PostgreSQL server that vanished without a word is noticed in a minute, not in two hours."""
 
 _WRITES = "holdfast_writes"
+"""The option of a connection that says which transactions it begins; None: it begins none."""
 
 
 class Trouble(Enum):
@@ -46,12 +50,28 @@ class Trouble(Enum):
     BROKEN = "broken"  # the disk: what was written before may be gone too
 
 
+# Errors of the disk that say at once that nothing was written: a quota, a limit, no memory. (A full
+# disk has a code of its own.) What failed fsync, or was not read back, is another matter.
+_NOTHING_WRITTEN = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_SHMOPEN,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_IOERR_NOMEM,
+    }
+)
+
+
 def trouble(error: SQLAlchemyError) -> Trouble:
     """Say what `error` means."""
+    if isinstance(error, PoolTimeout):
+        return Trouble.PASSING  # every connection waits for an answer
     if not isinstance(error, DBAPIError):
         return Trouble.REFUSED
     code = getattr(error.orig, "sqlite_errorcode", None)
     if isinstance(code, int):
+        if code in _NOTHING_WRITTEN:
+            return Trouble.PASSING
         primary = code & 0xFF
         if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return Trouble.BROKEN
@@ -178,26 +198,42 @@ class Database:
         """Raise DatabaseUnusable where the database's state explains an error of SQLAlchemy's."""
         try:
             yield
-        except DatabaseError as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise self._clear(error) from error
+
+    def settle(self) -> None:
+        """Write anew what a process that is gone has left in SQLite's write-ahead log.
+
+        If that process ended because an fsync failed, the log may be whole in the system's memory
+        and have a hole on the disk, which would cost everything that is written behind it.
+        Raises DatabaseUnusable.
+        """
+        if not self.is_postgresql:
+            with self.clearly(), self.engine.connect() as connection:
+                outside = connection.execution_options(**{_WRITES: None})
+                outside.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
 
-    def _clear(self, error: DatabaseError) -> Exception:
+    def _clear(self, error: SQLAlchemyError) -> Exception:
         """One clear line for errors that the database's state explains; others as they are."""
-        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        if not isinstance(error, OperationalError) and code != sqlite3.SQLITE_NOTADB:
+        found = trouble(error)
+        if found is Trouble.REFUSED and not isinstance(error, OperationalError):
             return error
-        return DatabaseUnusable(f"the database {self.name} cannot be used: {reason(error)}")
+        text = f"the database {self.name} cannot be used: {reason(error)}"
+        return DatabaseAway(text) if found is Trouble.PASSING else DatabaseUnusable(text)
 
 
 def reason(error: SQLAlchemyError) -> str:
     """What the driver said: its first line, since the others may quote values."""
     said = error.orig if isinstance(error, DBAPIError) else error
     lines = str(said).strip().splitlines()
-    return lines[0][:300] if lines else type(said).__name__
+    text = lines[0][:300] if lines else type(said).__name__
+    # "disk I/O error" can be anything from a quota to a dying disk.
+    name = getattr(said, "sqlite_errorname", "")
+    return f"{text} ({name})" if name.startswith("SQLITE_IOERR_") else text
 
 
 def _make_file(path: Path, make_parents: bool) -> None:
@@ -217,16 +253,29 @@ def _make_file(path: Path, make_parents: bool) -> None:
 
 def _postgresql(url: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"connect_timeout": 15, "application_name": "holdfast"},
+            connect_args={
+                "connect_timeout": 15,
+                "application_name": "holdfast",
+                "tcp_user_timeout": 60_000,
+                **_KEEPALIVES,
+            },
         )
     except ImportError as error:
         raise DatabaseUnusable(
             "PostgreSQL needs one more package: pip install 'holdfast[postgres]'"
         ) from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # A lock that does not clear is then an error that can be told, and not a silence.
+        connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT * 1000:.0f}")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:
@@ -252,7 +301,8 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES, True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if writes is not None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

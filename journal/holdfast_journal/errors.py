@@ -12,6 +12,10 @@ class DatabaseUnusable(JournalError):
     """The database cannot be reached, opened or written; nothing was changed."""
 
 
+class DatabaseAway(DatabaseUnusable):
+    """For now: full, locked, unreachable. The same may succeed later."""
+
+
 class NewerSchema(DatabaseUnusable):
     """The database was made by a newer release than this one."""
 

@@ -27,6 +27,7 @@ from holdfast_journal.database import Database
 from holdfast_journal.errors import JournalBroken
 from holdfast_journal.flow import FlowJournal
 from holdfast_journal.masterkeys import find_keys, given_keys
+from holdfast_journal.pressure import Pressure
 from holdfast_journal.records import (
     Changes,
     EntryRow,
@@ -65,6 +66,8 @@ class SqlJournal:
     _writer: Writer
     _registration: Registration
     _clock: Callable[[], float]
+    pressure: Pressure
+    """Where to hear, and to say, that the database does not answer."""
     made_key: Path | None = None
     """The key file that `open` has just made, of which the operator should be told."""
     _running: set[int] = field(factory=set, init=False)
@@ -78,6 +81,7 @@ class SqlJournal:
         keys: KeyRing | None = None,
         reactor: Reactor | None = None,
         on_fatal: Callable[[JournalBroken], object] = _log_fatal,
+        on_pressure: Callable[[bool], object] | None = None,
         host: str | None = None,
         clock: Callable[[], float] = time.time,
         make_parents: bool = False,
@@ -90,6 +94,8 @@ class SqlJournal:
         Without `reactor` commits happen inside `process()`; otherwise in a thread, by group.
         `on_fatal` is called, in the reactor's thread, when the disk failed: nothing more will be
         written or released, and the process should end.
+        `on_pressure` is called there too, with True when no more events should be taken in, because
+        the database does not answer or too much waits for it, and with False when it is over.
         `clock` gives seconds since the epoch. `make_parents` makes missing directories.
 
         Raises DatabaseUnusable (NewerSchema among them) and WrongKey; then nothing was changed,
@@ -104,6 +110,8 @@ class SqlJournal:
             ring, made = find_keys(database, given)
             if state == "older":
                 upgrade(database)  # not before we know that we have the right key
+            if reactor is not None:
+                database.settle()
         except BaseException:
             database.close()
             raise
@@ -111,22 +119,24 @@ class SqlJournal:
         registration = Registration(database, clock, locks)
         if host is not None:
             registration.host = host
-        wait = _do_not_wait if reactor is None else _wait
-        committer = Committer(database, wait, locks.keep, _log_trouble)
+        pressure = Pressure(database.name)
+        if on_pressure is not None:
+            pressure.listen(on_pressure)
         writer: Writer = (
-            InlineWriter(committer, on_fatal)
+            InlineWriter(Committer(database, _do_not_wait, locks.keep, _log_trouble), on_fatal)
             if reactor is None
-            else ThreadedWriter(committer, reactor, on_fatal)
+            else ThreadedWriter(database, locks.keep, reactor, on_fatal, pressure)
         )
-        return cls(database, ring, writer, registration, clock, made_key=made)
+        return cls(database, ring, writer, registration, clock, pressure, made_key=made)
 
-    def stop(self) -> "Deferred[None]":
+    def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Fires when everything submitted is durable and released; then nothing more is recorded.
 
         To end cleanly: `stop()`, then `give_back()`, then `close()`. Does not block.
-        Fails with JournalStopped if the disk failed before.
+        Fails with JournalStopped if the disk failed before, or if the database has not answered for
+        `patience` seconds: nothing of what it did not take was released.
         """
-        return self._writer.stop()
+        return self._writer.stop(patience)
 
     def close(self) -> None:
         """Stop being a worker, whose flows are free from now on, and close the database."""
@@ -301,14 +311,9 @@ class SqlJournal:
         self._running.discard(flow)
 
 
-def _wait(delay: float) -> bool:
-    time.sleep(delay)
-    return True
-
-
 def _do_not_wait(_delay: float) -> bool:
     return False
 
 
-def _log_trouble(text: str) -> None:
-    _log.warn("{text}", text=text)
+def _log_trouble(why: str | None) -> None:
+    _log.warn("the database does not answer: {why}", why=why)

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -17,14 +17,22 @@ from twisted.logger import Logger
 
 from holdfast_journal.commits import Commit
 from holdfast_journal.committing import Committer
+from holdfast_journal.database import Database
 from holdfast_journal.errors import JournalBroken, JournalStopped
 from holdfast_journal.interface import Call
 from holdfast_journal.outbound import Outbox
+from holdfast_journal.pressure import Pressure
 
 BATCH = 128
 """Entries in one transaction, more or less: more make longer transactions, not faster ones."""
 RELEASES = 50
 """Calls in one reactor turn, so that sockets are served in between."""
+MOST_COMMITS = 2000
+"""Commits that wait to be written or released, from which no more should be taken in."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of them, likewise."""
+SLOW = 10.0
+"""Seconds after which a database that has not finished a transaction is said not to answer."""
 
 _log = Logger()
 
@@ -32,8 +40,8 @@ _log = Logger()
 class Reactor(Protocol):
     """The two methods of Twisted's reactor that the writer uses."""
 
-    def callLater(self, delay: float, function: Callable[[], object], /) -> object:  # noqa: N802
-        """As IReactorTime has it."""
+    def callLater(self, delay: float, function: Callable[[], object], /) -> Any:  # noqa: N802
+        """As IReactorTime has it: what is returned can be cancelled."""
         ...
 
     def callFromThread(self, function: Callable[[], object], /) -> None:  # noqa: N802
@@ -48,7 +56,7 @@ class Writer(Protocol):
         """Take `commit`. Raises JournalStopped."""
         ...
 
-    def stop(self) -> "Deferred[None]":
+    def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Finish what was submitted, then take no more."""
         ...
 
@@ -81,7 +89,7 @@ class InlineWriter:
         else:
             self._outbox.run(commit.calls)
 
-    def stop(self) -> "Deferred[None]":
+    def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Take no more."""
         self._stopped = True
         done: Deferred[None] = Deferred()
@@ -93,9 +101,12 @@ class InlineWriter:
 class ThreadedWriter:
     """Commits in a thread of its own. All methods are for the reactor's thread."""
 
-    _committer: Committer
+    _database: Database
+    _keep_alive: Callable[[], None]
+    """As `Committer` has it."""
     _reactor: Reactor
     _on_fatal: Callable[[JournalBroken], object]
+    _pressure: Pressure
 
     _turn: list[Commit] = field(factory=list, init=False)
     """What this reactor turn has submitted so far."""
@@ -103,6 +114,16 @@ class ThreadedWriter:
     """Calls of durable commits, in order; None marks the end of a commit."""
     _releasing: bool = field(default=False, init=False)
     _outstanding: int = field(default=0, init=False)
+    """Commits that were submitted and whose calls have not all been run."""
+    _bytes: int = field(default=0, init=False)
+    """The size of those."""
+    _full: bool = field(default=False, init=False)
+    _unwritten: int = field(default=0, init=False)
+    """Commits that the thread was given and has not finished."""
+    _finished: int = field(default=0, init=False)
+    """Transactions that it has."""
+    _watch: Any = field(default=None, init=False)
+    _deadline: Any = field(default=None, init=False)
     _stopping: "Deferred[None] | None" = field(default=None, init=False)
     _stopped: JournalStopped | None = field(default=None, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
@@ -111,6 +132,7 @@ class ThreadedWriter:
     _changed: threading.Condition = field(factory=threading.Condition, init=False)
     _queue: deque[Commit] = field(factory=deque, init=False)
     _end: bool = field(default=False, init=False)
+    _giving_up: threading.Event = field(factory=threading.Event, init=False)
 
     def submit(self, commit: Commit) -> None:
         """Take `commit`; nothing happens before the end of this reactor turn.
@@ -126,14 +148,17 @@ class ThreadedWriter:
             return
         commit.lease.pending += 1
         self._outstanding += 1
+        self._bytes += commit.size
         self._turn.append(commit)
         if len(self._turn) == 1:
             self._reactor.callLater(0, self._hand_over)
+        self._gauge()
 
-    def stop(self) -> "Deferred[None]":
+    def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Fires when all that was submitted is durable and released; then nothing more is taken.
 
-        Fails with JournalStopped if the disk failed before.
+        Fails with JournalStopped if the disk failed before, or if the database has not answered for
+        `patience` seconds.
         """
         waiting: Deferred[None] = Deferred()
         if self._stopped is not None:
@@ -144,6 +169,8 @@ class ThreadedWriter:
             return waiting
         if self._stopping is None:
             self._stopping = Deferred()
+        if patience is not None and self._outstanding and self._deadline is None:
+            self._deadline = self._reactor.callLater(patience, self._give_up)
         self._stopping.chainDeferred(waiting)
         self._stop_if_idle()
         return waiting
@@ -152,7 +179,10 @@ class ThreadedWriter:
         with self._changed:
             self._queue.extend(self._turn)
             self._changed.notify()
+        self._unwritten += len(self._turn)
         self._turn.clear()
+        if self._watch is None and self._stopped is None:
+            self._watch = self._reactor.callLater(SLOW, partial(self._look, self._finished))
         if self._thread is None and self._stopped is None:
             # A daemon: a database that never answers must not keep the process from ending.
             self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
@@ -160,9 +190,10 @@ class ThreadedWriter:
 
     def _work(self) -> None:
         """The writer thread."""
+        committer = Committer(self._database, self._wait, self._keep_alive, self._tell)
         while batch := self._next_batch():
             try:
-                lost = self._committer.commit(batch)
+                lost = committer.commit(batch)
             except JournalBroken as error:
                 self._reactor.callFromThread(partial(self._broken, error))
                 return
@@ -173,6 +204,12 @@ class ThreadedWriter:
                 self._reactor.callFromThread(partial(self._broken, broken))
                 return
             self._reactor.callFromThread(partial(self._durable, batch, lost))
+
+    def _wait(self, delay: float) -> bool:
+        return not self._giving_up.wait(delay)
+
+    def _tell(self, why: str | None) -> None:
+        self._reactor.callFromThread(partial(self._told, why))
 
     def _next_batch(self) -> list[Commit]:
         with self._changed:
@@ -185,7 +222,33 @@ class ThreadedWriter:
                 size += len(batch[-1].entries)
             return batch
 
+    def _told(self, why: str | None) -> None:
+        if why is None:
+            self._pressure.answers("writer")
+        elif self._stopped is None:
+            self._pressure.fails("writer", why)
+
+    def _look(self, finished: int) -> None:
+        """Has the database done anything since it had `finished` transactions?"""
+        self._watch = None
+        if self._stopped is None and self._unwritten:
+            if finished == self._finished:
+                self._pressure.fails("watch", f"no answer for {SLOW:g} seconds")
+            self._watch = self._reactor.callLater(SLOW, partial(self._look, self._finished))
+
+    def _gauge(self) -> None:
+        """Say when too much waits, and when half of it is gone."""
+        share = max(self._outstanding / MOST_COMMITS, self._bytes / MOST_BYTES)
+        if share > 1.0 if not self._full else share <= 0.5:
+            self._full = not self._full
+            self._pressure.fill(self._full)
+
     def _durable(self, batch: list[Commit], lost: Mapping[Commit, Exception]) -> None:
+        if self._stopped is not None:
+            return  # we gave up before this came
+        self._finished += 1
+        self._unwritten -= len(batch)
+        self._pressure.answers("watch")
         for commit in batch:
             if commit in lost:
                 self._releases.append((commit, partial(commit.refused, lost[commit])))
@@ -203,12 +266,14 @@ class ThreadedWriter:
             if call is None:
                 commit.lease.pending -= 1
                 self._outstanding -= 1
+                self._bytes -= commit.size
             elif commit.lease.lost is None:
                 left -= 1
                 self._run(call)
         self._releasing = bool(self._releases)
         if self._releasing:
             self._reactor.callLater(0, self._release)
+        self._gauge()
         self._stop_if_idle()
 
     def _run(self, call: Call) -> None:
@@ -224,7 +289,23 @@ class ThreadedWriter:
             self._finish_thread()
             self._stopping.callback(None)
 
+    def _give_up(self) -> None:
+        """The database does not answer, and we are asked to stop."""
+        self._deadline = None
+        if self._stopped is not None or self._stopping is None:
+            return
+        self._stopped = JournalStopped(
+            f"the database {self._database.name} does not answer;"
+            " what was not saved was not sent either, and will happen again"
+        )
+        self._releases.clear()
+        self._giving_up.set()
+        self._finish_thread(wait=False)
+        self._stopping.errback(self._stopped)
+
     def _broken(self, error: JournalBroken) -> None:
+        if self._stopped is not None:
+            return
         self._stopped = JournalStopped(f"the journal is broken: {error}")
         self._stopped.__cause__ = error
         self._releases.clear()
@@ -233,9 +314,13 @@ class ThreadedWriter:
         if self._stopping is not None:
             self._stopping.errback(self._stopped)
 
-    def _finish_thread(self) -> None:
+    def _finish_thread(self, wait: bool = True) -> None:
+        for timer in (self._watch, self._deadline):
+            if timer is not None:
+                timer.cancel()
+        self._watch = self._deadline = None
         with self._changed:
             self._end = True
             self._changed.notify()
-        if self._thread is not None:
+        if self._thread is not None and wait:
             self._thread.join()

@@ -18,17 +18,38 @@ PATIENCE = 30.0
 """Seconds after which a test that waits for another thread has failed."""
 
 
+@define(eq=False)
+class Timer:
+    """A call that `ManualReactor.pass_time` makes."""
+
+    reactor: "ManualReactor"
+    delay: float
+    function: Callable[[], object]
+
+    def cancel(self) -> None:
+        self.reactor.timers.remove(self)
+
+
 @define
 class ManualReactor:
-    """The two methods that the writer uses; nothing runs but inside `turn` and `until`."""
+    """The two methods that the writer uses; nothing runs but inside its other methods."""
 
     later: deque[Callable[[], object]] = field(factory=deque)
+    timers: list[Timer] = field(factory=list)
     threads: "queue.Queue[Callable[[], object]]" = field(factory=queue.Queue)
 
     def callLater(self, delay: float, function: Callable[[], object], /) -> object:  # noqa: N802
-        assert delay == 0
+        if delay:
+            self.timers.append(Timer(self, delay, function))
+            return self.timers[-1]
         self.later.append(function)
         return None
+
+    def pass_time(self) -> None:
+        """Make the calls that were put off."""
+        due, self.timers = self.timers, []
+        for timer in due:
+            timer.function()
 
     def callFromThread(self, function: Callable[[], object], /) -> None:  # noqa: N802
         self.threads.put(function)

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from attrs import define, field
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
+
+from tests.harness.waiting import until
 
 
 def memory() -> Path | None:
@@ -66,6 +69,14 @@ class Server:
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server, and wait for that."""
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
+
+    def kill9(self) -> None:
+        """Kill the server with SIGKILL, and wait until its other processes have noticed."""
+        pid, _, _ = (self.folder / "data" / "postmaster.pid").read_text().partition("\n")
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(int(pid), signal.SIGKILL)
+        # They hold its shared memory, without which no server can be started.
+        until(lambda: not any(Path(f"/proc/{each}").exists() for each in children), "their end")
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
 from holdfast_journal import CommitFailed, Fenced, JournalBroken, JournalStopped, SqlJournal
 from tests.harness import reactor as harness
@@ -34,7 +34,7 @@ def log() -> Iterator[list[str]]:
     lines: list[str] = []
 
     def observe(event: LogEvent) -> None:
-        lines.append(str(event.get("text") or event.get("log_format")))
+        lines.append(formatEvent(event))
 
     observer = cast(ILogObserver, observe)
     globalLogPublisher.addObserver(observer)
@@ -247,8 +247,8 @@ class TestFailures:
         assert len(journal.history(ada.taken.id)) == 1
         told = [line for line in log if "database" in line]
         assert len(told) == 2
-        assert "does not answer" in told[0]
-        assert "answers again" in told[1]
+        assert "cannot be used now" in told[0]
+        assert "can be used again" in told[1]
         assert "hunter2" not in "".join(log)
         stop(journal, reactor)
 
