@@ -80,7 +80,7 @@ class FlowJournal:
     """The flow's seq after everything submitted so far."""
     _writer: Writer
     _clock: Callable[[], float]
-    _gone: Callable[[], None]
+    _gone: Callable[[int, "FlowJournal"], None]
     """Called when the flow is finished or lost, so that it may be taken again."""
     when_lost: Callable[[Exception], object] | None = None
     """Called once, with `Fenced` when somebody else has the flow, or with `CommitFailed` when a
@@ -95,6 +95,11 @@ class FlowJournal:
 
     def __attrs_post_init__(self) -> None:
         self._surrounding = _Surrounding(self)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether `when_lost` was called."""
+        return self._lease.lost is not None
 
     def attach(self, snapshot: Callable[[], Snapshot]) -> None:
         """Say how to get the flow's state; called once at the end of a block that writes."""
@@ -187,7 +192,7 @@ class FlowJournal:
         commit.entries, commit.tasks = block.entries, block.tasks
         commit.statements = block.statements
         if snapshot.finished and self._finished_at is None:
-            commit.calls = [*block.calls, self._gone]
+            commit.calls = [*block.calls, self._leave_it]
         self._finished_at = commit.state.finished_at
         return commit
 
@@ -212,11 +217,14 @@ class FlowJournal:
     def _seal(self, column: str, seq: int, value: bytes) -> bytes:
         return seal(self._lease.data_key, self._lease.uid, column, seq, value)
 
+    def _leave_it(self) -> None:
+        self._gone(self._lease.id, self)
+
     def _refused(self, error: Exception) -> None:
         if self._lease.lost is not None:
             return
         self._lease.lost = error
-        self._gone()
+        self._leave_it()
         if self.when_lost is None:
             raise error
         self.when_lost(error)

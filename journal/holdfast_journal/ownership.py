@@ -5,20 +5,26 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from attrs import field, frozen
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import case, insert, select, update
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
+from holdfast_journal.due import CROWD, SINCE, Due, Wanted
 from holdfast_journal.errors import Unreadable
 from holdfast_journal.records import Task
 from holdfast_journal.schema import batches, entries, flows, tasks
 from holdfast_journal.sealing import KeyRing, unseal
-from holdfast_journal.workers import Locks
 
 _T = TypeVar("_T")
 
 DAMAGED = "damaged"
 """The status of a flow whose saved state cannot be read."""
+
+OF_LATE = 3600.0
+"""Seconds after which a flow's failures are forgotten."""
+
+LONGEST_TROUBLE = 4000
+"""Characters of what is kept about a failure."""
 
 CHUNK = 500
 """Values in one IN (...): every database takes this many."""
@@ -29,17 +35,6 @@ def chunks(values: Iterable[_T], size: int = CHUNK) -> Iterator[list[_T]]:
     iterator = iter(values)
     while chunk := list(islice(iterator, size)):
         yield chunk
-
-
-@frozen
-class Wanted:
-    """Which flows to take; None stands for any."""
-
-    batch: str | None = None
-    names: Collection[str] | None = None
-    ids: Collection[int] | None = None
-    kinds: Collection[str] | None = None
-    limit: int | None = None
 
 
 @frozen
@@ -55,106 +50,93 @@ class Taken:
     tasks: Sequence[Task]
 
 
-def take(
-    database: Database,
-    keys: KeyRing,
-    locks: Locks,
-    worker: int,
-    running: Collection[int],
-    wanted: Wanted,
-    now: float,
-) -> list[Taken]:
-    """Take unfinished flows that nobody alive owns, oldest first, in one transaction.
+def take(database: Database, keys: KeyRing, due: Due, wanted: Wanted) -> list[Taken]:
+    """Take flows that are due, the one that has waited longest first, in one transaction.
 
-    Flows that `worker` owns already count as free unless they are in `running`. One that cannot be
-    read is ended as DAMAGED, with everything that is left of it.
+    One that cannot be read is ended as DAMAGED, with everything that is left of it.
     Raises WrongKey; then nothing is taken.
     """
-    free = _free(database, locks, worker)
-    candidates = _candidates(database, free, running, wanted)
+    candidates = due.find(database, wanted)
     taken: list[Taken] = []
     if not candidates:
         return taken  # the usual answer to a worker that looks around costs no write lock
+    left = len(candidates) if wanted.limit is None else wanted.limit
     with database.writing() as connection:
         for chunk in chunks(candidates):
-            rows = _lock(connection, database, free, chunk)
-            if wanted.limit is not None:
-                rows = rows[: wanted.limit - len(taken)]
-            if not rows:
-                continue
+            if not left:
+                break
+            rows = _lock(connection, database, due, chunk[: left * CROWD], left)
+            left -= len(rows)
             ids = [row.id for row in rows]
             open_tasks = _open_tasks(connection, ids)
             for row in rows:
                 try:
                     taken.append(_opened(keys, row, open_tasks.get(row.id, ())))
                 except Unreadable as error:
-                    _end_damaged(connection, row, worker, now, str(error))
+                    _end_damaged(connection, row, due.worker, due.now, str(error))
                     ids.remove(row.id)
             connection.execute(
                 update(flows)
                 .where(flows.c.id.in_(ids))
-                .values(owner=worker, epoch=flows.c.epoch + 1)
+                .values(owner=due.worker, epoch=flows.c.epoch + 1, wake_at=None)
             )
-    return taken
+    place = {flow: number for number, flow in enumerate(candidates)}
+    return sorted(taken, key=lambda flow: place[flow.row.id])
 
 
-def give_back(database: Database, worker: int, ids: Collection[int]) -> None:
-    """Let others take the flows at once."""
+def give_back(
+    database: Database, worker: int, ids: Collection[int], wake_at: float | None = None
+) -> None:
+    """Let others take the flows: at once, or not before `wake_at`."""
     with database.writing() as connection:
         for chunk in chunks(sorted(ids)):
             connection.execute(
                 update(flows)
                 .where(flows.c.id.in_(chunk), flows.c.owner == worker)
-                .values(owner=None)
+                .values(owner=None, wake_at=wake_at)
             )
+
+
+def give_back_failed(
+    database: Database, worker: int, flow: int, trouble: str, wake_at: float, now: float
+) -> int:
+    """Give back a flow whose own code failed; return how often it did of late, 0 if not ours."""
+    of_late = flows.c.failed_at > now - OF_LATE
+    statement = (
+        update(flows)
+        .where(flows.c.id == flow, flows.c.owner == worker)
+        .values(
+            owner=None,
+            wake_at=wake_at,
+            failures=case((of_late, flows.c.failures + 1), else_=1),
+            failed_at=now,
+            trouble=trouble[:LONGEST_TROUBLE],
+        )
+        .returning(flows.c.failures)
+    )
+    with database.writing() as connection:
+        return connection.execute(statement).scalar() or 0
 
 
 def requests(database: Database, worker: int) -> list[tuple[int, str]]:
     """What was asked of unfinished flows that `worker` owns: (flow id, request)."""
+    # What is finished has no request; see `due` for why that is not asked for.
     query = select(flows.c.id, flows.c.request).where(
-        flows.c.owner == worker, flows.c.request.is_not(None), flows.c.finished_at.is_(None)
+        flows.c.owner == worker, flows.c.request.is_not(None)
     )
     with database.reading() as connection:
         return [(row.id, row.request) for row in connection.execute(query)]
 
 
-def _free(database: Database, locks: Locks, worker: int) -> ColumnElement[bool]:
-    unfinished = flows.c.finished_at.is_(None)
-    query = select(flows.c.owner).where(unfinished, flows.c.owner.is_not(None)).distinct()
-    with database.reading() as connection:
-        owners = set(connection.scalars(query)) - {worker}
-    # Who dies after this is noticed the next time; who is dead stays dead.
-    dead = [owner for owner in owners if not locks.is_alive(owner)]
-    return unfinished & or_(flows.c.owner.is_(None), flows.c.owner.in_([worker, *dead]))
-
-
-def _candidates(
-    database: Database, free: ColumnElement[bool], running: Collection[int], wanted: Wanted
-) -> list[int]:
-    query = select(flows.c.id).where(free)
-    if wanted.batch is not None:
-        query = query.join(batches, flows.c.batch_id == batches.c.id)
-        query = query.where(batches.c.name == wanted.batch)
-    if wanted.kinds is not None:
-        query = query.where(flows.c.kind.in_(wanted.kinds))
-    queries = [query]
-    if wanted.ids is not None:
-        queries = [query.where(flows.c.id.in_(chunk)) for chunk in chunks(sorted(wanted.ids))]
-    elif wanted.names is not None:
-        queries = [query.where(flows.c.name.in_(chunk)) for chunk in chunks(wanted.names)]
-    with database.reading() as connection:
-        found = {flow for query in queries for flow in connection.scalars(query)}
-    return sorted(found.difference(running))
-
-
 def _lock(
-    connection: Connection, database: Database, free: ColumnElement[bool], ids: Sequence[int]
+    connection: Connection, database: Database, due: Due, ids: Sequence[int], limit: int
 ) -> Sequence[Any]:
     query = (
         select(flows, batches.c.name.label("batch_name"))
         .join(batches, flows.c.batch_id == batches.c.id)
-        .where(flows.c.id.in_(ids), free)
-        .order_by(flows.c.id)
+        .where(flows.c.id.in_(ids), due.condition())
+        .order_by(SINCE, flows.c.id)
+        .limit(limit)
     )
     if database.is_postgresql:
         # Several workers may take at once: each gets rows that no other is taking.
@@ -193,6 +175,7 @@ def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why:
             seq=seq,
             epoch=row.epoch + 1,
             owner=None,
+            request=None,
             updated_at=now,
             finished_at=now,
         )

@@ -17,7 +17,7 @@ from holdfast_journal.workers import Locks
 
 _SHOWN = (
     select(
-        *(c for c in flows.c if c.name not in ("checkpoint", "params", "fingerprint", "failures")),
+        *(c for c in flows.c if c.name not in ("checkpoint", "params", "fingerprint")),
         batches.c.name.label("batch_name"),
         workers.c.host,
         workers.c.pid,
@@ -153,6 +153,9 @@ def _flow_rows(rows: Sequence[Any], keys: KeyRing, locks: Locks) -> list[FlowRow
             owner_host=row.host,
             owner_pid=row.pid,
             owner_alive=None if row.owner is None else alive[row.owner],
+            wake_at=row.wake_at,
+            failures=row.failures,
+            trouble=row.trouble,
         )
         for row in rows
     ]

@@ -94,6 +94,10 @@ class TakenFlow:
     attempt: int
     request: str | None
     tasks: Sequence[Task]
+    failures: int
+    """How often its own code failed of late; see `SqlJournal.give_back_failed`."""
+    trouble: str | None
+    """Where it failed the last time."""
     journal: FlowJournal = field(repr=False)
 
 
@@ -120,6 +124,12 @@ class FlowRow:
     owner_pid: int | None
     owner_alive: bool | None
     """None if nobody owns the flow."""
+    wake_at: float | None
+    """Before this no worker takes the flow, unless something is asked of it. None: at any time."""
+    failures: int
+    """How often its own code failed of late."""
+    trouble: str | None
+    """Where it failed the last time."""
 
 
 @frozen

@@ -13,14 +13,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from attrs import define, field
 from twisted.logger import Logger
 
-from holdfast_journal import ownership, reading, starting
+from holdfast_journal import due, ownership, reading, starting
 from holdfast_journal.commits import Lease
 from holdfast_journal.committing import Committer
 from holdfast_journal.database import Database
@@ -70,8 +69,12 @@ class SqlJournal:
     """Where to hear, and to say, that the database does not answer."""
     made_key: Path | None = None
     """The key file that `open` has just made, of which the operator should be told."""
-    _running: set[int] = field(factory=set, init=False)
+    _running: dict[int, FlowJournal] = field(factory=dict, init=False, repr=False)
     _running_lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _strays: set[int] = field(factory=set, init=False)
+    """Flows that we own and do not run."""
+    _adrift: bool = field(default=False, init=False)
+    """Whether there may be more of them, so that take() must look."""
 
     @classmethod
     def open(
@@ -166,7 +169,12 @@ class SqlJournal:
         Raises ValueError if a name comes twice, WrongKey, DatabaseUnusable.
         """
         owner = self._registration.id() if own else None
-        return starting.start_flows(self._database, self._keys, batch, new, owner, self._clock())
+        try:
+            return starting.start_flows(
+                self._database, self._keys, batch, new, owner, self._clock()
+            )
+        finally:
+            self._adrift |= own
 
     def existing(self, batch: str, names: Sequence[str]) -> list[ExistingFlow]:
         """What `start_flows` would find there already, without starting anything.
@@ -186,30 +194,42 @@ class SqlJournal:
     ) -> list[TakenFlow]:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
 
-        Oldest first. From then on only the returned `journal` of each can write it.
+        One that was given back with a `wake_at` is there then, or as soon as something is asked of
+        it; those of a worker that died are there at once. The one that has waited longest comes
+        first. From then on only the returned `journal` of each can write it.
         A flow that cannot be read ends as "damaged", and the others are taken.
         Raises WrongKey, DatabaseUnusable; then nothing was taken.
         """
         worker = self._registration.id()
-        wanted = ownership.Wanted(batch, names, ids, kinds, limit)
         # One at a time: two threads must not take the same flow for this worker.
         with self._running_lock:
-            taken = ownership.take(
-                self._database,
-                self._keys,
-                self._registration.locks,
-                worker,
-                self._running,
-                wanted,
-                self._clock(),
-            )
-            self._running.update(flow.row.id for flow in taken)
-        return [self._taken(flow, worker) for flow in taken]
+            if self._adrift:
+                self._adrift = False
+                try:
+                    self._strays = due.owned(self._database, worker) - set(self._running)
+                except BaseException:
+                    self._adrift = True
+                    raise
+            dead = due.dead_owners(self._database, self._registration.locks, worker)
+            free = due.Due(worker, self._clock(), dead, frozenset(self._strays))
+            wanted = due.Wanted(batch, names, ids, kinds, limit)
+            try:
+                found = ownership.take(self._database, self._keys, free, wanted)
+            except BaseException:
+                self._adrift = True  # they may be ours all the same
+                raise
+            taken = [self._taken(flow, worker) for flow in found]
+            self._running.update((flow.id, flow.journal) for flow in taken)
+            self._strays.difference_update(self._running)
+        return taken
 
-    def give_back(self, flow_ids: Collection[int] | None = None) -> None:
-        """Let other workers take these flows at once (all that we run, without `flow_ids`).
+    def give_back(
+        self, flow_ids: Collection[int] | None = None, *, wake_at: float | None = None
+    ) -> None:
+        """Let workers take these flows again (all that we run, without `flow_ids`).
 
-        Only after their last commit is durable: one that is still under way may be fenced.
+        At once, or not before `wake_at`, in seconds since the epoch. Only after their last commit
+        is durable: one that is still under way may be fenced.
         Giving back and taking again is also how to reload a flow after an exception.
         Raises DatabaseUnusable.
         """
@@ -217,8 +237,26 @@ class SqlJournal:
         with self._running_lock:
             ids = set(self._running if flow_ids is None else flow_ids)
             if worker is not None and ids:
-                ownership.give_back(self._database, worker, ids)
-            self._running -= ids
+                ownership.give_back(self._database, worker, ids, wake_at)
+            for flow in ids:
+                self._running.pop(flow, None)
+
+    def give_back_failed(self, flow_id: int, trouble: str, wake_at: float) -> int:
+        """Give back a flow whose own code failed, and note that, and where: `trouble`, no secret.
+
+        No worker takes it before `wake_at`, in seconds since the epoch.
+        Returns how often it failed of late: an hour after a failure the counting begins anew. 0 if
+        the flow is not ours any more. Raises DatabaseUnusable.
+        """
+        worker = self._registration.current
+        with self._running_lock:
+            failures = 0
+            if worker is not None:
+                failures = ownership.give_back_failed(
+                    self._database, worker, flow_id, trouble, wake_at, self._clock()
+                )
+            self._running.pop(flow_id, None)
+        return failures
 
     def requests(self) -> list[tuple[int, str]]:
         """What others asked of unfinished flows that we own: (flow id, request).
@@ -288,7 +326,7 @@ class SqlJournal:
     def _taken(self, flow: ownership.Taken, worker: int) -> TakenFlow:
         row = flow.row
         lease = Lease(row.id, row.uid, flow.epoch, worker, flow.data_key)
-        gone = partial(self._gone, row.id)
+        journal = FlowJournal(lease, row.seq, self._writer, self._clock, self._gone)
         return TakenFlow(
             id=row.id,
             uid=row.uid,
@@ -303,12 +341,16 @@ class SqlJournal:
             attempt=row.attempt,
             request=row.request,
             tasks=flow.tasks,
-            journal=FlowJournal(lease, row.seq, self._writer, self._clock, gone),
+            failures=row.failures,
+            trouble=row.trouble,
+            journal=journal,
         )
 
-    def _gone(self, flow: int) -> None:
+    def _gone(self, flow: int, journal: FlowJournal) -> None:
         # Without the lock, which may be held for as long as a take() lasts: this is the reactor.
-        self._running.discard(flow)
+        if self._running.get(flow) is journal:
+            self._running.pop(flow, None)
+            self._adrift |= journal.is_lost  # it may still be ours
 
 
 def _do_not_wait(_delay: float) -> bool:

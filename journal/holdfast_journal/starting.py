@@ -126,7 +126,10 @@ def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], n
                 owner=None,
                 seq=seq,
                 request=None,
+                wake_at=None,
                 failures=0,
+                failed_at=None,
+                trouble=None,
                 checkpoint=None,
                 published=seal(key, row.uid, "published", 0, b"{}"),
             )

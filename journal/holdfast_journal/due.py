@@ -1,0 +1,139 @@
+"""Which flows are there to be taken: found with the indexes, however many are not.
+
+A worker asks twice a second, and the usual answer is "none". So each way in which a flow can be
+due is a search of its own, which an index answers without a look at what is running or parked.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    any_,
+    bindparam,
+    func,
+    or_,
+    select,
+    union_all,
+)
+
+from holdfast_journal.database import Database
+from holdfast_journal.schema import batches, flows
+from holdfast_journal.workers import Locks
+
+CROWD = 4
+"""How many times as many flows are looked at as are wanted, where others may be taking the same."""
+
+SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
+"""Since when a flow waits to be taken."""
+
+
+@frozen
+class Wanted:
+    """Which flows to take; None stands for any."""
+
+    batch: str | None = None
+    names: Collection[str] | None = None
+    ids: Collection[int] | None = None
+    kinds: Collection[str] | None = None
+    limit: int | None = None
+
+
+@frozen
+class Due:
+    """Whose flows may be taken by `worker`, now."""
+
+    worker: int
+    now: float
+    """Seconds since the epoch."""
+    dead: Sequence[int]
+    """Workers that are gone and left flows behind, which are due at once."""
+    strays: Collection[int]
+    """Flows that `worker` owns and does not run."""
+
+    def condition(self) -> ColumnElement[bool]:
+        """Whether a flow may be taken, once its row is locked."""
+        parked = flows.c.wake_at.is_not(None) & (flows.c.wake_at > self.now)
+        unowned = flows.c.owner.is_(None) & or_(~parked, flows.c.request.is_not(None))
+        return flows.c.finished_at.is_(None) & or_(
+            unowned, flows.c.owner.in_([self.worker, *self.dead])
+        )
+
+    def find(self, database: Database, wanted: Wanted) -> list[int]:
+        """The flows that may be taken, the one that has waited longest first."""
+        unfinished = flows.c.finished_at.is_(None)
+        unowned = unfinished & flows.c.owner.is_(None)
+        ways: list[ColumnElement[bool]] = [
+            unowned & flows.c.wake_at.is_(None),
+            unowned & (flows.c.wake_at <= self.now),
+            # What is finished has no request; to ask for that too would lead the database to the
+            # larger index, and through all that are parked.
+            flows.c.request.is_not(None) & flows.c.owner.is_(None) & (flows.c.wake_at > self.now),
+        ]
+        if self.dead:
+            ways.append(unfinished & flows.c.owner.in_(self.dead))
+        if self.strays:
+            among_strays = among(database, flows.c.id, self.strays)
+            ways.append(unfinished & (flows.c.owner == self.worker) & among_strays)
+        found = union_all(*(_chosen(database, way, wanted) for way in ways)).subquery()
+        query = select(found.c.id).order_by(found.c.since, found.c.id)
+        if wanted.limit is not None:
+            query = query.limit(wanted.limit * (CROWD if database.is_postgresql else 1))
+        with database.reading() as connection:
+            return list(connection.scalars(query))
+
+
+def dead_owners(database: Database, locks: Locks, worker: int) -> list[int]:
+    """Workers that are gone and own unfinished flows."""
+    with database.reading() as connection:
+        owners = set(connection.scalars(_OWNERS)) - {worker}
+    # Who dies after this is noticed the next time; who is dead stays dead.
+    return sorted(owner for owner in owners if not locks.is_alive(owner))
+
+
+def _owners() -> Select[Any]:
+    """All who own unfinished flows; from one to the next through the index, however many flows."""
+    unfinished = select(func.min(flows.c.owner).label("owner")).where(flows.c.finished_at.is_(None))
+    found = unfinished.where(flows.c.owner > 0).cte("owners", recursive=True)
+    following = unfinished.where(flows.c.owner > found.c.owner).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.owner.is_not(None)))
+    return select(found.c.owner).where(found.c.owner.is_not(None))
+
+
+_OWNERS = _owners()
+
+
+def owned(database: Database, worker: int) -> set[int]:
+    """The unfinished flows that `worker` owns."""
+    query = select(flows.c.id).where(flows.c.finished_at.is_(None), flows.c.owner == worker)
+    with database.reading() as connection:
+        return set(connection.scalars(query))
+
+
+def among(
+    database: Database, column: ColumnElement[Any], values: Iterable[object]
+) -> ColumnElement[bool]:
+    """`column` IN `values`, as one parameter: thousands of them make no longer statement."""
+    if database.is_postgresql:
+        return column == any_(bindparam(None, list(values), ARRAY(column.type)))
+    each = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def _chosen(database: Database, way: ColumnElement[bool], wanted: Wanted) -> Select[Any]:
+    query = select(flows.c.id, SINCE.label("since")).where(way)
+    # Not by the indexes of batches and names: they have more flows than are due.
+    if wanted.batch is not None:
+        batch = select(batches.c.id).where(batches.c.name == wanted.batch).scalar_subquery()
+        query = query.where(flows.c.batch_id + 0 == batch)
+    if wanted.kinds is not None:
+        query = query.where(flows.c.kind.in_(wanted.kinds))
+    if wanted.ids is not None:
+        query = query.where(among(database, flows.c.id, wanted.ids))
+    if wanted.names is not None:
+        query = query.where(among(database, flows.c.name + "", wanted.names))
+    return query
