@@ -33,6 +33,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.stopped = False
+        self.owner: Any = None
 
     def start(self) -> None:
         pass
@@ -65,7 +66,12 @@ def wormhole(delegate: Delegate, side: str, saved: list[Any]) -> Any:
     connections = Connections()
     made: Any = None
     journal = Journal(lambda: saved.append(made.serialize()))
-    arguments: Any = (delegate, journal, lambda url, owner: connections)
+
+    def connector(url: str, owner: object) -> Any:
+        connections.owner = owner
+        return connections
+
+    arguments: Any = (delegate, journal, connector)
     made = DelegatedWormhole("ws://relay.example.com/v1", Exchange("app", side), *arguments)
     made.start()
     return made, connections
@@ -76,13 +82,13 @@ def test_an_exception_of_the_application_stops_the_wormhole() -> None:
     saved: list[Any] = []
     made, connections = wormhole(Delegate(raises=True), "shell1", saved)
     link: Any = Link()
-    made.connected(link)
-    made.received(WELCOME)
+    connections.owner.connected(link)
+    connections.owner.received(WELCOME)
     already = len(saved), len(link.sent)
     with pytest.raises(ArithmeticError):
         made.set_code("4-purple-sausages")
     made.send_message(b"into the void")
-    made.disconnected(ConnectionEnded("gone", clean=False))
+    connections.owner.disconnected(ConnectionEnded("gone", clean=False))
     assert (len(saved), len(link.sent)) == already
     assert connections.stopped
 
@@ -95,11 +101,11 @@ def test_a_server_that_never_welcomes_is_left(first: str) -> None:
     made.set_code("4-purple-sausages")
     made.exchange.nameplate.inputs.claim()  # something of ours may be there already
     link: Any = Link()
-    made.connected(link)
-    made.received(first)
+    connections.owner.connected(link)
+    connections.owner.received(first)
     assert link.aborted
     assert delegate.ended == []
-    made.disconnected(ConnectionEnded("gone", clean=False))
+    connections.owner.disconnected(ConnectionEnded("gone", clean=False))
     assert [type(each).__name__ for each in delegate.ended] == ["ServerError"]
     assert connections.stopped
 
@@ -114,7 +120,7 @@ def test_versions_that_are_no_json_are_refused_at_once(versions: dict[str, Any])
 def test_frames_leave_after_the_checkpoint() -> None:
     """Nothing is sent that the last checkpoint does not know of."""
     saved: list[Any] = []
-    made, _ = wormhole(Delegate(), "shell3", saved)
+    made, connections = wormhole(Delegate(), "shell3", saved)
     made.set_code("4-purple-sausages")
 
     class Watching(Link):
@@ -123,8 +129,8 @@ def test_frames_leave_after_the_checkpoint() -> None:
             super().send(text)
 
     link: Any = Watching()
-    made.connected(link)
-    made.received(WELCOME)
+    connections.owner.connected(link)
+    connections.owner.received(WELCOME)
     assert len(link.sent) == 2
     assert saved[-1]["exchange"]["nameplate"]["state"] == "claiming"
     made.abandon()

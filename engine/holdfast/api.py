@@ -13,12 +13,13 @@ from weakref import WeakKeyDictionary
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.errors import CannotSerialize
-from holdfast.rendezvous.connector import Connector
+from holdfast.rendezvous.connector import Connector, Owner
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.relay_url import parse_relay_url
 from holdfast.rendezvous.tor import TorManager
+from holdfast.shell.contact import MakesConnector
 from holdfast.shell.deferred import DeferredWormhole, Eventually, Observers
-from holdfast.shell.wormhole import DelegatedWormhole, MakesConnector
+from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import IJournal, ImmediateJournal
@@ -229,7 +230,7 @@ def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
         dialer = Dialer(reactor, endpoints=tor if isinstance(tor, TorManager) else TorManager(tor))
     jitter = random.Random()  # noqa: S311 - spreads reconnections, hides nothing
 
-    def make(url: str, wormhole: DelegatedWormhole) -> Connector:
-        return Connector(dialer, url, wormhole, jitter)
+    def make(url: str, owner: Owner) -> Connector:
+        return Connector(dialer, url, owner, jitter)
 
     return make

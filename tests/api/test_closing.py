@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred
 from wormhole.errors import WormholeError
 
 import holdfast
+from holdfast.shell.contact import MOST_CLOSING_TRIES, MOST_CUT_CLOSINGS
 from holdfast.shell.patience import CLOSING_TIME
-from holdfast.shell.wormhole import MOST_CLOSING_TRIES, MOST_CUT_CLOSINGS
 from tests.api.world import APPID, CODE, Delegate, Net
 from tests.harness.server import MailboxServer
 

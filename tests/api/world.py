@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 import holdfast
 from holdfast.rendezvous.boundaries import ConnectionEnded
-from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.rendezvous.connector import Owner
 from tests.flows import world
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class Line:
     """A connector, which comes back a second after each end of a connection."""
 
     server: "Server"
-    owner: DelegatedWormhole
+    owner: Owner
     link: Any = None
     there: bool = False
 
@@ -106,7 +106,7 @@ class Server(world.Server):
     watch: Callable[[Any, dict[str, Any]], object] = lambda link, frame: None
     """Called with every frame, before it is answered."""
 
-    def connector(self, url: str, owner: DelegatedWormhole) -> Any:
+    def connector(self, url: str, owner: Owner) -> Any:
         assert url == URL
         return Line(self, owner)
 

@@ -18,6 +18,7 @@ from holdfast.flows import Flow
 from holdfast.flows.document import new_flow
 from holdfast.flows.engine import Engine
 from holdfast.rendezvous.boundaries import ConnectionEnded
+from holdfast.rendezvous.connector import Owner
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import EntryRow, FlowRow, ImmediateJournal, SqlJournal
 
@@ -48,7 +49,7 @@ class Link:
     """One connection, as the wormhole sees it."""
 
     server: "Server"
-    owner: DelegatedWormhole
+    owner: Owner
     is_dead: Callable[[], bool]
     up: bool = True
     side: str = ""
@@ -82,7 +83,7 @@ class Line:
     """A connector: has one connection after another while the server is up."""
 
     server: "Server"
-    owner: DelegatedWormhole
+    owner: Owner
     is_dead: Callable[[], bool] = lambda: False
     """Asked before anything is sent: whether the process has died just now."""
     link: Link | None = None
@@ -140,7 +141,7 @@ class Server:
     queue: "deque[partial[object]]" = field(factory=deque)
     numbers: int = 0
 
-    def connector(self, url: str, owner: DelegatedWormhole) -> Line:
+    def connector(self, url: str, owner: Owner) -> Line:
         assert url == URL
         return Line(self, owner)
 
@@ -291,7 +292,7 @@ class World:
         self.engine = Engine(self.journal, self.reactor, now=self.reactor.seconds, **options)
         self.engine.start()
 
-    def _ours(self, url: str, owner: DelegatedWormhole) -> Line:
+    def _ours(self, url: str, owner: Owner) -> Line:
         self.lines.append(Line(self.server, owner, self.died))
         return self.lines[-1]
 

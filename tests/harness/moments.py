@@ -93,15 +93,15 @@ def install(fate):
     import holdfast.flows.runner
     import holdfast.flows.tasks
     import holdfast.rendezvous.websocket
-    import holdfast.shell.wormhole
+    import holdfast.shell.contact
     import holdfast_journal.sql
 
-    journal, wormhole = holdfast_journal.sql, holdfast.shell.wormhole
+    journal, contact = holdfast_journal.sql, holdfast.shell.contact
     _around(fate, journal, "upgrade", lambda *_: "upgrade")
     _around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
     _around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")
     _around(fate, journal.SqlJournal, "close", lambda *_: "leave")
-    _around(fate, wormhole.DelegatedWormhole, "received", _heard)
+    _around(fate, contact.Contact, "received", _heard)
     _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
     tasks, runner = holdfast.flows.tasks.Executor, holdfast.flows.runner.FlowRunner
     _around(fate, tasks, "_begin", lambda _executor, _customer, task: f"task-{task.name}")
@@ -142,14 +142,14 @@ def _to_the_kernel(socket, _text):
             transport.doWrite()
 
 
-def _heard(wormhole, text):
+def _heard(contact, text):
     frame = json.loads(text)
     kind = frame["type"]
     if kind == "ack":
         return None
     if kind != "message":
         return f"hear-{kind}"
-    return "hear-own" if frame["side"] == wormhole.exchange.side else f"hear-{frame['phase']}"
+    return "hear-own" if frame["side"] == contact.exchange.side else f"hear-{frame['phase']}"
 
 
 def _around_renames(fate):

@@ -23,7 +23,7 @@ from holdfast.flows import document
 from holdfast.flows.base import kinds
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
-from holdfast.shell.wormhole import MakesConnector
+from holdfast.shell.contact import MakesConnector
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import Fenced, JournalError, JournalStopped, Snapshot, SqlJournal, TakenFlow

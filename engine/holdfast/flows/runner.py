@@ -16,8 +16,9 @@ from holdfast.core.exchange import Exchange
 from holdfast.errors import WrongPasswordError
 from holdfast.flows import document
 from holdfast.flows.tasks import Executor, method_name
+from holdfast.shell.contact import MakesConnector
 from holdfast.shell.patience import Clock
-from holdfast.shell.wormhole import DelegatedWormhole, MakesConnector
+from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import Snapshot, TakenFlow, Task

@@ -10,7 +10,8 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Set as AbstractSet
+from typing import Any
 from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
@@ -25,41 +26,23 @@ from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.codec import code_of, said_codes, to_json
 from holdfast.core.exchange import Exchange
-from holdfast.core.frames import CloseMailbox, Frame
+from holdfast.core.frames import Frame
 from holdfast.core.wanted import wanted
 from holdfast.crypto import derive
-from holdfast.rendezvous.boundaries import ConnectionEnded
-from holdfast.rendezvous.connector import Connector
-from holdfast.rendezvous.websocket import WebSocket
-from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
-from holdfast.shell.conversation import Conversation
+from holdfast.shell.contact import Contact, MakesConnector
 from holdfast.shell.news import News
-from holdfast.shell.patience import Clock, Patience
+from holdfast.shell.patience import Clock
 from holdfast.shell.telling import called, result
 from holdfast.shell.typing_code import TypingCode
-from holdfast.status import Closed, Connected, Connecting, Disconnected, Status, Unreachable
+from holdfast.status import Closed, Connecting, Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import History, IJournal
 
 LONGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes of the longest message that may be sent; the server stores it twice as long."""
 
-MOST_CLOSING_TRIES = 3
-"""Connections on which a server may ignore our closing before we leave without its answer."""
-
-MOST_CUT_CLOSINGS = 5
-"""Connections that may be lost between our closing and its answer before we call it an answer."""
-
 _log = Logger()
 _alive: WeakValueDictionary[str, DelegatedWormhole] = WeakValueDictionary()
-
-
-class MakesConnector(Protocol):
-    """How a wormhole gets its connector; `Dialer`-backed in real life, anything in a test."""
-
-    def __call__(self, url: str, wormhole: DelegatedWormhole) -> Connector:
-        """Make one for *url* that tells *wormhole*."""
-        ...
 
 
 class DelegatedWormhole:
@@ -102,11 +85,9 @@ class DelegatedWormhole:
         self._entropy = entropy
         self._on_broken = on_broken
         self._welcome_handler = welcome_handler
-        self._patience = None if clock is None else Patience(clock, self._out_of_patience)
-        self._first_failure_is_final = first_failure_is_final
         self._news = News(exchange, Connecting(relay_url), on_status_update, timing)
         self._typing = TypingCode(
-            exchange, journal, self._happen, self._check_open, lambda: self._conversation
+            exchange, journal, self._happen, self._check_open, lambda: self._contact.conversation
         )
         self._failure: Exception | None = None
         self._down: Deferred[None] = Deferred()
@@ -114,9 +95,15 @@ class DelegatedWormhole:
         self._heard: list[tuple[ev.Event, bytes]] = []
         self._draining = False
         self._over = False
-        self._cut_closings = 0
-        self._conversation: Conversation | None = None
-        self._connector = connector(relay_url, self)
+        self._contact = Contact(
+            self,
+            exchange,
+            relay_url,
+            connector,
+            self._news,
+            clock=clock,
+            first_failure_is_final=first_failure_is_final,
+        )
 
     def start(self) -> None:
         """Begin, or go on: tell the delegate what it was not told, and connect."""
@@ -128,22 +115,20 @@ class DelegatedWormhole:
                 self.abandon()
                 raise
         if not self._exchange.ended and not self._over:
-            self._news.connection(Connecting(self._relay_url))
-            self._connector.start()
+            self._contact.start()
 
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
         self._over = True
-        if self._conversation is not None:
-            self._conversation.end()
+        conversation = self._contact.conversation
+        if conversation is not None:
+            conversation.end()
         if _alive.get(self._exchange.side) is self:
             del _alive[self._exchange.side]
         self._stop()
 
     def _stop(self) -> None:
-        if self._patience is not None:
-            self._patience.stop()
-        self._connector.stop().addCallback(self._is_down)
+        self._contact.stop().addCallback(self._is_down)
 
     def _is_down(self, _: object) -> None:
         if not self._down.called:
@@ -274,76 +259,21 @@ class DelegatedWormhole:
         """The state, to look at; only events change it."""
         return self._exchange
 
-    # What the connector calls.
+    # What the contact calls.
 
-    def connected(self, link: WebSocket) -> None:
-        """A connection is up; the server is about to welcome us."""
-        self._conversation = Conversation(link, self._news.sent)
+    def listed(self, nameplates: AbstractSet[str]) -> None:
+        """The server was asked which nameplates there are, and has these."""
+        self._typing.got_nameplates(nameplates)
 
-    def received(self, text: str) -> None:
-        """The server said something."""
-        conversation = self._conversation
-        if conversation is None or self._over:
-            return
-        event: ev.Event | Pong | Nameplates | None
-        try:
-            event = read(text)
-        except Malformed as error:
-            event = ev.ServerMisbehaved(str(error))
-        if event is None:
-            return
-        if isinstance(event, Nameplates):
-            self._typing.got_nameplates(event.nameplates)
-            return
-        if isinstance(event, ev.Welcomed):
-            conversation.welcomed = True
-            self._connector.welcomed()
-            self._news.connection(Connected(self._relay_url))
-        elif not conversation.welcomed and not isinstance(event, ev.Refused | ev.ServerMisbehaved):
-            return
-        if isinstance(event, ev.MessageArrived):
-            conversation.said.hear(event, self._exchange)
-        self._from_outside(event, conversation)
+    def outside(self, event: ev.Event | None) -> None:
+        """Let *event* happen; an exception of the application's is not the connection's.
 
-    def disconnected(self, reason: ConnectionEnded) -> None:
-        """The connection is gone."""
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            conversation.end()
-        if self._patience is not None:
-            self._patience.pause()
-        self._news.connection(Disconnected(self._relay_url, reason.reason))
-        if conversation is not None and CloseMailbox in conversation.said.once:
-            self._closing_was_cut()
-        self._from_outside(ev.ConnectionLost(), None)
-
-    def _closing_was_cut(self) -> None:
-        """A closing was not answered; some never are.
-
-        The stock server cuts the connection of the last side that closes, every time, if the other
-        side has closed without releasing its nameplate.
+        None if nothing happened, and only something is to be said.
         """
-        self._cut_closings += 1
-        if self._cut_closings >= MOST_CUT_CLOSINGS:
-            reason = "the server cuts every connection on which we close"
-            self._from_outside(ev.ServerMisbehaved(reason), None)
-
-    def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
-        """No connection could be made this time."""
-        first = self._news.first_attempt
-        self._news.connection(Unreachable(self._relay_url, reason.reason, retry_in))
-        if first and self._first_failure_is_final:
-            self._from_outside(ev.NoServer(reason.reason), None)
-        self._from_outside(ev.ConnectionLost(), None)
-
-    def _from_outside(self, event: ev.Event | Pong, conversation: Conversation | None) -> None:
-        """Let *event* happen; an exception of the application's is not the connection's."""
         if self._over:
             return
         try:
-            if isinstance(event, Pong):
-                if conversation is not None:
-                    conversation.said.caught_up = True
+            if event is None:
                 with self._journal.process():
                     self._speak()
             else:
@@ -369,14 +299,6 @@ class DelegatedWormhole:
         if closed is not None:
             closed(error)
 
-    def _out_of_patience(self, tries: int) -> None:
-        """The server does not answer while we close: cut the connection, in the end for good."""
-        if self._conversation is not None:
-            self._conversation.drop("the server does not answer")
-        if tries >= MOST_CLOSING_TRIES:
-            self._from_outside(ev.ServerMisbehaved("the server does not answer our closing"), None)
-            self._from_outside(ev.ConnectionLost(), None)
-
     # How an event happens.
 
     def _happen(self, event: ev.Event) -> None:
@@ -390,8 +312,8 @@ class DelegatedWormhole:
                 if notices is not None:
                     self._heard.append((event, seed))
                     self._pending.extend(notices)
-                    if self._patience is not None and not isinstance(event, ev.Welcomed):
-                        self._patience.progress()
+                    if not isinstance(event, ev.Welcomed):
+                        self._contact.progress()
                 if not self._draining:
                     self._drain()
         except Exception as error:
@@ -423,7 +345,7 @@ class DelegatedWormhole:
     def _speak(self) -> None:
         """Queue what the server must hear, behind the commit of all that led to it."""
         frames: tuple[Frame, ...] = ()
-        conversation = self._conversation
+        conversation = self._contact.conversation
         changed = False
         if conversation is not None and conversation.welcomed:
             frames = wanted(self._exchange, conversation.said)
@@ -442,9 +364,10 @@ class DelegatedWormhole:
         self._news.key()
         if self._exchange.ended and not self._over:
             self._over = True
+            self._contact.end()
             self._journal.queue_outbound(self._stop)
-        elif self._patience is not None and not self._exchange.well and conversation is not None:
-            self._patience.start()
+        elif not self._exchange.well:
+            self._contact.wait()
 
     def _record(self, frames: tuple[Frame, ...], changed: bool) -> None:
         heard, self._heard = self._heard, []

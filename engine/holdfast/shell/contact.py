@@ -1,0 +1,190 @@
+"""A wormhole's contact with its server: one connection after another, and what is heard on them."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+
+from holdfast.core import events as ev
+from holdfast.core.exchange import Exchange
+from holdfast.core.frames import CloseMailbox
+from holdfast.rendezvous.boundaries import ConnectionEnded
+from holdfast.rendezvous.connector import Connector, Owner
+from holdfast.rendezvous.websocket import WebSocket
+from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
+from holdfast.shell.conversation import Conversation
+from holdfast.shell.news import News
+from holdfast.shell.patience import Clock, Patience
+from holdfast.status import Connected, Connecting, Disconnected, Unreachable
+
+MOST_CLOSING_TRIES: Final = 3
+"""Connections on which a server may ignore our closing before we leave without its answer."""
+
+MOST_CUT_CLOSINGS: Final = 5
+"""Connections that may be lost between our closing and its answer before we call it an answer."""
+
+
+class MakesConnector(Protocol):
+    """How a wormhole gets its connector; `Dialer`-backed in real life, anything in a test."""
+
+    def __call__(self, url: str, owner: Owner, /) -> Connector:
+        """Make one for *url* that tells *owner*."""
+        ...
+
+
+class Hears(Protocol):
+    """The wormhole, as far as its contact knows it."""
+
+    def outside(self, event: ev.Event | None) -> None:
+        """*event* comes from outside; None if there is only something to be said."""
+        ...
+
+    def listed(self, nameplates: AbstractSet[str]) -> None:
+        """The server was asked which nameplates there are, and has these."""
+        ...
+
+
+class Contact:
+    """What a connector tells (`holdfast.rendezvous.connector.Owner`), made into events.
+
+    Args:
+        hears: whom the events happen to.
+        exchange: its state, to look at.
+        relay_url: the server's URL.
+        connector: makes what keeps us connected.
+        news: hears how the connection stands.
+        clock: Twisted's reactor, or None for endless patience.
+        first_failure_is_final: whether a server that is not there at first ends the wormhole.
+    """
+
+    def __init__(
+        self,
+        hears: Hears,
+        exchange: Exchange,
+        relay_url: str,
+        connector: MakesConnector,
+        news: News,
+        *,
+        clock: Clock | None,
+        first_failure_is_final: bool,
+    ) -> None:
+        self._hears = hears
+        self._exchange = exchange
+        self._relay_url = relay_url
+        self._news = news
+        self._first_failure_is_final = first_failure_is_final
+        self._patience = None if clock is None else Patience(clock, self._out_of_patience)
+        self._cut_closings = 0
+        self._over = False
+        self.conversation: Conversation | None = None
+        """The present connection, or None."""
+        self._connector = connector(relay_url, self)
+
+    # What the wormhole asks.
+
+    @property
+    def exchange(self) -> Exchange:
+        """The state, to look at."""
+        return self._exchange
+
+    def start(self) -> None:
+        """Connect."""
+        self._news.connection(Connecting(self._relay_url))
+        self._connector.start()
+
+    def end(self) -> None:
+        """Hear nothing more, and say nothing but what waits for its commit."""
+        self._over = True
+
+    def stop(self) -> Deferred[None]:
+        """Hang up.  Fires when the connection is down."""
+        self._over = True
+        if self._patience is not None:
+            self._patience.stop()
+        return self._connector.stop()
+
+    def progress(self) -> None:
+        """Something happened: a server that closes with us is not mute."""
+        if self._patience is not None:
+            self._patience.progress()
+
+    def wait(self) -> None:
+        """We are closing: from now on the server has so much time to say something."""
+        if self._patience is not None and self.conversation is not None:
+            self._patience.start()
+
+    # What the connector calls.
+
+    def connected(self, link: WebSocket) -> None:
+        """A connection is up; the server is about to welcome us."""
+        self.conversation = Conversation(link, self._news.sent)
+
+    def received(self, text: str) -> None:
+        """The server said something."""
+        conversation = self.conversation
+        if conversation is None or self._over:
+            return
+        event: ev.Event | Pong | Nameplates | None
+        try:
+            event = read(text)
+        except Malformed as error:
+            event = ev.ServerMisbehaved(str(error))
+        if event is None:
+            return
+        if isinstance(event, Nameplates):
+            self._hears.listed(event.nameplates)
+            return
+        if isinstance(event, ev.Welcomed):
+            conversation.welcomed = True
+            self._connector.welcomed()
+            self._news.connection(Connected(self._relay_url))
+        elif not conversation.welcomed and not isinstance(event, ev.Refused | ev.ServerMisbehaved):
+            return
+        if isinstance(event, Pong):
+            conversation.said.caught_up = True
+            self._hears.outside(None)
+            return
+        if isinstance(event, ev.MessageArrived):
+            conversation.said.hear(event, self._exchange)
+        self._hears.outside(event)
+
+    def disconnected(self, reason: ConnectionEnded) -> None:
+        """The connection is gone."""
+        conversation, self.conversation = self.conversation, None
+        if conversation is not None:
+            conversation.end()
+        if self._patience is not None:
+            self._patience.pause()
+        self._news.connection(Disconnected(self._relay_url, reason.reason))
+        if conversation is not None and CloseMailbox in conversation.said.once:
+            self._closing_was_cut()
+        self._hears.outside(ev.ConnectionLost())
+
+    def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
+        """No connection could be made this time."""
+        first = self._news.first_attempt
+        self._news.connection(Unreachable(self._relay_url, reason.reason, retry_in))
+        if first and self._first_failure_is_final:
+            self._hears.outside(ev.NoServer(reason.reason))
+        self._hears.outside(ev.ConnectionLost())
+
+    def _closing_was_cut(self) -> None:
+        """A closing was not answered; some never are.
+
+        The stock server cuts the connection of the last side that closes, every time, if the other
+        side has closed without releasing its nameplate.
+        """
+        self._cut_closings += 1
+        if self._cut_closings >= MOST_CUT_CLOSINGS:
+            reason = "the server cuts every connection on which we close"
+            self._hears.outside(ev.ServerMisbehaved(reason))
+
+    def _out_of_patience(self, tries: int) -> None:
+        """The server does not answer while we close: cut the connection, in the end for good."""
+        if self.conversation is not None:
+            self.conversation.drop("the server does not answer")
+        if tries >= MOST_CLOSING_TRIES:
+            self._hears.outside(ev.ServerMisbehaved("the server does not answer our closing"))
+            self._hears.outside(ev.ConnectionLost())
