@@ -20,6 +20,7 @@ class Link:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.aborted = False
+        self.is_paused = False
 
     def send(self, text: str) -> None:
         self.sent.append(text)

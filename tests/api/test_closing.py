@@ -270,6 +270,26 @@ def test_a_server_that_never_answers(net: Net, mute: str) -> None:
     assert not net.clock.getDelayedCalls() or net.run(5) is None
 
 
+def test_an_answer_that_waits_for_the_journal(net: Net) -> None:
+    """While we do not listen ourselves, a server's silence is not held against it."""
+    net.server.mute.add("release")
+    ours = net.create()
+    ours.set_code(CODE)
+    net.run()
+    waiting = ours.close()
+    [line] = net.server.lines
+    assert line.link is not None
+    line.link.is_paused = True
+    net.run(MOST_CLOSING_TRIES * 2 * CLOSING_TIME)
+    assert not waiting.called
+    assert len([each for each in net.server.frames if each["type"] == "bind"]) == 1
+    line.link.is_paused = False
+    net.server.mute.clear()
+    net.server.say(type="released")
+    with pytest.raises(holdfast.LonelyError):
+        net.result(waiting)
+
+
 def test_a_server_that_cuts_every_closing(net: Net) -> None:
     """As the stock server does to whoever closes last when the other side never released."""
 

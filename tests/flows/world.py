@@ -52,6 +52,7 @@ class Link:
     owner: Owner
     is_dead: Callable[[], bool]
     up: bool = True
+    is_paused: bool = False
     side: str = ""
     mailbox: str | None = None
 

@@ -64,6 +64,9 @@ class Line:
     disconnecting: bool = False
     # A server that does not take notice of anything.
     deaf: bool = False
+    # What waits on the way to a socket that does not read.
+    reading: bool = True
+    waiting: bytearray = field(factory=bytearray)
 
     def connect(self) -> None:
         self.protocol.makeConnection(self)
@@ -89,6 +92,14 @@ class Line:
 
     def unregisterProducer(self) -> None:  # noqa: N802
         self.producer = None
+
+    def pauseProducing(self) -> None:
+        self.reading = False
+
+    def resumeProducing(self) -> None:
+        if self.connected and not self.disconnecting:
+            self.reading = True
+            self.clock.callLater(0, self.raw, b"")
 
     def loseConnection(self) -> None:  # noqa: N802
         self.disconnecting = True
@@ -124,7 +135,9 @@ class Line:
         self.raw(b"".join(self.server.data_to_send()))
 
     def raw(self, data: bytes) -> None:
-        if data:
+        self.waiting += data
+        if self.waiting and self.reading:
+            data, self.waiting = bytes(self.waiting), bytearray()
             self.protocol.dataReceived(data)
 
     def hang_up(self) -> None:

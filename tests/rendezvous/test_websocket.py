@@ -9,6 +9,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 
 from holdfast.rendezvous import websocket
 from holdfast.rendezvous.heartbeat import Heartbeat
+from holdfast.rendezvous.intake import Intake
 from holdfast.rendezvous.relay_url import parse_relay_url
 from holdfast.rendezvous.websocket import CLOSING_TIME, SILENCE, WebSocket
 from tests.harness import reactor as harness
@@ -21,7 +22,9 @@ class Pair:
     def __init__(self, *, opened: bool = True) -> None:
         self.clock = Clock()
         self.ear = Ear()
-        self.socket = WebSocket(parse_relay_url(URL), self.ear, Heartbeat(self.clock))
+        self.intake = Intake(self.clock)
+        heart = Heartbeat(self.clock)
+        self.socket = WebSocket(parse_relay_url(URL), self.ear, heart, self.intake)
         self.line = Line(self.clock, self.socket)
         self.line.connect()
         if opened:

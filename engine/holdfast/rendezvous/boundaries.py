@@ -64,6 +64,14 @@ class Transport(Protocol):
         """Disconnect now."""
         ...
 
+    def pauseProducing(self) -> None:
+        """Read no more."""
+        ...
+
+    def resumeProducing(self) -> None:
+        """Read again, unless it is disconnecting."""
+        ...
+
     def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: N802
         """Tell *producer* when enough, and when little, is waiting to be written."""
         ...

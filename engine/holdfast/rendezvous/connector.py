@@ -185,7 +185,10 @@ class Connector:
 
     def _mute(self) -> None:
         self._timer = None
-        if self._socket is not None:
+        if self._socket is not None and self._socket.is_paused:
+            # A welcome that waits for the journal is one.
+            self._timer = self._dialer.clock.callLater(WELCOME_TIME, self._mute)
+        elif self._socket is not None:
             self._socket.abort(f"no welcome from the server within {WELCOME_TIME:.0f} seconds")
 
     def _judge(self, lived: float) -> None:

@@ -18,6 +18,7 @@ from websockets.uri import WebSocketURI
 from holdfast.rendezvous import reasons
 from holdfast.rendezvous.boundaries import Clock, Endpoint, Endpoints, Listener, Timer
 from holdfast.rendezvous.heartbeat import Heartbeat
+from holdfast.rendezvous.intake import Intake
 from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
 from holdfast.rendezvous.websocket import WebSocket
 
@@ -66,6 +67,8 @@ class Dialer:
     At most *limit* of them are between dialling and open at a time, the others wait in line;
     one that is not open after *timeout* seconds has failed.  *clock* is the reactor; *endpoints*
     says where the server of a URL is.
+
+    Between `pause` and `resume` nothing that a server says is handed on, and nobody new is dialled.
     """
 
     clock: Clock = field(repr=False)
@@ -78,6 +81,11 @@ class Dialer:
     )
     _heart: Heartbeat = field(
         default=Factory(lambda self: Heartbeat(self.clock), takes_self=True),
+        init=False,
+        repr=False,
+    )
+    _intake: Intake = field(
+        default=Factory(lambda self: Intake(self.clock), takes_self=True),
         init=False,
         repr=False,
     )
@@ -95,6 +103,15 @@ class Dialer:
         """How many wait for their turn."""
         return sum(not dialling.given_up for dialling in self._line)
 
+    def pause(self) -> None:
+        """Take in nothing more: it could not be made durable."""
+        self._intake.pause()
+
+    def resume(self) -> None:
+        """Go on, with what has come meanwhile."""
+        self._intake.resume()
+        self._start_some()
+
     def dial(self, url: str, listener: Listener) -> WebSocket:
         """Begin to open a connection to the server at *url*, as soon as its turn comes.
 
@@ -102,7 +119,7 @@ class Dialer:
         BadRelayUrl.
         """
         uri = parse_relay_url(url)
-        socket = WebSocket(uri, listener, self._heart)
+        socket = WebSocket(uri, listener, self._heart, self._intake)
         dialling = _Dialling(self, uri, socket)
         socket.dialled_by(dialling)
         self._line.append(dialling)
@@ -115,7 +132,7 @@ class Dialer:
             return
         self._starting = True
         try:
-            while self._line and self._under_way < self.limit:
+            while self._line and self._under_way < self.limit and not self._intake.paused:
                 dialling = self._line.popleft()
                 if not dialling.given_up:
                     self._under_way += 1

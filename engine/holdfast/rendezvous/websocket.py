@@ -5,10 +5,12 @@ limits, and the promise that whatever a server sends ends in `Listener.closed` a
 exception.
 
 A socket is slim, since thousands of them wait at once: slots, a shared timer for its heartbeats
-and no trace of its handshake.
+and no trace of its handshake.  While the journal cannot keep what comes, it keeps the first of that
+itself and reads no more (see `holdfast.rendezvous.intake`).
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
@@ -28,6 +30,7 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 from holdfast.rendezvous import reasons
 from holdfast.rendezvous.boundaries import Attempt, ConnectionEnded, Listener, Timer, Transport
 from holdfast.rendezvous.heartbeat import Heartbeat
+from holdfast.rendezvous.intake import Intake
 
 LARGEST_MESSAGE: Final = 32 * 1024 * 1024
 """Bytes of the largest message that is accepted from a server."""
@@ -82,12 +85,15 @@ class WebSocket:
     _uri: WebSocketURI = field(repr=False)
     _listener: Listener | None = field(repr=False)
     _heart: Heartbeat = field(repr=False)
+    _intake: Intake = field(repr=False)
     _attempt: Attempt | None = field(default=None, init=False, repr=False)
     _stage: Stage = field(default=Stage.DIALLING, init=False)
     _transport: Transport | None = field(default=None, init=False, repr=False)
     _protocol: ClientProtocol | None = field(default=None, init=False, repr=False)
     # The pieces of a message that comes in several frames.
     _pieces: bytearray | None = field(default=None, init=False, repr=False)
+    # Whole messages that came while the intake was paused; while there are any, nothing is read.
+    _kept: deque[str] | None = field(default=None, init=False, repr=False)
     # Why it ends, as soon as that is settled; the first reason stays.
     _reason: str | None = field(default=None, init=False)
     _deadline: Timer | None = field(default=None, init=False, repr=False)
@@ -102,6 +108,11 @@ class WebSocket:
     def is_open(self) -> bool:
         """Whether what is sent now goes out."""
         return self._stage is Stage.OPEN
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether what the server said waits for the journal, or would if it said something now."""
+        return self._kept is not None or self._intake.paused
 
     def send(self, text: str) -> None:
         """Send one message.
@@ -236,6 +247,18 @@ class WebSocket:
     def stopProducing(self) -> None:
         """The transport is going away; `connectionLost` says so, too."""
 
+    # What the intake does.
+
+    def go_on(self) -> None:
+        """Hand on what was kept, then read on."""
+        while self._kept:
+            if self._intake.paused:
+                self._intake.keeps(self)
+                return
+            self._hand_on(self._kept.popleft())
+        if self._kept is not None:
+            self._read_on()
+
     # Time.
 
     def beat(self, now: float, overslept: bool) -> float | None:
@@ -246,6 +269,10 @@ class WebSocket:
             # What came meanwhile is read after this: let the server answer one ping.
             self._heard_at = max(self._heard_at, now - PING_INTERVAL)
             self._ping_at = now
+        if self._kept is not None:
+            # We do not listen, so that its silence proves nothing.  It gets our pings: the stock
+            # server gives nobody up from whom something comes.
+            self._heard_at = now
         if now >= self._heard_at + SILENCE:
             self.abort(f"the server was silent for {SILENCE:.0f} seconds")
             return None
@@ -283,9 +310,33 @@ class WebSocket:
             except UnicodeDecodeError as problem:
                 self._refuse(CloseCode.INVALID_DATA, reasons.of_parser(problem))
                 return
-            if self._listener is not None:
-                listener = self._listener
-                self._tell(lambda: listener.received(text))
+            if self._kept is not None or self._intake.paused:
+                self._keep(text)
+            else:
+                self._hand_on(text)
+
+    def _hand_on(self, text: str) -> None:
+        listener = self._listener
+        if listener is not None:
+            self._tell(lambda: listener.received(text))
+
+    def _keep(self, text: str) -> None:
+        """Keep what cannot be handed on now; it is little, for nothing is read after it."""
+        if self._kept is None:
+            self._kept = deque()
+            self._intake.keeps(self)
+            if self._transport is not None:
+                self._transport.pauseProducing()
+        self._kept.append(text)
+
+    def _read_on(self) -> None:
+        """Keep nothing any more."""
+        if self._kept is not None:
+            self._kept = None
+            self._intake.forget(self)
+            self._heard_at = self._heart.clock.seconds()
+            if self._transport is not None:
+                self._transport.resumeProducing()
 
     def _assemble(self, frame: Frame) -> bytes | bytearray | None:
         """The whole message, if this frame ends one.
@@ -347,6 +398,7 @@ class WebSocket:
     def _begin_closing(self) -> None:
         self._stage = Stage.CLOSING
         self._pieces = None
+        self._read_on()
         self._settle()
         if self._deadline is None:
             self._deadline = self._heart.clock.callLater(CLOSING_TIME, self._too_late)
@@ -384,10 +436,12 @@ class WebSocket:
         self._stage = Stage.CLOSED
         self._settle()
         self._heart.remove(self)
+        self._intake.forget(self)
         if self._deadline is not None:
             self._deadline.cancel()
         listener, ended = self._listener, ConnectionEnded(self._reason or "unknown", clean)
         self._listener = self._transport = self._protocol = self._pieces = self._deadline = None
+        self._kept = None
         if listener is not None:
             self._tell(lambda: listener.closed(ended))
 

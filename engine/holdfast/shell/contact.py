@@ -75,7 +75,9 @@ class Contact:
         self._relay_url = relay_url
         self._news = news
         self._first_failure_is_final = first_failure_is_final
-        self._patience = None if clock is None else Patience(clock, self._out_of_patience)
+        self._patience = (
+            None if clock is None else Patience(clock, self._out_of_patience, self._is_paused)
+        )
         self._cut_closings = 0
         self._over = False
         self.conversation: Conversation | None = None
@@ -180,6 +182,9 @@ class Contact:
         if self._cut_closings >= MOST_CUT_CLOSINGS:
             reason = "the server cuts every connection on which we close"
             self._hears.outside(ev.ServerMisbehaved(reason))
+
+    def _is_paused(self) -> bool:
+        return self.conversation is not None and self.conversation.is_paused
 
     def _out_of_patience(self, tries: int) -> None:
         """The server does not answer while we close: cut the connection, in the end for good."""

@@ -28,6 +28,11 @@ class Conversation:
                 self._link.send(write(frame, os.urandom(2).hex()))
                 self._sent(frame)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether what the server says waits, because it could not be made durable."""
+        return self._open and self._link.is_paused
+
     def drop(self, why: str) -> None:
         """Cut the connection: nothing will come of it."""
         if self._open:

@@ -25,11 +25,15 @@ class Patience:
     Args:
         clock: Twisted's reactor.
         ended: hears how often in a row patience has come to its end.
+        excused: whether it is not the server's fault; then the wait begins anew.
     """
 
-    def __init__(self, clock: Clock, ended: Callable[[int], object]) -> None:
+    def __init__(
+        self, clock: Clock, ended: Callable[[int], object], excused: Callable[[], bool]
+    ) -> None:
         self._clock = clock
         self._ended = ended
+        self._excused = excused
         self._timer: Any = None
         self._tries = 0
 
@@ -55,5 +59,8 @@ class Patience:
 
     def _over(self) -> None:
         self._timer = None
+        if self._excused():
+            self.start()
+            return
         self._tries += 1
         self._ended(self._tries)
