@@ -39,6 +39,7 @@ from holdfast_journal.records import (
     Worker,
 )
 from holdfast_journal.sealing import KeyRing
+from holdfast_journal.soundness import Checks
 from holdfast_journal.upgrading import schema_state, upgrade
 from holdfast_journal.workers import Registration, locks_for
 from holdfast_journal.writer import InlineWriter, Reactor, ThreadedWriter, Writer
@@ -322,6 +323,11 @@ class SqlJournal:
     def workers(self) -> list[Worker]:
         """Every process that ever ran flows of this database. Raises DatabaseUnusable."""
         return reading.all_workers(self._database, self._registration.locks)
+
+    @property
+    def checks(self) -> Checks:
+        """What looks for damage, and writes nothing."""
+        return Checks(self._database, self._keys, self._registration.locks, self._clock)
 
     def _taken(self, flow: ownership.Taken, worker: int) -> TakenFlow:
         row = flow.row

@@ -259,8 +259,9 @@ class Peer:
 
 @define(eq=False)
 class World:
-    """A journal in memory, and an engine that lives until it is killed."""
+    """A journal, and an engine that lives until it is killed."""
 
+    url: str = "sqlite://"
     server: Server = field(factory=Server)
     reactor: Reactor = field(factory=Reactor)
     journal: SqlJournal = field(init=False)
@@ -274,7 +275,7 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         gc.freeze()  # so that `kill` looks at what was made since, and is quick
-        self.journal = SqlJournal.open("sqlite://", clock=self.now)
+        self.journal = SqlJournal.open(self.url, clock=self.now)
 
     def now(self) -> float:
         return self.reactor.seconds()

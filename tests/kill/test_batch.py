@@ -28,6 +28,8 @@ def test_killed_at_random_moments(world: World) -> None:
 
     def start(death: Death) -> Victim:
         words = ("provision", "people.csv", "--codes", "codes.csv")
+        if len(lives) % 4 == 3:
+            world.check_after_death(home)
         lives.append(world.start(home, *words, death=death))
         return lives[-1]
 

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "log": "Show the journal of one flow.",
     "cancel": "End a flow that nobody has collected.",
     "retry": "Give a flow that failed a new code.",
+    "doctor": "Look for damage in a database, and repair nothing.",
     "send": "Send one text.",
     "receive": "Receive one text.",
     "mailbox": "Run a mailbox server until it is told to stop.",

@@ -101,6 +101,11 @@ class Customer(Protocol):
         ...
 
 
+def is_known(name: str) -> bool:
+    """Whether a function is registered in this process as the task called *name*."""
+    return name in _kinds
+
+
 def method_name(task_name: str) -> str:
     """Return the part of a flow's method names that stands for a task."""
     return task_name.replace("-", "_")
