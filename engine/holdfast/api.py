@@ -228,6 +228,11 @@ def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
     else:
         # Whatever knows a way through Tor will do, txtorcon's own object included.
         dialer = Dialer(reactor, endpoints=tor if isinstance(tor, TorManager) else TorManager(tor))
+    return through(dialer)
+
+
+def through(dialer: Dialer) -> MakesConnector:
+    """Return what makes connectors that *dialer* connects."""
     jitter = random.Random()  # noqa: S311 - spreads reconnections, hides nothing
 
     def make(url: str, owner: Owner) -> Connector:

@@ -222,8 +222,9 @@ class Database:
         found = trouble(error)
         if found is Trouble.REFUSED and not isinstance(error, OperationalError):
             return error
-        text = f"the database {self.name} cannot be used: {reason(error)}"
-        return DatabaseAway(text) if found is Trouble.PASSING else DatabaseUnusable(text)
+        why = reason(error)
+        text = f"the database {self.name} cannot be used: {why}"
+        return DatabaseAway(text, why) if found is Trouble.PASSING else DatabaseUnusable(text)
 
 
 def reason(error: SQLAlchemyError) -> str:

@@ -13,7 +13,11 @@ class DatabaseUnusable(JournalError):
 
 
 class DatabaseAway(DatabaseUnusable):
-    """For now: full, locked, unreachable. The same may succeed later."""
+    """For now: full, locked, unreachable. The same may succeed later. `why` is a part of it."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text)
+        self.why = why
 
 
 class NewerSchema(DatabaseUnusable):

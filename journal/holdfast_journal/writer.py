@@ -170,7 +170,7 @@ class ThreadedWriter:
         if self._stopping is None:
             self._stopping = Deferred()
         if patience is not None and self._outstanding and self._deadline is None:
-            self._deadline = self._reactor.callLater(patience, self._give_up)
+            self._be_patient(patience)
         self._stopping.chainDeferred(waiting)
         self._stop_if_idle()
         return waiting
@@ -289,10 +289,17 @@ class ThreadedWriter:
             self._finish_thread()
             self._stopping.callback(None)
 
-    def _give_up(self) -> None:
-        """The database does not answer, and we are asked to stop."""
+    def _be_patient(self, patience: float) -> None:
+        give_up = partial(self._give_up, self._finished, patience)
+        self._deadline = self._reactor.callLater(patience, give_up)
+
+    def _give_up(self, finished: int, patience: float) -> None:
+        """We are asked to stop, and the database does nothing since `finished` transactions."""
         self._deadline = None
         if self._stopped is not None or self._stopping is None:
+            return
+        if self._finished > finished:
+            self._be_patient(patience)
             return
         self._stopped = JournalStopped(
             f"the database {self._database.name} does not answer;"

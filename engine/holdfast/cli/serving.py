@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, SqlJournal
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at how the flows stand."""
-
 EVERYWHERE = ("provision", "send", "receive")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
@@ -114,8 +111,9 @@ class Service:
         return self._ending
 
     def _look_at(self, watch: Callable[[Sequence[FlowRow]], bool], batch: str | None) -> None:
-        from twisted.internet.task import LoopingCall
         from twisted.internet.threads import deferToThread
+
+        from holdfast.flows.looking import Looking
 
         def look() -> Any:
             return deferToThread(self.journal.poll, batch, self._seen).addCallback(moved)
@@ -125,12 +123,12 @@ class Service:
             if watch(changes.rows):
                 self._end(Ending.DONE)
 
-        self._looking = LoopingCall(look)
-        self._looking.start(LOOK_EVERY).addErrback(self._failed)
+        self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
+        self._looking.start().addErrback(self._failed)
 
     def _end(self, ending: Ending) -> None:
         self._ending = ending
-        if self._looking is not None and self._looking.running:
+        if self._looking is not None:
             self._looking.stop()
         if self._reactor.running:
             self._reactor.stop()

@@ -12,24 +12,33 @@ from typing import Any, Final
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from holdfast.api import connectors
+from holdfast.api import through
 from holdfast.errors import WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import kinds
+from holdfast.flows.looking import Looking
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
+from holdfast.rendezvous.dialer import Dialer
 from holdfast.shell.contact import MakesConnector
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
-from holdfast_journal import Fenced, JournalError, JournalStopped, Snapshot, SqlJournal, TakenFlow
+from holdfast_journal import (
+    DatabaseAway,
+    Fenced,
+    JournalError,
+    JournalStopped,
+    Snapshot,
+    SqlJournal,
+    TakenFlow,
+)
 
-LOOK_EVERY: Final = 0.5
-"""Seconds between two looks into the database."""
+STOP_PATIENCE: Final = 10.0
+"""Seconds that stopping waits for a database that does not answer."""
 
 GIVE_BACK_EVERY: Final = 10.0
 """Seconds between two attempts to give back a flow to a database that does not answer."""
@@ -71,24 +80,27 @@ class Engine:
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _failures: dict[int, list[str]] = field(factory=dict, init=False)
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
-    _looking: LoopingCall | None = field(default=None, init=False)
-    _look_done: Deferred[Any] | None = field(default=None, init=False)
+    _looking: Looking = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.executor = Executor(self._reactor, self._now)
+        self._looking = Looking(self._reactor, self._journal.pressure, "engine", self._look)
         if self.connector is None:
-            self.connector = connectors(self._reactor)
+            # Not the one that everybody shares: it is paused when our journal has to wait.
+            dialer = Dialer(self._reactor)
+            self.connector = through(dialer)
+            self._journal.pressure.listen(lambda high: dialer.pause() if high else dialer.resume())
 
     def start(self) -> Deferred[None]:
         """Look for flows now and from now on.
+
+        A database that does not answer for a while is waited for.
 
         Returns:
             A Deferred that fires when the engine is stopped; or fails when looking itself fails,
             and then the engine should be stopped.
         """
-        self._looking = LoopingCall(self._look)
-        self._looking.clock = self._reactor
-        return self._looking.start(LOOK_EVERY).addCallback(lambda _: None)
+        return self._looking.start()
 
     @inlineCallbacks
     def stop(self) -> Any:
@@ -98,21 +110,22 @@ class Engine:
 
         Returns:
             A Deferred that fires when the flows are given back and the connections are down, which
-            a server that does not answer delays by some seconds.
+            a server, or a database, that does not answer delays by some seconds.
         """
-        if self._looking is not None and self._looking.running:
-            self._looking.stop()
-        if self._look_done is not None:
-            yield self._look_done
+        yield self._looking.stop()
         for runner in tuple(self.running.values()):
             runner.abandon()
             self._leaves(runner)
         self.running.clear()
         try:
-            yield self._journal.stop()
+            yield self._journal.stop(STOP_PATIENCE)
             yield self._in_thread(self._journal.give_back)
-        except JournalStopped:
-            pass  # the disk failed, as whoever opened the journal was told
+        except JournalStopped as error:
+            if error.__cause__ is None:  # otherwise whoever opened the journal was told
+                _log.warn("{error}", error=error)
+        except DatabaseAway as error:
+            # Others notice by themselves that we are gone.
+            _log.warn("the flows are not given back: {why}", why=error.why)
         yield DeferredList(tuple(self._leaving))
 
     def _leaves(self, runner: FlowRunner) -> None:
@@ -162,7 +175,7 @@ class Engine:
 
     def _rested(self, flow_id: int) -> None:
         """Let the flow be taken again: by us, at the next look."""
-        if self._looking is not None and self._looking.running:
+        if self._looking.running:
             given = self._in_thread(self._journal.give_back, [flow_id])
             given.addErrback(self._not_given_back, flow_id)
 
@@ -173,17 +186,15 @@ class Engine:
 
     # Looking.
 
-    def _look(self) -> Deferred[Any]:
-        self._look_done = self._look_once()
-        return self._look_done
-
     @inlineCallbacks
-    def _look_once(self) -> Any:
+    def _look(self) -> Any:
         requests = yield self._in_thread(self._journal.requests)
         for flow_id, request in requests:
             runner = self.running.get(flow_id)
             if runner is not None and request == "cancel":
                 runner.cancel()
+        if self._journal.pressure.high:
+            return  # each would have something to write
         taken = yield self._in_thread(self._take)
         for each in taken:
             self._run(each)
