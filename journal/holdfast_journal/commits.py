@@ -85,6 +85,9 @@ class State:
     status: str
     finished_at: float | None
     shred: bool
+    """Whether everything that is sealed goes at once."""
+    shred_at: float | None
+    """When it is to go, if it is kept for a while; seconds since the epoch."""
     checkpoint: bytes | None = field(repr=False)
     """Sealed; None if shredded."""
     published: bytes | None = field(repr=False)

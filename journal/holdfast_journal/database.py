@@ -167,7 +167,8 @@ class Database:
     @property
     def name(self) -> str:
         """The URL for people, its password hidden."""
-        return self.engine.url.render_as_string(hide_password=True)
+        plain = self.engine.url.set(drivername=self.engine.url.get_backend_name())
+        return plain.render_as_string(hide_password=True)
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Connection]:

@@ -22,7 +22,9 @@ from sqlalchemy import (
 )
 
 from holdfast_journal.database import Database
+from holdfast_journal.masterkeys import opens
 from holdfast_journal.schema import batches, flows
+from holdfast_journal.sealing import KeyRing
 from holdfast_journal.workers import Locks
 
 CROWD = 4
@@ -54,14 +56,15 @@ class Due:
     """Workers that are gone and left flows behind, which are due at once."""
     strays: Collection[int]
     """Flows that `worker` owns and does not run."""
+    keys: KeyRing
+    """What must open a flow that is to be taken."""
 
     def condition(self) -> ColumnElement[bool]:
         """Whether a flow may be taken, once its row is locked."""
         parked = flows.c.wake_at.is_not(None) & (flows.c.wake_at > self.now)
         unowned = flows.c.owner.is_(None) & or_(~parked, flows.c.request.is_not(None))
-        return flows.c.finished_at.is_(None) & or_(
-            unowned, flows.c.owner.in_([self.worker, *self.dead])
-        )
+        ours = or_(unowned, flows.c.owner.in_([self.worker, *self.dead]))
+        return flows.c.finished_at.is_(None) & ours & opens(self.keys)
 
     def find(self, database: Database, wanted: Wanted) -> list[int]:
         """The flows that may be taken, the one that has waited longest first."""
@@ -79,7 +82,8 @@ class Due:
         if self.strays:
             among_strays = among(database, flows.c.id, self.strays)
             ways.append(unfinished & (flows.c.owner == self.worker) & among_strays)
-        found = union_all(*(_chosen(database, way, wanted) for way in ways)).subquery()
+        readable = opens(self.keys)
+        found = union_all(*(_chosen(database, way & readable, wanted) for way in ways)).subquery()
         query = select(found.c.id).order_by(found.c.since, found.c.id)
         if wanted.limit is not None:
             query = query.limit(wanted.limit * (CROWD if database.is_postgresql else 1))

@@ -24,6 +24,10 @@ class NewerSchema(DatabaseUnusable):
     """The database was made by a newer release than this one."""
 
 
+class OlderSchema(DatabaseUnusable):
+    """The database was made by an older release, and is not upgraded without being asked."""
+
+
 class WrongKey(JournalError):
     """The master key is missing, malformed, or not the one that sealed this database."""
 

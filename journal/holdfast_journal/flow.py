@@ -86,6 +86,8 @@ class FlowJournal:
     """Called once, with `Fenced` when somebody else has the flow, or with `CommitFailed` when a
     commit failed for good. Nothing of that commit or of a later one is released, and `process()`
     raises the same error from then on."""
+    retain: float = 0.0
+    """Seconds for which a flow that says `shred` can still be read; see `SqlJournal.retain`."""
     _snapshot: Callable[[], Snapshot] | None = None
     _finished_at: float | None = None
     _published: tuple[Mapping[str, object], bytes] | None = field(default=None, repr=False)
@@ -198,7 +200,9 @@ class FlowJournal:
 
     def _state(self, snapshot: Snapshot, seq: int, now: float) -> State:
         checkpoint = published = None
-        if not snapshot.shred:
+        shred_at = now + self.retain if snapshot.shred and self.retain > 0 else None
+        shred = snapshot.shred and shred_at is None
+        if not shred:
             checkpoint = self._seal("checkpoint", seq, snapshot.checkpoint)
             if self._published is None or self._published[0] != snapshot.published:
                 # Seldom. The copy keeps us from comparing a dictionary with itself.
@@ -209,7 +213,8 @@ class FlowJournal:
         return State(
             status=snapshot.status,
             finished_at=since if snapshot.finished else None,
-            shred=snapshot.shred,
+            shred=shred,
+            shred_at=shred_at,
             checkpoint=checkpoint,
             published=published,
         )

@@ -1,37 +1,77 @@
-"""Where the master key comes from: the environment, a file, or a file made beside the database.
+"""Which master keys open a database: from the environment, a file, or a file made beside it.
 
-The table `keys` holds the identifiers of all master keys that a database was ever sealed under, so
-that a wrong key is noticed before anything is done.
+The table `keys` holds the identifiers of all master keys that flows are sealed under, so that a
+wrong key is noticed before anything is done. With each goes the *fingerprint key*, sealed under it:
+the same key under all of them, so that fingerprints outlive every master key.
 """
 
-import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import insert, select, text
+from attrs import define, field, frozen
+from sqlalchemy import ColumnElement, LargeBinary, func, insert, or_, select, text, update
 from sqlalchemy.engine import Connection
+from twisted.logger import Logger
 
 from holdfast_journal.database import Database
-from holdfast_journal.errors import WrongKey
-from holdfast_journal.schema import keys
-from holdfast_journal.sealing import KeyRing, missing_key, new_key
+from holdfast_journal.errors import Unreadable, WrongKey
+from holdfast_journal.keyfiles import KeyFile, make_key_file
+from holdfast_journal.schema import flows, keys
+from holdfast_journal.sealing import ID_BYTES, KeyRing, missing_key, new_key, sealed_under
+
+SEALED_UNDER: ColumnElement[bytes] = func.substr(flows.c.data_key, 1, ID_BYTES, type_=LargeBinary)
+"""The identifier of the master key that a flow's data key is sealed under, in the database."""
+
+_log = Logger()
 
 
-def find_keys(database: Database, given: KeyRing | None) -> tuple[KeyRing, Path | None]:
-    """The keys that open `database`, and the key file if it was made just now. Raises WrongKey."""
+@frozen
+class Given:
+    """The keys that an operator gives, and where they come from."""
+
+    ring: KeyRing
+    file: Path | None
+    """The key file; None for HOLDFAST_KEY."""
+
+
+def given_keys(environ: Mapping[str, str]) -> Given | None:
+    """The keys that HOLDFAST_KEY or HOLDFAST_KEY_FILE give; None if neither is set.
+
+    Raises WrongKey for a value or a file that holds no key.
+    """
+    if value := environ.get("HOLDFAST_KEY"):
+        return Given(KeyRing.parse(value, "HOLDFAST_KEY"), None)
+    if name := environ.get("HOLDFAST_KEY_FILE"):
+        return Given(KeyFile(Path(name)).ring(), Path(name))
+    return None
+
+
+def key_file_beside(path: Path) -> Path:
+    """Where the master key of an SQLite file is, if the operator says nothing else."""
+    return path.with_name(path.name + ".key")
+
+
+def find_keys(
+    database: Database, given: KeyRing | None, *, make: bool = True
+) -> tuple[KeyRing, Path | None]:
+    """The keys that open `database`, and the key file if it was made just now. Raises WrongKey.
+
+    With `make` a database that was never sealed gets a key file, if it is an SQLite file.
+    """
     made: Path | None = None
     ring = given
+    used = used_keys(database)
     if ring is None and database.path is not None:
-        path = database.path.with_name(database.path.name + ".key")
+        path = key_file_beside(database.path)
         if not path.exists():
-            if _sealed_under(database):
+            if used or not make:
                 raise WrongKey(
                     f"the master key of {database.path} is missing: restore {path},"
                     " or set HOLDFAST_KEY_FILE"
                 )
-            made = path if _make_key_file(path) else None
-        ring = _read_keys(path)
+            made = path if make_key_file(path) else None
+        ring = KeyFile(path).ring()
     elif ring is None and database.in_memory:
         ring = KeyRing.random()
     elif ring is None:
@@ -39,83 +79,113 @@ def find_keys(database: Database, given: KeyRing | None) -> tuple[KeyRing, Path 
             "a PostgreSQL database needs a master key: set HOLDFAST_KEY_FILE to a file"
             " that holds 64 random hex digits"
         )
-    for name in _sealed_under(database):
-        if name not in ring.ids:
-            raise missing_key(name)
+    if name := _missing(ring, used):
+        raise missing_key(name)
     return ring, made
 
 
-def _sealed_under(database: Database) -> list[str]:
-    """Identifiers of the master keys that `database` was ever sealed under."""
+def used_keys(database: Database) -> list[str]:
+    """Identifiers of the master keys that flows of `database` are sealed under, oldest first."""
     with database.reading() as connection:
         return list(connection.scalars(select(keys.c.id).order_by(keys.c.created_at)))
 
 
+def opens(ring: KeyRing) -> ColumnElement[bool]:
+    """The flows whose data key `ring` can open, or that have none."""
+    known = [bytes.fromhex(name) for name in ring.ids]
+    return or_(flows.c.data_key.is_(None), SEALED_UNDER.in_(known))
+
+
 def note_key(connection: Connection, database: Database, ring: KeyRing, now: float) -> None:
-    """Remember, in the caller's transaction, that `ring` seals here. Raises WrongKey."""
-    query = select(keys.c.id)
-    if ring.ids[0] in connection.scalars(query).all():
-        return
+    """Remember, in the caller's transaction, that `ring` seals here. Raises WrongKey.
+
+    Until the end of the transaction nobody forgets the key that seals.
+    """
+    query = select(keys)
+    found = connection.execute(query).all()
+    if _is_noted(ring, found):
+        if not database.is_postgresql:
+            return
+        first = select(keys.c.id).where(keys.c.id == ring.ids[0])
+        if connection.scalar(first.with_for_update(read=True, key_share=True)) is not None:
+            return
     if database.is_postgresql:
         # Two processes with different keys must not both be the first.
         connection.execute(text("LOCK TABLE holdfast_keys IN SHARE ROW EXCLUSIVE MODE"))
-    used = connection.scalars(query).all()
-    for name in used:
-        if name not in ring.ids:
-            raise missing_key(name)
-    if ring.ids[0] not in used:
-        connection.execute(insert(keys).values(id=ring.ids[0], created_at=now))
+    found = connection.execute(query).all()
+    if name := _missing(ring, [row.id for row in found]):
+        raise missing_key(name)
+    own = _fingerprint_key(ring, found)
+    if own is None:
+        # A database of the first release, or one that nothing was ever sealed in.
+        own = ring.first_fingerprint_key() if found else new_key()
+    sealed = ring.seal("", "fingerprint_key", own)
+    name = ring.ids[0]
+    if all(row.id != name for row in found):
+        values = {"id": name, "created_at": now, "fingerprint_key": sealed}
+        connection.execute(insert(keys).values(values))
+    else:
+        statement = update(keys).where(keys.c.id == name, keys.c.fingerprint_key.is_(None))
+        connection.execute(statement.values(fingerprint_key=sealed))
 
 
-def given_keys(environ: Mapping[str, str]) -> KeyRing | None:
-    """The keys that HOLDFAST_KEY or HOLDFAST_KEY_FILE give; None if neither is set.
+def fingerprint_key(database: Database, ring: KeyRing, now: float) -> bytes:
+    """What fingerprints are made with; made if it is not there. Raises WrongKey, Unreadable."""
+    with database.reading() as connection:
+        found = _fingerprint_key(ring, connection.execute(select(keys)).all())
+    if found is None:
+        with database.writing() as connection:
+            note_key(connection, database, ring, now)
+            found = _fingerprint_key(ring, connection.execute(select(keys)).all())
+    if found is None:
+        raise Unreadable("the key that fingerprints are made with is not in the database")
+    return found
 
-    Raises WrongKey for a value or a file that holds no key.
-    """
-    if given := environ.get("HOLDFAST_KEY"):
-        return KeyRing.parse(given, "HOLDFAST_KEY")
-    if name := environ.get("HOLDFAST_KEY_FILE"):
-        return _read_keys(Path(name))
+
+@define
+class MissingKeys:
+    """Says once of each master key in use that this process has not got it."""
+
+    _told: set[str] = field(factory=set)
+
+    def look(self, database: Database, ring: KeyRing) -> None:
+        """Read the key file again if it has changed, and see what is missing still.
+
+        Raises DatabaseUnusable.
+        """
+        ring.refresh()
+        known = ring.ids
+        missing = [name for name in used_keys(database) if name not in known]
+        advice = "set HOLDFAST_KEY to both keys, the new one first, and restart this process"
+        if ring.follows_a_file:
+            advice = "put that key into the key file"
+        for name in missing:
+            if name not in self._told:
+                self._told.add(name)
+                _log.warn(
+                    "flows are being sealed under the master key {name}, which this process has not"
+                    " got; it leaves them alone: {advice}",
+                    name=name,
+                    advice=advice,
+                )
+
+
+def _missing(ring: KeyRing, used: Sequence[str]) -> str | None:
+    """The identifier of a key that is in use and not here."""
+    if set(used) - set(ring.ids):
+        ring.refresh()
+    return next((name for name in used if name not in ring.ids), None)
+
+
+def _is_noted(ring: KeyRing, found: Sequence[Any]) -> bool:
+    return _missing(ring, [row.id for row in found]) is None and any(
+        row.id == ring.ids[0] and row.fingerprint_key is not None for row in found
+    )
+
+
+def _fingerprint_key(ring: KeyRing, found: Sequence[Any]) -> bytes | None:
+    for row in found:
+        sealed = row.fingerprint_key
+        if sealed is not None and sealed_under(sealed) in ring.ids:
+            return ring.open("", "fingerprint_key", sealed)
     return None
-
-
-def _read_keys(path: Path) -> KeyRing:
-    """Read a key file. Raises WrongKey."""
-    try:
-        content = path.read_text("utf-8")
-    except UnicodeDecodeError:
-        content = ""
-    except OSError as error:
-        raise WrongKey(f"the key file {path} cannot be read: {error.strerror}") from error
-    return KeyRing.parse(content, f"the key file {path}")
-
-
-def _make_key_file(path: Path) -> bool:
-    """Make a key file with a new key, mode 0600, whole or not at all; False if it is there.
-
-    On disk before it returns: what is sealed with it must never outlive it. Raises WrongKey.
-    """
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    content = "# Holdfast's master key. Whoever has it can read the database beside it.\n"
-    content += new_key().hex() + "\n"
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                return False
-        finally:
-            draft.unlink()
-        directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise WrongKey(f"the key file {path} cannot be made: {error.strerror}") from error
-    return True

@@ -53,8 +53,8 @@ class Taken:
 def take(database: Database, keys: KeyRing, due: Due, wanted: Wanted) -> list[Taken]:
     """Take flows that are due, the one that has waited longest first, in one transaction.
 
-    One that cannot be read is ended as DAMAGED, with everything that is left of it.
-    Raises WrongKey; then nothing is taken.
+    One that cannot be read is ended as DAMAGED, with everything that is left of it; one whose
+    master key is not here is left alone, for workers that have it.
     """
     candidates = due.find(database, wanted)
     taken: list[Taken] = []

@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
-from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable
+from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
 from holdfast_journal.ownership import chunks
 from holdfast_journal.records import Changes, EntryRow, Event, FlowRow, Published, Worker
 from holdfast_journal.schema import batches, entries, flows, workers
@@ -168,7 +168,7 @@ def _published(row: Any, keys: KeyRing) -> Published | None:
     try:
         key = keys.open_data_key(row.uid, row.data_key)
         found: Published = json.loads(unseal(key, row.uid, "published", 0, row.published))
-    except Unreadable as error:
+    except (Unreadable, WrongKey) as error:
         return {"reason": str(error)}
     except ValueError:
         return {"reason": "what the flow shows is no JSON"}

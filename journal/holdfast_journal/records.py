@@ -27,7 +27,8 @@ class Snapshot:
     published: Published = field(repr=False, factory=dict)
     finished: bool = False
     shred: bool = False
-    """Delete the flow's data key, parameters, checkpoint, published values and tasks."""
+    """Nothing of the flow is needed any more: delete its data key, parameters, checkpoint and
+    published values, at once or after `SqlJournal.retain` seconds."""
 
 
 @frozen

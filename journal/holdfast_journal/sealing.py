@@ -1,6 +1,7 @@
 """Sealing: what a flow keeps is encrypted at rest, and lost to everybody once its key is deleted.
 
 Every flow has a random data key; a *master key* seals the data keys (`masterkeys` finds it).
+What is sealed under a master key begins with that key's identifier.
 
 A sealed value is a random 24-byte nonce and an XChaCha20-Poly1305 box. Its associated data say
 which flow, column and seq it belongs to, so a value moved to another row does not open. (Values
@@ -10,11 +11,11 @@ that a flow has only one of, and that do not change with every event, have the s
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Self
 
-from attrs import field, frozen
+from attrs import define, field
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_decrypt,
     crypto_aead_xchacha20poly1305_ietf_encrypt,
@@ -26,7 +27,7 @@ from holdfast_journal.errors import Unreadable, WrongKey
 
 KEY_BYTES = 32
 _NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-_ID_BYTES = 4
+ID_BYTES = 4
 
 
 def new_key() -> bytes:
@@ -61,18 +62,38 @@ def published_json(published: Mapping[str, object]) -> bytes:
 
 def key_id(key: bytes) -> str:
     """Name a master key without telling it: 8 hex digits."""
-    return blake2b(key).hexdigest()[: 2 * _ID_BYTES]
+    return blake2b(key).hexdigest()[: 2 * ID_BYTES]
 
 
-@frozen
+def parse_keys(text: str, source: str) -> list[bytes]:
+    """Read keys of 64 hex digits each, separated by white space; `#` starts a comment.
+
+    Raises WrongKey, which names `source` and repeats nothing of `text`.
+    """
+    words = re.sub(r"#.*", "", text).split()
+    if not words or any(not re.fullmatch(r"[0-9a-fA-F]{64}", word) for word in words):
+        raise WrongKey(f"{source} does not hold a master key, which is 64 hex digits")
+    return [bytes.fromhex(word) for word in words]
+
+
+def sealed_under(sealed: bytes) -> str:
+    """Name the master key that a data key was sealed under."""
+    return sealed[:ID_BYTES].hex()
+
+
+@define
 class KeyRing:
-    """The master keys: the first seals, all of them open.
+    """The master keys: the first seals, all of them open. Safe to use from several threads.
 
-    To change the master key put the new one in front. Fingerprints come from the last, so that
-    they stay the same.
+    A ring that was read from a file follows the file: a new key that is put in front seals from
+    then on. Keys that it once had it keeps for opening as long as the process lives.
     """
 
     _keys: Sequence[bytes] = field(repr=False)
+    _again: Callable[[], Sequence[bytes] | None] | None = field(
+        default=None, repr=False, eq=False, kw_only=True
+    )
+    """Reads the keys again; None if they are what they were."""
 
     def __attrs_post_init__(self) -> None:
         if not self._keys or any(len(key) != KEY_BYTES for key in self._keys):
@@ -80,14 +101,8 @@ class KeyRing:
 
     @classmethod
     def parse(cls, text: str, source: str) -> Self:
-        """Read keys of 64 hex digits each, separated by white space; `#` starts a comment.
-
-        Raises WrongKey, which names `source` and repeats nothing of `text`.
-        """
-        words = re.sub(r"#.*", "", text).split()
-        if not words or any(not re.fullmatch(r"[0-9a-fA-F]{64}", word) for word in words):
-            raise WrongKey(f"{source} does not hold a master key, which is 64 hex digits")
-        return cls([bytes.fromhex(word) for word in words])
+        """A ring of the keys in `text`; see `parse_keys`, also for what it raises."""
+        return cls(parse_keys(text, source))
 
     @classmethod
     def random(cls) -> Self:
@@ -99,28 +114,58 @@ class KeyRing:
         """Identifiers of the keys, the one that seals first."""
         return [key_id(key) for key in self._keys]
 
-    def seal_data_key(self, uid: str, data_key: bytes) -> bytes:
-        """Seal a flow's data key; the result starts with the master key's identifier."""
+    @property
+    def follows_a_file(self) -> bool:
+        """Whether keys that are put there later come to be known."""
+        return self._again is not None
+
+    def refresh(self) -> None:
+        """Look whether there are other keys by now. A file that cannot be read changes nothing."""
+        if self._again is None:
+            return
+        try:
+            found = self._again()
+        except WrongKey:
+            return
+        if found is not None:
+            self._keys = (*found, *(key for key in self._keys if key not in found))
+
+    def seal(self, uid: str, column: str, value: bytes) -> bytes:
+        """Seal under the first key; the result starts with that key's identifier."""
         master = self._keys[0]
         name = key_id(master)
-        return bytes.fromhex(name) + seal(master, uid, "data_key", name, data_key)
+        return bytes.fromhex(name) + seal(master, uid, column, name, value)
+
+    def open(self, uid: str, column: str, sealed: bytes) -> bytes:
+        """Open what `seal` made. Raises WrongKey without its master key, or Unreadable."""
+        name = sealed_under(sealed)
+        if name not in self.ids:
+            self.refresh()
+        for key in self._keys:
+            if key_id(key) == name:
+                return unseal(key, uid, column, name, sealed[ID_BYTES:])
+        raise missing_key(name)
+
+    def seal_data_key(self, uid: str, data_key: bytes) -> bytes:
+        """Seal a flow's data key."""
+        return self.seal(uid, "data_key", data_key)
 
     def open_data_key(self, uid: str, sealed: bytes) -> bytes:
         """Open what `seal_data_key` made. Raises WrongKey without its master key, or Unreadable."""
-        name = sealed[:_ID_BYTES].hex()
-        for key in self._keys:
-            if key_id(key) == name:
-                return unseal(key, uid, "data_key", name, sealed[_ID_BYTES:])
-        raise missing_key(name)
+        return self.open(uid, "data_key", sealed)
 
-    def fingerprint(self, *parts: str) -> str:
-        """A keyed hash of `parts`, in hex: equal for equal parts, and says nothing to others."""
-        own = blake2b(b"fingerprint", key=self._keys[-1], person=b"holdfast").digest()
-        hashed = blake2b(key=own, digest_size=16)
-        for part in parts:
-            encoded = part.encode()
-            hashed.update(len(encoded).to_bytes(8, "big") + encoded)
-        return hashed.hexdigest()
+    def first_fingerprint_key(self) -> bytes:
+        """What the first release made fingerprints with; it kept that nowhere."""
+        return blake2b(b"fingerprint", key=self._keys[-1], person=b"holdfast").digest()
+
+
+def fingerprint(key: bytes, *parts: str) -> str:
+    """A keyed hash of `parts`, in hex: equal for equal parts, and says nothing to others."""
+    hashed = blake2b(key=key, digest_size=16)
+    for part in parts:
+        encoded = part.encode()
+        hashed.update(len(encoded).to_bytes(8, "big") + encoded)
+    return hashed.hexdigest()
 
 
 def missing_key(name: str) -> WrongKey:

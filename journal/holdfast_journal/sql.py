@@ -25,7 +25,8 @@ from holdfast_journal.committing import Committer
 from holdfast_journal.database import Database
 from holdfast_journal.errors import JournalBroken
 from holdfast_journal.flow import FlowJournal
-from holdfast_journal.masterkeys import find_keys, given_keys
+from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
+from holdfast_journal.opening import make_ready
 from holdfast_journal.pressure import Pressure
 from holdfast_journal.records import (
     Changes,
@@ -38,9 +39,9 @@ from holdfast_journal.records import (
     TakenFlow,
     Worker,
 )
-from holdfast_journal.sealing import KeyRing
+from holdfast_journal.sealing import KeyRing, fingerprint
+from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.soundness import Checks
-from holdfast_journal.upgrading import schema_state, upgrade
 from holdfast_journal.workers import Registration, locks_for
 from holdfast_journal.writer import InlineWriter, Reactor, ThreadedWriter, Writer
 
@@ -70,6 +71,12 @@ class SqlJournal:
     """Where to hear, and to say, that the database does not answer."""
     made_key: Path | None = None
     """The key file that `open` has just made, of which the operator should be told."""
+    kept_copy: Path | None = None
+    """The copy that `open` has just made of an SQLite file of an older release, upgraded since."""
+    retain: float = 0.0
+    """Seconds for which a flow that went well or was cancelled can still be read; 0: not at all."""
+    _fingerprint_key: bytes | None = field(default=None, init=False, repr=False)
+    _missing_keys: MissingKeys = field(factory=MissingKeys, init=False)
     _running: dict[int, FlowJournal] = field(factory=dict, init=False, repr=False)
     _running_lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _strays: set[int] = field(factory=set, init=False)
@@ -89,9 +96,13 @@ class SqlJournal:
         host: str | None = None,
         clock: Callable[[], float] = time.time,
         make_parents: bool = False,
+        retain: float = 0.0,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the database at `url`, upgrade its schema if need be, and find the master key.
+
+        An SQLite file of an older release is upgraded after a copy was made (`kept_copy`);
+        PostgreSQL is not, because others may be using it.
 
         Without `keys` they come from HOLDFAST_KEY or HOLDFAST_KEY_FILE in `environ`, or from
         `<database file>.key`, which is made for a database that has never been sealed.
@@ -101,19 +112,16 @@ class SqlJournal:
         `on_pressure` is called there too, with True when no more events should be taken in, because
         the database does not answer or too much waits for it, and with False when it is over.
         `clock` gives seconds since the epoch. `make_parents` makes missing directories.
+        `retain` is the attribute of that name.
 
-        Raises DatabaseUnusable (NewerSchema among them) and WrongKey; then nothing was changed,
+        Raises DatabaseUnusable (NewerSchema and OlderSchema among them) and WrongKey; then nothing
+        was changed,
         except that a missing SQLite file may have been made.
         """
-        given = keys or given_keys(environ)
+        given = None if keys is not None else given_keys(environ)
         database = Database.open(url, make_parents=make_parents)
         try:
-            state = schema_state(database)
-            if state in ("empty", "newer"):
-                upgrade(database)
-            ring, made = find_keys(database, given)
-            if state == "older":
-                upgrade(database)  # not before we know that we have the right key
+            ready = make_ready(database, given.ring if given is not None else keys, clock)
             if reactor is not None:
                 database.settle()
         except BaseException:
@@ -131,7 +139,17 @@ class SqlJournal:
             if reactor is None
             else ThreadedWriter(database, locks.keep, reactor, on_fatal, pressure)
         )
-        return cls(database, ring, writer, registration, clock, pressure, made_key=made)
+        return cls(
+            database,
+            ready.keys,
+            writer,
+            registration,
+            clock,
+            pressure,
+            made_key=ready.made_key,
+            kept_copy=ready.copy,
+            retain=retain,
+        )
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Fires when everything submitted is durable and released; then nothing more is recorded.
@@ -158,8 +176,13 @@ class SqlJournal:
         return self._database.name
 
     def fingerprint(self, *parts: str) -> str:
-        """A keyed hash of `parts`, in hex, for `NewFlow.fingerprint`."""
-        return self._keys.fingerprint(*parts)
+        """A keyed hash of `parts`, in hex, for `NewFlow.fingerprint`; the same for ever.
+
+        Raises WrongKey, Unreadable, DatabaseUnusable.
+        """
+        if self._fingerprint_key is None:
+            self._fingerprint_key = fingerprint_key(self._database, self._keys, self._clock())
+        return fingerprint(self._fingerprint_key, *parts)
 
     # Running flows
 
@@ -198,10 +221,11 @@ class SqlJournal:
         One that was given back with a `wake_at` is there then, or as soon as something is asked of
         it; those of a worker that died are there at once. The one that has waited longest comes
         first. From then on only the returned `journal` of each can write it.
-        A flow that cannot be read ends as "damaged", and the others are taken.
-        Raises WrongKey, DatabaseUnusable; then nothing was taken.
+        A flow that cannot be read ends as "damaged", and one whose master key is not here is left
+        to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
         """
         worker = self._registration.id()
+        self._missing_keys.look(self._database, self._keys)
         # One at a time: two threads must not take the same flow for this worker.
         with self._running_lock:
             if self._adrift:
@@ -212,7 +236,8 @@ class SqlJournal:
                     self._adrift = True
                     raise
             dead = due.dead_owners(self._database, self._registration.locks, worker)
-            free = due.Due(worker, self._clock(), dead, frozenset(self._strays))
+            strays = frozenset(self._strays)
+            free = due.Due(worker, self._clock(), dead, strays, self._keys)
             wanted = due.Wanted(batch, names, ids, kinds, limit)
             try:
                 found = ownership.take(self._database, self._keys, free, wanted)
@@ -258,6 +283,16 @@ class SqlJournal:
                 )
             self._running.pop(flow_id, None)
         return failures
+
+    def shred_due(self) -> int:
+        """Shred the flows that were kept long enough; return how many. Call it once a minute.
+
+        It also sees to it that what was deleted is gone from SQLite's write-ahead log.
+        Raises DatabaseUnusable.
+        """
+        shredded = shred_due(self._database, self._clock())
+        empty_log(self._database)
+        return shredded
 
     def requests(self) -> list[tuple[int, str]]:
         """What others asked of unfinished flows that we own: (flow id, request).
@@ -332,7 +367,9 @@ class SqlJournal:
     def _taken(self, flow: ownership.Taken, worker: int) -> TakenFlow:
         row = flow.row
         lease = Lease(row.id, row.uid, flow.epoch, worker, flow.data_key)
-        journal = FlowJournal(lease, row.seq, self._writer, self._clock, self._gone)
+        journal = FlowJournal(
+            lease, row.seq, self._writer, self._clock, self._gone, retain=self.retain
+        )
         return TakenFlow(
             id=row.id,
             uid=row.uid,

@@ -97,8 +97,10 @@ def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], n
             raise NotRetryable(f"{row.name!r} is still under way ({row.status})")
         if row.status in done:
             raise NotRetryable(f"{row.name!r} went well ({row.status}); there is nothing to retry")
+        if row.shred_at is not None:
+            raise NotRetryable(f"{row.name!r} is over ({row.status}), and only kept to be read")
         if row.data_key is None or row.params is None:
-            raise NotRetryable(f"the parameters of {row.name!r} were shredded when it ended")
+            raise NotRetryable(f"the parameters of {row.name!r} were shredded or purged")
         key = ring.open_data_key(row.uid, row.data_key)
         seq, attempt = row.seq + 1, row.attempt + 1
         connection.execute(delete(tasks).where(tasks.c.flow_id == flow))

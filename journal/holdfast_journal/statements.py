@@ -39,6 +39,7 @@ _FLOW = {  # the columns of the values that _UPDATE joins, with PostgreSQL's typ
     "at": "double precision",
     "finished_at": "double precision",
     "shred": "boolean",
+    "shred_at": "double precision",
     "checkpoint": "bytea",
     "published": "bytea",
 }
@@ -48,6 +49,7 @@ UPDATE holdfast_flows AS flow SET
     checkpoint = {checkpoint}, published = {published},
     params = CASE WHEN {shred} THEN NULL ELSE params END,
     data_key = CASE WHEN {shred} THEN NULL ELSE data_key END,
+    shred_at = {shred_at},
     owner = CASE WHEN {finished_at} IS NULL THEN owner END,
     request = CASE WHEN {finished_at} IS NULL THEN request END
 FROM (VALUES %s) AS v
@@ -164,6 +166,7 @@ def _flow_row(lease: Lease, base: int, last: Commit, state: State) -> tuple[obje
         last.at,
         state.finished_at,
         state.shred,
+        state.shred_at,
         state.checkpoint,
         state.published,
     )

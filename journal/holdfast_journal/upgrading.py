@@ -4,6 +4,7 @@ Alembic costs a command nearly half a second, so it is imported only when there 
 that a database is current is read from its version table alone.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -25,11 +26,21 @@ def schema_state(database: Database) -> SchemaState:
         return _state(connection)
 
 
+def revision(database: Database) -> str | None:
+    """The migration that the database is at; None if it is empty. Raises DatabaseUnusable."""
+    with database.reading() as connection:
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+    return None if found is None else str(found)
+
+
 def _state(connection: Connection) -> SchemaState:
-    inspector = inspect(connection)
-    if not inspector.has_table(VERSION_TABLE):
-        return "empty"
-    version = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+    version = _revision(connection)
     if version is None:
         return "empty"
     if version == REVISIONS[-1]:
@@ -37,9 +48,16 @@ def _state(connection: Connection) -> SchemaState:
     return "older" if version in REVISIONS else "newer"
 
 
-def upgrade(database: Database) -> bool:
+def upgrade(
+    database: Database,
+    *,
+    before: Callable[[str], object] | None = None,
+    after: Callable[[Connection], object] | None = None,
+) -> bool:
     """Bring the schema up to date, in one transaction; False if it was.
 
+    For a database of an older release `before` is called with its revision, once nobody else can
+    write, and `after` at the end of the transaction; what they raise leaves everything as it was.
     Several processes may try at once. Raises NewerSchema, or DatabaseUnusable.
     """
     if _settled(schema_state(database), database):
@@ -52,14 +70,34 @@ def upgrade(database: Database) -> bool:
             return False
         if state == "empty":
             _refuse_strangers(connection, database)
-        _run(connection, "head")
+        elif before is not None:
+            before(_revision(connection) or "")
+        migrate(connection, "head")
+        if state == "older" and after is not None:
+            after(connection)
     return True
+
+
+def migrate(connection: Connection, revision: str, *, down: bool = False) -> None:
+    """Take the schema to `revision`, up or down ("base": nothing left). For developers and tests.
+
+    Inside the caller's transaction.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    # Alembic reads this as a ConfigParser value, in which a percent sign is special.
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    (command.downgrade if down else command.upgrade)(config, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Take the schema back to `revision` ("base": nothing left). For developers and tests."""
     with database.writing() as connection:
-        _run(connection, revision, down=True)
+        migrate(connection, revision, down=True)
 
 
 def _settled(state: SchemaState, database: Database) -> bool:
@@ -87,15 +125,3 @@ def migrations() -> Path:
         if (folder / "env.py").is_file():
             return folder
     raise DatabaseUnusable("this installation is damaged: its migrations are missing")
-
-
-def _run(connection: Connection, revision: str, *, down: bool = False) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    # Alembic reads this as a ConfigParser value, in which a percent sign is special.
-    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    (command.downgrade if down else command.upgrade)(config, revision)

@@ -1,0 +1,112 @@
+"""What an operator does with a database: keys, old flows, the schema. Runs no flows."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from attrs import define
+
+from holdfast_journal import purging, rotating
+from holdfast_journal.database import Database
+from holdfast_journal.keyfiles import KeyFile
+from holdfast_journal.masterkeys import find_keys, given_keys, key_file_beside
+from holdfast_journal.opening import Ready, make_ready
+from holdfast_journal.purging import Old, Purge
+from holdfast_journal.rotating import KeyUse, Rotation
+from holdfast_journal.shredding import empty_log, shred_due
+from holdfast_journal.upgrading import schema_state
+from holdfast_journal.workers import Locks, locks_for
+
+
+@define(eq=False)
+class Upkeep:
+    """A database in the hands of its operator. Every method raises DatabaseUnusable."""
+
+    _database: Database
+    _locks: Locks
+    _clock: Callable[[], float]
+    ready: Ready
+    key_file: Path | None
+    """Where the keys are; None if they come from HOLDFAST_KEY."""
+    upgraded: bool
+    """Whether opening it changed its schema."""
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.time,
+        upgrade: bool = False,
+    ) -> Self:
+        """Open the database at `url` with its keys, as `SqlJournal.open` does.
+
+        With `upgrade` a PostgreSQL database of an older release is upgraded too.
+        Raises DatabaseUnusable and WrongKey; then nothing was changed.
+        """
+        given = given_keys(environ)
+        database = Database.open(url)
+        try:
+            before = schema_state(database)
+            ring = None if given is None else given.ring
+            ready = make_ready(database, ring, clock, asked=upgrade)
+        except BaseException:
+            database.close()
+            raise
+        file = None if given is None else given.file
+        if given is None and database.path is not None:
+            file = key_file_beside(database.path)
+        return cls(database, locks_for(database), clock, ready, file, before != "current")
+
+    @property
+    def name(self) -> str:
+        """The database's URL for people, its password hidden."""
+        return self._database.name
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def rotate(self) -> Rotation:
+        """Seal every flow's data key under the first master key; see `rotating`.
+
+        Raises WrongKey.
+        """
+        return rotating.rotate(self._database, self.ready.keys, self._clock())
+
+    def old(self, seconds: float, batch: str | None, *, names: bool) -> Old:
+        """The flows that finished more than `seconds` ago."""
+        return Old(self._clock() - seconds, batch, names)
+
+    def find(self, old: Old) -> Purge:
+        """What `purge` would delete."""
+        return purging.find(self._database, self._locks, old)
+
+    def purge(self, old: Old) -> Purge:
+        """Delete what is old, and shred what is due; see `purging`."""
+        shred_due(self._database, self._clock())
+        found = purging.purge(self._database, self._locks, old)
+        empty_log(self._database)
+        return found
+
+
+def list_keys(url: str, environ: Mapping[str, str]) -> tuple[Sequence[KeyUse], Path | None]:
+    """Every master key that is given or asked for, and the key file, if there is one.
+
+    Also of a database that lacks some of its keys. Raises DatabaseUnusable and WrongKey.
+    """
+    given = given_keys(environ)
+    database = Database.open(url)
+    try:
+        file = None if given is None else given.file
+        if given is None and database.path is not None:
+            file = key_file_beside(database.path)
+        if given is None and file is None:
+            find_keys(database, None)  # raises what there is to say
+        ring = given.ring if given is not None else KeyFile(file or Path()).ring()
+        return rotating.key_uses(database, ring), file
+    finally:
+        database.close()
