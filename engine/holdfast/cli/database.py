@@ -14,6 +14,7 @@ from holdfast.cli.settings import default_database
 if TYPE_CHECKING:
     from holdfast_journal.errors import JournalBroken
     from holdfast_journal.sql import SqlJournal
+    from holdfast_journal.upkeep import Upkeep
     from holdfast_journal.writer import Reactor
 
 
@@ -39,13 +40,24 @@ def open_journal(
             journal = SqlJournal.open(
                 url, reactor=reactor, on_fatal=on_fatal, make_parents=make_parents
             )
-    if journal.made_key is not None:
+    tell_what_was_made(journal.made_key, journal.kept_copy)
+    return journal
+
+
+def tell_what_was_made(key: Path | None, copy: Path | None) -> None:
+    """Tell on standard error of the key file and of the copy that opening a database made."""
+    if key is not None:
         click.echo(
-            f"holdfast: made the key file {printable(str(journal.made_key))}; keep a copy of it"
+            f"holdfast: made the key file {printable(str(key))}; keep a copy of it"
             " in a safe place, because the database cannot be read without it",
             err=True,
         )
-    return journal
+    if copy is not None:
+        click.echo(
+            f"holdfast: upgraded the database; {printable(str(copy))} is a copy of it as it was,"
+            " to be deleted when all is well, because it keeps what has been shredded since",
+            err=True,
+        )
 
 
 @contextlib.contextmanager
@@ -54,8 +66,7 @@ def existing_journal(url: str) -> Iterator["SqlJournal"]:
 
     Raises :class:`Failure`, also if there is no such database yet: nothing is made.
     """
-    with journal_failures():
-        _must_exist(url)
+    must_exist(url)
     journal = open_journal(url)
     try:
         with journal_failures():
@@ -79,10 +90,31 @@ def journal_failures() -> Iterator[None]:
         raise Failure(str(error)) from None
 
 
-def _must_exist(url: str) -> None:
+@contextlib.contextmanager
+def upkeep(url: str, *, upgrade: bool = False) -> Iterator["Upkeep"]:
+    """Open an existing database to look after it, and not to run flows; close it at the end.
+
+    ``upgrade`` is that of ``Upkeep.open``. Raises :class:`Failure`; nothing is made.
+    """
+    from holdfast_journal.upkeep import Upkeep
+
+    must_exist(url)
+    with journal_failures():
+        keeper = Upkeep.open(url, upgrade=upgrade)
+    tell_what_was_made(keeper.ready.made_key, keeper.ready.copy)
+    try:
+        with journal_failures():
+            yield keeper
+    finally:
+        keeper.close()
+
+
+def must_exist(url: str) -> None:
+    """Refuse a database that is not there, instead of making it. Raises :class:`Failure`."""
     from holdfast_journal.database import parse_url
 
-    parsed = parse_url(url)
+    with journal_failures():
+        parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
         return
     if not parsed.database or parsed.database == ":memory:":

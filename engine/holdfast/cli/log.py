@@ -30,6 +30,8 @@ def command(name: str, batch: str | None, db: str) -> None:
         entries = journal.history(flow.id)
     if entries:
         _show(entries)
+    elif flow.finished_at is not None:
+        click.echo("Its journal was purged.")
     else:
         click.echo("Nothing has happened yet.")
 

@@ -26,6 +26,9 @@ COMMANDS: Mapping[str, str] = {
     "send": "Send one text.",
     "receive": "Receive one text.",
     "mailbox": "Run a mailbox server until it is told to stop.",
+    "key": "Make a new master key, and change to it.",
+    "db": "Check the database, and bring it up to date.",
+    "purge": "Forget flows that ended long ago.",
     "timing": "Draw recordings of message times.",
 }
 """Name and short help of each subcommand, in the order of a reader's interest."""

@@ -16,7 +16,7 @@ from holdfast.cli.failure import Failure
 from holdfast.cli.flows_by_name import DEFAULT_BATCH
 from holdfast.cli.people import Person, read_people
 from holdfast.cli.printable import quoted
-from holdfast.cli.settings import appid_option, db_option, relay_option
+from holdfast.cli.settings import appid_option, db_option, relay_option, retain_option
 
 if TYPE_CHECKING:
     from holdfast_journal import NewFlow, SqlJournal
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     metavar="DURATION",
     help="Stay at most this long: 90s, 8h, 1h30m, 30d.",
 )
+@retain_option
 @db_option
 @relay_option
 @appid_option
@@ -60,6 +61,7 @@ def command(
     codes: Path | None,
     qr: bool,
     seconds: float | None,
+    retain: float | None,
     db: str,
     relay: str,
     appid: str,
@@ -92,7 +94,7 @@ def command(
     pictures = qr and sys.stdout.isatty()
     if qr:
         require_pictures()
-    service = Service(db)
+    service = Service(db, retain=retain)
     existing = _start(service.journal, batch, people, minting, source, relay=relay, appid=appid)
     progress = Progress(names, codes_file, pictures=pictures)
     progress.begin(existing)

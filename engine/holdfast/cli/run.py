@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.durations import Duration
-from holdfast.cli.settings import db_option
+from holdfast.cli.settings import db_option, retain_option
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -35,8 +35,15 @@ ONE_COMMANDS = "receive-here"
     metavar="DURATION",
     help="Stop after this long: 90s, 8h, 1h30m, 30d.",
 )
+@retain_option
 @db_option
-def command(batch: str | None, sources: Sequence[str], seconds: float | None, db: str) -> None:
+def command(
+    batch: str | None,
+    sources: Sequence[str],
+    seconds: float | None,
+    retain: float | None,
+    db: str,
+) -> None:
     """Serve every unfinished flow, as a service does.
 
     It runs until it is told to stop (SIGINT or SIGTERM). Flows that other commands start meanwhile
@@ -48,11 +55,11 @@ def command(batch: str | None, sources: Sequence[str], seconds: float | None, db
     from holdfast.cli.tables import counted
 
     own = load(sources) if sources else ()
-    service = Service(db, serve=(*EVERYWHERE, *own))
+    service = Service(db, serve=(*EVERYWHERE, *own), retain=retain)
     log = _Log()
     open_flows = [row for row in service.journal.overview(batch=batch) if row.finished_at is None]
     unfinished = counted([row.status for row in open_flows]) if open_flows else ""
-    place = service.journal.name.removeprefix("sqlite+pysqlite:///")
+    place = service.journal.name.removeprefix("sqlite:///")
     click.echo(f"serving {place} ({unfinished or 'no unfinished flows'})")
     _tell_others(open_flows, service.serve)
     service.run(log.watch, batch=batch, seconds=seconds)

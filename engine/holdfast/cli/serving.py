@@ -40,11 +40,13 @@ class Service:
         db: the database's URL.
         serve: the kinds of flows to run.
         timing: records when every message went and came.
+        retain: seconds for which a flow that went well can still be read.
     """
 
     db: str
     serve: Sequence[str] = EVERYWHERE
     timing: DebugTiming | None = None
+    retain: float | None = None
     journal: SqlJournal = field(init=False)
     _reactor: Any = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
@@ -60,6 +62,7 @@ class Service:
 
         self._reactor = reactor
         self.journal = open_journal(self.db, self._reactor, self._fatal)
+        self.journal.retain = self.retain or 0.0
         raise_open_files_limit()
         log_what_goes_wrong()
 

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
+from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.printable import is_hidden, quoted
 
@@ -161,4 +162,16 @@ def appid_option(command: Command) -> Command:
         show_default=True,
         show_envvar=True,
         help="The application id; the default is the stock clients'.",
+    )(command)
+
+
+def retain_option(command: Command) -> Command:
+    """Add ``--retain``; the command gets ``retain: float | None``, seconds."""
+    return click.option(
+        "--retain",
+        type=Duration(),
+        metavar="DURATION",
+        help="Keep the key of a flow that went well, or was cancelled, for this long: 8h, 30d."
+        " What it did can be read until then, its secret included. Without, the key is deleted when"
+        " the flow ends.",
     )(command)

@@ -43,6 +43,9 @@ STOP_PATIENCE: Final = 10.0
 GIVE_BACK_EVERY: Final = 10.0
 """Seconds between two attempts to give back a flow to a database that does not answer."""
 
+SHRED_EVERY: Final = 60.0
+"""Seconds between two looks for finished flows that were kept long enough."""
+
 TAKE_AT_ONCE: Final = 500
 """Flows taken in one look."""
 
@@ -81,6 +84,7 @@ class Engine:
     _failures: dict[int, list[str]] = field(factory=dict, init=False)
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
     _looking: Looking = field(init=False)
+    _shred_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.executor = Executor(self._reactor, self._now)
@@ -198,6 +202,9 @@ class Engine:
         taken = yield self._in_thread(self._take)
         for each in taken:
             self._run(each)
+        if self._shred_at <= self._reactor.seconds():
+            self._shred_at = self._reactor.seconds() + SHRED_EVERY
+            yield self._in_thread(self._journal.shred_due)
 
     def _take(self) -> list[TakenFlow]:
         return self._journal.take(

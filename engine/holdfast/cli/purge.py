@@ -1,0 +1,75 @@
+"""``holdfast purge``: forget flows that ended long ago."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import click
+
+from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure, Unfinished
+from holdfast.cli.settings import db_option
+
+
+@click.command()
+@click.option(
+    "--older-than",
+    "age",
+    type=Duration(),
+    required=True,
+    metavar="DURATION",
+    help="Flows that ended longer ago than this: 90s, 8h, 30d, 52w.",
+)
+@click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
+@click.option(
+    "--names",
+    is_flag=True,
+    help="Forget their names too. The same people file would then start all of them again.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what there is to purge, and do nothing.")
+@db_option
+def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool, db: str) -> None:
+    """Forget flows that ended long ago.
+
+    Their journals and whatever is left of their secrets are deleted, also of those that failed,
+    which cannot be retried any more. A small row stays of each: its name, how it ended and when, so
+    that the same people file starts nobody twice. Unfinished flows are never purged. Workers may
+    run meanwhile, and this command may be killed: started again, it does the rest.
+    """
+    from holdfast.cli.database import upkeep
+
+    with upkeep(db) as keeper:
+        old = keeper.old(age, batch, names=names)
+        found = keeper.find(old)
+        if not found.flows and not found.workers:
+            click.echo("There is nothing to purge.")
+            return
+        what = _what(found.statuses, found.entries)
+        if dry_run:
+            click.echo(f"There is this to purge: {what}.")
+            return
+        if not yes:
+            _ask(what, names)
+        done = keeper.purge(old)
+    click.echo(f"Purged: {_what(done.statuses, done.entries)}.")
+    if names:
+        click.echo("Their names are forgotten: the same people file would start them again.")
+
+
+def _what(statuses: Mapping[str, int], entries: int) -> str:
+    from holdfast.cli.tables import counted
+
+    words = [status for status, count in statuses.items() for _ in range(count)]
+    return f"{counted(words) if words else 'no flows'}; {entries} journal entries"
+
+
+def _ask(what: str, names: bool) -> None:
+    if not sys.stdin.isatty():
+        raise Failure("this deletes for good: say --yes, or look first with --dry-run")
+    click.echo(f"This deletes for good: {what}.")
+    if names:
+        click.echo("The same people file would start them again.")
+    if not click.confirm("Go on?", default=False):
+        raise Unfinished("nothing was purged")
