@@ -17,6 +17,15 @@ from holdfast_journal import NewFlow
 
 VERSION: Final = 1
 
+BRING_FORWARD: Final[Mapping[str, Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]]] = {
+    "params": {},
+    "checkpoint": {},
+}
+"""For each old version, the function that makes a document of the next one from it.
+
+Not for what a field with a default can say, and not for the wormhole inside: that has its own.
+"""
+
 
 @frozen
 class Params:
@@ -33,8 +42,8 @@ class Params:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Params:
-        """Bring back what `to_bytes` gave.  Raises BadCheckpoint."""
-        return structure(_load(data), cls)
+        """Bring back what `to_bytes` gave, now or in an older release.  Raises BadCheckpoint."""
+        return structure(_load(data, "params"), cls)
 
 
 @define
@@ -64,22 +73,28 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Checkpoint:
-        """Bring back what `to_bytes` gave.  Raises BadCheckpoint."""
-        return structure(_load(data), cls)
+        """Bring back what `to_bytes` gave, now or in an older release.  Raises BadCheckpoint."""
+        return structure(_load(data, "checkpoint"), cls)
 
 
-def _load(data: bytes) -> dict[str, Any]:
+def _load(data: bytes, kind: str) -> dict[str, Any]:
     """Return the document, brought forward to this version."""
     try:
-        record = json.loads(data)
+        record = dict(json.loads(data))
         version = record["version"]
     except (ValueError, KeyError, TypeError):
         raise BadCheckpoint("the flow's saved state is damaged") from None
-    if type(version) is not int or not 1 <= version <= VERSION:
+    if type(version) is not int or version < 1:
+        raise BadCheckpoint("the flow's saved state is damaged: it has no version")
+    if version > VERSION:
         raise BadCheckpoint(
-            "the flow's saved state was written by another release of Holdfast: run that one"
+            f"the flow's saved state has version {version}, and this Holdfast knows {VERSION}:"
+            " run it with the release that saved it, or a newer one"
         )
-    return dict(record)
+    for old in range(version, VERSION):
+        step = BRING_FORWARD[kind].get(old)
+        record = {**(step(record) if step is not None else record), "version": old + 1}
+    return record
 
 
 def params_of(flow: Flow) -> dict[str, Any]:
