@@ -51,6 +51,7 @@ soak: env
 
 bench: env
 	$(BIN)/python -m tests.bench.thousand_waiting
+	$(BIN)/python -m tests.bench.sizes
 
 clean:
 	rm -rf $(VENV) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -50,5 +50,5 @@ def readable_defaults(_app: Any, _what: str, _name: str, thing: Any, _: Any, *sa
         value = getattr(attrs.fields(thing), found[1]).default
         return f"{value.__module__}.{value.__name__}" if callable(value) else repr(value)
 
-    signature = re.sub(r"attr_dict\['_?(\w+)'\]\.default", default, signature)
+    signature = re.sub(r"attr_dict\['(\w+)'\]\.default", default, signature)
     return signature.replace("NOTHING", "..."), returns

@@ -1,0 +1,110 @@
+"""Bytes on disk for a flow that waits, that has finished, and that was purged.
+
+Real flows of the kind that `holdfast provision` starts, with a secret of 32 bytes, through the real
+engine and a mailbox server in memory; SQLite and, if a server is installed, PostgreSQL.
+
+    python -m tests.bench.sizes [--people 500]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+from holdfast.flows import text as words
+from holdfast.flows.provision import Provision
+from holdfast_journal.database import Database
+from holdfast_journal.purging import Old, purge
+from holdfast_journal.workers import locks_for
+from tests.flows.world import Peer, World
+from tests.journal.postgres import find_server, memory, server
+
+
+def sqlite_size(path: Path) -> int:
+    """Bytes of the pages in use, once the write-ahead log is in the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return int((pages - free) * size)
+
+
+def postgresql_size(url: str) -> int:
+    """Bytes of all tables and indexes of ours, written anew as autovacuum never does."""
+    engine = create_engine(
+        url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        names = connection.scalars(
+            text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'holdfast%'")
+        ).all()
+        for name in names:
+            connection.execute(text(f"VACUUM FULL {name}"))
+        total = "SELECT sum(pg_total_relation_size(tablename::regclass)) FROM pg_tables"
+        found = connection.scalar(text(f"{total} WHERE tablename LIKE 'holdfast%'"))
+    engine.dispose()
+    return int(found or 0)
+
+
+def accept(peer: Peer, _: bytes) -> None:
+    """Take the secret, as a stock client does."""
+    peer.wormhole.send_message(words.accept())
+
+
+def measure(kind: str, url: str, people: int, size: Callable[[], int]) -> None:
+    """Run the story and print a figure for each part of it."""
+    world = World(url)
+    before = size()
+
+    def told(what: str) -> None:
+        each = (size() - before) / people
+        print(f"{kind}: {each:,.0f} bytes for a flow that {what}", flush=True)
+
+    names = [f"person {number}" for number in range(people)]
+    for name in names:
+        world.add(Provision(name=name, secret="s" * 32), name)
+    world.start()
+    world.until(lambda: set(world.journal.counts()) == {"waiting"})
+    told("waits")
+    for row in world.rows():
+        code = str((row.published or {})["code"])
+        world.peer(code, words.APPID, on_message=accept)
+        world.rest(1)
+    world.until(lambda: set(world.journal.counts()) == {"done"})
+    told("has finished")
+    database = Database.open(url)
+    purge(database, locks_for(database), Old(1e12))
+    database.close()
+    told("was purged")
+    world.stop()
+
+
+def main() -> None:
+    """Measure both databases."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--people", type=int, default=500)
+    people = parser.parse_args().people
+    os.environ["HOLDFAST_KEY"] = "5a" * 32
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
+        path = Path(folder) / "journal.db"
+        measure("SQLite", f"sqlite:///{path}", people, lambda: sqlite_size(path))
+    programs = find_server()
+    with nullcontext() if programs is None else server(programs) as running:
+        if running is None:
+            print("PostgreSQL: no server is installed")
+            return
+        url = running.database()
+        measure("PostgreSQL", url, people, lambda: postgresql_size(url))
+
+
+if __name__ == "__main__":
+    main()
