@@ -6,13 +6,14 @@ KILLS ?= 1000
 # Many tests wait for processes, so one more at a time than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help env test lint types docs demo soak bench clean
+.PHONY: help env test lint types docs demo soak bench bench-parked clean
 
 help:
 	@echo "make test    the test suite"
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills"
 	@echo "make bench   what 1,000 waiting people cost (some two minutes)"
+	@echo "make bench-parked  what 5,000 cost with 500 connections (some 25 minutes)"
 	@echo "make docs    the manual, in docs/_build/html"
 	@echo "make lint    ruff and the import rules"
 	@echo "make types   mypy --strict"
@@ -52,6 +53,9 @@ soak: env
 bench: env
 	$(BIN)/python -m tests.bench.thousand_waiting
 	$(BIN)/python -m tests.bench.sizes
+
+bench-parked: env
+	$(BIN)/python -m tests.bench.thousands_parked
 
 clean:
 	rm -rf $(VENV) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

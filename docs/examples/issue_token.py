@@ -4,7 +4,6 @@ import secrets
 import sqlite3
 
 from attrs import field
-from twisted.internet.threads import deferToThread
 
 from holdfast import Flow, flow, task
 
@@ -32,15 +31,11 @@ class IssueToken(Flow):
             self.finish()
 
 
-@task("mint-token", tries=5)
+@task("mint-token", tries=5, blocks=True)
 def mint_token(call):
-    return deferToThread(make_token, call.arguments["user"], call.key)
-
-
-def make_token(user, key):
     """Stand for the service that makes tokens: the same key gets the same token."""
     with sqlite3.connect("tokens.db", timeout=30) as tokens:
         tokens.execute("CREATE TABLE IF NOT EXISTS tokens (key PRIMARY KEY, user, token)")
-        new = (key, user, secrets.token_urlsafe())
+        new = (call.key, call.arguments["user"], secrets.token_urlsafe())
         tokens.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?, ?)", new)
-        return tokens.execute("SELECT token FROM tokens WHERE key = ?", (key,)).fetchone()[0]
+        return tokens.execute("SELECT token FROM tokens WHERE key = ?", (call.key,)).fetchone()[0]

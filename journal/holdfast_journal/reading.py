@@ -4,11 +4,14 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
 from sqlalchemy import Select, func, select
 from sqlalchemy.engine import Connection
 
+from holdfast_journal import following
 from holdfast_journal.database import Database
 from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
+from holdfast_journal.following import Seen
 from holdfast_journal.ownership import chunks
 from holdfast_journal.records import Changes, EntryRow, Event, FlowRow, Published, Worker
 from holdfast_journal.schema import batches, entries, flows, workers
@@ -41,25 +44,23 @@ def overview(
 
 
 def poll(
-    database: Database,
-    keys: KeyRing,
-    locks: Locks,
-    batch: str | None,
-    seen: Mapping[int, int],
+    database: Database, keys: KeyRing, locks: Locks, batch: str | None, seen: Seen | None
 ) -> Changes:
-    """The flows whose seq is not the one in `seen`. Cheap if there are none."""
-    query = _of_batch(
-        select(flows.c.id, flows.c.seq).join(batches, flows.c.batch_id == batches.c.id), batch
-    )
+    """The flows that moved since `seen`; all of them, without it."""
+    shown = _of_batch(_SHOWN, batch)
     with database.reading() as connection:
-        now = {row.id: row.seq for row in connection.execute(query)}
-        moved = sorted(flow for flow, seq in now.items() if seen.get(flow) != seq)
-        rows = [
-            row
-            for chunk in chunks(moved)
-            for row in connection.execute(_SHOWN.where(flows.c.id.in_(chunk)))
-        ]
-    return Changes(rows=_flow_rows(rows, keys, locks), seen=now)
+        if seen is None:
+            seen = following.begin(connection)
+            rows = list(connection.execute(shown))
+        else:
+            moved, seen = following.moved(connection, database, seen)
+            rows = [
+                row
+                for chunk in chunks(sorted(moved))
+                for row in connection.execute(shown.where(flows.c.id.in_(chunk)))
+            ]
+    seqs = {**seen.seqs, **{row.id: row.seq for row in rows}}
+    return Changes(rows=_flow_rows(rows, keys, locks), seen=evolve(seen, seqs=seqs))
 
 
 def counts(database: Database, batch: str | None) -> Mapping[str, int]:

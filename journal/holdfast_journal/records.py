@@ -13,6 +13,7 @@ from attrs.validators import instance_of
 
 if TYPE_CHECKING:
     from holdfast_journal.flow import FlowJournal
+    from holdfast_journal.following import Seen
 
 Published: TypeAlias = Mapping[str, str | int | float | None]
 """What a flow shows to its operators, such as its code. Sealed at rest all the same."""
@@ -170,4 +171,4 @@ class Changes:
     """What `poll` found: the flows that moved, and what to hand to the next `poll`."""
 
     rows: Sequence[FlowRow]
-    seen: Mapping[int, int]
+    seen: Seen

@@ -25,6 +25,7 @@ from holdfast_journal.committing import Committer
 from holdfast_journal.database import Database
 from holdfast_journal.errors import JournalBroken
 from holdfast_journal.flow import FlowJournal
+from holdfast_journal.following import Seen
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
 from holdfast_journal.opening import make_ready
 from holdfast_journal.pressure import Pressure
@@ -333,12 +334,12 @@ class SqlJournal:
         """
         return reading.overview(self._database, self._keys, self._registration.locks, batch, name)
 
-    def poll(self, batch: str | None = None, seen: Mapping[int, int] | None = None) -> Changes:
+    def poll(self, batch: str | None = None, seen: Seen | None = None) -> Changes:
         """The flows that moved since the `poll` that returned `seen` (all, without it).
 
         Raises DatabaseUnusable, Unreadable, WrongKey.
         """
-        return reading.poll(self._database, self._keys, self._registration.locks, batch, seen or {})
+        return reading.poll(self._database, self._keys, self._registration.locks, batch, seen)
 
     def counts(self, batch: str | None = None) -> Mapping[str, int]:
         """How many flows have each status. Raises DatabaseUnusable."""

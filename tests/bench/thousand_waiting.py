@@ -12,23 +12,15 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
 
+from tests.bench.usage import usage
 from tests.harness.peers import StockReceivers
 from tests.harness.process import Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
-
-
-def usage(pid: int) -> tuple[float, float]:
-    """Return CPU seconds so far and resident memory in MB."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def codes_in(path: Path) -> dict[str, str]:
@@ -64,37 +56,40 @@ def measure(
     with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
         pid = child.pid
         until(lambda: len(codes_in(codes)) == given.people, "all codes", 300)
-        cpu, memory = usage(pid)
+        used = usage(pid)
         took = time.monotonic() - begun
-        print(f"start: {given.people} codes in {took:.1f} s, {cpu:.1f} CPU s, {memory:.0f} MB")
-        idle_from, cpu_from = time.monotonic(), cpu
+        print(
+            f"start: {given.people} codes in {took:.1f} s, {used.cpu:.1f} CPU s,"
+            f" {used.memory:.0f} MB"
+        )
+        idle_from, cpu_from = time.monotonic(), used.cpu
         until(lambda: time.monotonic() - idle_from > 20, "20 s of quiet", 60)
-        cpu, memory = usage(pid)
-        share = (cpu - cpu_from) / (time.monotonic() - idle_from)
-        print(f"waiting: {share:.1%} of one core, {memory:.0f} MB")
+        used = usage(pid)
+        share = (used.cpu - cpu_from) / (time.monotonic() - idle_from)
+        print(f"waiting: {share:.1%} of one core, {used.memory:.0f} MB")
         with StockReceivers(server.url) as receivers:
             chosen = list(codes_in(codes).items())[: given.collect]
-            cpu_from, minute_from = usage(pid)[0], time.monotonic()
+            cpu_from, minute_from = usage(pid).cpu, time.monotonic()
             for place, (person, code) in enumerate(chosen):
                 due = minute_from + place * given.minute / given.collect
                 until(lambda due=due: time.monotonic() >= due, "the next one's time", 60)
                 receivers.receive(code, person)
             outcomes = receivers.wait_all(timeout=300)
             wrong = [n for n, o in outcomes.items() if o.text != f"secret-{n[1:]}"]
-            cpu, memory = usage(pid)
+            used = usage(pid)
             took = time.monotonic() - minute_from
             print(
                 f"collecting: {len(outcomes)} in {took:.1f} s, {len(wrong)} wrong,"
-                f" {(cpu - cpu_from) / max(1, len(outcomes)) * 1000:.1f} CPU ms each,"
-                f" {memory:.0f} MB"
+                f" {(used.cpu - cpu_from) / max(1, len(outcomes)) * 1000:.1f} CPU ms each,"
+                f" {used.memory:.0f} MB"
             )
         child.kill9()
     begun = time.monotonic()
     with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
         pid = child.pid
         until(lambda: reconnected(holdfast, given), "everybody reconnected", 120)
-        cpu, memory = usage(pid)
-        print(f"again after kill -9: {time.monotonic() - begun:.1f} s, {cpu:.1f} CPU s")
+        took = time.monotonic() - begun
+        print(f"again after kill -9: {took:.1f} s, {usage(pid).cpu:.1f} CPU s")
         child.interrupt()
         child.wait()
 

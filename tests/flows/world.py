@@ -44,7 +44,7 @@ class Reactor(Clock):
         function(*args, **kwargs)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Link:
     """One connection, as the wormhole sees it."""
 
@@ -79,7 +79,7 @@ class Link:
             self.owner.received(text)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Line:
     """A connector: has one connection after another while the server is up."""
 
@@ -127,7 +127,7 @@ class Line:
             method(*args)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Server:
     """A mailbox server in memory, which forgets nothing that was not released or closed."""
 
@@ -218,7 +218,7 @@ class Server:
         link.receive(type="closed")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Peer:
     """The other side: enters a code, and notes all that it is told."""
 
@@ -257,7 +257,7 @@ class Peer:
         self.got.append(("closed", result))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class World:
     """A journal, and an engine that lives until it is killed."""
 
@@ -325,7 +325,7 @@ class World:
             self.server.queue.popleft()()
         return not self.dies_when()
 
-    def until(self, reached: Callable[[], object], seconds: float = 600) -> None:
+    def until(self, reached: Callable[[], object], seconds: float = 600, step: float = 0.5) -> None:
         """Go on, through at most *seconds* of pretended time, until it is so."""
         end = self.reactor.seconds() + seconds
         while True:
@@ -335,13 +335,13 @@ class World:
             if not alive:
                 return
             assert self.reactor.seconds() < end, f"not in {seconds} s; {self.rows()}"
-            self.reactor.advance(0.5)
+            self.reactor.advance(step)
 
-    def rest(self, seconds: float = 5) -> None:
-        """Let time pass."""
-        for _ in range(int(seconds * 2)):
+    def rest(self, seconds: float = 5, step: float = 0.5) -> None:
+        """Let time pass, in steps of so many seconds."""
+        for _ in range(int(seconds / step)):
             self.pump()
-            self.reactor.advance(0.5)
+            self.reactor.advance(step)
         self.pump()
 
     def rows(self) -> list[FlowRow]:

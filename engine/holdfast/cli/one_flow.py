@@ -23,7 +23,14 @@ def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:
 
 
 def start_or_resume(
-    journal: SqlJournal, batch: str, flow: Flow, fingerprint: str, *, relay: str, appid: str
+    journal: SqlJournal,
+    batch: str,
+    flow: Flow,
+    fingerprint: str,
+    *,
+    relay: str,
+    appid: str,
+    deadline: float | None = None,
 ) -> str:
     """Return the name of the unfinished flow with this fingerprint, started now if need be.
 
@@ -36,7 +43,7 @@ def start_or_resume(
         if row.finished_at is None:
             return row.name
     name = f"{fingerprint[:12]}-{len(rows) + 1}"
-    new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint)
+    new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
     with journal_failures():
         journal.start_flows(batch, [new], own=True)
     return name

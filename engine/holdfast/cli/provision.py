@@ -5,18 +5,27 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from attrs import frozen
 
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.flows_by_name import DEFAULT_BATCH
 from holdfast.cli.people import Person, read_people
 from holdfast.cli.printable import quoted
-from holdfast.cli.settings import appid_option, db_option, relay_option, retain_option
+from holdfast.cli.settings import (
+    appid_option,
+    connections_option,
+    db_option,
+    deadline_option,
+    relay_option,
+    retain_option,
+)
 
 if TYPE_CHECKING:
     from holdfast_journal import NewFlow, SqlJournal
@@ -48,6 +57,8 @@ if TYPE_CHECKING:
     metavar="DURATION",
     help="Stay at most this long: 90s, 8h, 1h30m, 30d.",
 )
+@deadline_option
+@connections_option
 @retain_option
 @db_option
 @relay_option
@@ -61,6 +72,8 @@ def command(
     codes: Path | None,
     qr: bool,
     seconds: float | None,
+    deadline: float | None,
+    connections: int,
     retain: float | None,
     db: str,
     relay: str,
@@ -94,12 +107,22 @@ def command(
     pictures = qr and sys.stdout.isatty()
     if qr:
         require_pictures()
-    service = Service(db, retain=retain)
-    existing = _start(service.journal, batch, people, minting, source, relay=relay, appid=appid)
+    service = Service(db, connections=connections, retain=retain)
+    terms = _Terms(relay, appid, None if deadline is None else time.time() + deadline)
+    existing = _start(service.journal, batch, people, minting, source, terms)
     progress = Progress(names, codes_file, pictures=pictures)
     progress.begin(existing)
     ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
     progress.end(ending)
+
+
+@frozen
+class _Terms:
+    """What is the same for everybody; the deadline in seconds since the epoch."""
+
+    relay: str
+    appid: str
+    deadline: float | None
 
 
 def _minting(text: str) -> list[str]:
@@ -134,9 +157,7 @@ def _start(
     people: Sequence[Person],
     minting: Sequence[str] | None,
     source: str,
-    *,
-    relay: str,
-    appid: str,
+    terms: _Terms,
 ) -> int:
     """Start a flow for everybody who has none; return how many had one.
 
@@ -144,7 +165,7 @@ def _start(
     """
     from holdfast.cli.database import journal_failures
 
-    flows = [_flow(journal, person, minting, relay=relay, appid=appid) for person in people]
+    flows = [_flow(journal, person, minting, terms) for person in people]
     lines = {person.name: person.line for person in people}
     fingerprints = {flow.name: flow.fingerprint for flow in flows}
     with journal_failures():
@@ -165,9 +186,7 @@ def _flow(
     journal: SqlJournal,
     person: Person,
     minting: Sequence[str] | None,
-    *,
-    relay: str,
-    appid: str,
+    terms: _Terms,
 ) -> NewFlow:
     from holdfast.flows.document import new_flow
     from holdfast.flows.provision import Provision
@@ -179,4 +198,11 @@ def _flow(
     else:
         flow = Provision(name=person.name, secret=person.secret or "")
         fingerprint = journal.fingerprint("secret", person.secret or "")
-    return new_flow(person.name, flow, relay=relay, appid=appid, fingerprint=fingerprint)
+    return new_flow(
+        person.name,
+        flow,
+        relay=terms.relay,
+        appid=terms.appid,
+        fingerprint=fingerprint,
+        deadline=terms.deadline,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.durations import Duration
-from holdfast.cli.settings import db_option, retain_option
+from holdfast.cli.settings import connections_option, db_option, retain_option
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -35,12 +35,14 @@ ONE_COMMANDS = "receive-here"
     metavar="DURATION",
     help="Stop after this long: 90s, 8h, 1h30m, 30d.",
 )
+@connections_option
 @retain_option
 @db_option
 def command(
     batch: str | None,
     sources: Sequence[str],
     seconds: float | None,
+    connections: int,
     retain: float | None,
     db: str,
 ) -> None:
@@ -55,7 +57,7 @@ def command(
     from holdfast.cli.tables import counted
 
     own = load(sources) if sources else ()
-    service = Service(db, serve=(*EVERYWHERE, *own), retain=retain)
+    service = Service(db, serve=(*EVERYWHERE, *own), connections=connections, retain=retain)
     log = _Log()
     open_flows = [row for row in service.journal.overview(batch=batch) if row.finished_at is None]
     unfinished = counted([row.status for row in open_flows]) if open_flows else ""

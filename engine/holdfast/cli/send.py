@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, because
 from holdfast.cli.people import LONGEST_SECRET
 from holdfast.cli.recording import dump_timing_option, recorder
-from holdfast.cli.settings import appid_option, db_option, relay_option
+from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -36,6 +37,7 @@ BATCH = "send"
 @click.option(
     "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
 )
+@deadline_option
 @dump_timing_option
 @db_option
 @relay_option
@@ -46,6 +48,7 @@ def command(
     again: bool,
     qr: bool,
     seconds: float | None,
+    deadline: float | None,
     dump_timing: Path | None,
     db: str,
     relay: str,
@@ -73,7 +76,13 @@ def command(
         _already(before[-1])
         return
     name = start_or_resume(
-        service.journal, BATCH, SendText(secret=secret), fingerprint, relay=relay, appid=appid
+        service.journal,
+        BATCH,
+        SendText(secret=secret),
+        fingerprint,
+        relay=relay,
+        appid=appid,
+        deadline=None if deadline is None else time.time() + deadline,
     )
     watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
     ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from attrs import define, field
 from holdfast.cli.database import open_journal
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.printable import printable
+from holdfast.cli.settings import DEFAULT_CONNECTIONS
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure as Failed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, SqlJournal
+    from holdfast_journal.following import Seen
 
 EVERYWHERE = ("provision", "send", "receive")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
@@ -39,12 +41,14 @@ class Service:
     Args:
         db: the database's URL.
         serve: the kinds of flows to run.
+        connections: how many connections may be open at once.
         timing: records when every message went and came.
         retain: seconds for which a flow that went well can still be read.
     """
 
     db: str
     serve: Sequence[str] = EVERYWHERE
+    connections: int = DEFAULT_CONNECTIONS
     timing: DebugTiming | None = None
     retain: float | None = None
     journal: SqlJournal = field(init=False)
@@ -52,7 +56,7 @@ class Service:
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
     _error: BaseException | None = field(default=None, init=False)
     _looking: Any = field(default=None, init=False)
-    _seen: Mapping[int, int] = field(factory=dict, init=False)
+    _seen: Seen | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         from twisted.internet import reactor
@@ -95,6 +99,7 @@ class Service:
             serve=self.serve,
             batch=batch,
             names=names,
+            connections=self.connections,
             on_status_update=ServerNews().tell,
             timing=self.timing,
         )

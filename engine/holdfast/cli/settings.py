@@ -21,6 +21,9 @@ DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
 DEFAULT_APPID = "lothar.com/wormhole/text-or-file-xfer"
 """The application id of the stock clients' send and receive (WIRE.md, section 4)."""
 
+DEFAULT_CONNECTIONS = 2000
+"""How many connections one process has open; a connected flow weighs some 60 kB."""
+
 _LONGEST = 2000
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -174,4 +177,28 @@ def retain_option(command: Command) -> Command:
         help="Keep the key of a flow that went well, or was cancelled, for this long: 8h, 30d."
         " What it did can be read until then, its secret included. Without, the key is deleted when"
         " the flow ends.",
+    )(command)
+
+
+def connections_option(command: Command) -> Command:
+    """Add ``--connections``; the command gets ``connections: int``."""
+    return click.option(
+        "--connections",
+        type=click.IntRange(min=1),
+        default=DEFAULT_CONNECTIONS,
+        show_default=True,
+        metavar="N",
+        help="How many connections are open at once; flows that wait beyond that share them in"
+        " turn, each every eight minutes.",
+    )(command)
+
+
+def deadline_option(command: Command) -> Command:
+    """Add ``--deadline``; the command gets ``deadline: float | None``, seconds from now."""
+    return click.option(
+        "--deadline",
+        type=Duration(),
+        metavar="DURATION",
+        help="Take back a code that nobody has used for this long, and make its secret"
+        " unreadable: 12h, 30d.",
     )(command)

@@ -1,6 +1,7 @@
 """``holdfast status``: how each flow stands."""
 
 import json
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,20 @@ import click
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from holdfast_journal.records import FlowRow
+
+OVERDUE = 60.0
+"""Seconds after which nobody seems to be there who takes a parked flow in its turn."""
 
 
 @click.command(
     epilog="With --json: one array with an object a flow, whose keys are name, batch, kind, status,"
     " code (null unless it can be used now), published (what the flow shows of itself; null once"
-    " it was shredded), attempt, request, started_at, changed_at, finished_at (UTC, ISO 8601)"
-    " and worker (null, or an object with id, host, pid and alive)."
+    " it was shredded), attempt, request, wake_at (when a parked flow has its next turn), failures"
+    " and trouble (how often and where its own code raised), started_at, changed_at, finished_at"
+    " (UTC, ISO 8601) and worker (null, or an object with id, host, pid and alive)."
 )
 @click.argument("name", required=False)
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
@@ -68,6 +75,9 @@ def _as_object(row: "FlowRow") -> dict[str, Any]:
         "published": None if row.published is None else dict(row.published),
         "attempt": row.attempt,
         "request": row.request,
+        "wake_at": iso(row.wake_at),
+        "failures": row.failures,
+        "trouble": row.trouble,
         "started_at": iso(row.created_at),
         "changed_at": iso(row.updated_at),
         "finished_at": iso(row.finished_at),
@@ -113,7 +123,13 @@ def _since(row: "FlowRow") -> float:
 
 def _nobody_serves(rows: Sequence["FlowRow"]) -> bool:
     unfinished = [each for each in rows if each.finished_at is None]
-    return bool(unfinished) and not any(each.owner_alive for each in unfinished)
+    return bool(unfinished) and not any(each.owner_alive or is_parked(each) for each in unfinished)
+
+
+def is_parked(row: "FlowRow") -> bool:
+    """Whether the flow waits without a connection for its next turn, which is not overdue."""
+    waits = row.finished_at is None and row.owner is None and row.wake_at is not None
+    return waits and row.wake_at is not None and row.wake_at > time.time() - OVERDUE
 
 
 def _show_one(row: "FlowRow") -> None:
@@ -138,15 +154,33 @@ def _show_one(row: "FlowRow") -> None:
     ]:
         if value.plain:
             table.add_row(cell(label, "bold"), value)
+    if row.trouble is not None:
+        table.add_row(cell("trouble", "bold"), _trouble(row))
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
             table.add_row(cell(key, "bold"), cell(str(shown)))
     show(table)
 
 
+def _trouble(row: "FlowRow") -> "Text":
+    """Return where the flow's own code raised, line by line."""
+    from holdfast.cli.tables import cell
+
+    times = "once" if row.failures == 1 else f"{row.failures} times"
+    lines = [f"its own code raised {times}:", *(row.trouble or "").splitlines()]
+    text = cell(lines[0])
+    for line in lines[1:]:
+        text.append("\n").append(cell(line))
+    return text
+
+
 def _served_by(row: "FlowRow") -> str:
+    from holdfast.cli.tables import timestamp
+
     if row.finished_at is not None:
         return ""
+    if is_parked(row) and row.wake_at is not None:
+        return f"parked; its next turn is at {timestamp(row.wake_at)}"
     if not row.owner_alive:
         return "no process; 'holdfast run' goes on with it"
     return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

@@ -16,7 +16,7 @@ from holdfast.cli.printable import printable
 
 _PIPE_WIDTH = 1_000_000
 _GOOD = frozenset({"done"})
-_BAD = frozenset({"scared", "failed", "lonely", "errory", "lost", "damaged"})
+_BAD = frozenset({"scared", "failed", "crowded", "code lost", "expired", "damaged"})
 
 
 def new_table() -> Table:

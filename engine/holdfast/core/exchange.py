@@ -104,6 +104,17 @@ class Exchange:
         return self.lifecycle.state in ("lonely", "happy")
 
     @property
+    def is_resting(self) -> bool:
+        """Whether everything of ours lies in the mailbox, and nothing of a peer's came yet."""
+        return (
+            self.lifecycle.state == "lonely"
+            and self.mailbox.state == "open"
+            and self.nameplate.state == "claimed"
+            and self.key.state == "started"
+            and not self.outbox.data.undelivered
+        )
+
+    @property
     def shared_key(self) -> bytes | None:
         """The key, confirmed or not, once there is one."""
         return bytes.fromhex(self.key.data.key) if self.key.data.key else None

@@ -36,12 +36,22 @@ class Part(Generic[I, D]):
     """One machine with its data."""
 
     data: D
-    inputs: I
+    _machine: I
+    _state: str | None = field(default=None, init=False, eq=False)
+
+    @property
+    def inputs(self) -> I:
+        """What can happen to it: call one at once, for each use is taken for a change."""
+        self._state = None
+        return self._machine
 
     @property
     def state(self) -> str:
         """The name of the current state."""
-        return self.inputs.where()
+        # Asking Automat takes ten microseconds, and we ask dozens of times an event.
+        if self._state is None:
+            self._state = self._machine.where()
+        return self._state
 
     def serialize(self) -> dict[str, object]:
         """Return the part as JSON values."""

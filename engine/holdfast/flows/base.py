@@ -48,6 +48,14 @@ class Host(Protocol):
         """Fix how the flow ends, and close the wormhole."""
         ...
 
+    def wake_at(self, when: float | None) -> None:
+        """Call the flow's `woken` then."""
+        ...
+
+    def expire_at(self, when: float | None) -> None:
+        """End the flow then."""
+        ...
+
     def now(self) -> float:
         """Seconds since the epoch."""
         ...
@@ -93,6 +101,25 @@ class Flow:
     def fail(self, reason: str) -> None:
         """The flow cannot do its work; *reason* is shown to operators, so it holds no secret."""
         self._host.settle("failed", reason)
+
+    def wake_at(self, when: float | None) -> None:
+        """Have `woken` called at this time, in seconds since the epoch, or soon after it.
+
+        A flow has one such time, and a later call replaces it; None takes it back.  It outlives the
+        process: what is due is made good when the flow is run again.
+        """
+        self._host.wake_at(when)
+
+    def woken(self) -> None:
+        """The time of `wake_at` has come; an event like all others."""
+
+    def expire_at(self, when: float | None) -> None:
+        """Have the flow end as expired at this time, in seconds since the epoch.
+
+        Its code is freed and its secrets are shredded.  If the other side is there and has proved
+        the code, the flow is left ten minutes more to finish.  None takes the deadline back.
+        """
+        self._host.expire_at(when)
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""

@@ -34,6 +34,8 @@ class Params:
     relay: str
     appid: str
     params: dict[str, Any] = field(repr=False)
+    deadline: float | None = None
+    """When the flow expires, in seconds since the epoch."""
     version: int = VERSION
 
     def to_bytes(self) -> bytes:
@@ -57,6 +59,8 @@ class Checkpoint:
         verdict: the status that the flow will end with, once that is decided, or "".
         reason: why, in words.
         performed: how many tasks were asked for in this attempt.
+        wake_at: when the flow wants to be woken, in seconds since the epoch.
+        deadline: when it expires, likewise.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -65,6 +69,8 @@ class Checkpoint:
     verdict: str = ""
     reason: str = ""
     performed: int = 0
+    wake_at: float | None = None
+    deadline: float | None = None
     version: int = VERSION
 
     def to_bytes(self) -> bytes:
@@ -157,7 +163,13 @@ def _reader(cls: type[Flow]) -> Callable[[Mapping[str, Any], Any], Flow]:
 
 
 def new_flow(
-    name: str, flow: Flow, *, relay: str, appid: str, fingerprint: str | None = None
+    name: str,
+    flow: Flow,
+    *,
+    relay: str,
+    appid: str,
+    fingerprint: str | None = None,
+    deadline: float | None = None,
 ) -> NewFlow:
     """Return what `SqlJournal.start_flows` starts *flow* with.
 
@@ -166,6 +178,7 @@ def new_flow(
         relay: the mailbox server's URL.
         appid: the application's identifier.
         fingerprint: tells whether the same name comes with the same parameters.
+        deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
     """
-    params = Params(relay=relay, appid=appid, params=params_of(flow))
+    params = Params(relay=relay, appid=appid, params=params_of(flow), deadline=deadline)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)

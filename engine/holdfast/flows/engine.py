@@ -7,7 +7,9 @@ one to be cancelled, writes that there, and the engine, which looks twice a seco
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field
@@ -21,8 +23,10 @@ from holdfast.errors import WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import kinds
 from holdfast.flows.looking import Looking
+from holdfast.flows.parking import Parking
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
+from holdfast.flows.trouble import place_of, traceback_of
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.shell.contact import MakesConnector
 from holdfast.status import Status
@@ -30,7 +34,6 @@ from holdfast.timing import DebugTiming
 from holdfast_journal import (
     DatabaseAway,
     Fenced,
-    JournalError,
     JournalStopped,
     Snapshot,
     SqlJournal,
@@ -40,8 +43,8 @@ from holdfast_journal import (
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""
 
-GIVE_BACK_EVERY: Final = 10.0
-"""Seconds between two attempts to give back a flow to a database that does not answer."""
+MOST_CONNECTIONS: Final = 2000
+"""Connections of one process, unless its operator says otherwise."""
 
 SHRED_EVERY: Final = 60.0
 """Seconds between two looks for finished flows that were kept long enough."""
@@ -65,6 +68,7 @@ class Engine:
         serve: the kinds of flows to run; all that are registered in this process if None.
         batch, names: run only the flows of this batch, with these names.
         connector: makes the connectors; for tests.
+        connections: how many connections are open at most.
         on_status_update: called with news of connections.
         timing: records when every message of every flow went and came.
         now: seconds since the epoch.
@@ -76,18 +80,22 @@ class Engine:
     batch: str | None = None
     names: Collection[str] | None = None
     connector: MakesConnector = field(default=None)
+    connections: int = MOST_CONNECTIONS
     on_status_update: Callable[[Status], object] | None = None
     timing: DebugTiming | None = None
     _now: Callable[[], float] = time.time
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
-    _failures: dict[int, list[str]] = field(factory=dict, init=False)
+    _parking: Parking = field(init=False)
+    _owed: deque[Callable[[], object]] = field(factory=deque, init=False)
+    """What the database is to be told, in order, once it answers."""
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
     _looking: Looking = field(init=False)
     _shred_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.executor = Executor(self._reactor, self._now)
+        self._parking = Parking(self.connections)
         self._looking = Looking(self._reactor, self._journal.pressure, "engine", self._look)
         if self.connector is None:
             # Not the one that everybody shares: it is paused when our journal has to wait.
@@ -158,7 +166,6 @@ class Engine:
         """The flow's last entry is durable."""
         self._leaves(runner)
         self.running.pop(runner.taken.id, None)
-        self._failures.pop(runner.taken.id, None)
 
     def broken(self, runner: FlowRunner, failure: Failure) -> None:
         """The flow's own code raised, or its journal is lost: load it again, later each time."""
@@ -170,23 +177,12 @@ class Engine:
             # Somebody else has the flow, and it is well.
             _log.warn("flow {name} was taken over by another process", name=runner.taken.name)
             return
-        where = _where(failure)
         # The exception's own words may quote a secret: only its type and place are told.
-        _log.error("flow {name}: {where}", name=runner.taken.name, where=where)
-        failures = self._failures.setdefault(flow_id, [])
-        failures.append(where)
-        self._reactor.callLater(2.0 ** len(failures), self._rested, flow_id)
-
-    def _rested(self, flow_id: int) -> None:
-        """Let the flow be taken again: by us, at the next look."""
-        if self._looking.running:
-            given = self._in_thread(self._journal.give_back, [flow_id])
-            given.addErrback(self._not_given_back, flow_id)
-
-    def _not_given_back(self, failure: Failure, flow_id: int) -> None:
-        failure.trap(JournalError)
-        _log.warn("a flow cannot be given back: {error}", error=failure.getErrorMessage())
-        self._reactor.callLater(GIVE_BACK_EVERY, self._rested, flow_id)
+        _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
+        wake_at = self._now() + 2.0 ** (runner.taken.failures + 1)
+        self._owed.append(
+            partial(self._journal.give_back_failed, flow_id, traceback_of(failure), wake_at)
+        )
 
     # Looking.
 
@@ -198,26 +194,45 @@ class Engine:
             if runner is not None and request == "cancel":
                 runner.cancel()
         if self._journal.pressure.high:
-            return  # each would have something to write
-        taken = yield self._in_thread(self._take)
-        for each in taken:
-            self._run(each)
+            return  # what follows leads to more that must be written
+        for runner in tuple(self.running.values()):
+            runner.tick()
+        self._park()
+        while self._owed:
+            yield self._in_thread(self._owed[0])
+            self._owed.popleft()
+        free = self.connections - len(self.running) - len(self._leaving)
+        if free > 0:
+            taken = yield self._in_thread(self._take, min(free, TAKE_AT_ONCE))
+            for each in taken:
+                self._run(each)
         if self._shred_at <= self._reactor.seconds():
             self._shred_at = self._reactor.seconds() + SHRED_EVERY
             yield self._in_thread(self._journal.shred_due)
 
-    def _take(self) -> list[TakenFlow]:
+    def _park(self) -> None:
+        """Let flows that only wait go without a connection, as many as there are too many."""
+        now = self._now()
+        parked = self._parking.choose(self.running.values(), now)
+        for wake_at, runners in self._parking.wake_times(parked, now).items():
+            ids = [runner.taken.id for runner in runners]
+            self._owed.append(partial(self._journal.give_back, ids, wake_at=wake_at))
+        for runner in parked:
+            runner.abandon()
+            self._leaves(runner)
+            del self.running[runner.taken.id]
+
+    def _take(self, limit: int) -> list[TakenFlow]:
         return self._journal.take(
             batch=self.batch,
             names=self.names,
             kinds=kinds() if self.serve is None else self.serve,
-            limit=TAKE_AT_ONCE,
+            limit=limit,
         )
 
     def _run(self, taken: TakenFlow) -> None:
-        failures = self._failures.get(taken.id, ())
-        if len(failures) >= MOST_FAILURES:
-            self._set_aside(taken, failures[-1])
+        if taken.failures >= MOST_FAILURES:
+            self._set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
             return
         try:
             runner = FlowRunner(taken, self)
@@ -225,7 +240,7 @@ class Engine:
             self._set_aside(taken, str(error))
             return
         except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported
-            self._set_aside(taken, _where(Failure()))
+            self._set_aside(taken, place_of(Failure()))
             return
         self.running[taken.id] = runner
         runner.start()
@@ -233,7 +248,6 @@ class Engine:
     def _set_aside(self, taken: TakenFlow, reason: str) -> None:
         """End a flow that cannot be run, with everything that it knows kept for `retry`."""
         _log.error("flow {name} is set aside: {reason}", name=taken.name, reason=reason)
-        self._failures.pop(taken.id, None)
         published: dict[str, Any] = {}
         try:
             if taken.checkpoint is not None:
@@ -252,16 +266,3 @@ class Engine:
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
-
-
-def _where(failure: Failure) -> str:
-    """Return the type and the place of an exception, and none of its words."""
-    trace = failure.value.__traceback__ if failure.value is not None else None
-    place = ""
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        place = (
-            f" in {code.co_name}, line {trace.tb_lineno} of {code.co_filename.rpartition('/')[2]}"
-        )
-        trace = trace.tb_next
-    return f"{failure.type.__name__ if failure.type else 'an error'}{place}"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from attrs import evolve
 from twisted.python.failure import Failure
@@ -22,6 +22,12 @@ from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import Snapshot, TakenFlow, Task
+
+SHREDDED: Final = ("done", "cancelled", "expired")
+"""The verdicts after which nobody needs a flow's secrets any more."""
+
+GRACE: Final = 600.0
+"""Seconds that a flow whose other side is there may go on after its deadline."""
 
 
 class Owner(Protocol):
@@ -65,12 +71,14 @@ class FlowRunner:
         self._owner = owner
         self._journal = taken.journal
         self._over = False
+        self.taken_at = owner.now()
+        self._open_tasks = {task.number for task in taken.tasks}
         params = document.Params.from_bytes(taken.params)
         if taken.checkpoint is None:
             self._flow = document.begin(taken.kind, params.params)
             exchange = Exchange(params.appid, os.urandom(5).hex())
             saved = wormhole_checkpoint.Saved(params.relay, exchange, ())
-            self._state = document.Checkpoint(data={}, wormhole={})
+            self._state = document.Checkpoint(data={}, wormhole={}, deadline=params.deadline)
         else:
             self._state = document.Checkpoint.from_bytes(taken.checkpoint)
             self._flow = document.restore(taken.kind, self._state.data)
@@ -112,6 +120,39 @@ class FlowRunner:
         if not self._state.verdict:
             self._guarded(cancel)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether it waits for its peer or for a time, and for nothing else.
+
+        Then nothing is lost, and no time either, if it is not run for a while.
+        """
+        return not self._open_tasks and not self._state.verdict and self.wormhole.is_resting
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it has no connection, and nothing to do without one."""
+        return not self._open_tasks and not self.wormhole.is_connected
+
+    @property
+    def due_at(self) -> float | None:
+        """The next time, in seconds since the epoch, at which it has something to do by itself."""
+        return min(
+            (at for at in (self._state.wake_at, self._state.deadline) if at is not None),
+            default=None,
+        )
+
+    def tick(self) -> None:
+        """Do what is due by now."""
+        if self._state.verdict:
+            return
+        now, state = self.now(), self._state
+        if state.deadline is not None and now >= state.deadline:
+            met = self.wormhole.exchange.lifecycle.state == "happy"
+            if not met or now >= state.deadline + GRACE:
+                self._guarded(self._expire)
+        if state.wake_at is not None and now >= state.wake_at and not state.verdict:
+            self._guarded(self._wake)
+
     def abandon(self) -> None:
         """Stop running; the checkpoint is all that is left."""
         self._over = True
@@ -127,6 +168,7 @@ class FlowRunner:
     def perform(self, task: str, arguments: dict[str, Any]) -> None:
         """Run a task after the commit."""
         number = self._state.performed = self._state.performed + 1
+        self._open_tasks.add(number)
         identity = f"{self.taken.uid}/{task}/{number}"
         made = Task(
             number=number,
@@ -147,6 +189,14 @@ class FlowRunner:
         if reason:
             self.publish({"reason": reason})
         self.wormhole.close()
+
+    def wake_at(self, when: float | None) -> None:
+        """Call the flow's `woken` then."""
+        self._state.wake_at = None if when is None else float(when)
+
+    def expire_at(self, when: float | None) -> None:
+        """End the flow then."""
+        self._state.deadline = None if when is None else float(when)
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -200,7 +250,7 @@ class FlowRunner:
         def done() -> None:
             with self._journal.process():
                 self._record("task", f"task {task.name}: done")
-                self._journal.finish_task(task.number)
+                self._finish_task(task)
                 self._tell(f"{method_name(task.name)}_done", result)
 
         self._guarded(done)
@@ -223,7 +273,7 @@ class FlowRunner:
         def failed() -> None:
             with self._journal.process():
                 self._record("task", f"task {task.name}: {reason}; given up")
-                self._journal.finish_task(task.number)
+                self._finish_task(task)
                 name = f"{method_name(task.name)}_failed"
                 if hasattr(self._flow, name):
                     self._tell(name, reason)
@@ -233,6 +283,21 @@ class FlowRunner:
         self._guarded(failed)
 
     # Inside.
+
+    def _finish_task(self, task: Task) -> None:
+        self._journal.finish_task(task.number)
+        self._open_tasks.discard(task.number)
+
+    def _wake(self) -> None:
+        with self._journal.process():
+            self._record("timer", "timer: the flow is woken")
+            self._state.wake_at = None
+            self._flow.woken()
+
+    def _expire(self) -> None:
+        with self._journal.process():
+            self._record("timer", "timer: the deadline has passed")
+            self.settle("expired", "nobody collected it before its deadline")
 
     def _submit(self, task: Task) -> None:
         """Have *task* run, unless the flow was let go while its commit was under way."""
@@ -277,7 +342,7 @@ class FlowRunner:
             checkpoint=self._state.to_bytes(),
             published=self._state.published,
             finished=finished,
-            shred=finished and self._state.verdict in ("done", "cancelled"),
+            shred=finished and self._state.verdict in SHREDDED,
         )
 
     def _status(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from holdfast_journal import Task
@@ -55,13 +56,19 @@ class _Kind:
     tries: int
     at_once: int
     timeout: float
+    blocks: bool
 
 
 _kinds: dict[str, _Kind] = {}
 
 
 def task(
-    name: str, *, tries: int = 10, at_once: int = 4, timeout: float = 60.0
+    name: str,
+    *,
+    tries: int = 10,
+    at_once: int = 4,
+    timeout: float = 60.0,
+    blocks: bool = False,
 ) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
     """Register a function as the task called *name*.
 
@@ -71,6 +78,9 @@ def task(
         tries: how often it is tried before it fails for good.
         at_once: how many run at the same time in one process.
         timeout: seconds after which a Deferred is cancelled, which is a failed try.
+        blocks: whether the function waits for something; then it runs in a thread, and returns its
+            value itself.  A thread cannot be cancelled: one that is late goes on beside its next
+            try, and what it returns is dropped.
 
     Raises:
         ValueError: another function has this name.
@@ -79,7 +89,7 @@ def task(
     def register(run: Callable[[Call], Any]) -> Callable[[Call], Any]:
         if name in _kinds:
             raise ValueError(f"two tasks are called {name!r}")
-        _kinds[name] = _Kind(run, tries, at_once, timeout)
+        _kinds[name] = _Kind(run, tries, at_once, timeout, blocks)
         return run
 
     return register
@@ -171,7 +181,12 @@ class Executor:
         done.addBoth(over)
 
     def _run(self, kind: _Kind, call: Call) -> Deferred[Any]:
-        return maybeDeferred(kind.run, call).addTimeout(kind.timeout, self._reactor)
+        if kind.blocks:
+            pool = self._reactor.getThreadPool()
+            done = deferToThreadPool(self._reactor, pool, kind.run, call)
+        else:
+            done = maybeDeferred(kind.run, call)
+        return done.addTimeout(kind.timeout, self._reactor)
 
     def _failed(self, customer: Customer, task: Task, kind: _Kind, failure: Failure) -> None:
         reason, final = _reason(failure, kind.timeout)

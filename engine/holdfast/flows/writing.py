@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
-
 from holdfast.files import write_whole
 from holdfast.flows.tasks import Call, TaskFailed, task
 
 
-@task("write-file", tries=3)
-def write_file(call: Call) -> Deferred[None]:
+@task("write-file", tries=3, blocks=True)
+def write_file(call: Call) -> None:
     """Write `text` to `path` with mode 0600.  Doing it twice is doing it once."""
     path, text = Path(call.arguments["path"]), call.arguments["text"]
-
-    def write() -> None:
-        try:
-            write_whole(path, text.encode("utf-8", "surrogatepass"))
-        except OSError as error:
-            raise TaskFailed(f"{path}: {error.strerror or type(error).__name__}") from None
-
-    return deferToThreadPool(call.reactor, call.reactor.getThreadPool(), write)
+    try:
+        write_whole(path, text.encode("utf-8", "surrogatepass"))
+    except OSError as error:
+        raise TaskFailed(f"{path}: {error.strerror or type(error).__name__}") from None

@@ -259,6 +259,19 @@ class DelegatedWormhole:
         """The state, to look at; only events change it."""
         return self._exchange
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a server has welcomed us and is there still."""
+        conversation = self._contact.conversation
+        return conversation is not None and conversation.welcomed
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the server has shown us all that it holds, and only the peer is waited for."""
+        conversation = self._contact.conversation
+        up_to_date = conversation is not None and conversation.said.caught_up
+        return up_to_date and not self._pending and self._exchange.is_resting
+
     # What the contact calls.
 
     def listed(self, nameplates: AbstractSet[str]) -> None:

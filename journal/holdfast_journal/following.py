@@ -1,0 +1,59 @@
+"""Following a journal: what has moved since the last look, at a cost that idle flows do not raise.
+
+Every commit adds entries, whose ids rise, so what is new lies behind the highest id that was seen.
+On PostgreSQL a transaction may commit after another that got higher ids; so each look goes back by
+as many entries as transactions under way can hold, and what was seen already is told by its seq.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.database import Database
+from holdfast_journal.schema import entries, flows
+
+UNDER_WAY = 4096
+"""Entries, more or less, in the unfinished transactions of all workers of one database."""
+
+
+@frozen
+class Seen:
+    """How far somebody has followed a journal."""
+
+    entry: int
+    """The highest id of an entry."""
+    flow: int
+    """The highest id of a flow."""
+    seqs: Mapping[int, int]
+    """The seq of each flow that was seen."""
+
+
+def begin(connection: Connection) -> Seen:
+    """Everything that is there now counts as seen; read it after this."""
+    return Seen(
+        entry=connection.scalar(select(func.max(entries.c.id))) or 0,
+        flow=connection.scalar(select(func.max(flows.c.id))) or 0,
+        seqs={},
+    )
+
+
+def moved(connection: Connection, database: Database, seen: Seen) -> tuple[set[int], Seen]:
+    """The flows that have moved since `seen`, and how far that is."""
+    back = UNDER_WAY if database.is_postgresql else 0
+    now = begin(connection)
+    changed: dict[int, Any] = {}
+    if now.entry > seen.entry or back:
+        query = (
+            select(entries.c.flow_id, func.max(entries.c.seq))
+            .where(entries.c.id > seen.entry - back)
+            .group_by(entries.c.flow_id)
+        )
+        changed = {row[0]: row[1] for row in connection.execute(query)}
+    found = {flow: seq for flow, seq in changed.items() if seen.seqs.get(flow, -1) < seq}
+    if now.flow > seen.flow or back:
+        new = select(flows.c.id).where(flows.c.id > seen.flow - back)
+        found |= {flow: 0 for flow in connection.scalars(new) if flow not in {**seen.seqs, **found}}
+    return set(found), Seen(now.entry, now.flow, {**seen.seqs, **found})

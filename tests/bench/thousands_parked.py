@@ -1,0 +1,83 @@
+"""What it costs to keep 5,000 people waiting with 500 connections, on a server that forgets.
+
+The mailbox server is the stock one with its stock settings: it forgets a mailbox eleven minutes
+after the last visit.  Everybody is started, then the clock runs for longer than that, and at its
+end some people collect with stock receivers.  Fair to read: the server shares the machine.
+
+    python -m tests.bench.thousands_parked [--people 5000] [--connections 500] [--minutes 17]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench.thousand_waiting import codes_in
+from tests.bench.usage import usage
+from tests.harness.peers import StockReceivers
+from tests.harness.process import Holdfast
+from tests.harness.server import MailboxServer
+from tests.harness.waiting import until
+
+COLLECT = 40
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--people", type=int, default=5000)
+    parser.add_argument("--connections", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=17.0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = "".join(f"p{n:05},secret-{n:05}\n" for n in range(given.people))
+        (folder / "people.csv").write_text("name,secret\n" + rows)
+        with MailboxServer(folder) as server:
+            measure(folder, server, given)
+
+
+def measure(folder: Path, server: MailboxServer, given: argparse.Namespace) -> None:
+    """Run the story and print a figure for each part of it."""
+    people, codes = str(folder / "people.csv"), folder / "codes.csv"
+    holdfast = Holdfast(home=folder / "home", db=str(folder / "h.db"), relay=server.url)
+    begun = time.monotonic()
+    words = ("provision", people, "--codes", str(codes), "--connections", str(given.connections))
+    with holdfast.start(*words) as child:
+        until(lambda: len(codes_in(codes)) == given.people, "all codes", 1800)
+        used = usage(child.pid)
+        took = time.monotonic() - begun
+        print(f"start: {given.people} codes in {took:.0f} s, {used.cpu:.0f} CPU s", flush=True)
+        first, quiet_from = used, time.monotonic()
+        for minute in range(1, int(given.minutes) + 1):
+            until(lambda m=minute: time.monotonic() - quiet_from > 60 * m, "a minute", 90)
+            kept = len(server.tables().nameplates)
+            print(f"  minute {minute}: the server knows {kept} codes", flush=True)
+        used = usage(child.pid)
+        share = (used.cpu - first.cpu) / (time.monotonic() - quiet_from)
+        print(f"parked: {share:.1%} of one core, {used.memory:.0f} MB", flush=True)
+        collect(server, codes_in(codes))
+        child.interrupt()
+        child.wait()
+
+
+def collect(server: MailboxServer, codes: dict[str, str]) -> None:
+    """Have some people collect, wherever their flows are in the round."""
+    chosen = random.Random(1).sample(sorted(codes), COLLECT)
+    begun = time.monotonic()
+    with StockReceivers(server.url) as receivers:
+        for person in chosen:
+            receivers.receive(codes[person], person)
+        outcomes = receivers.wait_all(timeout=900)
+    wrong = [name for name, outcome in outcomes.items() if outcome.text != f"secret-{name[1:]}"]
+    took = time.monotonic() - begun
+    print(
+        f"collecting: {len(outcomes)} of {COLLECT}, {len(wrong)} wrong, the last after {took:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Parked flows: thousands wait with a few connections, and no server forgets one of them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from holdfast.flows.document import new_flow
+from holdfast.flows.provision import Provision
+from holdfast_journal import Snapshot
+from tests.flows.world import BATCH, URL, Link, Server, World
+
+FORGETS_AFTER = 660.0
+"""Seconds after the last `open` in which a stock server remembers a mailbox without subscribers."""
+
+
+@define(eq=False, repr=False)
+class StockServer(Server):
+    """Forgets, as a stock server does, the mailboxes to which nobody has come for some time."""
+
+    now: Any = None
+    touched: dict[str, float] = field(factory=dict)
+    visits: dict[str, int] = field(factory=dict)
+    most: int = 0
+    """The most connections that were open at one time."""
+
+    def _claim(self, link: Link, frame: dict[str, Any]) -> None:
+        super()._claim(link, frame)
+        self.touched[f"mailbox-{frame['nameplate']}"] = self.now()
+
+    def _open(self, link: Link, frame: dict[str, Any]) -> None:
+        super()._open(link, frame)
+        self.touched[frame["mailbox"]] = self.now()
+        self.visits[frame["mailbox"]] = self.visits.get(frame["mailbox"], 0) + 1
+        self.most = max(self.most, len(self.lines))
+
+    def _add(self, link: Link, frame: dict[str, Any]) -> None:
+        super()._add(link, frame)
+        assert link.mailbox is not None
+        self.touched[link.mailbox] = self.now()
+
+    def forgotten(self) -> list[str]:
+        """The mailboxes that a sweep would drop now."""
+        subscribed = {line.link.mailbox for line in self.lines if line.link is not None}
+        return [
+            mailbox
+            for mailbox, at in self.touched.items()
+            if mailbox not in subscribed
+            and mailbox in self.mailboxes
+            and self.now() - at > FORGETS_AFTER
+        ]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    server = StockServer()
+    world = World(server=server)
+    server.now = world.now
+    yield world
+    world.stop()
+
+
+def people(count: int) -> list[str]:
+    return [f"p{number}" for number in range(count)]
+
+
+def add(world: World, names: list[str], deadline: float | None = None) -> None:
+    flows = [Provision(name=name, secret=f"secret of {name}") for name in names]
+    new = [
+        new_flow(flow.name, flow, relay=URL, appid=flow.appid, deadline=deadline) for flow in flows
+    ]
+    world.journal.start_flows(BATCH, new)
+
+
+def codes(world: World) -> dict[str, str]:
+    shown = {row.name: (row.published or {}).get("code") for row in world.rows()}
+    return {name: str(code) for name, code in shown.items() if code}
+
+
+def accept(peer: Any, message: bytes) -> None:
+    peer.wormhole.send_message(b'{"answer": {"message_ack": "ok"}}')
+
+
+def watch(world: World, seconds: float) -> None:
+    """Let time pass, and see that nobody is forgotten."""
+    for _ in range(int(seconds / 15)):
+        world.rest(15, step=5)
+        assert world.server.forgotten() == []
+
+
+def test_few_connections_for_many(world: World) -> None:
+    """However many flows wait, no more than the allowed connections are open, and all get codes."""
+    add(world, people(60))
+    world.start(connections=8)
+    world.until(lambda: len(codes(world)) == 60)
+    watch(world, 2000)
+    assert world.server.most == 8
+    assert len(world.engine.running) <= 8
+    visits = [world.server.visits[mailbox] for mailbox in world.server.mailboxes]
+    assert len(visits) == 60
+    assert max(visits) <= 5, "a visit every eight minutes, no more"
+
+
+def test_one_connection(world: World) -> None:
+    """A single connection serves several in turn."""
+    add(world, people(5))
+    world.start(connections=1)
+    world.until(lambda: len(codes(world)) == 5)
+    watch(world, 2000)
+    assert world.server.most == 1
+
+
+def test_no_need_to_park(world: World) -> None:
+    """As long as there are connections enough, everybody has one, and news at once."""
+    add(world, people(6))
+    world.start(connections=8)
+    world.until(lambda: len(codes(world)) == 6)
+    world.rest(3000, step=30)
+    assert len(world.engine.running) == 6
+    assert set(world.server.visits.values()) == {1}
+
+
+def test_the_recipient_of_a_parked_flow(world: World) -> None:
+    """Who comes to a parked flow is found at the next visit, and served."""
+    add(world, people(12))
+    world.start(connections=4)
+    world.until(lambda: len(codes(world)) == 12)
+    world.rest(5)
+    running = {runner.taken.name for runner in world.engine.running.values()}
+    parked = [name for name in people(12) if name not in running]
+    assert len(parked) >= 8
+    peers = {
+        name: world.peer(codes(world)[name], Provision.appid, on_message=accept) for name in parked
+    }
+    world.until(lambda: all(world.finished(name) for name in parked), seconds=520, step=5)
+    for name, peer in peers.items():
+        assert [name in message.decode() for message in peer.messages] == [True]
+        assert world.status(name) == "done"
+    assert len(world.engine.running) == 12 - len(parked)
+
+
+def test_cancelled_while_parked(world: World) -> None:
+    """A request wakes a parked flow at once."""
+    add(world, people(12))
+    world.start(connections=4)
+    world.until(lambda: len(codes(world)) == 12)
+    world.rest(5)
+    [*_, last] = [row.name for row in world.rows() if row.owner is None]
+    world.journal.ask(last, BATCH, "cancel")
+    world.until(lambda: world.finished(last), seconds=3)
+    assert world.status(last) == "cancelled"
+
+
+def test_a_deadline_of_parked_flows(world: World) -> None:
+    """A parked flow wakes for its deadline."""
+    add(world, people(12), deadline=300.0)
+    world.start(connections=4)
+    world.rest(250, step=5)
+    assert len(codes(world)) == 12
+    world.until(lambda: all(world.finished(name) for name in people(12)), seconds=60)
+    assert {row.status for row in world.rows()} == {"expired"}
+    assert world.server.empty
+
+
+def test_another_process_goes_on_with_the_visits(world: World) -> None:
+    """Parked flows belong to nobody: after a kill the next process visits them in time."""
+    add(world, people(30))
+    world.start(connections=6)
+    world.until(lambda: len(codes(world)) == 30)
+    watch(world, 300)
+    world.kill()
+    world.start(connections=6)
+    watch(world, 2000)
+    assert len(world.server.mailboxes) == 30
+
+
+def test_a_server_that_is_away(world: World) -> None:
+    """While a server is away its flows take turns too, and all are well when it is back."""
+    add(world, people(20))
+    world.start(connections=8)
+    world.until(lambda: len(codes(world)) == 20)
+    world.server.go_down()
+    taken: set[str] = set()
+    for _ in range(180):
+        world.rest(5, step=5)
+        taken |= {runner.taken.name for runner in world.engine.running.values()}
+    assert len(taken) == 20
+    world.server.come_up()
+    world.rest(120, step=5)
+    for name in people(20):
+        world.peer(codes(world)[name], Provision.appid, on_message=accept)
+    world.until(lambda: all(world.finished(name) for name in people(20)), seconds=500, step=2)
+    assert {row.status for row in world.rows()} == {"done"}
+
+
+def test_twenty_thousand(world: World) -> None:
+    """20,000 flows wait with 500 connections: each is visited in time, none is in memory."""
+    count = 20_000
+    seed(world, count)
+    world.start(connections=500)
+    world.rest(480, step=1)
+    server = world.server
+    assert len(server.visits) == count
+    assert server.most <= 500
+    assert server.forgotten() == []
+    assert len(world.engine.running) <= 500
+    parked = [row for row in world.rows() if row.owner is None]
+    assert len(parked) >= count - 500
+    assert all(row.wake_at is not None and row.wake_at <= world.now() + 480 for row in parked)
+
+
+def seed(world: World, count: int) -> None:
+    """Make a world in which so many flows wait already: one that does, over and over."""
+    add(world, ["first"])
+    world.start()
+    world.code("first")
+    world.rest(2)
+    [runner] = world.engine.running.values()
+    model = runner._snapshot()
+    del runner
+    world.kill()
+    [(number, messages)] = [
+        (m.removeprefix("mailbox-"), b) for m, b in world.server.mailboxes.items()
+    ]
+    first = json.loads(model.checkpoint)
+    old_side = first["wormhole"]["exchange"]["side"]
+    add(world, people(count - 1))
+    for taken in world.journal.take():
+        if taken.name == "first":
+            continue
+        side, mailbox = f"{taken.id:010x}", f"mailbox-{taken.id}"
+        text = (
+            model.checkpoint.decode().replace(old_side, side).replace(f"mailbox-{number}", mailbox)
+        )
+        snapshot = Snapshot(status="waiting", checkpoint=text.encode(), published=model.published)
+        taken.journal.attach(lambda snapshot=snapshot: snapshot)
+        with taken.journal.process():
+            taken.journal.record("start", heard="seeded", said=(), event=b"")
+        world.server.mailboxes[mailbox] = [{**message, "side": side} for message in messages]
+        world.server.touched[mailbox] = world.now()
+    world.journal.give_back()
