@@ -1,6 +1,7 @@
 """``holdfast status``: the table, the single flow and the document for programs."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -76,10 +77,42 @@ def test_one_flow(database: Path) -> None:
     assert "finished" not in facts
 
 
+def test_a_parked_flow(database: Path) -> None:
+    """A flow that waits without a connection says when its turn is, and is nobody's to mend."""
+    journal = open_at(database)
+    [zoe] = journal.take(names=["zoe"])
+    journal.give_back([zoe.id], wake_at=time.time() + 300)
+    journal.close()
+    assert "parked; its next turn is at 20" in run(database, "status", "zoe").stdout
+    assert "No process serves" not in run(database, "status").stdout
+
+
+def test_a_parked_flow_that_nobody_visits(database: Path) -> None:
+    """When its turn has passed there is nobody who serves it, and that is said."""
+    journal = open_at(database)
+    [zoe] = journal.take(names=["zoe"])
+    journal.give_back([zoe.id], wake_at=time.time() - 300)
+    journal.close()
+    assert "no process; 'holdfast run'" in run(database, "status", "zoe").stdout
+    assert "No process serves" in run(database, "status").stdout
+
+
+def test_a_flow_whose_code_raises(database: Path) -> None:
+    """Where it raised is shown, every line of it."""
+    journal = open_at(database)
+    [zoe] = journal.take(names=["zoe"])
+    trouble = "KeyError in code, line 3 of own.py\n  called in started, line 9 of own.py"
+    journal.give_back_failed(zoe.id, trouble, 0.0)
+    journal.close()
+    shown = run(database, "status", "zoe").stdout
+    for line in ("its own code raised once:", *trouble.splitlines()):
+        assert line in shown
+
+
 def test_the_document(database: Path) -> None:
     """The keys of the JSON document are those that the help text promises."""
     zoe, ann, bob = json.loads(run(database, "status", "--json").stdout)
-    keys = "name batch kind status code published attempt request"
+    keys = "name batch kind status code published attempt request wake_at failures trouble"
     assert list(zoe) == [*keys.split(), "started_at", "changed_at", "finished_at", "worker"]
     assert (zoe["code"], zoe["finished_at"]) == ("7-guitarist-revenge", None)
     assert (ann["code"], ann["published"]) == (None, None)
