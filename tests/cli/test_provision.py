@@ -1,6 +1,7 @@
 """``holdfast provision``: a batch from its first start to its end, and all that it refuses."""
 
 import csv
+import json
 import os
 import pty
 import signal
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -34,6 +36,11 @@ def statuses(home: Holdfast, **options: str) -> dict[str, str]:
         return {row.name: row.status for row in journal.overview(**options)}
     finally:
         journal.close()
+
+
+def status(home: Holdfast) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(home.run("status", "--json").out)
+    return found
 
 
 def codes_in(path: Path) -> dict[str, str]:
@@ -88,13 +95,16 @@ def test_a_batch_from_beginning_to_end(
     assert "A-other" not in refused.err
     assert "new" not in statuses(home)
     # A new round, under a name of its own.
-    with home.start("provision", source, "--batch", "march") as child:
+    with home.start("provision", source, "--batch", "march", "--retain", "1h") as child:
         code = child.wait_for("^ann\t(\\S+)$")[1]
         assert stock.wait(stock.receive(code)).text == "A-other"
         child.wait_for("ann: collected", stream="err")
         child.interrupt()
         assert child.wait().status == 130
     assert statuses(home, batch="march") == {"ann": "done", "new": "waiting"}
+    shown = {row["batch"]: row["published"] for row in status(home) if row["name"] == "ann"}
+    assert shown["default"] is None
+    assert shown["march"]["collected"], "kept for an hour"
 
 
 def test_stopped_and_taken_over(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> None:

@@ -140,6 +140,22 @@ class TestRotate:
             assert used_keys(database) == ring(first).ids
             database.close()
 
+    def test_two_at_once(self, url: str, journals: Journals) -> None:
+        """Two rotations to the same key share the work, and both come to an end."""
+        names = [f"flow {number}" for number in range(30)]
+        start(journals.open(url, keys=ring(HEX)), *names)
+        done: list[Rotation] = []
+        both = [
+            threading.Thread(target=lambda: done.append(rotate(url, OTHER, HEX))) for _ in range(2)
+        ]
+        for each in both:
+            each.start()
+        for each in both:
+            each.join()
+        assert sum(each.resealed for each in done) == len(names)
+        assert [each.left for each in done] == [[], []]
+        assert len(journals.open(url, keys=ring(OTHER)).take()) == len(names)
+
     def test_a_flow_that_nobody_can_open(self, url: str, journals: Journals) -> None:
         """It is named and left as it is, and the old keys are still asked for."""
         journal = journals.open(url, keys=ring(HEX))
@@ -231,7 +247,10 @@ class TestRunningWorkers:
         assert {row.status for row in journal.overview()} == {"new", "waiting"}
         with pytest.raises(WrongKey, match=NEW):
             start(journal, "cleo")
-        assert [flow.name for flow in journals.open(url, keys=ring(OTHER)).take()] == ["bob"]
+        start(journals.open(url, keys=ring(HEX, OTHER)), "dora")
+        assert [flow.name for flow in journal.take(limit=1)] == ["dora"]
+        both = journals.open(url, keys=ring(OTHER, HEX))
+        assert [flow.name for flow in both.take()] == ["bob"]
 
     def test_a_new_key_is_used_at_once(self, url: str, journals: Journals, folder: Path) -> None:
         """From `key new` on everything new is sealed under the new key."""
@@ -268,10 +287,10 @@ class TestKeyFiles:
         )
         children = [
             subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE)
-            for _ in range(2)
+            for _ in range(3)
         ]
         added = {word for child in children for word in child.communicate()[0].decode().split()}
-        assert len(added) == 40
+        assert len(added) == 60
         assert set(key_lines(path)) == {OLD, *added}
 
     @pytest.mark.parametrize("content", ["", "# nothing\n", "abcd\n"])
@@ -302,6 +321,9 @@ def test_fingerprints_of_the_first_release(url: str, journals: Journals) -> None
         connection.execute(text("UPDATE holdfast_keys SET fingerprint_key = NULL"))
     journal.close()
     wanted = "10da6a695bc0e14b50d28fa585998f74"  # by the first release
-    assert journals.open(url, keys=ring(HEX)).fingerprint("secret", "s3cret") == wanted
+    assert journals.open(url, keys=ring(OTHER, HEX)).fingerprint("secret", "s3cret") == wanted
+    assert (
+        journals.open(url, keys=ring(THIRD, OTHER, HEX)).fingerprint("secret", "s3cret") == wanted
+    )
     rotate(url, OTHER, HEX)
     assert journals.open(url, keys=ring(OTHER)).fingerprint("secret", "s3cret") == wanted
