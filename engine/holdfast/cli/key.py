@@ -58,7 +58,7 @@ def new(printed: bool, db: str) -> None:
     )
 
 
-@command.command("list")
+@command.command("list", short_help="Show the keys by identifiers, and what each seals.")
 @db_option
 def list_(db: str) -> None:
     """Show the master keys by their identifiers, and how many flows each seals.

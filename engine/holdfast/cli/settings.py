@@ -174,9 +174,9 @@ def retain_option(command: Command) -> Command:
         "--retain",
         type=Duration(),
         metavar="DURATION",
-        help="Keep the key of a flow that went well, or was cancelled, for this long: 8h, 30d."
-        " What it did can be read until then, its secret included. Without, the key is deleted when"
-        " the flow ends.",
+        help="Keep the key of a flow that went well, was cancelled or expired for this long: 8h,"
+        " 30d. What it did can be read until then, its secret included. Without, the key is deleted"
+        " when the flow ends.",
     )(command)
 
 
