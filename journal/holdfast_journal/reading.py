@@ -75,6 +75,14 @@ def counts(database: Database, batch: str | None) -> Mapping[str, int]:
         return {row.status: row.n for row in connection.execute(query)}
 
 
+def unowned(database: Database) -> int:
+    """How many unfinished flows nobody runs now."""
+    unfinished = flows.c.finished_at.is_(None)
+    query = select(func.count()).select_from(flows).where(unfinished, flows.c.owner.is_(None))
+    with database.reading() as connection:
+        return connection.scalar(query) or 0
+
+
 def history(database: Database, flow: int) -> list[EntryRow]:
     """What happened to a flow, in order. Raises NoSuchFlow."""
     query = (

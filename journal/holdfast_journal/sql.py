@@ -345,6 +345,13 @@ class SqlJournal:
         """How many flows have each status. Raises DatabaseUnusable."""
         return reading.counts(self._database, batch)
 
+    def unowned(self) -> int:
+        """How many unfinished flows nobody runs now: those that are parked, or to be taken.
+
+        Raises DatabaseUnusable.
+        """
+        return reading.unowned(self._database)
+
     def history(self, flow_id: int) -> list[EntryRow]:
         """What happened to a flow, in order, no secrets. Raises NoSuchFlow, DatabaseUnusable."""
         return reading.history(self._database, flow_id)

@@ -188,8 +188,8 @@ def connections_option(command: Command) -> Command:
         default=DEFAULT_CONNECTIONS,
         show_default=True,
         metavar="N",
-        help="How many connections are open at once; flows that wait beyond that share them in"
-        " turn, each every eight minutes.",
+        help="How many connections are open at once; flows that wait beyond that take turns,"
+        " each every eight minutes at least.",
     )(command)
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from holdfast_journal.records import FlowRow
 
+TIMES = ("sent", "collected")
+"""What the flows that ship publish as a time, in seconds since the epoch."""
+
 OVERDUE = 60.0
 """Seconds after which nobody seems to be there who takes a parked flow in its turn."""
 
@@ -158,7 +161,10 @@ def _show_one(row: "FlowRow") -> None:
         table.add_row(cell("trouble", "bold"), _trouble(row))
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
-            table.add_row(cell(key, "bold"), cell(str(shown)))
+            is_time = key in TIMES and isinstance(shown, float)
+            table.add_row(
+                cell(key, "bold"), cell(timestamp(float(shown)) if is_time else str(shown))
+            )
     show(table)
 
 

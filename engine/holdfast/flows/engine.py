@@ -49,6 +49,9 @@ MOST_CONNECTIONS: Final = 2000
 SHRED_EVERY: Final = 60.0
 """Seconds between two looks for finished flows that were kept long enough."""
 
+COUNT_EVERY: Final = 20.0
+"""Seconds between two counts of the flows without a connection."""
+
 TAKE_AT_ONCE: Final = 500
 """Flows taken in one look."""
 
@@ -92,6 +95,7 @@ class Engine:
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
     _looking: Looking = field(init=False)
     _shred_at: float = field(default=0.0, init=False)
+    _count_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.executor = Executor(self._reactor, self._now)
@@ -197,7 +201,11 @@ class Engine:
             return  # what follows leads to more that must be written
         for runner in tuple(self.running.values()):
             runner.tick()
-        self._park()
+        if self._parking.is_full(len(self.running)):
+            if self._count_at <= self._reactor.seconds():
+                self._count_at = self._reactor.seconds() + COUNT_EVERY
+                self._parking.parked = yield self._in_thread(self._journal.unowned)
+            self._park()
         while self._owed:
             yield self._in_thread(self._owed[0])
             self._owed.popleft()

@@ -14,10 +14,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import define
 
-VISIT_EVERY: Final = 480.0
+VISIT_WITHIN: Final = 480.0
 """Seconds from one visit to the next: one minute less than is safe, for a visit takes its time."""
+
+VISIT_AFTER: Final = 30.0
+"""Seconds that a flow stays parked at least."""
+
+VISITS_A_SECOND: Final = 10.0
+"""As many as cost a few hundredths of a processor; more only where the server would forget."""
 
 PARKED_WITHIN: Final = 360.0
 """Seconds after its visit began in which a flow may be parked, with time left before the next."""
@@ -50,7 +56,7 @@ class Parkable(Protocol):
 P = TypeVar("P", bound=Parkable)
 
 
-@frozen
+@define
 class Parking:
     """Decides which flows are parked, and until when.
 
@@ -59,11 +65,17 @@ class Parking:
     """
 
     connections: int
+    parked: int = 0
+    """How many flows have no connection, as counted lately."""
 
     @property
     def residents(self) -> int:
         """How many flows stay connected; the other connections are for visits."""
         return self.connections - max(1, self.connections // 4)
+
+    def is_full(self, running: int) -> bool:
+        """Whether there are too many to be all connected."""
+        return running > self.residents
 
     def choose(self, running: Collection[P], now: float) -> Sequence[P]:
         """Return those of *running*, which are in the order in which they came, to be parked.
@@ -72,11 +84,9 @@ class Parking:
         """
         too_many = len(running) - self.residents
         chosen: list[P] = []
-        if too_many <= 0:
-            return chosen
         for runner in reversed(tuple(running)):
             age = now - runner.taken_at
-            if age > PARKED_WITHIN or len(chosen) == too_many:
+            if age > PARKED_WITHIN or len(chosen) >= too_many:
                 break
             if runner.is_resting or (age > NO_SERVER_FOR and runner.is_cut_off):
                 chosen.append(runner)
@@ -84,11 +94,12 @@ class Parking:
 
     def wake_times(self, parked: Collection[P], now: float) -> Mapping[float, Sequence[P]]:
         """Return when each is to be taken again, those with the same second together."""
+        pause = min(VISIT_WITHIN, max(VISIT_AFTER, self.parked / VISITS_A_SECOND))
         groups: dict[float, list[P]] = {}
         for runner in parked:
             wake_at = now + NO_SERVER_FOR
             if runner.is_resting:
-                wake_at = runner.taken_at + VISIT_EVERY
+                wake_at = min(runner.taken_at + VISIT_WITHIN, now + pause)
             if runner.due_at is not None:
                 wake_at = min(wake_at, runner.due_at)
             groups.setdefault(float(int(wake_at)), []).append(runner)
