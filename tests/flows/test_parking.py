@@ -1,5 +1,6 @@
 """Parked flows: thousands wait with a few connections, and no server forgets one of them."""
 
+import gc
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -239,3 +240,4 @@ def seed(world: World, count: int) -> None:
         world.server.mailboxes[mailbox] = [{**message, "side": side} for message in messages]
         world.server.touched[mailbox] = world.now()
     world.journal.give_back()
+    gc.freeze()
