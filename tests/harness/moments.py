@@ -94,10 +94,11 @@ def install(fate):
     import holdfast.flows.tasks
     import holdfast.rendezvous.websocket
     import holdfast.shell.contact
+    import holdfast_journal.opening
     import holdfast_journal.sql
 
     journal, contact = holdfast_journal.sql, holdfast.shell.contact
-    _around(fate, journal, "upgrade", lambda *_: "upgrade")
+    _around(fate, holdfast_journal.opening, "upgrade", lambda *_, **__: "upgrade")
     _around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
     _around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")
     _around(fate, journal.SqlJournal, "close", lambda *_: "leave")
