@@ -1,0 +1,178 @@
+"""A real process on storage that really fails: nothing leaves early, and everything goes on."""
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast_journal import SqlJournal
+from tests.cli.journals import run
+from tests.harness.peers import Received, StockReceivers
+from tests.harness.process import Child, Holdfast
+from tests.harness.server import MailboxServer
+from tests.harness.waiting import until
+from tests.journal.postgres import find_server, server
+
+KEY = "5a" * 32
+PEOPLE = "name,secret\nann,one\nbob,two\n"
+
+Storage = Callable[[Child], Callable[[], None]]
+"""Makes the storage of a running command fail; what it returns mends it."""
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[Storage]:
+    """A small file system of its own, which is filled."""
+    size = "size=2m,mode=0700"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small file system")
+    filler = folder / "filler"
+
+    def fill(_: Child) -> Callable[[], None]:
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+            while True:
+                file.write(bytes(4096))
+        return filler.unlink
+
+    try:
+        yield fill
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def limited_files(folder: Path) -> Iterator[Storage]:
+    """A limit on the size of the process's files, as a quota is one; anybody can have it."""
+
+    def limit(child: Child) -> Callable[[], None]:
+        _, hard = resource.prlimit(child.pid, resource.RLIMIT_FSIZE)
+        size = (folder / "holdfast.db-wal").stat().st_size
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (size, hard))
+        return lambda: resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (hard, hard)) and None
+
+    yield limit
+
+
+@contextmanager
+def killed_server(_: Path) -> Iterator[tuple[Storage, str]]:
+    """A PostgreSQL server that dies of kill -9 and is started again."""
+    programs = find_server()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed in /usr/lib/postgresql")
+    with server(programs) as running:
+
+        def kill(_: Child) -> Callable[[], None]:
+            running.kill9()
+            return running.start
+
+        yield kill, running.database()
+
+
+def ours(mailbox: MailboxServer, code: str) -> list[str]:
+    """The phases of what the holder of `code` has sent, the other side being there."""
+    tables = mailbox.tables()
+    [place] = [row for row in tables.nameplates if row["name"] == code.partition("-")[0]]
+    messages = [row for row in tables.messages if row["mailbox_id"] == place["mailbox_id"]]
+    sides = list(dict.fromkeys(row["side"] for row in messages))
+    if len(sides) < 2:
+        return []
+    return [row["phase"] for row in messages if row["side"] == sides[0]]
+
+
+def counts(database: str, environ: Mapping[str, str] = {"HOLDFAST_KEY": KEY}) -> Mapping[str, int]:
+    """How many flows have each status."""
+    url = f"sqlite:///{database}" if database.startswith("/") else database
+    journal = SqlJournal.open(url, environ=environ)
+    try:
+        return journal.counts()
+    finally:
+        journal.close()
+
+
+@pytest.mark.parametrize(
+    ("storage", "says"),
+    [
+        (full_disk, "database or disk is full"),
+        (limited_files, r"disk I/O error \(SQLITE_IOERR_WRITE\)"),
+        (killed_server, "OperationalError|closed|terminat|connection"),
+    ],
+)
+def test_everything_waits(
+    storage: Callable[[Path], object],
+    says: str,
+    tmp_path: Path,
+    mailbox: MailboxServer,
+    stock: StockReceivers,
+) -> None:
+    """While storage fails nobody is answered, status can be read, and then everything goes on."""
+    people = tmp_path / "people.csv"
+    people.write_text(PEOPLE)
+    folder = tmp_path / "storage"
+    folder.mkdir()
+    with storage(folder) as made:  # type: ignore[attr-defined]
+        fail, database = made if isinstance(made, tuple) else (made, str(folder / "holdfast.db"))
+        home = Holdfast(tmp_path / "home", mailbox.url, database, {"HOLDFAST_KEY": KEY})
+        # Made before, so that SQLite's write-ahead log is empty and has to grow.
+        counts(database)
+        with home.start("provision", people) as child:
+            ann = child.wait_for("^ann\t(\\S+)$")[1]
+            bob = child.wait_for("^bob\t(\\S+)$")[1]
+            mend = fail(child)
+            asked = [stock.receive(code, f"{code} of {tmp_path}") for code in (ann, bob)]
+            child.wait_for(f"cannot be used now: .*({says})", stream="err")
+            until(lambda: ours(mailbox, ann) and ours(mailbox, bob), "the other sides")
+            assert ours(mailbox, ann) == ours(mailbox, bob) == ["pake"]
+            if database.startswith("/"):
+                shown = run(Path(database), "status", HOLDFAST_KEY=KEY)
+                assert shown.exit_code == 0, shown.output
+                assert "2 flows: 2 waiting." in shown.stdout
+            assert not stock.ended & set(asked)
+            mend()
+            assert [stock.wait(each) for each in asked] == [
+                Received(True, "one"),
+                Received(True, "two"),
+            ]
+            ended = child.wait()
+        assert ended.status == 0, ended
+        assert ended.err.count("cannot be used now") == 1, ended.err
+        assert ended.err.count("can be used again") == 1, ended.err
+        assert counts(database) == {"done": 2}
+
+
+def test_a_failed_fsync(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> None:
+    """It is never tried again: the process says so and ends, and the next one goes on."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    people = tmp_path / "people.csv"
+    people.write_text(PEOPLE)
+    with home.start("provision", people) as child:
+        ann = child.wait_for("^ann\t(\\S+)$")[1]
+        bob = child.wait_for("^bob\t(\\S+)$")[1]
+        calls = "fsync,fdatasync"
+        words = ["-f", "-p", str(child.pid), "-e", f"trace={calls}"]
+        words += ["-e", f"inject={calls}:error=EIO", "-o", os.devnull]
+        with Child([strace, *words]) as tracer:
+            until(lambda: "attach" in tracer.err, tracer.describe)
+            if "not permitted" in tracer.err:
+                pytest.skip("strace may not look at other processes here")
+            asked = [stock.receive(code, f"{code} of {tmp_path}") for code in (ann, bob)]
+            ended = child.wait()
+    assert ended.status == 1
+    assert "the disk under" in ended.err
+    assert "start again to go on from what is on the disk" in ended.err
+    assert "Traceback" not in ended.err
+    assert not stock.ended & set(asked)
+    with home.start("provision", people) as child:
+        assert [stock.wait(each) for each in asked] == [
+            Received(True, "one"),
+            Received(True, "two"),
+        ]
+        assert child.wait().status == 0
+    assert counts(str(home.db), environ={}) == {"done": 2}
