@@ -136,10 +136,11 @@ class Database:
     _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
 
     @classmethod
-    def open(cls, url: str, *, make_parents: bool = False) -> Self:
+    def open(cls, url: str, *, make_parents: bool = False, writes: bool = True) -> Self:
         """Open `url`; a missing SQLite file is made, private to its owner.
 
-        With `make_parents` missing directories above it are made too, as private.
+        With `make_parents` missing directories above it are made too, as private. Unless `writes`
+        it need not be possible to write it now: the disk may be full, or somebody hold a lock.
         Raises DatabaseUnusable.
         """
         parsed = parse_url(url)
@@ -152,7 +153,7 @@ class Database:
             _make_file(path, make_parents)
             database = cls(_sqlite(parsed.set(database=str(path))), path, False)
         try:
-            with database.writing():
+            with database.writing() if writes else database.reading():
                 pass
         except BaseException:
             database.close()
@@ -235,7 +236,10 @@ def reason(error: SQLAlchemyError) -> str:
     text = lines[0][:300] if lines else type(said).__name__
     # "disk I/O error" can be anything from a quota to a dying disk.
     name = getattr(said, "sqlite_errorname", "")
-    return f"{text} ({name})" if name.startswith("SQLITE_IOERR_") else text
+    if not name.startswith("SQLITE_IOERR_"):
+        return text
+    full = getattr(said, "sqlite_errorcode", None) in _NOTHING_WRITTEN
+    return f"{text} ({name}{': the disk may be full, or a quota used up' if full else ''})"
 
 
 def _make_file(path: Path, make_parents: bool) -> None:

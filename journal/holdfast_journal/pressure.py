@@ -28,6 +28,13 @@ class Pressure:
         """Whether nothing more should be taken in for now."""
         return self._full or bool(self._suffering)
 
+    def high_besides(self, who: str) -> bool:
+        """Whether it is high for other reasons than that the database did not answer *who*.
+
+        Who has failed learns only by trying again whether it is over.
+        """
+        return self._full or bool(self._suffering - {who})
+
     def listen(self, listener: Callable[[bool], object]) -> None:
         """Call *listener* with True when it becomes high (now, if it is), with False after that."""
         self._listeners.append(listener)

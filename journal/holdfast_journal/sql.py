@@ -120,7 +120,8 @@ class SqlJournal:
         except that a missing SQLite file may have been made.
         """
         given = None if keys is not None else given_keys(environ)
-        database = Database.open(url, make_parents=make_parents)
+        # Who runs no flows may only want to look, which a full disk does not keep anybody from.
+        database = Database.open(url, make_parents=make_parents, writes=reactor is not None)
         try:
             ready = make_ready(database, given.ring if given is not None else keys, clock)
             if reactor is not None:

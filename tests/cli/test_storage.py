@@ -99,7 +99,7 @@ def counts(database: str, environ: Mapping[str, str] = {"HOLDFAST_KEY": KEY}) ->
     ("storage", "says"),
     [
         (full_disk, "database or disk is full"),
-        (limited_files, r"disk I/O error \(SQLITE_IOERR_WRITE\)"),
+        (limited_files, r"disk I/O error \(SQLITE_IOERR_WRITE: the disk may be full"),
         (killed_server, "OperationalError|closed|terminat|connection"),
     ],
 )

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from attrs import define, field
 from sqlalchemy import event
+from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Engine as Database
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
@@ -39,13 +40,17 @@ class Simple(Flow):
 
 
 @contextmanager
-def away(now: Callable[[], float]) -> Iterator[list[float]]:
-    """The database answers nobody inside the block; gives the times at which it was asked."""
+def away(now: Callable[[], float], *, reads: bool = False) -> Iterator[list[float]]:
+    """The database answers nobody inside the block, or only who `reads`.
+
+    Gives the times at which it was asked in vain.
+    """
     asked: list[float] = []
 
-    def fail(_connection: object) -> None:
-        asked.append(now())
-        raise locked()
+    def fail(connection: Connection) -> None:
+        if not (reads and connection.get_execution_options()["holdfast_writes"] is False):
+            asked.append(now())
+            raise locked()
 
     event.listen(Database, "begin", fail)
     try:
@@ -84,6 +89,19 @@ def test_the_engine_waits(world: World, log: list[str]) -> None:
     assert "can be used again" in log[1]
     world.add(Simple())
     assert world.code()
+
+
+def test_a_database_that_can_only_be_read(world: World, log: list[str]) -> None:
+    """With a full disk looking works, and taking does not: that is one trouble, told once."""
+    world.start()
+    world.add(Simple())
+    with away(world.now, reads=True) as asked:
+        world.rest(60)
+        assert len(asked) > 10, "it tries again, since nobody else would find out"
+        assert world.journal.pressure.high
+        assert len(log) == 1
+    assert world.code()
+    assert len(log) == 2
 
 
 @pytest.mark.parametrize(

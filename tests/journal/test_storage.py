@@ -161,6 +161,8 @@ class TestLocks:
             with pytest.raises(DatabaseAway, match="lock"):
                 start(journal, "eve")
             assert ada.released == bob.released == []
+            if url.startswith("sqlite"):
+                assert len(journals.open(url).overview()) == 2, "it can be read all the time"
         reactor.until(lambda: not journal.pressure.high and bob.released)
         assert (ada.released, bob.released) == ([1], [1])
         assert [row.seq for row in journal.history(ada.taken.id)] == [1]

@@ -58,6 +58,8 @@ TAKE_AT_ONCE: Final = 500
 MOST_FAILURES: Final = 3
 """How often a flow's own code may raise before the flow is set aside."""
 
+_WHO: Final = "engine"
+
 _log = Logger()
 
 
@@ -100,7 +102,7 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         self.executor = Executor(self._reactor, self._now)
         self._parking = Parking(self.connections)
-        self._looking = Looking(self._reactor, self._journal.pressure, "engine", self._look)
+        self._looking = Looking(self._reactor, self._journal.pressure, _WHO, self._look)
         if self.connector is None:
             # Not the one that everybody shares: it is paused when our journal has to wait.
             dialer = Dialer(self._reactor)
@@ -197,7 +199,7 @@ class Engine:
             runner = self.running.get(flow_id)
             if runner is not None and request == "cancel":
                 runner.cancel()
-        if self._journal.pressure.high:
+        if self._journal.pressure.high_besides(_WHO):
             return  # what follows leads to more that must be written
         for runner in tuple(self.running.values()):
             runner.tick()
