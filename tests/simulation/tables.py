@@ -170,5 +170,5 @@ def _float(value: float) -> str | None:
         return None
     if math.isinf(value):
         return "Inf" if value > 0 else "-Inf"
-    digits, e, exponent = f"{value:.15g}".partition("e")
+    digits, e, exponent = f"{value + 0.0:.15g}".partition("e")
     return f"{digits}{'' if '.' in digits else '.0'}{e}{exponent}"

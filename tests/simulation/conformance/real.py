@@ -86,7 +86,28 @@ class RealServer:
             self._database = database.create_or_upgrade_channel_db(":memory:")
         self._start()
 
-    def rows(self, table: str) -> list[dict[str, Any]]:
+    def kept(self) -> dict[str, Any]:
+        """What is in the database: nameplates and mailboxes, each with its sides, and messages."""
+        nameplates = {row["id"]: row for row in self._rows("nameplates")}
+        claims: dict[int, dict[str, bool]] = {id_: {} for id_ in nameplates}
+        for row in self._rows("nameplate_sides"):
+            claims[row["nameplates_id"]][row["side"]] = bool(row["claimed"])
+        mailboxes = {row["id"]: row for row in self._rows("mailboxes")}
+        opens: dict[str, dict[str, bool]] = {id_: {} for id_ in mailboxes}
+        for row in self._rows("mailbox_sides"):
+            opens[row["mailbox_id"]][row["side"]] = bool(row["opened"])
+        return {
+            "nameplates": {
+                (row["app_id"], row["name"]): (row["mailbox_id"], claims[id_])
+                for id_, row in nameplates.items()
+            },
+            "mailboxes": {
+                id_: (row["app_id"], row["updated"], opens[id_]) for id_, row in mailboxes.items()
+            },
+            "messages": sorted(repr(tuple(row.values())) for row in self._rows("messages")),
+        }
+
+    def _rows(self, table: str) -> list[dict[str, Any]]:
         return list(self._database.execute(f"SELECT * FROM {table}"))
 
     def close(self) -> None:

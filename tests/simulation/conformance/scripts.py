@@ -12,10 +12,13 @@ called `raw` is not bound. The steps are the commands with what belongs to them,
 and for the world, as which no connection can be named,
 
     wait SECONDS   time passes
+    back SECONDS   the clock is set back
     restart        the server is killed, and started again
     amnesia        the same, but its database is lost
 
-`@` is the mailbox that anybody was told of last.
+`@` is the mailbox that anybody was told of last. What they were all told since the last such line,
+but for welcomes and acks, is `= who kind detail, who kind detail, ...`; it is `= nothing` if that
+is so.
 """
 
 import json
@@ -111,12 +114,32 @@ class Idle:
         """Nothing to do."""
 
 
+def in_words(news: dict[str, list[Any]]) -> list[str]:
+    """What everybody was told, without the details, and without welcomes and acks."""
+    said = []
+    for name, answers in news.items():
+        who = name.partition(",")[0]
+        for answer in answers:
+            if answer == "CUT":
+                said.append(f"{who} {answer}")
+            elif answer["type"] not in ("welcome", "ack"):
+                details = (answer.get(key) for key in ("error", "phase", "nameplate"))
+                said.append(" ".join([who, answer["type"], *filter(None, map(_word, details))]))
+    return said
+
+
+def _word(value: object) -> str:
+    return "" if value is None else str(value).replace(",", "")
+
+
 def steps(script: str) -> Iterator[tuple[str, str]]:
     """The steps of a script, with who does them; nobody, if the world does."""
     for line in filter(None, (line.strip() for line in script.splitlines())):
         who, says, text = line.partition(" says ")
         if says:
             yield who, text
+        elif line.startswith("= "):
+            yield "=", line[2:]
         elif ": " in line:
             who, _, many = line.partition(": ")
             for step in many.split(", "):
