@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KILLS ?= 1000
+SEEDS ?= 1000
 # Many tests wait for processes, so one more at a time than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help env test lint types docs demo soak bench bench-parked clean
+.PHONY: help env test lint types docs demo simulate soak bench bench-parked clean
 
 help:
 	@echo "make test    the test suite"
 	@echo "make demo    twenty people get their secrets through kill -9"
+	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills"
 	@echo "make bench   what 1,000 waiting people cost (some two minutes)"
 	@echo "make bench-parked  what 5,000 cost with 500 connections (some 25 minutes)"
@@ -46,6 +48,9 @@ docs: env
 
 demo: env
 	$(BIN)/python -m tests.harness.demo
+
+simulate: env
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 soak: env
 	$(BIN)/python -m tests.harness.soak --kills $(KILLS)

@@ -1,0 +1,163 @@
+"""The flows that are simulated, beside those that ship; and the outside world that their tasks use.
+
+Each writes rows of the application's own through the journal, which nothing else keeps from coming
+twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from attrs import field
+from sqlalchemy import text as sql
+from twisted.internet.defer import Deferred
+
+from holdfast.flows import text
+from holdfast.flows.base import Flow, flow
+from holdfast.flows.provision import HandOver, Provision
+from holdfast.flows.receive import Receive
+from holdfast.flows.tasks import Call, TaskFailed, task
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+KINDS = (Provision.kind, "sim-mint", "sim-chat", "sim-timer", "sim-receive")
+
+TASKS = ("sim-mint", "sim-store")
+
+MESSAGES = 4
+"""Of each side of a chat."""
+
+
+def write(flow: Any, what: str) -> None:
+    """Add a row of the application's in the same transaction as the present entry."""
+    runner = flow._host
+    runner._journal.execute(
+        sql("INSERT INTO sim_writes (flow, attempt, what) VALUES (:flow, :attempt, :what)"),
+        {"flow": runner.taken.name, "attempt": runner.taken.attempt, "what": what},
+    )
+
+
+@flow("sim-mint", appid=text.APPID)
+class Mint(HandOver):
+    """Hand over what a task makes once the recipient is there."""
+
+    name: str
+    code_length: int = 2
+    offered: bool = field(default=False, init=False)
+
+    def wormhole_got_versions(self, versions: dict[str, object]) -> None:
+        write(self, "versions")
+        self.perform("sim-mint", name=self.name)
+
+    def sim_mint_done(self, minted: str) -> None:
+        write(self, "minted")
+        self.hand_over(minted)
+
+    def sim_mint_failed(self, reason: str) -> None:
+        write(self, "not minted")
+        self.wormhole.send_message(text.refuse("it could not be made"))
+        self.fail(f"sim-mint: {reason}")
+
+    def finish(self) -> None:
+        write(self, "collected")
+        super().finish()
+
+
+@flow("sim-chat", appid="example.com/chat")
+class Chat(Flow):
+    """Send some messages, answer the peer's, and write down each."""
+
+    name: str
+    heard: int = field(default=0, init=False)
+
+    def started(self) -> None:
+        self.wormhole.allocate_code()
+
+    def wormhole_got_code(self, code: str) -> None:
+        self.publish(code=code)
+
+    def wormhole_got_versions(self, versions: dict[str, object]) -> None:
+        write(self, "versions")
+        for number in range(MESSAGES):
+            self.wormhole.send_message(f"{self.name} says {number}".encode())
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        write(self, f"heard {message.decode(errors='replace')}")
+        self.heard += 1
+        self.wormhole.send_message(f"{self.name} heard {self.heard}".encode())
+        if self.heard == MESSAGES:
+            self.finish()
+
+
+@flow("sim-timer", appid=text.APPID)
+class Timer(HandOver):
+    """Hand over a secret, and write a row whenever some time has passed; until a deadline."""
+
+    secret: str = field(repr=False)
+    every: float
+    times: int
+    patience: float
+    code_length: int = 2
+    offered: bool = field(default=False, init=False)
+    rings: int = field(default=0, init=False)
+
+    def started(self) -> None:
+        super().started()
+        self.wake_at(self.now() + self.every)
+        self.expire_at(self.now() + self.patience)
+
+    def woken(self) -> None:
+        self.rings += 1
+        write(self, f"ring {self.rings}")
+        if self.rings < self.times:
+            self.wake_at(self.now() + self.every)
+
+    def wormhole_got_versions(self, versions: dict[str, object]) -> None:
+        self.hand_over(self.secret)
+
+
+@flow("sim-receive", appid=text.APPID)
+class TakeIn(Receive):
+    """Receive what another flow hands over, put it away with a task, and write that down."""
+
+    code: str = field(repr=False)
+    writing: bool = field(default=False, init=False)
+
+    def put(self, received: str) -> None:
+        write(self, "offered")
+        self.perform("sim-store", text=received)
+
+    def sim_store_done(self, result: None) -> None:
+        write(self, "stored")
+        self.accept()
+
+    def sim_store_failed(self, reason: str) -> None:
+        self.refuse(f"it could not be stored: {reason}")
+
+
+def minted(key: str) -> str:
+    """What is made under an idempotency key: the same each time."""
+    return f"minted-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _world(call: Call) -> World:
+    world: World = call.reactor.process.world
+    return world
+
+
+@task("sim-mint", tries=4, timeout=20.0)
+def mint(call: Call) -> Deferred[str]:
+    """Ask the outside world, which may be slow, fail, or do it without telling."""
+    return _world(call).outside.ask(call, minted(call.key))
+
+
+@task("sim-store", tries=4, timeout=20.0, blocks=True)
+def store(call: Call) -> None:
+    """Put a text away; in a thread, since that takes its time."""
+    outside = _world(call).outside
+    outside.touch(call)
+    if outside.fails():
+        raise TaskFailed("there is no room", final=outside.fails() and outside.fails())
+    outside.stored[call.key] = call.arguments["text"]

@@ -1,0 +1,273 @@
+"""What must hold, looked at from outside: from what is committed, and from what passes the wires.
+
+`Watch` reads the database after every commit, and so knows which frames and which tasks each flow
+may have released by then. Whatever a process sends is compared with that, and what the server is
+about to hear with what it would not bear.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from holdfast_journal.sealing import unseal
+from tests.simulation.network import Socket
+from tests.simulation.process import Life
+from tests.simulation.storage import KEYS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+ONCE = ("bind", "allocate", "claim", "open", "release", "close")
+"""Frames that a server takes once from a connection."""
+
+QUERY = """
+SELECT id, name, uid, kind, seq, epoch, attempt, status, finished_at, checkpoint, data_key, owner
+FROM holdfast_flows
+"""
+
+_CLAIMING = ("claiming", "claimed", "releasing", "released")
+_OPEN = ("open", "closing", "closed")
+
+
+@define(eq=False)
+class Flow:
+    """What is committed of one flow."""
+
+    name: str
+    uid: str
+    kind: str
+    seq: int = -1
+    epoch: int = -1
+    attempt: int = 0
+    status: str = "new"
+    finished: bool = False
+    key: bytes | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
+    ended: list[tuple[int, str]] = field(factory=list)
+    """(attempt, status) of every end."""
+
+
+@define(eq=False)
+class Side:
+    """What one side of ours may say, by what was ever committed."""
+
+    flow: Flow
+    attempt: int
+    frames: set[tuple[str, str]] = field(factory=set)
+    words: set[str] = field(factory=set)
+    """What entries say was said, for states that were passed within one transaction."""
+    claims: set[str] = field(factory=set)
+    """Nameplates that the server may hold in its name."""
+    opened: bool = False
+
+
+@define(eq=False)
+class Watch:
+    """The eyes of a world."""
+
+    world: World
+    flows: dict[int, Flow] = field(factory=dict)
+    sides: dict[str, Side] = field(factory=dict)
+    keys: set[str] = field(factory=set)
+    """Idempotency keys of all tasks that were ever committed."""
+    bodies: dict[tuple[str, str], str] = field(factory=dict)
+    _entry: int = 0
+
+    # The database.
+
+    def committed(self) -> None:
+        """Somebody has committed something."""
+        raw = self.world.storage.raw
+        for row in raw.execute(QUERY).fetchall():
+            flow = self.flows.get(row[0])
+            if flow is None:
+                flow = self.flows[row[0]] = Flow(row[1], row[2], row[3])
+            if row[5] != flow.epoch:
+                if row[5] < flow.epoch:
+                    self.world.violate(f"the epoch of {flow.name} fell")
+                flow.epoch = row[5]
+            if row[4] != flow.seq:
+                if row[4] < flow.seq:
+                    self.world.violate(f"the seq of {flow.name} fell")
+                self._moved(flow, row)
+        self.keys.update(row[0] for row in raw.execute("SELECT key FROM holdfast_tasks"))
+        query = "SELECT id, flow_id, said, heard FROM holdfast_entries WHERE id > ? ORDER BY id"
+        for number, flow_id, said, heard in raw.execute(query, (self._entry,)).fetchall():
+            self._entry = number
+            flow = self.flows[flow_id]
+            words = json.loads(said)
+            self.world.say(flow.name, "; ".join([f"[{heard}]", *words]))
+            for side in self.sides.values():
+                if side.flow is flow:
+                    side.words.update(words)
+
+    def _moved(self, flow: Flow, row: Any) -> None:
+        _, _, uid, _, flow.seq, _, flow.attempt, status, finished_at, sealed, data_key, _ = row
+        if status != flow.status:
+            self.world.say(flow.name, f"is {status}")
+        flow.status = status
+        if (finished_at is not None) != flow.finished:
+            flow.finished = finished_at is not None
+            if flow.finished:
+                flow.ended.append((flow.attempt, status))
+                self.world.ended(flow)
+        if data_key is not None and flow.key is None:
+            flow.key = KEYS.open_data_key(uid, data_key)
+        if sealed is None or flow.key is None:
+            return
+        plain = unseal(flow.key, uid, "checkpoint", flow.seq, sealed)
+        if not plain:
+            return
+        document = json.loads(plain)
+        exchange = document["wormhole"]["exchange"]
+        self._licence(flow, exchange)
+        code = document["published"].get("code")
+        if code is not None and code != flow.code:
+            flow.code = code
+            self.world.code_known(flow, code)
+
+    def _licence(self, flow: Flow, exchange: Any) -> None:
+        name = exchange["side"]
+        side = self.sides.get(name)
+        if side is None:
+            side = self.sides[name] = Side(flow, flow.attempt)
+            self.world.trace.name(name, flow.name)
+        frames = side.frames
+        if exchange["code"]["state"] not in ("unset", "wanted"):
+            frames.add(("allocate", ""))
+        nameplate = exchange["nameplate"]
+        if nameplate["state"] in _CLAIMING:
+            frames.add(("claim", nameplate["data"]["nameplate"]))
+        if nameplate["state"] in ("releasing", "released"):
+            frames.add(("release", nameplate["data"]["nameplate"]))
+        mailbox = exchange["mailbox"]
+        if mailbox["state"] in _OPEN:
+            frames.add(("open", mailbox["data"]["mailbox"]))
+        if mailbox["state"] in ("closing", "closed"):
+            frames.add(("close", mailbox["data"]["mailbox"]))
+        for sent in exchange["outbox"]["data"]["sent"]:
+            frames.add((f"add {sent['phase']}", sent["body"]))
+
+    # The wires.
+
+    def sends(self, socket: Socket, body: str) -> None:
+        """A process gives a frame to its socket."""
+        frame = json.loads(body)
+        if frame["type"] == "bind":
+            socket.note = Passing(frame["side"])
+        self.world.say(socket.process.name, f"{self._who(socket)} -> server: {_words(frame)}")
+        if not isinstance(socket.process, Life):
+            self.world.peer_sends(socket, body)
+            return
+        self._check_licence(socket, frame)
+        self.world.faults.sends(socket)
+
+    def ends(self, socket: Socket, why: str) -> None:
+        """A process learns that its connection is gone."""
+        self.world.say(socket.process.name, f"{self._who(socket)} has lost its connection: {why}")
+
+    def _check_licence(self, socket: Socket, frame: Any) -> None:
+        side = self.sides.get(socket.note.side)
+        if side is None:
+            self.world.violate("a side that is not in the database speaks")
+            return
+        wanted = _as_licence(frame)
+        if wanted is None or wanted in side.frames:
+            return
+        phase = wanted[0].removeprefix("add ")
+        start = phase if phase in ("pake", "version") else f"message {phase}"
+        if wanted[0].startswith("add ") and any(w.startswith(start) for w in side.words):
+            return
+        self.world.violate(f"{side.flow.name} said what is not durable: {_words(frame)}")
+
+    def _who(self, socket: Socket) -> str:
+        return self.world.trace.called(socket.note.side) if socket.note else "somebody"
+
+    def arrives(self, socket: Socket, body: str) -> None:
+        """The server is about to hear a frame."""
+        try:
+            frame = json.loads(body)
+            kind = frame["type"]
+        except (ValueError, KeyError, TypeError):
+            return
+        passing = socket.note
+        if passing is None or passing.side not in self.sides:
+            return
+        if kind in ONCE:
+            if kind in passing.heard:
+                self.world.violate(f"{kind} came twice on one connection of {self._who(socket)}")
+            passing.heard.add(kind)
+        elif "bind" not in passing.heard:
+            self.world.violate(f"{kind} came before bind")
+        side = self.sides[passing.side]
+        match kind:
+            case "claim":
+                self._enters(side, passing.side, frame["nameplate"])
+                side.claims.add(frame["nameplate"])
+            case "release":
+                side.claims.discard(frame["nameplate"])
+            case "open":
+                side.opened = True
+            case "close":
+                if side.claims:
+                    self.world.violate(f"{side.flow.name} closes before it has released")
+                side.opened = False
+            case "add":
+                if "open" not in passing.heard:
+                    self.world.violate(f"{side.flow.name} adds to a mailbox that is not open")
+                before = self.bodies.setdefault((passing.side, frame["phase"]), frame["body"])
+                if before != frame["body"]:
+                    text = f"{side.flow.name} said two things under {frame['phase']}"
+                    self.world.violate(text)
+
+    def _enters(self, side: Side, name: str, nameplate: str) -> None:
+        """Nobody goes where only strangers are."""
+        there = self.world.sides_of(nameplate)
+        if there and name not in there and side.flow.kind != "sim-receive":
+            friends = {
+                s
+                for s, person in self.world.people_by_side.items()
+                if person.flow == side.flow.name and person.attempt == side.attempt
+            }
+            if not there & friends and there & (self.world.strangers | set(self.sides)):
+                self.world.violate(f"{side.flow.name} entered a stranger's nameplate")
+
+    def task(self, key: str) -> None:
+        """A task is being run."""
+        if key not in self.keys:
+            self.world.violate("a task ran that is not durable")
+
+
+@define(eq=False)
+class Passing:
+    """What passed on one connection."""
+
+    side: str
+    heard: set[str] = field(factory=set)
+
+
+def _as_licence(frame: Any) -> tuple[str, str] | None:
+    match frame["type"]:
+        case "allocate":
+            return "allocate", ""
+        case "claim" | "release" as kind:
+            return kind, frame["nameplate"]
+        case "open" | "close" as kind:
+            return kind, frame["mailbox"]
+        case "add":
+            return f"add {frame['phase']}", frame["body"]
+    return None
+
+
+def _words(frame: Any) -> str:
+    match frame["type"]:
+        case "add":
+            return f"add {frame['phase']} ({frame['body'][:6]}..., {len(frame['body']) // 2} bytes)"
+        case "claim" | "release" as kind:
+            return f"{kind} {frame['nameplate']}"
+        case "close":
+            return f"close, {frame['mood']}"
+    return str(frame["type"])

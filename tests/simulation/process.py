@@ -1,0 +1,146 @@
+"""Our own process: the real engine on the real journal, from its start to its end.
+
+A *life* is one process; what it knows is gone with it, and what it committed is there for the next.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from attrs import define, field
+
+from holdfast.flows.engine import Engine
+from holdfast.flows.tasks import Executor
+from holdfast.rendezvous.connector import Connector
+from holdfast.shell import wormhole as shell
+from holdfast_journal import DatabaseUnusable, SqlJournal
+from tests.simulation import threads
+from tests.simulation.flows import KINDS
+from tests.simulation.network import Dialer
+from tests.simulation.storage import KEYS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@define(eq=False)
+class Process(threads.Process):
+    """A process with a network, ours or somebody else's."""
+
+    world: World = field(kw_only=True)
+    dialer: Dialer = field(init=False)
+    _wormholes: Any = field(factory=WeakValueDictionary, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        threads.Process.__attrs_post_init__(self)
+        self.dialer = Dialer(self.world.network, self)
+
+    def entered(self) -> None:
+        threads.Process.entered(self)
+        shell._alive = self._wormholes  # which wormholes are alive in *this* process
+
+    def connector(self, url: str, owner: Any) -> Any:
+        return Connector(self.dialer, url, owner, self.kernel.random)
+
+    def say(self, what: str) -> None:
+        self.world.say(self.name, what)
+
+    def buried(self) -> None:
+        for socket in tuple(self.world.network.sockets):
+            if socket.process is self:
+                socket.orphaned()
+        threads.Process.buried(self)
+
+
+@define(eq=False)
+class Life(Process):
+    """One process that runs flows."""
+
+    connections: int = field(kw_only=True)
+    journal: SqlJournal | None = field(default=None, init=False)
+    engine: Engine | None = field(default=None, init=False)
+    stopping: bool = field(default=False, init=False)
+
+    def begin(self) -> None:
+        """As `holdfast run` begins."""
+        world = self.world
+        self.say("starts")
+        try:
+            self.journal = SqlJournal.open(
+                "sqlite://",
+                keys=KEYS,
+                reactor=self.reactor,
+                on_fatal=self._fatal,
+                host=self.name,
+                clock=world.wall,
+                **world.lease_options,
+            )
+        except DatabaseUnusable as error:
+            self.say(f"cannot start: {error}")
+            self.exit()
+            return
+        threads.drive(self.journal, self.journal._writer, self.journal._registration)
+        self.journal.pressure.listen(self._pressed)
+        self.engine = Engine(
+            self.journal,
+            self.reactor,
+            serve=KINDS,
+            connector=self.connector,
+            connections=self.connections,
+            now=world.wall,
+        )
+        self.engine.executor = Executor(
+            self.reactor, world.wall, Random(world.random.getrandbits(64))
+        )
+        self.engine.start().addErrback(self._failed)
+
+    def stop(self) -> None:
+        """As a deployment ends it: with SIGTERM."""
+        if self.stopping or not self.alive:
+            return
+        self.stopping = True
+        if self.engine is None:
+            self.exit()
+            return
+        self.say("is asked to stop")
+        self.engine.stop().addBoth(self._stopped)
+
+    def exit(self) -> None:
+        self.doomed = True
+
+    def _stopped(self, result: object) -> None:
+        if not self.alive or self.doomed:
+            return
+        self.say("stops")
+        self.world.check_stop(result)
+        if self.journal is not None:
+            self.journal.close()
+        self.exit()
+
+    def _failed(self, failure: Any) -> None:
+        if self.alive and not self.doomed:
+            self.say(f"its engine failed: {failure.type.__name__}")
+            self.world.check_failure(failure)
+            self.stop()
+
+    def _fatal(self, error: object) -> None:
+        self.say("its journal is broken")
+        self.stop()
+
+    def _pressed(self, high: bool) -> None:
+        self.say("the database does not answer, it waits" if high else "the database answers again")
+        self.world.count("the journal held up reading")
+        if high:
+            self.dialer.pause()
+        else:
+            self.dialer.resume()
+
+    def buried(self) -> None:
+        self.say("is gone")
+        if self.engine is not None:
+            # Twisted would complain of Deferreds that nobody waits for any more.
+            self.engine = None
+        Process.buried(self)
+        self.world.buried(self)

@@ -1,0 +1,159 @@
+"""Running a world from its beginning to its end."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections import Counter
+from collections.abc import Callable
+
+from attrs import define, field
+
+from holdfast.flows import looking
+from tests.simulation import endings
+from tests.simulation.world import Violation, World
+
+MOST_STEPS = 200_000
+MOST_WAITING = 5_000
+"""Events that are to come, from which something piles up."""
+
+QUIET = 3600.0
+"""Seconds in which everything that can end ends, once nothing goes wrong any more."""
+
+
+@define
+class Outcome:
+    """What came of a seed."""
+
+    seed: int
+    steps: int
+    seconds: float
+    digest: str
+    counts: Counter[str]
+    endings: Counter[str]
+    problem: str = ""
+    trace: list[str] = field(factory=list, repr=False)
+
+    @property
+    def replay(self) -> str:
+        return f"python -m tests.simulation --seed {self.seed}"
+
+
+def run(seed: int) -> Outcome:
+    """Run the world of a seed, and say what came of it."""
+    world = World(seed)
+    problem = ""
+    with world.real():
+        try:
+            _live(world)
+        except Violation as error:
+            problem = str(error)
+        except Exception:  # noqa: BLE001 - whatever it was, it is told with its seed
+            problem = traceback.format_exc()
+        finally:
+            _bury(world)
+    return Outcome(
+        seed,
+        world.kernel.steps,
+        world.kernel.now,
+        world.trace.digest,
+        world.counts,
+        Counter(
+            f"{flow.kind} {status}"
+            for flow in world.watch.flows.values()
+            for _, status in flow.ended
+        ),
+        problem,
+        world.trace.lines,
+    )
+
+
+def _live(world: World) -> None:
+    world.plan()
+    _go_on(world, 60.0, lambda: _all_over(world))
+    looking.LOOK_EVERY = 15.0  # type: ignore[misc]
+    if world.random.random() < 0.2:
+        _go_on(world, world.random.choice((60.0, 600.0)), lambda: _all_over(world))
+    _calm(world)
+    _go_on(world, QUIET, lambda: _nothing_more(world))
+    for name in endings.stuck(world):
+        world.violate(f"{name} is stuck")
+    _check(world)
+    world.say("world", "everybody gives up")
+    for person in world.people:
+        person.give_up()
+    for flow in list(world.watch.flows.values()):
+        if not flow.finished:
+            world.cancel(flow.name)
+    _go_on(world, QUIET, lambda: all(flow.finished for flow in world.watch.flows.values()))
+    world.closing = True
+    for life in list(world.lives):
+        world.kernel.act(life, life.stop)
+    _go_on(world, 60.0, lambda: not world.lives)
+    if world.lives:
+        world.violate("a process does not stop")
+    _go_on(world, 1.0, lambda: False)
+    endings.check_end(world)
+    _check(world)
+
+
+def _all_over(world: World) -> bool:
+    flows = world.watch.flows.values()
+    return (
+        bool(flows) and all(flow.finished for flow in flows) and "retry" not in world.faults.rates
+    )
+
+
+def _calm(world: World) -> None:
+    """From now on nothing goes wrong."""
+    world.say("world", "all is well from now on")
+    world.faults.calm()
+    world.network.slowest, world.network.refuses = 0.05, 0.0
+    world._server_back()
+    for life in list(world.lives):
+        if life.paused:
+            life.resume()
+
+
+def _nothing_more(world: World) -> bool:
+    waiting = [flow for flow in world.watch.flows.values() if not flow.finished]
+    if not waiting:
+        return True
+    people = [p for p in world.people if not p.tired]
+    if any(person.client is not None or person.clients == 0 for person in people):
+        return False
+    if endings.stuck(world) or any(flow.kind == "sim-timer" for flow in waiting):
+        return False
+    return all(world.plans.get(flow.name) not in ("honest", "late", "saved") for flow in waiting)
+
+
+def _go_on(world: World, seconds: float, reached: Callable[[], bool]) -> None:
+    kernel = world.kernel
+    end = kernel.now + seconds
+    stop = kernel.at(end, lambda: None)
+    steps = 0
+    while kernel.now < end:
+        if not kernel.step():
+            break
+        if world.violations:
+            raise Violation(world.violations[0])
+        steps += 1
+        if steps % 16 == 0 and reached():
+            break
+        if kernel.steps > MOST_STEPS:
+            raise Violation("it never comes to rest")
+        if kernel.waiting > MOST_WAITING:
+            raise Violation("too much piles up")
+    stop.cancel()
+
+
+def _check(world: World) -> None:
+    if world.violations:
+        raise Violation(world.violations[0])
+
+
+def _bury(world: World) -> None:
+    world.closing = True
+    for actor in [*world.lives, *(p.client for p in world.people if p.client is not None)]:
+        actor.kill()
+    gc.collect(0)

@@ -1,0 +1,343 @@
+"""A world: a journal, processes that share it, a mailbox server, people, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import random as chance
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from random import Random
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
+
+from holdfast.flows import looking, text
+from holdfast.flows.base import Flow as AnyFlow
+from holdfast.flows.document import new_flow
+from holdfast.flows.provision import Provision
+from holdfast.flows.tasks import Call, TaskFailed
+from holdfast.shell import wormhole as shell
+from holdfast_journal import SqlJournal, sql, writer
+from holdfast_journal.errors import JournalError
+from tests.simulation import storage, threads
+from tests.simulation.faults import Swarm
+from tests.simulation.flows import Chat, Mint, TakeIn, Timer
+from tests.simulation.invariants import Flow, Watch
+from tests.simulation.kernel import Died, Kernel
+from tests.simulation.network import Network, Socket
+from tests.simulation.peers import CLEAN, PLANS, URL, Person, Stranger, repeat
+from tests.simulation.process import Life
+from tests.simulation.server import Server
+from tests.simulation.trace import Trace
+
+BATCH = "batch"
+
+MORNING = 1_700_000_000.0
+"""What the wall clock shows in the beginning."""
+
+
+class Violation(AssertionError):
+    """Something does not hold that must."""
+
+
+@define(eq=False)
+class Outside:
+    """What tasks talk to: it does a thing once for each key, and may not say that it did."""
+
+    world: World
+    done: dict[str, str] = field(factory=dict)
+    stored: dict[str, str] = field(factory=dict)
+    failure: float = 0.0
+
+    def fails(self) -> bool:
+        return self.world.faults.active and self.world.random.random() < self.failure
+
+    def touch(self, call: Call) -> None:
+        self.world.say("outside", f"is asked under the key {call.key[:6]}")
+        self.world.watch.task(call.key)
+
+    def ask(self, call: Call, result: str) -> Deferred[str]:
+        self.touch(call)
+        answer: Deferred[str] = Deferred()
+        if self.fails():
+            self.world.count("task failed")
+            raise TaskFailed("the outside world says no")
+        self.done[call.key] = result
+        if self.fails():
+            self.world.count("task without an answer")
+            return answer
+        call.reactor.callLater(self.world.kernel.between(0, 5), answer.callback, result)
+        return answer
+
+
+@define(eq=False)
+class World:
+    """Everything that there is under one seed."""
+
+    seed: int
+    random: Random = field(init=False)
+    kernel: Kernel = field(init=False)
+    trace: Trace = field(factory=Trace, init=False)
+    watch: Watch = field(init=False)
+    faults: Swarm = field(init=False)
+    storage: storage.Storage = field(init=False)
+    server: Server = field(init=False)
+    network: Network = field(init=False)
+    outside: Outside = field(init=False)
+    operator: SqlJournal = field(init=False)
+    lives: list[Life] = field(factory=list)
+    people: list[Person] = field(factory=list)
+    people_by_side: dict[str, Person] = field(factory=dict)
+    strangers: set[str] = field(factory=set)
+    stranger_count: int = 0
+    counts: Counter[str] = field(factory=Counter)
+    notes: set[str] = field(factory=set)
+    """What happened that excuses other endings than the best."""
+    offset: float = MORNING
+    numbers: int = 0
+    plans: dict[str, str] = field(factory=dict)
+    secrets: dict[str, str] = field(factory=dict, repr=False)
+    violations: list[str] = field(factory=list)
+    holders: dict[int, Any] = field(factory=dict)
+    lease_options: dict[str, Any] = field(factory=dict)
+    connections: int = 100
+
+    def __attrs_post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.kernel = Kernel(self.random)
+        self.watch = Watch(self)
+        self.faults = Swarm.draw(self)
+        self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
+        self.server = Server(self.seconds, self.random)
+        self.network = Network(self.kernel, self.server, self.watch)
+        self.outside = Outside(self)
+
+    # Time, chance, and what is told.
+
+    def seconds(self) -> float:
+        return self.kernel.now
+
+    def wall(self) -> float:
+        """The clock on the wall, which may jump."""
+        return self.kernel.now + self.offset
+
+    def say(self, who: str, what: str) -> None:
+        self.trace.say(self.kernel.now, who, what)
+
+    def count(self, kind: str) -> None:
+        self.counts[kind] += 1
+
+    def note(self, what: str) -> None:
+        self.notes.add(what)
+
+    def violate(self, what: str) -> None:
+        self.say("VIOLATION", what)
+        self.violations.append(what)
+
+    def next_number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    @contextmanager
+    def real(self) -> Iterator[None]:
+        """Put this world in the place of the real one."""
+        saved = (
+            os.urandom,
+            chance._urandom,  # type: ignore[attr-defined]
+            looking.LOOK_EVERY,
+            shell._alive,
+            [(module, module.threading) for module in (sql, writer)],
+            (sql.Database, sql.locks_for),
+        )
+        os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
+        looking.LOOK_EVERY = 5.0  # type: ignore[misc]
+        for module, _ in saved[4]:
+            module.threading = threads.Threading  # type: ignore[assignment]
+        sql.Database = self  # type: ignore[misc,assignment]
+        sql.locks_for = lambda _: storage.Locks(self.kernel.current, self.holders)
+        globalLogPublisher.addObserver(self._logged)
+        try:
+            yield
+        finally:
+            globalLogPublisher.removeObserver(self._logged)
+            os.urandom, chance._urandom, looking.LOOK_EVERY, shell._alive, *_ = saved  # type: ignore
+            for module, real in saved[4]:
+                module.threading = real
+            sql.Database, sql.locks_for = saved[5]  # type: ignore[misc]
+
+    def open(self, url: str, **_: object) -> storage.Storage:
+        """`Database.open`, for all journals of this world."""
+        return self.storage
+
+    def _logged(self, event: Any) -> None:
+        if event["log_level"].name not in ("error", "critical"):
+            return
+        failure = event.get("log_failure")
+        if failure is not None and failure.check(Died):
+            return
+        process = self.kernel.current
+        if process is not None and (process.doomed or not process.alive):
+            return
+        told = event.get("log_format") or ""
+        if told.startswith("flow {name}") and self.excused("refused"):
+            return
+        if "start it again" in told:
+            return
+        if failure is not None:
+            told += (
+                f" {failure.type.__name__}: {failure.getErrorMessage()}\n{failure.getTraceback()}"
+            )
+        self.violate(f"logged: {told} {event.get('reason') or event.get('where') or ''}")
+
+    def excused(self, *notes: str) -> bool:
+        return any(note in self.notes for note in notes)
+
+    # Processes.
+
+    def new_life(self) -> None:
+        life = Life(f"w{self.next_number()}", self.kernel, world=self, connections=self.connections)
+        self.lives.append(life)
+        self.kernel.after(0, life.begin, life)
+
+    def buried(self, life: Life) -> None:
+        self.lives.remove(life)
+        self.kernel.after(self.kernel.between(0.05, 10), self._begin_again)
+
+    def _begin_again(self) -> None:
+        if not any(not life.paused for life in self.lives) and not self.closing:
+            self.new_life()
+
+    closing: bool = False
+
+    def check_stop(self, result: object) -> None:
+        if result is not None:
+            self.violate(f"stopping failed: {result!r}")
+
+    def check_failure(self, failure: Any) -> None:
+        if not failure.check(JournalError):
+            self.violate(f"the engine failed: {failure.getTraceback()}")
+
+    # The server.
+
+    def restart_server(self, away: float, forget: bool = False) -> None:
+        self.say("server", f"goes away for {away:.1f} s" + (" and forgets all" if forget else ""))
+        self.server.stop()
+        self.kernel.after(away, partial(self._server_back, forget))
+
+    def _server_back(self, forget: bool = False) -> None:
+        if not self.server.running:
+            self.say("server", "is back")
+            self.server.start(forget=forget)
+
+    def sides_of(self, nameplate: str) -> set[str]:
+        found: set[str] = set()
+        for (_, name), row in self.server.service.tables.nameplates.items():
+            if name == nameplate:
+                found |= {side for side, holds in row.sides.items() if holds}
+        return found
+
+    # Flows and people.
+
+    def plan(self) -> None:
+        """Decide what is to be done, and by whom; and begin."""
+        self.operator = SqlJournal.open("sqlite://", keys=storage.KEYS, clock=self.wall)
+        number = self.random.choice((1, 1, 1, 2, 2, 3, 6))
+        if number > 2 and self.random.random() < 0.7:
+            self.connections = self.random.choice((2, 3))
+        self.outside.failure = self.random.choice((0.0, 0.1, 0.4))
+        plan = self.random.choice(PLANS) if self.random.random() < 0.5 else "honest"
+        for place in range(number):
+            name = ("ann", "bob", "cy", "dee", "eve", "fay")[place]
+            flow = self._flow(name)
+            self.plans[name] = self.random.choice(PLANS) if place % 2 else plan
+            self.say("operator", f"starts {name}, {flow.kind}; peer: {self.plans[name]}")
+            self._start(name, flow)
+        self.faults.begin()
+        self.new_life()
+
+    def _flow(self, name: str) -> AnyFlow:
+        secret = f"the-secret-of-{name}-{self.random.getrandbits(64):x}"
+        self.secrets[name] = secret
+        match self.random.choice(("provision", "provision", "mint", "mint", "chat", "timer")):
+            case "mint":
+                return Mint(name=name)
+            case "chat":
+                return Chat(name=name)
+            case "timer":
+                return Timer(
+                    secret=secret,
+                    every=self.random.choice((10.0, 200.0)),
+                    times=2,
+                    patience=self.random.choice((30.0, 900.0)),
+                )
+        return Provision(name=name, secret=secret)
+
+    def _start(self, name: str, flow: AnyFlow) -> None:
+        self.operator.start_flows(BATCH, [new_flow(name, flow, relay=URL, appid=flow.appid)])
+
+    def cancel(self, name: str) -> None:
+        self.say("operator", f"cancels {name}")
+        self.note(f"cancelled {name}")
+        self.operator.ask(name, BATCH, "cancel")
+
+    def retry(self, name: str) -> bool:
+        try:
+            self.operator.retry(name, BATCH)
+        except JournalError:
+            return False
+        self.say("operator", f"retries {name}")
+        return True
+
+    def code_known(self, flow: Flow, code: str) -> None:
+        """A flow has published its code: it gets to whom it is for."""
+        if flow.kind == "sim-receive":
+            return
+        plan = self.plans[flow.name]
+        delay = self.kernel.between(0.1, 900 if plan == "late" else 20)
+        appid = text.APPID if flow.kind != "sim-chat" else "example.com/chat"
+        if plan == "nobody":
+            return
+        if plan == "crowd":
+            self.note(f"crowded {flow.name}")
+            nameplate = code.partition("-")[0]
+            later = self.kernel.between(0, 2 * delay)
+            self.kernel.after(later, partial(self.new_stranger, nameplate, appid))
+        if flow.kind != "sim-chat" and self.random.random() < 0.25 and plan in CLEAN:
+            self.kernel.after(delay, partial(self._take_in, flow.name, flow.attempt, code))
+            return
+        person = Person(self, flow.name, flow.attempt, code, appid, plan)
+        self.people.append(person)
+        self.kernel.after(delay, person.begin)
+
+    def _take_in(self, name: str, attempt: int, code: str) -> None:
+        """The recipient is a flow of ours, too."""
+        self.say("operator", f"has the code of {name} and receives")
+        self.note(f"taken in {name} {attempt}")
+        self._start(f"{name}-in{attempt}", TakeIn(code=code))
+
+    def met(self, side: str, person: Person, name: str) -> None:
+        self.people_by_side[side] = person
+        self.trace.name(side, name)
+
+    def new_stranger(self, nameplate: str | None, appid: str = text.APPID) -> None:
+        self.stranger_count += 1
+        name = f"stranger{self.next_number()}"
+        self.say(name, "comes" if nameplate is None else f"enters the nameplate {nameplate}")
+        self.count("stranger in the way" if nameplate is None else "stranger crowds")
+        stranger = Stranger(name, self.kernel, world=self, nameplate=nameplate, appid=appid)
+        self.kernel.after(0, stranger.begin, stranger)
+
+    def peer_sends(self, socket: Socket, body: str) -> None:
+        person = getattr(socket.process, "person", None)
+        if person is not None and person.plan == "repeats":
+            repeat(socket, body)
+
+    def ended(self, flow: Flow) -> None:
+        """A flow has come to an end; is that true?"""
+        from tests.simulation.endings import check_ending
+
+        check_ending(self, flow)
