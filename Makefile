@@ -7,12 +7,13 @@ SEEDS ?= 1000
 # Many tests wait for processes, so one more at a time than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help env test lint types docs demo simulate soak bench bench-parked clean
+.PHONY: help env test lint types docs demo simulate power soak bench bench-parked clean
 
 help:
 	@echo "make test    the test suite"
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
+	@echo "make power   every state that a power cut can leave (some minutes)"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills"
 	@echo "make bench   what 1,000 waiting people cost (some two minutes)"
 	@echo "make bench-parked  what 5,000 cost with 500 connections (some 25 minutes)"
@@ -51,6 +52,8 @@ demo: env
 
 simulate: env
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+power: env
+	$(BIN)/python -m tests.power
 
 soak: env
 	$(BIN)/python -m tests.harness.soak --kills $(KILLS)

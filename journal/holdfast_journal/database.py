@@ -31,6 +31,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
+from holdfast_journal.keyfiles import sync_directory
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a transaction waits for a lock that another process holds."""
@@ -246,7 +247,7 @@ def _make_file(path: Path, make_parents: bool) -> None:
     """Make the database file, mode 0600; SQLite gives its WAL the same mode."""
     try:
         if make_parents:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(path.parent)
         if path.is_dir():
             raise DatabaseUnusable(f"the database {path} cannot be used: it is a directory")
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -255,6 +256,17 @@ def _make_file(path: Path, make_parents: bool) -> None:
         if isinstance(error, FileNotFoundError):
             reason = f"the directory {path.parent} does not exist"
         raise DatabaseUnusable(f"the database {path} cannot be used: {reason}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a directory and what is missing above it, each private, and on disk.
+
+    Without that a power cut could take the directory, and with it what was committed there.
+    """
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_directory(folder)
 
 
 def _postgresql(url: URL) -> Engine:

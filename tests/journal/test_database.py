@@ -56,6 +56,7 @@ class TestUnusable:
         assert not (tmp_path / "a").exists()
         journals.open(url, make_parents=True)
         assert (tmp_path / "a" / "b" / "journal.db").exists()
+        assert [(tmp_path / each).stat().st_mode & 0o777 for each in ("a", "a/b")] == [0o700] * 2
 
     def test_a_directory_that_cannot_be_written(self, journals: Journals) -> None:
         """Where nobody can write, root included, the system's reason is told."""
