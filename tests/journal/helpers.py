@@ -2,6 +2,7 @@
 
 import queue
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -139,3 +140,23 @@ def at_commit(handler: Callable[[Connection], object]) -> Iterator[None]:
         yield
     finally:
         event.remove(Engine, "commit", handler)
+
+
+def at_once(jobs: list[Callable[[], None]]) -> None:
+    """Run `jobs` in a thread each; raise what one of them raised."""
+    errors: list[Exception] = []
+
+    def guarded(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001  raised below
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    if errors:
+        raise errors[0]

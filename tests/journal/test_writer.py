@@ -345,20 +345,6 @@ class TestFailures:
 
 
 class TestInlineFailures:
-    def test_an_inline_writer_does_not_wait(self, url: str, journals: Journals) -> None:
-        """Without a thread a database that does not answer costs the flow, and releases nothing."""
-        journal = journals.open(url)
-        (ada,) = run(journal, "ada")
-
-        def fail(_connection: Connection) -> None:
-            raise locked()
-
-        with at_commit(fail):
-            ada.event()
-        assert ada.released == []
-        assert [type(error) for error in ada.lost] == [CommitFailed]
-        assert journal.history(ada.taken.id) == []
-
     def test_nobody_to_tell(self, journals: Journals) -> None:
         """A lost flow without when_lost raises."""
         journal = journals.open("sqlite://")
