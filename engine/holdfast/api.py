@@ -216,6 +216,7 @@ def _make(
         ImmediateJournal() if journal is None else journal,
         connectors(reactor, tor),
         pending=saved.pending,
+        heard_at=saved.heard_at,
         clock=reactor,
         **options,
     )

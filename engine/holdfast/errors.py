@@ -47,6 +47,28 @@ class ServerError(WormholeError):
         super().__init__(text)
 
 
+class CrowdedError(ServerError):
+    """A third party entered the mailbox, which is for two; the text is the server's own.
+
+    Both sides are turned away from then on.  Whoever it was knew the number of the code, and not
+    necessarily its words: what was sent can be read only with the whole code.
+    """
+
+    advice = (
+        "A third party entered the mailbox, so the mailbox server lets nobody in any more."
+        " Start again with a new code."
+    )
+
+
+class CodeLostError(WormholeError):
+    """The mailbox server has forgotten the code, and its number may be somebody else's by now."""
+
+    advice = (
+        "The mailbox server has forgotten this code, and may have given its number to somebody"
+        " else. Start again with a new code."
+    )
+
+
 class WelcomeError(WormholeError):
     """The mailbox server's welcome told us to go away; the text is the server's own."""
 

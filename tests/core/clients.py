@@ -11,8 +11,8 @@ from attrs import define, field
 from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.exchange import Exchange
-from holdfast.core.wanted import Said, wanted
-from holdfast.rendezvous.wire import Malformed, Pong, read
+from holdfast.core.wanted import Said, missing, used_up, wanted
+from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
 from tests.core.mailboxes import Line, Server
 
 APPID = "example.com/holdfast-test"
@@ -35,6 +35,9 @@ class Client:
     Args:
         told: every notice, in order; as durable as the exchange.
         happened: every event that said something new, with its seed.
+        away: whether the server has not been heard of for so long that it may have forgotten us;
+            as durable as the exchange.
+        lately: the same of the present connection, the other way round.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Client:
     told: list[out.Notice] = field(factory=list)
     happened: list[tuple[ev.Event, bytes]] = field(factory=list)
     draws: int = 0
+    away: bool = False
+    lately: bool = True
 
     def __attrs_post_init__(self) -> None:
         side = blake2b(self.name.encode(), digest_size=5).hexdigest()
@@ -90,16 +95,30 @@ class Client:
         except Malformed as error:
             event = ev.ServerMisbehaved(str(error))
         if isinstance(event, ev.Welcomed):
+            self.lately = not self.away or self.exchange.nameplate.state in ("none", "wanted")
+            if not self.lately and not self.welcomed:
+                self.happen(ev.LongAbsence())
             self.welcomed = True
+        if isinstance(event, ev.Allocated | ev.Claimed | ev.MessageArrived):
+            self.lately, self.away = True, False
         if isinstance(event, Pong):
             self.said.caught_up = True
-            self.speak()
+            if missing(self.exchange, self.said):
+                self.happen(ev.MailboxMissing())
+            else:
+                self.speak()
+        elif isinstance(event, Nameplates):
+            taken = self.exchange.nameplate.data.nameplate in event.nameplates
+            self.happen(ev.NameplateListed(taken, self.lately))
         elif event is not None:
             if isinstance(event, ev.MessageArrived):
                 self.said.hear(event, self.exchange)
             self.happen(event)
         if self.exchange.ended:
             self.hang_up()
+        elif used_up(self.exchange, self.said):
+            self.lose()
+            self.connect()
 
     def hang_up(self) -> None:
         """The connection ends; all that had been said on it arrives."""
@@ -274,6 +293,44 @@ def happy_unsent() -> World:
     return world
 
 
+def absent() -> World:
+    """The claim may have been sent long ago; the server is asked for the nameplates."""
+    world = allocate_answered()
+    world.us.lose()
+    world.server.forget()
+    world.us.away = True
+    world.us.connect()
+    world.us.listen()
+    assert world.us.exchange.nameplate.state == "doubtful"
+    return world
+
+
+def missing_mailbox() -> World:
+    """The mailbox that we had filled is empty, and the server is asked for the nameplates."""
+    world = alone()
+    world.server.forget()
+    world.us.lose()
+    world.us.connect()
+    until(world, lambda us: us.exchange.nameplate.state == "doubtful")
+    return world
+
+
+def unfilled_mailbox() -> World:
+    """The mailbox that we had never filled is empty, and the server is asked for the nameplates."""
+    world = claimed()
+    world.us.lose()
+    world.us.connect()
+    until(world, lambda us: us.exchange.nameplate.state == "doubtful")
+    return world
+
+
+def claimed_again() -> World:
+    """The nameplate was free, and is claimed once more."""
+    world = missing_mailbox()
+    until(world, lambda us: us.exchange.nameplate.state == "claiming")
+    return world
+
+
 STAGES: dict[str, Callable[[], World]] = {
     stage.__name__: stage
     for stage in (
@@ -288,6 +345,10 @@ STAGES: dict[str, Callable[[], World]] = {
         agreed,
         happy,
         happy_unsent,
+        absent,
+        missing_mailbox,
+        unfilled_mailbox,
+        claimed_again,
     )
 }
 

@@ -15,6 +15,8 @@ from attrs import define, field
 from holdfast.core.frames import Frame
 from holdfast.rendezvous.wire import write
 
+STRANGER = "stranger00"
+
 ONCE = ("bind", "allocate", "claim", "open", "release", "close")
 
 
@@ -62,6 +64,7 @@ class Server:
     Args:
         welcome: what it greets with.
         refusing: the types of frames that it answers with an error, and with nothing else.
+        refusal: that error.
         cutting: the types of frames after which it cuts the connection.
         log: every frame that it was given, by whom.
     """
@@ -69,6 +72,7 @@ class Server:
     welcome: dict[str, Any] = field(factory=lambda: {"motd": "hello"})
     refusing: set[str] = field(factory=set)
     cutting: set[str] = field(factory=set)
+    refusal: str = "crowded"
     nameplates: dict[str, Nameplate] = field(factory=dict)
     mailboxes: dict[str, Mailbox] = field(factory=dict)
     lines: list[Line] = field(factory=list)
@@ -89,7 +93,7 @@ class Server:
         frame = json.loads(line.up.popleft())
         kind = frame["type"]
         self.log.append((line.side or frame.get("side", ""), frame))
-        assert kind in ONCE or kind in ("add", "ping"), f"unknown frame {kind}"
+        assert kind in ONCE or kind in ("add", "ping", "list"), f"unknown frame {kind}"
         assert kind not in line.once, f"{kind} twice on one connection"
         if kind in ONCE:
             line.once.add(kind)
@@ -99,7 +103,7 @@ class Server:
         if kind in self.cutting:
             self.cut(line)
         elif kind in self.refusing or self._impossible(line, kind):
-            line.say(type="error", error="crowded", orig=frame)
+            line.say(type="error", error=self.refusal, orig=frame)
         else:
             getattr(self, f"_{kind}")(line, frame)
 
@@ -120,6 +124,21 @@ class Server:
 
     def _ping(self, line: Line, frame: dict[str, Any]) -> None:
         line.say(type="pong", pong=frame["ping"])
+
+    def _list(self, line: Line, frame: dict[str, Any]) -> None:
+        line.say(type="nameplates", nameplates=[{"id": name} for name in self.nameplates])
+
+    def forget(self) -> None:
+        """Lose everything, and all connections with it."""
+        for line in tuple(self.lines):
+            self.cut(line)
+        self.nameplates.clear()
+        self.mailboxes.clear()
+
+    def take(self, name: str) -> str:
+        """Let a stranger have this nameplate; return its mailbox."""
+        assert name not in self.nameplates
+        return self._join(name, STRANGER)
 
     def _join(self, name: str, side: str) -> str:
         if name not in self.nameplates:
@@ -182,6 +201,9 @@ class Server:
             box.closed.add(line.side)
             if box.closed >= box.sides:
                 del self.mailboxes[name]
+                for nameplate in self.nameplates.values():
+                    # Also where it leads to some other mailbox.
+                    nameplate.claims.discard(line.side)
         line.opened = ""
         line.say(type="closed")
 

@@ -19,6 +19,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "str": st.text(max_size=20),
     "bytes": st.binary(max_size=20),
     "int": st.integers(1, 100),
+    "bool": st.booleans(),
     "str | None": st.none() | st.text(max_size=20),
     "Mapping[str, Any]": st.dictionaries(
         st.text(max_size=5), st.none() | st.integers(), max_size=3

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from holdfast.core import events as ev
 from holdfast.core import notices as out
 from tests.core.clients import Client, run_to_the_end, settle
-from tests.core.mailboxes import Server
+from tests.core.mailboxes import STRANGER, Server
 
 RUN = settings(
     max_examples=25,
@@ -249,8 +249,98 @@ class WrongCode(Pair):
         assert "version" in {frame["phase"] for frame in said[:at] if frame["type"] == "add"}
 
 
+class ForgetfulServer(Pair):
+    """The server loses everything now and then; strangers come and take our nameplate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.barred: set[tuple[str, str]] = set()
+        """Side and nameplate: who must not go there."""
+        self.parted = False
+        """Whether the server forgot when one side had met the other, and not the other way round:
+        nobody can know this, and they will look for each other in two mailboxes."""
+
+    @initialize(set_code=st.booleans(), count=begun)
+    def begin(self, set_code: bool, count: int) -> None:
+        self.alice.happen(ev.SetCode("7-a-b") if set_code else ev.AllocateCode(2))
+        self.meet(count)
+
+    @rule()
+    @precondition(lambda self: self.alice.code and not self.bob.code)
+    def pass_the_code_on(self) -> None:
+        self.give_bob_the_code()
+
+    @rule(long=st.booleans(), taken=st.booleans(), killed=st.booleans())
+    def forget(self, long: bool, taken: bool, killed: bool) -> None:
+        clients = tuple(self.clients.values())
+        met = {c.exchange.nameplate.state in ("releasing", "released") for c in clients}
+        self.parted = self.parted or len(met) == 2
+        self.server.forget()
+        for client in clients:
+            if killed:
+                client.die()
+            else:
+                client.lose()
+            # A short absence and a lost claim: then a stranger's is not told from our own.
+            client.away = client.away or long
+        number = self.alice.exchange.nameplate.data.nameplate
+        if not (taken and long and number):
+            return
+        self.server.take(number)
+        for client in clients:
+            exchange = client.exchange
+            if exchange.code.data.allocated or exchange.nameplate.state not in (
+                *("none", "wanted", "claiming"),
+            ):
+                self.barred.add((exchange.side, number))
+
+    @invariant()
+    def nobody_enters_what_may_be_a_strangers(self) -> None:
+        for number, nameplate in self.server.nameplates.items():
+            if STRANGER in nameplate.claims:
+                there = nameplate.claims | self.server.mailboxes[nameplate.mailbox].sides
+                assert not [side for side in there if (side, number) in self.barred]
+
+    @invariant()
+    def ours_is_byte_for_byte_the_same(self) -> None:
+        bodies: dict[tuple[str, str], str] = {}
+        for side, frame in self.server.log:
+            if frame["type"] == "add":
+                assert bodies.setdefault((side, frame["phase"]), frame["body"]) == frame["body"]
+
+    def teardown(self) -> None:
+        clients = (self.alice, self.bob)
+        for _ in range(3):
+            self.give_bob_the_code()
+            for client in clients:
+                if client.line is None and not client.exchange.ended:
+                    client.connect()
+            settle(*clients)
+        self.nobody_enters_what_may_be_a_strangers()
+        self.ours_is_byte_for_byte_the_same()
+        self.messages_arrive_once_and_in_order()
+        lost = [client for client in clients if client.exchange.ended]
+        assert all(client.ending.error == "CodeLostError" for client in lost)
+        stranger = any(STRANGER in each.claims for each in self.server.nameplates.values())
+        if not lost and not stranger and not self.parted:
+            for name in self.clients:
+                assert self.peer_of(name).messages == self.sent[name], "collected"
+        for client in clients:
+            client.happen(ev.Close())
+        run_to_the_end(*clients)
+        ours = {client.exchange.side for client in clients}
+        for nameplate in self.server.nameplates.values():
+            assert ours.isdisjoint(nameplate.claims)
+        for box in self.server.mailboxes.values():
+            assert ours.isdisjoint(side for side, _, _ in box.messages)
+        self.everything_is_told_in_order()
+        super().teardown()
+
+
 TestHappyPair = HappyPair.TestCase
 TestHastyPair = HastyPair.TestCase
 TestWrongCode = WrongCode.TestCase
 TestHappyPair.settings = TestHastyPair.settings = RUN
 TestWrongCode.settings = settings(RUN, max_examples=15)
+TestForgetfulServer = ForgetfulServer.TestCase
+TestForgetfulServer.settings = settings(RUN, max_examples=40)

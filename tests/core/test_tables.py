@@ -33,8 +33,18 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
         "allocated": ("4",),
         "abandon": (),
     },
-    "nameplate": {"want": ("4",), "claim": (), "claimed": ("m",), "release": (), "released": ()},
-    "mailbox": {"found": ("m",), "close": ("happy",), "closed": ()},
+    "nameplate": {
+        "want": ("4",),
+        "claim": (),
+        "claimed": ("m",),
+        "release": (),
+        "released": (),
+        "doubt": (),
+        "free": (),
+        "keep": (),
+        "lose": (),
+    },
+    "mailbox": {"found": ("m",), "close": ("happy",), "closed": (), "forget": ()},
     "key": {"start": ("aa",), "keep": ("bb",), "agree": ("cc",), "refuse": (), "confirm": ()},
     "outbox": {
         "send": ("aa",),
@@ -42,6 +52,7 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
         "put": ("0", "bb"),
         "echoed": ("0",),
         "forget": (),
+        "missing": (),
         "shut": (),
     },
     "inbox": {"arrived": ("s", "0", "aa"), "unlock": (), "opened": ("0", "bb"), "shut": ()},
@@ -76,16 +87,23 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "nameplate": {
         "none": {"want": "wanted", "release": "released"},
         "wanted": {"claim": "claiming", "release": "released"},
-        "claiming": {"claim": "claiming", "claimed": "claimed", "release": "releasing"},
-        "claimed": {"release": "releasing"},
+        "claiming": {
+            "claim": "claiming",
+            "claimed": "claimed",
+            "release": "releasing",
+            "doubt": "doubtful",
+        },
+        "claimed": {"release": "releasing", "doubt": "doubtful"},
         "releasing": {"release": "releasing", "released": "released"},
         "released": {"release": "released"},
+        "doubtful": {"free": "wanted", "keep": "claimed", "lose": "lost", "release": "lost"},
+        "lost": {"release": "lost"},
     },
     "mailbox": {
         "unknown": {"found": "open", "close": "closed"},
-        "open": {"close": "closing"},
+        "open": {"close": "closing", "forget": "unknown"},
         "closing": {"close": "closing", "closed": "closed"},
-        "closed": {"close": "closed"},
+        "closed": {"close": "closed", "found": "open"},
     },
     "key": {
         "fresh": {"start": "started", "keep": "answered", "refuse": "refused"},
@@ -102,6 +120,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
             "put": "holding",
             "echoed": "holding",
             "forget": "holding",
+            "missing": "holding",
             "shut": "shut",
         },
         "flowing": {
@@ -110,9 +129,12 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
             "put": "flowing",
             "echoed": "flowing",
             "forget": "flowing",
+            "missing": "flowing",
             "shut": "shut",
         },
-        "shut": dict.fromkeys(("send", "flow", "put", "echoed", "forget", "shut"), "shut"),
+        "shut": dict.fromkeys(
+            ("send", "flow", "put", "echoed", "forget", "missing", "shut"), "shut"
+        ),
     },
     "inbox": {
         "locked": {"arrived": "locked", "unlock": "unlocked", "shut": "shut"},

@@ -195,6 +195,9 @@ class Server:
     def _ping(self, link: Link, frame: dict[str, Any]) -> None:
         link.receive(type="pong", pong=frame["ping"])
 
+    def _list(self, link: Link, frame: dict[str, Any]) -> None:
+        link.receive(type="nameplates", nameplates=[{"id": name} for name in self.nameplates])
+
     def _add(self, link: Link, frame: dict[str, Any]) -> None:
         assert link.mailbox is not None
         message = {"side": link.side, "phase": frame["phase"], "body": frame["body"]}

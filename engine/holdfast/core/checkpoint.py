@@ -1,8 +1,9 @@
 """The document that a wormhole is saved as, and how old documents are brought forward.
 
-    {"version": 1, "relay": URL, "exchange": {...}, "pending": [...]}
+    {"version": 2, "relay": URL, "exchange": {...}, "pending": [...], "heard_at": TIME}
 
-`pending` holds what the application was not told yet when the wormhole was saved.
+`pending` holds what the application was not told yet when the wormhole was saved, and `heard_at`
+when the server last showed that it had something of ours (seconds since the epoch, or null).
 """
 
 from __future__ import annotations
@@ -18,9 +19,23 @@ from holdfast.core.exchange import Exchange
 from holdfast.core.notices import Notice, Notices
 from holdfast.errors import BadCheckpoint
 
-VERSION: Final = 1
+VERSION: Final = 2
 
-BRING_FORWARD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+
+def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """It told neither the time nor where a code came from: what is not known counts as doubtful."""
+    try:
+        code = document["exchange"]["code"]
+        data = {**code["data"], "allocated": code["state"] == "known"}
+        exchange = {**document["exchange"], "code": {**code, "data": data}}
+    except (KeyError, TypeError):
+        raise BadCheckpoint("the saved wormhole is damaged: it has no code") from None
+    return {**document, "version": 2, "exchange": exchange, "heard_at": None}
+
+
+BRING_FORWARD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    1: _from_version_1
+}
 """For each old version, the function that makes a document of the next one from it."""
 
 
@@ -30,7 +45,8 @@ class Saved:
 
     relay_url: str
     exchange: Exchange
-    pending: Notices
+    pending: Notices = ()
+    heard_at: float | None = None
 
 
 @frozen
@@ -39,15 +55,22 @@ class _Document:
     relay: str
     exchange: dict[str, Any]
     pending: list[dict[str, Any]]
+    heard_at: float | None
 
 
-def save(relay_url: str, exchange: Exchange, pending: Iterable[Notice]) -> dict[str, Any]:
+def save(
+    relay_url: str,
+    exchange: Exchange,
+    pending: Iterable[Notice],
+    heard_at: float | None = None,
+) -> dict[str, Any]:
     """Return the document of a wormhole, JSON values only."""
     return {
         "version": VERSION,
         "relay": relay_url,
         "exchange": exchange.serialize(),
         "pending": [to_json(notice) for notice in pending],
+        "heard_at": heard_at,
     }
 
 
@@ -75,6 +98,7 @@ def load(data: object) -> Saved:
         saved.relay,
         Exchange.from_serialized(saved.exchange),
         tuple(_notice(each) for each in saved.pending),
+        saved.heard_at,
     )
 
 

@@ -84,11 +84,13 @@ class Code:
         draw: hex, chooses the words that wait for their nameplate.
         code: the code, once it is complete.
         nameplate: typed, and waits for its words.
+        allocated: whether its nameplate came from the server, and from nobody else.
     """
 
     draw: str = field(default="", repr=False)
     code: str = field(default="", repr=False)
     nameplate: str = field(default="", repr=False)
+    allocated: bool = False
 
 
 builder = TypeMachineBuilder(Inputs, Code)
@@ -146,6 +148,7 @@ def put_together(inputs: Inputs, data: Code, nameplate: str) -> Effects:
     draw = bytes.fromhex(data.draw)
     data.code = make(nameplate, draw, len(draw))
     data.draw = ""
+    data.allocated = True
     return (NameplateKnown(nameplate), CodeKnown(data.code))
 
 

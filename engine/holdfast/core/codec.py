@@ -34,6 +34,9 @@ CODES: Final[dict[str, type]] = {
     "misbehaved": ev.ServerMisbehaved,
     "no-server": ev.NoServer,
     "lost": ev.ConnectionLost,
+    "absence": ev.LongAbsence,
+    "missing": ev.MailboxMissing,
+    "listed": ev.NameplateListed,
     "got-welcome": out.GotWelcome,
     "got-code": out.GotCode,
     "got-key": out.GotUnverifiedKey,
@@ -91,6 +94,7 @@ _READ: Final[dict[object, Callable[[Any], object]]] = {
     "str": _exactly(str),
     "str | None": _exactly(str, type(None)),
     "int": _exactly(int),
+    "bool": _exactly(bool),
     "Mapping[str, Any]": _exactly(dict),
 }
 """How a field of each annotation is read back."""

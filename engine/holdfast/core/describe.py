@@ -46,13 +46,21 @@ def heard(event: ev.Event, side: str) -> str:
             return f"no server: {_short(reason)}"
         case ev.ConnectionLost():
             return "connection lost"
+        case ev.LongAbsence():
+            return "server: it may have forgotten us"
+        case ev.MailboxMissing():
+            return "server: has nothing in our mailbox"
+        case ev.NameplateListed(taken):
+            return "server: our nameplate is " + ("taken" if taken else "free")
 
 
 def said(frame: fr.Frame) -> str | None:
     """Say what goes out, or None for what every connection begins with."""
     match frame:
-        case fr.Bind() | fr.Open() | fr.Ping() | fr.ListNameplates():
+        case fr.Bind() | fr.Open() | fr.Ping():
             return None
+        case fr.ListNameplates():
+            return "ask which nameplates there are"
         case fr.Allocate():
             return "allocate a nameplate"
         case fr.Claim():

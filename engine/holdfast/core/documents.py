@@ -28,8 +28,16 @@ def _exactly(kind: type) -> Any:
 converter = Converter(forbid_extra_keys=True)
 """For attrs classes of JSON values; checks the type of everything it reads."""
 
+
+def _number(value: object, _: type) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"expected a number, found {type(value).__name__}")
+    return float(value)  # type: ignore[arg-type]
+
+
 for _kind in (str, int, bool):
     converter.register_structure_hook(_kind, _exactly(_kind))
+converter.register_structure_hook(float, _number)
 
 
 def unstructure(value: object) -> Any:

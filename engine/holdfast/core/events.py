@@ -129,6 +129,33 @@ class ConnectionLost:
     """The connection is gone, or could not be made."""
 
 
+# What the server may have forgotten.
+
+
+@frozen
+class LongAbsence:
+    """A new connection, after so long that the server may have forgotten us meanwhile."""
+
+
+@frozen
+class MailboxMissing:
+    """The mailbox that we knew holds nothing, of ours or of the peer's."""
+
+
+@frozen
+class NameplateListed:
+    """The server's list of nameplates was asked for ours.
+
+    Args:
+        taken: whether it is on the list.
+        lately: whether the server showed that it had something of ours so lately that it cannot
+            have forgotten that in its usual way.
+    """
+
+    taken: bool
+    lately: bool
+
+
 Event: TypeAlias = (
     AllocateCode
     | SetCode
@@ -147,4 +174,7 @@ Event: TypeAlias = (
     | ServerMisbehaved
     | NoServer
     | ConnectionLost
+    | LongAbsence
+    | MailboxMissing
+    | NameplateListed
 )

@@ -267,29 +267,32 @@ class Exchange:
     def _refused(self, event: ev.Refused, entropy: Entropy) -> out.Notices | None:
         if self.ended:
             return None
+        crowded = event.error == "crowded" and event.about in ("claim", "open", "close")
+        kind = "CrowdedError" if crowded else "ServerError"
         if event.about == "close" and self.mailbox.state == "closing":
             # Nothing better will come of asking again: a crowded mailbox refuses for ever.
             self.mailbox.inputs.closed()
-            failed = self.lifecycle.inputs.fail("errory", "ServerError", event.error)
-            return self._leaving(failed)
+            if self.well:
+                return ()  # it was not the last one
+            return self._leaving(self.lifecycle.inputs.fail("errory", kind, event.error))
         if event.about == "release" and self.nameplate.state == "releasing":
             self.nameplate.inputs.released()
             return ()
         if self.lifecycle.state == "leaving" and event.about is not None:
             # A frame that had left before the first refusal came, and is refused in its turn.
             return None
-        return self._server_failed(event.error)
+        return self._server_failed(event.error, kind)
 
     @_on.register
     def _misbehaved(self, event: ev.ServerMisbehaved, entropy: Entropy) -> out.Notices | None:
         return self._server_failed(event.reason)
 
-    def _server_failed(self, detail: str) -> out.Notices | None:
+    def _server_failed(self, detail: str, kind: str = "ServerError") -> out.Notices | None:
         if self.ended:
             return None
         if self.lifecycle.state == "leaving":
             return self._ending(self.lifecycle.inputs.give_up())
-        return self._leaving(self.lifecycle.inputs.fail("errory", "ServerError", detail))
+        return self._leaving(self.lifecycle.inputs.fail("errory", kind, detail))
 
     @_on.register
     def _no_server(self, event: ev.NoServer, entropy: Entropy) -> out.Notices | None:
@@ -303,6 +306,38 @@ class Exchange:
         if self.lifecycle.state != "leaving":
             return None
         return self._ending(self.lifecycle.inputs.give_up())
+
+    # What the server may have forgotten.
+
+    @_on.register
+    def _long_absence(self, event: ev.LongAbsence, entropy: Entropy) -> out.Notices | None:
+        if self.ended or not self.meeting.absent(well=self.well):
+            return None
+        if not self.well:
+            # We only wanted to learn what is to be given back, and that is nothing any more.
+            self.meeting.give_back(self.lifecycle.data.mood)
+        return ()
+
+    @_on.register
+    def _mailbox_missing(self, event: ev.MailboxMissing, entropy: Entropy) -> out.Notices | None:
+        return () if self.meeting.missing(stored=self.outbox.data.stored) else None
+
+    @_on.register
+    def _listed(self, event: ev.NameplateListed, entropy: Entropy) -> out.Notices | None:
+        if self.nameplate.state != "doubtful":
+            return None
+        if self.meeting.kept(taken=event.taken, lately=event.lately):
+            self.nameplate.inputs.keep()
+        elif event.taken:
+            self.nameplate.inputs.lose()
+            if self.well:
+                return self._leaving(self.lifecycle.inputs.fail("errory", "CodeLostError", ""))
+        else:
+            self.meeting.freed()
+            self.outbox.inputs.missing()
+        if not self.well:
+            self.meeting.give_back(self.lifecycle.data.mood)
+        return ()
 
     # From one machine to the next.
 

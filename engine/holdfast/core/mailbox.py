@@ -1,6 +1,9 @@
 """Our side of the mailbox.
 
-unknown -> open -> closing -> closed
+    unknown -> open -> closing -> closed
+
+After the server has forgotten it, it is `unknown` or `open` again: another one, to which the
+nameplate leads then.
 """
 
 from __future__ import annotations
@@ -30,6 +33,10 @@ class Inputs(Protocol):
         """The server confirmed, or there is nothing left to confirm."""
         ...
 
+    def forget(self) -> Effects:
+        """It never held anything of ours, and the nameplate will lead to another."""
+        ...
+
     def where(self) -> str:
         """Name the current state, for the checkpoint."""
         ...
@@ -53,9 +60,11 @@ closed = builder.state("closed")
 unknown.upon(Inputs.close).to(closed).returns(())
 closed.upon(Inputs.close).loop().returns(())
 closing.upon(Inputs.closed).to(closed).returns(())
+open_.upon(Inputs.forget).to(unknown).returns(())
 
 
 @unknown.upon(Inputs.found).to(open_)
+@closed.upon(Inputs.found).to(open_)
 def remember_mailbox(inputs: Inputs, data: Mailbox, mailbox: str) -> Effects:
     """Every connection from now on opens it."""
     data.mailbox = mailbox

@@ -30,7 +30,7 @@ class Meeting:
         """Whether nothing of ours is left on the server."""
         return (
             self.code.state in ("known", "abandoned")
-            and self.nameplate.state in ("none", "released")
+            and self.nameplate.state in ("none", "released", "lost")
             and self.mailbox.state in ("unknown", "closed")
         )
 
@@ -61,10 +61,53 @@ class Meeting:
 
     def met(self) -> bool:
         """The peer is in the mailbox: the nameplate has done its work, if it had not yet."""
+        if self.nameplate.state == "doubtful":
+            self.nameplate.inputs.keep()
         if self.nameplate.state != "claimed":
             return False
         self.nameplate.inputs.release()
         return True
+
+    # When the server may have forgotten us.
+
+    def absent(self, *, well: bool) -> bool:
+        """The server was not heard of for long; return whether that leaves anything in doubt.
+
+        A code that somebody entered leads to whoever gave it out, so it is claimed all the same,
+        unless only to be given back.
+        """
+        if self.nameplate.state != "claiming" or (well and not self.code.data.allocated):
+            return False
+        self.nameplate.inputs.doubt()
+        return True
+
+    def missing(self, *, stored: bool) -> bool:
+        """The mailbox is empty; return whether that leaves anything in doubt.
+
+        Args:
+            stored: whether something of ours was there.  Then the server has forgotten the mailbox,
+                the one that is there now was made by our own `open`, and we leave it.
+        """
+        if self.nameplate.state != "claimed" or self.mailbox.state != "open":
+            return False
+        self.nameplate.inputs.doubt()
+        if stored:
+            self.mailbox.inputs.close("lonely")
+        return True
+
+    def kept(self, *, taken: bool, lately: bool) -> bool:
+        """Whether the nameplate, about which we have just asked, is certainly still ours."""
+        return taken and lately and self.mailbox.state == "open"
+
+    def freed(self) -> None:
+        """The server has forgotten our nameplate, and nobody has it: it will be claimed again."""
+        self.nameplate.inputs.free()
+        if self.mailbox.state == "open":
+            self.mailbox.inputs.forget()
+        elif self.mailbox.state == "closing":
+            self.mailbox.inputs.closed()
+
+    # The end.
 
     def leave(self, leave: Leave) -> None:
         """Give everything back, as far as it is known."""
@@ -74,6 +117,10 @@ class Meeting:
             self.code.inputs.abandon()
         if self.nameplate.state == "claiming" and leave.insist:
             return  # the answer tells which mailbox to close
+        if self.nameplate.state == "doubtful" and self.mailbox.state == "open":
+            if leave.insist:
+                return  # the answer tells whether there is a nameplate to release
+            self.nameplate.inputs.keep()  # most likely
         if self.code.state == "asked":
             return  # the answer tells which nameplate to release
         self.give_back(leave.mood)

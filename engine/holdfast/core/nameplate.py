@@ -1,10 +1,14 @@
 """Our claim on a nameplate, from wanting it to giving it back.
 
     none -> wanted -> claiming -> claimed -> releasing -> released
+               `---- doubtful <---'  `-> lost
 
 `claiming` is entered when the claim is about to be sent: from then on the server may hold a claim
 of ours, which must be released before the mailbox is closed.  (A side that closes first makes the
 server cut the connection at every retry.)
+
+`doubtful` is entered when the server may have forgotten our claim: it may have given the number to
+somebody else since, so we neither claim it before we know better, nor release it.
 """
 
 from __future__ import annotations
@@ -50,6 +54,22 @@ class Inputs(Protocol):
         """The server confirmed the release."""
         ...
 
+    def doubt(self) -> Effects:
+        """The server may have forgotten it."""
+        ...
+
+    def free(self) -> Effects:
+        """The server has forgotten it, and nobody has it now."""
+        ...
+
+    def keep(self) -> Effects:
+        """The server has not forgotten it."""
+        ...
+
+    def lose(self) -> Effects:
+        """It may be somebody else's now."""
+        ...
+
     def where(self) -> str:
         """Name the current state, for the checkpoint."""
         ...
@@ -70,6 +90,8 @@ claiming = builder.state("claiming")
 claimed = builder.state("claimed")
 releasing = builder.state("releasing")
 released = builder.state("released")
+doubtful = builder.state("doubtful")
+lost = builder.state("lost")
 
 wanted.upon(Inputs.claim).to(claiming).returns(())
 claiming.upon(Inputs.claim).loop().returns(())
@@ -80,6 +102,13 @@ claimed.upon(Inputs.release).to(releasing).returns(())
 releasing.upon(Inputs.release).loop().returns(())
 released.upon(Inputs.release).loop().returns(())
 releasing.upon(Inputs.released).to(released).returns(())
+claiming.upon(Inputs.doubt).to(doubtful).returns(())
+claimed.upon(Inputs.doubt).to(doubtful).returns(())
+doubtful.upon(Inputs.free).to(wanted).returns(())
+doubtful.upon(Inputs.keep).to(claimed).returns(())
+doubtful.upon(Inputs.lose).to(lost).returns(())
+doubtful.upon(Inputs.release).to(lost).returns(())
+lost.upon(Inputs.release).loop().returns(())
 
 
 @none.upon(Inputs.want).to(wanted)
@@ -91,11 +120,14 @@ def remember_nameplate(inputs: Inputs, data: Nameplate, nameplate: str) -> Effec
 
 @claiming.upon(Inputs.claimed).to(claimed)
 def found_mailbox(inputs: Inputs, data: Nameplate, mailbox: str) -> Effects:
-    """Claimed once in a life; later connections open the mailbox directly."""
+    """Later connections open the mailbox directly."""
     return (MailboxFound(mailbox),)
 
 
 NAMEPLATE = blueprint(
-    builder, Inputs.where, Nameplate, (none, wanted, claiming, claimed, releasing, released)
+    builder,
+    Inputs.where,
+    Nameplate,
+    (none, wanted, claiming, claimed, releasing, released, doubtful, lost),
 )
 NameplatePart: TypeAlias = Part[Inputs, Nameplate]

@@ -58,6 +58,10 @@ class Inputs(Protocol):
         """The key will never be confirmed: what was held back will never go."""
         ...
 
+    def missing(self) -> Effects:
+        """The server has lost all that it had stored."""
+        ...
+
     def shut(self) -> Effects:
         """Nobody is there to read it."""
         ...
@@ -85,6 +89,11 @@ class Outbox:
     next: int = 0
 
     @property
+    def stored(self) -> bool:
+        """Whether the server has ever had something of ours."""
+        return any(message.echoed for message in self.sent)
+
+    @property
     def undelivered(self) -> bool:
         """Whether something was never echoed."""
         return any(not message.echoed for message in self.sent)
@@ -96,7 +105,7 @@ holding = builder.state("holding")
 flowing = builder.state("flowing")
 shut = builder.state("shut")
 
-for _input in (Inputs.flow, Inputs.forget, Inputs.shut):
+for _input in (Inputs.flow, Inputs.forget, Inputs.missing, Inputs.shut):
     shut.upon(_input).loop().returns(())
 shut.upon(Inputs.send).loop().returns(())
 shut.upon(Inputs.put).loop().returns(())
@@ -152,6 +161,15 @@ def mark(inputs: Inputs, data: Outbox, phase: str) -> Effects:
         if message.phase == phase and not message.echoed:
             message.echoed = True
             return (Echoed(phase),)
+    return ()
+
+
+@holding.upon(Inputs.missing).loop()
+@flowing.upon(Inputs.missing).loop()
+def unmark(inputs: Inputs, data: Outbox) -> Effects:
+    """It is put there once more, as the very same bytes."""
+    for message in data.sent:
+        message.echoed = False
     return ()
 
 

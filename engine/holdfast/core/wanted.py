@@ -19,6 +19,7 @@ from holdfast.core.frames import (
     Claim,
     CloseMailbox,
     Frame,
+    ListNameplates,
     Open,
     Ping,
     Release,
@@ -33,11 +34,13 @@ class Said:
         once: the types of the frames that a server accepts only once a connection.
         caught_up: whether we know all that the mailbox held when we opened it.
         there: phases of ours that are in the mailbox, or on their way to it.
+        mailboxes: those that were opened or closed.
     """
 
     once: set[type] = field(factory=set)
     caught_up: bool = False
     there: set[str] = field(factory=set)
+    mailboxes: set[str] = field(factory=set)
 
     def note(self, frame: Frame) -> None:
         """Remember that *frame* is on its way."""
@@ -45,10 +48,12 @@ class Said:
             self.there.add(frame.phase)
             return
         self.once.add(type(frame))
-        if isinstance(frame, Open) and Claim in self.once:
-            # The mailbox was not known to us before this connection's claim was answered, so we
+        if isinstance(frame, Open | CloseMailbox):
+            self.mailboxes.add(frame.mailbox)
+        if isinstance(frame, Open):
+            # If the mailbox was not known to us before this connection's claim was answered, we
             # cannot have put anything into it.
-            self.caught_up = True
+            self.caught_up = Claim in self.once
 
     def hear(self, event: MessageArrived, exchange: Exchange) -> None:
         """Remember that a message of ours is in the mailbox, if *event* shows one."""
@@ -61,7 +66,7 @@ class Said:
 def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     """Return the frames to send now, in order.  Changes nothing.
 
-    Three rules of order were learnt from the real server:
+    Four rules of order were learnt from the real server:
 
     - A nameplate is released, and that confirmed, before the mailbox is closed; otherwise the
       server cuts the connection at every attempt to close.
@@ -69,6 +74,8 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
       known which of our messages the server lacks, and no others are added: some peers fail on a
       phase that comes twice.
     - Each of these frames is said once a connection; a second one is an error.
+    - A mailbox that the server has forgotten is closed before its nameplate is claimed again, since
+      closing takes our name off every nameplate.
     """
     if exchange.ended:
         return ()
@@ -86,12 +93,40 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     mailbox = exchange.mailbox
     if (
         mailbox.state == "closing"
-        and nameplate.state in ("none", "released")
+        and nameplate.state in ("none", "released", "doubtful", "lost")
         and not exchange.outbox.data.undelivered
         and CloseMailbox not in said.once
     ):
         frames.append(CloseMailbox(mailbox.data.mailbox, mailbox.data.mood))
+    if nameplate.state == "doubtful" and ListNameplates not in said.once:
+        frames.append(ListNameplates())
     return tuple(frames)
+
+
+def missing(exchange: Exchange, said: Said) -> bool:
+    """Whether the mailbox, opened as the one that we knew, turned out to be empty.
+
+    Asked at the barrier, once a connection.  Nobody takes single messages out of a mailbox, so if
+    something of ours had been stored, the server has forgotten the mailbox; if not, it may have.
+    If something of the peer's is there, or was there before, the nameplate has done its work, and
+    both sides know the mailbox: then it is simply filled again.
+    """
+    return (
+        exchange.nameplate.state == "claimed"
+        and exchange.mailbox.state == "open"
+        and said.caught_up
+        and not said.there
+        and said.once.isdisjoint((Claim, ListNameplates))
+    )
+
+
+def used_up(exchange: Exchange, said: Said) -> bool:
+    """Whether only another connection can open or close the mailbox: this one did another."""
+    mailbox = exchange.mailbox
+    if mailbox.state == "open" and CloseMailbox in said.once:
+        return True
+    others = said.mailboxes - {mailbox.data.mailbox}
+    return mailbox.state in ("open", "closing") and bool(others)
 
 
 def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
@@ -99,6 +134,8 @@ def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
     mailbox = exchange.mailbox
     outbox = exchange.outbox.data
     if mailbox.state != "open" and not (mailbox.state == "closing" and outbox.undelivered):
+        return []
+    if exchange.nameplate.state == "doubtful" or used_up(exchange, said):
         return []
     frames: list[Frame] = []
     caught_up = said.caught_up

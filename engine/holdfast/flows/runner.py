@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from holdfast.core import checkpoint as wormhole_checkpoint
 from holdfast.core.exchange import Exchange
-from holdfast.errors import WrongPasswordError
+from holdfast.errors import CodeLostError, CrowdedError, WrongPasswordError
 from holdfast.flows import document
 from holdfast.flows.tasks import Executor, method_name
 from holdfast.shell.contact import MakesConnector
@@ -91,6 +91,8 @@ class FlowRunner:
             self._journal,
             owner.connector,
             pending=saved.pending,
+            heard_at=saved.heard_at,
+            now=owner.now,
             on_status_update=owner.status,
             on_broken=self._broken,
             clock=owner.clock,
@@ -232,7 +234,8 @@ class FlowRunner:
         """The flow is over: as it decided, or as the wormhole ended."""
         self._tell("wormhole_closed", result)
         if not self._state.verdict:
-            self._state.verdict, self._state.reason = _verdict(result)
+            sent = bool(self._state.published.get("sent"))
+            self._state.verdict, self._state.reason = _verdict(result, sent=sent)
             if self._state.reason:
                 self.publish({"reason": self._state.reason})
         self._journal.queue_outbound(self._finished)
@@ -356,8 +359,19 @@ class FlowRunner:
         return "waiting" if exchange.code.state == "known" else "starting"
 
 
-def _verdict(result: str | Exception) -> tuple[str, str]:
-    """Return the status, and the reason, for a flow that did not decide itself."""
+def _verdict(result: str | Exception, *, sent: bool) -> tuple[str, str]:
+    """Return the status, and the reason, for a flow that did not decide itself.
+
+    Args:
+        sent: whether a secret was sent already.
+    """
+    if isinstance(result, CodeLostError):
+        return "code lost", "the mailbox server has forgotten the code; a new one is needed"
+    if isinstance(result, CrowdedError):
+        reason = "a third party entered the mailbox; a new code is needed"
+        if sent:
+            reason += ", if the other side has not received what was sent before"
+        return "crowded", reason
     if isinstance(result, WrongPasswordError):
         return "scared", "the other side used a different code"
     if isinstance(result, Exception):

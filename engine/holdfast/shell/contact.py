@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred
 from holdfast.core import events as ev
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import CloseMailbox
+from holdfast.core.wanted import missing
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Connector, Owner
 from holdfast.rendezvous.websocket import WebSocket
@@ -24,6 +26,9 @@ MOST_CLOSING_TRIES: Final = 3
 
 MOST_CUT_CLOSINGS: Final = 5
 """Connections that may be lost between our closing and its answer before we call it an answer."""
+
+REMEMBERED_FOR: Final = 600.0
+"""Seconds for which a server remembers what it had of ours at least: a stock one, for 660."""
 
 
 class MakesConnector(Protocol):
@@ -56,6 +61,8 @@ class Contact:
         connector: makes what keeps us connected.
         news: hears how the connection stands.
         clock: Twisted's reactor, or None for endless patience.
+        now: the time, in seconds since the epoch.
+        heard_at: when the server last showed that it had something of ours, or None.
         first_failure_is_final: whether a server that is not there at first ends the wormhole.
     """
 
@@ -68,6 +75,8 @@ class Contact:
         news: News,
         *,
         clock: Clock | None,
+        now: Callable[[], float],
+        heard_at: float | None,
         first_failure_is_final: bool,
     ) -> None:
         self._hears = hears
@@ -78,8 +87,12 @@ class Contact:
         self._patience = (
             None if clock is None else Patience(clock, self._out_of_patience, self._is_paused)
         )
+        self._now = now
         self._cut_closings = 0
+        self._hurried = False
         self._over = False
+        self.heard_at = heard_at
+        """When the server last showed that it had something of ours."""
         self.conversation: Conversation | None = None
         """The present connection, or None."""
         self._connector = connector(relay_url, self)
@@ -106,6 +119,12 @@ class Contact:
         if self._patience is not None:
             self._patience.stop()
         return self._connector.stop()
+
+    def begin_anew(self, conversation: Conversation) -> None:
+        """End this connection, and have the next one at once."""
+        if conversation is self.conversation and not self._hurried:
+            self._hurried = True
+            conversation.drop("the mailbox server has forgotten our mailbox; going to a new one")
 
     def progress(self) -> None:
         """Something happened: a server that closes with us is not mute."""
@@ -135,22 +154,45 @@ class Contact:
             event = ev.ServerMisbehaved(str(error))
         if event is None:
             return
-        if isinstance(event, Nameplates):
-            self._hears.listed(event.nameplates)
-            return
         if isinstance(event, ev.Welcomed):
+            if not conversation.welcomed:
+                self._look_back(conversation)
             conversation.welcomed = True
             self._connector.welcomed()
             self._news.connection(Connected(self._relay_url))
         elif not conversation.welcomed and not isinstance(event, ev.Refused | ev.ServerMisbehaved):
             return
-        if isinstance(event, Pong):
+        if isinstance(event, ev.Allocated | ev.Claimed | ev.MessageArrived):
+            conversation.lately = True
+        if conversation.lately:
+            self.heard_at = self._now()
+        if isinstance(event, Nameplates):
+            self._listed(event.nameplates, conversation)
+        elif isinstance(event, Pong):
             conversation.said.caught_up = True
-            self._hears.outside(None)
-            return
-        if isinstance(event, ev.MessageArrived):
-            conversation.said.hear(event, self._exchange)
-        self._hears.outside(event)
+            gone = missing(self._exchange, conversation.said)
+            self._hears.outside(ev.MailboxMissing() if gone else None)
+        else:
+            if isinstance(event, ev.MessageArrived):
+                conversation.said.hear(event, self._exchange)
+            self._hears.outside(event)
+
+    def _look_back(self, conversation: Conversation) -> None:
+        """Note whether the server may have forgotten us, before anything is said."""
+        state = self._exchange.nameplate.state
+        since = None if self.heard_at is None else self._now() - self.heard_at
+        # A clock that was set back tells nothing.
+        lately = since is not None and 0 <= since < REMEMBERED_FOR
+        conversation.lately = lately or state in ("none", "wanted")
+        if state == "claiming" and not conversation.lately:
+            self._hears.outside(ev.LongAbsence())
+
+    def _listed(self, nameplates: AbstractSet[str], conversation: Conversation) -> None:
+        self._hears.listed(nameplates)
+        nameplate = self._exchange.nameplate
+        if nameplate.state == "doubtful":
+            taken = nameplate.data.nameplate in nameplates
+            self._hears.outside(ev.NameplateListed(taken, conversation.lately))
 
     def disconnected(self, reason: ConnectionEnded) -> None:
         """The connection is gone."""
@@ -160,9 +202,13 @@ class Contact:
         if self._patience is not None:
             self._patience.pause()
         self._news.connection(Disconnected(self._relay_url, reason.reason))
-        if conversation is not None and CloseMailbox in conversation.said.once:
+        asked = conversation is not None and CloseMailbox in conversation.said.once
+        if asked and self._exchange.mailbox.state == "closing":
             self._closing_was_cut()
         self._hears.outside(ev.ConnectionLost())
+        hurried, self._hurried = self._hurried, False
+        if hurried:
+            self._connector.retry_now()
 
     def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
         """No connection could be made this time."""

@@ -19,6 +19,8 @@ class Conversation:
         self._sent = sent
         self._open = True
         self.welcomed = False
+        self.lately = False
+        """Whether the server cannot have forgotten us in its usual way."""
         self.said = Said()
 
     def send(self, frames: tuple[Frame, ...]) -> None:

@@ -40,6 +40,8 @@ _ENDINGS: Mapping[str, Callable[[str], errors.WormholeError]] = {
     "WrongPasswordError": lambda _: errors.WrongPasswordError(),
     # These carry somebody else's words, which may be none.
     "ServerError": errors.ServerError,
+    "CrowdedError": errors.CrowdedError,
+    "CodeLostError": lambda _: errors.CodeLostError(),
     "ServerConnectionError": errors.ServerConnectionError,
     "WelcomeError": errors.WelcomeError,
     "PeerError": errors.PeerError,

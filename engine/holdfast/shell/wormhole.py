@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -27,7 +28,7 @@ from holdfast.core import notices as out
 from holdfast.core.codec import code_of, said_codes, to_json
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Frame
-from holdfast.core.wanted import wanted
+from holdfast.core.wanted import used_up, wanted
 from holdfast.crypto import derive
 from holdfast.shell.contact import Contact, MakesConnector
 from holdfast.shell.news import News
@@ -71,6 +72,8 @@ class DelegatedWormhole:
         timing: DebugTiming | None = None,
         welcome_handler: Callable[[dict[str, Any]], object] | None = None,
         clock: Clock | None = None,
+        now: Callable[[], float] = time.time,
+        heard_at: float | None = None,
         first_failure_is_final: bool = False,
         entropy: Callable[[], bytes] = lambda: os.urandom(32),
     ) -> None:
@@ -102,6 +105,8 @@ class DelegatedWormhole:
             connector,
             self._news,
             clock=clock,
+            now=now,
+            heard_at=heard_at,
             first_failure_is_final=first_failure_is_final,
         )
 
@@ -252,7 +257,8 @@ class DelegatedWormhole:
         It holds secrets.  What the delegate has been told is not told again after resuming; what
         it has not been told is.  The document must be resumed only once.
         """
-        return checkpoint.save(self._relay_url, self._exchange, self._pending)
+        heard_at = self._contact.heard_at
+        return checkpoint.save(self._relay_url, self._exchange, self._pending, heard_at)
 
     @property
     def exchange(self) -> Exchange:
@@ -367,6 +373,8 @@ class DelegatedWormhole:
                 conversation.said.note(frame)
             if frames:
                 self._journal.queue_outbound(conversation.send, frames)
+            if used_up(self._exchange, conversation.said):
+                self._journal.queue_outbound(self._contact.begin_anew, conversation)
         elif conversation is not None and self._exchange.lifecycle.state == "leaving":
             # Nothing can be said before the welcome, and a server that begins like this may
             # never send one.

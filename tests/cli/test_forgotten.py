@@ -1,0 +1,150 @@
+"""What a provision makes of a real server that has forgotten it, and of strangers there."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.harness.peers import StockReceivers
+from tests.harness.process import Child, Holdfast
+from tests.harness.server import MailboxServer
+from tests.harness.waiting import until
+
+APPID = "lothar.com/wormhole/text-or-file-xfer"
+
+
+@pytest.fixture(scope="module")
+def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxServer]:
+    """A server of our own, since it is to forget."""
+    with MailboxServer(tmp_path_factory.mktemp("forgetful")) as server:
+        yield server
+
+
+def forget(mailbox: MailboxServer) -> None:
+    """Kill the server, lose its database, and start it again."""
+    mailbox.kill9()
+    for path in mailbox.database.parent.glob("mailbox.sqlite*"):
+        path.unlink()
+    mailbox.start()
+
+
+def person(home: Holdfast, tmp_path: Path) -> tuple[str, ...]:
+    source = tmp_path / "people.csv"
+    source.write_text("name,secret\nann,s3cr3t\n")
+    return ("provision", str(source))
+
+
+def ann(home: Holdfast) -> dict[str, Any]:
+    [row] = json.loads(home.run("status", "--json").out)
+    assert isinstance(row, dict)
+    return row
+
+
+def code(home: Holdfast, child: Child) -> str:
+    found = child.wait_for(r"^ann\t(\S+)$").group(1)
+    until(lambda: ann(home)["status"] == "waiting", "the flow waits")
+    return str(found)
+
+
+class Stranger:
+    """Somebody at the server who says what a test wants."""
+
+    def __init__(self, socket: ClientConnection, side: str) -> None:
+        self._socket = socket
+        self._send(type="bind", appid=APPID, side=side)
+
+    def claim(self, nameplate: str) -> str:
+        """Return the type of the answer."""
+        self._send(type="claim", nameplate=nameplate)
+        while True:
+            answer = json.loads(self._socket.recv(timeout=20))
+            if answer["type"] in ("claimed", "error"):
+                return str(answer["type"])
+
+    def _send(self, **fields: object) -> None:
+        self._socket.send(json.dumps({"id": "1", **fields}))
+
+
+@contextmanager
+def stranger(mailbox: MailboxServer, side: str) -> Iterator[Stranger]:
+    with connect(mailbox.url) as socket:
+        yield Stranger(socket, side)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_code_works_again(
+    home: Holdfast, mailbox: MailboxServer, tmp_path: Path, killed: bool
+) -> None:
+    """The server lost everything: the code that was handed out works all the same."""
+    command = person(home, tmp_path)
+    with ExitStack() as running:
+        stock = running.enter_context(StockReceivers(mailbox.url))
+        child = running.enter_context(home.start(*command))
+        given = code(home, child)
+        if killed:
+            child.kill9()
+        forget(mailbox)
+        if killed:
+            child = running.enter_context(home.start(*command))
+        number = given.partition("-")[0]
+
+        def claimed_again() -> bool:
+            return [row["name"] for row in mailbox.tables().nameplates] == [number]
+
+        until(claimed_again, "the nameplate is claimed again")
+        until(lambda: len(mailbox.tables().messages) == 1, "our message is there again")
+        assert stock.wait(stock.receive(given)).text == "s3cr3t"
+        assert child.wait().status == 0
+    until(lambda: mailbox.tables().empty, lambda: f"nothing left: {mailbox.tables()}")
+
+
+def test_the_number_is_somebody_elses(
+    home: Holdfast, mailbox: MailboxServer, tmp_path: Path
+) -> None:
+    """Strangers use the number now: they are left alone, and a new code works."""
+    command = person(home, tmp_path)
+    with home.start(*command) as child:
+        given = code(home, child)
+        child.kill9()
+    forget(mailbox)
+    with StockReceivers(mailbox.url) as stock:
+        theirs = f"{given.partition('-')[0]}-their-words"
+        sending = stock.send(theirs, "between strangers")
+        until(lambda: mailbox.tables().messages, "the stranger waits")
+        before = mailbox.tables().messages
+        with home.start(*command) as child:
+            assert child.wait().status == 1
+            assert "code lost" in child.err
+        assert ann(home)["status"] == "code lost"
+        assert mailbox.tables().messages == before
+        assert stock.wait(stock.receive(theirs)).text == "between strangers"
+        assert stock.wait(sending).ok
+        assert home.run("retry", "ann").status == 0
+        with home.start(*command) as child:
+            new = code(home, child)
+            assert stock.wait(stock.receive(new)).text == "s3cr3t"
+            assert child.wait().status == 0
+
+
+def test_a_third_party(home: Holdfast, mailbox: MailboxServer, tmp_path: Path) -> None:
+    """A crowded mailbox is no wrong code: it is told apart, and a new code works."""
+    command = person(home, tmp_path)
+    with home.start(*command) as child:
+        given = code(home, child)
+        child.kill9()
+    number = given.partition("-")[0]
+    with stranger(mailbox, "aaaa") as second, stranger(mailbox, "bbbb") as third:
+        assert second.claim(number) == "claimed"
+        assert third.claim(number) == "error"
+        with home.start(*command) as child:
+            assert child.wait().status == 1
+            assert "third party" in child.err
+    assert ann(home)["status"] == "crowded"
+    assert home.run("retry", "ann").status == 0
+    with home.start(*command) as child, StockReceivers(mailbox.url) as stock:
+        assert stock.wait(stock.receive(code(home, child))).text == "s3cr3t"
+        assert child.wait().status == 0
