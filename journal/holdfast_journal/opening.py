@@ -59,3 +59,22 @@ def make_ready(
         used = used_keys(database)
         upgrade(database, before=before, after=after)
     return Ready(ring, made, copies[0] if copies else None)
+
+
+def must_be_current(url: str) -> None:
+    """Raise OlderSchema or NewerSchema for a database that `make_ready` would change or refuse.
+
+    For who must not change anything. Raises DatabaseUnusable.
+    """
+    database = Database.open(url, writes=False)
+    try:
+        state = schema_state(database)
+        if state == "newer":
+            upgrade(database)  # which refuses it
+        if state != "current":
+            raise OlderSchema(
+                f"the database {database.name} was not brought up to date yet:"
+                f" run 'holdfast db upgrade --db {database.name}'"
+            )
+    finally:
+        database.close()

@@ -20,6 +20,9 @@ from holdfast_journal.workers import Locks
 _MOST = 20
 """Lines of SQLite's own check that are repeated."""
 
+LATE = 600.0
+"""Seconds after which a worker should have done what it does once a minute."""
+
 _WORDS = {
     batches.name: ("batch", "batches"),
     workers.name: ("worker", "workers"),
@@ -34,6 +37,21 @@ def check_database(database: Database) -> list[Finding]:
     with database.reading() as connection:
         own = _postgresql(connection) if database.is_postgresql else _sqlite(connection)
         return [*own, *_references(connection)]
+
+
+def check_retention(database: Database, now: float) -> list[Finding]:
+    """Check that the secrets of finished flows are gone when they should be.
+
+    Raises DatabaseUnusable.
+    """
+    query = select(func.count()).where(flows.c.shred_at < now - LATE)
+    with database.reading() as connection:
+        number = connection.scalar(query)
+    if not number:
+        return []
+    what = f"the secrets of finished flows ({number}) should have been deleted by now"
+    do = "start 'holdfast run', or run 'holdfast purge'"
+    return [Finding("retention", what, do)]
 
 
 def damage(error: DatabaseUnusable | DatabaseError) -> Finding:
@@ -156,7 +174,8 @@ class Checks:
 
         Raises DatabaseUnusable, and SQLAlchemy's DatabaseError; see `damage`.
         """
-        return check_database(self._database)
+        found = check_database(self._database)
+        return [*found, *check_retention(self._database, self._clock())]
 
     def flows(self, batch: str | None = None, name: str | None = None) -> Iterator[Examined]:
         """Each flow of a batch, or of that name, or each: opened, with what is wrong with it.

@@ -26,6 +26,8 @@ from tests.flows.world import BATCH, Peer, World
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run, start
 from tests.journal.postgres import Server
+from tests.journal.recordings import KEY as RECORDED_KEY
+from tests.journal.recordings import RECORDINGS, Recording
 
 KEY = "6b" * 32
 RING = KeyRing.parse(KEY, "test")
@@ -430,6 +432,10 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
         entry_without_a_flow,
         ["None: reference: 1 entry of a flow that is not there"],
     ),
+    "a key that was kept for too long": (
+        lambda patient: patient.set("scared", shred_at=1.0),
+        ["None: retention: the secrets of finished flows (1) should have been deleted by now"],
+    ),
     "an owner that is not there": (
         lambda patient: patient.set("done", owner=4711),
         ["None: reference: 1 flow of a worker that is not there"],
@@ -512,6 +518,33 @@ def test_unknown_classes(file: Patient, monkeypatch: pytest.MonkeyPatch) -> None
         ("task", True),
         ("kind", True),
     ]
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_journal_of_an_earlier_release(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not upgraded, but refused; upgraded, its histories lead to its checkpoints."""
+    monkeypatch.delenv("HOLDFAST_KEY")
+    url = Recording(name).copy(folder)
+    path = Path(str(parse_url(url).database))
+    failed(command(path, "doctor"), "run 'holdfast db upgrade")
+    with Patient(url).at() as connection:
+        version = connection.execute(text("SELECT version_num FROM holdfast_version")).scalar()
+        assert version == name
+    SqlJournal.open(url).close()
+    result = command(path, "doctor")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1].endswith("; found nothing")
+    copied = Patient(url)
+    row = copied.row("ann")
+    key = KeyRing.parse(RECORDED_KEY, "test").open_data_key(row.uid, row.data_key)
+    state = json.loads(unseal(key, row.uid, "checkpoint", row.seq, row.checkpoint))
+    forget_a_message(state)
+    sealed = seal(key, row.uid, "checkpoint", row.seq, json.dumps(state).encode())
+    copied.set("ann", checkpoint=sealed)
+    result = command(path, "doctor", "ann")
+    assert "ann: its history does not lead to its checkpoint (outbox)" in result.stdout
 
 
 class TestWorkers:
