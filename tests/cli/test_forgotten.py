@@ -121,7 +121,7 @@ def test_the_number_is_somebody_elses(
             assert "code lost" in child.err
         assert ann(home)["status"] == "code lost"
         assert mailbox.tables().messages == before
-        assert stock.wait(stock.receive(theirs)).text == "between strangers"
+        assert stock.wait(stock.receive(theirs, "their peer")).text == "between strangers"
         assert stock.wait(sending).ok
         assert home.run("retry", "ann").status == 0
         with home.start(*command) as child:
