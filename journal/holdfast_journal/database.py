@@ -135,6 +135,7 @@ class Database:
     # One writer at a time in this process: fair, where SQLite's busy handler polls. A database in
     # memory has one connection, so its readers take turns too.
     _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+    _broken: DBAPIError | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def open(cls, url: str, *, make_parents: bool = False, writes: bool = True) -> Self:
@@ -176,13 +177,21 @@ class Database:
     def transaction(self, *, writes: bool) -> Iterator[Connection]:
         """One transaction, committed at the end unless an exception leaves the block.
 
-        Raises SQLAlchemy's own errors.
+        Raises SQLAlchemy's own errors. Once the disk has failed under one that writes, whoever
+        began it, each that would write fails with that error.
         """
+        if writes and self._broken is not None:
+            raise self._broken
         alone = not self.is_postgresql and (writes or self.in_memory)
-        with self._turn if alone else nullcontext():
-            with self.engine.connect().execution_options(**{_WRITES: writes}) as connection:
-                with connection.begin():
-                    yield connection
+        try:
+            with self._turn if alone else nullcontext():
+                with self.engine.connect().execution_options(**{_WRITES: writes}) as connection:
+                    with connection.begin():
+                        yield connection
+        except DBAPIError as error:
+            if writes and trouble(error) is Trouble.BROKEN:
+                self._broken = error
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

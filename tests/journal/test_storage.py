@@ -16,12 +16,26 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
-from holdfast_journal import DatabaseAway, DatabaseUnusable, JournalStopped, SqlJournal
+from holdfast_journal import (
+    DatabaseAway,
+    DatabaseUnusable,
+    JournalBroken,
+    JournalStopped,
+    SqlJournal,
+)
 from holdfast_journal import database as database_module
 from holdfast_journal.database import Trouble, trouble
 from holdfast_journal.writer import MOST_BYTES, MOST_COMMITS
 from tests.journal.conftest import Journals
-from tests.journal.helpers import PATIENCE, ManualReactor, at_commit, locked, run, start
+from tests.journal.helpers import (
+    PATIENCE,
+    ManualReactor,
+    at_commit,
+    disk_failed,
+    locked,
+    run,
+    start,
+)
 from tests.journal.postgres import Server
 from tests.journal.proxy import At, Proxy, proxy
 
@@ -298,6 +312,27 @@ class TestServer:
             seqs = [row.seq for row in journal.history(runner.taken.id)]
             assert seqs == runner.released
         stop(journal, reactor)
+
+
+def test_a_disk_that_fails_under_somebody_else(
+    url: str, journals: Journals, reactor: ManualReactor
+) -> None:
+    """After a failed fsync nothing more is written, whichever transaction it was that met it."""
+    broken: list[JournalBroken] = []
+    journal = journals.open(url, reactor=reactor, on_fatal=broken.append)
+    (ada,) = run(journal, "ada")
+
+    def fail(_connection: object) -> None:
+        raise disk_failed()
+
+    with at_commit(fail), pytest.raises(DatabaseUnusable, match="disk I/O error") as caught:
+        start(journal, "bob")
+    assert not isinstance(caught.value, DatabaseAway)
+    ada.event()
+    reactor.until(lambda: broken)
+    assert ada.released == []
+    other = journals.open(url)
+    assert (len(other.overview()), other.history(ada.taken.id)) == (1, [])
 
 
 def _sqlite(name: str) -> OperationalError:
