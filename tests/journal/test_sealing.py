@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from holdfast_journal import (
     KeyRing,
-    NewFlow,
     Shredded,
     SqlJournal,
     Unreadable,
@@ -40,24 +39,6 @@ def swap(url: str, column: str) -> None:
 
 
 class TestAtRest:
-    def test_no_secret_in_any_file(self, tmp_path: Path, journals: Journals) -> None:
-        """No byte of parameters, events, checkpoints, task arguments or codes is on the disk."""
-        url = f"sqlite:///{tmp_path}/journal.db"
-        journal = journals.open(url)
-        journal.start_flows("batch", [NewFlow("ada", "test", SECRET, published={"c": "SECRET1"})])
-        (ada,) = run(journal, "bob")
-        ada.status = "waiting"
-        ada.published = {"code": "SECRET2"}
-        ada.event(SECRET)
-        with ada.taken.journal.process():
-            ada.taken.journal.add_task(1, "mint", SECRET, "key", 0.0)
-        files = [path for path in tmp_path.iterdir() if path.is_file()]
-        assert {path.name for path in files} >= {"journal.db", "journal.db-wal"}
-        for path in files:
-            found = path.read_bytes()
-            for secret in (SECRET, b"SECRET1", b"SECRET2", b"after 1", b"params of"):
-                assert secret not in found, path.name
-
     def test_files_are_private(self, tmp_path: Path, journals: Journals) -> None:
         """Every file that a journal makes is for its owner only, whatever the umask."""
         before = os.umask(0)
