@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from holdfast_journal.checkpointed import Journal
 from holdfast_journal.errors import (
+    AlreadyServed,
     CommitFailed,
     DatabaseAway,
     DatabaseUnusable,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from holdfast_journal.sql import SqlJournal
 
 __all__ = [
+    "AlreadyServed",
     "Call",
     "Changes",
     "CommitFailed",

@@ -89,8 +89,9 @@ def trouble(error: SQLAlchemyError) -> Trouble:
     state = getattr(error.orig, "sqlstate", None)
     if isinstance(state, str):
         # Connection, rollback, resources, locks, shutdown, system; and a server that became a
-        # standby. https://www.postgresql.org/docs/current/errcodes-appendix.html
-        passing = state[:2] in ("08", "40", "53", "55", "57", "58") or state == "25006"
+        # standby (25006); and a transaction that was ended while we were paused in it (25P03).
+        # https://www.postgresql.org/docs/current/errcodes-appendix.html
+        passing = state[:2] in ("08", "40", "53", "55", "57", "58") or state in ("25006", "25P03")
         return Trouble.PASSING if passing else Trouble.REFUSED
     if isinstance(error.orig, sqlite3.Error) and "disk I/O error" in str(error.orig):
         return Trouble.BROKEN
@@ -138,16 +139,19 @@ class Database:
     _broken: DBAPIError | None = field(default=None, init=False, repr=False)
 
     @classmethod
-    def open(cls, url: str, *, make_parents: bool = False, writes: bool = True) -> Self:
+    def open(
+        cls, url: str, *, make_parents: bool = False, writes: bool = True, pause: float = 30.0
+    ) -> Self:
         """Open `url`; a missing SQLite file is made, private to its owner.
 
         With `make_parents` missing directories above it are made too, as private. Unless `writes`
         it need not be possible to write it now: the disk may be full, or somebody hold a lock.
+        A server ends our transactions if we fall silent in one for `pause` seconds.
         Raises DatabaseUnusable.
         """
         parsed = parse_url(url)
         if parsed.get_backend_name() == "postgresql":
-            database = cls(_postgresql(parsed), None, False)
+            database = cls(_postgresql(parsed, pause), None, False)
         elif not parsed.database or parsed.database == ":memory:":
             database = cls(_sqlite(parsed), None, True)
         else:
@@ -278,7 +282,7 @@ def _make_folder(folder: Path) -> None:
         sync_directory(folder)
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, pause: float) -> Engine:
     try:
         engine = create_engine(
             url,
@@ -300,6 +304,8 @@ def _postgresql(url: URL) -> Engine:
     def prepare(connection: Any, _record: object) -> None:
         # A lock that does not clear is then an error that can be told, and not a silence.
         connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT * 1000:.0f}")
+        # Whoever is paused in a transaction must not keep its flows locked from those who go on.
+        connection.execute(f"SET idle_in_transaction_session_timeout = {pause * 1000:.0f}")
         connection.commit()
 
     return engine

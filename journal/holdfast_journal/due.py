@@ -5,8 +5,8 @@ due is a search of its own, which an index answers without a look at what is run
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from typing import Any, TypeAlias
 
 from attrs import frozen
 from sqlalchemy import (
@@ -25,7 +25,9 @@ from holdfast_journal.database import Database
 from holdfast_journal.masterkeys import opens
 from holdfast_journal.schema import batches, flows
 from holdfast_journal.sealing import KeyRing
-from holdfast_journal.workers import Locks
+
+Alive: TypeAlias = Callable[[Collection[int]], Set[int]]
+"""Tells which workers are alive."""
 
 CROWD = 4
 """How many times as many flows are looked at as are wanted, where others may be taking the same."""
@@ -54,7 +56,7 @@ class Due:
     """Seconds since the epoch."""
     dead: Sequence[int]
     """Workers that are gone and left flows behind, which are due at once."""
-    strays: Collection[int]
+    strays: Set[int]
     """Flows that `worker` owns and does not run."""
     keys: KeyRing
     """What must open a flow that is to be taken."""
@@ -91,12 +93,14 @@ class Due:
             return list(connection.scalars(query))
 
 
-def dead_owners(database: Database, locks: Locks, worker: int) -> list[int]:
-    """Workers that are gone and own unfinished flows."""
+def look(
+    database: Database, alive: Alive, worker: int, now: float, strays: Set[int], keys: KeyRing
+) -> Due:
+    """See whose flows may be taken."""
     with database.reading() as connection:
         owners = set(connection.scalars(_OWNERS)) - {worker}
-    # Who dies after this is noticed the next time; who is dead stays dead.
-    return sorted(owner for owner in owners if not locks.is_alive(owner))
+    dead = owners - alive(owners) if owners else ()
+    return Due(worker, now, sorted(dead), strays, keys)
 
 
 def _owners() -> Select[Any]:

@@ -28,6 +28,10 @@ class OlderSchema(DatabaseUnusable):
     """The database was made by an older release, and is not upgraded without being asked."""
 
 
+class AlreadyServed(JournalError):
+    """Another process is the service of this database, which has room for one."""
+
+
 class WrongKey(JournalError):
     """The master key is missing, malformed, or not the one that sealed this database."""
 

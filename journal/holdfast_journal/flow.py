@@ -92,6 +92,7 @@ class FlowJournal:
     _finished_at: float | None = None
     _published: tuple[Mapping[str, object], bytes] | None = field(default=None, repr=False)
     """The published values as last committed, plain and sealed."""
+    _told: bool = field(default=False, init=False)
     _block: _Block = field(factory=_Block, init=False, repr=False)
     _surrounding: _Surrounding = field(init=False, repr=False)
 
@@ -100,8 +101,13 @@ class FlowJournal:
 
     @property
     def is_lost(self) -> bool:
-        """Whether `when_lost` was called."""
+        """Whether somebody else has the flow, or a commit failed for good."""
         return self._lease.lost is not None
+
+    @property
+    def epoch(self) -> int:
+        """Under which it writes."""
+        return self._lease.epoch
 
     def attach(self, snapshot: Callable[[], Snapshot]) -> None:
         """Say how to get the flow's state; called once at the end of a block that writes."""
@@ -179,7 +185,7 @@ class FlowJournal:
     def _commit(self, block: _Block) -> Commit:
         now = self._clock()
         commit = Commit(
-            self._lease, self._seq, self._seq, now, calls=block.calls, refused=self._refused
+            self._lease, self._seq, self._seq, now, calls=block.calls, refused=self.refused
         )
         if not block.writes:
             return commit
@@ -225,14 +231,24 @@ class FlowJournal:
     def _leave_it(self) -> None:
         self._gone(self._lease.id, self)
 
-    def _refused(self, error: Exception) -> None:
-        if self._lease.lost is not None:
+    def fence(self, error: Exception) -> None:
+        """Let nothing more of this flow out. The one method that any thread may call.
+
+        `refused` is to follow, in the thread that processes events.
+        """
+        self._lease.lost = error
+
+    def refused(self, error: Exception) -> None:
+        """Tell, once, that the flow is lost."""
+        if self._told:
             return
+        self._told = True
         self._lease.lost = error
         self._leave_it()
-        if self.when_lost is None:
+        if self.when_lost is not None:
+            self.when_lost(error)
+        elif self._snapshot is not None:
             raise error
-        self.when_lost(error)
 
 
 def _is_a_journal(journal: FlowJournal) -> tuple[IJournal, History]:

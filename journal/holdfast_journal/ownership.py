@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from sqlalchemy import case, insert, select, update
 from sqlalchemy.engine import Connection
 
@@ -14,6 +14,7 @@ from holdfast_journal.errors import Unreadable
 from holdfast_journal.records import Task
 from holdfast_journal.schema import batches, entries, flows, tasks
 from holdfast_journal.sealing import KeyRing, unseal
+from holdfast_journal.workers import Registration
 
 _T = TypeVar("_T")
 
@@ -50,7 +51,9 @@ class Taken:
     tasks: Sequence[Task]
 
 
-def take(database: Database, keys: KeyRing, due: Due, wanted: Wanted) -> list[Taken]:
+def take(
+    database: Database, keys: KeyRing, workers: Registration, due: Due, wanted: Wanted
+) -> list[Taken]:
     """Take flows that are due, the one that has waited longest first, in one transaction.
 
     One that cannot be read is ended as DAMAGED, with everything that is left of it; one whose
@@ -62,6 +65,10 @@ def take(database: Database, keys: KeyRing, due: Due, wanted: Wanted) -> list[Ta
         return taken  # the usual answer to a worker that looks around costs no write lock
     left = len(candidates) if wanted.limit is None else wanted.limit
     with database.writing() as connection:
+        if due.dead:
+            # Whoever was only paused may be back, and then it has found its flows untouched.
+            back = workers.alive(due.dead, connection)
+            due = evolve(due, dead=[dead for dead in due.dead if dead not in back])
         for chunk in chunks(candidates):
             if not left:
                 break
@@ -116,6 +123,17 @@ def give_back_failed(
     )
     with database.writing() as connection:
         return connection.execute(statement).scalar() or 0
+
+
+def epochs(database: Database, ids: Collection[int]) -> Mapping[int, int]:
+    """Under which epoch each of the flows may be written."""
+    query = select(flows.c.id, flows.c.epoch)
+    with database.reading() as connection:
+        return {
+            row.id: row.epoch
+            for chunk in chunks(ids)
+            for row in connection.execute(query.where(flows.c.id.in_(chunk)))
+        }
 
 
 def requests(database: Database, worker: int) -> list[tuple[int, str]]:

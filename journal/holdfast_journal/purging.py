@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
+from holdfast_journal.due import Alive
 from holdfast_journal.ownership import CHUNK, chunks
 from holdfast_journal.schema import batches, entries, flows, workers
 from holdfast_journal.shredding import shred
-from holdfast_journal.workers import Locks
 
 
 @frozen
@@ -41,7 +41,7 @@ class Purge:
     """How many of the flows ended how."""
 
 
-def find(database: Database, locks: Locks, old: Old) -> Purge:
+def find(database: Database, alive: Alive, old: Old) -> Purge:
     """Say what `purge` would delete, without doing anything. Raises DatabaseUnusable."""
     with database.reading() as connection:
         query = (
@@ -53,12 +53,12 @@ def find(database: Database, locks: Locks, old: Old) -> Purge:
         ids = select(flows.c.id).where(_old(old))
         history = select(func.count()).where(entries.c.flow_id.in_(ids))
         count = connection.scalar(history) or 0
-    gone = _idle_workers(database, locks, old)
+    gone = _idle_workers(database, alive, old)
     return Purge(sum(statuses.values()), count, len(gone), statuses)
 
 
 def purge(
-    database: Database, locks: Locks, old: Old, *, each: Callable[[], object] = lambda: None
+    database: Database, alive: Alive, old: Old, *, each: Callable[[], object] = lambda: None
 ) -> Purge:
     """Delete what is `old`; `each` is called after every transaction. Raises DatabaseUnusable.
 
@@ -86,7 +86,7 @@ def purge(
         with database.writing() as connection:
             unused = ~exists().where(flows.c.batch_id == batches.c.id)
             connection.execute(delete(batches).where(unused, batches.c.created_at < old.before))
-    gone = _idle_workers(database, locks, old)
+    gone = _idle_workers(database, alive, old)
     for chunk in chunks(gone):
         with database.writing() as connection:
             connection.execute(delete(workers).where(workers.c.id.in_(chunk)))
@@ -115,7 +115,7 @@ def _delete(connection: Connection, ids: list[int], names: bool) -> int:
     return int(gone.rowcount)
 
 
-def _idle_workers(database: Database, locks: Locks, old: Old) -> list[int]:
+def _idle_workers(database: Database, alive: Alive, old: Old) -> list[int]:
     """Dead workers of long ago that no entry and no flow names any more."""
     query = select(workers.c.id).where(
         workers.c.started_at < old.before,
@@ -127,4 +127,4 @@ def _idle_workers(database: Database, locks: Locks, old: Old) -> list[int]:
             # Each of them once through an index would cost more than all of them in one go.
             found -= set(connection.scalars(select(entries.c.worker).distinct()))
             found -= set(connection.scalars(select(flows.c.owner).distinct()))
-    return sorted(worker for worker in found if not locks.is_alive(worker))
+    return sorted(set(found) - alive(found))

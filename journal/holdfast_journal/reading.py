@@ -1,7 +1,7 @@
 """What operators see of a journal. Nothing here writes, owns, or needs to be a worker."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -10,13 +10,13 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal import following
 from holdfast_journal.database import Database
+from holdfast_journal.due import Alive
 from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
 from holdfast_journal.following import Seen
 from holdfast_journal.ownership import chunks
 from holdfast_journal.records import Changes, EntryRow, Event, FlowRow, Published, Worker
 from holdfast_journal.schema import batches, entries, flows, workers
 from holdfast_journal.sealing import KeyRing, unseal
-from holdfast_journal.workers import Locks
 
 _SHOWN = (
     select(
@@ -32,7 +32,7 @@ _SHOWN = (
 
 
 def overview(
-    database: Database, keys: KeyRing, locks: Locks, batch: str | None, name: str | None
+    database: Database, keys: KeyRing, alive: Alive, batch: str | None, name: str | None
 ) -> list[FlowRow]:
     """The flows of a batch, or of that name, or all; in the order in which they were started."""
     query = _of_batch(_SHOWN, batch)
@@ -40,11 +40,11 @@ def overview(
         query = query.where(flows.c.name == name)
     with database.reading() as connection:
         rows = connection.execute(query).all()
-    return _flow_rows(rows, keys, locks)
+    return _flow_rows(rows, keys, alive)
 
 
 def poll(
-    database: Database, keys: KeyRing, locks: Locks, batch: str | None, seen: Seen | None
+    database: Database, keys: KeyRing, alive: Alive, batch: str | None, seen: Seen | None
 ) -> Changes:
     """The flows that moved since `seen`; all of them, without it."""
     shown = _of_batch(_SHOWN, batch)
@@ -60,7 +60,7 @@ def poll(
                 for row in connection.execute(shown.where(flows.c.id.in_(chunk)))
             ]
     seqs = {**seen.seqs, **{row.id: row.seq for row in rows}}
-    return Changes(rows=_flow_rows(rows, keys, locks), seen=evolve(seen, seqs=seqs))
+    return Changes(rows=_flow_rows(rows, keys, alive), seen=evolve(seen, seqs=seqs))
 
 
 def counts(database: Database, batch: str | None) -> Mapping[str, int]:
@@ -119,13 +119,12 @@ def events(database: Database, keys: KeyRing, flow: int) -> list[Event]:
         ]
 
 
-def all_workers(database: Database, locks: Locks) -> list[Worker]:
+def all_workers(database: Database, alive: Alive) -> list[Worker]:
     """Every worker there ever was, oldest first."""
     with database.reading() as connection:
         rows = connection.execute(select(workers).order_by(workers.c.id)).all()
-    return [
-        Worker(row.id, row.host, row.pid, row.started_at, locks.is_alive(row.id)) for row in rows
-    ]
+    living = alive([row.id for row in rows])
+    return [Worker(row.id, row.host, row.pid, row.started_at, row.id in living) for row in rows]
 
 
 def _of_batch(query: Select[Any], batch: str | None) -> Select[Any]:
@@ -140,9 +139,9 @@ def _flow(connection: Connection, flow: int) -> Any:
     return row
 
 
-def _flow_rows(rows: Sequence[Any], keys: KeyRing, locks: Locks) -> list[FlowRow]:
-    owners: Collection[int] = {row.owner for row in rows if row.owner is not None}
-    alive = {owner: locks.is_alive(owner) for owner in owners}
+def _flow_rows(rows: Sequence[Any], keys: KeyRing, alive: Alive) -> list[FlowRow]:
+    owners = {row.owner for row in rows if row.owner is not None}
+    living = alive(owners) if owners else ()
     return [
         FlowRow(
             id=row.id,
@@ -161,7 +160,7 @@ def _flow_rows(rows: Sequence[Any], keys: KeyRing, locks: Locks) -> list[FlowRow
             owner=row.owner,
             owner_host=row.host,
             owner_pid=row.pid,
-            owner_alive=None if row.owner is None else alive[row.owner],
+            owner_alive=None if row.owner is None else row.owner in living,
             wake_at=row.wake_at,
             failures=row.failures,
             trouble=row.trouble,

@@ -12,10 +12,10 @@ from sqlalchemy.exc import DatabaseError
 from holdfast_journal import checking
 from holdfast_journal.checking import RESTORE, Examined, Finding
 from holdfast_journal.database import Database, reason
+from holdfast_journal.due import Alive
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.schema import batches, entries, flows, metadata, tasks, workers
 from holdfast_journal.sealing import KeyRing
-from holdfast_journal.workers import Locks
 
 _MOST = 20
 """Lines of SQLite's own check that are repeated."""
@@ -124,7 +124,7 @@ class Unattended:
     """Seconds since it became due; if it was not parked, since it was written."""
 
 
-def unattended(database: Database, locks: Locks, batch: str | None, now: float) -> list[Unattended]:
+def unattended(database: Database, alive: Alive, batch: str | None, now: float) -> list[Unattended]:
     """The flows of a batch, or all, that a worker should have. Raises DatabaseUnusable.
 
     Normal for the moment that it takes to take them over.
@@ -144,7 +144,7 @@ def unattended(database: Database, locks: Locks, batch: str | None, now: float) 
         query = query.where(batches.c.name == batch)
     with database.reading() as connection:
         rows = connection.execute(query).all()
-    alive = {owner: locks.is_alive(owner) for owner in {row.owner for row in rows} - {None}}
+    living = alive({row.owner for row in rows if row.owner is not None})
     return [
         Unattended(
             row.id,
@@ -156,7 +156,7 @@ def unattended(database: Database, locks: Locks, batch: str | None, now: float) 
             now - row.since,
         )
         for row in rows
-        if row.owner is None or not alive[row.owner]
+        if row.owner not in living
     ]
 
 
@@ -166,7 +166,7 @@ class Checks:
 
     _database: Database
     _keys: KeyRing = field(repr=False)
-    _locks: Locks
+    _alive: Alive
     _clock: Callable[[], float]
 
     def database(self) -> list[Finding]:
@@ -186,4 +186,4 @@ class Checks:
 
     def unattended(self, batch: str | None = None) -> list[Unattended]:
         """The flows that a worker should have, and that none has. Raises DatabaseUnusable."""
-        return unattended(self._database, self._locks, batch, self._clock())
+        return unattended(self._database, self._alive, batch, self._clock())

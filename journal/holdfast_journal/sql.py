@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,9 +24,10 @@ from holdfast_journal import due, ownership, reading, starting
 from holdfast_journal.commits import Lease
 from holdfast_journal.committing import Committer
 from holdfast_journal.database import Database
-from holdfast_journal.errors import JournalBroken
+from holdfast_journal.errors import Fenced, JournalBroken
 from holdfast_journal.flow import FlowJournal
 from holdfast_journal.following import Seen
+from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
 from holdfast_journal.opening import make_ready
 from holdfast_journal.pressure import Pressure
@@ -43,7 +45,7 @@ from holdfast_journal.records import (
 from holdfast_journal.sealing import KeyRing, fingerprint
 from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.soundness import Checks
-from holdfast_journal.workers import Registration, locks_for
+from holdfast_journal.workers import LEASE, Registration, boot_time
 from holdfast_journal.writer import InlineWriter, Reactor, ThreadedWriter, Writer
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class SqlJournal:
     _clock: Callable[[], float]
     pressure: Pressure
     """Where to hear, and to say, that the database does not answer."""
+    _in_reactor: Callable[[Callable[[], object]], object]
     made_key: Path | None = None
     """The key file that `open` has just made, of which the operator should be told."""
     kept_copy: Path | None = None
@@ -96,6 +99,8 @@ class SqlJournal:
         on_pressure: Callable[[bool], object] | None = None,
         host: str | None = None,
         clock: Callable[[], float] = time.time,
+        lease: float = LEASE,
+        uptime: Callable[[], float] = boot_time,
         make_parents: bool = False,
         retain: float = 0.0,
         environ: Mapping[str, str] = os.environ,
@@ -112,7 +117,9 @@ class SqlJournal:
         written or released, and the process should end.
         `on_pressure` is called there too, with True when no more events should be taken in, because
         the database does not answer or too much waits for it, and with False when it is over.
-        `clock` gives seconds since the epoch. `make_parents` makes missing directories.
+        `clock` gives seconds since the epoch, and `uptime` seconds since any moment, without jumps.
+        Others may take over our flows when we have not been heard of for `lease` seconds.
+        `make_parents` makes missing directories.
         `retain` is the attribute of that name.
 
         Raises DatabaseUnusable (NewerSchema and OlderSchema among them) and WrongKey; then nothing
@@ -121,7 +128,9 @@ class SqlJournal:
         """
         given = None if keys is not None else given_keys(environ)
         # Who runs no flows may only want to look, which a full disk does not keep anybody from.
-        database = Database.open(url, make_parents=make_parents, writes=reactor is not None)
+        database = Database.open(
+            url, make_parents=make_parents, writes=reactor is not None, pause=lease
+        )
         try:
             ready = make_ready(database, given.ring if given is not None else keys, clock)
             if reactor is not None:
@@ -129,29 +138,35 @@ class SqlJournal:
         except BaseException:
             database.close()
             raise
-        locks = locks_for(database)
-        registration = Registration(database, clock, locks)
+        registration = Registration(
+            database, clock, locks_for(database), lease, uptime, renews=reactor is not None
+        )
         if host is not None:
             registration.host = host
         pressure = Pressure(database.name)
         if on_pressure is not None:
             pressure.listen(on_pressure)
-        writer: Writer = (
-            InlineWriter(Committer(database, _do_not_wait, locks.keep, _log_trouble), on_fatal)
-            if reactor is None
-            else ThreadedWriter(database, locks.keep, reactor, on_fatal, pressure)
-        )
-        return cls(
+        writer: Writer
+        if reactor is None:
+            committer = Committer(database, _do_not_wait, registration.keep, _log_trouble)
+            writer = InlineWriter(database, committer, registration, on_fatal)
+        else:
+            writer = ThreadedWriter(database, registration, reactor, on_fatal, pressure)
+        in_reactor = _at_once if reactor is None else reactor.callFromThread
+        journal = cls(
             database,
             ready.keys,
             writer,
             registration,
             clock,
             pressure,
+            in_reactor,
             made_key=ready.made_key,
             kept_copy=ready.copy,
             retain=retain,
         )
+        registration.on_lapse = journal._let_go
+        return journal
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Fires when everything submitted is durable and released; then nothing more is recorded.
@@ -228,6 +243,10 @@ class SqlJournal:
         """
         worker = self._registration.id()
         self._missing_keys.look(self._database, self._keys)
+        if not self._registration.holds():
+            with self._database.clearly():
+                self._registration.keep()
+        lapses = self._registration.lapses
         # One at a time: two threads must not take the same flow for this worker.
         with self._running_lock:
             if self._adrift:
@@ -237,19 +256,26 @@ class SqlJournal:
                 except BaseException:
                     self._adrift = True
                     raise
-            dead = due.dead_owners(self._database, self._registration.locks, worker)
-            strays = frozenset(self._strays)
-            free = due.Due(worker, self._clock(), dead, strays, self._keys)
+            free = due.look(
+                self._database,
+                self._registration.alive,
+                worker,
+                self._clock(),
+                frozenset(self._strays),
+                self._keys,
+            )
             wanted = due.Wanted(batch, names, ids, kinds, limit)
             try:
-                found = ownership.take(self._database, self._keys, free, wanted)
+                found = ownership.take(self._database, self._keys, self._registration, free, wanted)
             except BaseException:
                 self._adrift = True  # they may be ours all the same
                 raise
             taken = [self._taken(flow, worker) for flow in found]
             self._running.update((flow.id, flow.journal) for flow in taken)
             self._strays.difference_update(self._running)
-        return taken
+        if self._registration.lapses != lapses:
+            self._let_go()  # what we took and lost again, before it was among the running
+        return [flow for flow in taken if not flow.journal.is_lost]
 
     def give_back(
         self, flow_ids: Collection[int] | None = None, *, wake_at: float | None = None
@@ -300,14 +326,15 @@ class SqlJournal:
         """What others asked of unfinished flows that we own: (flow id, request).
 
         A request stays until the flow is finished, so that none is lost in a crash. Call this
-        from time to time: it also keeps others convinced that we are alive.
+        from time to time: it also keeps others convinced that we are alive, and finds out which
+        flows others have taken when they were not, which are then lost.
         Raises DatabaseUnusable.
         """
         worker = self._registration.current
         if worker is None:
             return []
         with self._database.clearly():
-            self._registration.locks.keep()
+            self._registration.keep()
         return ownership.requests(self._database, worker)
 
     # From any process
@@ -333,14 +360,14 @@ class SqlJournal:
 
         Raises DatabaseUnusable, Unreadable, WrongKey.
         """
-        return reading.overview(self._database, self._keys, self._registration.locks, batch, name)
+        return reading.overview(self._database, self._keys, self._registration.alive, batch, name)
 
     def poll(self, batch: str | None = None, seen: Seen | None = None) -> Changes:
         """The flows that moved since the `poll` that returned `seen` (all, without it).
 
         Raises DatabaseUnusable, Unreadable, WrongKey.
         """
-        return reading.poll(self._database, self._keys, self._registration.locks, batch, seen)
+        return reading.poll(self._database, self._keys, self._registration.alive, batch, seen)
 
     def counts(self, batch: str | None = None) -> Mapping[str, int]:
         """How many flows have each status. Raises DatabaseUnusable."""
@@ -366,12 +393,12 @@ class SqlJournal:
 
     def workers(self) -> list[Worker]:
         """Every process that ever ran flows of this database. Raises DatabaseUnusable."""
-        return reading.all_workers(self._database, self._registration.locks)
+        return reading.all_workers(self._database, self._registration.alive)
 
     @property
     def checks(self) -> Checks:
         """What looks for damage, and writes nothing."""
-        return Checks(self._database, self._keys, self._registration.locks, self._clock)
+        return Checks(self._database, self._keys, self._registration.alive, self._clock)
 
     def _taken(self, flow: ownership.Taken, worker: int) -> TakenFlow:
         row = flow.row
@@ -398,11 +425,25 @@ class SqlJournal:
             journal=journal,
         )
 
+    def _let_go(self) -> None:
+        """Find out which of our flows others have taken. Raises DatabaseUnusable."""
+        running = dict(self._running)
+        epochs = ownership.epochs(self._database, running)
+        for flow, journal in running.items():
+            if epochs.get(flow) != journal.epoch:
+                error = Fenced(f"flow {flow} was taken over while this process was paused")
+                journal.fence(error)
+                self._in_reactor(partial(journal.refused, error))
+
     def _gone(self, flow: int, journal: FlowJournal) -> None:
         # Without the lock, which may be held for as long as a take() lasts: this is the reactor.
         if self._running.get(flow) is journal:
             self._running.pop(flow, None)
             self._adrift |= journal.is_lost  # it may still be ours
+
+
+def _at_once(call: Callable[[], object]) -> None:
+    call()
 
 
 def _do_not_wait(_delay: float) -> bool:

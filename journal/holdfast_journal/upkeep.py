@@ -10,14 +10,16 @@ from attrs import define
 
 from holdfast_journal import purging, rotating
 from holdfast_journal.database import Database
+from holdfast_journal.due import Alive
 from holdfast_journal.keyfiles import KeyFile
+from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import find_keys, given_keys, key_file_beside
 from holdfast_journal.opening import Ready, make_ready
 from holdfast_journal.purging import Old, Purge
 from holdfast_journal.rotating import KeyUse, Rotation
 from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.upgrading import schema_state
-from holdfast_journal.workers import Locks, locks_for
+from holdfast_journal.workers import Registration
 
 
 @define(eq=False)
@@ -25,7 +27,7 @@ class Upkeep:
     """A database in the hands of its operator. Every method raises DatabaseUnusable."""
 
     _database: Database
-    _locks: Locks
+    _alive: Alive
     _clock: Callable[[], float]
     ready: Ready
     key_file: Path | None
@@ -59,7 +61,8 @@ class Upkeep:
         file = None if given is None else given.file
         if given is None and database.path is not None:
             file = key_file_beside(database.path)
-        return cls(database, locks_for(database), clock, ready, file, before != "current")
+        alive = Registration(database, clock, locks_for(database)).alive
+        return cls(database, alive, clock, ready, file, before != "current")
 
     @property
     def name(self) -> str:
@@ -83,12 +86,12 @@ class Upkeep:
 
     def find(self, old: Old) -> Purge:
         """What `purge` would delete."""
-        return purging.find(self._database, self._locks, old)
+        return purging.find(self._database, self._alive, old)
 
     def purge(self, old: Old) -> Purge:
         """Delete what is old, and shred what is due; see `purging`."""
         shred_due(self._database, self._clock())
-        found = purging.purge(self._database, self._locks, old)
+        found = purging.purge(self._database, self._alive, old)
         empty_log(self._database)
         return found
 

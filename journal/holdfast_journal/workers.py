@@ -1,234 +1,92 @@
-"""Telling which workers are alive, at once and without a clock.
+"""This process as a worker of one database, and how others know that it lives.
 
-A worker holds a lock of the operating system, or of the PostgreSQL server, for as long as it
-lives. Whatever ends it ends the lock, kill -9 included, so its flows can be taken over the moment
-it is gone. (This is not what makes the takeover safe: the epoch is.)
+A worker is alive as long as it holds its lock (see `locks`) and its *lease* has not run out: a time
+in its row, always some way ahead, that it puts off again and again. So the flows of a process that
+ended are free at once, and those of one that is merely paused (stopped, suspended, cut off) are
+free when its lease is over.
+
+Whoever was paused does not know it. Before a worker lets anything out it asks `holds`, which goes
+by a clock of its own that no pause stops. When that says no, everything waits until the lease is
+renewed; and if it was over by then, until the worker has found out which flows others have taken.
+(What such a worker still wants to write, the epochs of its flows refuse.)
 """
 
 import contextlib
-import fcntl
 import os
 import socket
 import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
+import time
+from collections.abc import Callable, Collection
+from math import inf
+from typing import Any
 
 from attrs import define, field
-from sqlalchemy import insert, text
+from sqlalchemy import ColumnElement, extract, func, insert, literal, or_, select, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast_journal.database import Database
 from holdfast_journal.errors import DatabaseUnusable
+from holdfast_journal.locks import Locks
 from holdfast_journal.schema import workers
 
-
-class Locks(Protocol):
-    """One lock for each worker, named by its id."""
-
-    def hold(self, worker: int) -> None:
-        """Take the lock of this process's own new worker, until `drop` or death."""
-        ...
-
-    def keep(self) -> None:
-        """Take the held lock again if a lost connection lost it."""
-        ...
-
-    def drop(self) -> None:
-        """Give up the held lock."""
-        ...
-
-    def is_alive(self, worker: int) -> bool:
-        """Whether somebody holds the lock of `worker`."""
-        ...
+LEASE = 30.0
+"""Seconds for which a worker is taken for alive after each renewal."""
+RENEWALS = 3
+"""How often it renews in that time."""
+AGAIN = 1.0
+"""Seconds between two attempts to renew at a database that does not answer."""
+CLOSING = 5.0
+"""Seconds for which `Registration.drop` waits for a renewal that is under way."""
 
 
-@define
-class Alone:
-    """For a database in memory: nobody else can be there."""
-
-    _held: int | None = None
-
-    def hold(self, worker: int) -> None:
-        """Remember who we are."""
-        self._held = worker
-
-    def keep(self) -> None:
-        """Nothing can be lost."""
-
-    def drop(self) -> None:
-        """Forget who we are."""
-        self._held = None
-
-    def is_alive(self, worker: int) -> bool:
-        """Only we are."""
-        return worker == self._held
+def boot_time() -> float:
+    """Seconds since this machine started, those in which it was suspended included."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
-@define
-class _LockFile:
-    """A file whose bytes are locks, open once in this process.
-
-    POSIX drops all locks that a process has on a file when it closes *any* descriptor of that
-    file, and never refuses a process its own lock. So there is one descriptor, and what this
-    process holds is remembered here.
-    """
-
-    key: tuple[int, int]
-    descriptor: int
-    held: set[int] = field(factory=set)
-
-    def close_unused(self) -> None:
-        if not self.held:
-            os.close(self.descriptor)
-            del _files[self.key]
+def database_clock(database: Database, now: float) -> ColumnElement[Any]:
+    """The time that leases go by, in seconds since the epoch: the server's, where there is one."""
+    if database.is_postgresql:
+        # Not now(), which stands still in a transaction: ours may begin long before it is served.
+        return extract("epoch", func.clock_timestamp())
+    return literal(now)
 
 
-_files: dict[tuple[int, int], _LockFile] = {}
-_files_lock = threading.Lock()
+def in_time(database: Database, now: float) -> ColumnElement[bool]:
+    """Whether a worker's lease has not run out. One of an old release has none, only its lock."""
+    over = database_clock(database, now)
+    return or_(workers.c.lease_until.is_(None), workers.c.lease_until > over)
 
 
-@define
-class FileLocks:
-    """For an SQLite file: byte `id` of the file `<database>.workers` is locked."""
-
-    path: Path
-    _worker: int | None = None
-    _held_in: _LockFile | None = None
-
-    def hold(self, worker: int) -> None:
-        """Lock our byte, waiting out a reader who is just looking."""
-        with _files_lock:
-            file = self._file()
-            fcntl.lockf(file.descriptor, fcntl.LOCK_EX, 1, worker)
-            file.held.add(worker)
-            self._worker, self._held_in = worker, file
-
-    def keep(self) -> None:
-        """Nothing can be lost."""
-
-    def drop(self) -> None:
-        """Unlock our byte, and close the file if it was the last that this process held."""
-        with _files_lock:
-            if self._worker is not None and self._held_in is not None:
-                fcntl.lockf(self._held_in.descriptor, fcntl.LOCK_UN, 1, self._worker)
-                self._held_in.held.remove(self._worker)
-                self._held_in.close_unused()
-            self._worker = self._held_in = None
-
-    def is_alive(self, worker: int) -> bool:
-        """Try to share the lock: readers who look at the same time do not disturb each other."""
-        with _files_lock:
-            file = self._file()
-            if worker in file.held:
-                return True
-            try:
-                fcntl.lockf(file.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, worker)
-                fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, worker)
-            except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the system likes
-                return True
-            finally:
-                file.close_unused()
-            return False
-
-    def _file(self) -> _LockFile:
-        try:
-            # Asked by name first: opening it a second time, and closing that, would drop our locks.
-            with contextlib.suppress(FileNotFoundError):
-                found = self.path.stat()
-                if known := _files.get((found.st_dev, found.st_ino)):
-                    return known
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise DatabaseUnusable(
-                f"the file {self.path} cannot be used: {error.strerror}"
-            ) from error
-        found = os.fstat(descriptor)
-        file = _LockFile((found.st_dev, found.st_ino), descriptor)
-        _files[file.key] = file
-        return file
-
-
-# Both halves of the lock's number: which database schema's workers, and which of them.
-_NUMBER = "(CAST(CAST('holdfast_workers' AS regclass) AS oid)::bigint << 32) + :worker"
-
-
-@define
-class AdvisoryLocks:
-    """For PostgreSQL: a session advisory lock on a connection of its own."""
-
-    _database: Database
-    _worker: int | None = None
-    _connection: Connection | None = None
-
-    def hold(self, worker: int) -> None:
-        """Lock our number on a connection that does nothing else."""
-        self._worker = worker
-        self._lock()
-
-    def keep(self) -> None:
-        """Lock again if the connection is gone. Raises SQLAlchemy's errors."""
-        if self._connection is not None:
-            try:
-                self._connection.execute(text("SELECT 1"))
-            except DBAPIError:
-                self._connection.close()
-                self._connection = None
-        if self._connection is None and self._worker is not None:
-            self._lock()
-
-    def drop(self) -> None:
-        """Unlock, and close the connection.
-
-        Closing alone would free the lock too, but only once the server has noticed.
-        """
-        if self._connection is not None:
-            # A connection that is gone has taken the lock with it.
-            with contextlib.suppress(DBAPIError):
-                statement = text(f"SELECT pg_advisory_unlock({_NUMBER})")
-                self._connection.execute(statement, {"worker": self._worker})
-            self._connection.close()
-        self._worker = self._connection = None
-
-    def _lock(self) -> None:
-        connection = self._database.engine.connect()
-        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.detach()  # from the pool, which would hand it to others
-        # A machine that vanishes without a word is noticed in a minute, not in two hours.
-        for setting in ("idle = 30", "interval = 10", "count = 3"):
-            connection.execute(text(f"SET tcp_keepalives_{setting}"))
-        statement = text(f"SELECT pg_try_advisory_lock({_NUMBER})")
-        if connection.execute(statement, {"worker": self._worker}).scalar_one():
-            self._connection = connection
-        else:
-            # Our own lost session is not noticed yet and holds it still; the next keep() comes.
-            connection.close()
-
-    def is_alive(self, worker: int) -> bool:
-        """Try to share the lock, for the length of a transaction."""
-        with self._database.reading() as connection:
-            statement = text(f"SELECT pg_try_advisory_xact_lock_shared({_NUMBER})")
-            return not connection.execute(statement, {"worker": worker}).scalar_one()
-
-
-def locks_for(database: Database) -> Locks:
-    """The kind of lock that fits the database."""
-    if database.path is not None:
-        return FileLocks(database.path.with_name(database.path.name + ".workers"))
-    return Alone() if database.in_memory else AdvisoryLocks(database)
-
-
-@define
+@define(eq=False)
 class Registration:
-    """This process as a worker of one database. The row is made when the id is first needed."""
+    """This process as a worker. The row is made when the id is first needed."""
 
     _database: Database
     _clock: Callable[[], float]
     locks: Locks
+    lease: float = LEASE
+    uptime: Callable[[], float] = boot_time
     host: str = field(factory=socket.gethostname)
-    _id: int | None = None
-    _once: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    renews: bool = False
+    """Whether a thread renews the lease, however busy the others are."""
+    on_lapse: Callable[[], object] = lambda: None
+    """Called, from whatever thread, when others may have taken our flows, before `holds` says yes
+    again: to let go of those that they took."""
+    lapses: int = field(default=0, init=False)
+    """How often that has happened, or is about to."""
+    _lapsed: bool = field(default=False, init=False)
+    """Whether it has happened, and `on_lapse` has not returned yet."""
+    _id: int | None = field(default=None, init=False)
+    _held_until: float = field(default=inf, init=False)
+    """By `uptime`."""
+    _renew_at: float = field(default=inf, init=False)
+    _once: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+    _thread: threading.Thread | None = field(default=None, init=False, repr=False)
+    _asked: list[Callable[[], object]] = field(factory=list, init=False, repr=False)
+    _wake: threading.Event = field(factory=threading.Event, init=False, repr=False)
 
     @property
     def current(self) -> int | None:
@@ -239,18 +97,127 @@ class Registration:
         """Our id. Blocks, the first time."""
         with self._once:
             if self._id is None:
+                began = self.uptime()
+                until = None
+                if not self._database.in_memory:  # where nobody else can be
+                    until = database_clock(self._database, self._clock()) + self.lease
                 with self._database.writing() as connection:
                     statement = insert(workers).values(
-                        host=self.host, pid=os.getpid(), started_at=self._clock()
+                        host=self.host,
+                        pid=os.getpid(),
+                        started_at=self._clock(),
+                        lease_until=until,
                     )
                     row = connection.execute(statement.returning(workers.c.id)).scalar_one()
                     # Before the row is seen by others, so that nobody takes us for dead.
                     self.locks.hold(row)
                 self._id = row
+                if until is not None:
+                    self._renewed(began)
+                    if self.renews:
+                        self._thread = threading.Thread(
+                            target=self._work, name="lease", daemon=True
+                        )
+                        self._thread.start()
             return self._id
+
+    def holds(self) -> bool:
+        """Whether our flows are certainly still ours. For any thread; does not block."""
+        return self.uptime() < self._held_until
+
+    def keep(self) -> None:
+        """Renew the lease if that is due, and the lock if it was lost. Raises SQLAlchemy's errors.
+
+        Blocks, also while another thread does it.
+        """
+        with self._once:
+            if self._id is None:
+                return
+            if not self.locks.keep():
+                self._lapse()
+            began = self.uptime()
+            if began < self._renew_at and not self._lapsed:
+                return
+            until = database_clock(self._database, self._clock()) + self.lease
+            ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
+            alive = in_time(self._database, self._clock())
+            with self._database.transaction(writes=True) as connection:
+                if connection.execute(ours.where(alive)).rowcount != 1:
+                    self._lapse()
+                    connection.execute(ours)
+            if self._lapsed:
+                self.on_lapse()
+                self._lapsed = False
+            self._renewed(began)
+
+    def alive(self, ids: Collection[int], connection: Connection | None = None) -> set[int]:
+        """Those workers of `ids` that are alive; with `connection` they stay so, or stay dead.
+
+        With the connection of a transaction that writes, that is, until it ends: no lapsed lease
+        can be renewed meanwhile. A worker that is doing just that counts as alive.
+        Raises DatabaseUnusable.
+        """
+        query = select(workers.c.id).where(workers.c.id.in_(ids))
+        current = in_time(self._database, self._clock())
+        if connection is None:
+            with self._database.reading() as connection:
+                found = set(connection.scalars(query.where(current)))
+        else:
+            renewing = set()
+            if self._database.is_postgresql:
+                ours = connection.scalars(query.with_for_update(read=True, skip_locked=True))
+                renewing = set(ids).difference(ours)
+            found = set(connection.scalars(query.where(current))) | renewing
+        return {worker for worker in found if self.locks.is_alive(worker)}
+
+    def ask(self, then: Callable[[], object]) -> None:
+        """Have the thread renew now, and call `then`, in that thread, as soon as `holds`."""
+        self._asked.append(then)
+        self._wake.set()
 
     def drop(self) -> None:
         """Stop being a worker."""
-        with self._once:
+        thread, self._thread = self._thread, None
+        self._wake.set()
+        # A database that does not answer must not keep us: the lease ends without us too.
+        if not self._once.acquire(timeout=CLOSING):
+            return
+        try:
+            with contextlib.suppress(SQLAlchemyError, DatabaseUnusable):
+                if self._id is not None:
+                    with self._database.writing() as connection:
+                        mine = update(workers).where(workers.c.id == self._id)
+                        connection.execute(mine.values(lease_until=None, serves=None))
             self.locks.drop()
             self._id = None
+            self._held_until = self._renew_at = inf
+        finally:
+            self._once.release()
+        if thread is not None:
+            thread.join()
+
+    def _lapse(self) -> None:
+        """Others may have taken us for dead."""
+        self._lapsed = True
+        self.lapses += 1
+        self._held_until = -inf
+
+    def _renewed(self, began: float) -> None:
+        """The lease was renewed, by a statement that was sent after `began`."""
+        self._held_until = began + self.lease
+        self._renew_at = began + self.lease / RENEWALS
+
+    def _work(self) -> None:
+        """The thread that renews."""
+        while self._thread is threading.current_thread():
+            delay = self.lease / RENEWALS
+            try:
+                self.keep()
+            except SQLAlchemyError:
+                # Whoever needs the database says that it does not answer.
+                delay = min(delay, AGAIN)
+            if self.holds():
+                while self._asked:
+                    self._asked.pop()()
+            self._wake.wait(delay)
+            self._wake.clear()

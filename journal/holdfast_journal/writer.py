@@ -22,6 +22,7 @@ from holdfast_journal.errors import JournalBroken, JournalStopped
 from holdfast_journal.interface import Call
 from holdfast_journal.outbound import Outbox
 from holdfast_journal.pressure import Pressure
+from holdfast_journal.workers import Registration
 
 BATCH = 128
 """Entries in one transaction, more or less: more make longer transactions, not faster ones."""
@@ -69,7 +70,9 @@ class InlineWriter:
     not waited for: the flow is lost.
     """
 
+    _database: Database
     _committer: Committer
+    _worker: Registration
     _on_fatal: Callable[[JournalBroken], object]
     _outbox: Outbox = field(factory=Outbox, init=False)
     _stopped: bool = field(default=False, init=False)
@@ -86,7 +89,11 @@ class InlineWriter:
             raise
         if commit in lost:
             self._outbox.run([partial(commit.refused, lost[commit])])
-        else:
+            return
+        if not self._worker.holds():
+            with self._database.clearly():
+                self._worker.keep()
+        if commit.lease.lost is None:
             self._outbox.run(commit.calls)
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":
@@ -102,8 +109,7 @@ class ThreadedWriter:
     """Commits in a thread of its own. All methods are for the reactor's thread."""
 
     _database: Database
-    _keep_alive: Callable[[], None]
-    """As `Committer` has it."""
+    _worker: Registration
     _reactor: Reactor
     _on_fatal: Callable[[JournalBroken], object]
     _pressure: Pressure
@@ -142,7 +148,7 @@ class ThreadedWriter:
         """
         if self._stopped is not None:
             raise self._stopped
-        if commit.state is None and not commit.lease.pending:
+        if commit.state is None and not commit.lease.pending and self._worker.holds():
             for call in commit.calls:
                 self._run(call)
             return
@@ -190,7 +196,7 @@ class ThreadedWriter:
 
     def _work(self) -> None:
         """The writer thread."""
-        committer = Committer(self._database, self._wait, self._keep_alive, self._tell)
+        committer = Committer(self._database, self._wait, self._worker.keep, self._tell)
         while batch := self._next_batch():
             try:
                 lost = committer.commit(batch)
@@ -262,6 +268,10 @@ class ThreadedWriter:
         self._releasing = True
         left = RELEASES
         while self._releases and left:
+            if not self._worker.holds():
+                # Others may have taken our flows: go on when it is known which.
+                self._worker.ask(partial(self._reactor.callFromThread, self._release))
+                return
             commit, call = self._releases.popleft()
             if call is None:
                 commit.lease.pending -= 1

@@ -557,7 +557,7 @@ class TestWorkers:
         world.add(IssueToken(user="ann"))
         world.start()
         world.code()
-        doctor, other = journals.open(url), journals.open(url)
+        doctor, other = (journals.open(url, clock=world.now) for _ in range(2))
         assert check(doctor, pause=pytest.fail).findings == []
         world.journal.close()
         [finding] = check(doctor, pause=pytest.fail).findings

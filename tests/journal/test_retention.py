@@ -1,5 +1,6 @@
 """What finished flows keep, for how long, and that what is deleted is gone."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from sqlalchemy import text
 
 from holdfast_journal import NoSuchFlow, NotRetryable, Shredded, SqlJournal
 from holdfast_journal.database import Database
+from holdfast_journal.locks import locks_for
 from holdfast_journal.purging import Old, Purge, find, purge
-from holdfast_journal.workers import locks_for
+from holdfast_journal.workers import Registration
 from tests.journal.conftest import Journals
 from tests.journal.helpers import Runner, run, start
 
@@ -125,9 +127,10 @@ def _in_files(folder: Path, value: bytes) -> bool:
 def purged(url: str, before: float, batch: str | None = None, *, names: bool = False) -> Purge:
     database = Database.open(url)
     try:
-        old, locks = Old(before, batch, names), locks_for(database)
-        expected = find(database, locks, old)
-        done = purge(database, locks, old)
+        old = Old(before, batch, names)
+        alive = Registration(database, time.time, locks_for(database)).alive
+        expected = find(database, alive, old)
+        done = purge(database, alive, old)
         assert (done.flows, done.entries, done.statuses) == (
             *(expected.flows, expected.entries),
             expected.statuses,
