@@ -47,6 +47,7 @@ class Stage:
     """A server, and all who talk to it."""
 
     server: Any
+    appid: str = APPID
     lines: dict[str, Any] = field(factory=dict)
     """The connections whose clients are there."""
     heard: dict[str, list[Any]] = field(factory=dict)
@@ -56,7 +57,7 @@ class Stage:
 
     def do(self, who: str, what: str) -> None:
         """Have a client do a step, or say a text."""
-        verb, *words = what.split()
+        verb, *words = what.split() or [""]
         if verb == "vanish":
             self.lines.pop(who, None)
         elif verb == "gone":
@@ -84,7 +85,7 @@ class Stage:
             )
             self.lines[who] = line
             if who != "raw":
-                self._say(who, "bind", APPID, who.rstrip("0123456789"))
+                self._say(who, "bind", self.appid, who.rstrip("0123456789"))
         return self.lines[who]
 
     def _say(self, who: str, verb: str, *words: str) -> None:
@@ -134,7 +135,7 @@ def _word(value: object) -> str:
 
 def steps(script: str) -> Iterator[tuple[str, str]]:
     """The steps of a script, with who does them; nobody, if the world does."""
-    for line in filter(None, (line.strip() for line in script.splitlines())):
+    for line in filter(None, (line.lstrip() for line in script.splitlines())):
         who, says, text = line.partition(" says ")
         if says:
             yield who, text

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from tests.harness.server import MailboxServer
 from tests.simulation.conformance.real import HOST, PORT, RealServer
 from tests.simulation.conformance.scenes import SCENES
 from tests.simulation.conformance.scripts import APPID, Stage, in_words, steps
+from tests.simulation.conformance.sockets import SocketServer
 from tests.simulation.server import Server
 from tests.simulation.tables import Tables
 
@@ -44,7 +47,7 @@ class Both:
         self.model = Server(self.clock.seconds, Least(1), WELCOME)
         self.stages = [Stage(self.real), Stage(self.model)]
 
-    def play(self, script: str, *, rows: bool = True) -> None:
+    def play(self, script: str) -> None:
         """Do the same to both, and compare after each step what they say and what they keep."""
         done, said = "", []
         for who, what in steps(script):
@@ -60,10 +63,8 @@ class Both:
                 self._world(*what.split())
             real, model = (stage.news() for stage in self.stages)
             assert spelt(model) == spelt(real), f"the model differs after{done}"
-            if rows:
-                assert kept(self.model.tables()) == self.real.kept(), (
-                    f"the model differs after{done}"
-                )
+            rows = (self.real.kept(), kept(self.model.tables()))
+            assert rows[1] == rows[0], f"the model differs after{done}"
             said += in_words(real)
 
     def _world(self, what: str, seconds: str = "") -> None:
@@ -75,6 +76,7 @@ class Both:
                 self.clock.advance(due - self.clock.seconds())
             self.clock.advance(end - self.clock.seconds())
         else:
+            assert what in ("restart", "amnesia"), what
             self.real.restart(what == "amnesia")
             self.model.restart(what == "amnesia")
 
@@ -238,3 +240,47 @@ def test_nameplates_of_many_digits(both: Both) -> None:
         for number in range(1, 1000):
             stage.do(f"ann{number}", f"claim {number}")
     both.play("bob: allocate\nbob2: allocate\nann7: release\nbob3: allocate")
+
+
+def over_sockets() -> Iterator[str]:
+    """The scenes that need no time, and no nameplate that the server chooses."""
+    for name, scene in SCENES.items():
+        if not any(word in scene for word in ("wait", "back", "amnesia", "allocate")):
+            yield name
+
+
+def test_sockets(tmp_path: Path) -> None:
+    """Over sockets too the server does what the model does, cuts and SIGKILL included."""
+    scenes = [SCENES[name] for name in over_sockets()]
+    scenes += [f"ann says {text}\nbob: open box, claim 4\nbob says {text}" for text in TEXTS[:6]]
+    with MailboxServer(tmp_path) as process:
+        real = SocketServer(process)
+        for number, scene in enumerate(scenes):
+            model = Server(lambda: 0.0)
+            stages = [Stage(server, appid=f"{number}") for server in (model, real)]
+            # A mailbox belongs to one application.
+            for who, what in steps(scene.replace("box", f"box{number}")):
+                if who not in ("", "="):
+                    for stage in stages:
+                        stage.do(who, what)
+                elif what == "restart":
+                    for server in (model, real):
+                        server.restart()
+                told = [without_chance(stage) for stage in stages]
+                assert told[0] == told[1], f"after {who}: {what} in{scene}"
+            real.close()
+
+
+def without_chance(stage: Stage) -> dict[str, list[str]]:
+    """What is new, without times, welcomes, and names that the server chose."""
+    news = {}
+    for who, answers in stage.news().items():
+        kept = [answer for answer in answers if answer == "CUT" or answer["type"] != "welcome"]
+        for answer in kept:
+            if answer != "CUT":
+                del answer["server_tx"]
+                answer.pop("server_rx", None)
+        texts = [text.replace(stage.mailbox, "@") for text in spelt({who: kept})[who]]
+        if texts:
+            news[who] = texts
+    return news
