@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DIGITS = re.compile(r"^\d+$")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Line:
     """A connection, from the server's point of view."""
 

@@ -42,7 +42,7 @@ PERIOD = 300.0
 """Seconds from one sweep to the next; the first is at the start."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Server:
     """The server.
 

@@ -29,7 +29,7 @@ class Listener(Protocol):
         """Tell its client."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class App:
     """What the server has in memory of an application: the mailboxes opened since it started."""
 
@@ -37,7 +37,7 @@ class App:
     rooms: dict[str, Room] = field(factory=dict)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Room:
     """A mailbox in memory: the connections that hear of its messages, in the order they came."""
 
@@ -46,7 +46,7 @@ class Room:
     listeners: dict[Listener, None] = field(factory=dict)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Service:
     """The work. Every method may raise Stumbled, and Refused where it says so."""
 

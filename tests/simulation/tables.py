@@ -63,7 +63,7 @@ class Message:
         return Message(self.app, self.mailbox, self.side, phase, body, at, id_)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Tables:
     """All rows, with a way back to the last commit."""
 

@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 HOST, PORT = "127.0.0.1", 40000
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class RealServer:
     """To be used as the model is; *patch* replaces what is around the package."""
 
@@ -114,7 +114,7 @@ class RealServer:
         self._database.close()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class RealLine:
     """One connection."""
 

@@ -239,6 +239,14 @@ SCENES = {
         wait 1
         wait 300
     """,
+    "the last moment": """
+        wait 240
+        ann: open in_time, gone
+        wait 0.5
+        bob: open later, gone
+        wait 659.5
+        wait 300
+    """,
     "a restart keeps": """
         ann: claim 4, open @, add 0 01
         wait 650

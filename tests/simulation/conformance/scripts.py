@@ -42,7 +42,7 @@ KEYS = {
 """What the words behind a command are."""
 
 
-@define
+@define(eq=False, repr=False)
 class Stage:
     """A server, and all who talk to it."""
 

@@ -18,7 +18,7 @@ from tests.harness.waiting import DEADLINE
 BARRIER = json.dumps({"type": "ping", "id": "barrier", "ping": "barrier"})
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SocketServer:
     """To be used as the model is."""
 
@@ -47,7 +47,7 @@ class SocketServer:
             line.gone()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SocketLine:
     """One connection."""
 
