@@ -203,6 +203,15 @@ class SqlJournal:
 
     # Running flows
 
+    def serve(self, kinds: Collection[str] | None) -> None:
+        """Be a service of this database until `close` or death: whatever anybody starts is ours.
+
+        An SQLite file has room for one. On PostgreSQL there can be any number, and those that serve
+        the same `kinds` share the flows; with None it takes whatever it can, as without `serve`.
+        Raises AlreadyServed, DatabaseUnusable.
+        """
+        self._registration.serve(kinds)
+
     def start_flows(self, batch: str, new: Sequence[NewFlow], *, own: bool = False) -> Started:
         """Start flows in one transaction; a name that is in the batch already is not started again.
 

@@ -12,6 +12,7 @@ renewed; and if it was over by then, until the worker has found out which flows 
 """
 
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -77,6 +78,8 @@ class Registration:
     again: to let go of those that they took."""
     lapses: int = field(default=0, init=False)
     """How often that has happened, or is about to."""
+    serves: str | None = field(default=None, init=False)
+    """Which kinds of flows it shares with others that have the same there, as in its row."""
     _lapsed: bool = field(default=False, init=False)
     """Whether it has happened, and `on_lapse` has not returned yet."""
     _id: int | None = field(default=None, init=False)
@@ -120,6 +123,18 @@ class Registration:
                         )
                         self._thread.start()
             return self._id
+
+    def serve(self, kinds: Collection[str] | None) -> None:
+        """Be a service of this database, which shares these kinds of flows with others.
+
+        Raises AlreadyServed, DatabaseUnusable.
+        """
+        worker = self.id()
+        self.locks.serve()
+        serves = None if kinds is None else json.dumps(sorted(set(kinds)))
+        with self._database.writing() as connection:
+            connection.execute(update(workers).where(workers.c.id == worker).values(serves=serves))
+        self.serves = serves
 
     def holds(self) -> bool:
         """Whether our flows are certainly still ours. For any thread; does not block."""
@@ -189,7 +204,7 @@ class Registration:
                         mine = update(workers).where(workers.c.id == self._id)
                         connection.execute(mine.values(lease_until=None, serves=None))
             self.locks.drop()
-            self._id = None
+            self._id = self.serves = None
             self._held_until = self._renew_at = inf
         finally:
             self._once.release()

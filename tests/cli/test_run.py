@@ -70,27 +70,29 @@ def test_a_service(home: Holdfast, stock: StockReceivers) -> None:
     assert "secret of" not in ended.out
 
 
-def test_two_at_once(home: Holdfast, stock: StockReceivers) -> None:
-    """Two processes on one database never run the same flow; each goes on with a dead one's."""
-    add(home)
-    with home.start("run") as one, home.start("run") as two:
-        for child in (one, two):
-            child.wait_for("^serving")
-        for number in range(6):
-            add(home, f"person {number}", f"other {number}")
-        given = until(lambda: (all_ := codes(home)) and len(all_) == 12 and all_, "all codes")
-        journal = open_at(Path(str(home.db)))
-        try:
-            for row in journal.overview():
-                workers = {entry.worker for entry in journal.history(row.id)}
-                assert workers == {row.owner}, "one worker made all entries"
-            one.kill9()
-            for name, each in given.items():
-                stock.receive(each, f"{name} of two")
-            for name in given:
-                assert stock.wait(f"{name} of two").text == f"secret of {name}"
-            two_alone = [row for row in journal.workers() if row.alive]
-            until(lambda: journal.counts() == {"done": 12}, "the end")
-            assert [row.pid for row in two_alone if row.pid in (one.pid, two.pid)] == [two.pid]
-        finally:
-            journal.close()
+def test_two_at_once(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> None:
+    """A second service of one file is refused, and a killed one's successor goes on at once."""
+    add(home, "ann")
+    with home.start("run") as one:
+        one.wait_for("^serving")
+        ann = code(home, "ann")
+        for options in ([], ["--batch", "other"]):
+            refused = home.run("run", *options)
+            assert (refused.status, refused.out) == (2, "")
+            assert refused.err == (
+                f"holdfast: process {one.pid} serves {home.db} already, and an SQLite file has room"
+                " for one: stop that one first, or keep the journal in PostgreSQL, which serves"
+                " many\n"
+            )
+        # Other commands run what they started themselves.
+        people = tmp_path / "people.csv"
+        people.write_text("name,secret\nbob,secret of bob\n")
+        with home.start("provision", people) as beside:
+            bob = beside.wait_for("^bob\t(\\S+)$")[1]
+            assert stock.wait(stock.receive(bob)).text == "secret of bob"
+            assert beside.wait().status == 0
+        one.kill9()
+    with home.start("run") as two:
+        two.wait_for("^serving")
+        assert stock.wait(stock.receive(ann)).text == "secret of ann"
+        two.wait_for(r"default/ann done$")

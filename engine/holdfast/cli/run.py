@@ -58,6 +58,8 @@ def command(
 
     own = load(sources) if sources else ()
     service = Service(db, serve=(*EVERYWHERE, *own), connections=connections, retain=retain)
+    # Who serves one batch takes all of it that it can, beside those who share everything.
+    service.be_the_service(None if batch is not None else service.serve)
     log = _Log()
     open_flows = [row for row in service.journal.overview(batch=batch) if row.finished_at is None]
     unfinished = counted([row.status for row in open_flows]) if open_flows else ""
