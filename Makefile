@@ -14,7 +14,7 @@ help:
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make power   every state that a power cut can leave (some minutes)"
-	@echo "make soak    the kill harness, KILLS=$(KILLS) kills"
+	@echo "make soak    the kill harness, KILLS=$(KILLS) kills, or HOURS=1"
 	@echo "make bench   what 1,000 waiting people cost (some two minutes)"
 	@echo "make bench-parked  what 5,000 cost with 500 connections (some 25 minutes)"
 	@echo "make docs    the manual, in docs/_build/html"
@@ -56,7 +56,7 @@ power: env
 	$(BIN)/python -m tests.power
 
 soak: env
-	$(BIN)/python -m tests.harness.soak --kills $(KILLS)
+	$(BIN)/python -m tests.harness.soak --kills $(KILLS) $(if $(HOURS),--hours $(HOURS))
 
 bench: env
 	$(BIN)/python -m tests.bench.thousand_waiting

@@ -21,10 +21,14 @@ def codes_in(path: Path) -> dict[str, str]:
     return dict(rows[1:])
 
 
-def check_journal(database: Path) -> None:
-    """The doctor finds nothing but, maybe, flows that wait for a process."""
+def check_journal(database: Path | str, **environ: str) -> None:
+    """The doctor finds nothing but, maybe, flows that wait for a process.
+
+    *database* is an SQLite file or a URL, *environ* may have its key.
+    """
     ship()
-    journal = SqlJournal.open(f"sqlite:///{database}", environ={})
+    url = f"sqlite:///{database}" if isinstance(database, Path) else database
+    journal = SqlJournal.open(url, environ=environ)
     try:
         report = check(journal)
     finally:

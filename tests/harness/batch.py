@@ -97,6 +97,8 @@ class Batch:
         at_once: recipients under way at a time.
         between: called again and again; for other mischief.
         stopped: whether *between* has stopped the process, which then ends with status 130.
+        forgiven: whether a life that ended by itself had a reason to, and is to be followed by
+            another; no death of those that are wanted.
     """
 
     names: list[str]
@@ -113,6 +115,7 @@ class Batch:
     story: Story = Factory(Silence)
     between: Callable[[], None] = lambda: None
     stopped: Callable[[], bool] = lambda: False
+    forgiven: Callable[[Finished], bool] = lambda _: False
     deaths: list[str] = field(factory=list, init=False)
     given: dict[str, str] = field(factory=dict, init=False)
     _ended: set[str] = field(factory=set, init=False)
@@ -137,10 +140,15 @@ class Batch:
                 self.notice()
                 assert time.monotonic() < end, f"no end of it\n{life.describe()}"
                 time.sleep(0.02)
-            status = life.wait().status
+            finished = life.wait()
+            status = finished.status
             if status == 0 or (status == 130 and self.stopped()):
                 self.notice()
                 return
+            if self.forgiven(finished):
+                assert time.monotonic() < end, f"it never succeeds\n{life.describe()}"
+                self.between()
+                continue
             assert status == -9, life.describe()
             assert life.died_at is not None, f"it was killed by somebody else\n{life.describe()}"
             self.deaths.append(life.died_at)

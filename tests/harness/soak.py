@@ -1,6 +1,9 @@
 """`make soak KILLS=1000`: batches of people, while their process and their server are killed.
 
-Each batch has a seed of its own, which `--seed SEED --kills 1` replays.  What a stock client cannot
+Batch by batch the weather changes (`tests.harness.weather`): nothing else, a PostgreSQL server that
+is killed, a full disk, workers that stand still, and system calls that fail; what this machine
+cannot do is left out, and said. Each batch has a seed of its own, which `--seed SEED --kills 1`
+replays, as far as processes can be replayed.  What a stock client cannot
 survive is counted apart and is no anomaly: it gives up if there is no server when it starts (the
 person tries again), and an answer of its that was on its way to a dying server is lost, so that the
 flow stays `exchanging` although its recipient has the secret.
@@ -24,9 +27,9 @@ from tests.harness.nursery import Death, Nursery, Victim
 from tests.harness.peers import Received, StockReceivers, shown
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
+from tests.harness.weather import KINDS, Climate, Weather, climate
 
 PEOPLE = 20
-KILLS = 20
 GIVE_UP = 15.0
 """Seconds of nothing but flows that wait for an answer, after which their batch is over."""
 
@@ -44,6 +47,8 @@ class Figures:
     answers_lost: int = 0
     nameplates_lost: int = 0
     places: dict[str, int] = field(factory=dict)
+    events: dict[str, int] = field(factory=dict)
+    weathers: dict[str, int] = field(factory=dict)
 
     def __str__(self) -> str:
         return (
@@ -91,46 +96,62 @@ class Soak:
 
     folder: Path
     nursery: Nursery
+    climate: Climate
     figures: Figures = field(factory=Figures)
 
-    def batch(self, seed: str) -> None:
+    def batch(self, seed: str, kind: str) -> None:
         """Run one batch.  Raises AssertionError for anything that must not be."""
-        home = self.folder / seed.replace("/", "-")
-        home.mkdir()
+        folder = self.folder / seed.replace("/", "-")
+        folder.mkdir()
         rng = random.Random(seed)
+        with self.climate.weather(kind, rng, folder) as weather:
+            self._batch(seed, weather)
+        self.figures.weathers[kind] = self.figures.weathers.get(kind, 0) + 1
+        for event, count in weather.events.items():
+            self.figures.events[event] = self.figures.events.get(event, 0) + count
+
+    def _batch(self, seed: str, weather: Weather) -> None:
+        home = weather.home
         wanted = {f"person {number}": f"secret {number} of {seed}" for number in range(PEOPLE)}
         rows = "".join(f"{name},{secret}\n" for name, secret in wanted.items())
         (home / "people.csv").write_text(f"name,secret\n{rows}")
-        with MailboxServer(home) as server, StockReceivers(server.url) as peers:
-            self._run(home, rng, wanted, server, Recipients(peers, self.figures))
+        with MailboxServer(weather.folder) as server, StockReceivers(server.url) as peers:
+            self._run(weather, wanted, server, Recipients(peers, self.figures))
 
     def _run(
         self,
-        home: Path,
-        rng: random.Random,
+        weather: Weather,
         wanted: dict[str, str],
         server: MailboxServer,
         recipients: Recipients,
     ) -> None:
+        home, rng = weather.home, weather.rng
         lives: list[Victim] = []
-        place = {"HOLDFAST_RELAY": server.url, "HOLDFAST_DB": f"sqlite:///{home / 'journal.db'}"}
+        everybody: list[Victim] = []
+        place = {"HOLDFAST_RELAY": server.url, "HOLDFAST_DB": weather.url, **weather.environ}
         odds = rng.choice([0.0, 0.005, 0.02])
 
+        def run(*words: str, death: Death | None = None) -> Victim:
+            death = evolve(death or Death(), record=True)
+            everybody.append(self.nursery.start(*words, home=home, death=death, **place))
+            return everybody[-1]
+
         def start(death: Death) -> Victim:
-            words = ("provision", "people.csv", "--codes", "codes.csv")
-            death = evolve(death, record=True)
-            lives.append(self.nursery.start(*words, home=home, death=death, **place))
+            lives.append(run("provision", "people.csv", "--codes", "codes.csv", death=death))
+            weather.born(lives[-1], run)
             return lives[-1]
 
         waiting_since = 0.0
 
         def between() -> None:
             nonlocal waiting_since
-            if len(batch.deaths) < KILLS:
+            if len(batch.deaths) < weather.kills:
                 if rng.random() < odds:
                     server.restart()
                     self.figures.server_kills += 1
-            elif len(recipients.ended) == PEOPLE:
+                weather.act()
+                return
+            if weather.clear() and len(recipients.ended) == PEOPLE:
                 # All have it; what is not over by now waits for an answer that was lost.
                 waiting_since = waiting_since or time.monotonic()
                 if time.monotonic() - waiting_since > GIVE_UP:
@@ -142,19 +163,21 @@ class Soak:
             start=start,
             peers=recipients,
             rng=rng,
-            kills=KILLS,
+            kills=weather.kills,
             steps=300,
             between=between,
             stopped=lambda: waiting_since > 0,
+            forgiven=weather.forgives,
         )
         batch.run()
+        until(weather.clear, "good weather")
         self.figures.batches += 1
         self.figures.exchanges += PEOPLE
         self.figures.kills += len(batch.deaths)
         for death in batch.deaths:
             moment = death.rpartition(":")[0] or death
             self.figures.places[moment] = self.figures.places.get(moment, 0) + 1
-        self._check(home, wanted, server, recipients, place, lives)
+        self._check(home, wanted, server, recipients, place, everybody)
         assert codes_in(home / "codes.csv") == batch.given
 
     def _check(
@@ -182,7 +205,7 @@ class Soak:
         self.figures.answers_lost += len(unanswered)
         statuses = dict.fromkeys(wanted, "done") | dict.fromkeys(unanswered, "cancelled")
         check_statuses(self._holdfast(home, place, "status", "--json"), statuses)
-        check_journal(home / "journal.db")
+        check_journal(place["HOLDFAST_DB"], **place)
         lost = sum(life.lost_nameplates for life in lives)
 
         def clean() -> bool:
@@ -202,27 +225,50 @@ def main() -> int:
     """Repeat batches until there were enough kills; 1 if something was not as it must be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--hours", type=float, help="go on for so long, however many kills")
     parser.add_argument("--seed", default=None, help="begin with this batch")
+    parser.add_argument("--weather", default=",".join(KINDS), help="some of %(default)s")
     given = parser.parse_args()
     seed = given.seed or f"{secrets.token_hex(4)}/1"
     base, _, first = seed.partition("/")
     number = int(first or 1)
+    kinds: list[str] = given.weather.split(",")
     folder = Path(tempfile.mkdtemp(prefix="holdfast-soak-"))
     began = time.monotonic()
-    with Nursery(folder / "lives") as nursery:
-        soak = Soak(folder, nursery)
-        while soak.figures.kills < given.kills:
-            try:
-                soak.batch(f"{base}/{number}")
-            except AssertionError as error:
-                print(f"\nSEED {base}/{number}: {error}\n{soak.figures}; anomalies: 1")
-                print(f"all that is left of it is in {folder}")
-                return 1
+    with climate() as found, Nursery(folder / "lives") as nursery:
+        for kind in kinds:
+            if kind in found.missing:
+                print(f"without {kind}: {found.missing[kind]}", flush=True)
+        if not set(kinds) - found.missing.keys():
+            return 2
+        soak = Soak(folder, nursery, found)
+
+        def enough() -> bool:
+            hours: float | None = given.hours
+            kills: int = given.kills
+            if hours is not None:
+                return time.monotonic() - began > hours * 3600
+            return soak.figures.kills >= kills
+
+        while not enough():
+            kind = kinds[(number - 1) % len(kinds)]
+            if kind not in found.missing:
+                try:
+                    soak.batch(f"{base}/{number}", kind)
+                except AssertionError as error:
+                    print(f"\nSEED {base}/{number}, {kind}: {error}\n{soak.figures}; anomalies: 1")
+                    print(f"all that is left of it is in {folder}")
+                    return 1
+                print(f"{kind}: {soak.figures}; anomalies: 0", flush=True)
             number += 1
-            print(f"{soak.figures}; anomalies: 0", flush=True)
     shutil.rmtree(folder)
     print(f"{time.monotonic() - began:.0f} seconds, seeds {base}/1 to {base}/{number - 1}")
-    print("moments:", ", ".join(f"{each} {n}" for each, n in sorted(soak.figures.places.items())))
+    for what, counted in (
+        ("batches", soak.figures.weathers),
+        ("events", soak.figures.events),
+        ("moments", soak.figures.places),
+    ):
+        print(f"{what}:", ", ".join(f"{each} {n}" for each, n in sorted(counted.items())))
     return 0
 
 

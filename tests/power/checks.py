@@ -21,8 +21,8 @@ def check_journal(state: State, folder: Path, name: str = "journal.db") -> list[
     for text in state.released:
         kind, _, rest = text.partition(" ")
         if kind == "entry":
-            flow, seq = map(int, rest.split())
-            seqs[flow] = max(seq, seqs.get(flow, 0))
+            number, seq = map(int, rest.split())
+            seqs[number] = max(seq, seqs.get(number, 0))
         elif kind == "started":
             started.add(rest)
     try:
@@ -42,7 +42,7 @@ def check_journal(state: State, folder: Path, name: str = "journal.db") -> list[
             found = {each.seq for each in entries}
             if seq < wanted or not found >= set(range(1, wanted + 1)):
                 bad.append(f"{flow.name}: {wanted} was released, and {seq} is what is there")
-        bad += [f"{flow} is lost, and {seq} of it was released" for flow, seq in seqs.items()]
+        bad += [f"{lost} is lost, and {seq} of it was released" for lost, seq in seqs.items()]
         bad += [f"{each} was started, and is not there" for each in sorted(started - there)]
     finally:
         journal.close()

@@ -58,15 +58,15 @@ def weaken() -> None:
 
         database._sqlite = weak
     if "unsynced" in wanted:
-        os.fsync = lambda _descriptor: None
+        os.fsync = lambda fd: None
     if "careless" in wanted:
 
-        def copied(path: Path, revision: str, _now: float) -> Path:
+        def copied(path: Path, revision: str, now: float) -> Path:
             copy = path.with_name(f"{path.name}.{revision}.copy")
             copy.write_bytes(path.read_bytes())
             return copy
 
-        opening.keep_copy = copied
+        opening.keep_copy = copied  # type: ignore[attr-defined]
 
 
 def mark_releases() -> None:

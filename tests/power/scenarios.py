@@ -10,6 +10,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -144,18 +145,16 @@ def receive(folder: Path, weak: str = "") -> Scenario:
     words = ["receive", code, "--out", "secret.csv"]
     with MailboxServer(folder) as server, StockReceivers(server.url) as peers:
         recording = _while(
-            lambda: peers.send(code, "a secret " * 500) and None, root, words, server.url, weak
+            lambda: peers.send(code, "a secret " * 500), root, words, server.url, weak
         )
         assert peers.wait(code).ok
     return Scenario(recording, checks.all_of(checks.check_journal, checks.check_files))
 
 
 def _while(
-    act: Callable[[], None], root: Path, words: Sequence[str], relay: str, weak: str
+    act: Callable[[], object], root: Path, words: Sequence[str], relay: str, weak: str
 ) -> Recording:
     """Record a `holdfast` command while somebody acts."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         acting = pool.submit(act)
         try:

@@ -3,6 +3,9 @@
 `make power` looks at every state, and at real exchanges.
 """
 
+import random
+from pathlib import Path
+
 import pytest
 
 from tests.journal.recording import RECORDED
@@ -76,14 +79,12 @@ def test_an_upgrade() -> None:
     assert (verdict.states, verdict.bad) == (45, [])
 
 
-ROOT = scenarios.Path("/root-of-all")
+ROOT = Path("/root-of-all")
 PART, FILE = str(ROOT / "part"), str(ROOT / "file")
 
 
 def left(*steps: object) -> set[tuple[tuple[str, bytes], ...]]:
     """What power cuts can leave at the end of these steps, in a folder with an old file."""
-    import random
-
     recording = Recording(ROOT, {FILE: b"old"}, frozenset({str(ROOT)}), ())
     disk = Disk(recording)
     for step in steps:

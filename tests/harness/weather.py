@@ -1,0 +1,363 @@
+"""What else goes wrong in a soak while processes are killed: one kind for each batch.
+
+Everything that fails here really does: a PostgreSQL server is killed, a disk is full, a process
+stands still, a system call returns an error.
+"""
+
+import contextlib
+import math
+import os
+import random
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import define, field
+
+from tests.harness.nursery import Victim
+from tests.harness.process import Child, Finished
+from tests.journal.postgres import Server, find_server
+from tests.journal.postgres import server as postgres_server
+
+Start = Callable[..., Victim]
+"""Starts a `holdfast` command in the batch's folder."""
+
+STORAGE = re.compile(
+    r"No space left|disk is full|disk I/O error|Input/output error|cannot be used|cannot be changed"
+    r"|cannot be written|does not answer|database is locked|the disk failed|not saved"
+)
+"""What a process says that ends because of its storage."""
+
+
+def is_storage(finished: Finished) -> bool:
+    """Whether a process ended by itself, said that it was its storage, and nothing worse."""
+    clear = "Traceback" not in finished.err and "inside Holdfast" not in finished.err
+    return finished.status in (1, 2) and clear and bool(STORAGE.search(finished.err))
+
+
+@define
+class Weather:
+    """Calm: nothing but what the soak does in any case.
+
+    `events` counts what was done.
+    """
+
+    rng: random.Random
+    folder: Path
+    kills: int = 20
+    events: dict[str, int] = field(factory=dict)
+
+    @property
+    def home(self) -> Path:
+        """Where the processes live."""
+        return self.folder
+
+    @property
+    def url(self) -> str:
+        """The database."""
+        return f"sqlite:///{self.home / 'journal.db'}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What else the processes have in their environment."""
+        return {}
+
+    def born(self, victim: Victim, start: Start) -> None:
+        """The process was started; `start` starts others."""
+
+    def act(self) -> None:
+        """Maybe do something: called some fifty times a second."""
+
+    def clear(self) -> bool:
+        """Let all be well again; whether it is. Called until it is."""
+        return True
+
+    def forgives(self, finished: Finished) -> bool:
+        """Whether a process could end like this because of what was done."""
+        return False
+
+    def storage(self, finished: Finished, why: str) -> bool:
+        """Whether a process ended because of its storage; that is counted."""
+        if is_storage(finished):
+            self.note(f"ended because {why}")
+            return True
+        return False
+
+    def note(self, event: str) -> None:
+        """Count an event."""
+        self.events[event] = self.events.get(event, 0) + 1
+
+
+@define
+class DeadPostgres(Weather):
+    """The journal is in PostgreSQL, whose server is killed with SIGKILL and started again."""
+
+    kills: int = 12
+    server: Server | None = None
+    _url: str = ""
+
+    @property
+    def url(self) -> str:
+        """A new database."""
+        assert self.server is not None
+        self._url = self._url or self.server.database()
+        return self._url
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """A PostgreSQL database has no file beside it where its key could be."""
+        file = self.folder / "key"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_hex(32))
+        return {"HOLDFAST_KEY_FILE": str(file)}
+
+    def act(self) -> None:
+        """Kill it once in some two seconds; now and then it is away for a while."""
+        if self.rng.random() < 0.01:
+            assert self.server is not None
+            self.server.kill9()
+            if self.rng.random() < 0.3:
+                time.sleep(self.rng.uniform(0.5, 3))
+            self.server.start()
+            self.note("PostgreSQL killed")
+
+    def forgives(self, finished: Finished) -> bool:
+        """A process that starts while there is no server says so and ends."""
+        return self.storage(finished, "PostgreSQL was away")
+
+
+@define
+class FullDisk(Weather):
+    """The database is on a small file system of its own, which is full for a while."""
+
+    kills: int = 12
+    _until: float = 0.0
+
+    @property
+    def home(self) -> Path:
+        """The small file system."""
+        return self.folder / "disk"
+
+    def act(self) -> None:
+        """Fill it, or free it again."""
+        if self._until and time.monotonic() > self._until:
+            self.clear()
+        elif not self._until and self.rng.random() < 0.008:
+            with contextlib.suppress(OSError), (self.home / "filler").open("wb", 0) as filler:
+                while True:
+                    filler.write(bytes(4096))
+            self._until = time.monotonic() + self.rng.uniform(0.2, 4)
+            self.note("disk full")
+
+    def clear(self) -> bool:
+        """Free it."""
+        (self.home / "filler").unlink(missing_ok=True)
+        self._until = 0.0
+        return True
+
+    def forgives(self, finished: Finished) -> bool:
+        """A process that cannot write says so and ends."""
+        return self.storage(finished, "the disk was full")
+
+
+@define
+class StandStill(Weather):
+    """Three more workers, which are stopped with SIGSTOP, for longer than their leases too."""
+
+    kills: int = 6
+    longest: float = 36.0
+    _workers: list[Victim] = field(factory=list)
+    _resume_at: dict[str, float] = field(factory=dict)
+    _start: Start | None = None
+    _stopped: bool = False
+    _over: bool = False
+
+    def born(self, victim: Victim, start: Start) -> None:
+        """Start the others with the first."""
+        self._start = start
+        if self._workers or self._over or not (self.home / "journal.db.key").exists():
+            return
+        self._workers = [start("run") for _ in range(3)]
+
+    def act(self) -> None:
+        """Stop one, kill one, or let one go on."""
+        for place, worker in enumerate(self._workers):
+            due = self._resume_at.get(worker.id)
+            if due is not None:
+                if time.monotonic() > due:
+                    worker.signal(signal.SIGCONT)
+                    del self._resume_at[worker.id]
+            elif not worker.alive:
+                self._replace(place, worker)
+            elif self.rng.random() < 0.006:
+                worker.kill9()
+                self.note("worker killed")
+            elif self.rng.random() < 0.02 and len(self._resume_at) < len(self._workers) - 1:
+                # The first is a long one.
+                pause = self.rng.choice([0.5, 3.0]) if self._stopped else self.longest
+                self._stopped = True
+                self._resume_at[worker.id] = time.monotonic() + pause
+                worker.signal(signal.SIGSTOP)
+                self.note(f"worker stopped for {pause:g} s")
+
+    def _replace(self, place: int, worker: Victim) -> None:
+        ended = worker.wait()
+        assert ended.status == -9 or is_storage(ended), worker.describe()
+        assert self._start is not None
+        self._workers[place] = self._start("run")
+
+    def clear(self) -> bool:
+        """Let all go on, each when its time is over, and then end them."""
+        for worker in self._workers:
+            if time.monotonic() > self._resume_at.get(worker.id, math.inf):
+                worker.signal(signal.SIGCONT)
+                del self._resume_at[worker.id]
+        if self._resume_at:
+            return False
+        for worker in self._workers:
+            worker.signal(signal.SIGINT)
+        for worker in self._workers:
+            ended = worker.wait()
+            assert ended.status in (0, 130, -9) or is_storage(ended), worker.describe()
+        self._workers.clear()
+        self._over = True
+        return True
+
+    def forgives(self, finished: Finished) -> bool:
+        """Who is stopped may hold the database's lock for longer than others wait."""
+        return self.storage(finished, "the database was locked")
+
+
+INJECTIONS = [
+    ("fdatasync", "EIO", "{n}"),
+    ("fsync", "EIO", "{n}"),
+    ("fsync", "ENOSPC", "{n}"),
+    ("pwrite64", "ENOSPC", "{n}..{m}"),
+    ("pwrite64", "EIO", "{n}..{m}"),
+    ("ftruncate", "EIO", "1..2"),
+]
+
+
+@define
+class FailingCalls(Weather):
+    """Some lives whose writes and syncs fail: strace answers in the kernel's place."""
+
+    kills: int = 8
+    _tracers: list[Child] = field(factory=list)
+
+    def born(self, victim: Victim, start: Start) -> None:
+        """Follow every other one."""
+        if self._tracers and self._tracers[-1].alive:
+            self._tracers[-1].kill9()
+        if self.rng.random() < 0.5:
+            return
+        call, error, when = self.rng.choice(INJECTIONS)
+        first = self.rng.randint(1, 30)
+        when = when.format(n=first, m=first + self.rng.randint(0, 20))
+        what = f"inject={call}:error={error}:when={when}"
+        pid = str(victim.nursery.pid(victim.id))
+        options = ["-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", what]
+        self._tracers.append(Child(["strace", *options, "-p", pid]))
+        self.note(f"{call} {error}")
+
+    def clear(self) -> bool:
+        """Follow nobody any more."""
+        for each in self._tracers:
+            each.close()
+        self._tracers.clear()
+        return True
+
+    def forgives(self, finished: Finished) -> bool:
+        """A process whose storage fails says so and ends."""
+        return self.storage(finished, "a call failed")
+
+
+KINDS = ["kills", "postgres", "full", "stopped", "failing"]
+
+
+@define
+class Climate:
+    """All kinds of weather that this machine can have; `missing` says why not the others."""
+
+    postgres: Server | None
+    missing: dict[str, str] = field(factory=dict)
+
+    @contextmanager
+    def weather(self, kind: str, rng: random.Random, folder: Path) -> Iterator[Weather]:
+        """Make the weather of one batch."""
+        match kind:
+            case "postgres":
+                yield DeadPostgres(rng, folder, server=self.postgres)
+            case "full":
+                made = FullDisk(rng, folder)
+                with small_disk(made.home):
+                    yield made
+            case "stopped":
+                yield StandStill(rng, folder)
+            case "failing":
+                failing = FailingCalls(rng, folder)
+                try:
+                    yield failing
+                finally:
+                    failing.clear()
+            case _:
+                yield Weather(rng, folder)
+
+
+@contextmanager
+def climate() -> Iterator[Climate]:
+    """See what this machine can do, and start what batches share."""
+    made = Climate(None)
+    programs = find_server()
+    if programs is None:
+        made.missing["postgres"] = "no PostgreSQL server is installed in /usr/lib/postgresql"
+    try:
+        with tempfile.TemporaryDirectory() as folder, small_disk(Path(folder) / "disk"):
+            pass
+    except (OSError, subprocess.CalledProcessError):
+        made.missing["full"] = "only root may mount a small file system"
+    if not _can_attach():
+        made.missing["failing"] = "strace is not installed, or may not trace"
+    with contextlib.ExitStack() as stack:
+        if programs is not None:
+            made.postgres = stack.enter_context(postgres_server(programs))
+        yield made
+
+
+@contextmanager
+def small_disk(place: Path, size: str = "12m") -> Iterator[None]:
+    """A file system of its own. Raises CalledProcessError if we may not."""
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "holdfast-soak", str(place)]
+    subprocess.run(words, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        # Lazily: a process that was killed a moment ago may not be gone yet.
+        subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)
+
+
+def _can_attach() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        with Child(["strace", "-qq", "-o", os.devnull, "-p", str(sleeper.pid)]) as tracer:
+            status = Path(f"/proc/{sleeper.pid}/status")
+            end = time.monotonic() + 10
+            while time.monotonic() < end and tracer.alive:
+                if f"TracerPid:\t{tracer.pid}" in status.read_text():
+                    return True
+                time.sleep(0.02)
+        return False
+    finally:
+        sleeper.kill()
+        sleeper.wait()
