@@ -23,11 +23,12 @@ from attrs import define, evolve, field
 
 from tests.harness.aftermath import check_journal, check_statuses, codes_in
 from tests.harness.batch import Batch
+from tests.harness.climate import KINDS, Climate, climate
 from tests.harness.nursery import Death, Nursery, Victim
 from tests.harness.peers import Received, StockReceivers, shown
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
-from tests.harness.weather import KINDS, Climate, Weather, climate
+from tests.harness.weather import Weather
 
 PEOPLE = 20
 GIVE_UP = 15.0

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from tests.power.recording import (
+from tests.power.recording import Recording
+from tests.power.steps import (
     Cut,
     Made,
     MadeFolder,
-    Recording,
     Released,
     Removed,
     Renamed,

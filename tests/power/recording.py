@@ -16,6 +16,18 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from tests.harness.process import environment
+from tests.power.steps import (
+    Cut,
+    Made,
+    MadeFolder,
+    Released,
+    Removed,
+    Renamed,
+    Step,
+    Synced,
+    SyncedFolder,
+    Written,
+)
 
 MARKS = "POWER_MARKS"
 
@@ -29,78 +41,6 @@ UNKNOWN = (
 )
 VOLATILE = ("-shm", ".workers")
 """Files that mean nothing after a power cut: SQLite's index of its log, and the locks."""
-
-
-@frozen
-class Made:
-    """A file or a further name of one: `link`, or `open` where there was none."""
-
-    name: str
-    file: int
-
-
-@frozen
-class MadeFolder:
-    """A directory."""
-
-    name: str
-
-
-@frozen
-class Renamed:
-    """`rename`, which is one step in a directory."""
-
-    old: str
-    name: str
-    file: int
-
-
-@frozen
-class Removed:
-    """`unlink`."""
-
-    name: str
-
-
-@frozen
-class Written:
-    """Bytes at a place in a file."""
-
-    file: int
-    at: int
-    data: bytes = field(repr=lambda data: f"{len(data)} bytes")
-
-
-@frozen
-class Cut:
-    """`ftruncate`, or `open` with O_TRUNC."""
-
-    file: int
-    size: int
-
-
-@frozen
-class Synced:
-    """`fsync` or `fdatasync` of a file has returned."""
-
-    file: int
-
-
-@frozen
-class SyncedFolder:
-    """`fsync` of a directory has returned."""
-
-    name: str
-
-
-@frozen
-class Released:
-    """The program has let something out, whose traces must not be lost from now on."""
-
-    text: str
-
-
-Step = Made | MadeFolder | Renamed | Removed | Written | Cut | Synced | SyncedFolder | Released
 
 
 @functools.cache

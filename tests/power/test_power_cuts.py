@@ -11,18 +11,9 @@ import pytest
 from tests.journal.recording import RECORDED
 from tests.power import scenarios
 from tests.power.disk import SECTOR, Disk
-from tests.power.recording import (
-    Made,
-    Recording,
-    Released,
-    Removed,
-    Renamed,
-    Synced,
-    SyncedFolder,
-    Written,
-    can_trace,
-)
+from tests.power.recording import Recording, can_trace
 from tests.power.scenarios import judge, workplace
+from tests.power.steps import Made, Released, Removed, Renamed, Synced, SyncedFolder, Written
 
 traced = pytest.mark.skipif(not can_trace(), reason="strace is not installed, or may not trace")
 
