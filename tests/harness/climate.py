@@ -39,7 +39,7 @@ class Climate:
                 with small_disk(made.home):
                     yield made
             case "stopped":
-                yield StandStill(rng, folder)
+                yield StandStill(rng, folder, server=self.postgres)
             case "failing":
                 failing = FailingCalls(rng, folder)
                 try:

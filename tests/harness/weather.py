@@ -91,28 +91,37 @@ class Weather:
 
 
 @define
-class DeadPostgres(Weather):
-    """The journal is in PostgreSQL, whose server is killed with SIGKILL and started again."""
+class OnPostgres(Weather):
+    """The journal is in PostgreSQL; in SQLite, as everywhere else, if there is no `server`."""
 
-    kills: int = 12
     server: Server | None = None
     _url: str = ""
 
     @property
     def url(self) -> str:
         """A new database."""
-        assert self.server is not None
-        self._url = self._url or self.server.database()
+        if not self._url:
+            here = f"sqlite:///{self.home / 'journal.db'}"
+            self._url = here if self.server is None else self.server.database()
         return self._url
 
     @property
     def environ(self) -> dict[str, str]:
         """A PostgreSQL database has no file beside it where its key could be."""
+        if self.server is None:
+            return {}
         file = self.folder / "key"
         if not file.exists():
             file.touch(mode=0o600)
             file.write_text(secrets.token_hex(32))
         return {"HOLDFAST_KEY_FILE": str(file)}
+
+
+@define
+class DeadPostgres(OnPostgres):
+    """The PostgreSQL server is killed with SIGKILL and started again."""
+
+    kills: int = 12
 
     def act(self) -> None:
         """Kill it once in some two seconds; now and then it is away for a while."""
@@ -164,8 +173,11 @@ class FullDisk(Weather):
 
 
 @define
-class StandStill(Weather):
-    """Three more workers, which are stopped with SIGSTOP, for longer than their leases too."""
+class StandStill(OnPostgres):
+    """More workers, which are stopped with SIGSTOP, for longer than their leases too.
+
+    Three with PostgreSQL, and one with SQLite, where there is no room for more.
+    """
 
     kills: int = 6
     longest: float = 36.0
@@ -178,9 +190,9 @@ class StandStill(Weather):
     def born(self, victim: Victim, start: Start) -> None:
         """Start the others with the first."""
         self._start = start
-        if self._workers or self._over or not (self.home / "journal.db.key").exists():
-            return
-        self._workers = [start("run") for _ in range(3)]
+        # Not before there is a database.
+        if not (self._workers or self._over) and (self.home / "codes.csv").exists():
+            self._workers = [start("run") for _ in range(1 if self.server is None else 3)]
 
     def act(self) -> None:
         """Stop one, kill one, or let one go on."""
@@ -195,7 +207,7 @@ class StandStill(Weather):
             elif self.rng.random() < 0.006:
                 worker.kill9()
                 self.note("worker killed")
-            elif self.rng.random() < 0.02 and len(self._resume_at) < len(self._workers) - 1:
+            elif self.rng.random() < 0.02 and len(self._resume_at) < max(1, len(self._workers) - 1):
                 # The first is a long one.
                 pause = self.rng.choice([0.5, 3.0]) if self._stopped else self.longest
                 self._stopped = True
