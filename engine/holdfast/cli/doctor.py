@@ -170,7 +170,7 @@ def _about(free: Sequence[Unattended], somebody: bool) -> Iterator[Finding]:
     for (kind, left), those in sorted(groups.items()):
         late = somebody and max(each.waiting for each in those) > LONG
         if left:
-            state = "belong to processes that are dead, and no living one goes on with them"
+            state = "belong to processes that are dead or silent, and no other goes on with them"
         elif late:
             state = f"have waited for more than {LONG / 60:.0f} minutes, and no process takes them"
         else:
