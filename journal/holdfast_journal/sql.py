@@ -43,6 +43,7 @@ from holdfast_journal.records import (
     Worker,
 )
 from holdfast_journal.sealing import KeyRing, fingerprint
+from holdfast_journal.sharing import Sharing
 from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.soundness import Checks
 from holdfast_journal.workers import LEASE, Registration, boot_time
@@ -87,6 +88,10 @@ class SqlJournal:
     """Flows that we own and do not run."""
     _adrift: bool = field(default=False, init=False)
     """Whether there may be more of them, so that take() must look."""
+    _sharing: Sharing = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._sharing = Sharing(self._database, self._keys, self._registration, self._clock)
 
     @classmethod
     def open(
@@ -207,7 +212,8 @@ class SqlJournal:
         """Be a service of this database until `close` or death: whatever anybody starts is ours.
 
         An SQLite file has room for one. On PostgreSQL there can be any number, and those that serve
-        the same `kinds` share the flows; with None it takes whatever it can, as without `serve`.
+        the same `kinds` share the flows: `take` hands out no more than this worker's part, and
+        `excess` tells what it has above that. With None it takes whatever it can, as without this.
         Raises AlreadyServed, DatabaseUnusable.
         """
         self._registration.serve(kinds)
@@ -246,7 +252,8 @@ class SqlJournal:
 
         One that was given back with a `wake_at` is there then, or as soon as something is asked of
         it; those of a worker that died are there at once. The one that has waited longest comes
-        first. From then on only the returned `journal` of each can write it.
+        first. One of several services takes no more than its share. From then on only the returned
+        `journal` of each can write it.
         A flow that cannot be read ends as "damaged", and one whose master key is not here is left
         to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
         """
@@ -273,6 +280,13 @@ class SqlJournal:
                 frozenset(self._strays),
                 self._keys,
             )
+            room = self._sharing.room(len(self._running))
+            if room is not None:
+                # Strays are ours already.
+                room = max(room, len(self._strays))
+                limit = room if limit is None else min(limit, room)
+            if limit == 0:
+                return []
             wanted = due.Wanted(batch, names, ids, kinds, limit)
             try:
                 found = ownership.take(self._database, self._keys, self._registration, free, wanted)
@@ -285,6 +299,14 @@ class SqlJournal:
         if self._registration.lapses != lapses:
             self._let_go()  # what we took and lost again, before it was among the running
         return [flow for flow in taken if not flow.journal.is_lost]
+
+    def excess(self) -> int:
+        """How many flows we run above our share, which others would take if we gave them back.
+
+        0 without `serve`. Raises DatabaseUnusable.
+        """
+        with self._running_lock:
+            return self._sharing.excess(len(self._running))
 
     def give_back(
         self, flow_ids: Collection[int] | None = None, *, wake_at: float | None = None

@@ -136,6 +136,11 @@ class Registration:
             connection.execute(update(workers).where(workers.c.id == worker).values(serves=serves))
         self.serves = serves
 
+    @property
+    def kinds(self) -> list[str]:
+        """What `serves` says."""
+        return [] if self.serves is None else list(json.loads(self.serves))
+
     def holds(self) -> bool:
         """Whether our flows are certainly still ours. For any thread; does not block."""
         return self.uptime() < self._held_until

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from attrs import define, field
@@ -51,6 +52,15 @@ SHRED_EVERY: Final = 60.0
 
 COUNT_EVERY: Final = 20.0
 """Seconds between two counts of the flows without a connection."""
+
+SHARE_EVERY: Final = 2.0
+"""Seconds between two times of giving flows to workers that have fewer."""
+
+SHARED_AT_ONCE: Final = 50
+"""Flows given away at one time, so that the others' servers and ours are not overrun."""
+
+UNEVEN: Final = 2
+"""Flows above the share that are not worth moving."""
 
 TAKE_AT_ONCE: Final = 500
 """Flows taken in one look."""
@@ -98,6 +108,7 @@ class Engine:
     _looking: Looking = field(init=False)
     _shred_at: float = field(default=0.0, init=False)
     _count_at: float = field(default=0.0, init=False)
+    _share_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.executor = Executor(self._reactor, self._now)
@@ -208,6 +219,11 @@ class Engine:
                 self._count_at = self._reactor.seconds() + COUNT_EVERY
                 self._parking.parked = yield self._in_thread(self._journal.unowned)
             self._park()
+        if self._share_at <= self._reactor.seconds():
+            self._share_at = self._reactor.seconds() + SHARE_EVERY
+            excess = yield self._in_thread(self._journal.excess)
+            if excess > UNEVEN:
+                self._share(min(excess, SHARED_AT_ONCE))
         while self._owed:
             yield self._in_thread(self._owed[0])
             self._owed.popleft()
@@ -227,7 +243,19 @@ class Engine:
         for wake_at, runners in self._parking.wake_times(parked, now).items():
             ids = [runner.taken.id for runner in runners]
             self._owed.append(partial(self._journal.give_back, ids, wake_at=wake_at))
-        for runner in parked:
+        self._let_go(parked)
+
+    def _share(self, count: int) -> None:
+        """Give other workers some of the flows that only wait."""
+        resting = (runner for runner in reversed(self.running.values()) if runner.is_resting)
+        shared = tuple(islice(resting, count))
+        if shared:
+            ids = [runner.taken.id for runner in shared]
+            self._owed.append(partial(self._journal.give_back, ids))
+        self._let_go(shared)
+
+    def _let_go(self, runners: Iterable[FlowRunner]) -> None:
+        for runner in runners:
             runner.abandon()
             self._leaves(runner)
             del self.running[runner.taken.id]
