@@ -284,3 +284,43 @@ def test_a_peer_that_closed_without_releasing(tmp_path: Path) -> None:
         ended = reactor.run(exchange, timeout=60)
     assert isinstance(ended, holdfast.ServerError)
     assert str(ended) == "the server cuts every connection on which we close"
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["same process", "resumed"])
+def test_a_third_party_comes_while_two_are_there(tmp_path: Path, saved: bool) -> None:
+    """The real server tells the two nothing; who comes back to the mailbox is refused."""
+    from twisted.internet import reactor as real
+
+    # A server of its own, because something stays allocated on it.
+    with MailboxServer(tmp_path) as server, connect(server.url) as third:
+
+        async def exchange() -> object:
+            delegate, other = Delegate(), Delegate()
+            wormhole, peer = ours(server, delegate), ours(server, other)
+            wormhole.allocate_code()
+            peer.set_code(await delegate.tells("code"))
+            await delegate.tells("verifier")
+            await other.tells("verifier")
+            await reactor.until(lambda: not server.tables().nameplates, "the release")
+            [mailbox] = server.tables().mailboxes
+            third.send(json.dumps({"type": "bind", "appid": APPID, "side": "third"}))
+            third.send(json.dumps({"type": "open", "mailbox": mailbox["id"]}))
+            await reactor.until(lambda: len(server.tables().mailbox_sides) == 3, "the third")
+            peer.send_message(b"all the same")
+            await reactor.until(lambda: delegate.messages, "its message")
+            if saved:
+                document = wormhole.serialize()
+                wormhole.abandon()
+                wormhole = holdfast.from_serialized(document, real, delegate)
+            else:
+                wormhole.close()
+            peer.close()
+            assert await other.tells("closed") == "happy"
+            return await delegate.tells("closed")
+
+        ended = reactor.run(exchange, timeout=60)
+    if saved:
+        assert isinstance(ended, holdfast.CrowdedError)
+        assert str(ended) == "crowded"
+    else:
+        assert ended == "happy"
