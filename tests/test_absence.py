@@ -163,16 +163,23 @@ def test_a_long_absence_and_a_free_nameplate(how: str) -> None:
     process.wormhole.abandon()
 
 
-def test_asking_is_no_sign_that_the_server_remembers() -> None:
-    """A connection that brought no answer leaves as much doubt as there was before it."""
+def test_a_welcome_is_no_sign_that_the_server_remembers() -> None:
+    """A connection that showed nothing of ours leaves as much doubt as there was before it."""
     process = allocated()
+    process.connect()
+    process.hears(type="claimed", mailbox="old")  # and its echo never comes
+    process.lose()
     process.now += LONG
     process.connect()
+    process.wormhole.send_message(b"saved once more")
     process.lose()
     again = process.die(1.0)
     again.connect()
-    assert again.said == ["bind", "list"]
+    again.hears(type="pong", pong=0)
+    assert again.said == ["bind", "open", "ping", "list"]
     again.lists("7")
+    assert again.said[4:] == ["close"], "nothing of ours stays in what our open has made"
+    again.hears(type="closed")
     assert isinstance(again.told[-1][1], holdfast.CodeLostError)
 
 
