@@ -256,20 +256,21 @@ SCENES = {
         bob: claim 4, open @
         = ann nameplates, ann claimed, ann message 0, bob claimed, bob message 0
     """,
-    "a start sweeps": """
+    "a start sweeps, and so do the times counted from it": """
+        wait 250
         ann: open old, gone
-        wait 301
-        ann: open box, add 0 01
-        wait 658
+        wait 100
+        bob: open box, add 0 01, gone
+        wait 579
         restart
+        = bob message 0
+        ann: open old
+        bob: open box, gone
+        = bob message 0
+        wait 899
         wait 1
-        ann: open box, gone
-        = ann message 0, ann CUT, ann message 0
-        bob: open older, gone
-        wait 298
-        wait 1
-        wait 300
-        wait 300
+        bob: open box
+        = nothing
     """,
     "a lost database": """
         ann: claim 4, open @, add 0 01
