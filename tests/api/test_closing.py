@@ -324,6 +324,37 @@ def test_a_closing_that_is_cut_twice_is_no_error(net: Net) -> None:
     theirs.close()
 
 
+class Held(holdfast.ImmediateJournal):
+    """A journal whose commits take their time, while `held` is a list."""
+
+    held: list[Any] | None = None
+
+    def queue_outbound(self, fn: Any, *args: Any, **kwargs: Any) -> None:
+        if self.held is None:
+            super().queue_outbound(fn, *args, **kwargs)
+        else:
+            self.held.append(lambda: fn(*args, **kwargs))
+
+
+def test_connections_lost_while_the_closing_waits_for_its_commit(net: Net) -> None:
+    """A closing that never left was cut by nobody, however slow the database is."""
+    journal = Held()
+    ours, delegate, theirs = met(net, journal=journal)
+    journal.held = []
+    ours.close()
+    for _ in range(2 * MOST_CUT_CLOSINGS):
+        ours._contact._connector.cut()
+        net.run(2)
+    assert "closed" not in delegate.names
+    held, journal.held = journal.held, None
+    for call in held:
+        call()
+    net.run(10)
+    assert delegate.got("closed") == "happy"
+    assert net.server.moods == ["happy"]
+    theirs.close()
+
+
 def test_patience_begins_anew_with_progress(net: Net) -> None:
     """A server that is merely slow is waited for."""
     net.server.mute.update(("release", "close"))

@@ -60,7 +60,7 @@ CHANCES = {"refused": 0.002, "disk I/O error": 0.004, "outcome unknown": 0.03}
 SELDOM = ("server away", "server forgets", "cancel", "disk I/O error", "refused", "clock jumps")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Swarm(storage.Faults):
     """The trouble of one seed."""
 

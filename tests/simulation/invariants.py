@@ -32,7 +32,7 @@ _CLAIMING = ("claiming", "claimed", "releasing", "released")
 _OPEN = ("open", "closing", "closed")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Flow:
     """What is committed of one flow."""
 
@@ -50,7 +50,7 @@ class Flow:
     """(attempt, status) of every end."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Side:
     """What one side of ours may say, by what was ever committed."""
 
@@ -64,7 +64,7 @@ class Side:
     opened: bool = False
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Watch:
     """The eyes of a world."""
 
@@ -194,7 +194,11 @@ class Watch:
         except (ValueError, KeyError, TypeError):
             return
         passing = socket.note
-        if passing is None or passing.side not in self.sides:
+        if passing is None:
+            return
+        if kind == "claim":
+            self._note_guests(passing.side, str(frame["nameplate"]))
+        if passing.side not in self.sides:
             return
         if kind in ONCE:
             if kind in passing.heard:
@@ -223,6 +227,21 @@ class Watch:
                     text = f"{side.flow.name} said two things under {frame['phase']}"
                     self.world.violate(text)
 
+    def _note_guests(self, guest: str, nameplate: str) -> None:
+        """Remember which flows are visited by somebody for whom their code was not."""
+        person = self.world.people_by_side.get(guest)
+        for name in sorted(self.world.sides_of(nameplate) & set(self.sides)):
+            side = self.sides[name]
+            meant = f"{side.flow.name}-in{side.attempt}"
+            if person is not None:
+                right = (person.flow, person.attempt) == (side.flow.name, side.attempt)
+            else:
+                right = guest in self.sides and meant == self.sides[guest].flow.name
+            if not right and guest != name:
+                self.world.note(f"crowded {side.flow.name}")
+                if guest in self.sides:
+                    self.world.note(f"crowded {self.sides[guest].flow.name}")
+
     def _enters(self, side: Side, name: str, nameplate: str) -> None:
         """Nobody goes where only strangers are."""
         there = self.world.sides_of(nameplate)
@@ -241,7 +260,7 @@ class Watch:
             self.world.violate("a task ran that is not durable")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Passing:
     """What passed on one connection."""
 

@@ -16,7 +16,7 @@ class Died(BaseException):
     """The process has died at this very place. Nothing that catches exceptions may catch it."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Event:
     """A call to come; also what `callLater` returns (IDelayedCall, as far as it is used)."""
 
@@ -36,7 +36,7 @@ class Event:
         return self.time
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Actor:
     """A process: its steps, while it is not paused, and its end."""
 
@@ -78,7 +78,7 @@ class Actor:
             self.buried()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Kernel:
     """The clock and the queue."""
 

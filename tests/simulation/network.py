@@ -52,7 +52,7 @@ class Watcher(Protocol):
         """A process learns that a connection is gone, which it did not close."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Network:
     """Everything between the processes and the server."""
 
@@ -69,7 +69,7 @@ class Network:
         return self.kernel.between(0.0005, self.slowest)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Dialer:
     """Makes the connections of one process."""
 
@@ -103,7 +103,7 @@ class Dialer:
                 self.network.kernel.after(0, socket.go_on, self.process)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Pipe:
     """One direction of a connection: what goes in comes out, in order, some time."""
 
@@ -136,7 +136,7 @@ class Pipe:
 _LOST = "\0lost"
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Socket:
     """A WebSocket of a process, and the wire behind it, up to the server's line."""
 

@@ -31,7 +31,7 @@ CLEAN = ("honest", "late", "saved", "repeats")
 PLANS = (*CLEAN, "mistypes", "vanishes", "comes again", "says no", "garbage", "crowd", "nobody")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Person:
     """Somebody who was given a code."""
 
@@ -92,7 +92,7 @@ class Person:
     def give_up(self) -> None:
         """Close what is open; begin nothing new."""
         self.tired = True
-        if self.client is not None and self.client.alive:
+        if self.client is not None and self.client.alive and self.client.begun:
             self.world.kernel.act(self.client, self.client.give_up)
 
     def ended(self, result: object) -> None:
@@ -102,17 +102,17 @@ class Person:
             self.world.kernel.after(self.world.kernel.between(1, 30), self.begin)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Client(Process):
     """One process of a person's: the core, in a client as others have it."""
 
     person: Person
     code: str = field(repr=False)
     wormhole: DelegatedWormhole = field(init=False)
-    _accepted: bool = field(default=False, init=False)
+    begun: bool = field(default=False, init=False)
 
     def begin(self) -> None:
-        person = self.person
+        person, self.begun = self.person, True
         keeps = person.plan == "saved"
         resumes = keeps and person.saved is not None
         if resumes:
@@ -204,7 +204,7 @@ def _put(socket: Socket, body: str) -> None:
         socket.up.put(body)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Stranger(Process):
     """Speaks to the server without any core: crowds mailboxes, or takes nameplates."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Process(threads.Process):
     """A process with a network, ours or somebody else's."""
 
@@ -54,7 +54,7 @@ class Process(threads.Process):
         threads.Process.buried(self)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Life(Process):
     """One process that runs flows."""
 

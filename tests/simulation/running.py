@@ -71,7 +71,7 @@ def run(seed: int) -> Outcome:
 def _live(world: World) -> None:
     world.plan()
     _go_on(world, 60.0, lambda: _all_over(world))
-    looking.LOOK_EVERY = 15.0  # type: ignore[misc]
+    looking.LOOK_EVERY = 60.0  # type: ignore[misc]
     if world.random.random() < 0.2:
         _go_on(world, world.random.choice((60.0, 600.0)), lambda: _all_over(world))
     _calm(world)
@@ -119,12 +119,9 @@ def _nothing_more(world: World) -> bool:
     waiting = [flow for flow in world.watch.flows.values() if not flow.finished]
     if not waiting:
         return True
-    people = [p for p in world.people if not p.tired]
-    if any(person.client is not None or person.clients == 0 for person in people):
+    if any(person.clients == 0 for person in world.people) or endings.stuck(world):
         return False
-    if endings.stuck(world) or any(flow.kind == "sim-timer" for flow in waiting):
-        return False
-    return all(world.plans.get(flow.name) not in ("honest", "late", "saved") for flow in waiting)
+    return not any(flow.kind == "sim-timer" for flow in waiting)
 
 
 def _go_on(world: World, seconds: float, reached: Callable[[], bool]) -> None:

@@ -51,7 +51,7 @@ def error(name: str, words: str) -> OperationalError:
     return OperationalError("", None, original)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Faults:
     """What a world does to those who use its database; here: nothing."""
 
@@ -69,7 +69,7 @@ class Faults:
         """It is durable, and nobody knows."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Storage(Database):
     """The database of one world."""
 

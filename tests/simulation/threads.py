@@ -24,7 +24,7 @@ class Deadlock(AssertionError):
     """A thread waits for what never comes."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Thread:
     """A thread of an actor."""
 
@@ -105,7 +105,7 @@ def sleep(delay: float) -> None:
         thread.sleep(delay)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Waiting:
     """Threads that wait for the same thing."""
 
@@ -126,7 +126,7 @@ class Waiting:
             thread.wake_in(thread.actor.kernel.between(0, SOON))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SimEvent:
     """As threading.Event."""
 
@@ -149,7 +149,7 @@ class SimEvent:
         return self._set
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Lock:
     """As threading.RLock, and as threading.Lock where nobody takes it twice."""
 
@@ -186,7 +186,7 @@ class Lock:
         self.release()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Condition:
     """As threading.Condition; its lock is that only one thing happens at a time."""
 
@@ -238,7 +238,7 @@ def drive(*things: Any) -> None:
                 setattr(thing, each.name, _REAL[type(value)]())
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Process(Actor):
     """An actor with threads and a reactor."""
 
@@ -265,7 +265,7 @@ def running_process() -> Process:
     return _running[-1]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Reactor:
     """Twisted's reactor, as a process of the simulation has it, and its pool of threads."""
 

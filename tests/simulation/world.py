@@ -36,6 +36,8 @@ from tests.simulation.trace import Trace
 
 BATCH = "batch"
 
+WILLING = ("honest", "late", "saved", "repeats", "nobody")
+
 MORNING = 1_700_000_000.0
 """What the wall clock shows in the beginning."""
 
@@ -44,7 +46,7 @@ class Violation(AssertionError):
     """Something does not hold that must."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Outside:
     """What tasks talk to: it does a thing once for each key, and may not say that it did."""
 
@@ -74,7 +76,7 @@ class Outside:
         return answer
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class World:
     """Everything that there is under one seed."""
 
@@ -154,7 +156,7 @@ class World:
             (sql.Database, sql.locks_for),
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
-        looking.LOOK_EVERY = 5.0  # type: ignore[misc]
+        looking.LOOK_EVERY = self.random.choice((1.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
         for module, _ in saved[4]:
             module.threading = threads.Threading  # type: ignore[assignment]
         sql.Database = self  # type: ignore[misc,assignment]
@@ -254,6 +256,9 @@ class World:
             name = ("ann", "bob", "cy", "dee", "eve", "fay")[place]
             flow = self._flow(name)
             self.plans[name] = self.random.choice(PLANS) if place % 2 else plan
+            if self.connections < number and self.plans[name] not in WILLING:
+                # Who is there and says nothing keeps a connection, and with it a parked flow's.
+                self.plans[name] = "honest"
             self.say("operator", f"starts {name}, {flow.kind}; peer: {self.plans[name]}")
             self._start(name, flow)
         self.faults.begin()
@@ -306,7 +311,7 @@ class World:
             nameplate = code.partition("-")[0]
             later = self.kernel.between(0, 2 * delay)
             self.kernel.after(later, partial(self.new_stranger, nameplate, appid))
-        if flow.kind != "sim-chat" and self.random.random() < 0.25 and plan in CLEAN:
+        if flow.kind != "sim-chat" and self.random.random() < 0.25 and plan in CLEAN and self.connections > 9:
             self.kernel.after(delay, partial(self._take_in, flow.name, flow.attempt, code))
             return
         person = Person(self, flow.name, flow.attempt, code, appid, plan)

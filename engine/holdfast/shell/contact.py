@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 
 from holdfast.core import events as ev
 from holdfast.core.exchange import Exchange
-from holdfast.core.frames import CloseMailbox
 from holdfast.core.wanted import missing
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Connector, Owner
@@ -202,7 +201,7 @@ class Contact:
         if self._patience is not None:
             self._patience.pause()
         self._news.connection(Disconnected(self._relay_url, reason.reason))
-        asked = conversation is not None and CloseMailbox in conversation.said.once
+        asked = conversation is not None and conversation.has_closed
         if asked and self._exchange.mailbox.state == "closing":
             self._closing_was_cut()
         self._hears.outside(ev.ConnectionLost())

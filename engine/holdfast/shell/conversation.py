@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from holdfast.core.frames import Frame
+from holdfast.core.frames import CloseMailbox, Frame
 from holdfast.core.wanted import Said
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import write
@@ -18,6 +18,8 @@ class Conversation:
         self._link = link
         self._sent = sent
         self._open = True
+        self.has_closed = False
+        """Whether our closing was given to the connection, and does not wait for its commit."""
         self.welcomed = False
         self.lately = False
         """Whether the server cannot have forgotten us in its usual way."""
@@ -27,6 +29,7 @@ class Conversation:
         """Send, unless the connection is gone: then the next one will derive them again."""
         for frame in frames:
             if self._open:
+                self.has_closed |= isinstance(frame, CloseMailbox)
                 self._link.send(write(frame, os.urandom(2).hex()))
                 self._sent(frame)
 
