@@ -70,7 +70,8 @@ def stuck(world: World) -> list[str]:
             continue
         people = people_of(world, flow)
         clean = people and all(p.plan in CLEAN and not p.tired for p in people)
-        if clean and not world.excused("forgot", "jumped", f"crowded {flow.name}"):
+        taken = f"taken in {flow.name} {flow.attempt}" in world.notes
+        if (clean or taken) and not world.excused("forgot", "jumped", f"crowded {flow.name}"):
             found.append(flow.name)
     return found
 
@@ -142,7 +143,8 @@ def _check_server(world: World) -> None:
     }
     for row in tables.nameplates.values():
         for side in sorted(ours & {side for side, holds in row.sides.items() if holds}):
-            if row.name in world.watch.sides[side].claims:
+            # An allocation whose answer was lost leaves one that nobody knows.
+            if ("release", row.name) in world.watch.sides[side].frames:
                 name = world.trace.called(side)
                 world.violate(f"{name} is over, and the nameplate {row.name} is still claimed")
     for box in tables.mailboxes.values():

@@ -59,8 +59,6 @@ class Side:
     frames: set[tuple[str, str]] = field(factory=set)
     words: set[str] = field(factory=set)
     """What entries say was said, for states that were passed within one transaction."""
-    claims: set[str] = field(factory=set)
-    """Nameplates that the server may hold in its name."""
     opened: bool = False
 
 
@@ -210,13 +208,10 @@ class Watch:
         match kind:
             case "claim":
                 self._enters(side, passing.side, frame["nameplate"])
-                side.claims.add(frame["nameplate"])
-            case "release":
-                side.claims.discard(frame["nameplate"])
             case "open":
                 side.opened = True
             case "close":
-                if side.claims:
+                if self.world.holds(passing.side, frame["mailbox"]):
                     self.world.violate(f"{side.flow.name} closes before it has released")
                 side.opened = False
             case "add":

@@ -80,6 +80,7 @@ def _live(world: World) -> None:
         world.violate(f"{name} is stuck")
     _check(world)
     world.say("world", "everybody gives up")
+    world.giving_up = True
     for person in world.people:
         person.give_up()
     for flow in list(world.watch.flows.values()):
@@ -119,7 +120,7 @@ def _nothing_more(world: World) -> bool:
     waiting = [flow for flow in world.watch.flows.values() if not flow.finished]
     if not waiting:
         return True
-    if any(person.clients == 0 for person in world.people) or endings.stuck(world):
+    if world.coming or any(person.clients == 0 for person in world.people) or endings.stuck(world):
         return False
     return not any(flow.kind == "sim-timer" for flow in waiting)
 

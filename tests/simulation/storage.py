@@ -31,12 +31,14 @@ CREATE TABLE sim_writes (
 
 
 @cache
-def _template() -> tuple[Database, bytes]:
+def _template() -> tuple[Database, sqlite3.Connection]:
     journal = SqlJournal.open("sqlite://", keys=KEYS, clock=lambda: 0.0)
     database = journal._database
     raw = _raw(database)
     raw.execute(LEDGER)
-    return database, raw.serialize()
+    empty = sqlite3.connect(":memory:")
+    raw.backup(empty)
+    return database, empty
 
 
 def _raw(database: Database) -> Any:
@@ -80,8 +82,8 @@ class Storage(Database):
     @classmethod
     def begin(cls, kernel: Kernel, faults: Faults, on_commit: Callable[[], object]) -> "Storage":
         """An empty journal."""
-        database, content = _template()
-        _raw(database).deserialize(content)
+        database, empty = _template()
+        empty.backup(_raw(database))
         # Not called a database in memory: that would mean that nobody else can be there.
         return cls(database.engine, None, False, kernel=kernel, faults=faults, on_commit=on_commit)
 

@@ -7,6 +7,10 @@ from tests.simulation.running import run
 LEARNT = [
     61,  # a side that the server failed leaves its mailbox open after one attempt: that is meant
     83,  # a peer may say the same thing twice, and mean it twice
+    2080,  # who comes again with an old code may meet the next flow under that number: `scared`
+    2145,  # a closing that waits for its commit was taken for one that the server had cut
+    3034,  # what a server forgot may be closed without a release
+    4005,  # an allocation whose answer was lost is on a nameplate that nobody knows
 ]
 """Seeds that once failed, and what was learnt from each."""
 

@@ -107,6 +107,9 @@ class World:
     holders: dict[int, Any] = field(factory=dict)
     lease_options: dict[str, Any] = field(factory=dict)
     connections: int = 100
+    coming: set[str] = field(factory=set)
+    """Flows that a flow of ours is going to meet."""
+    giving_up: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -242,6 +245,11 @@ class World:
                 found |= {side for side, holds in row.sides.items() if holds}
         return found
 
+    def holds(self, side: str, mailbox: str) -> bool:
+        """Whether *side* is still on a nameplate that leads to *mailbox*."""
+        rows = self.server.tables().nameplates.values()
+        return any(row.mailbox == mailbox and row.sides.get(side) for row in rows)
+
     # Flows and people.
 
     def plan(self) -> None:
@@ -311,7 +319,13 @@ class World:
             nameplate = code.partition("-")[0]
             later = self.kernel.between(0, 2 * delay)
             self.kernel.after(later, partial(self.new_stranger, nameplate, appid))
-        if flow.kind != "sim-chat" and self.random.random() < 0.25 and plan in CLEAN and self.connections > 9:
+        if (
+            flow.kind != "sim-chat"
+            and self.random.random() < 0.25
+            and plan in CLEAN
+            and self.connections > 9
+        ):
+            self.coming.add(flow.name)
             self.kernel.after(delay, partial(self._take_in, flow.name, flow.attempt, code))
             return
         person = Person(self, flow.name, flow.attempt, code, appid, plan)
@@ -320,6 +334,9 @@ class World:
 
     def _take_in(self, name: str, attempt: int, code: str) -> None:
         """The recipient is a flow of ours, too."""
+        self.coming.discard(name)
+        if self.giving_up:
+            return
         self.say("operator", f"has the code of {name} and receives")
         self.note(f"taken in {name} {attempt}")
         self._start(f"{name}-in{attempt}", TakeIn(code=code))
