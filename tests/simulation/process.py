@@ -75,7 +75,7 @@ class Life(Process):
                 on_fatal=self._fatal,
                 host=self.name,
                 clock=world.wall,
-                **world.lease_options,
+                uptime=world.seconds,
             )
         except DatabaseUnusable as error:
             self.say(f"cannot start: {error}")
@@ -121,7 +121,7 @@ class Life(Process):
 
     def _failed(self, failure: Any) -> None:
         if self.alive and not self.doomed:
-            self.say(f"its engine failed: {failure.type.__name__}")
+            self.say(f"its engine failed: {failure.type.__name__}: {failure.getErrorMessage()}")
             self.world.check_failure(failure)
             self.stop()
 

@@ -21,7 +21,7 @@ from holdfast.flows.document import new_flow
 from holdfast.flows.provision import Provision
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import wormhole as shell
-from holdfast_journal import SqlJournal, sql, writer
+from holdfast_journal import SqlJournal, sql, workers, writer
 from holdfast_journal.errors import JournalError
 from tests.simulation import storage, threads
 from tests.simulation.faults import Swarm
@@ -105,7 +105,6 @@ class World:
     secrets: dict[str, str] = field(factory=dict, repr=False)
     violations: list[str] = field(factory=list)
     holders: dict[int, Any] = field(factory=dict)
-    lease_options: dict[str, Any] = field(factory=dict)
     connections: int = 100
     coming: set[str] = field(factory=set)
     """Flows that a flow of ours is going to meet."""
@@ -155,7 +154,7 @@ class World:
             chance._urandom,  # type: ignore[attr-defined]
             looking.LOOK_EVERY,
             shell._alive,
-            [(module, module.threading) for module in (sql, writer)],
+            [(module, module.threading) for module in (sql, workers, writer)],
             (sql.Database, sql.locks_for),
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
