@@ -126,9 +126,10 @@ def give_back_failed(
 
 
 def epochs(database: Database, ids: Collection[int]) -> Mapping[int, int]:
-    """Under which epoch each of the flows may be written."""
+    """Under which epoch each of the flows may be written. Raises SQLAlchemy's errors."""
     query = select(flows.c.id, flows.c.epoch)
-    with database.reading() as connection:
+    # Whoever renews a lease asks, and tries again after those; see `Registration.keep`.
+    with database.transaction(writes=False) as connection:
         return {
             row.id: row.epoch
             for chunk in chunks(ids)

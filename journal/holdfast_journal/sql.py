@@ -457,7 +457,7 @@ class SqlJournal:
         )
 
     def _let_go(self) -> None:
-        """Find out which of our flows others have taken. Raises DatabaseUnusable."""
+        """Find out which of our flows others have taken. Raises SQLAlchemy's errors."""
         running = dict(self._running)
         epochs = ownership.epochs(self._database, running)
         for flow, journal in running.items():

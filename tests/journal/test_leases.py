@@ -20,7 +20,7 @@ from holdfast_journal import Fenced, KeyRing, SqlJournal
 from holdfast_journal.database import Database
 from holdfast_journal.schema import flows, workers
 from tests.journal.conftest import Journals
-from tests.journal.helpers import PATIENCE, ManualReactor, Runner, at_commit, run, start
+from tests.journal.helpers import PATIENCE, ManualReactor, Runner, at_commit, locked, run, start
 from tests.journal.postgres import Server
 
 KEY = "ab" * 32
@@ -252,6 +252,24 @@ class TestPaused:
         finally:
             event.remove(Engine, "checkin", pause)
         assert stolen == ["ada"]
+
+
+def test_a_database_that_goes_away_while_a_worker_looks_what_it_lost(
+    file: str, journals: Journals, time: Time
+) -> None:
+    """The lease is renewed all the same, as soon as that is possible."""
+
+    def fail() -> None:
+        raise locked()
+
+    reactor = ManualReactor()
+    paused = journals.open(file, reactor=reactor, **time.options())
+    (ada,) = run(paused, "ada")
+    time.now += 31
+    with before("epoch \nFROM holdfast_flows", fail):
+        ada.event()
+        reactor.until(lambda: ada.released)
+    assert (ada.released, ada.lost) == ([1], [])
 
 
 def lease(url: str) -> float | None:
