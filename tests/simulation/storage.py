@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
@@ -86,6 +86,10 @@ class Storage(Database):
         empty.backup(_raw(database))
         # Not called a database in memory: that would mean that nobody else can be there.
         return cls(database.engine, None, False, kernel=kernel, faults=faults, on_commit=on_commit)
+
+    def opened(self) -> "Storage":
+        """The same database, as another process has it open."""
+        return evolve(self)
 
     @property
     def raw(self) -> sqlite3.Connection:

@@ -175,7 +175,7 @@ class World:
 
     def open(self, url: str, **_: object) -> storage.Storage:
         """`Database.open`, for all journals of this world."""
-        return self.storage
+        return self.storage.opened()
 
     def _logged(self, event: Any) -> None:
         if event["log_level"].name not in ("error", "critical"):
