@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KILLS ?= 1000
+MINUTES ?= 10
 SEEDS ?= 1000
 # Many tests wait for processes, so one more at a time than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help env test lint types docs demo simulate power soak bench bench-parked clean
+.PHONY: help env test lint types docs demo simulate power soak fuzz bench bench-parked clean
 
 help:
 	@echo "make test    the test suite"
@@ -15,6 +16,7 @@ help:
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make power   every state that a power cut can leave (some minutes)"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills, or HOURS=1"
+	@echo "make fuzz    broken input for everything that reads any, for MINUTES=$(MINUTES) minutes"
 	@echo "make bench   what 1,000 waiting people cost (some two minutes)"
 	@echo "make bench-parked  what 5,000 cost with 500 connections (some 25 minutes)"
 	@echo "make docs    the manual, in docs/_build/html"
@@ -57,6 +59,11 @@ power: env
 
 soak: env
 	$(BIN)/python -m tests.harness.soak --kills $(KILLS) $(if $(HOURS),--hours $(HOURS))
+
+fuzz: env
+	$(BIN)/python -m pip install --quiet --group fuzz || \
+	  echo "Atheris cannot be installed here: fuzzing goes on without looking at coverage" >&2
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 bench: env
 	$(BIN)/python -m tests.bench.thousand_waiting

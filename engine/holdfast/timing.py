@@ -79,7 +79,7 @@ def read(text: str) -> list[Moment]:
         moments = [Moment(float(at), str(way), str(what)) for at, way, what in record["moments"]]
     except NotARecording:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         raise NotARecording("it is no recording of message times") from None
     if any(each.way not in WAYS for each in moments):
         raise NotARecording("it was written by another release of Holdfast")

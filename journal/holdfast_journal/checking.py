@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from attrs import define, field, frozen
-from sqlalchemy import select, text
+from sqlalchemy import Table, select, text
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.ownership import DAMAGED, chunks
+from holdfast_journal.reading import texts
 from holdfast_journal.schema import batches, entries, flows, tasks
 from holdfast_journal.sealing import KeyRing, unseal
+from holdfast_journal.values import altered, mended, unsound
 
 AT_ONCE = 20
 """Flows that are read in one transaction: their histories are in memory together."""
@@ -140,6 +142,9 @@ def _read(database: Database, ids: Sequence[int]) -> list[tuple[Any, list[Any], 
 
 
 def _examined(keys: KeyRing, row: Any, entry_rows: list[Any], task_rows: list[Any]) -> Examined:
+    columns = unsound(row, flows)
+    bad = {"entries": _drop_bad(entry_rows, entries), "tasks": _drop_bad(task_rows, tasks)}
+    row = mended(row, flows, columns) if columns else row
     flow = Examined(
         id=row.id,
         batch=row.batch_name,
@@ -150,6 +155,12 @@ def _examined(keys: KeyRing, row: Any, entry_rows: list[Any], task_rows: list[An
         seq=row.seq,
         shredded=row.data_key is None,
     )
+    if columns:
+        flow.found("row", altered(columns), RESTORE)
+    for what, number in bad.items():
+        if number:
+            found = "1 of its rows" if number == 1 else f"{number} of its rows"
+            flow.found("row", f"{found} among the {what} cannot be what was written", RESTORE)
     _check_sequence(flow, [entry.seq for entry in entry_rows])
     if flow.status == DAMAGED:
         flow.found(
@@ -233,7 +244,7 @@ def _open(
             except Unreadable:
                 event = None
                 unreadable.append(entry.seq)
-        found.append(OpenedEntry(entry.seq, entry.kind, _texts(entry.said), event))
+        found.append(OpenedEntry(entry.seq, entry.kind, texts(entry.said), event))
     flow.entries = found
     if unreadable:
         many = len(unreadable) > 1
@@ -248,7 +259,7 @@ def _open(
 def _json_object(flow: Examined, published: bytes) -> Mapping[str, Any] | None:
     try:
         value = json.loads(published)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         return value
@@ -256,12 +267,12 @@ def _json_object(flow: Examined, published: bytes) -> Mapping[str, Any] | None:
     return None
 
 
-def _texts(said: str) -> Sequence[str]:
-    try:
-        texts = json.loads(said)
-    except ValueError:
-        return ()
-    return [each for each in texts if isinstance(each, str)] if isinstance(texts, list) else ()
+def _drop_bad(rows: list[Any], table: Table) -> int:
+    """Remove rows with values of another type than belongs there; return how many."""
+    good = [row for row in rows if not unsound(row, table)]
+    number = len(rows) - len(good)
+    rows[:] = good
+    return number
 
 
 def _numbers(seqs: Sequence[int], *, verb: bool = True) -> str:

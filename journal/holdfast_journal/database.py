@@ -116,12 +116,18 @@ def parse_url(url: str) -> URL:
         case "sqlite" | "sqlite+pysqlite":
             if (parsed.database or "").startswith("file:"):
                 raise DatabaseUnusable("SQLite's file: URIs are not served; use sqlite:///path")
+            if parsed.host or parsed.username or parsed.port or parsed.query:
+                raise DatabaseUnusable(
+                    "the URL of an SQLite database has a path and nothing else: sqlite:///path"
+                )
+            if "\0" in (parsed.database or ""):
+                raise DatabaseUnusable("the path of a database cannot hold a NUL")
             return parsed.set(drivername="sqlite+pysqlite")
         case "postgresql" | "postgres" | "postgresql+psycopg":
             return parsed.set(drivername="postgresql+psycopg")
         case other:
             raise DatabaseUnusable(
-                f"databases of the kind {other!r} are not served; use sqlite or postgresql"
+                f"databases of the kind {other[:50]!r} are not served; use sqlite or postgresql"
             )
 
 
@@ -216,6 +222,10 @@ class Database:
             yield
         except (DBAPIError, PoolTimeout) as error:
             raise self._clear(error) from error
+        except UnicodeDecodeError:
+            # SQLite quotes in its errors what stands in a damaged file, and the driver stumbles.
+            text = f"the database {self.name} cannot be used: its file is damaged"
+            raise DatabaseUnusable(text) from None
 
     def settle(self) -> None:
         """Write anew what a process that is gone has left in SQLite's write-ahead log.
@@ -295,6 +305,12 @@ def _postgresql(url: URL, pause: float) -> Engine:
                 **_KEEPALIVES,
             },
         )
+        engine.dialect.create_connect_args(url)
+    except (ArgumentError, ValueError, TypeError):
+        raise DatabaseUnusable(
+            "this is not the URL of a PostgreSQL database; it looks like"
+            " postgresql://user@host/database"
+        ) from None
     except ImportError as error:
         raise DatabaseUnusable(
             "PostgreSQL needs one more package: pip install 'holdfast[postgres]'"
@@ -324,6 +340,8 @@ def _sqlite(url: URL) -> Engine:
     def prepare(connection: Any, _record: object) -> None:
         # From here on transactions are ours to begin; the driver would begin them too late.
         connection.isolation_level = None
+        # A damaged text must not keep us from the rows around it.
+        connection.text_factory = _text
         cursor = connection.cursor()
         _use_wal(cursor)
         cursor.execute("PRAGMA synchronous=FULL")
@@ -338,6 +356,10 @@ def _sqlite(url: URL) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
 
 
 def _use_wal(cursor: sqlite3.Cursor) -> None:

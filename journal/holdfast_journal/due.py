@@ -100,13 +100,14 @@ def look(
     with database.reading() as connection:
         owners = set(connection.scalars(_OWNERS)) - {worker}
     dead = owners - alive(owners) if owners else ()
-    return Due(worker, now, sorted(dead), strays, keys)
+    return Due(worker, now, sorted(dead, key=str), strays, keys)
 
 
 def _owners() -> Select[Any]:
     """All who own unfinished flows; from one to the next through the index, however many flows."""
     unfinished = select(func.min(flows.c.owner).label("owner")).where(flows.c.finished_at.is_(None))
-    found = unfinished.where(flows.c.owner > 0).cte("owners", recursive=True)
+    # From anything on that was ever put there, by whomever.
+    found = unfinished.where(flows.c.owner > -(2**63)).cte("owners", recursive=True)
     following = unfinished.where(flows.c.owner > found.c.owner).scalar_subquery()
     found = found.union_all(select(following).where(found.c.owner.is_not(None)))
     return select(found.c.owner).where(found.c.owner.is_not(None))

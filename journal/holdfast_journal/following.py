@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
 from holdfast_journal.schema import entries, flows
+from holdfast_journal.values import is_number
 
 UNDER_WAY = 4096
 """Entries, more or less, in the unfinished transactions of all workers of one database."""
@@ -29,6 +30,11 @@ class Seen:
     """The highest id of a flow."""
     seqs: Mapping[int, int]
     """The seq of each flow that was seen."""
+
+
+def seq_of(value: Any) -> int:
+    """A flow's seq; 0 for one that somebody altered, which thus seems to move."""
+    return value if is_number(value) else 0
 
 
 def begin(connection: Connection) -> Seen:
@@ -52,7 +58,11 @@ def moved(connection: Connection, database: Database, seen: Seen) -> tuple[set[i
             .group_by(entries.c.flow_id)
         )
         changed = {row[0]: row[1] for row in connection.execute(query)}
-    found = {flow: seq for flow, seq in changed.items() if seen.seqs.get(flow, -1) < seq}
+    found = {
+        flow: seq_of(seq)
+        for flow, seq in changed.items()
+        if not is_number(seq) or seen.seqs.get(flow, -1) < seq
+    }
     if now.flow > seen.flow or back:
         new = select(flows.c.id).where(flows.c.id > seen.flow - back)
         found |= {flow: 0 for flow in connection.scalars(new) if flow not in {**seen.seqs, **found}}

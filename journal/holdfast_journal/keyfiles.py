@@ -77,10 +77,10 @@ def add_key(path: Path) -> str:
         with _alone(path):
             text = _text(path)
             parse_keys(text, f"the key file {path}")
-            lines = text.splitlines(keepends=True)
+            lines = text.split("\n")
             before = next(n for n, line in enumerate(lines) if line.partition("#")[0].strip())
-            lines.insert(before, f"{key.hex()}  # {key_id(key)}\n")
-            with _draft(path, "".join(lines)) as draft:
+            lines.insert(before, f"{key.hex()}  # {key_id(key)}")
+            with _draft(path, "\n".join(lines)) as draft:
                 found = path.stat()
                 if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
                     os.chown(draft, found.st_uid, found.st_gid)
@@ -94,7 +94,8 @@ def add_key(path: Path) -> str:
 def key_lines(path: Path) -> Mapping[str, int]:
     """The identifiers of the keys in the file, and the line of each. Raises WrongKey."""
     found: dict[str, int] = {}
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    # Not splitlines(), which takes a form feed inside a comment for the comment's end.
+    for number, line in enumerate(_text(path).split("\n"), 1):
         for word in re.sub(r"#.*", "", line).split():
             found[key_id(bytes.fromhex(word))] = number
     return found
@@ -103,9 +104,10 @@ def key_lines(path: Path) -> Mapping[str, int]:
 def _text(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            return file.read(_LONGEST)
+            text = file.read(_LONGEST + 1)
+            return text if len(text) <= _LONGEST else ""
     except UnicodeDecodeError:
-        return ""  # which is no key
+        return ""  # which is no key, as what is too long is none
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -14,6 +14,7 @@ from holdfast_journal.errors import Unreadable
 from holdfast_journal.records import Task
 from holdfast_journal.schema import batches, entries, flows, tasks
 from holdfast_journal.sealing import KeyRing, unseal
+from holdfast_journal.values import altered, is_number, unsound
 from holdfast_journal.workers import Registration
 
 _T = TypeVar("_T")
@@ -173,7 +174,9 @@ def _open_tasks(connection: Connection, ids: Sequence[int]) -> Mapping[int, list
 
 def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why: str) -> None:
     """One row that was altered must not keep a worker from all the others."""
-    seq = row.seq + 1
+    # Its own seq may be what was altered.
+    found = connection.scalars(select(entries.c.seq).where(entries.c.flow_id == row.id))
+    seq = max(each for each in (0, row.seq, *found) if is_number(each)) + 1
     connection.execute(
         insert(entries).values(
             flow_id=row.id,
@@ -192,7 +195,7 @@ def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why:
         .values(
             status=DAMAGED,
             seq=seq,
-            epoch=row.epoch + 1,
+            epoch=flows.c.epoch + 1,
             owner=None,
             request=None,
             updated_at=now,
@@ -202,6 +205,10 @@ def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why:
 
 
 def _opened(keys: KeyRing, row: Any, task_rows: Sequence[Any]) -> Taken:
+    columns = unsound(row, flows)
+    columns += [name for each in task_rows for name in unsound(each, tasks)]
+    if columns:
+        raise Unreadable(f"flow {row.uid}: {altered(columns)}")
     if row.data_key is None or row.params is None:
         raise Unreadable(f"flow {row.name!r} is not finished, and yet its key is deleted")
     key = keys.open_data_key(row.uid, row.data_key)

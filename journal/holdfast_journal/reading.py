@@ -17,10 +17,12 @@ from holdfast_journal.ownership import chunks
 from holdfast_journal.records import Changes, EntryRow, Event, FlowRow, Published, Worker
 from holdfast_journal.schema import batches, entries, flows, workers
 from holdfast_journal.sealing import KeyRing, unseal
+from holdfast_journal.values import altered, mended, unsound
 
+_NOT_SHOWN = ("checkpoint", "params", "fingerprint")
 _SHOWN = (
     select(
-        *(c for c in flows.c if c.name not in ("checkpoint", "params", "fingerprint")),
+        *(c for c in flows.c if c.name not in _NOT_SHOWN),
         batches.c.name.label("batch_name"),
         workers.c.host,
         workers.c.pid,
@@ -59,7 +61,7 @@ def poll(
                 for chunk in chunks(sorted(moved))
                 for row in connection.execute(shown.where(flows.c.id.in_(chunk)))
             ]
-    seqs = {**seen.seqs, **{row.id: row.seq for row in rows}}
+    seqs = {**seen.seqs, **{row.id: following.seq_of(row.seq) for row in rows}}
     return Changes(rows=_flow_rows(rows, keys, alive), seen=evolve(seen, seqs=seqs))
 
 
@@ -85,23 +87,13 @@ def unowned(database: Database) -> int:
 
 def history(database: Database, flow: int) -> list[EntryRow]:
     """What happened to a flow, in order. Raises NoSuchFlow."""
-    query = (
-        select(
-            entries.c.seq,
-            entries.c.at,
-            entries.c.worker,
-            entries.c.kind,
-            entries.c.heard,
-            entries.c.said,
-        )
-        .where(entries.c.flow_id == flow)
-        .order_by(entries.c.seq)
-    )
+    shown = (each for each in entries.c if each.name not in ("id", "event"))
+    query = select(*shown).where(entries.c.flow_id == flow).order_by(entries.c.seq)
     with database.reading() as connection:
         _flow(connection, flow)
         return [
-            EntryRow(row.seq, row.at, row.worker, row.kind, row.heard, json.loads(row.said))
-            for row in connection.execute(query)
+            EntryRow(row.seq, row.at, row.worker, row.kind, row.heard, texts(row.said))
+            for row in (_sound_entry(each) for each in connection.execute(query))
         ]
 
 
@@ -124,7 +116,29 @@ def all_workers(database: Database, alive: Alive) -> list[Worker]:
     with database.reading() as connection:
         rows = connection.execute(select(workers).order_by(workers.c.id)).all()
     living = alive([row.id for row in rows])
-    return [Worker(row.id, row.host, row.pid, row.started_at, row.id in living) for row in rows]
+    return [
+        Worker(row.id, row.host, row.pid, row.started_at, row.id in living)
+        for row in (mended(each, workers, unsound(each, workers)) for each in rows)
+    ]
+
+
+def _sound_entry(row: Any) -> Any:
+    """What can be shown of an entry, even if somebody altered it."""
+    columns = [name for name in unsound(row, entries) if name not in ("id", "event")]
+    if not columns:
+        return row
+    found = mended(row, entries, columns)
+    found.heard = f"journal: this entry was altered: {altered(columns)}"
+    return found
+
+
+def texts(said: object) -> list[str]:
+    """The texts in what an entry keeps as JSON; none if that was altered."""
+    try:
+        found = json.loads(said) if isinstance(said, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 def _of_batch(query: Select[Any], batch: str | None) -> Select[Any]:
@@ -140,6 +154,8 @@ def _flow(connection: Connection, flow: int) -> Any:
 
 
 def _flow_rows(rows: Sequence[Any], keys: KeyRing, alive: Alive) -> list[FlowRow]:
+    bad = {number: columns for number, row in enumerate(rows) if (columns := _bad(row))}
+    rows = [mended(row, flows, bad[n]) if n in bad else row for n, row in enumerate(rows)]
     owners = {row.owner for row in rows if row.owner is not None}
     living = alive(owners) if owners else ()
     return [
@@ -150,7 +166,7 @@ def _flow_rows(rows: Sequence[Any], keys: KeyRing, alive: Alive) -> list[FlowRow
             name=row.name,
             kind=row.kind,
             status=row.status,
-            published=_published(row, keys),
+            published=_published(row, keys) if n not in bad else {"reason": altered(bad[n])},
             created_at=row.created_at,
             updated_at=row.updated_at,
             finished_at=row.finished_at,
@@ -165,8 +181,12 @@ def _flow_rows(rows: Sequence[Any], keys: KeyRing, alive: Alive) -> list[FlowRow
             failures=row.failures,
             trouble=row.trouble,
         )
-        for row in rows
+        for n, row in enumerate(rows)
     ]
+
+
+def _bad(row: Any) -> Sequence[str]:
+    return [name for name in unsound(row, flows) if name not in _NOT_SHOWN]
 
 
 def _published(row: Any, keys: KeyRing) -> Published | None:
@@ -175,9 +195,10 @@ def _published(row: Any, keys: KeyRing) -> Published | None:
         return None
     try:
         key = keys.open_data_key(row.uid, row.data_key)
-        found: Published = json.loads(unseal(key, row.uid, "published", 0, row.published))
+        found = json.loads(unseal(key, row.uid, "published", 0, row.published))
     except (Unreadable, WrongKey) as error:
         return {"reason": str(error)}
-    except ValueError:
-        return {"reason": "what the flow shows is no JSON"}
-    return found
+    except (ValueError, RecursionError):
+        found = None
+    shown: Published = found if isinstance(found, dict) else {"reason": "what it shows is no JSON"}
+    return shown

@@ -45,6 +45,8 @@ def seal(key: bytes, uid: str, column: str, seq: int | str, value: bytes) -> byt
 def unseal(key: bytes, uid: str, column: str, seq: int | str, sealed: bytes) -> bytes:
     """Open what `seal` made for the same place. Raises Unreadable."""
     place = f"{uid}|{column}|{seq}"
+    if not isinstance(sealed, bytes):  # SQLite keeps anything in any column
+        raise Unreadable(f"{column} {seq} of flow {uid} is not what was written there: no bytes")
     try:
         return crypto_aead_xchacha20poly1305_ietf_decrypt(
             sealed[_NONCE:], place.encode(), sealed[:_NONCE], key
@@ -77,7 +79,9 @@ def parse_keys(text: str, source: str) -> list[bytes]:
 
 
 def sealed_under(sealed: bytes) -> str:
-    """Name the master key that a data key was sealed under."""
+    """Name the master key that a data key was sealed under. Raises Unreadable."""
+    if not isinstance(sealed, bytes):
+        raise Unreadable("what was sealed under a master key is not what was written there")
     return sealed[:ID_BYTES].hex()
 
 

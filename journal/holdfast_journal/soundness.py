@@ -149,11 +149,11 @@ def unattended(database: Database, alive: Alive, batch: str | None, now: float) 
         Unattended(
             row.id,
             row.epoch,
-            row.batch_name,
-            row.name,
-            row.kind,
+            str(row.batch_name),
+            str(row.name),
+            str(row.kind),
             row.owner is not None,
-            now - row.since,
+            now - row.since if isinstance(row.since, float | int) else 0.0,
         )
         for row in rows
         if row.owner not in living

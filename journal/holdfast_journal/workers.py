@@ -188,7 +188,8 @@ class Registration:
                 ours = connection.scalars(query.with_for_update(read=True, skip_locked=True))
                 renewing = set(ids).difference(ours)
             found = set(connection.scalars(query.where(current))) | renewing
-        return {worker for worker in found if self.locks.is_alive(worker)}
+        # A row may hold anything; nobody has an id that is not positive.
+        return {each for each in found if 0 < each < 2**62 and self.locks.is_alive(each)}
 
     def ask(self, then: Callable[[], object]) -> None:
         """Have the thread renew now, and call `then`, in that thread, as soon as `holds`."""

@@ -27,6 +27,9 @@ hexadecimal digits (WIRE.md, section 3)."""
 
 _LONGEST_ENCODED = 16_000
 
+_LONGEST_DECOMPOSED = 4 * LONGEST_NAME
+"""Characters of the longest name before it is composed; no character is made of more than four."""
+
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 
 
@@ -106,7 +109,9 @@ def _person(row: Row, wanted: list[str], place: Place) -> Person:
 
 
 def _name(value: object, column: str, line: int, place: Place) -> str:
-    name = same_name(_string(value, column, "name", line, place))
+    given = _string(value, column, "name", line, place).strip()
+    # To compose a long row of accents takes time that grows with its square.
+    name = same_name(given) if len(given) <= _LONGEST_DECOMPOSED else given
     if not name:
         raise place.failure(line, f"no name in column {quoted(column)}")
     if len(name) > LONGEST_NAME:

@@ -93,7 +93,7 @@ def checked_relay(url: str, where: str) -> str:
     Raises :class:`Failure`, which never repeats a URL that may hold a password.
     """
     parts = _split(url, where)
-    shown = f"{where}: {quoted(url)}"
+    shown = where if "@" in url else f"{where}: {quoted(url)}"
     if parts.username is not None or parts.password is not None:
         raise Failure(f"{where}: a mailbox server's URL has no user name and no password")
     if parts.scheme not in ("ws", "wss"):
@@ -105,6 +105,12 @@ def checked_relay(url: str, where: str) -> str:
         raise Failure(f"{shown} names no host; an example is {DEFAULT_RELAY}")
     if parts.fragment:
         raise Failure(f"{shown} has a part after '#', which no server would see")
+    from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url  # takes its time
+
+    try:
+        parse_relay_url(url)  # what connects later has rules of its own
+    except BadRelayUrl as error:
+        raise Failure(f"{where}: {error}") from None
     return url
 
 

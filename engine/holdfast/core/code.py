@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from automat import TypeMachineBuilder
 
 from holdfast.codes import make, split
+from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
 
 
@@ -87,7 +88,7 @@ class Code:
         allocated: whether its nameplate came from the server, and from nobody else.
     """
 
-    draw: str = field(default="", repr=False)
+    draw: Hex = field(default="", repr=False)
     code: str = field(default="", repr=False)
     nameplate: str = field(default="", repr=False)
     allocated: bool = False

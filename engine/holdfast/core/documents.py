@@ -6,7 +6,7 @@ that is necessary is damaged, and is refused here.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
@@ -14,6 +14,9 @@ from cattrs.errors import BaseValidationError
 from holdfast.errors import BadCheckpoint
 
 T = TypeVar("T")
+
+LONGEST_WHY: Final = 500
+"""Characters of what an error says about a document."""
 
 
 def _exactly(kind: type) -> Any:
@@ -23,6 +26,17 @@ def _exactly(kind: type) -> Any:
         return value
 
     return check
+
+
+Hex: TypeAlias = Annotated[str, "hexadecimal digits"]
+"""Bytes in a document.  Whatever is done with them later, they can be read."""
+
+
+def _hex(value: object, _: type) -> str:
+    if type(value) is not str:
+        raise TypeError(f"expected hexadecimal digits, found {type(value).__name__}")
+    bytes.fromhex(value)
+    return value
 
 
 converter = Converter(forbid_extra_keys=True)
@@ -38,6 +52,9 @@ def _number(value: object, _: type) -> float:
 for _kind in (str, int, bool):
     converter.register_structure_hook(_kind, _exactly(_kind))
 converter.register_structure_hook(float, _number)
+
+
+converter.register_structure_hook_func(lambda kind: kind is Hex, _hex)
 
 
 def unstructure(value: object) -> Any:
@@ -59,4 +76,6 @@ def structure(record: object, kind: type[T]) -> T:
             why = "; ".join(transform_error(error, path=kind.__name__))
         else:
             why = f"{kind.__name__}: {type(error).__name__}"
+        # The names of fields that do not belong there come from the document.
+        why = "".join(letter if letter.isprintable() else "?" for letter in why[:LONGEST_WHY])
         raise BadCheckpoint(f"the saved wormhole is damaged: {why}") from None

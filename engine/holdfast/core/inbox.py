@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from attrs import define, field, frozen
 from automat import TypeMachineBuilder
 
+from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
 
 MOST_LOCKED = 100
@@ -84,7 +85,7 @@ class Locked:
 
     side: str
     phase: str
-    body: str = field(repr=False)
+    body: Hex = field(repr=False)
 
 
 @define
@@ -99,7 +100,7 @@ class Inbox:
     """
 
     locked: list[Locked] = field(factory=list)
-    early: dict[str, str] = field(factory=dict, repr=False)
+    early: dict[str, Hex] = field(factory=dict, repr=False)
     next: int = 0
     versions: bool = False
 

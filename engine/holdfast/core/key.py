@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from attrs import define, field
 from automat import TypeMachineBuilder
 
+from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
 
 Effects: TypeAlias = tuple[()]
@@ -51,9 +52,9 @@ class Inputs(Protocol):
 class Key:
     """The data of the key machine, all secret, all hex."""
 
-    scalar: str = field(default="", repr=False)
-    theirs: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
+    scalar: Hex = field(default="", repr=False)
+    theirs: Hex = field(default="", repr=False)
+    key: Hex = field(default="", repr=False)
 
 
 builder = TypeMachineBuilder(Inputs, Key)

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from attrs import define, field, frozen
 from automat import TypeMachineBuilder
 
+from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
 
 
@@ -76,7 +77,7 @@ class Sent:
     """A message of ours, byte for byte (hex) as it lies in the mailbox."""
 
     phase: str
-    body: str = field(repr=False)
+    body: Hex = field(repr=False)
     echoed: bool = False
 
 
@@ -84,7 +85,7 @@ class Sent:
 class Outbox:
     """The data of the outbox: *queued* plaintexts (hex), *sent* ones, the next number."""
 
-    queued: list[str] = field(factory=list, repr=False)
+    queued: list[Hex] = field(factory=list, repr=False)
     sent: list[Sent] = field(factory=list)
     next: int = 0
 

@@ -26,19 +26,29 @@ def parse(text: str) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError("no JSON") from None
+    check_depth(value, DEEPEST, finite=True)
+    return value
+
+
+def check_depth(value: Any, deepest: int, *, finite: bool = False) -> None:
+    """See that at most *deepest* objects and arrays lie inside each other.
+
+    Raises:
+        ValueError: there are more; or, with *finite*, a number is none that JSON knows.
+    """
     layer = [value]
-    for _ in range(DEEPEST + 1):
-        layer = [inner for each in layer for inner in _inside(each)]
+    for _ in range(deepest + 1):
+        layer = [inner for each in layer for inner in _inside(each, finite)]
         if not layer:
-            return value
+            return
     raise ValueError("JSON nested too deeply")
 
 
-def _inside(value: Any) -> Any:
+def _inside(value: Any, finite: bool) -> Any:
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, list):
         return value
-    if isinstance(value, float) and not isfinite(value):
+    if finite and isinstance(value, float) and not isfinite(value):
         raise ValueError("a number that is none")
     return ()

@@ -11,11 +11,16 @@ from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from holdfast.core.documents import converter, structure, unstructure
+from holdfast.core.strict_json import check_depth
 from holdfast.errors import BadCheckpoint
 from holdfast.flows.base import Flow, flow_class
 from holdfast_journal import NewFlow
 
 VERSION: Final = 1
+
+DEEPEST: Final = 200
+"""How many objects and arrays of a flow may lie inside each other: deeper, and they could be read,
+but not written again."""
 
 BRING_FORWARD: Final[Mapping[str, Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]]] = {
     "params": {},
@@ -87,8 +92,9 @@ def _load(data: bytes, kind: str) -> dict[str, Any]:
     """Return the document, brought forward to this version."""
     try:
         record = dict(json.loads(data))
+        check_depth(record, DEEPEST)
         version = record["version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BadCheckpoint("the flow's saved state is damaged") from None
     if type(version) is not int or version < 1:
         raise BadCheckpoint("the flow's saved state is damaged: it has no version")

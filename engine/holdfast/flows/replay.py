@@ -131,7 +131,10 @@ def _replay(exchange: Exchange, entry: OpenedEntry) -> None:
             raise _Impossible(f"entry {entry.seq}, {type(error).__name__}") from None
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise _Impossible(f"entry {entry.seq} cannot be read")
-    exchange.saying([said[word] for word in words if word in said])
+    try:
+        exchange.saying([said[word] for word in words if word in said])
+    except Exception as error:  # noqa: BLE001 - as above
+        raise _Impossible(f"entry {entry.seq}, {type(error).__name__}") from None
 
 
 def _body(entry: OpenedEntry) -> dict[str, object]:
@@ -140,7 +143,7 @@ def _body(entry: OpenedEntry) -> dict[str, object]:
         return {}
     try:
         body = json.loads(entry.event)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise _Impossible(f"entry {entry.seq} cannot be read")

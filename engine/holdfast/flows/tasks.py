@@ -162,8 +162,12 @@ class Executor:
         if kind is None:
             customer.task_failed(task, f"no task called {task.name!r} is known here")
             return
+        try:
+            arguments = json.loads(task.arguments)
+        except (ValueError, RecursionError):
+            customer.task_failed(task, "its arguments cannot be read")
+            return
         slot = self._slots.setdefault(task.name, DeferredSemaphore(kind.at_once))
-        arguments = json.loads(task.arguments)
         call = Call(arguments, task.key, self._reactor)
         done = slot.run(self._run, kind, call)
         running = self._running.setdefault(customer, set())

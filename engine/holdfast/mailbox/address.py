@@ -35,7 +35,7 @@ def endpoint(reactor: Any, listen: str) -> Any:
         return _from_endpoint_string(reactor, listen)
     port = int(match["port"])
     if port > _HIGHEST_PORT:
-        raise AddressUnusable(f"cannot listen on {listen}: ports end at {_HIGHEST_PORT}")
+        raise AddressUnusable(f"cannot listen on {listen[:200]}: ports end at {_HIGHEST_PORT}")
     if match["six"] is not None:
         return TCP6ServerEndpoint(reactor, port, interface=match["six"])
     return TCP4ServerEndpoint(reactor, port, interface=match["host"])
@@ -44,10 +44,9 @@ def endpoint(reactor: Any, listen: str) -> Any:
 def _from_endpoint_string(reactor: Any, listen: str) -> Any:
     try:
         return serverFromString(reactor, listen)
-    except (ValueError, TypeError, KeyError, IndexError, OSError) as error:
-        # Twisted's parsers, and the plugins behind them, raise whatever they stumble over.
+    except Exception as error:  # Twisted's parsers, and plugins, raise whatever they stumble over
         raise AddressUnusable(
-            f"cannot listen on {listen!r}: neither host:port, [v6 address]:port"
+            f"cannot listen on {listen[:200]!r}: neither host:port, [v6 address]:port"
             f" nor a Twisted endpoint string"
         ) from error
 

@@ -51,7 +51,9 @@ def parse_relay_url(url: str) -> WebSocketURI:
 
 def _shown(url: str) -> str:
     """*url* in quotes, without what may be a password."""
-    scheme, separator, _ = url.partition("://")
-    if "@" in url:
-        url = f"{scheme}{separator}" * bool(separator) + "...@" + url.rpartition("@")[2]
+    before, at, rest = url.rpartition("@")
+    if at:
+        scheme, separator, _ = before.partition("://")
+        known = separator and scheme in ("ws", "wss")
+        url = (f"{scheme}{separator}" if known else "") + "...@" + rest
     return repr(url)

@@ -1,0 +1,64 @@
+"""Whether a row holds what its columns are for: SQLite keeps any value in any column.
+
+Whoever can write to the file can put a text where a number belongs. One such row must not keep
+anybody from all the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import NoneType, SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Column, Double, Integer, LargeBinary, Table
+
+_HIGHEST = 2**62
+"""Numbers beyond are nobody's, and could not be added to."""
+
+
+def is_number(value: object) -> bool:
+    """Whether it is an integer that can be an id, a seq or a count."""
+    return type(value) is int and -_HIGHEST < value < _HIGHEST
+
+
+def unsound(row: Any, table: Table) -> list[str]:
+    """The columns of a `row` of `table` that hold something else than they are for."""
+    found = []
+    for name, kinds in _kinds(table):
+        value = getattr(row, name, None)
+        if type(value) not in kinds or (type(value) is int and not is_number(value)):
+            found.append(name)
+    return found
+
+
+def mended(row: Any, table: Table, columns: Sequence[str]) -> Any:
+    """The row, with something harmless in the place of what `unsound` found."""
+    fields: Mapping[str, object] = row._mapping
+    return SimpleNamespace(**{**fields, **{name: _harmless(table.c[name]) for name in columns}})
+
+
+def altered(columns: Sequence[str]) -> str:
+    """Say which columns hold something else than they are for."""
+    many = len(columns) > 1
+    what = f"the column{'s' if many else ''} {', '.join(columns)} of its row"
+    return f"{what} {'hold' if many else 'holds'} something else than belongs there"
+
+
+@cache
+def _kinds(table: Table) -> Sequence[tuple[str, frozenset[type]]]:
+    """The columns, and the types of what they may hold. Asked for every row, so made once."""
+    return [
+        (each.name, frozenset({*_own(each), NoneType} if each.nullable else _own(each)))
+        for each in table.c
+    ]
+
+
+def _own(column: Column[Any]) -> tuple[type, ...]:
+    if isinstance(column.type, Integer):
+        return (int,)
+    if isinstance(column.type, Double):
+        return (float, int)
+    return (bytes,) if isinstance(column.type, LargeBinary) else (str,)
+
+
+def _harmless(column: Column[Any]) -> object:
+    return None if column.nullable else _own(column)[0]()

@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads input from outside: a value or a defined error."""
