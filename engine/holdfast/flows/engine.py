@@ -269,6 +269,8 @@ class Engine:
         )
 
     def _run(self, taken: TakenFlow) -> None:
+        if taken.journal.is_lost:
+            return  # others have taken it already
         if taken.failures >= MOST_FAILURES:
             self._set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
             return

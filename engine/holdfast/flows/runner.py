@@ -247,6 +247,10 @@ class FlowRunner:
 
     # What the executor tells.
 
+    def release(self, call: Callable[[], object]) -> None:
+        """Call *call* once nobody else can be running the flow."""
+        self._journal.queue_outbound(call)
+
     def task_done(self, task: Task, result: Any) -> None:
         """A task has a result."""
 

@@ -98,6 +98,10 @@ def task(
 class Customer(Protocol):
     """Who hears what became of a task."""
 
+    def release(self, call: Callable[[], object]) -> None:
+        """Call *call* as soon as it is certain that nobody else runs the flow; or never."""
+        ...
+
     def task_done(self, task: Task, result: Any) -> None:
         """It worked."""
         ...
@@ -169,7 +173,7 @@ class Executor:
             return
         slot = self._slots.setdefault(task.name, DeferredSemaphore(kind.at_once))
         call = Call(arguments, task.key, self._reactor)
-        done = slot.run(self._run, kind, call)
+        done = slot.run(self._run, customer, kind, call)
         running = self._running.setdefault(customer, set())
         running.add(done)
 
@@ -184,7 +188,18 @@ class Executor:
 
         done.addBoth(over)
 
-    def _run(self, kind: _Kind, call: Call) -> Deferred[Any]:
+    def _run(self, customer: Customer, kind: _Kind, call: Call) -> Deferred[Any]:
+        # It may have waited long for its time and its turn, and this process may have been paused.
+        released: Deferred[Any] = Deferred()
+
+        def go() -> None:
+            if not released.called:  # cancelled, that is
+                released.callback(None)
+
+        customer.release(go)
+        return released.addCallback(lambda _: self._start(kind, call))
+
+    def _start(self, kind: _Kind, call: Call) -> Deferred[Any]:
         if kind.blocks:
             pool = self._reactor.getThreadPool()
             done = deferToThreadPool(self._reactor, pool, kind.run, call)
