@@ -52,6 +52,8 @@ def run(seed: int) -> Outcome:
             problem = traceback.format_exc()
         finally:
             _bury(world)
+    if not problem and world.unhandled:
+        problem = world.unhandled[0]
     return Outcome(
         seed,
         world.kernel.steps,
@@ -154,4 +156,4 @@ def _bury(world: World) -> None:
     world.closing = True
     for actor in [*world.lives, *(p.client for p in world.people if p.client is not None)]:
         actor.kill()
-    gc.collect(0)
+    gc.collect(1)

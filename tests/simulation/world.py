@@ -104,6 +104,8 @@ class World:
     plans: dict[str, str] = field(factory=dict)
     secrets: dict[str, str] = field(factory=dict, repr=False)
     violations: list[str] = field(factory=list)
+    unhandled: list[str] = field(factory=list)
+    """Tracebacks of failures that nobody heard of."""
     holders: dict[int, Any] = field(factory=dict)
     connections: int = 100
     coming: set[str] = field(factory=set)
@@ -181,6 +183,11 @@ class World:
         if event["log_level"].name not in ("error", "critical"):
             return
         failure = event.get("log_failure")
+        if event["log_namespace"] == "twisted.internet.defer":
+            # Told whenever the garbage is collected, which no seed decides; of the dead, too.
+            if failure is not None and not failure.check(Died, JournalError):
+                self.unhandled.append(failure.getTraceback())
+            return
         if failure is not None and failure.check(Died):
             return
         process = self.kernel.current
