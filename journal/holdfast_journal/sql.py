@@ -52,6 +52,9 @@ from holdfast_journal.writer import InlineWriter, Reactor, ThreadedWriter, Write
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+BUSY = 5.0
+"""Seconds for which a busy machine may make us silent in the middle of a transaction."""
+
 DONE = "done"
 """The status that cannot be retried."""
 
@@ -134,7 +137,7 @@ class SqlJournal:
         given = None if keys is not None else given_keys(environ)
         # Who runs no flows may only want to look, which a full disk does not keep anybody from.
         database = Database.open(
-            url, make_parents=make_parents, writes=reactor is not None, pause=lease
+            url, make_parents=make_parents, writes=reactor is not None, pause=max(lease, BUSY)
         )
         try:
             ready = make_ready(database, given.ring if given is not None else keys, clock)

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pytest
 
 import holdfast
-from holdfast_journal import NewFlow, Snapshot
+from holdfast_journal import Fenced, KeyRing, NewFlow, Snapshot
 from tests.api.world import CODE, Delegate, Net
 from tests.harness.reactor import flush_logged_errors, start
 
@@ -231,6 +233,53 @@ def test_sql_journal_keeps_wormholes_of_applications(net: Net) -> None:
     net.run()
     assert second.got("closed") == "happy"
     database.close()
+
+
+def test_a_wormhole_that_was_resumed_elsewhere_says_no_more(
+    net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that came from one journal the first is fenced: it is told so, and sends nothing."""
+    now = [0.0]
+    times: dict[str, Any] = {"clock": lambda: now[0], "uptime": lambda: now[0], "lease": 30.0}
+    keys = KeyRing.random()
+    url = f"sqlite:///{tmp_path}/journal.db"
+    paused, other = (holdfast.SqlJournal.open(url, keys=keys, **times) for _ in range(2))
+    paused.start_flows("api", [NewFlow("ada", "mine", b"parameters")])
+    [flow] = paused.take()
+    first, second = Delegate(), Delegate()
+    ours = net.create(delegate=first, journal=flow.journal)
+
+    def attach(taken: Any, wormhole: Any) -> None:
+        taken.journal.attach(
+            lambda: Snapshot("waiting", json.dumps(wormhole.serialize()).encode(), {}, False, False)
+        )
+
+    attach(flow, ours)
+    lost: list[Exception] = []
+    flow.journal.when_lost = lost.append
+    ours.set_code(CODE)
+    net.run()
+    now[0] += 31  # paused
+    [again] = other.take()
+    with monkeypatch.context() as another_process:
+        another_process.setattr("holdfast.shell.wormhole._alive", WeakValueDictionary())
+        resumed = net.resume(again.checkpoint.decode(), second, again.journal)
+    attach(again, resumed)
+    ours.send_message(b"from the first")
+    assert [type(error) for error in lost] == [Fenced]
+    with pytest.raises(Fenced):
+        ours.send_message(b"from the first again")
+    ours.abandon()
+    theirs = net.create()
+    theirs.set_code(CODE)
+    resumed.send_message(b"from the second")
+    net.run(2)
+    assert net.result(theirs.get_message()) == b"from the second"
+    theirs.send_message(b"x")
+    net.run(2)
+    assert (first.messages, second.messages) == ([], [b"x"])
+    paused.close()
+    other.close()
 
 
 def test_a_journal_with_deferred_mode_is_refused(net: Net) -> None:

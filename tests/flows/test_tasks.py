@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
 from holdfast import Flow, TaskFailed, flow, task
+from holdfast_journal import KeyRing, SqlJournal
 from tests.flows.world import World
 
 APPID = "example.com/tasks"
@@ -225,3 +227,29 @@ def test_two_names() -> None:
     """A task is registered once."""
     with pytest.raises(ValueError, match="two tasks are called 'test-work'"):
         task("test-work")(work_hard)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_not_begun_by_a_worker_that_was_paused(tmp_path: Path, taken: bool) -> None:
+    """A task whose time comes after a pause is begun only if nobody else took the flow."""
+    world = World()
+    clocks: dict[str, Any] = {"clock": world.now, "uptime": world.now, "lease": 30.0}
+    url, keys = f"sqlite:///{tmp_path}/journal.db", KeyRing.random()
+    world.journal.close()
+    world.journal = SqlJournal.open(url, keys=keys, **clocks)
+    other = SqlJournal.open(url, keys=keys, **clocks)
+    WORK.outcomes = [TaskFailed("no"), "at last"]
+    world.add(Worker())
+    world.start()
+    world.until(lambda: len(WORK.calls) == 1)
+    for call in world.reactor.getDelayedCalls():
+        if not getattr(call.func, "__qualname__", "").startswith("Executor"):
+            call.delay(3600)  # the task is what wakes up first
+    world.reactor.rightNow += 100  # paused
+    if taken:
+        assert [flow.name for flow in other.take()] == ["ann"]
+    world.reactor.advance(0)
+    assert len(WORK.calls) == (1 if taken else 2)
+    assert (world.engine is not None) and (not world.engine.running) is taken
+    world.stop()
+    other.close()
