@@ -80,7 +80,7 @@ def refused(net: Net) -> tuple[Any, type[Exception]]:
     net.server.refusing["claim"] = "crowded"
     ours = net.create()
     ours.set_code(CODE)
-    return ours, holdfast.ServerError
+    return ours, holdfast.CrowdedError
 
 
 def unwelcome(net: Net) -> tuple[Any, type[Exception]]:
