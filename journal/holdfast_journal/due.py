@@ -32,8 +32,18 @@ Alive: TypeAlias = Callable[[Collection[int]], Set[int]]
 CROWD = 4
 """How many times as many flows are looked at as are wanted, where others may be taking the same."""
 
+LONGEST_PAUSE = 600.0
+"""Seconds that a flow given back with a `wake_at` waits at most: a clock that was set back by a day
+must not let it wait for a day. More than any worker asks for, since clocks of two machines differ.
+"""
+
 SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
 """Since when a flow waits to be taken."""
+
+
+def is_parked(now: float) -> ColumnElement[bool]:
+    """Whether a flow that nobody owns is to be left alone at `now`, unless something is asked."""
+    return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
 
 
 @frozen
@@ -63,8 +73,9 @@ class Due:
 
     def condition(self) -> ColumnElement[bool]:
         """Whether a flow may be taken, once its row is locked."""
-        parked = flows.c.wake_at.is_not(None) & (flows.c.wake_at > self.now)
-        unowned = flows.c.owner.is_(None) & or_(~parked, flows.c.request.is_not(None))
+        asked = flows.c.request.is_not(None)
+        free = or_(flows.c.wake_at.is_(None), ~is_parked(self.now), asked)
+        unowned = flows.c.owner.is_(None) & free
         ours = or_(unowned, flows.c.owner.in_([self.worker, *self.dead]))
         return flows.c.finished_at.is_(None) & ours & opens(self.keys)
 
@@ -75,9 +86,10 @@ class Due:
         ways: list[ColumnElement[bool]] = [
             unowned & flows.c.wake_at.is_(None),
             unowned & (flows.c.wake_at <= self.now),
+            unowned & (flows.c.wake_at > self.now + LONGEST_PAUSE),
             # What is finished has no request; to ask for that too would lead the database to the
             # larger index, and through all that are parked.
-            flows.c.request.is_not(None) & flows.c.owner.is_(None) & (flows.c.wake_at > self.now),
+            flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(self.now),
         ]
         if self.dead:
             ways.append(unfinished & flows.c.owner.in_(self.dead))

@@ -15,7 +15,7 @@ from attrs import define, field
 from sqlalchemy import and_, func, or_, select
 
 from holdfast_journal.database import Database
-from holdfast_journal.due import among, look
+from holdfast_journal.due import among, is_parked, look
 from holdfast_journal.schema import flows, workers
 from holdfast_journal.sealing import KeyRing
 from holdfast_journal.workers import Registration, in_time
@@ -100,7 +100,7 @@ class Sharing:
         dead = look(self._database, self._registration.alive, ours, now, set(), self._keys).dead
         free = and_(
             flows.c.owner.is_(None),
-            or_(flows.c.wake_at.is_(None), flows.c.wake_at <= now, flows.c.request.is_not(None)),
+            or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
         )
         peers = among(self._database, flows.c.owner, self._peers)
         left = or_(free, among(self._database, flows.c.owner, dead))

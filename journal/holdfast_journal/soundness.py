@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 from holdfast_journal import checking
 from holdfast_journal.checking import RESTORE, Examined, Finding
 from holdfast_journal.database import Database, reason
-from holdfast_journal.due import Alive
+from holdfast_journal.due import Alive, is_parked
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.schema import batches, entries, flows, metadata, tasks, workers
 from holdfast_journal.sealing import KeyRing
@@ -129,7 +129,7 @@ def unattended(database: Database, alive: Alive, batch: str | None, now: float) 
 
     Normal for the moment that it takes to take them over.
     """
-    due = or_(flows.c.wake_at.is_(None), flows.c.wake_at <= now, flows.c.request.is_not(None))
+    due = or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None))
     query = (
         select(
             *(flows.c[name] for name in ("id", "epoch", "name", "kind", "owner")),

@@ -316,8 +316,9 @@ class SqlJournal:
     ) -> None:
         """Let workers take these flows again (all that we run, without `flow_ids`).
 
-        At once, or not before `wake_at`, in seconds since the epoch. Only after their last commit
-        is durable: one that is still under way may be fenced.
+        At once, or not before `wake_at`, in seconds since the epoch; not more than ten minutes
+        ahead, for what is farther ahead counts as due: the clock must have been set back.
+        Only after their last commit is durable: one that is still under way may be fenced.
         Giving back and taking again is also how to reload a flow after an exception.
         Raises DatabaseUnusable.
         """

@@ -58,7 +58,7 @@ class StockServer(Server):
 def world() -> Iterator[World]:
     server = StockServer()
     world = World(server=server)
-    server.now = world.now
+    server.now = world.seconds
     yield world
     world.stop()
 
@@ -175,6 +175,19 @@ def test_another_process_goes_on_with_the_visits(world: World) -> None:
     assert len(world.server.mailboxes) == 30
 
 
+def test_a_clock_that_is_set_back(world: World) -> None:
+    """However far the machine's clock is set back, the visits go on, and recipients are found."""
+    add(world, people(6))
+    world.start(connections=4)
+    world.until(lambda: len(codes(world)) == 6)
+    world.rest(10)
+    world.set_back = 86400.0
+    watch(world, 700)
+    for name in people(6):
+        world.peer(codes(world)[name], Provision.appid, on_message=accept)
+    world.until(lambda: all(world.finished(name) for name in people(6)), seconds=120, step=1)
+
+
 def test_a_server_that_is_away(world: World) -> None:
     """While a server is away its flows take turns too, and all are well when it is back."""
     add(world, people(20))
@@ -238,6 +251,6 @@ def seed(world: World, count: int) -> None:
         with taken.journal.process():
             taken.journal.record("start", heard="seeded", said=(), event=b"")
         world.server.mailboxes[mailbox] = [{**message, "side": side} for message in messages]
-        world.server.touched[mailbox] = world.now()
+        world.server.touched[mailbox] = world.server.now()
     world.journal.give_back()
     gc.freeze()

@@ -74,6 +74,19 @@ def keys() -> set[str]:
     return {key for _, key in WORK.calls}
 
 
+def test_a_clock_that_is_set_back(world: World) -> None:
+    """A try that is due by a clock which was set back since is made all the same, soon."""
+    WORK.outcomes = [TaskFailed("not yet")]
+    world.add(Worker())
+    world.start()
+    world.until(lambda: WORK.calls)
+    world.kill()
+    world.set_back = 86400.0
+    world.start()
+    world.until(lambda: world.published().get("result"), seconds=62)
+    assert len(keys()) == 1
+
+
 def test_a_result_comes_back(world: World) -> None:
     """The task runs once, after the commit that asked for it, and its result is told."""
     world.add(Worker())

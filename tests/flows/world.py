@@ -275,13 +275,20 @@ class World:
     """Asked before the process sends anything: whether it has died just now."""
     lines: list[Line] = field(factory=list)
     """Those of the process."""
+    set_back: float = 0.0
+    """Seconds by which the machine's clock was set back."""
 
     def __attrs_post_init__(self) -> None:
         gc.freeze()  # so that `kill` looks at what was made since, and is quick
         self.journal = SqlJournal.open(self.url, clock=self.now)
 
-    def now(self) -> float:
+    def seconds(self) -> float:
+        """By a clock that never jumps."""
         return self.reactor.seconds()
+
+    def now(self) -> float:
+        """Seconds since the epoch, as the machine's clock has it."""
+        return self.reactor.seconds() - self.set_back
 
     def died(self) -> bool:
         return self.loses_when()
@@ -294,7 +301,7 @@ class World:
     def start(self, **options: Any) -> None:
         """Start a process that runs flows."""
         options.setdefault("connector", self._ours)
-        self.engine = Engine(self.journal, self.reactor, now=self.reactor.seconds, **options)
+        self.engine = Engine(self.journal, self.reactor, now=self.now, **options)
         self.engine.start()
 
     def _ours(self, url: str, owner: Owner) -> Line:

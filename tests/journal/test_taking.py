@@ -10,6 +10,7 @@ from sqlalchemy import event, select
 from sqlalchemy.engine import Connection, Engine
 
 from holdfast_journal import DatabaseUnusable, NewFlow, SqlJournal
+from holdfast_journal.due import LONGEST_PAUSE
 from holdfast_journal.schema import flows
 from tests.journal.conftest import Journals
 from tests.journal.helpers import at_commit, locked, run, start
@@ -71,6 +72,18 @@ class TestParking:
         assert mine.overview()[0].wake_at is None
         other.give_back()
         assert names(mine) == ["ada"]
+
+    def test_a_clock_that_was_set_back(self, url: str, journals: Journals, clock: Clock) -> None:
+        """What no worker would have parked for so long is taken: the clock was another one then."""
+        mine, other = journals.open(url, clock=clock), journals.open(url, clock=clock)
+        (ada,) = run(mine, "ada")
+        mine.give_back([ada.taken.id], wake_at=clock.now + LONGEST_PAUSE)
+        assert names(other) == []
+        assert not other.checks.unattended()
+        clock.now -= 1.0
+        (left,) = other.checks.unattended()
+        assert left.name == "ada"
+        assert names(other) == ["ada"]
 
     def test_a_request_wakes_a_parked_flow(
         self, url: str, journals: Journals, clock: Clock
@@ -211,7 +224,7 @@ def test_a_look_costs_the_same_however_many_are_not_there(journals: Journals) ->
     for batch in ("few", "many"):
         count = 5 if batch == "few" else 500
         journal.start_flows(batch, [NewFlow(str(n), "test", b"") for n in range(count)])
-        journal.give_back([flow.id for flow in journal.take()[::2]], wake_at=2000.0)
+        journal.give_back([flow.id for flow in journal.take()[::2]], wake_at=1500.0)
         with steps() as counted:
             assert journal.take(kinds=["test"], limit=500) == []
             assert journal.requests() == []

@@ -72,7 +72,7 @@ def stuck(world: World) -> list[str]:
         clean = people and all(p.plan in CLEAN and not p.tired for p in people)
         taken = f"taken in {flow.name} {flow.attempt}" in world.notes
         taken = taken and not world.excused(f"cancelled {flow.name}-in{flow.attempt}")
-        if (clean or taken) and not world.excused("forgot", "jumped", f"crowded {flow.name}"):
+        if (clean or taken) and not world.excused("forgot", f"crowded {flow.name}"):
             found.append(flow.name)
     return found
 

@@ -98,9 +98,11 @@ class Service:
         Raises:
             Unfinished: the database or its disk failed, or *watch* raised a ClickException.
         """
+        from holdfast.cli.clock import keep_time_steadily
         from holdfast.cli.own_flows import ship
         from holdfast.flows.engine import Engine
 
+        keep_time_steadily(self._reactor)
         ship()
         engine = Engine(
             self.journal,

@@ -131,8 +131,11 @@ def _nobody_serves(rows: Sequence["FlowRow"]) -> bool:
 
 def is_parked(row: "FlowRow") -> bool:
     """Whether the flow waits without a connection for its next turn, which is not overdue."""
-    waits = row.finished_at is None and row.owner is None and row.wake_at is not None
-    return waits and row.wake_at is not None and row.wake_at > time.time() - OVERDUE
+    from holdfast_journal.due import LONGEST_PAUSE
+
+    if row.finished_at is not None or row.owner is not None or row.wake_at is None:
+        return False
+    return -OVERDUE < row.wake_at - time.time() <= LONGEST_PAUSE
 
 
 def _show_one(row: "FlowRow") -> None:

@@ -238,9 +238,9 @@ class Engine:
 
     def _park(self) -> None:
         """Let flows that only wait go without a connection, as many as there are too many."""
-        now = self._now()
+        now, clock = self._reactor.seconds(), self._now()
         parked = self._parking.choose(self.running.values(), now)
-        for wake_at, runners in self._parking.wake_times(parked, now).items():
+        for wake_at, runners in self._parking.wake_times(parked, now, clock).items():
             ids = [runner.taken.id for runner in runners]
             self._owed.append(partial(self._journal.give_back, ids, wake_at=wake_at))
         self._let_go(parked)

@@ -36,6 +36,7 @@ class Parkable(Protocol):
     """What is asked of a running flow."""
 
     taken_at: float
+    """When it was taken, by a clock that never jumps."""
 
     @property
     def is_resting(self) -> bool:
@@ -49,7 +50,7 @@ class Parkable(Protocol):
 
     @property
     def due_at(self) -> float | None:
-        """When it has something to do by itself."""
+        """When it has something to do by itself, in seconds since the epoch."""
         ...
 
 
@@ -81,6 +82,9 @@ class Parking:
         """Return those of *running*, which are in the order in which they came, to be parked.
 
         The newest go first, so that residents stay.
+
+        Args:
+            now: the time by the clock of `taken_at`.
         """
         too_many = len(running) - self.residents
         chosen: list[P] = []
@@ -92,14 +96,21 @@ class Parking:
                 chosen.append(runner)
         return chosen
 
-    def wake_times(self, parked: Collection[P], now: float) -> Mapping[float, Sequence[P]]:
-        """Return when each is to be taken again, those with the same second together."""
+    def wake_times(
+        self, parked: Collection[P], now: float, clock: float
+    ) -> Mapping[float, Sequence[P]]:
+        """Return when each is to be taken again, those with the same second together.
+
+        Args:
+            now: the time by the clock of `taken_at`.
+            clock: the same, in seconds since the epoch, as what is returned.
+        """
         pause = min(VISIT_WITHIN, max(VISIT_AFTER, self.parked / VISITS_A_SECOND))
         groups: dict[float, list[P]] = {}
         for runner in parked:
-            wake_at = now + NO_SERVER_FOR
+            wake_at = clock + NO_SERVER_FOR
             if runner.is_resting:
-                wake_at = min(runner.taken_at + VISIT_WITHIN, now + pause)
+                wake_at = clock + min(runner.taken_at + VISIT_WITHIN - now, pause)
             if runner.due_at is not None:
                 wake_at = min(wake_at, runner.due_at)
             groups.setdefault(float(int(wake_at)), []).append(runner)

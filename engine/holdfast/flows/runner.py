@@ -71,7 +71,7 @@ class FlowRunner:
         self._owner = owner
         self._journal = taken.journal
         self._over = False
-        self.taken_at = owner.now()
+        self.taken_at = owner.clock.seconds()
         self._open_tasks = {task.number for task in taken.tasks}
         params = document.Params.from_bytes(taken.params)
         if taken.checkpoint is None:

@@ -21,6 +21,7 @@ from holdfast_journal import Task
 
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 60.0
+"""Seconds between two tries of a task."""
 
 
 class TaskFailed(Exception):
@@ -144,7 +145,8 @@ class Executor:
 
     def submit(self, customer: Customer, task: Task) -> None:
         """Run *task* when it is due."""
-        delay = max(0.0, task.due_at - self._now())
+        # No task is due later than that, unless the clock was set back meanwhile.
+        delay = min(LONGEST_DELAY, max(0.0, task.due_at - self._now()))
         waiting = self._waiting.setdefault(customer, set())
 
         def due() -> None:

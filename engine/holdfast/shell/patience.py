@@ -10,7 +10,11 @@ CLOSING_TIME: Final = 60.0
 
 
 class Clock(Protocol):
-    """The one thing that is needed of Twisted's reactor."""
+    """What is needed of Twisted's reactor."""
+
+    def seconds(self) -> float:
+        """As IReactorTime has it."""
+        ...
 
     def callLater(  # noqa: N802
         self, delay: float, function: Callable[[], object], /
