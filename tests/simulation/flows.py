@@ -22,7 +22,15 @@ from holdfast.flows.tasks import Call, TaskFailed, task
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-KINDS = (Provision.kind, "sim-mint", "sim-chat", "sim-timer", "sim-receive")
+KINDS = (
+    Provision.kind,
+    "sim-mint",
+    "sim-chat",
+    "sim-timer",
+    "sim-receive",
+    "sim-given",
+    "sim-typed",
+)
 
 TASKS = ("sim-mint", "sim-store")
 
@@ -116,6 +124,39 @@ class Timer(HandOver):
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
         self.hand_over(self.secret)
+
+
+@flow("sim-given", appid=text.APPID)
+class Given(HandOver):
+    """Hand over a secret under a code that both sides were given."""
+
+    code: str = field(repr=False)
+    secret: str = field(repr=False)
+    code_length: int = 2
+    offered: bool = field(default=False, init=False)
+
+    def started(self) -> None:
+        self.wormhole.set_code(self.code)
+        self.publish(code=self.code)
+
+    def wormhole_got_versions(self, versions: dict[str, object]) -> None:
+        self.hand_over(self.secret)
+
+
+@flow("sim-typed", appid=text.APPID)
+class Typed(Given):
+    """As if somebody typed the code: the nameplate first, and after a while the words."""
+
+    def started(self) -> None:
+        self._helper = self.wormhole.input_code()
+        self._helper.choose_nameplate(self.code.partition("-")[0])
+        self.wake_at(self.now() + 5)
+
+    def woken(self) -> None:
+        helper = getattr(self, "_helper", None) or self.wormhole.input_code()
+        helper.choose_words(self.code.partition("-")[2])
+        self.publish(code=self.code)
+        write(self, "typed")
 
 
 @flow("sim-receive", appid=text.APPID)

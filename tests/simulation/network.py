@@ -68,6 +68,13 @@ class Network:
     def latency(self) -> float:
         return self.kernel.between(0.0005, self.slowest)
 
+    def passed(self, socket: "Socket", text: str) -> None:
+        """Something has come out of a wire, at either end."""
+
+    def survivors(self, under_way: int) -> int:
+        """Of so many frames that are under way when a connection breaks, how many arrive."""
+        return self.kernel.random.randint(0, under_way)
+
 
 @define(eq=False, repr=False)
 class Dialer:
@@ -129,7 +136,7 @@ class Pipe:
         """From somewhere on nothing arrives any more."""
         self.broken = True
         if self.texts:
-            keep = self.network.kernel.random.randint(0, len(self.texts))
+            keep = self.network.survivors(len(self.texts))
             self.texts = deque([*list(self.texts)[:keep], *[_LOST] * (len(self.texts) - keep)])
 
 
@@ -269,10 +276,12 @@ class Socket:
         elif self.line is not None:
             self.network.watcher.arrives(self, text)
             self.line.hear(text)
+            self.network.passed(self, text)
 
     def _at_process(self, text: str) -> None:
         process = self.process
         if process.alive and self.stage in ("open", "dialling"):
+            self.network.passed(self, text)
             # As a step of its own: a process that is paused reads it when it goes on.
             self.network.kernel.after(0, partial(self._arrived, text), process)
 

@@ -51,7 +51,7 @@ def run(seed: int) -> Outcome:
         except Exception:  # noqa: BLE001 - whatever it was, it is told with its seed
             problem = traceback.format_exc()
         finally:
-            _bury(world)
+            bury(world)
     if not problem and world.unhandled:
         problem = world.unhandled[0]
     return Outcome(
@@ -72,15 +72,15 @@ def run(seed: int) -> Outcome:
 
 def _live(world: World) -> None:
     world.plan()
-    _go_on(world, 60.0, lambda: _all_over(world))
+    go_on(world, 60.0, lambda: _all_over(world))
     looking.LOOK_EVERY = 60.0  # type: ignore[misc]
     if world.random.random() < 0.2:
-        _go_on(world, world.random.choice((60.0, 600.0)), lambda: _all_over(world))
+        go_on(world, world.random.choice((60.0, 600.0)), lambda: _all_over(world))
     _calm(world)
-    _go_on(world, QUIET, lambda: _nothing_more(world))
+    go_on(world, QUIET, lambda: _nothing_more(world))
     for name in endings.stuck(world):
         world.violate(f"{name} is stuck")
-    _check(world)
+    check(world)
     world.say("world", "everybody gives up")
     world.giving_up = True
     for person in world.people:
@@ -88,16 +88,16 @@ def _live(world: World) -> None:
     for flow in list(world.watch.flows.values()):
         if not flow.finished:
             world.cancel(flow.name)
-    _go_on(world, QUIET, lambda: all(flow.finished for flow in world.watch.flows.values()))
+    go_on(world, QUIET, lambda: all(flow.finished for flow in world.watch.flows.values()))
     world.closing = True
     for life in list(world.lives):
         world.kernel.act(life, life.stop)
-    _go_on(world, 60.0, lambda: not world.lives)
+    go_on(world, 60.0, lambda: not world.lives)
     if world.lives:
         world.violate("a process does not stop")
-    _go_on(world, 1.0, lambda: False)
+    go_on(world, 1.0, lambda: False)
     endings.check_end(world)
-    _check(world)
+    check(world)
 
 
 def _all_over(world: World) -> bool:
@@ -127,7 +127,12 @@ def _nothing_more(world: World) -> bool:
     return not any(flow.kind == "sim-timer" for flow in waiting)
 
 
-def _go_on(world: World, seconds: float, reached: Callable[[], bool]) -> None:
+def go_on(world: World, seconds: float, reached: Callable[[], bool], every: int = 16) -> None:
+    """Let so much time pass, unless that is reached before; which is asked every so many steps.
+
+    Raises:
+        Violation: something does not hold.
+    """
     kernel = world.kernel
     end = kernel.now + seconds
     stop = kernel.at(end, lambda: None)
@@ -138,7 +143,7 @@ def _go_on(world: World, seconds: float, reached: Callable[[], bool]) -> None:
         if world.violations:
             raise Violation(world.violations[0])
         steps += 1
-        if steps % 16 == 0 and reached():
+        if steps % every == 0 and reached():
             break
         if kernel.steps > MOST_STEPS:
             raise Violation("it never comes to rest")
@@ -147,12 +152,14 @@ def _go_on(world: World, seconds: float, reached: Callable[[], bool]) -> None:
     stop.cancel()
 
 
-def _check(world: World) -> None:
+def check(world: World) -> None:
+    """Raise the first Violation, if there is any."""
     if world.violations:
         raise Violation(world.violations[0])
 
 
-def _bury(world: World) -> None:
+def bury(world: World) -> None:
+    """Let everybody die who is left."""
     world.closing = True
     for actor in [*world.lives, *(p.client for p in world.people if p.client is not None)]:
         actor.kill()

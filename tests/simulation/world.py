@@ -116,11 +116,14 @@ class World:
         self.random = Random(self.seed)
         self.kernel = Kernel(self.random)
         self.watch = Watch(self)
-        self.faults = Swarm.draw(self)
+        self.faults = self._trouble()
         self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
         self.server = Server(self.seconds, self.random)
         self.network = Network(self.kernel, self.server, self.watch)
         self.outside = Outside(self)
+
+    def _trouble(self) -> Swarm:
+        return Swarm.draw(self)
 
     # Time, chance, and what is told.
 

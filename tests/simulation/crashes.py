@@ -1,0 +1,239 @@
+"""Every point at which a process may die, in each of the canonical histories.
+
+`python -m tests.simulation.crashes` tries them all; with `--history NAME --at K` it tells what
+happens if the process dies at point K, and with `--then L` if the next one dies at point L, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from holdfast.flows import looking
+from tests.simulation import endings, running
+from tests.simulation.histories import HISTORIES, History, named
+from tests.simulation.stage import NAMES, Stage
+from tests.simulation.world import Violation
+
+LONGEST = 4000.0
+"""Seconds in which every history has come to its end, whatever died on the way."""
+
+SHOWN = 5
+"""Failures of a history that are printed."""
+
+AFTERWARDS = 2.0
+"""Seconds after it in which processes may still die."""
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks of an engine into the database: fewer looks, fewer points."""
+
+
+@frozen
+class Played:
+    """What came of a history in which processes died at these points."""
+
+    history: str
+    at: tuple[int, ...]
+    points: int
+    """How many there were."""
+    problem: str
+    seconds: float
+    trace: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def replay(self) -> str:
+        told = f"python -m tests.simulation.crashes --history {shlex.quote(self.history)}"
+        for option, point in zip(("--at", "--then"), self.at, strict=False):
+            told += f" {option} {point}"
+        return told
+
+    def __str__(self) -> str:
+        lines = self.problem.strip().splitlines() or ["well"]
+        return f"{lines[-1]}\n  {self.replay}"
+
+
+def play(history: History, *at: int) -> Played:
+    """Play a history, with a death at each of these points."""
+    stage = Stage(1, history=history)
+    stage.faults.at = at
+    problem = ""
+    with stage.real():
+        looking.LOOK_EVERY = LOOK_EVERY  # type: ignore[misc]
+        try:
+            _live(stage)
+        except Violation as error:
+            problem = str(error)
+        except Exception:  # noqa: BLE001 - whatever it was, it is told with its points
+            problem = traceback.format_exc()
+        finally:
+            running.bury(stage)
+    if not problem and stage.unhandled:
+        problem = stage.unhandled[0]
+    return Played(
+        history.name, at, stage.faults.count, problem, stage.kernel.now, tuple(stage.trace.lines)
+    )
+
+
+def _live(stage: Stage) -> None:
+    stage.plan()
+    running.go_on(stage, LONGEST, lambda: _step(stage), every=1)
+    running.go_on(stage, AFTERWARDS, lambda: _step(stage) and False, every=1)
+    stage.faults.counting = False
+    stage.closing = True
+    for life in list(stage.lives):
+        stage.kernel.act(life, life.stop)
+    running.go_on(stage, 60.0, lambda: not stage.lives, every=1)
+    running.go_on(stage, 1.0, lambda: False)
+    endings.check_end(stage)
+    _check(stage)
+    running.check(stage)
+
+
+def _step(stage: Stage) -> bool:
+    stage.faults.between()
+    ends = len(stage.history.ends)
+    flows = stage.watch.flows.values()
+    return (
+        all(len(flow.ended) == (ends if flow.name in NAMES else 1) for flow in flows)
+        and all(person.over for person in stage.people)
+        and not stage.coming
+    )
+
+
+def _check(stage: Stage) -> None:
+    """Has the history come to the ending that it should?"""
+    history, outside = stage.history, stage.outside
+    rows = stage.storage.raw.execute("SELECT flow, what FROM sim_writes ORDER BY id").fetchall()
+    for flow in stage.watch.flows.values():
+        ours = flow.name in NAMES
+        ends = [status for _, status in flow.ended]
+        _compare(stage, f"{flow.name} ended as", ends, history.ends if ours else ("done",))
+        writes = [what for name, what in rows if name == flow.name]
+        expected = history.writes if ours else ("offered", "stored")
+        _compare(stage, f"{flow.name} wrote", writes, expected)
+    minted = "".join(outside.done.values())
+    for flow in stage.flows:
+        known = {"name": flow.name, "minted": minted}
+        expected = tuple(each.format_map(known) for each in history.got)
+        got = [each for person in stage.people if person.flow == flow.name for each in person.got]
+        _compare(stage, f"the peer of {flow.name} got", got, expected)
+    _compare(stage, "tasks done", [len(outside.done) + len(outside.stored)], (history.tasks,))
+    if outside.stored and [*outside.stored.values()] != [*stage.secrets.values()]:
+        stage.violate("something else was put away than what was handed over")
+    for person in stage.people:
+        if not person.over:
+            stage.violate(f"{person.name} is still there")
+    _check_server(stage)
+
+
+def _compare(stage: Stage, what: str, found: list[Any], expected: tuple[Any, ...]) -> None:
+    if found != list(expected):
+        stage.violate(f"{what} {found}, and not {list(expected)}")
+
+
+def _check_server(stage: Stage) -> None:
+    """Nothing is left there, but a nameplate whose number was in an answer that was lost."""
+    tables = stage.server.tables()
+    known = {name for side in stage.watch.sides.values() for kind, name in side.frames}
+    lost = set()
+    for row in tables.nameplates.values():
+        if row.name in known:
+            stage.violate(f"the nameplate {row.name} is left on the server")
+        lost.add(row.mailbox)
+    for mailbox in tables.mailboxes:
+        if mailbox not in lost:
+            stage.violate("a mailbox is left on the server")
+    if tables.messages:
+        stage.violate("messages are left on the server")
+
+
+def every_point(
+    history: History, *, most: int | None = None, pairs: bool = False
+) -> Iterator[Played]:
+    """Play a history without a death, once for each point, and for each pair if so asked.
+
+    Args:
+        most: take only about so many points, with the same distance between them.
+    """
+    whole = play(history)
+    yield whole
+    step = 1 if most is None else max(1, whole.points // most)
+    for point in range(step, whole.points + 1, step):
+        yield from _from(history, pairs, point)
+
+
+def failures(history: History, *, most: int | None = None, pairs: bool = False) -> list[Played]:
+    """Return what went wrong; nothing should."""
+    return [each for each in every_point(history, most=most, pairs=pairs) if each.problem]
+
+
+def _from(history: History, pairs: bool, point: int) -> list[Played]:
+    made = [play(history, point)]
+    if pairs:
+        seconds = range(point + 1, made[0].points + 1)
+        made += [play(history, point, second) for second in seconds]
+    return [evolve(played, trace=()) for played in made]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.crashes", description="Every point of every history."
+    )
+    parser.add_argument("--history", type=named, help="this one alone")
+    parser.add_argument("--at", type=int, help="the point at which the process dies")
+    parser.add_argument("--then", type=int, help="the point at which the next one dies, too")
+    parser.add_argument("--pairs", action="store_true", help="pairs of points of the short ones")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    given = parser.parse_args()
+    chosen = [given.history] if given.history else HISTORIES
+    if given.at is not None:
+        return _one(chosen[0], *(point for point in (given.at, given.then) if point is not None))
+    with ProcessPoolExecutor(given.jobs) as pool:
+        tables = [_table(pool, history, given.pairs and history.pairs) for history in chosen]
+    return 1 if any(tables) else 0
+
+
+def _one(history: History, *at: int) -> int:
+    played = play(history, *at)
+    print("\n".join(played.trace))
+    print(f"{history.name}: {played.points} points; {played}")
+    return 1 if played.problem else 0
+
+
+def _named(name: str, pairs: bool, point: int) -> list[Played]:
+    """As `_from`, in a process of its own."""
+    return _from(named(name), pairs, point)
+
+
+def _table(pool: Executor, history: History, pairs: bool) -> int:
+    """Try a history, print its line, and return how many failed."""
+    began = time.monotonic()
+    whole = play(history)
+    points = range(1, whole.points + 1)
+    failed, runs = [whole] if whole.problem else [], 0
+    for made in pool.map(partial(_named, history.name, pairs), points):
+        runs += len(made)
+        failed += [played for played in made if played.problem]
+    for played in failed[:SHOWN]:
+        print(f"FAILED: {played}")
+    took = time.monotonic() - began
+    print(
+        f"{history.name:<20} {len(points):>5} points {runs - len(points):>7} pairs"
+        f" {len(failed):>6} failed {took:>7.0f} s",
+        flush=True,
+    )
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The canonical histories: what happens in each, and how it ends, whatever dies on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from holdfast.flows.base import Flow
+from holdfast.flows.provision import Provision
+from tests.simulation.flows import MESSAGES, Chat, Given, Mint, Timer, Typed
+from tests.simulation.stage import Stage
+
+
+@frozen
+class History:
+    """One of them; what it expects is the same for each of its flows."""
+
+    name: str
+    flow: Callable[[str], Flow]
+    """Makes the flow of this name."""
+    flows: int = 1
+    peers: tuple[str, ...] = ("honest",)
+    """The plan of the other side, in each attempt."""
+    late: float = 3.0
+    """Seconds until they come."""
+    then: Mapping[str, Callable[[Stage, str], object]] = field(factory=dict)
+    """What happens when a flow has come into a status."""
+    soon: float = 0.02
+    """Seconds from there."""
+    failing: tuple[bool, ...] = ()
+    """Whether the outside world says no, and whether it does its work and says nothing."""
+    cut_behind: str = ""
+    """The kind of frame whose answer is lost once, with the connection."""
+    connections: int = 100
+
+    ends: tuple[str, ...] = ("done",)
+    """How each attempt ends."""
+    got: tuple[str, ...] = ("the-secret-of-{name}",)
+    """What the other side has received in the end."""
+    writes: tuple[str, ...] = ()
+    """The rows of the application's."""
+    tasks: int = 0
+    """How many tasks were done, each under one key."""
+    pairs: bool = False
+    """Whether it is short enough for each pair of two deaths."""
+
+
+def provision(name: str) -> Flow:
+    return Provision(name=name, secret=f"the-secret-of-{name}")
+
+
+def mint(name: str) -> Flow:
+    return Mint(name=name)
+
+
+def timer(name: str, patience: float = 900.0) -> Flow:
+    return Timer(secret=f"the-secret-of-{name}", every=10.0, times=2, patience=patience)
+
+
+def stop(stage: Stage, name: str) -> None:
+    for life in list(stage.lives):
+        stage.kernel.act(life, life.stop)
+
+
+def retry(stage: Stage, name: str) -> None:
+    if not stage.retry(name):
+        stage.kernel.after(1.0, lambda: retry(stage, name))
+
+
+SAYS = tuple(f"{{name}} says {number}" for number in range(MESSAGES))
+HEARD = tuple(f"{{name}} heard {number + 1}" for number in range(MESSAGES))
+
+HISTORIES = (
+    History("hand over", provision, pairs=True),
+    History(
+        "given code",
+        lambda name: Given(code="4-blue-whale", secret=f"the-secret-of-{name}"),
+        pairs=True,
+    ),
+    History(
+        "typed code",
+        lambda name: Typed(code="4-blue-whale", secret=f"the-secret-of-{name}"),
+        writes=("typed",),
+    ),
+    History(
+        "chat",
+        lambda name: Chat(name=name),
+        got=SAYS + HEARD,
+        writes=("versions", *(f"heard peer says {number}" for number in range(MESSAGES))),
+    ),
+    History(
+        "task",
+        mint,
+        failing=(True, False, True),
+        got=("{minted}",),
+        writes=("versions", "minted", "collected"),
+        tasks=1,
+    ),
+    History("task in a thread", provision, peers=("ours",), got=(), tasks=1),
+    History("timer", timer, late=60.0, writes=("ring 1", "ring 2")),
+    History(
+        "deadline",
+        lambda name: timer(name, patience=60.0),
+        peers=("nobody",),
+        ends=("expired",),
+        got=(),
+        writes=("ring 1", "ring 2"),
+        pairs=True,
+    ),
+    History(
+        "retry",
+        provision,
+        peers=("mistypes", "honest"),
+        then={"scared": retry},
+        soon=1.0,
+        ends=("scared", "done"),
+    ),
+    History(
+        "cancel",
+        provision,
+        peers=("nobody",),
+        then={"waiting": Stage.cancel},
+        soon=2.0,
+        ends=("cancelled",),
+        got=(),
+        pairs=True,
+    ),
+    History("clean stop", provision, then={"exchanging": stop}),
+    History("parked", provision, flows=2, connections=2, late=45.0),
+    History("lost answer", provision, cut_behind="allocate", pairs=True),
+    History("several at once", provision, flows=3),
+)
+
+
+def named(name: str) -> History:
+    """Return the history of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for history in HISTORIES:
+        if history.name == name:
+            return history
+    raise ValueError(f"no history is called {name!r}")
