@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 KILLS ?= 1000
 MINUTES ?= 10
 SEEDS ?= 1000
+ONLY ?=
+PEERS := .venv-peers
 # Many tests wait for processes, so one more at a time than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help env test lint types docs demo simulate crashes power soak fuzz bench bench-parked clean
+.PHONY: help env test lint types docs demo simulate crashes power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite"
@@ -18,8 +20,7 @@ help:
 	@echo "make power   every state that a power cut can leave (some minutes)"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills, or HOURS=1"
 	@echo "make fuzz    broken input for everything that reads any, for MINUTES=$(MINUTES) minutes"
-	@echo "make bench   what 1,000 waiting people cost (some two minutes)"
-	@echo "make bench-parked  what 5,000 cost with 500 connections (some 25 minutes)"
+	@echo "make bench   peers and project side by side (some ten minutes), or ONLY=name"
 	@echo "make docs    the manual, in docs/_build/html"
 	@echo "make lint    ruff and the import rules"
 	@echo "make types   mypy --strict"
@@ -70,12 +71,17 @@ fuzz: env
 	  echo "Atheris cannot be installed here: fuzzing goes on without looking at coverage" >&2
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
-bench: env
-	$(BIN)/python -m tests.bench.thousand_waiting
-	$(BIN)/python -m tests.bench.sizes
+# What Holdfast is compared with, each in an environment of its own; pyproject.toml has the versions.
+peers: $(PEERS)/wormhole/.installed $(PEERS)/dbos/.installed
 
-bench-parked: env
-	$(BIN)/python -m tests.bench.thousands_parked
+$(PEERS)/%/.installed: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)/$*
+	$(PEERS)/$*/bin/python -m pip install --quiet --upgrade pip
+	$(PEERS)/$*/bin/python -m pip install --quiet --group peer-$*
+	@touch $@
+
+bench: env peers
+	$(BIN)/python -m tests.bench --peers $(PEERS) $(if $(ONLY),--only $(ONLY))
 
 clean:
-	rm -rf $(VENV) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

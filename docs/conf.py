@@ -15,7 +15,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "bench"]  # what is in bench is included elsewhere
 nitpicky = True
 
 # The reference is made from the docstrings.  A name between backquotes is a link if the page has

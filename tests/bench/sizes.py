@@ -3,15 +3,15 @@
 Real flows of the kind that `holdfast provision` starts, with a secret of 32 bytes, through the real
 engine and a mailbox server in memory; SQLite and, if a server is installed, PostgreSQL.
 
-    python -m tests.bench.sizes [--people 500]
+Nothing to compare with, so only by name: `make bench ONLY=sizes`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -23,8 +23,11 @@ from holdfast.flows.provision import Provision
 from holdfast_journal.database import Database
 from holdfast_journal.locks import locks_for
 from holdfast_journal.purging import Old, purge
+from holdfast_journal.workers import Registration
 from tests.flows.world import Peer, World
 from tests.journal.postgres import find_server, memory, server
+
+PEOPLE = 500
 
 
 def sqlite_size(path: Path) -> int:
@@ -60,16 +63,16 @@ def accept(peer: Peer, _: bytes) -> None:
     peer.wormhole.send_message(words.accept())
 
 
-def measure(kind: str, url: str, people: int, size: Callable[[], int]) -> None:
-    """Run the story and print a figure for each part of it."""
+def measure(kind: str, url: str, size: Callable[[], int], say: Callable[[str], object]) -> None:
+    """Run the story and say a figure for each part of it."""
     world = World(url)
     before = size()
 
     def told(what: str) -> None:
-        each = (size() - before) / people
-        print(f"{kind}: {each:,.0f} bytes for a flow that {what}", flush=True)
+        each = (size() - before) / PEOPLE
+        say(f"{kind}: {each:,.0f} bytes for a flow that {what}")
 
-    names = [f"person {number}" for number in range(people)]
+    names = [f"person {number}" for number in range(PEOPLE)]
     for name in names:
         world.add(Provision(name=name, secret="s" * 32), name)
     world.start()
@@ -82,29 +85,23 @@ def measure(kind: str, url: str, people: int, size: Callable[[], int]) -> None:
     world.until(lambda: set(world.journal.counts()) == {"done"})
     told("has finished")
     database = Database.open(url)
-    purge(database, locks_for(database), Old(1e12))
+    alive = Registration(database, time.time, locks_for(database)).alive
+    purge(database, alive, Old(1e12))
     database.close()
     told("was purged")
     world.stop()
 
 
-def main() -> None:
+def tell(say: Callable[[str], object]) -> None:
     """Measure both databases."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--people", type=int, default=500)
-    people = parser.parse_args().people
     os.environ["HOLDFAST_KEY"] = "5a" * 32
     with tempfile.TemporaryDirectory(dir=memory()) as folder:
         path = Path(folder) / "journal.db"
-        measure("SQLite", f"sqlite:///{path}", people, lambda: sqlite_size(path))
+        measure("SQLite", f"sqlite:///{path}", lambda: sqlite_size(path), say)
     programs = find_server()
     with nullcontext() if programs is None else server(programs) as running:
         if running is None:
-            print("PostgreSQL: no server is installed")
+            say("PostgreSQL: no server is installed")
             return
         url = running.database()
-        measure("PostgreSQL", url, people, lambda: postgresql_size(url))
-
-
-if __name__ == "__main__":
-    main()
+        measure("PostgreSQL", url, lambda: postgresql_size(url), say)

@@ -4,16 +4,16 @@ Measured from outside, by /proc, on the real `holdfast provision` with a real `h
 beside it, and 200 stock receivers that come at even distances over one minute.  The mailbox server,
 the receivers and the provisioning process share the machine.
 
-    python -m tests.bench.thousand_waiting [--people 1000] [--collect 200] [--minute 60]
+Nothing to compare with, and some two minutes: `make bench ONLY=thousand_waiting`.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.usage import usage
@@ -21,6 +21,10 @@ from tests.harness.peers import StockReceivers
 from tests.harness.process import Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
+
+PEOPLE, COLLECT, MINUTE = 1000, 200, 60.0
+
+Say = Callable[[str], object]
 
 
 def codes_in(path: Path) -> dict[str, str]:
@@ -31,54 +35,44 @@ def codes_in(path: Path) -> dict[str, str]:
         return {row["name"]: row["code"] for row in csv.DictReader(stream)}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--people", type=int, default=1000)
-    parser.add_argument("--collect", type=int, default=200)
-    parser.add_argument("--minute", type=float, default=60.0)
-    given = parser.parse_args()
+def tell(say: Say) -> None:
+    """Measure."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         people, codes = folder / "people.csv", folder / "codes.csv"
-        rows = "".join(f"p{n:04},secret-{n:04}\n" for n in range(given.people))
+        rows = "".join(f"p{n:04},secret-{n:04}\n" for n in range(PEOPLE))
         people.write_text("name,secret\n" + rows)
         with MailboxServer(folder, keep="30d") as server:
-            measure(folder, people, codes, server, given)
+            measure(folder, people, codes, server, say)
 
 
-def measure(
-    folder: Path, people: Path, codes: Path, server: MailboxServer, given: argparse.Namespace
-) -> None:
-    """Run the story and print a figure for each part of it."""
+def measure(folder: Path, people: Path, codes: Path, server: MailboxServer, say: Say) -> None:
+    """Run the story and say a figure for each part of it."""
     holdfast = Holdfast(home=folder / "home", db=str(folder / "h.db"), relay=server.url)
     begun = time.monotonic()
     with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
         pid = child.pid
-        until(lambda: len(codes_in(codes)) == given.people, "all codes", 300)
+        until(lambda: len(codes_in(codes)) == PEOPLE, "all codes", 300)
         used = usage(pid)
         took = time.monotonic() - begun
-        print(
-            f"start: {given.people} codes in {took:.1f} s, {used.cpu:.1f} CPU s,"
-            f" {used.memory:.0f} MB"
-        )
+        say(f"start: {PEOPLE} codes in {took:.1f} s, {used.cpu:.1f} CPU s, {used.memory:.0f} MB")
         idle_from, cpu_from = time.monotonic(), used.cpu
         until(lambda: time.monotonic() - idle_from > 20, "20 s of quiet", 60)
         used = usage(pid)
         share = (used.cpu - cpu_from) / (time.monotonic() - idle_from)
-        print(f"waiting: {share:.1%} of one core, {used.memory:.0f} MB")
+        say(f"waiting: {share:.1%} of one core, {used.memory:.0f} MB")
         with StockReceivers(server.url) as receivers:
-            chosen = list(codes_in(codes).items())[: given.collect]
+            chosen = list(codes_in(codes).items())[:COLLECT]
             cpu_from, minute_from = usage(pid).cpu, time.monotonic()
             for place, (person, code) in enumerate(chosen):
-                due = minute_from + place * given.minute / given.collect
+                due = minute_from + place * MINUTE / COLLECT
                 until(lambda due=due: time.monotonic() >= due, "the next one's time", 60)
                 receivers.receive(code, person)
             outcomes = receivers.wait_all(timeout=300)
             wrong = [n for n, o in outcomes.items() if o.text != f"secret-{n[1:]}"]
             used = usage(pid)
             took = time.monotonic() - minute_from
-            print(
+            say(
                 f"collecting: {len(outcomes)} in {took:.1f} s, {len(wrong)} wrong,"
                 f" {(used.cpu - cpu_from) / max(1, len(outcomes)) * 1000:.1f} CPU ms each,"
                 f" {used.memory:.0f} MB"
@@ -87,19 +81,15 @@ def measure(
     begun = time.monotonic()
     with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
         pid = child.pid
-        until(lambda: reconnected(holdfast, given), "everybody reconnected", 120)
+        until(lambda: reconnected(holdfast), "everybody reconnected", 120)
         took = time.monotonic() - begun
-        print(f"again after kill -9: {took:.1f} s, {usage(pid).cpu:.1f} CPU s")
+        say(f"again after kill -9: {took:.1f} s, {usage(pid).cpu:.1f} CPU s")
         child.interrupt()
         child.wait()
 
 
-def reconnected(holdfast: Holdfast, given: argparse.Namespace) -> bool:
+def reconnected(holdfast: Holdfast) -> bool:
     """Whether the worker has all unfinished flows."""
     rows = json.loads(holdfast.run("status", "--json").out)
     alive = [row["worker"] is not None and row["worker"]["alive"] for row in rows]
-    return sum(alive) == given.people - given.collect
-
-
-if __name__ == "__main__":
-    main()
+    return sum(alive) == PEOPLE - COLLECT

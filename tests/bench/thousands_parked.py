@@ -4,67 +4,61 @@ The mailbox server is the stock one with its stock settings: it forgets a mailbo
 after the last visit.  Everybody is started, then the clock runs for longer than that, and at its
 end some people collect with stock receivers.  Fair to read: the server shares the machine.
 
-    python -m tests.bench.thousands_parked [--people 5000] [--connections 500] [--minutes 17]
+Nothing to compare with, and some 25 minutes: `make bench ONLY=thousands_parked`.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.thousand_waiting import codes_in
+from tests.bench.thousand_waiting import Say, codes_in
 from tests.bench.usage import usage
 from tests.harness.peers import StockReceivers
 from tests.harness.process import Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
 
-COLLECT = 40
+PEOPLE, CONNECTIONS, MINUTES, COLLECT = 5000, 500, 17, 40
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--people", type=int, default=5000)
-    parser.add_argument("--connections", type=int, default=500)
-    parser.add_argument("--minutes", type=float, default=17.0)
-    given = parser.parse_args()
+def tell(say: Say) -> None:
+    """Measure."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = "".join(f"p{n:05},secret-{n:05}\n" for n in range(given.people))
+        rows = "".join(f"p{n:05},secret-{n:05}\n" for n in range(PEOPLE))
         (folder / "people.csv").write_text("name,secret\n" + rows)
         with MailboxServer(folder) as server:
-            measure(folder, server, given)
+            measure(folder, server, say)
 
 
-def measure(folder: Path, server: MailboxServer, given: argparse.Namespace) -> None:
-    """Run the story and print a figure for each part of it."""
+def measure(folder: Path, server: MailboxServer, say: Say) -> None:
+    """Run the story and say a figure for each part of it."""
     people, codes = str(folder / "people.csv"), folder / "codes.csv"
     holdfast = Holdfast(home=folder / "home", db=str(folder / "h.db"), relay=server.url)
     begun = time.monotonic()
-    words = ("provision", people, "--codes", str(codes), "--connections", str(given.connections))
+    words = ("provision", people, "--codes", str(codes), "--connections", str(CONNECTIONS))
     with holdfast.start(*words) as child:
-        until(lambda: len(codes_in(codes)) == given.people, "all codes", 1800)
+        until(lambda: len(codes_in(codes)) == PEOPLE, "all codes", 1800)
         used = usage(child.pid)
         took = time.monotonic() - begun
-        print(f"start: {given.people} codes in {took:.0f} s, {used.cpu:.0f} CPU s", flush=True)
+        say(f"start: {PEOPLE} codes in {took:.0f} s, {used.cpu:.0f} CPU s")
         first, quiet_from = used, time.monotonic()
-        for minute in range(1, int(given.minutes) + 1):
+        for minute in range(1, MINUTES + 1):
             until(lambda m=minute: time.monotonic() - quiet_from > 60 * m, "a minute", 90)
             kept = len(server.tables().nameplates)
-            print(f"  minute {minute}: the server knows {kept} codes", flush=True)
+            say(f"  minute {minute}: the server knows {kept} codes")
         used = usage(child.pid)
         share = (used.cpu - first.cpu) / (time.monotonic() - quiet_from)
-        print(f"parked: {share:.1%} of one core, {used.memory:.0f} MB", flush=True)
-        collect(server, codes_in(codes))
+        say(f"parked: {share:.1%} of one core, {used.memory:.0f} MB")
+        collect(server, codes_in(codes), say)
         child.interrupt()
         child.wait()
 
 
-def collect(server: MailboxServer, codes: dict[str, str]) -> None:
+def collect(server: MailboxServer, codes: dict[str, str], say: Say) -> None:
     """Have some people collect, wherever their flows are in the round."""
     chosen = random.Random(1).sample(sorted(codes), COLLECT)
     begun = time.monotonic()
@@ -74,10 +68,6 @@ def collect(server: MailboxServer, codes: dict[str, str]) -> None:
         outcomes = receivers.wait_all(timeout=900)
     wrong = [name for name, outcome in outcomes.items() if outcome.text != f"secret-{name[1:]}"]
     took = time.monotonic() - begun
-    print(
+    say(
         f"collecting: {len(outcomes)} of {COLLECT}, {len(wrong)} wrong, the last after {took:.0f} s"
     )
-
-
-if __name__ == "__main__":
-    main()
