@@ -158,10 +158,12 @@ class Registration:
             began = self.uptime()
             if began < self._renew_at and not self._lapsed:
                 return
-            until = database_clock(self._database, self._clock()) + self.lease
-            ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
-            alive = in_time(self._database, self._clock())
             with self._database.transaction(writes=True) as connection:
+                # Not before: while we waited for our turn the lease may have run out.
+                now = self._clock()
+                until = database_clock(self._database, now) + self.lease
+                ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
+                alive = in_time(self._database, now)
                 if connection.execute(ours.where(alive)).rowcount != 1:
                     self._lapse()
                     connection.execute(ours)

@@ -188,6 +188,26 @@ class TestPaused:
         other.give_back()
         assert names(paused) == ["ada"]
 
+    def test_over_while_the_renewal_waits(self, file: str, journals: Journals, time: Time) -> None:
+        """A renewal that waits until the lease is over finds out what is lost."""
+        paused, other = (journals.open(file, **time.options()) for _ in range(2))
+        ada, bob = run(paused, "ada", "bob")
+        time.now += 29
+        taken: list[str] = []
+
+        def wait(_: Connection) -> None:
+            if time.now < 1031:
+                time.now += 2
+                taken.extend(names(other, names=["ada"]))
+
+        event.listen(Engine, "begin", wait)
+        try:
+            assert paused.requests() == []
+        finally:
+            event.remove(Engine, "begin", wait)
+        assert taken == ["ada"]
+        assert (kinds(ada.lost), bob.lost) == ([Fenced], [])
+
     def test_back_before_it_is_taken(self, file: str, journals: Journals, time: Time) -> None:
         """A worker that renews after another found it dead, and before that one took, keeps all."""
         paused, other = (journals.open(file, **time.options()) for _ in range(2))
