@@ -90,6 +90,8 @@ class TakenFlow:
     params: bytes = field(repr=False)
     checkpoint: bytes | None = field(repr=False)
     """None for a flow that has not had its first event in this attempt."""
+    updated_at: float
+    """When its last entry was made, in seconds since the epoch."""
     status: str
     seq: int
     epoch: int

@@ -449,6 +449,7 @@ class SqlJournal:
             kind=row.kind,
             params=flow.params,
             checkpoint=flow.checkpoint,
+            updated_at=row.updated_at,
             status=row.status,
             seq=row.seq,
             epoch=flow.epoch,

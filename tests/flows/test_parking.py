@@ -16,6 +16,9 @@ from tests.flows.world import BATCH, URL, Link, Server, World
 FORGETS_AFTER = 660.0
 """Seconds after the last `open` in which a stock server remembers a mailbox without subscribers."""
 
+SWEEP_EVERY = 300.0
+"""Seconds between two looks for such mailboxes; those with subscribers count as opened then."""
+
 
 @define(eq=False, repr=False)
 class StockServer(Server):
@@ -23,6 +26,7 @@ class StockServer(Server):
 
     now: Any = None
     touched: dict[str, float] = field(factory=dict)
+    swept_at: float = 0.0
     visits: dict[str, int] = field(factory=dict)
     most: int = 0
     """The most connections that were open at one time."""
@@ -45,6 +49,9 @@ class StockServer(Server):
     def forgotten(self) -> list[str]:
         """The mailboxes that a sweep would drop now."""
         subscribed = {line.link.mailbox for line in self.lines if line.link is not None}
+        if self.now() - self.swept_at >= SWEEP_EVERY:
+            self.swept_at += SWEEP_EVERY
+            self.touched.update((box, self.swept_at) for box in subscribed if box is not None)
         return [
             mailbox
             for mailbox, at in self.touched.items()
@@ -138,6 +145,31 @@ def test_the_recipient_of_a_parked_flow(world: World) -> None:
         assert [name in message.decode() for message in peer.messages] == [True]
         assert world.status(name) == "done"
     assert len(world.engine.running) == 12 - len(parked)
+
+
+def test_peers_who_fall_silent(world: World) -> None:
+    """However many come and say no more, others are served in time, and no word is lost."""
+    names = people(40)
+    add(world, names)
+    world.start(connections=8)
+    world.until(lambda: len(codes(world)) == 40)
+    silent, gone, honest = names[:20], names[20:30], names[30:]
+    peers = [world.peer(codes(world)[name], Provision.appid) for name in silent]
+    for name in gone:
+        peer = world.peer(codes(world)[name], Provision.appid)
+        world.pump()
+        peer.wormhole.abandon()
+    watch(world, 240)
+    for name in honest:
+        world.peer(codes(world)[name], Provision.appid, on_message=accept)
+    world.until(lambda: all(world.finished(name) for name in honest), seconds=240, step=2)
+    assert [len(peer.messages) for peer in peers] == [1] * 20
+    watch(world, 500)
+    for peer in peers:
+        accept(peer, b"")
+    world.until(lambda: all(world.finished(name) for name in silent), seconds=240, step=2)
+    assert all(world.status(name) == "done" for name in silent + honest)
+    assert not any(world.finished(name) for name in gone)
 
 
 def test_cancelled_while_parked(world: World) -> None:

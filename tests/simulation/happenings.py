@@ -127,6 +127,7 @@ def slow_storage(world: World) -> bool:
 def clock_jumps(world: World) -> bool:
     jump = world.random.choice((-86400.0, -300.0, -5.0, 5.0, 300.0, 86400.0))
     world.offset += jump
+    world.note("jumped")
     world.say("fault", f"the clock jumps by {jump:.0f} s")
     return True
 

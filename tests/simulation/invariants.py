@@ -211,7 +211,9 @@ class Watch:
             case "open":
                 side.opened = True
             case "close":
-                if self.world.holds(passing.side, frame["mailbox"]):
+                # By a clock that was set forward, an absence seems too long for that.
+                held = self.world.holds(passing.side, frame["mailbox"])
+                if held and not self.world.excused("jumped"):
                     self.world.violate(f"{side.flow.name} closes before it has released")
                 side.opened = False
             case "add":

@@ -36,8 +36,6 @@ from tests.simulation.trace import Trace
 
 BATCH = "batch"
 
-WILLING = ("honest", "late", "saved", "repeats", "nobody")
-
 MORNING = 1_700_000_000.0
 """What the wall clock shows in the beginning."""
 
@@ -273,9 +271,6 @@ class World:
             name = ("ann", "bob", "cy", "dee", "eve", "fay")[place]
             flow = self._flow(name)
             self.plans[name] = self.random.choice(PLANS) if place % 2 else plan
-            if self.connections < number and self.plans[name] not in WILLING:
-                # Who is there and says nothing keeps a connection, and with it a parked flow's.
-                self.plans[name] = "honest"
             self.say("operator", f"starts {name}, {flow.kind}; peer: {self.plans[name]}")
             self._start(name, flow)
         self.faults.begin()

@@ -105,14 +105,19 @@ class Exchange:
 
     @property
     def is_resting(self) -> bool:
-        """Whether everything of ours lies in the mailbox, and nothing of a peer's came yet."""
+        """Whether everything of ours lies in the mailbox, and it is for the peer to go on."""
         return (
-            self.lifecycle.state == "lonely"
+            self.well
             and self.mailbox.state == "open"
-            and self.nameplate.state == "claimed"
-            and self.key.state == "started"
+            and self.nameplate.state in ("claimed", "released")
+            and self.key.state in ("started", "agreed", "confirmed")
             and not self.outbox.data.undelivered
         )
+
+    @property
+    def has_met(self) -> bool:
+        """Whether anything of a peer's has come."""
+        return self.key.state not in ("fresh", "started")
 
     @property
     def shared_key(self) -> bytes | None:

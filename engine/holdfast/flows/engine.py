@@ -239,7 +239,7 @@ class Engine:
     def _park(self) -> None:
         """Let flows that only wait go without a connection, as many as there are too many."""
         now, clock = self._reactor.seconds(), self._now()
-        parked = self._parking.choose(self.running.values(), now)
+        parked = self._parking.choose(self.running.values(), now, clock)
         for wake_at, runners in self._parking.wake_times(parked, now, clock).items():
             ids = [runner.taken.id for runner in runners]
             self._owed.append(partial(self._journal.give_back, ids, wake_at=wake_at))
@@ -247,8 +247,12 @@ class Engine:
 
     def _share(self, count: int) -> None:
         """Give other workers some of the flows that only wait."""
-        resting = (runner for runner in reversed(self.running.values()) if runner.is_resting)
-        shared = tuple(islice(resting, count))
+        waiting = (
+            runner
+            for runner in reversed(self.running.values())
+            if runner.is_resting and runner.heard_at is None
+        )
+        shared = tuple(islice(waiting, count))
         if shared:
             ids = [runner.taken.id for runner in shared]
             self._owed.append(partial(self._journal.give_back, ids))

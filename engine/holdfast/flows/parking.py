@@ -1,23 +1,32 @@
 """Parking: thousands of flows wait for their recipients, and only some hold a connection.
 
-A process has so many connections.  Most of them belong to *residents*, flows that stay connected
-for as long as they live.  The rest are for *visits*: a flow that merely waits is let go as soon as
-the server has shown it everything, and it is taken again, by whichever worker is free, before the
-server may forget it.  A parked flow is a row in the database and nothing in any process.
+A process has so many connections.  Most of them belong to *residents*, flows that stay connected.
+The rest are for *visits*: a flow that merely waits is let go as soon as the server has shown it
+everything, and it is taken again, by whichever worker is free, before the server may forget it.
+A parked flow is a row in the database and nothing in any process.
+
+Residents are those that do something, then those whose peers have been heard lately, then those
+that came first.  However many peers come and say no more, the places for visits stay free: a visit
+that finds one stays for some seconds after the last word, and nothing is lost by its end, because
+the next one shows what has come meanwhile.
 
 A stock server forgets a mailbox 660 seconds after the last `open` at the earliest, unless somebody
-is subscribed to it.  So a flow may be parked only while its own `open` is young.
+is subscribed to it; for those it looks every 300 seconds, and counts from then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 from typing import Final, Protocol, TypeVar
 
 from attrs import define
 
 VISIT_WITHIN: Final = 480.0
-"""Seconds from one visit to the next: one minute less than is safe, for a visit takes its time."""
+"""Seconds from one visit to the next: less than is safe, by the time that visits may take."""
+
+SEEN_WITHIN: Final = 300.0
+"""Seconds since a server last noted that somebody is subscribed, at most."""
 
 VISIT_AFTER: Final = 30.0
 """Seconds that a flow stays parked at least."""
@@ -25,11 +34,16 @@ VISIT_AFTER: Final = 30.0
 VISITS_A_SECOND: Final = 10.0
 """As many as cost a few hundredths of a processor; more only where the server would forget."""
 
-PARKED_WITHIN: Final = 360.0
-"""Seconds after its visit began in which a flow may be parked, with time left before the next."""
+TALKS_FOR: Final = 600.0
+"""Seconds of silence in which an exchange still comes before flows that merely wait: enough for a
+person to look something up."""
+
+ANSWERS_WITHIN: Final = 10.0
+"""Seconds that a visit waits for another word of a peer: enough for a program that is there."""
 
 NO_SERVER_FOR: Final = 60.0
-"""Seconds that a visit waits for a server which cannot be reached, before it is another's turn."""
+"""Seconds that a visit waits for a server that is not there, or mute, before it is another's turn.
+"""
 
 
 class Parkable(Protocol):
@@ -39,13 +53,18 @@ class Parkable(Protocol):
     """When it was taken, by a clock that never jumps."""
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it has something to do, and must not be parked."""
+        ...
+
+    @property
     def is_resting(self) -> bool:
         """Whether it waits for its peer or for a time, and for nothing else."""
         ...
 
     @property
-    def is_cut_off(self) -> bool:
-        """Whether it has no connection, and nothing to do without one."""
+    def heard_at(self) -> float | None:
+        """When its peer was last heard, in seconds since the epoch; None if there is none yet."""
         ...
 
     @property
@@ -60,6 +79,8 @@ P = TypeVar("P", bound=Parkable)
 @define
 class Parking:
     """Decides which flows are parked, and until when.
+
+    Times: `now` is by the clock of `taken_at`, `clock` is the same in seconds since the epoch.
 
     Args:
         connections: how many may be open at once.
@@ -78,40 +99,48 @@ class Parking:
         """Whether there are too many to be all connected."""
         return running > self.residents
 
-    def choose(self, running: Collection[P], now: float) -> Sequence[P]:
-        """Return those of *running*, which are in the order in which they came, to be parked.
+    def choose(self, running: Collection[P], now: float, clock: float) -> Sequence[P]:
+        """Return those of *running*, which are in the order in which they came, to be parked."""
 
-        The newest go first, so that residents stay.
+        def rank(runner: P) -> tuple[int, float]:
+            if runner.is_busy:
+                return 0, 0.0
+            silence = _silence(runner, clock)
+            return (1, silence) if silence < TALKS_FOR else (2, 0.0)
 
-        Args:
-            now: the time by the clock of `taken_at`.
-        """
-        too_many = len(running) - self.residents
-        chosen: list[P] = []
-        for runner in reversed(tuple(running)):
-            age = now - runner.taken_at
-            if age > PARKED_WITHIN or len(chosen) >= too_many:
-                break
-            if runner.is_resting or (age > NO_SERVER_FOR and runner.is_cut_off):
-                chosen.append(runner)
-        return chosen
+        visitors = sorted(running, key=rank)[self.residents :]
+        return [
+            runner
+            for runner in visitors
+            if not runner.is_busy
+            and (
+                now - runner.taken_at > NO_SERVER_FOR
+                or (runner.is_resting and _silence(runner, clock) >= ANSWERS_WITHIN)
+            )
+        ]
 
     def wake_times(
         self, parked: Collection[P], now: float, clock: float
     ) -> Mapping[float, Sequence[P]]:
-        """Return when each is to be taken again, those with the same second together.
+        """Return when each is to be taken again, in seconds since the epoch.
 
-        Args:
-            now: the time by the clock of `taken_at`.
-            clock: the same, in seconds since the epoch, as what is returned.
+        Those with the same second together.
         """
         pause = min(VISIT_WITHIN, max(VISIT_AFTER, self.parked / VISITS_A_SECOND))
         groups: dict[float, list[P]] = {}
         for runner in parked:
             wake_at = clock + NO_SERVER_FOR
             if runner.is_resting:
-                wake_at = clock + min(runner.taken_at + VISIT_WITHIN - now, pause)
+                seen = min(now - runner.taken_at, SEEN_WITHIN)
+                wake_at = clock + min(VISIT_WITHIN - seen, pause)
             if runner.due_at is not None:
                 wake_at = min(wake_at, runner.due_at)
             groups.setdefault(float(int(wake_at)), []).append(runner)
         return groups
+
+
+def _silence(runner: Parkable, clock: float) -> float:
+    """Seconds since its peer was heard."""
+    heard_at = runner.heard_at
+    # What lies ahead was heard before the clock was set back.
+    return inf if heard_at is None or heard_at > clock else clock - heard_at

@@ -72,6 +72,7 @@ class FlowRunner:
         self._journal = taken.journal
         self._over = False
         self.taken_at = owner.clock.seconds()
+        self._moved_at = taken.updated_at
         self._open_tasks = {task.number for task in taken.tasks}
         params = document.Params.from_bytes(taken.params)
         if taken.checkpoint is None:
@@ -126,14 +127,20 @@ class FlowRunner:
     def is_resting(self) -> bool:
         """Whether it waits for its peer or for a time, and for nothing else.
 
-        Then nothing is lost, and no time either, if it is not run for a while.
+        Then nothing is lost if it is not run for a while.
         """
         return not self._open_tasks and not self._state.verdict and self.wormhole.is_resting
 
     @property
-    def is_cut_off(self) -> bool:
-        """Whether it has no connection, and nothing to do without one."""
-        return not self._open_tasks and not self.wormhole.is_connected
+    def is_busy(self) -> bool:
+        """Whether it has work to do, or an end to bring about, and a connection for that."""
+        ends = bool(self._state.verdict) and self.wormhole.is_connected
+        return ends or bool(self._open_tasks)
+
+    @property
+    def heard_at(self) -> float | None:
+        """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
+        return self._moved_at if self.wormhole.exchange.has_met else None
 
     @property
     def due_at(self) -> float | None:
@@ -341,6 +348,7 @@ class FlowRunner:
         self._owner.over(self)
 
     def _snapshot(self) -> Snapshot:
+        self._moved_at = self.now()
         self._state.data = document.data_of(self._flow)
         self._state.wormhole = self.wormhole.serialize()
         finished = self.wormhole.exchange.ended
