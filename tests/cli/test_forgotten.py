@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests.cli.journals import run
 from tests.harness.peers import StockReceivers
 from tests.harness.process import Child, Holdfast
 from tests.harness.server import MailboxServer
@@ -22,6 +23,12 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxServer]
     """A server of our own, since it is to forget."""
     with MailboxServer(tmp_path_factory.mktemp("forgetful")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def stock(mailbox: MailboxServer) -> Iterator[StockReceivers]:
+    with StockReceivers(mailbox.url) as peers:
+        yield peers
 
 
 def forget(mailbox: MailboxServer) -> None:
@@ -39,7 +46,7 @@ def person(home: Holdfast, tmp_path: Path) -> tuple[str, ...]:
 
 
 def ann(home: Holdfast) -> dict[str, Any]:
-    [row] = json.loads(home.run("status", "--json").out)
+    [row] = json.loads(run(Path(str(home.db)), "status", "--json").stdout)
     assert isinstance(row, dict)
     return row
 
@@ -77,12 +84,11 @@ def stranger(mailbox: MailboxServer, side: str) -> Iterator[Stranger]:
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_the_code_works_again(
-    home: Holdfast, mailbox: MailboxServer, tmp_path: Path, killed: bool
+    home: Holdfast, mailbox: MailboxServer, stock: StockReceivers, tmp_path: Path, killed: bool
 ) -> None:
     """The server lost everything: the code that was handed out works all the same."""
     command = person(home, tmp_path)
     with ExitStack() as running:
-        stock = running.enter_context(StockReceivers(mailbox.url))
         child = running.enter_context(home.start(*command))
         given = code(home, child)
         if killed:
@@ -103,7 +109,7 @@ def test_the_code_works_again(
 
 
 def test_the_number_is_somebody_elses(
-    home: Holdfast, mailbox: MailboxServer, tmp_path: Path
+    home: Holdfast, mailbox: MailboxServer, stock: StockReceivers, tmp_path: Path
 ) -> None:
     """Strangers use the number now: they are left alone, and a new code works."""
     command = person(home, tmp_path)
@@ -111,26 +117,27 @@ def test_the_number_is_somebody_elses(
         given = code(home, child)
         child.kill9()
     forget(mailbox)
-    with StockReceivers(mailbox.url) as stock:
-        theirs = f"{given.partition('-')[0]}-their-words"
-        sending = stock.send(theirs, "between strangers")
-        until(lambda: mailbox.tables().messages, "the stranger waits")
-        before = mailbox.tables().messages
-        with home.start(*command) as child:
-            assert child.wait().status == 1
-            assert "code lost" in child.err
-        assert ann(home)["status"] == "code lost"
-        assert mailbox.tables().messages == before
-        assert stock.wait(stock.receive(theirs, "their peer")).text == "between strangers"
-        assert stock.wait(sending).ok
-        assert home.run("retry", "ann").status == 0
-        with home.start(*command) as child:
-            new = code(home, child)
-            assert stock.wait(stock.receive(new)).text == "s3cr3t"
-            assert child.wait().status == 0
+    theirs = f"{given.partition('-')[0]}-their-words"
+    sending = stock.send(theirs, "between strangers")
+    until(lambda: mailbox.tables().messages, "the stranger waits")
+    before = mailbox.tables().messages
+    with home.start(*command) as child:
+        assert child.wait().status == 1
+        assert "code lost" in child.err
+    assert ann(home)["status"] == "code lost"
+    assert mailbox.tables().messages == before
+    assert stock.wait(stock.receive(theirs, "their peer")).text == "between strangers"
+    assert stock.wait(sending).ok
+    assert home.run("retry", "ann").status == 0
+    with home.start(*command) as child:
+        new = code(home, child)
+        assert stock.wait(stock.receive(new)).text == "s3cr3t"
+        assert child.wait().status == 0
 
 
-def test_a_third_party(home: Holdfast, mailbox: MailboxServer, tmp_path: Path) -> None:
+def test_a_third_party(
+    home: Holdfast, mailbox: MailboxServer, stock: StockReceivers, tmp_path: Path
+) -> None:
     """A crowded mailbox is no wrong code: it is told apart, and a new code works."""
     command = person(home, tmp_path)
     with home.start(*command) as child:
@@ -145,6 +152,6 @@ def test_a_third_party(home: Holdfast, mailbox: MailboxServer, tmp_path: Path) -
             assert "third party" in child.err
     assert ann(home)["status"] == "crowded"
     assert home.run("retry", "ann").status == 0
-    with home.start(*command) as child, StockReceivers(mailbox.url) as stock:
+    with home.start(*command) as child:
         assert stock.wait(stock.receive(code(home, child))).text == "s3cr3t"
         assert child.wait().status == 0
