@@ -99,6 +99,21 @@ def test_a_result_comes_back(world: World) -> None:
     assert [len(key) for key in keys()] == [32]
 
 
+def test_many_that_wait_and_are_done_at_once(world: World) -> None:
+    """However many tasks wait for a place, and return at once when they have it, all are done."""
+    slow: list[Deferred[str]] = [Deferred(), Deferred()]
+    WORK.outcomes = [*slow]
+    world.add(Worker(jobs=150))
+    world.start()
+    world.until(lambda: len(WORK.calls) == 2)
+    world.rest(1)
+    slow[0].callback("result")
+    world.until(lambda: len(WORK.calls) == 150)
+    slow[1].callback("result")
+    assert len(keys()) == 150
+    assert sum(heard == "task test-work: done" for heard in world.heard()) == 150
+
+
 def test_tried_again_with_growing_delays(world: World) -> None:
     """Failed tries are repeated later and later, under one key, and then given up."""
     WORK.outcomes = [TaskFailed(f"no {number}") for number in range(9)]

@@ -175,7 +175,7 @@ class Executor:
             return
         slot = self._slots.setdefault(task.name, DeferredSemaphore(kind.at_once))
         call = Call(arguments, task.key, self._reactor)
-        done = slot.run(self._run, customer, kind, call)
+        done = slot.run(self._run, customer, kind, call, waits=not slot.tokens)
         running = self._running.setdefault(customer, set())
         running.add(done)
 
@@ -190,7 +190,7 @@ class Executor:
 
         done.addBoth(over)
 
-    def _run(self, customer: Customer, kind: _Kind, call: Call) -> Deferred[Any]:
+    def _run(self, customer: Customer, kind: _Kind, call: Call, *, waits: bool) -> Deferred[Any]:
         # It may have waited long for its time and its turn, and this process may have been paused.
         released: Deferred[Any] = Deferred()
 
@@ -198,7 +198,20 @@ class Executor:
             if not released.called:  # cancelled, that is
                 released.callback(None)
 
-        customer.release(go)
+        def ask() -> None:
+            if released.called:
+                return
+            try:
+                customer.release(go)
+            except Exception:  # noqa: BLE001 - it is the task's failure
+                released.errback(Failure())
+
+        if waits:
+            # We are inside the end of the task that had the slot, and that perhaps inside the end
+            # of another: a thousand that are done at once must not end inside each other.
+            self._reactor.callLater(0, ask)
+        else:
+            ask()
         return released.addCallback(lambda _: self._start(kind, call))
 
     def _start(self, kind: _Kind, call: Call) -> Deferred[Any]:
