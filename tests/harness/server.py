@@ -54,8 +54,9 @@ class MailboxServer:
     """A mailbox server on a loopback port that stays the same from one life to the next.
 
     It is the stock server with its stock settings (`expiration` and `sweep`, in seconds,
-    replace them), or `holdfast mailbox --keep KEEP` if `keep` is given. The database is
-    `folder/mailbox.sqlite`. As a context manager it runs inside the block.
+    replace them; `slow_commit` seconds pass at every commit), or `holdfast mailbox --keep KEEP`
+    if `keep` is given. The database is `folder/mailbox.sqlite`. As a context manager it runs inside
+    the block.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class MailboxServer:
         expiration: float | None = None,
         sweep: float | None = None,
         motd: str | None = None,
+        slow_commit: float | None = None,
     ) -> None:
         self.database = folder / "mailbox.sqlite"
         self._port = _ReservedPort()
@@ -74,6 +76,8 @@ class MailboxServer:
         self._command = self._words(keep, expiration, sweep)
         if motd is not None:
             self._command += ["--motd", motd]
+        if slow_commit is not None:
+            self._command += ["--slow-commit", str(slow_commit)]
         self._child: Child | None = None
         self._said_before = ""
 

@@ -39,6 +39,8 @@ class Server:
     folder: Path
     user: int | None
     """Whom to run as; None: ourselves."""
+    durable: bool = False
+    """Whether fsync is done, as it must be where it is not a test."""
     _numbers: Iterator[int] = field(factory=count)
 
     def run(self, program: str, *arguments: str) -> str:
@@ -82,21 +84,26 @@ class Server:
         """Start the server, and wait until it answers."""
         # No TCP: the socket file in our own folder cannot be in anybody's way. No fsync: what
         # these tests are about is the server's behaviour, not the disk's.
-        options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c max_connections=60"
+        fsync = "on" if self.durable else "off"
+        options = f"-k {self.folder} -c listen_addresses= -c fsync={fsync} -c max_connections=60"
         data, log = str(self.folder / "data"), str(self.folder / "log")
         self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
 
 
 @contextmanager
-def server(programs: Path) -> Iterator[Server]:
-    """Run a server for the length of the block. It refuses to run as root, so root steps down."""
+def server(programs: Path, *, durable: bool = False) -> Iterator[Server]:
+    """Run a server for the length of the block. It refuses to run as root, so root steps down.
+
+    It keeps its data in memory, unless it is to be `durable`.
+    """
     # A short path: a socket's name has room for about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-pg-", dir=memory() or "/tmp"))
+    place = "/tmp" if durable else memory() or "/tmp"
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-pg-", dir=place))
     user: int | None = None
     if os.geteuid() == 0:
         user = _unprivileged()
         os.chown(folder, user, -1)
-    made = Server(programs, folder, user)
+    made = Server(programs, folder, user, durable)
     try:
         arguments = ["-U", "holdfast", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
         made.run("initdb", "-D", str(folder / "data"), *arguments)
