@@ -10,13 +10,14 @@ PEERS := .venv-peers
 # Many tests wait for processes, so one more at a time than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help env test lint types docs demo simulate crashes power soak fuzz peers bench clean
+.PHONY: help env test lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite"
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make crashes  each point at which a process may die (some 40 minutes)"
+	@echo "make mutants  broken variants of Holdfast, each of which the simulator must find"
 	@echo "make power   every state that a power cut can leave (some minutes)"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills, or HOURS=1"
 	@echo "make fuzz    broken input for everything that reads any, for MINUTES=$(MINUTES) minutes"
@@ -59,6 +60,9 @@ simulate: env
 
 crashes: env
 	$(BIN)/python -m tests.simulation.crashes --pairs
+
+mutants: env
+	$(BIN)/python -m tests.simulation.mutants
 
 power: env
 	$(BIN)/python -m tests.power

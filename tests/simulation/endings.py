@@ -68,6 +68,8 @@ def stuck(world: World) -> list[str]:
     for flow in world.watch.flows.values():
         if flow.finished or flow.kind == "sim-receive":
             continue
+        if flow.kind == "sim-timer" and not world.excused("jumped"):
+            found.append(flow.name)  # its deadline is over long ago
         people = people_of(world, flow)
         clean = people and all(p.plan in CLEAN and not p.tired for p in people)
         taken = f"taken in {flow.name} {flow.attempt}" in world.notes
@@ -75,6 +77,18 @@ def stuck(world: World) -> list[str]:
         if (clean or taken) and not world.excused("forgot", f"crowded {flow.name}"):
             found.append(flow.name)
     return found
+
+
+def held_in_vain(world: World) -> list[str]:
+    """What processes go on with that is over, or somebody else's."""
+    flows = world.watch.flows
+    return [
+        f"{life.name} goes on with {flows[number].name}, which is not its own"
+        for life in world.lives
+        if life.engine is not None and not life.stopping
+        for number in life.engine.running
+        if flows[number].finished or flows[number].taker != life.worker
+    ]
 
 
 def check_end(world: World) -> None:
@@ -140,7 +154,7 @@ def _check_server(world: World) -> None:
     ours = {
         name
         for name, side in world.watch.sides.items()
-        if (side.attempt, "failed") not in side.flow.ended
+        if not {(side.attempt, end) for end in ("failed", "crowded")} & {*side.flow.ended}
     }
     for row in tables.nameplates.values():
         for side in sorted(ours & {side for side, holds in row.sides.items() if holds}):

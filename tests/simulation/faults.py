@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from tests.simulation import storage
+from tests.simulation import storage, threads
 from tests.simulation.kernel import Actor
 from tests.simulation.network import Socket
 from tests.simulation.process import Life
@@ -55,7 +58,13 @@ HAPPENINGS = (
 )
 """What happens between steps; the rate is a number in a minute."""
 
+PAUSES = ("pause around a commit", "pause behind a task")
+"""The worst moments for a pause; with chances of their own, which leave others as they are."""
+
 CHANCES = {"refused": 0.002, "disk I/O error": 0.004, "outcome unknown": 0.03}
+
+COMMIT_FAILS = 0.02
+"""The chance of it where outcomes are unknown: who sees an error cannot tell the two apart."""
 
 SELDOM = ("server away", "server forgets", "cancel", "disk I/O error", "refused", "clock jumps")
 
@@ -69,14 +78,19 @@ class Swarm(storage.Faults):
     active: bool = True
     away: bool = False
     """Whether the database does not answer at all."""
+    _unknown: Callable[[], float] = field(init=False)
+    """Chance of its own: whether a commit fails leaves the other chances as they are."""
     slowness: float = 0.003
     """Seconds that a transaction waits, before and after, at most."""
+
+    def __attrs_post_init__(self) -> None:
+        self._unknown = Random(f"{self.world.seed} commits").random
 
     @classmethod
     def draw(cls, world: World) -> Swarm:
         """Choose some kinds of trouble, and how much of each."""
         random = world.random
-        swarm = cls(world)
+        swarm, own = cls(world), Random(f"{world.seed} pauses")
         if random.random() < 0.1:
             return swarm  # all is well
         share = random.choice((0.1, 0.25, 0.5))
@@ -86,6 +100,8 @@ class Swarm(storage.Faults):
         for kind in HAPPENINGS:
             if random.random() < share * (0.4 if kind in SELDOM else 1):
                 swarm.rates[kind] = random.uniform(0.3, 4.0) * (0.2 if kind in SELDOM else 1)
+        if "pause" in swarm.rates:
+            swarm.rates |= {kind: 0.04 for kind in PAUSES if own.random() < 0.3}
         return swarm
 
     def begin(self) -> None:
@@ -118,15 +134,28 @@ class Swarm(storage.Faults):
         self.world.say("fault", kind)
         return True
 
+    def stand_still(self, kind: str, process: Actor, within: float) -> None:
+        """Pause a process in so many seconds, if that is what goes wrong now."""
+        if kind in self.rates and isinstance(process, Life) and self._strikes(kind):
+            from tests.simulation.happenings import stand_still
+
+            after = self.world.kernel.between(0, within)
+            self.world.kernel.after(after, partial(stand_still, self.world, process))
+
     # Around transactions.
 
     def delay(self) -> float:
+        thread = threads.this_thread()
+        if thread is not None and thread.name == "journal":
+            self.stand_still("pause around a commit", thread.actor, 0.0)
         return self.world.kernel.between(0, self.slowness)
 
     def before(self, actor: Actor, writes: bool) -> None:
         if self._strikes("death before BEGIN"):
             actor.die()
         if self.away:
+            if isinstance(actor, Life) and actor.waits_since is None and waits(actor):
+                actor.waits_since = self.world.kernel.now
             raise storage.error(*PASSING["cannot open"])
         for kind, told in PASSING.items():
             if (writes or kind != "full") and self._strikes(kind):
@@ -135,11 +164,19 @@ class Swarm(storage.Faults):
     def before_commit(self, actor: Actor) -> None:
         if self._strikes("death before COMMIT"):
             actor.die()
+        if "outcome unknown" in self.rates and self.active and self._unknown() < COMMIT_FAILS:
+            self.world.count("commit failed, outcome unknown")
+            self.world.say("fault", "commit failed, outcome unknown")
+            raise storage.error(*PASSING["busy"])
         if self._strikes("refused"):
             self.world.note("refused")
             raise storage.error("SQLITE_ERROR", "no such table")
         if self._strikes("disk I/O error"):
             raise storage.error("SQLITE_IOERR_FSYNC", "disk I/O error")
+
+    def answered(self, actor: Actor) -> None:
+        if isinstance(actor, Life):
+            actor.waits_since = None
 
     def after_commit(self, actor: Actor) -> None:
         if self._strikes("death after COMMIT"):
@@ -157,6 +194,12 @@ class Swarm(storage.Faults):
             socket.process.die()
         if self._strikes("death behind a frame"):
             socket.process.doomed = True
+
+
+def waits(life: Life) -> bool:
+    """Whether this is done by one of those who say that the database does not answer."""
+    thread = threads.this_thread()
+    return thread is not None and thread.name in ("journal", "pool") and not life.stopping
 
 
 assert sqlite3.SQLITE_IOERR_FSYNC

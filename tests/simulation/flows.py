@@ -198,7 +198,7 @@ def mint(call: Call) -> Deferred[str]:
 def store(call: Call) -> None:
     """Put a text away; in a thread, since that takes its time."""
     outside = _world(call).outside
-    outside.touch(call)
+    outside.touch(call, in_thread=True)
     if outside.fails():
         raise TaskFailed("there is no room", final=outside.fails() and outside.fails())
     outside.stored[call.key] = call.arguments["text"]

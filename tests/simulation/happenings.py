@@ -39,13 +39,20 @@ def pause(world: World) -> bool:
     life = _life(world)
     if life is None or life.paused:
         return False
+    stand_still(world, life)
+    return True
+
+
+def stand_still(world: World, life: Life) -> None:
+    """Pause a process, for which another one may step in."""
+    if life.paused or not life.alive:
+        return
     delay = world.kernel.between(0.01, 120)
     world.say(life.name, f"is paused for {delay:.1f} s")
     life.pause()
     world.kernel.after(delay, partial(_go_on, world, life))
     if world.random.random() < 0.7:
         world.new_life()
-    return True
 
 
 def _go_on(world: World, life: Life) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from holdfast_journal.sealing import unseal
+from tests.simulation import rows
 from tests.simulation.network import Socket
 from tests.simulation.process import Life
 from tests.simulation.storage import KEYS
@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 ONCE = ("bind", "allocate", "claim", "open", "release", "close")
 """Frames that a server takes once from a connection."""
 
-QUERY = """
-SELECT id, name, uid, kind, seq, epoch, attempt, status, finished_at, checkpoint, data_key, owner
-FROM holdfast_flows
+QUERY = "SELECT id, name, uid, kind, seq, epoch, owner FROM holdfast_flows"
+
+ROW = """
+SELECT attempt, status, finished_at, params, checkpoint, published, data_key
+FROM holdfast_flows WHERE id = ?
 """
+
+ENTRIES = """
+SELECT id, flow_id, seq, worker, kind, said, heard, event
+FROM holdfast_entries WHERE id > ? ORDER BY id
+"""
+
+ANSWERS_WITHIN = 1.0
+"""Seconds in which a process notices that the database did not answer it."""
 
 _CLAIMING = ("claiming", "claimed", "releasing", "released")
 _OPEN = ("open", "closing", "closed")
@@ -44,6 +54,8 @@ class Flow:
     attempt: int = 0
     status: str = "new"
     finished: bool = False
+    taker: int | None = None
+    """The worker that took it last: the only one that may write it, or speak for it."""
     key: bytes | None = field(default=None, repr=False)
     code: str | None = field(default=None, repr=False)
     ended: list[tuple[int, str]] = field(factory=list)
@@ -69,8 +81,8 @@ class Watch:
     world: World
     flows: dict[int, Flow] = field(factory=dict)
     sides: dict[str, Side] = field(factory=dict)
-    keys: set[str] = field(factory=set)
-    """Idempotency keys of all tasks that were ever committed."""
+    tasks: dict[str, Flow] = field(factory=dict)
+    """Whose every task is that was ever committed, by its idempotency key."""
     bodies: dict[tuple[str, str], str] = field(factory=dict)
     _entry: int = 0
 
@@ -78,45 +90,48 @@ class Watch:
 
     def committed(self) -> None:
         """Somebody has committed something."""
-        raw = self.world.storage.raw
-        for row in raw.execute(QUERY).fetchall():
-            flow = self.flows.get(row[0])
+        raw, world = self.world.storage.raw, self.world
+        for number, name, uid, kind, seq, epoch, owner in raw.execute(QUERY).fetchall():
+            flow = self.flows.get(number)
             if flow is None:
-                flow = self.flows[row[0]] = Flow(row[1], row[2], row[3])
-            if row[5] != flow.epoch:
-                if row[5] < flow.epoch:
-                    self.world.violate(f"the epoch of {flow.name} fell")
-                flow.epoch = row[5]
-            if row[4] != flow.seq:
-                if row[4] < flow.seq:
-                    self.world.violate(f"the seq of {flow.name} fell")
-                self._moved(flow, row)
-        self.keys.update(row[0] for row in raw.execute("SELECT key FROM holdfast_tasks"))
-        query = "SELECT id, flow_id, said, heard FROM holdfast_entries WHERE id > ? ORDER BY id"
-        for number, flow_id, said, heard in raw.execute(query, (self._entry,)).fetchall():
-            self._entry = number
-            flow = self.flows[flow_id]
-            words = json.loads(said)
-            self.world.say(flow.name, "; ".join([f"[{heard}]", *words]))
+                flow = self.flows[number] = Flow(name, uid, kind)
+            if epoch != flow.epoch:
+                if epoch < flow.epoch:
+                    world.violate(f"the epoch of {name} fell")
+                flow.epoch, flow.taker = epoch, owner
+            if seq != flow.seq:
+                if seq < flow.seq:
+                    world.violate(f"the seq of {name} fell")
+                flow.seq = seq
+                self._moved(flow, rows.named(raw.execute(ROW, (number,)))[0])
+        for row in rows.named(raw.execute("SELECT * FROM holdfast_tasks")):
+            if row["key"] not in self.tasks:
+                self.tasks[row["key"]] = self.flows[row["flow_id"]]
+                rows.check_task(world, self.flows[row["flow_id"]], row)
+        for row in rows.named(raw.execute(ENTRIES, (self._entry,))):
+            self._entry = row["id"]
+            flow = self.flows[row["flow_id"]]
+            rows.check_entry(world, flow, row)
+            words = json.loads(row["said"])
+            world.say(flow.name, "; ".join([f"[{row['heard']}]", *words]))
             for side in self.sides.values():
                 if side.flow is flow:
                     side.words.update(words)
 
     def _moved(self, flow: Flow, row: Any) -> None:
-        _, _, uid, _, flow.seq, _, flow.attempt, status, finished_at, sealed, data_key, _ = row
+        status, flow.attempt = row["status"], row["attempt"]
         if status != flow.status:
             self.world.say(flow.name, f"is {status}")
         flow.status = status
-        if (finished_at is not None) != flow.finished:
-            flow.finished = finished_at is not None
+        if (row["finished_at"] is not None) != flow.finished:
+            flow.finished = not flow.finished
             if flow.finished:
                 flow.ended.append((flow.attempt, status))
                 self.world.ended(flow)
-        if data_key is not None and flow.key is None:
-            flow.key = KEYS.open_data_key(uid, data_key)
-        if sealed is None or flow.key is None:
-            return
-        plain = unseal(flow.key, uid, "checkpoint", flow.seq, sealed)
+        if row["data_key"] is not None and flow.key is None:
+            flow.key = KEYS.open_data_key(flow.uid, row["data_key"])
+        rows.check_row(self.world, flow, row)
+        plain = rows.open_column(self.world, flow, "checkpoint", flow.seq, row["checkpoint"])
         if not plain:
             return
         document = json.loads(plain)
@@ -160,8 +175,20 @@ class Watch:
         if not isinstance(socket.process, Life):
             self.world.peer_sends(socket, body)
             return
+        if socket.note is None:
+            self.world.violate(f"{socket.process.name} says {frame['type']} before bind")
+            return
         self._check_licence(socket, frame)
+        self._check_owner(socket.process, self.sides.get(socket.note.side))
         self.world.faults.sends(socket)
+
+    def hears(self, socket: Socket) -> None:
+        """A process takes in what the server said."""
+        life = socket.process
+        if not isinstance(life, Life) or life.stopping or life.waits_since is None:
+            return
+        if self.world.kernel.now > life.waits_since + ANSWERS_WITHIN:
+            self.world.violate(f"{life.name} reads on while the database does not answer")
 
     def ends(self, socket: Socket, why: str) -> None:
         """A process learns that its connection is gone."""
@@ -172,6 +199,10 @@ class Watch:
         if side is None:
             self.world.violate("a side that is not in the database speaks")
             return
+        if frame["type"] == "add":
+            said = self.bodies.setdefault((socket.note.side, frame["phase"]), frame["body"])
+            if said != frame["body"]:
+                self.world.violate(f"{side.flow.name} said two things under {frame['phase']}")
         wanted = _as_licence(frame)
         if wanted is None or wanted in side.frames:
             return
@@ -180,6 +211,14 @@ class Watch:
         if wanted[0].startswith("add ") and any(w.startswith(start) for w in side.words):
             return
         self.world.violate(f"{side.flow.name} said what is not durable: {_words(frame)}")
+
+    def _check_owner(self, life: Life, side: Side | None) -> None:
+        """Whoever was paused for long says nothing before it knows whose its flows are."""
+        if side is None or life.worker is None or side.flow.taker is None:
+            return
+        # Leases go by the clock on the wall.
+        if side.flow.taker != life.worker and not self.world.excused("jumped"):
+            self.world.violate(f"{life.name} speaks for {side.flow.name}, which others have taken")
 
     def _who(self, socket: Socket) -> str:
         return self.world.trace.called(socket.note.side) if socket.note else "somebody"
@@ -210,6 +249,8 @@ class Watch:
                 self._enters(side, passing.side, frame["nameplate"])
             case "open":
                 side.opened = True
+                there = self.world.server.tables().messages.get(frame["mailbox"], ())
+                passing.shown = {str(each.phase) for each in there if each.side == passing.side}
             case "close":
                 # By a clock that was set forward, an absence seems too long for that.
                 held = self.world.holds(passing.side, frame["mailbox"])
@@ -219,9 +260,8 @@ class Watch:
             case "add":
                 if "open" not in passing.heard:
                     self.world.violate(f"{side.flow.name} adds to a mailbox that is not open")
-                before = self.bodies.setdefault((passing.side, frame["phase"]), frame["body"])
-                if before != frame["body"]:
-                    text = f"{side.flow.name} said two things under {frame['phase']}"
+                if frame["phase"] in passing.shown:
+                    text = f"{side.flow.name} adds {frame['phase']} again, which is still there"
                     self.world.violate(text)
 
     def _note_guests(self, guest: str, nameplate: str) -> None:
@@ -251,10 +291,20 @@ class Watch:
             if not there & friends and there & (self.world.strangers | set(self.sides)):
                 self.world.violate(f"{side.flow.name} entered a stranger's nameplate")
 
-    def task(self, key: str) -> None:
+    def task(self, life: Life, key: str, *, in_thread: bool) -> None:
         """A task is being run."""
-        if key not in self.keys:
+        flow = self.tasks.get(key)
+        if flow is None:
             self.world.violate("a task ran that is not durable")
+        elif not in_thread and flow.taker != life.worker and not self.world.excused("jumped"):
+            # A thread may be paused after it was begun, and nobody can know that.
+            self.world.violate(f"{life.name} runs a task of {flow.name}, which others have taken")
+
+    def lets_go(self, life: Life, name: str) -> None:
+        """A process says that others have taken a flow."""
+        for flow in self.flows.values():
+            if flow.name == name and flow.taker == life.worker:
+                self.world.violate(f"{life.name} lets go of {name}, which nobody has taken")
 
 
 @define(eq=False, repr=False)
@@ -263,6 +313,8 @@ class Passing:
 
     side: str
     heard: set[str] = field(factory=set)
+    shown: set[str] = field(factory=set)
+    """Phases of this side's own that were in the mailbox when it was opened."""
 
 
 def _as_licence(frame: Any) -> tuple[str, str] | None:

@@ -48,6 +48,9 @@ class Watcher(Protocol):
     def arrives(self, socket: "Socket", text: str) -> None:
         """The server is about to hear a frame."""
 
+    def hears(self, socket: "Socket") -> None:
+        """A process takes in what the server said."""
+
     def ends(self, socket: "Socket", why: str) -> None:
         """A process learns that a connection is gone, which it did not close."""
 
@@ -295,6 +298,7 @@ class Socket:
 
     def _hand_on(self, text: str) -> None:
         if self.listener is not None:
+            self.network.watcher.hears(self)
             self.listener.received(text)
 
     def _cut(self, end: ConnectionEnded) -> None:

@@ -62,6 +62,13 @@ class Life(Process):
     journal: SqlJournal | None = field(default=None, init=False)
     engine: Engine | None = field(default=None, init=False)
     stopping: bool = field(default=False, init=False)
+    waits_since: float | None = field(default=None, init=False)
+    """When the database first failed to answer what it still waits for."""
+
+    @property
+    def worker(self) -> int | None:
+        """Its number in the database, while it has one."""
+        return None if self.journal is None else self.journal.worker
 
     def begin(self) -> None:
         """As `holdfast run` begins."""

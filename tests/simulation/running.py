@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field
 
 from holdfast.flows import looking
 from tests.simulation import endings
-from tests.simulation.world import Violation, World
+from tests.simulation.world import FLOWS, Violation, World
 
 MOST_STEPS = 200_000
 MOST_WAITING = 5_000
@@ -39,9 +39,14 @@ class Outcome:
         return f"python -m tests.simulation --seed {self.seed}"
 
 
-def run(seed: int) -> Outcome:
-    """Run the world of a seed, and say what came of it."""
-    world = World(seed)
+def run(
+    seed: int, trouble: Mapping[str, float] | None = None, kinds: Sequence[str] = FLOWS
+) -> Outcome:
+    """Run the world of a seed, and say what came of it.
+
+    With `trouble` more goes wrong there than the seed draws, and with `kinds` only such flows run.
+    """
+    world = World(seed, trouble or {}, kinds)
     problem = ""
     with world.real():
         try:
@@ -72,7 +77,7 @@ def run(seed: int) -> Outcome:
 
 def _live(world: World) -> None:
     world.plan()
-    go_on(world, 60.0, lambda: _all_over(world))
+    go_on(world, world.trouble.get("seconds", 60.0), lambda: _all_over(world))
     looking.LOOK_EVERY = 60.0  # type: ignore[misc]
     if world.random.random() < 0.2:
         go_on(world, world.random.choice((60.0, 600.0)), lambda: _all_over(world))
@@ -89,6 +94,10 @@ def _live(world: World) -> None:
         if not flow.finished:
             world.cancel(flow.name)
     go_on(world, QUIET, lambda: all(flow.finished for flow in world.watch.flows.values()))
+    go_on(world, 60.0, lambda: not endings.held_in_vain(world))
+    for each in endings.held_in_vain(world):
+        world.violate(each)
+    check(world)
     world.closing = True
     for life in list(world.lives):
         world.kernel.act(life, life.stop)

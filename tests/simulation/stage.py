@@ -111,9 +111,9 @@ class Errands(Outside):
     def fails(self) -> bool:
         return bool(self.failing) and self.failing.pop(0)
 
-    def touch(self, call: Call) -> None:
+    def touch(self, call: Call, *, in_thread: bool = False) -> None:
         self.stage.faults.task(call.reactor.process)
-        Outside.touch(self, call)
+        Outside.touch(self, call, in_thread=in_thread)
 
 
 @define(eq=False, repr=False)

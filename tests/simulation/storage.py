@@ -64,6 +64,9 @@ class Faults:
     def before(self, actor: Actor, writes: bool) -> None:
         """A transaction is about to begin."""
 
+    def answered(self, actor: Actor) -> None:
+        """A transaction went well."""
+
     def before_commit(self, actor: Actor) -> None:
         """Everything was written, and nothing is durable yet."""
 
@@ -115,6 +118,7 @@ class Storage(Database):
                 actor.die()
             if writes:
                 self.faults.before_commit(actor)
+        self.faults.answered(actor)
         if writes:
             self.on_commit()
             self.faults.after_commit(actor)

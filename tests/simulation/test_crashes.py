@@ -3,27 +3,14 @@
 `make crashes` looks at all points, and at each pair in the shorter histories.
 """
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 
-from holdfast_journal import JournalError, writer
-from tests.harness.reactor import flush_logged_errors
+from holdfast_journal import writer
 from tests.simulation import crashes
 from tests.simulation.histories import HISTORIES, History, named
-from tests.simulation.kernel import Died
 
 SAMPLE = 4
 """Points of each of the longer histories that are looked at here."""
-
-
-@pytest.fixture(autouse=True)
-def _what_the_dead_leave() -> Iterator[None]:
-    """Let the failures that nobody of the dead can hear be told here, and not in a later test."""
-    yield
-    gc.collect()
-    flush_logged_errors(Died, JournalError)
 
 
 def _well(history: History, most: int | None = None) -> None:

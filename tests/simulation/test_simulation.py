@@ -1,23 +1,8 @@
 """Whole worlds under many seeds: nothing is lost or done twice, and every ending is true."""
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 
-from holdfast_journal import JournalError
-from tests.harness.reactor import flush_logged_errors
-from tests.simulation.kernel import Died
 from tests.simulation.running import run
-
-
-@pytest.fixture(autouse=True)
-def _what_the_dead_leave() -> Iterator[None]:
-    """Let the failures that nobody of the dead can hear be told here, and not in a later test."""
-    yield
-    gc.collect()
-    flush_logged_errors(Died, JournalError)
-
 
 LEARNT = [
     61,  # a side that the server failed leaves its mailbox open after one attempt: that is meant

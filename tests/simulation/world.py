@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random as chance
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from random import Random
@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 
 from holdfast.flows import looking, text
 from holdfast.flows.base import Flow as AnyFlow
@@ -36,6 +36,8 @@ from tests.simulation.trace import Trace
 
 BATCH = "batch"
 
+FLOWS = ("provision", "provision", "mint", "mint", "chat", "timer")
+
 MORNING = 1_700_000_000.0
 """What the wall clock shows in the beginning."""
 
@@ -56,15 +58,16 @@ class Outside:
     def fails(self) -> bool:
         return self.world.faults.active and self.world.random.random() < self.failure
 
-    def touch(self, call: Call) -> None:
+    def touch(self, call: Call, *, in_thread: bool = False) -> None:
         self.world.say("outside", f"is asked under the key {call.key[:6]}")
-        self.world.watch.task(call.key)
+        self.world.watch.task(call.reactor.process, call.key, in_thread=in_thread)
 
     def ask(self, call: Call, result: str) -> Deferred[str]:
         self.touch(call)
         answer: Deferred[str] = Deferred()
         if self.fails():
             self.world.count("task failed")
+            self.world.faults.stand_still("pause behind a task", call.reactor.process, 3.0)
             raise TaskFailed("the outside world says no")
         self.done[call.key] = result
         if self.fails():
@@ -79,6 +82,10 @@ class World:
     """Everything that there is under one seed."""
 
     seed: int
+    trouble: Mapping[str, float] = field(factory=dict)
+    """What goes wrong besides what the seed draws, and how often; and for how many "seconds"."""
+    kinds: Sequence[str] = FLOWS
+    """Flows to choose from."""
     random: Random = field(init=False)
     kernel: Kernel = field(init=False)
     trace: Trace = field(factory=Trace, init=False)
@@ -115,6 +122,7 @@ class World:
         self.kernel = Kernel(self.random)
         self.watch = Watch(self)
         self.faults = self._trouble()
+        self.faults.rates.update(self.trouble)
         self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
         self.server = Server(self.seconds, self.random)
         self.network = Network(self.kernel, self.server, self.watch)
@@ -181,6 +189,10 @@ class World:
         return self.storage.opened()
 
     def _logged(self, event: Any) -> None:
+        told = event.get("log_format") or ""
+        process = self.kernel.current
+        if "was taken over" in told and isinstance(process, Life):
+            self.watch.lets_go(process, event["name"])
         if event["log_level"].name not in ("error", "critical"):
             return
         failure = event.get("log_failure")
@@ -191,19 +203,18 @@ class World:
             return
         if failure is not None and failure.check(Died):
             return
-        process = self.kernel.current
         if process is not None and (process.doomed or not process.alive):
             return
-        told = event.get("log_format") or ""
         if told.startswith("flow {name}") and self.excused("refused"):
             return
         if "start it again" in told:
             return
+        told = formatEvent(event)
         if failure is not None:
             told += (
                 f" {failure.type.__name__}: {failure.getErrorMessage()}\n{failure.getTraceback()}"
             )
-        self.violate(f"logged: {told} {event.get('reason') or event.get('where') or ''}")
+        self.violate(f"logged: {told}")
 
     def excused(self, *notes: str) -> bool:
         return any(note in self.notes for note in notes)
@@ -266,6 +277,7 @@ class World:
         if number > 2 and self.random.random() < 0.7:
             self.connections = self.random.choice((2, 3))
         self.outside.failure = self.random.choice((0.0, 0.1, 0.4))
+        self.outside.failure = self.trouble.get("task failed", self.outside.failure)
         plan = self.random.choice(PLANS) if self.random.random() < 0.5 else "honest"
         for place in range(number):
             name = ("ann", "bob", "cy", "dee", "eve", "fay")[place]
@@ -279,7 +291,7 @@ class World:
     def _flow(self, name: str) -> AnyFlow:
         secret = f"the-secret-of-{name}-{self.random.getrandbits(64):x}"
         self.secrets[name] = secret
-        match self.random.choice(("provision", "provision", "mint", "mint", "chat", "timer")):
+        match self.random.choice(self.kinds):
             case "mint":
                 return Mint(name=name)
             case "chat":

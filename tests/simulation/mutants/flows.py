@@ -1,0 +1,140 @@
+"""Mutants of flows and their tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+
+from holdfast.errors import WrongPasswordError
+from holdfast.flows import document, runner
+from holdfast.flows.provision import HandOver
+from holdfast.flows.runner import FlowRunner
+from holdfast.flows.tasks import method_name
+from tests.simulation.mutants.mutant import Patches, mutant
+
+
+@mutant("a task is begun before its commit", "it is done for an event that never happened")
+def task_before_commit(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def perform(self: Any, task: str, arguments: Any) -> None:
+            journal, self._journal = self._journal, _AtOnce(self._journal)
+            try:
+                real(self, task, arguments)
+            finally:
+                self._journal = journal
+
+        return perform
+
+    patches.wrap(FlowRunner, "perform", make)
+    task_without_lease(patches)
+
+
+class _AtOnce:
+    """A journal that does at once what it should do after the commit."""
+
+    def __init__(self, journal: Any) -> None:
+        self._journal = journal
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    def queue_outbound(self, call: Any, *args: Any) -> None:
+        call(*args)
+
+
+@mutant(
+    "a task begins without asking whose the flow is",
+    "two workers do the same work at once",
+    trouble={"pause behind a task": 0.5, "task failed": 0.5, "seconds": 600.0},
+    kinds=("mint",),
+)
+def task_without_lease(patches: Patches) -> None:
+    patches.wrap(FlowRunner, "release", lambda real: lambda self, call: call())
+
+
+@mutant("the idempotency key changes between tries", "the same work is done twice")
+def key_changes_between_tries(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def submit(self: Any, task: Any) -> None:
+            real(self, evolve(task, key=f"{task.attempts:02}{task.key[2:]}"))
+
+        return submit
+
+    patches.wrap(FlowRunner, "_submit", make)
+
+
+@mutant(
+    "a task's result is told after the task is crossed off",
+    "a crash loses the result",
+    trouble={"death after COMMIT": 0.1},
+    kinds=("mint",),
+)
+def result_after_the_task(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def task_done(self: Any, task: Any, result: Any) -> None:
+            with self._journal.process():
+                self._record("task", f"task {task.name}: done")
+                self._finish_task(task)
+            self._owner.clock.callLater(0.1, self._guarded, lambda: tell(self, task, result))
+
+        def tell(self: Any, task: Any, result: Any) -> None:
+            with self._journal.process():
+                self._record("task", f"task {task.name}: told")
+                self._tell(f"{method_name(task.name)}_done", result)
+
+        return task_done
+
+    patches.wrap(FlowRunner, "task_done", make)
+
+
+@mutant("open tasks are forgotten at a restart", "a flow waits for ever", kinds=("mint",))
+def tasks_forgotten(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def start(self: Any) -> None:
+            self.taken = evolve(self.taken, tasks=())
+            real(self)
+
+        return start
+
+    patches.wrap(FlowRunner, "start", make)
+
+
+@mutant(
+    "timers are forgotten at a restart",
+    "a flow never expires",
+    trouble={"death": 4.0},
+    kinds=("timer",),
+)
+def timer_forgotten(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def from_bytes(cls: Any, data: bytes) -> Any:
+            return evolve(real(cls, data), wake_at=None, deadline=None)
+
+        return from_bytes
+
+    patches.wrap(document.Checkpoint, "from_bytes", make)
+
+
+@mutant("a flow whose peer had a wrong code is declared done", "nobody learns that it failed")
+def wrong_code_is_done(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def verdict(result: Any, *, sent: bool) -> Any:
+            wrong = isinstance(result, WrongPasswordError)
+            return ("done", "") if wrong else real(result, sent=sent)
+
+        return verdict
+
+    patches.wrap(runner, "_verdict", make)
+
+
+@mutant("a flow is done before the peer has confirmed", "a secret that nobody got is shredded")
+def done_before_confirmed(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def hand_over(self: Any, secret: str) -> None:
+            real(self, secret)
+            self.finish()
+
+        return hand_over
+
+    patches.wrap(HandOver, "hand_over", make)

@@ -1,0 +1,51 @@
+"""The simulator finds what is broken: `make mutants` tries all mutants, and here are some."""
+
+import pytest
+
+from holdfast_journal import statements
+from holdfast_journal.writer import ThreadedWriter
+from tests.simulation.mutants import MUTANTS, Gone, Patches
+from tests.simulation.mutants.hunting import search
+from tests.simulation.running import run
+
+QUICK = {
+    "released-before-commit": "not durable",
+    "closed-before-release": "closes before it has released",
+    "processed-not-saved": "times in attempt",
+    "fresh-ciphertext-on-resend": "two things under",
+    "published-not-sealed": "not sealed",
+    "done-before-confirmed": "is done, and its recipient has 0",
+}
+"""Mutants that are found within some seeds, and what they violate."""
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_it_is_found(name: str) -> None:
+    """A seed fails under this mutant, and is well without it."""
+    found = search(name)
+    assert QUICK[name] in found.problem
+
+
+def test_what_they_break_is_there() -> None:
+    """No mutant lags behind the code; and each is taken off again."""
+    before = vars(ThreadedWriter).copy()
+    for mutant in MUTANTS.values():
+        with mutant.broken():
+            pass
+    assert vars(ThreadedWriter).copy() == before
+
+
+def test_a_mutant_of_what_is_gone() -> None:
+    """A mutant says so if there is nothing of that name to be broken."""
+    patches = Patches()
+    with pytest.raises(Gone, match="ThreadedWriter has no write_twice"):
+        patches.wrap(ThreadedWriter, "write_twice", lambda real: real)
+    with pytest.raises(Gone, match="does not say"):
+        patches.text(statements, "_UPDATE", "SELECT", "")
+
+
+def test_nothing_stays_broken() -> None:
+    """The same seed is the same world before and after a mutant."""
+    before = run(3).digest
+    assert MUTANTS["released-before-commit"].run(3).problem
+    assert run(3).digest == before
