@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Engine as Database
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
 
 from holdfast import Flow, flow
 from holdfast.flows import engine as engine_module
@@ -143,6 +144,29 @@ def test_stopping_meanwhile(world: World, log: list[str]) -> None:
     world.engine = None
     assert any("not given back" in line for line in log)
     assert world.row().owner is not None
+
+
+def test_stopping_while_the_disk_fails(world: World, log: list[str]) -> None:
+    """Stopping ends well also when the flows cannot be given back because the disk failed."""
+    world.add(Simple())
+    world.start()
+    world.code()
+    assert world.engine is not None
+
+    def fail(_connection: object) -> None:
+        raise DatabaseUnusable("the disk failed")
+
+    event.listen(Database, "begin", fail)
+    try:
+        stopped = world.engine.stop()
+    finally:
+        event.remove(Database, "begin", fail)
+    ends: list[object] = []
+    stopped.addBoth(ends.append)
+    assert len(ends) == 1
+    assert not isinstance(ends[0], Failure)
+    world.engine = None
+    assert any("not given back: the disk failed" in line for line in log)
 
 
 def test_connections_wait_for_the_journal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

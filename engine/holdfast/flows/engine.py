@@ -34,6 +34,7 @@ from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import (
     DatabaseAway,
+    DatabaseUnusable,
     Fenced,
     JournalStopped,
     Snapshot,
@@ -152,9 +153,10 @@ class Engine:
         except JournalStopped as error:
             if error.__cause__ is None:  # otherwise whoever opened the journal was told
                 _log.warn("{error}", error=error)
-        except DatabaseAway as error:
+        except DatabaseUnusable as error:
             # Others notice by themselves that we are gone.
-            _log.warn("the flows are not given back: {why}", why=error.why)
+            why = error.why if isinstance(error, DatabaseAway) else error
+            _log.warn("the flows are not given back: {why}", why=why)
         yield DeferredList(tuple(self._leaving))
 
     def _leaves(self, runner: FlowRunner) -> None:
