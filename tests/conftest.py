@@ -1,6 +1,5 @@
 """What holds for every test."""
 
-import signal
 import sys
 from collections.abc import Iterator
 
@@ -10,10 +9,6 @@ from hypothesis import settings
 # How long an example takes depends on what else the machine does.
 settings.register_profile("holdfast", deadline=None)
 settings.load_profile("holdfast")
-
-# A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

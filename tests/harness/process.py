@@ -19,6 +19,10 @@ from tests.harness.waiting import DEADLINE
 BIN = Path(sys.executable).parent
 """Where this environment's commands are."""
 
+# A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def environment(**extra: str) -> dict[str, str]:
     """Return our environment without what the developer has set for these commands."""
