@@ -63,6 +63,15 @@ def stop(stage: Stage, name: str) -> None:
         stage.kernel.act(life, life.stop)
 
 
+def restart(stage: Stage, name: str) -> None:
+    stage.restart_server(3.0)
+
+
+def forget(stage: Stage, name: str) -> None:
+    stage.note("forgot")
+    stage.restart_server(3.0, forget=True)
+
+
 def retry(stage: Stage, name: str) -> None:
     if not stage.retry(name):
         stage.kernel.after(1.0, lambda: retry(stage, name))
@@ -126,6 +135,9 @@ HISTORIES = (
         got=(),
         pairs=True,
     ),
+    History("refusal", provision, peers=("says no",), ends=("failed",)),
+    History("server restart", provision, then={"exchanging": restart}, soon=0.0),
+    History("server forgets", provision, then={"waiting": forget}, soon=1.0, late=20.0),
     History("clean stop", provision, then={"exchanging": stop}),
     History("parked", provision, flows=2, connections=2, late=45.0),
     History("lost answer", provision, cut_behind="allocate", pairs=True),
