@@ -37,6 +37,18 @@ def check_journal(database: Path | str, **environ: str) -> None:
     assert not found, found
 
 
+def statuses(database: Path) -> dict[str, str]:
+    """The status of every flow in an SQLite file, by name."""
+    journal = SqlJournal.open(f"sqlite:///{database}", environ={})
+    try:
+        rows = journal.overview()
+    finally:
+        journal.close()
+    found = {row.name: row.status for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
 def check_statuses(shown: str, wanted: dict[str, str]) -> list[dict[str, Any]]:
     """`holdfast status --json` tells these statuses by name, and nobody else's."""
     rows: list[dict[str, Any]] = json.loads(shown)
