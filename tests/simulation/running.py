@@ -40,13 +40,17 @@ class Outcome:
 
 
 def run(
-    seed: int, trouble: Mapping[str, float] | None = None, kinds: Sequence[str] = FLOWS
+    seed: int,
+    trouble: Mapping[str, float] | None = None,
+    kinds: Sequence[str] = FLOWS,
+    peers: Sequence[str] = (),
 ) -> Outcome:
     """Run the world of a seed, and say what came of it.
 
-    With `trouble` more goes wrong there than the seed draws, and with `kinds` only such flows run.
+    With `trouble` more goes wrong there than the seed draws, with `kinds` only such flows run, and
+    with `peers` people have only such plans.
     """
-    world = World(seed, trouble or {}, kinds)
+    world = World(seed, trouble or {}, kinds, peers)
     problem = ""
     with world.real():
         try:

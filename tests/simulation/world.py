@@ -86,6 +86,8 @@ class World:
     """What goes wrong besides what the seed draws, and how often; and for how many "seconds"."""
     kinds: Sequence[str] = FLOWS
     """Flows to choose from."""
+    peers: Sequence[str] = ()
+    """What people do, instead of what the seed draws."""
     random: Random = field(init=False)
     kernel: Kernel = field(init=False)
     trace: Trace = field(factory=Trace, init=False)
@@ -283,6 +285,8 @@ class World:
             name = ("ann", "bob", "cy", "dee", "eve", "fay")[place]
             flow = self._flow(name)
             self.plans[name] = self.random.choice(PLANS) if place % 2 else plan
+            if self.peers:
+                self.plans[name] = self.random.choice(self.peers)
             self.say("operator", f"starts {name}, {flow.kind}; peer: {self.plans[name]}")
             self._start(name, flow)
         self.faults.begin()

@@ -116,7 +116,11 @@ def timer_forgotten(patches: Patches) -> None:
     patches.wrap(document.Checkpoint, "from_bytes", make)
 
 
-@mutant("a flow whose peer had a wrong code is declared done", "nobody learns that it failed")
+@mutant(
+    "a flow whose peer had a wrong code is declared done",
+    "nobody learns that it failed",
+    peers=("mistypes",),
+)
 def wrong_code_is_done(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def verdict(result: Any, *, sent: bool) -> Any:

@@ -78,6 +78,8 @@ class Mutant:
     """What must go wrong often in the worlds of those seeds."""
     kinds: Sequence[str]
     """The flows in them."""
+    peers: Sequence[str]
+    """What the people in them do."""
     _put_on: Callable[[Patches], None] = field(repr=False)
 
     def run(self, seed: int) -> Outcome:
@@ -87,7 +89,7 @@ class Mutant:
 
     def run_whole(self, seed: int) -> Outcome:
         """Run the same world with nothing broken."""
-        return run(seed, self.trouble, self.kinds)
+        return run(seed, self.trouble, self.kinds, self.peers)
 
     @contextmanager
     def broken(self) -> Iterator[None]:
@@ -112,12 +114,13 @@ def mutant(
     within: int = 20,
     trouble: Mapping[str, float] | None = None,
     kinds: Sequence[str] = FLOWS,
+    peers: Sequence[str] = (),
 ) -> Callable[[Callable[[Patches], None]], Callable[[Patches], None]]:
     """Add a mutant, named as the function that puts its patches on."""
 
     def register(put_on: Callable[[Patches], None]) -> Callable[[Patches], None]:
         name = put_on.__name__.replace("_", "-")
-        MUTANTS[name] = Mutant(name, breaks, matters, within, trouble or {}, kinds, put_on)
+        MUTANTS[name] = Mutant(name, breaks, matters, within, trouble or {}, kinds, peers, put_on)
         return put_on
 
     return register
