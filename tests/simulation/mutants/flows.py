@@ -88,7 +88,12 @@ def result_after_the_task(patches: Patches) -> None:
     patches.wrap(FlowRunner, "task_done", make)
 
 
-@mutant("open tasks are forgotten at a restart", "a flow waits for ever", kinds=("mint",))
+@mutant(
+    "open tasks are forgotten at a restart",
+    "a flow waits for ever",
+    trouble={"death after COMMIT": 0.05, "task failed": 0.4},
+    kinds=("mint",),
+)
 def tasks_forgotten(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def start(self: Any) -> None:

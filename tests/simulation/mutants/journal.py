@@ -47,7 +47,12 @@ def released_although_refused(patches: Patches) -> None:
     )
 
 
-@mutant("the application writes outside the transaction", "a crash has it written twice")
+@mutant(
+    "the application writes outside the transaction",
+    "a crash has it written twice",
+    trouble={"death before COMMIT": 0.05},
+    kinds=("mint", "chat"),
+)
 def writes_outside_the_transaction(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def execute(self: Any, statement: Any, parameters: Any = None) -> None:

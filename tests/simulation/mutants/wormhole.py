@@ -84,7 +84,12 @@ def fresh_ciphertext_on_resend(patches: Patches) -> None:
     patches.wrap(shell, "wanted", make)
 
 
-@mutant("the number of the next message is not saved", "two messages are sent under one phase")
+@mutant(
+    "the number of the next message is not saved",
+    "two messages are sent under one phase",
+    trouble={"death": 10.0, "death behind a frame": 0.05},
+    kinds=("chat",),
+)
 def phase_used_twice(patches: Patches) -> None:
     _forgetting(patches, "outbox", next=0)
 
