@@ -1,18 +1,23 @@
 """Which flows are there to be taken: found with the indexes, however many are not.
 
 A worker asks twice a second, and the usual answer is "none". So each way in which a flow can be
-due is a search of its own, which an index answers without a look at what is running or parked.
+due is a search of its own, which an index answers without a look at what is running or parked; and
+the statement is made once for each kind of question, since making it costs more than asking.
 """
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from functools import cache
 from typing import Any, TypeAlias
 
 from attrs import frozen
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
     ColumnElement,
+    Double,
     Select,
+    Text,
     any_,
     bindparam,
     func,
@@ -22,7 +27,7 @@ from sqlalchemy import (
 )
 
 from holdfast_journal.database import Database
-from holdfast_journal.masterkeys import opens
+from holdfast_journal.masterkeys import known, opens
 from holdfast_journal.schema import batches, flows
 from holdfast_journal.sealing import KeyRing
 
@@ -41,7 +46,7 @@ SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
 """Since when a flow waits to be taken."""
 
 
-def is_parked(now: float) -> ColumnElement[bool]:
+def is_parked(now: float | BindParameter[float]) -> ColumnElement[bool]:
     """Whether a flow that nobody owns is to be left alone at `now`, unless something is asked."""
     return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
 
@@ -77,32 +82,29 @@ class Due:
         free = or_(flows.c.wake_at.is_(None), ~is_parked(self.now), asked)
         unowned = flows.c.owner.is_(None) & free
         ours = or_(unowned, flows.c.owner.in_([self.worker, *self.dead]))
-        return flows.c.finished_at.is_(None) & ours & opens(self.keys)
+        return flows.c.finished_at.is_(None) & ours & opens(known(self.keys))
 
     def find(self, database: Database, wanted: Wanted) -> list[int]:
         """The flows that may be taken, the one that has waited longest first."""
-        unfinished = flows.c.finished_at.is_(None)
-        unowned = unfinished & flows.c.owner.is_(None)
-        ways: list[ColumnElement[bool]] = [
-            unowned & flows.c.wake_at.is_(None),
-            unowned & (flows.c.wake_at <= self.now),
-            unowned & (flows.c.wake_at > self.now + LONGEST_PAUSE),
-            # What is finished has no request; to ask for that too would lead the database to the
-            # larger index, and through all that are parked.
-            flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(self.now),
-        ]
-        if self.dead:
-            ways.append(unfinished & flows.c.owner.in_(self.dead))
-        if self.strays:
-            among_strays = among(database, flows.c.id, self.strays)
-            ways.append(unfinished & (flows.c.owner == self.worker) & among_strays)
-        readable = opens(self.keys)
-        found = union_all(*(_chosen(database, way & readable, wanted) for way in ways)).subquery()
-        query = select(found.c.id).order_by(found.c.since, found.c.id)
-        if wanted.limit is not None:
-            query = query.limit(wanted.limit * (CROWD if database.is_postgresql else 1))
+        is_postgresql = database.is_postgresql
+        limit = wanted.limit
+        if limit is not None and is_postgresql:
+            limit *= CROWD
+        values = {
+            "now": self.now,
+            "worker": self.worker,
+            "known": known(self.keys),
+            "dead": self.dead or None,
+            "strays": listed(is_postgresql, self.strays or None),
+            "kinds": listed(is_postgresql, wanted.kinds),
+            "ids": listed(is_postgresql, wanted.ids),
+            "names": listed(is_postgresql, wanted.names),
+            "batch": wanted.batch,
+            "limit": limit,
+        }
+        given = {name: value for name, value in values.items() if value is not None}
         with database.reading() as connection:
-            return list(connection.scalars(query))
+            return list(connection.scalars(_search(is_postgresql, frozenset(given)), given))
 
 
 def look(
@@ -128,6 +130,43 @@ def _owners() -> Select[Any]:
 _OWNERS = _owners()
 
 
+@cache
+def _search(is_postgresql: bool, given: Set[str]) -> Select[Any]:
+    """The search for flows that are due, for questions in which these parameters are given."""
+    unfinished = flows.c.finished_at.is_(None)
+    unowned = unfinished & flows.c.owner.is_(None)
+    now = bindparam("now", type_=Double)
+    ways: list[ColumnElement[bool]] = [
+        unowned & flows.c.wake_at.is_(None),
+        unowned & (flows.c.wake_at <= now),
+        unowned & (flows.c.wake_at > now + LONGEST_PAUSE),
+        # What is finished has no request; to ask for that too would lead the database to the
+        # larger index, and through all that are parked.
+        flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now),
+    ]
+    if "dead" in given:
+        # Not `among`: somebody may have put anything there.
+        ways.append(unfinished & flows.c.owner.in_(bindparam("dead", expanding=True)))
+    if "strays" in given:
+        strays = among(is_postgresql, flows.c.id, "strays")
+        ways.append(unfinished & (flows.c.owner == bindparam("worker")) & strays)
+    chosen = opens(bindparam("known", expanding=True))
+    # Not by the indexes of batches and names: they have more flows than are due.
+    if "batch" in given:
+        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
+        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
+    if "kinds" in given:
+        chosen &= among(is_postgresql, flows.c.kind, "kinds")
+    if "ids" in given:
+        chosen &= among(is_postgresql, flows.c.id, "ids")
+    if "names" in given:
+        chosen &= among(is_postgresql, flows.c.name + "", "names")
+    each = (select(flows.c.id, SINCE.label("since")).where(way & chosen) for way in ways)
+    found = union_all(*each).subquery()
+    query = select(found.c.id).order_by(found.c.since, found.c.id)
+    return query.limit(bindparam("limit")) if "limit" in given else query
+
+
 def owned(database: Database, worker: int) -> set[int]:
     """The unfinished flows that `worker` owns."""
     query = select(flows.c.id).where(flows.c.finished_at.is_(None), flows.c.owner == worker)
@@ -135,26 +174,16 @@ def owned(database: Database, worker: int) -> set[int]:
         return set(connection.scalars(query))
 
 
-def among(
-    database: Database, column: ColumnElement[Any], values: Iterable[object]
-) -> ColumnElement[bool]:
-    """`column` IN `values`, as one parameter: thousands of them make no longer statement."""
-    if database.is_postgresql:
-        return column == any_(bindparam(None, list(values), ARRAY(column.type)))
-    each = func.json_each(json.dumps(list(values))).table_valued("value")
+def among(is_postgresql: bool, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """`column` IN the parameter `name`, which is what `listed` makes of any number of values."""
+    if is_postgresql:
+        return column == any_(bindparam(name, type_=ARRAY(column.type)))
+    each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
     return column.in_(select(each.c.value))
 
 
-def _chosen(database: Database, way: ColumnElement[bool], wanted: Wanted) -> Select[Any]:
-    query = select(flows.c.id, SINCE.label("since")).where(way)
-    # Not by the indexes of batches and names: they have more flows than are due.
-    if wanted.batch is not None:
-        batch = select(batches.c.id).where(batches.c.name == wanted.batch).scalar_subquery()
-        query = query.where(flows.c.batch_id + 0 == batch)
-    if wanted.kinds is not None:
-        query = query.where(flows.c.kind.in_(wanted.kinds))
-    if wanted.ids is not None:
-        query = query.where(among(database, flows.c.id, wanted.ids))
-    if wanted.names is not None:
-        query = query.where(among(database, flows.c.name + "", wanted.names))
-    return query
+def listed(is_postgresql: bool, values: Iterable[object] | None) -> object:
+    """Values for `among`; None for None."""
+    if values is None:
+        return None
+    return list(values) if is_postgresql else json.dumps(list(values))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
@@ -32,6 +32,16 @@ class Seen:
     """The seq of each flow that was seen."""
 
 
+_LAST_ENTRY = select(func.max(entries.c.id))
+_LAST_FLOW = select(func.max(flows.c.id))
+_NEW_ENTRIES = (
+    select(entries.c.flow_id, func.max(entries.c.seq))
+    .where(entries.c.id > bindparam("after"))
+    .group_by(entries.c.flow_id)
+)
+_NEW_FLOWS = select(flows.c.id).where(flows.c.id > bindparam("after"))
+
+
 def seq_of(value: Any) -> int:
     """A flow's seq; 0 for one that somebody altered, which thus seems to move."""
     return value if is_number(value) else 0
@@ -40,8 +50,8 @@ def seq_of(value: Any) -> int:
 def begin(connection: Connection) -> Seen:
     """Everything that is there now counts as seen; read it after this."""
     return Seen(
-        entry=connection.scalar(select(func.max(entries.c.id))) or 0,
-        flow=connection.scalar(select(func.max(flows.c.id))) or 0,
+        entry=connection.scalar(_LAST_ENTRY) or 0,
+        flow=connection.scalar(_LAST_FLOW) or 0,
         seqs={},
     )
 
@@ -52,18 +62,14 @@ def moved(connection: Connection, database: Database, seen: Seen) -> tuple[set[i
     now = begin(connection)
     changed: dict[int, Any] = {}
     if now.entry > seen.entry or back:
-        query = (
-            select(entries.c.flow_id, func.max(entries.c.seq))
-            .where(entries.c.id > seen.entry - back)
-            .group_by(entries.c.flow_id)
-        )
-        changed = {row[0]: row[1] for row in connection.execute(query)}
+        rows = connection.execute(_NEW_ENTRIES, {"after": seen.entry - back})
+        changed = {row[0]: row[1] for row in rows}
     found = {
         flow: seq_of(seq)
         for flow, seq in changed.items()
         if not is_number(seq) or seen.seqs.get(flow, -1) < seq
     }
     if now.flow > seen.flow or back:
-        new = select(flows.c.id).where(flows.c.id > seen.flow - back)
-        found |= {flow: 0 for flow in connection.scalars(new) if flow not in {**seen.seqs, **found}}
+        new = connection.scalars(_NEW_FLOWS, {"after": seen.flow - back})
+        found |= {flow: 0 for flow in new if flow not in {**seen.seqs, **found}}
     return set(found), Seen(now.entry, now.flow, {**seen.seqs, **found})

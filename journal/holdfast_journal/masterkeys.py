@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
-from sqlalchemy import ColumnElement, LargeBinary, func, insert, or_, select, text, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    LargeBinary,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import Connection
 from twisted.logger import Logger
 
@@ -22,6 +32,8 @@ from holdfast_journal.sealing import ID_BYTES, KeyRing, missing_key, new_key, se
 
 SEALED_UNDER: ColumnElement[bytes] = func.substr(flows.c.data_key, 1, ID_BYTES, type_=LargeBinary)
 """The identifier of the master key that a flow's data key is sealed under, in the database."""
+
+_USED = select(keys.c.id).order_by(keys.c.created_at)
 
 _log = Logger()
 
@@ -87,12 +99,16 @@ def find_keys(
 def used_keys(database: Database) -> list[str]:
     """Identifiers of the master keys that flows of `database` are sealed under, oldest first."""
     with database.reading() as connection:
-        return list(connection.scalars(select(keys.c.id).order_by(keys.c.created_at)))
+        return list(connection.scalars(_USED))
 
 
-def opens(ring: KeyRing) -> ColumnElement[bool]:
-    """The flows whose data key `ring` can open, or that have none."""
-    known = [bytes.fromhex(name) for name in ring.ids]
+def known(ring: KeyRing) -> list[bytes]:
+    """The identifiers of `ring`'s keys, as they stand in front of what they sealed."""
+    return [bytes.fromhex(name) for name in ring.ids]
+
+
+def opens(known: Sequence[bytes] | BindParameter[Any]) -> ColumnElement[bool]:
+    """The flows whose data key is sealed under a master key of those, or that have none."""
     return or_(flows.c.data_key.is_(None), SEALED_UNDER.in_(known))
 
 

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from attrs import evolve, field, frozen
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
@@ -27,6 +27,11 @@ OF_LATE = 3600.0
 
 LONGEST_TROUBLE = 4000
 """Characters of what is kept about a failure."""
+
+# What is finished has no request; see `due` for why that is not asked for.
+_REQUESTS = select(flows.c.id, flows.c.request).where(
+    flows.c.owner == bindparam("owner"), flows.c.request.is_not(None)
+)
 
 CHUNK = 500
 """Values in one IN (...): every database takes this many."""
@@ -140,12 +145,8 @@ def epochs(database: Database, ids: Collection[int]) -> Mapping[int, int]:
 
 def requests(database: Database, worker: int) -> list[tuple[int, str]]:
     """What was asked of unfinished flows that `worker` owns: (flow id, request)."""
-    # What is finished has no request; see `due` for why that is not asked for.
-    query = select(flows.c.id, flows.c.request).where(
-        flows.c.owner == worker, flows.c.request.is_not(None)
-    )
     with database.reading() as connection:
-        return [(row.id, row.request) for row in connection.execute(query)]
+        return [(row.id, row.request) for row in connection.execute(_REQUESTS, {"owner": worker})]
 
 
 def _lock(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Set
 from math import inf
 
 from attrs import define, field
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Double, Select, and_, bindparam, func, or_, select
 
 from holdfast_journal.database import Database
 from holdfast_journal.due import among, is_parked, look
@@ -98,17 +98,30 @@ class Sharing:
         now = self._clock()
         ours = self._registration.id()
         dead = look(self._database, self._registration.alive, ours, now, set(), self._keys).dead
-        free = and_(
-            flows.c.owner.is_(None),
-            or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
-        )
-        peers = among(self._database, flows.c.owner, self._peers)
-        left = or_(free, among(self._database, flows.c.owner, dead))
-        query = select(func.count(), func.count().filter(left)).where(
-            flows.c.finished_at.is_(None),
-            among(self._database, flows.c.kind, self._registration.kinds),
-            or_(left, peers),
-        )
+        given = {
+            "now": now,
+            "dead": list(dead),
+            "peers": list(self._peers),
+            "kinds": self._registration.kinds,
+        }
         with self._database.reading() as connection:
-            total, waiting = connection.execute(query).one()
+            total, waiting = connection.execute(_TO_RUN, given).one()
         return total, waiting
+
+
+def _to_run() -> Select[int, int]:
+    """The flows that there are to be run, on PostgreSQL; and those of them that nobody runs."""
+    now = bindparam("now", type_=Double)
+    free = and_(
+        flows.c.owner.is_(None),
+        or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
+    )
+    left = or_(free, among(True, flows.c.owner, "dead"))
+    return select(func.count(), func.count().filter(left)).where(
+        flows.c.finished_at.is_(None),
+        among(True, flows.c.kind, "kinds"),
+        or_(left, among(True, flows.c.owner, "peers")),
+    )
+
+
+_TO_RUN = _to_run()
