@@ -7,7 +7,7 @@ twice.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import field
 from sqlalchemy import text as sql
@@ -38,12 +38,12 @@ MESSAGES = 4
 """Of each side of a chat."""
 
 
-def write(flow: Any, what: str) -> None:
+def write(flow: Flow, what: str) -> None:
     """Add a row of the application's in the same transaction as the present entry."""
-    runner = flow._host
-    runner._journal.execute(
+    taken = flow._host.taken  # type: ignore[attr-defined]
+    flow.execute(
         sql("INSERT INTO sim_writes (flow, attempt, what) VALUES (:flow, :attempt, :what)"),
-        {"flow": runner.taken.name, "attempt": runner.taken.attempt, "what": what},
+        {"flow": taken.name, "attempt": taken.attempt, "what": what},
     )
 
 

@@ -25,7 +25,10 @@ from attrs import define, field
 from holdfast.errors import WormholeError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Executable
+
     from holdfast.shell.wormhole import DelegatedWormhole
+    from holdfast_journal.commits import Parameters
 
 
 class Host(Protocol):
@@ -38,6 +41,10 @@ class Host(Protocol):
 
     def publish(self, values: dict[str, str | int | float | None]) -> None:
         """Show values to the operators."""
+        ...
+
+    def execute(self, statement: Executable, parameters: Parameters) -> None:
+        """Execute a statement of the application's in the transaction of this entry."""
         ...
 
     def perform(self, task: str, arguments: dict[str, Any]) -> None:
@@ -85,6 +92,19 @@ class Flow:
     def publish(self, **values: str | int | float | None) -> None:
         """Show values to operators, in `holdfast status` for one; they are sealed at rest."""
         self._host.publish(values)
+
+    def execute(self, statement: Executable, parameters: Parameters = None) -> None:
+        """Execute *statement* in the transaction of this entry: both are durable, or neither is.
+
+        It writes tables of the application's own, in the same database, and returns nothing.  The
+        database runs it after the method has returned; one that it refuses has the effect of an
+        exception.
+
+        Args:
+            statement: SQLAlchemy's, such as `text("INSERT INTO ...")`.
+            parameters: its values, or a sequence of such mappings, one for each row.
+        """
+        self._host.execute(statement, parameters)
 
     def perform(self, task: str, **arguments: Any) -> None:
         """Run the task called *task* after the commit of this entry.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import evolve
 from twisted.python.failure import Failure
@@ -22,6 +22,11 @@ from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import Snapshot, TakenFlow, Task
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable
+
+    from holdfast_journal.commits import Parameters
 
 SHREDDED: Final = ("done", "cancelled", "expired")
 """The verdicts after which nobody needs a flow's secrets any more."""
@@ -173,6 +178,10 @@ class FlowRunner:
     def publish(self, values: dict[str, str | int | float | None]) -> None:
         """Show values to the operators."""
         self._state.published.update(values)
+
+    def execute(self, statement: Executable, parameters: Parameters) -> None:
+        """Execute a statement of the application's in the transaction of this entry."""
+        self._journal.execute(statement, parameters)
 
     def perform(self, task: str, arguments: dict[str, Any]) -> None:
         """Run a task after the commit."""
