@@ -16,7 +16,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
-	@echo "make crashes  each point at which a process may die (some 40 minutes)"
+	@echo "make crashes  each point at which a process may die (some half an hour)"
 	@echo "make mutants  broken variants of Holdfast, each of which the simulator must find"
 	@echo "make power   every state that a power cut can leave (some minutes)"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills, or HOURS=1"

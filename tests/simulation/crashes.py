@@ -12,12 +12,14 @@ import shlex
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
 from attrs import evolve, field, frozen
+from twisted.logger import globalLogBeginner
 
 from holdfast.flows import looking
 from tests.simulation import endings, running
@@ -194,18 +196,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulation.crashes", description="Every point of every history."
     )
-    parser.add_argument("--history", type=named, help="this one alone")
+    names = [history.name for history in HISTORIES]
+    parser.add_argument("--history", choices=names, help="this one alone")
     parser.add_argument("--at", type=int, help="the point at which the process dies")
     parser.add_argument("--then", type=int, help="the point at which the next one dies, too")
     parser.add_argument("--pairs", action="store_true", help="pairs of points of the short ones")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     given = parser.parse_args()
-    chosen = [given.history] if given.history else HISTORIES
+    chosen = [named(given.history)] if given.history else list(HISTORIES)
     if given.at is not None:
+        if len(chosen) > 1:
+            parser.error("--at needs a --history")
         return _one(chosen[0], *(point for point in (given.at, given.then) if point is not None))
+    # What the dead leave undone is told when the garbage is collected, and worth nothing.
+    globalLogBeginner.beginLoggingTo((), redirectStandardIO=False)
+    began = time.monotonic()
+    total: Counter[str] = Counter()
     with ProcessPoolExecutor(given.jobs) as pool:
-        tables = [_table(pool, history, given.pairs and history.pairs) for history in chosen]
-    return 1 if any(tables) else 0
+        for history in chosen:
+            before = time.monotonic()
+            counts = _try(pool, history, given.pairs and history.pairs)
+            print(_line(history.name, counts, before), flush=True)
+            total += counts
+    print(_line(f"{len(chosen)} histories", total, began))
+    return 1 if total["failed"] else 0
 
 
 def _one(history: History, *at: int) -> int:
@@ -220,9 +234,8 @@ def _named(name: str, pairs: bool, point: int) -> list[Played]:
     return _from(named(name), pairs, point)
 
 
-def _table(pool: Executor, history: History, pairs: bool) -> int:
-    """Try a history, print its line, and return how many failed."""
-    began = time.monotonic()
+def _try(pool: Executor, history: History, pairs: bool) -> Counter[str]:
+    """Try a history, and count its points, pairs and failures."""
     whole = play(history)
     points = range(1, whole.points + 1)
     failed, runs = [whole] if whole.problem else [], 0
@@ -231,13 +244,12 @@ def _table(pool: Executor, history: History, pairs: bool) -> int:
         failed += [played for played in made if played.problem]
     for played in failed[:SHOWN]:
         print(f"FAILED: {played}")
-    took = time.monotonic() - began
-    print(
-        f"{history.name:<20} {len(points):>5} points {runs - len(points):>7} pairs"
-        f" {len(failed):>6} failed {took:>7.0f} s",
-        flush=True,
-    )
-    return len(failed)
+    return Counter(points=len(points), pairs=runs - len(points), failed=len(failed))
+
+
+def _line(name: str, counts: Counter[str], began: float) -> str:
+    told = "".join(f"{counts[each]:>8} {each}" for each in ("points", "pairs", "failed"))
+    return f"{name:<18}{told}{time.monotonic() - began:>8.0f} s"
 
 
 if __name__ == "__main__":
