@@ -69,7 +69,8 @@ def stuck(world: World) -> list[str]:
         if flow.finished or flow.kind == "sim-receive":
             continue
         if flow.kind == "sim-timer" and not world.excused("jumped"):
-            found.append(flow.name)  # its deadline is over long ago
+            # Its deadline, which is a time of day, is over long ago.
+            found.append(flow.name)
         people = people_of(world, flow)
         clean = people and all(p.plan in CLEAN and not p.tired for p in people)
         taken = f"taken in {flow.name} {flow.attempt}" in world.notes
