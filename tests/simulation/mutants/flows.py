@@ -108,8 +108,9 @@ def tasks_forgotten(patches: Patches) -> None:
 @mutant(
     "timers are forgotten at a restart",
     "a flow never expires",
-    trouble={"death": 4.0},
+    trouble={"death": 12.0},
     kinds=("timer",),
+    peers=("nobody",),
 )
 def timer_forgotten(patches: Patches) -> None:
     def make(real: Any) -> Any:

@@ -108,7 +108,7 @@ def epoch_not_checked(patches: Patches) -> None:
 @mutant(
     "nothing checks the seq at a commit",
     "a commit that is tried again is made twice",
-    trouble={"outcome unknown": 0.2},
+    trouble={"outcome unknown": 0.4},
     kinds=("mint", "chat"),
 )
 def seq_not_checked(patches: Patches) -> None:
