@@ -162,7 +162,7 @@ def _search(is_postgresql: bool, given: Set[str]) -> Select[Any]:
     if "names" in given:
         chosen &= among(is_postgresql, flows.c.name + "", "names")
     each = (select(flows.c.id, SINCE.label("since")).where(way & chosen) for way in ways)
-    found = union_all(*each).subquery()
+    found = union_all(*each).subquery("found")
     query = select(found.c.id).order_by(found.c.since, found.c.id)
     return query.limit(bindparam("limit")) if "limit" in given else query
 
@@ -178,7 +178,7 @@ def among(is_postgresql: bool, column: ColumnElement[Any], name: str) -> ColumnE
     """`column` IN the parameter `name`, which is what `listed` makes of any number of values."""
     if is_postgresql:
         return column == any_(bindparam(name, type_=ARRAY(column.type)))
-    each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
+    each = func.json_each(bindparam(name, type_=Text)).table_valued("value", name="each")
     return column.in_(select(each.c.value))
 
 
