@@ -145,6 +145,21 @@ def test_many_flows_with_the_server_gone(world: World) -> None:
     assert [peer.messages[0].decode() for peer in peers] == [f"hello token of {n}" for n in names]
 
 
+def test_more_flows_than_one_look_takes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that there are are taken, a part at a time, and no time passes in between."""
+    monkeypatch.setattr("holdfast.flows.engine.TAKE_AT_ONCE", 2)
+    for number in range(5):
+        world.add(IssueToken(user="ann"), f"ann {number}")
+    began = world.now()
+    world.start()
+    assert world.engine is not None
+    for _ in range(3):
+        world.reactor.advance(0)
+    assert len(world.engine.running) == 5
+    assert world.now() == began
+    assert world.reactor.calls, "and it goes on looking, later"
+
+
 def test_unknown_kinds_are_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flow whose class is not registered here waits for a process that knows it."""
     world.add(IssueToken(user="ann"))

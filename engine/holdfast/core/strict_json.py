@@ -15,6 +15,20 @@ DEEPEST: Final = 50
 """How many objects and arrays may lie inside each other."""
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("a number that is none")
+    return number
+
+
+def _refuse(_: str) -> Any:
+    raise ValueError("a number that is none")
+
+
+_decode = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse).decode
+
+
 def parse(text: str) -> Any:
     """Return the value that *text* holds.
 
@@ -23,32 +37,29 @@ def parse(text: str) -> Any:
             exception quotes nothing.
     """
     try:
-        value = json.loads(text)
+        value = _decode(text)
     except (ValueError, RecursionError):
         raise ValueError("no JSON") from None
-    check_depth(value, DEEPEST, finite=True)
+    if text.count("[") + text.count("{") > DEEPEST:  # otherwise it cannot be deep
+        check_depth(value, DEEPEST)
     return value
 
 
-def check_depth(value: Any, deepest: int, *, finite: bool = False) -> None:
+def check_depth(value: Any, deepest: int) -> None:
     """See that at most *deepest* objects and arrays lie inside each other.
 
     Raises:
-        ValueError: there are more; or, with *finite*, a number is none that JSON knows.
+        ValueError: there are more.
     """
     layer = [value]
     for _ in range(deepest + 1):
-        layer = [inner for each in layer for inner in _inside(each, finite)]
+        layer = [inner for each in layer for inner in _inside(each)]
         if not layer:
             return
     raise ValueError("JSON nested too deeply")
 
 
-def _inside(value: Any, finite: bool) -> Any:
+def _inside(value: Any) -> Any:
     if isinstance(value, dict):
         return value.values()
-    if isinstance(value, list):
-        return value
-    if finite and isinstance(value, float) and not isfinite(value):
-        raise ValueError("a number that is none")
-    return ()
+    return value if isinstance(value, list) else ()

@@ -213,7 +213,7 @@ class Engine:
             if runner is not None and request == "cancel":
                 runner.cancel()
         if self._journal.pressure.high_besides(_WHO):
-            return  # what follows leads to more that must be written
+            return False  # what follows leads to more that must be written
         for runner in tuple(self.running.values()):
             runner.tick()
         if self._parking.is_full(len(self.running)):
@@ -230,13 +230,16 @@ class Engine:
             yield self._in_thread(self._owed[0])
             self._owed.popleft()
         free = self.connections - len(self.running) - len(self._leaving)
+        more = False
         if free > 0:
             taken = yield self._in_thread(self._take, min(free, TAKE_AT_ONCE))
             for each in taken:
                 self._run(each)
+            more = len(taken) == TAKE_AT_ONCE
         if self._shred_at <= self._reactor.seconds():
             self._shred_at = self._reactor.seconds() + SHRED_EVERY
             yield self._in_thread(self._journal.shred_due)
+        return more
 
     def _park(self) -> None:
         """Let flows that only wait go without a connection, as many as there are too many."""

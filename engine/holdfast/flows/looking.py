@@ -27,7 +27,8 @@ class Looking:
         reactor: Twisted's reactor.
         pressure: where it is told that the database does not answer.
         who: one word for this look, of which there may be several in a process.
-        look: what to do; the next one begins after its Deferred has fired.
+        look: what to do; the next one begins after its Deferred has fired: at once if that fires
+            with True, because there is more to be done.
     """
 
     _reactor: Any
@@ -76,10 +77,10 @@ class Looking:
         self._under_way = Deferred()
         maybeDeferred(self._look).addCallbacks(self._well, self._ill).addErrback(self._end)
 
-    def _well(self, _: object) -> None:
+    def _well(self, more: object) -> None:
         self._delay = LOOK_EVERY
         self._pressure.answers(self._who)
-        self._again()
+        self._again(0.0 if more is True else LOOK_EVERY)
 
     def _ill(self, failure: Failure) -> None:
         if not isinstance(failure.value, DatabaseAway):
@@ -88,11 +89,11 @@ class Looking:
             return
         self._pressure.fails(self._who, failure.value.why)
         self._delay = min(2 * self._delay, LONGEST_DELAY)
-        self._again()
+        self._again(self._delay)
 
-    def _again(self) -> None:
+    def _again(self, delay: float) -> None:
         if self.running:
-            self._next = self._reactor.callLater(self._delay, self._now)
+            self._next = self._reactor.callLater(delay, self._now)
         self._done()
 
     def _done(self) -> None:

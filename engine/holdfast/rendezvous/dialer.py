@@ -8,8 +8,14 @@ from collections import deque
 from typing import Any, Final
 
 from attrs import Factory, define, field
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory
 from twisted.python.failure import Failure
@@ -45,7 +51,12 @@ class NamedServers:
 
     def __call__(self, uri: WebSocketURI) -> Endpoint:
         """The endpoint of the server that *uri* names."""
-        endpoint: Any = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=HANDSHAKE_TIME)
+        kind: Any = HostnameEndpoint
+        if isIPAddress(uri.host):  # looking a name up takes a thread, and as long as the rest
+            kind = TCP4ClientEndpoint
+        elif isIPv6Address(uri.host):
+            kind = TCP6ClientEndpoint
+        endpoint = kind(self._reactor, uri.host, uri.port, timeout=HANDSHAKE_TIME)
         if uri.secure:
             endpoint = wrapClientTLS(self._context(uri.host), endpoint)
         where: Endpoint = endpoint
