@@ -15,7 +15,18 @@ from pathlib import Path
 from tests.bench import table
 from tests.bench.measuring import Bench
 
-USUAL = ("exchange", "pake", "memory", "state", "burst", "commands", "entries", "tasks")
+USUAL = (
+    "exchange",
+    "pake",
+    "memory",
+    "state",
+    "parked",
+    "burst",
+    "commands",
+    "entries",
+    "tasks",
+    "resume",
+)
 """In the order of the table."""
 ON_REQUEST = ("sizes", "thousand_waiting", "thousands_parked")
 """Those that take long and compare with nothing: only by name, and only to the terminal."""

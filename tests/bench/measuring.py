@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from tests.harness.process import environment
 from tests.journal.postgres import memory
 
 Figures = Mapping[str, Any]
+Command = Sequence[str | Path]
 HERE = Path(__file__).parent
 
 
@@ -112,11 +114,24 @@ class Bench:
 
     def ours(self, name: str, **arguments: Any) -> Figures:
         """Run `tests/bench/NAME.py` as a program of ours."""
-        return self._run([sys.executable, "-m", f"tests.bench.{name}"], arguments)
+        return self._figures(self.module(name), arguments)
 
     def peer(self, who: str, script: str, **arguments: Any) -> Figures:
         """Run a script of `peers/` in the environment of `who`."""
-        return self._run([self.python(who), HERE / "peers" / script], arguments)
+        return self._figures(self.script(who, script), arguments)
+
+    def killed(self, command: Command, **arguments: Any) -> None:
+        """Run something that ends by SIGKILL."""
+        done = self._run(command, arguments)
+        assert done.returncode == -signal.SIGKILL, f"{command}: {done}"
+
+    def module(self, name: str) -> Command:
+        """The command that runs `tests/bench/NAME.py`."""
+        return [sys.executable, "-m", f"tests.bench.{name}"]
+
+    def script(self, who: str, name: str) -> Command:
+        """The command that runs a script of `peers/`."""
+        return [self.python(who), HERE / "peers" / name]
 
     def python(self, who: str) -> Path:
         """The interpreter of a peer's environment. Raises SystemExit if there is none."""
@@ -138,14 +153,19 @@ class Bench:
                 self.say(f"    {turn + 1}/{count} {name}: {_short(found[name][-1])}")
         return found
 
-    def _run(self, command: Sequence[str | Path], arguments: Mapping[str, Any]) -> Figures:
-        done = subprocess.run(
+    def _run(
+        self, command: Command, arguments: Mapping[str, Any]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*command, json.dumps(arguments)],
             check=False,
             capture_output=True,
             text=True,
             env=environment(HOLDFAST_KEY="5a" * 32),
         )
+
+    def _figures(self, command: Command, arguments: Mapping[str, Any]) -> Figures:
+        done = self._run(command, arguments)
         if done.returncode:
             said = (done.stdout + done.stderr)[-3000:]
             raise SystemExit(f"{' '.join(map(str, command))} failed:\n{said}")

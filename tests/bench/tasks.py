@@ -23,7 +23,7 @@ from tests.bench.measuring import Bench, Figures, Outcome, Row, folder, program,
 from tests.journal.postgres import find_server, server
 
 TASKS = 5
-AT_ONCE = (1, 10, 100)
+AT_ONCE = (10, 100)
 USUAL = 100
 
 
@@ -131,7 +131,7 @@ def compare(bench: Bench) -> Outcome:
         for kind, (database, goal) in databases.items():
             for at_once in AT_ONCE:
                 found = bench.rounds(
-                    3 if at_once == USUAL else 1, _contestants(bench, database, at_once)
+                    2 if at_once == USUAL else 1, _contestants(bench, database, at_once)
                 )
                 peer, ours = found["DBOS"], found["Holdfast"]
                 if at_once == USUAL:
@@ -156,11 +156,10 @@ def _contestants(
 ) -> Mapping[str, Callable[[], Figures]]:
     def theirs() -> Figures:
         url = database().replace("postgresql:", "postgresql+psycopg:")
-        few = 40 if at_once == 1 else 100
-        return bench.peer("dbos", "dbos_tasks.py", url=url, count=few, at_once=at_once)
+        return bench.peer("dbos", "dbos_tasks.py", url=url, count=60, at_once=at_once)
 
     def ours() -> Figures:
-        many = 100 if at_once < USUAL else 1000
+        many = 100 if at_once < USUAL else 500
         return bench.ours("tasks", url=database(), count=many, at_once=at_once)
 
     return {"DBOS": theirs, "Holdfast": ours}
