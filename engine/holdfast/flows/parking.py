@@ -51,6 +51,8 @@ class Parkable(Protocol):
 
     taken_at: float
     """When it was taken, by a clock that never jumps."""
+    heard_at: float | None
+    """When its peer was last heard, in seconds since the epoch; None if there is none yet."""
 
     @property
     def is_busy(self) -> bool:
@@ -60,11 +62,6 @@ class Parkable(Protocol):
     @property
     def is_resting(self) -> bool:
         """Whether it waits for its peer or for a time, and for nothing else."""
-        ...
-
-    @property
-    def heard_at(self) -> float | None:
-        """When its peer was last heard, in seconds since the epoch; None if there is none yet."""
         ...
 
     @property
@@ -105,6 +102,8 @@ class Parking:
         def rank(runner: P) -> tuple[int, float]:
             if runner.is_busy:
                 return 0, 0.0
+            if runner.heard_at is None:
+                return 2, 0.0
             silence = _silence(runner, clock)
             return (1, silence) if silence < TALKS_FOR else (2, 0.0)
 

@@ -77,7 +77,6 @@ class FlowRunner:
         self._journal = taken.journal
         self._over = False
         self.taken_at = owner.clock.seconds()
-        self._moved_at = taken.updated_at
         self._open_tasks = {task.number for task in taken.tasks}
         params = document.Params.from_bytes(taken.params)
         if taken.checkpoint is None:
@@ -104,6 +103,9 @@ class FlowRunner:
             clock=owner.clock,
             timing=owner.timing,
         )
+        self.heard_at: float | None = None
+        """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
+        self._moved(taken.updated_at)
         self._journal.attach(self._snapshot)
         self._journal.when_lost = self._lost
 
@@ -139,13 +141,9 @@ class FlowRunner:
     @property
     def is_busy(self) -> bool:
         """Whether it has work to do, or an end to bring about, and a connection for that."""
-        ends = bool(self._state.verdict) and self.wormhole.is_connected
-        return ends or bool(self._open_tasks)
-
-    @property
-    def heard_at(self) -> float | None:
-        """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
-        return self._moved_at if self.wormhole.exchange.has_met else None
+        if self._open_tasks:
+            return True
+        return bool(self._state.verdict) and self.wormhole.is_connected
 
     @property
     def due_at(self) -> float | None:
@@ -356,8 +354,12 @@ class FlowRunner:
         self.abandon()
         self._owner.over(self)
 
+    def _moved(self, at: float) -> None:
+        # Noted, since it is asked of every flow at every look.
+        self.heard_at = at if self.wormhole.exchange.has_met else None
+
     def _snapshot(self) -> Snapshot:
-        self._moved_at = self.now()
+        self._moved(self.now())
         self._state.data = document.data_of(self._flow)
         self._state.wormhole = self.wormhole.serialize()
         finished = self.wormhole.exchange.ended
