@@ -155,7 +155,7 @@ def retry(world: World) -> bool:
 
 
 def stranger(world: World) -> bool:
-    if world.stranger_count > 4:
+    if world.stranger_count > 4 and "stranger" not in world.trouble:
         return False
     world.new_stranger(None)
     return True

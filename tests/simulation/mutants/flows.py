@@ -138,7 +138,11 @@ def wrong_code_is_done(patches: Patches) -> None:
     patches.wrap(runner, "_verdict", make)
 
 
-@mutant("a flow is done before the peer has confirmed", "a secret that nobody got is shredded")
+@mutant(
+    "a flow is done before the peer has confirmed",
+    "a secret that nobody got is shredded",
+    peers=("vanishes",),
+)
 def done_before_confirmed(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def hand_over(self: Any, secret: str) -> None:

@@ -50,7 +50,7 @@ def _ignoring(patches: Patches, ignored: Any) -> None:
     patches.wrap(Exchange, "apply", make)
 
 
-@mutant("what the peer says again is not dropped", "it is delivered twice")
+@mutant("what the peer says again is not dropped", "it is delivered twice", trouble={"cut": 10.0})
 def no_dedupe(patches: Patches) -> None:
     patches.wrap(Inbox, "has", lambda real: lambda self, phase: False)
 
@@ -119,7 +119,11 @@ def closed_before_release(patches: Patches) -> None:
     patches.wrap(shell, "wanted", make)
 
 
-@mutant("no ping before what the mailbox lacks is added", "some peers fail on what comes twice")
+@mutant(
+    "no ping before what the mailbox lacks is added",
+    "some peers fail on what comes twice",
+    trouble={"cut": 10.0},
+)
 def no_replay_barrier(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def note(self: Any, frame: Any) -> None:
@@ -167,7 +171,8 @@ def new_side_after_restart(patches: Patches) -> None:
 @mutant(
     "a nameplate is taken that may be somebody else's by now",
     "a stranger is disturbed",
-    trouble={"server forgets": 2.0, "stranger": 10.0},
+    trouble={"server forgets": 3.0, "stranger": 60.0},
+    peers=("nobody",),
 )
 def stranger_nameplate_taken(patches: Patches) -> None:
     patches.wrap(Meeting, "absent", lambda real: lambda self, *, well: False)
