@@ -113,6 +113,8 @@ class Nursery:
             status = 0
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        except KeyboardInterrupt:  # before the command was there to answer it
+            status = 130
         except BaseException:  # noqa: BLE001 - a child that is forked must not come back
             traceback.print_exc()
         finally:
