@@ -4,7 +4,7 @@ Fair, because both libraries run the same lines (`talk`, which the peer's progra
 Deferred mode, against the same stock mailbox server on loopback, whose CPU is not counted; each has
 both ends in one process, which does nothing else, and has made some exchanges before the clock
 starts.  With the journal the same story is told to delegates, and what it costs to start each
-side's flow in the database counts too; SQLite, `synchronous=FULL`, on a real disk.
+side's flow in the (open) database counts too; SQLite, `synchronous=FULL`, on a real disk.
 CPU is that of the whole process, the journal's thread included.
 """
 
@@ -63,12 +63,17 @@ class Side:
 class Journalled:
     """Exchanges whose two sides are flows of a journal."""
 
-    def __init__(self, path: Path, count: int, reactor: Any) -> None:
-        from holdfast_journal import NewFlow, SqlJournal
+    def __init__(self, path: Path, reactor: Any) -> None:
+        from holdfast_journal import SqlJournal
 
         self._journal = SqlJournal.open(f"sqlite:///{path}", reactor=reactor)
+
+    def start(self, batch: str, count: int) -> None:
+        """Start the flows of so many exchanges."""
+        from holdfast_journal import NewFlow
+
         new = [NewFlow(f"side {n}", "side", b"{}") for n in range(2 * count)]
-        self._journal.start_flows("bench", new, own=True)
+        self._journal.start_flows(batch, new, own=True)
         self._taken = self._journal.take()
 
     @inlineCallbacks
@@ -119,14 +124,14 @@ def measure(url: str, count: int, at_once: int, database: str | None = None) -> 
 
     @inlineCallbacks
     def story() -> Any:
-        yield talk(create, url, reactor)
-        if database is not None:
-            warm = Journalled(Path(database).with_name("warm.db"), 1, reactor)
-            yield warm.talk(create, url, reactor)
-            yield warm.stop()
-        begun, clock = time.process_time(), time.monotonic()
-        journal = None if database is None else Journalled(Path(database), count, reactor)
+        journal = None if database is None else Journalled(Path(database), reactor)
         one = talk if journal is None else journal.talk
+        if journal is not None:
+            journal.start("warm", 1)
+        yield one(create, url, reactor)
+        begun, clock = time.process_time(), time.monotonic()
+        if journal is not None:
+            journal.start("bench", count)
         turns = DeferredSemaphore(at_once)
         yield gatherResults([turns.run(one, create, url, reactor) for _ in range(count)])
         if journal is not None:

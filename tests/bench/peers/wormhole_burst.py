@@ -38,6 +38,7 @@ def measure(url, count, quiet):
     reactor.run()
     return {
         "lost": count - len(set(codes)),
+        "failed": len(failed),
         "seconds": last[0] - begun[0],
         "cpu_ms": (time.process_time() - begun[1]) / count * 1000,
     }
