@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from attrs import AttrsInstance, define, field, fields, frozen
+from attrs import AttrsInstance, asdict, define, field, fields, frozen
 from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
@@ -80,7 +80,8 @@ class Checkpoint:
 
     def to_bytes(self) -> bytes:
         """Return the checkpoint as JSON."""
-        return json.dumps(unstructure(self)).encode()
+        # Its fields are JSON values already: going through them all again is a fifth of a commit.
+        return json.dumps(asdict(self, recurse=False)).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Checkpoint:
