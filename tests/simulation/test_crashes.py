@@ -9,7 +9,7 @@ from holdfast_journal import writer
 from tests.simulation import crashes
 from tests.simulation.histories import HISTORIES, History, named
 
-SAMPLE = 4
+SAMPLE = 3
 """Points of each of the longer histories that are looked at here."""
 
 
