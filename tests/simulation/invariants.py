@@ -170,7 +170,7 @@ class Watch:
         """A process gives a frame to its socket."""
         frame = json.loads(body)
         if frame["type"] == "bind":
-            socket.note = Passing(frame["side"])
+            socket.note = Passing(frame["side"], frame["appid"])
         self.world.say(socket.process.name, f"{self._who(socket)} -> server: {_words(frame)}")
         if not isinstance(socket.process, Life):
             self.world.peer_sends(socket, body)
@@ -234,7 +234,7 @@ class Watch:
         if passing is None:
             return
         if kind == "claim":
-            self._note_guests(passing.side, str(frame["nameplate"]))
+            self._note_guests(passing, str(frame["nameplate"]))
         if passing.side not in self.sides:
             return
         if kind in ONCE:
@@ -246,7 +246,7 @@ class Watch:
         side = self.sides[passing.side]
         match kind:
             case "claim":
-                self._enters(side, passing.side, frame["nameplate"])
+                self._enters(side, passing, frame["nameplate"])
             case "open":
                 side.opened = True
                 there = self.world.server.tables().messages.get(frame["mailbox"], ())
@@ -264,10 +264,11 @@ class Watch:
                     text = f"{side.flow.name} adds {frame['phase']} again, which is still there"
                     self.world.violate(text)
 
-    def _note_guests(self, guest: str, nameplate: str) -> None:
+    def _note_guests(self, passing: Passing, nameplate: str) -> None:
         """Remember which flows are visited by somebody for whom their code was not."""
+        guest = passing.side
         person = self.world.people_by_side.get(guest)
-        for name in sorted(self.world.sides_of(nameplate) & set(self.sides)):
+        for name in sorted(self.world.sides_of(passing.appid, nameplate) & set(self.sides)):
             side = self.sides[name]
             meant = f"{side.flow.name}-in{side.attempt}"
             if person is not None:
@@ -279,10 +280,10 @@ class Watch:
                 if guest in self.sides:
                     self.world.note(f"crowded {self.sides[guest].flow.name}")
 
-    def _enters(self, side: Side, name: str, nameplate: str) -> None:
+    def _enters(self, side: Side, passing: Passing, nameplate: str) -> None:
         """Nobody goes where only strangers are."""
-        there = self.world.sides_of(nameplate)
-        if there and name not in there and side.flow.kind != "sim-receive":
+        there = self.world.sides_of(passing.appid, nameplate)
+        if there and passing.side not in there and side.flow.kind != "sim-receive":
             friends = {
                 s
                 for s, person in self.world.people_by_side.items()
@@ -312,6 +313,8 @@ class Passing:
     """What passed on one connection."""
 
     side: str
+    appid: str
+    """Whose nameplates these are: each application has its own."""
     heard: set[str] = field(factory=set)
     shown: set[str] = field(factory=set)
     """Phases of this side's own that were in the mailbox when it was opened."""

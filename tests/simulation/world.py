@@ -258,12 +258,10 @@ class World:
             self.say("server", "is back")
             self.server.start(forget=forget)
 
-    def sides_of(self, nameplate: str) -> set[str]:
-        found: set[str] = set()
-        for (_, name), row in self.server.service.tables.nameplates.items():
-            if name == nameplate:
-                found |= {side for side, holds in row.sides.items() if holds}
-        return found
+    def sides_of(self, appid: str, nameplate: str) -> set[str]:
+        """Who holds a nameplate of an application."""
+        row = self.server.service.tables.nameplates.get((appid, nameplate))
+        return set() if row is None else {side for side, holds in row.sides.items() if holds}
 
     def holds(self, side: str, mailbox: str) -> bool:
         """Whether *side* is still on a nameplate that leads to *mailbox*."""
