@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast_journal import SqlJournal
-from tests.cli.journals import run
+from holdfast_journal import DatabaseAway, SqlJournal
+from tests.cli.journals import failed, open_at, run
 from tests.harness.peers import Received, StockReceivers
 from tests.harness.process import Child, Holdfast
 from tests.harness.server import MailboxServer
@@ -176,3 +176,21 @@ def test_a_failed_fsync(home: Holdfast, stock: StockReceivers, tmp_path: Path) -
         ]
         assert child.wait().status == 0
     assert counts(str(home.db), environ={}) == {"done": 2}
+
+
+@pytest.mark.parametrize(
+    "words", [("provision", "people.csv"), ("send", "hi"), ("receive", "4-a-b")]
+)
+def test_gone_before_anything_was_started(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that goes away when it has just been opened is one line, too."""
+
+    def gone(*_: object) -> str:
+        raise DatabaseAway("the database cannot be used: connection refused", "connection refused")
+
+    open_at(tmp_path / "x.db").close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(SqlJournal, "fingerprint", gone)
+    (tmp_path / "people.csv").write_text(PEOPLE)
+    failed(run(tmp_path / "x.db", *words), "connection refused")

@@ -61,7 +61,10 @@ def because(what: str, error: OSError) -> Failure:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn click's own errors, Ctrl-C and a full disk into a :class:`Failure` each."""
+    """Turn click's own errors, Ctrl-C, a full disk and a database that is gone into one line each.
+
+    Raises :class:`Failure`.
+    """
     try:
         yield
     except (Failure, click.exceptions.NoArgsIsHelpError):
@@ -77,6 +80,12 @@ def one_line_errors() -> Iterator[None]:
         raise Unfinished(f"{where}{error.strerror}") from None
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
+    except Exception as error:
+        # Imported by whoever raised one; `--help` does not.
+        journal = sys.modules.get("holdfast_journal.errors")
+        if journal is None or not isinstance(error, journal.DatabaseUnusable):
+            raise
+        raise Failure(str(error)) from None
 
 
 def _usage(error: click.UsageError) -> str:
