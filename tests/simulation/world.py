@@ -171,7 +171,7 @@ class World:
             (sql.Database, sql.locks_for),
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
-        looking.LOOK_EVERY = self.random.choice((1.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
+        looking.LOOK_EVERY = self.random.choice((3.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
         for module, _ in saved[4]:
             module.threading = threads.Threading  # type: ignore[assignment]
         sql.Database = self  # type: ignore[misc,assignment]
