@@ -321,7 +321,7 @@ def test_no_server_at_first(home: Holdfast, tmp_path: Path) -> None:
         home.relay = server.url
         with home.start("provision", source) as child:
             child.wait_for("^holdfast: cannot reach ws://", stream="err")
-            assert statuses(home) == {"ann": "starting"}
+            until(lambda: statuses(home) == {"ann": "starting"}, "its first entry")
             server.start()
             child.wait_for("can be reached again", stream="err")
             child.wait_for("^ann\t(\\S+)$")
