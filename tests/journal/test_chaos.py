@@ -152,8 +152,9 @@ def rows(database: Database, query: str) -> list[object]:
 def test_killed_and_paused_at_random(
     database: Database, workers: Workers, journals: Journals
 ) -> None:
-    """Each flow is finished once, and each effect was released once, by the flow's runner.
+    """Each flow is finished once, and no effect is released twice, or by who is not its runner.
 
+    (Some are never released, since these workers do not repeat what a killed one left undone.)
     A paused worker may release one effect late: nothing can tell a process that it was stopped
     after it had asked for its lease and before it did what it asked for.
     """
