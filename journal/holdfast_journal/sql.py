@@ -300,7 +300,16 @@ class SqlJournal:
             self._running.update((flow.id, flow.journal) for flow in taken)
             self._strays.difference_update(self._running)
         if self._registration.lapses != lapses:
-            self._let_go()  # what we took and lost again, before it was among the running
+            # What we took may be lost again, since before it was among the running.
+            try:
+                with self._database.clearly():
+                    self._let_go()
+            except BaseException:
+                with self._running_lock:
+                    for each in taken:
+                        self._running.pop(each.id, None)
+                    self._adrift = True  # nobody has them now, and they may still be ours
+                raise
         return [flow for flow in taken if not flow.journal.is_lost]
 
     def excess(self) -> int:

@@ -16,7 +16,7 @@ from attrs import define
 from sqlalchemy import event, select, text, update
 from sqlalchemy.engine import Connection, Engine
 
-from holdfast_journal import Fenced, KeyRing, SqlJournal
+from holdfast_journal import DatabaseUnusable, Fenced, KeyRing, SqlJournal
 from holdfast_journal.database import Database
 from holdfast_journal.schema import flows, workers
 from tests.journal.conftest import Journals
@@ -273,6 +273,33 @@ class TestPaused:
             event.remove(Engine, "checkin", pause)
         assert stolen == ["ada"]
 
+    def test_paused_while_it_takes_and_the_database_goes_away(
+        self, file: str, journals: Journals, time: Time
+    ) -> None:
+        """Flows that could not be handed out are there at the next look."""
+        paused = journals.open(file, **time.options())
+        assert names(paused) == []
+        start(paused, "ada")
+        looking = threading.Lock()
+
+        def pause(*_: object) -> None:
+            if looking.acquire(blocking=False):
+                if time.now < 1031 and paused.overview()[0].owner == paused.worker:
+                    time.now += 31
+                    paused.requests()
+                looking.release()
+
+        def fail() -> None:
+            raise locked()
+
+        event.listen(Engine, "checkin", pause)
+        try:
+            with before("epoch \nFROM holdfast_flows", fail), pytest.raises(DatabaseUnusable):
+                paused.take()
+        finally:
+            event.remove(Engine, "checkin", pause)
+        assert names(paused) == ["ada"]
+
 
 def test_a_database_that_goes_away_while_a_worker_looks_what_it_lost(
     file: str, journals: Journals, time: Time
@@ -320,7 +347,7 @@ def before(words: str, call: Callable[[], object]) -> Iterator[None]:
 CHILD = """
 import contextlib, json, os, sys
 from twisted.internet import reactor, task
-from holdfast_journal import Fenced, KeyRing, SqlJournal
+from holdfast_journal import DatabaseUnusable, Fenced, KeyRing, SqlJournal
 from tests.journal.helpers import Runner
 
 url, key, trace = sys.argv[1:]

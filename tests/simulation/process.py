@@ -18,6 +18,7 @@ from holdfast.shell import wormhole as shell
 from holdfast_journal import DatabaseUnusable, SqlJournal
 from tests.simulation import threads
 from tests.simulation.flows import KINDS
+from tests.simulation.kernel import Died
 from tests.simulation.network import Dialer
 from tests.simulation.storage import KEYS
 
@@ -112,7 +113,8 @@ class Life(Process):
             self.exit()
             return
         self.say("is asked to stop")
-        self.engine.stop().addBoth(self._stopped)
+        stopped = self.engine.stop().addBoth(self._stopped)
+        stopped.addErrback(lambda failure: failure.trap(Died))  # the kernel knows
 
     def exit(self) -> None:
         self.doomed = True
