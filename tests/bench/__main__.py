@@ -8,6 +8,8 @@ Writes the table to the terminal, and with its pictures into `docs/bench`.
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +45,8 @@ def main() -> None:
     parser.add_argument("--only", choices=[*USUAL, *ON_REQUEST], metavar="NAME")
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers"))
     given = parser.parse_args()
+    # What was started ends with us, by the same way as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given.only in ON_REQUEST:
         import_module(f"tests.bench.{given.only}").tell(say)
         return

@@ -1,4 +1,4 @@
-"""Opening the journal, and saying in one line why that is not possible."""
+"""Opening the journal; why that is not possible becomes one line in `one_line_errors`."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -28,18 +28,17 @@ def open_journal(
     Without ``reactor`` commits happen at once; see ``SqlJournal.open``, also for ``on_fatal``.
     Directories are made for the default database only. A key file that had to be made is told of
     on standard error.
-    Raises :class:`Failure`.
+    Raises JournalError.
     """
     from holdfast_journal.sql import SqlJournal
 
     make_parents = url == default_database()
-    with journal_failures():
-        if on_fatal is None:
-            journal = SqlJournal.open(url, reactor=reactor, make_parents=make_parents)
-        else:
-            journal = SqlJournal.open(
-                url, reactor=reactor, on_fatal=on_fatal, make_parents=make_parents
-            )
+    if on_fatal is None:
+        journal = SqlJournal.open(url, reactor=reactor, make_parents=make_parents)
+    else:
+        journal = SqlJournal.open(
+            url, reactor=reactor, on_fatal=on_fatal, make_parents=make_parents
+        )
     tell_what_was_made(journal.made_key, journal.kept_copy)
     return journal
 
@@ -64,47 +63,29 @@ def tell_what_was_made(key: Path | None, copy: Path | None) -> None:
 def existing_journal(url: str) -> Iterator["SqlJournal"]:
     """Open the journal for one short command that has no reactor; close it at the end.
 
-    Raises :class:`Failure`, also if there is no such database yet: nothing is made.
+    Raises :class:`Failure` if there is no such database yet, and JournalError; nothing is made.
     """
     must_exist(url)
     journal = open_journal(url)
     try:
-        with journal_failures():
-            yield journal
+        yield journal
     finally:
         journal.close()
-
-
-@contextlib.contextmanager
-def journal_failures() -> Iterator[None]:
-    """Turn what the journal raises on purpose into a :class:`Failure`; put it round its calls."""
-    from holdfast_journal.errors import JournalError, WrongKey
-
-    try:
-        yield
-    except WrongKey as error:
-        said = str(error)
-        hint = "" if "HOLDFAST_KEY" in said else "; HOLDFAST_KEY_FILE names the file of the key"
-        raise Failure(said + hint) from None
-    except JournalError as error:
-        raise Failure(str(error)) from None
 
 
 @contextlib.contextmanager
 def upkeep(url: str, *, upgrade: bool = False) -> Iterator["Upkeep"]:
     """Open an existing database to look after it, and not to run flows; close it at the end.
 
-    ``upgrade`` is that of ``Upkeep.open``. Raises :class:`Failure`; nothing is made.
+    ``upgrade`` is that of ``Upkeep.open``. Raises as `existing_journal` does; nothing is made.
     """
     from holdfast_journal.upkeep import Upkeep
 
     must_exist(url)
-    with journal_failures():
-        keeper = Upkeep.open(url, upgrade=upgrade)
+    keeper = Upkeep.open(url, upgrade=upgrade)
     tell_what_was_made(keeper.ready.made_key, keeper.ready.copy)
     try:
-        with journal_failures():
-            yield keeper
+        yield keeper
     finally:
         keeper.close()
 
@@ -113,8 +94,7 @@ def must_exist(url: str) -> None:
     """Refuse a database that is not there, instead of making it. Raises :class:`Failure`."""
     from holdfast_journal.database import parse_url
 
-    with journal_failures():
-        parsed = parse_url(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
         return
     if not parsed.database or parsed.database == ":memory:":

@@ -61,7 +61,7 @@ def because(what: str, error: OSError) -> Failure:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn click's own errors, Ctrl-C, a full disk and a database that is gone into one line each.
+    """Turn click's own errors, Ctrl-C, a full disk and the journal's errors into one line each.
 
     Raises :class:`Failure`.
     """
@@ -83,9 +83,12 @@ def one_line_errors() -> Iterator[None]:
     except Exception as error:
         # Imported by whoever raised one; `--help` does not.
         journal = sys.modules.get("holdfast_journal.errors")
-        if journal is None or not isinstance(error, journal.DatabaseUnusable):
+        if journal is None or not isinstance(error, journal.JournalError):
             raise
-        raise Failure(str(error)) from None
+        said = str(error)
+        if isinstance(error, journal.WrongKey) and "HOLDFAST_KEY" not in said:
+            said += "; HOLDFAST_KEY_FILE names the file of the key"
+        raise Failure(said) from None
 
 
 def _usage(error: click.UsageError) -> str:

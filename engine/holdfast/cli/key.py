@@ -45,13 +45,11 @@ def new(printed: bool, db: str) -> None:
 
         click.echo(new_key().hex())
         return
-    from holdfast.cli.database import journal_failures
 
-    with journal_failures():
-        from holdfast_journal.keyfiles import add_key
+    from holdfast_journal.keyfiles import add_key
 
-        path = _key_file(db)
-        name = add_key(path)
+    path = _key_file(db)
+    name = add_key(path)
     click.echo(f"The key {name} is the first in {printable(str(path))} now.")
     click.echo(
         "Keep a copy of the file in a safe place; 'holdfast key rotate' changes to the new key."
@@ -65,14 +63,13 @@ def list_(db: str) -> None:
 
     The keys themselves are never shown.
     """
-    from holdfast.cli.database import journal_failures, must_exist
+    from holdfast.cli.database import must_exist
     from holdfast.cli.tables import cell, column, new_table, show
     from holdfast_journal.upkeep import list_keys
 
     must_exist(db)
-    with journal_failures():
-        found, file = list_keys(db, os.environ)
-        lines = _lines(file)
+    found, file = list_keys(db, os.environ)
+    lines = _lines(file)
     table = new_table()
     column(table, "KEY")
     column(table, "FLOWS", right=True)
@@ -98,13 +95,12 @@ def rotate(db: str) -> None:
     seconds. Workers may run meanwhile, and this command may be killed: started again, it does the
     rest. At its end it says which keys are not needed any more.
     """
-    from holdfast.cli.database import journal_failures, upkeep
+    from holdfast.cli.database import upkeep
 
     with upkeep(db) as keeper:
         done = keeper.rotate()
         file = keeper.key_file
-    with journal_failures():
-        lines = _lines(file)
+    lines = _lines(file)
     click.echo(f"{done.resealed} flows were sealed again; the key {done.first} seals all of them.")
     if done.left:
         click.echo(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.cli.database import journal_failures
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.printable import printable
 from holdfast.cli.serving import Ending
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:
     """Return every flow that was started with the same arguments, the first one first."""
     prefix = f"{fingerprint[:12]}-"
-    with journal_failures():
-        rows = journal.overview(batch=batch)
+    rows = journal.overview(batch=batch)
     return [row for row in rows if row.name.startswith(prefix)]
 
 
@@ -44,8 +42,7 @@ def start_or_resume(
             return row.name
     name = f"{fingerprint[:12]}-{len(rows) + 1}"
     new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
-    with journal_failures():
-        journal.start_flows(batch, [new], own=True)
+    journal.start_flows(batch, [new], own=True)
     return name
 
 

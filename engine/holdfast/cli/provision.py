@@ -163,22 +163,19 @@ def _start(
 
     Raises Failure if somebody was started with another secret: then nobody is started.
     """
-    from holdfast.cli.database import journal_failures
-
     flows = [_flow(journal, person, minting, terms) for person in people]
     lines = {person.name: person.line for person in people}
     fingerprints = {flow.name: flow.fingerprint for flow in flows}
-    with journal_failures():
-        for old in journal.existing(batch, [person.name for person in people]):
-            # A minted secret that was collected is what it is, whatever mints the next ones.
-            matters = minting is None or not old.finished
-            if matters and old.fingerprint != fingerprints[old.name]:
-                what = "another secret" if minting is None else "another command or secret"
-                raise Failure(
-                    f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
-                    f" before (it is {old.status}); --batch NAME begins a new round"
-                )
-        started = journal.start_flows(batch, flows, own=True)
+    for old in journal.existing(batch, [person.name for person in people]):
+        # A minted secret that was collected is what it is, whatever mints the next ones.
+        matters = minting is None or not old.finished
+        if matters and old.fingerprint != fingerprints[old.name]:
+            what = "another secret" if minting is None else "another command or secret"
+            raise Failure(
+                f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
+                f" before (it is {old.status}); --batch NAME begins a new round"
+            )
+    started = journal.start_flows(batch, flows, own=True)
     return len(started.existing)
 
 

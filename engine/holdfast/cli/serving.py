@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define, field
 
-from holdfast.cli.database import journal_failures, open_journal
+from holdfast.cli.database import open_journal
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.printable import printable
 from holdfast.cli.settings import DEFAULT_CONNECTIONS
@@ -71,11 +71,10 @@ class Service:
         log_what_goes_wrong()
 
     def be_the_service(self, kinds: Collection[str] | None) -> None:
-        """See `SqlJournal.serve`. Raises Failure if another process is the one that can be."""
+        """See `SqlJournal.serve`. Raises AlreadyServed, DatabaseUnusable."""
         try:
-            with journal_failures():
-                self.journal.serve(kinds)
-        except click.ClickException:
+            self.journal.serve(kinds)
+        except BaseException:
             self.journal.close()
             raise
 
