@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.database import existing_journal, open_journal
-from holdfast.cli.failure import Failure
+from holdfast.cli.database import open_journal
 from holdfast.cli.settings import default_database, sqlite_url
+from holdfast_journal import DatabaseUnusable
 from tests.cli.journals import failed, open_at, run, start, url
 
 
@@ -88,7 +88,7 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     other.write_bytes(b"this is no database at all" * 100)
     failed(run(other, "status"), "other.db", "not a database")
-    with pytest.raises(Failure, match="nowhere does not exist"):
+    with pytest.raises(DatabaseUnusable, match="nowhere does not exist"):
         open_journal(url(tmp_path / "nowhere/holdfast.db"))
 
 
@@ -107,10 +107,3 @@ def test_another_key(database: Path, tmp_path: Path) -> None:
     failed(run(database, "status", HOLDFAST_KEY_FILE=str(tmp_path / "no.key")), "no.key")
     (tmp_path / "holdfast.db.key").unlink()
     failed(run(database, "status"), "HOLDFAST_KEY_FILE")
-
-
-def test_what_fails_inside_is_one_line_too(database: Path) -> None:
-    """Errors of the journal's own inside the block become a failure, and it is closed."""
-    with pytest.raises(Failure, match="no flow named 'bob'"):
-        with existing_journal(url(database)) as journal:
-            journal.retry("bob", None)
