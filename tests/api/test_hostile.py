@@ -250,7 +250,7 @@ class Villain:
         half = start(CODE, APPID, self.scalar)
         frames = [each for each in self.net.server.frames if each.get("phase") == "pake"]
         theirs = bytes.fromhex(json.loads(bytes.fromhex(frames[0]["body"]))["pake_v1"])
-        self.key = finish(CODE, APPID, half.scalar, theirs)
+        self.key = finish(CODE, APPID, half, theirs)
         self.say("pake", json.dumps({"pake_v1": half.message.hex()}).encode().hex())
 
     def box(self, phase: str, plaintext: bytes, nonce: int = 0) -> str:

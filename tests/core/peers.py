@@ -31,8 +31,8 @@ class HandmadePeer:
     def agree(self, ours: str) -> None:
         """Take *ours*, the body (hex) of our pake message."""
         theirs = bytes.fromhex(json.loads(bytes.fromhex(ours))["pake_v1"])
-        scalar = start(self.code, APPID, bytes([7]) * 64).scalar
-        self.key = finish(self.code, APPID, scalar, theirs)
+        half = start(self.code, APPID, bytes([7]) * 64)
+        self.key = finish(self.code, APPID, half, theirs)
 
     def message(self, phase: str, plaintext: bytes) -> ev.MessageArrived:
         """A message that decrypts, if the key is ours."""

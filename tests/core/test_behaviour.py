@@ -9,10 +9,12 @@ import pytest
 from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.exchange import Exchange
+from holdfast.core.frames import Claim
 from holdfast.core.inbox import MOST_EARLY, MOST_LOCKED
 from holdfast.core.key import KEY, Key
+from holdfast.core.outbox import Sent
 from holdfast.crypto import derive, finish, phase_key, seal, start_with, verifier
-from holdfast.errors import OnlyOneCodeError
+from holdfast.errors import BadCheckpoint, OnlyOneCodeError
 from tests.core.clients import APPID, Client, alone, happy, seed, settle
 from tests.core.mailboxes import Server
 from tests.core.peers import HandmadePeer
@@ -400,19 +402,33 @@ def test_the_known_exchange_gives_the_known_bytes() -> None:
     exchange = Exchange(VECTOR["appid"], VECTOR["side"])
     exchange.apply(ev.SetCode(VECTOR["code"]), seed(1))
     exchange.key.data.scalar = half.scalar
+    exchange.outbox.data.sent[0].body = json.dumps({"pake_v1": VECTOR["ours"]}).encode().hex()
     exchange.saying(())
     exchange.nameplate.inputs.claim()
     exchange.apply(ev.Claimed("m"), seed(2))
     body = json.dumps({"pake_v1": VECTOR["theirs"]}).encode()
     notices = exchange.apply(ev.MessageArrived("f0e1d2c3b4", "pake", body), seed(3))
     assert notices == (out.GotUnverifiedKey(bytes.fromhex(VECTOR["key"])),)
-    key = finish(VECTOR["code"], VECTOR["appid"], half.scalar, bytes.fromhex(VECTOR["theirs"]))
+    key = finish(VECTOR["code"], VECTOR["appid"], half, bytes.fromhex(VECTOR["theirs"]))
     assert exchange.shared_key == key
     assert verifier(key).hex() == VECTOR["verifier"]
     secret = phase_key(key, VECTOR["side"], "version")
     nonce = bytes.fromhex(VECTOR["nonce"])
     assert seal(secret, b'{"app_versions": {}}', nonce).hex() == VECTOR["sealed"]
     assert derive(key, "example.com/app1/thing", 16).hex() == "5c415e5909de5e99eb7d1c3b97636e0f"
+
+
+@pytest.mark.parametrize("kept", [[], [Sent("pake", "7b7d")]])
+def test_a_lost_half_of_our_own(kept: list[Sent]) -> None:
+    """A checkpoint without what we sent is damaged, whatever the peer answers."""
+    exchange = Exchange(VECTOR["appid"], VECTOR["side"])
+    exchange.apply(ev.SetCode(VECTOR["code"]), seed(1))
+    exchange.saying((Claim("4"),))
+    exchange.apply(ev.Claimed("m"), seed(2))
+    exchange.outbox.data.sent = kept
+    body = json.dumps({"pake_v1": VECTOR["theirs"]}).encode()
+    with pytest.raises(BadCheckpoint, match="its half of the key"):
+        exchange.apply(ev.MessageArrived("f0e1d2c3b4", "pake", body), seed(3))
 
 
 def test_the_same_events_and_seeds_give_the_same_bytes() -> None:

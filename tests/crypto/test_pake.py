@@ -4,6 +4,7 @@ import json
 from unicodedata import normalize
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.bindings import crypto_core_ed25519_add
@@ -19,6 +20,7 @@ APPID = "example.com/app1"
 SCALAR_A = "5f99314ff64a1e6532979c52691fb85aacbe740fda646e299a1a81816cc84a0a"
 MESSAGE_A = "534f3a41ceeccea1110145154f1451dbf44e9b3cf7c83c9e9070167642670c7b78"
 MESSAGE_B = "53e37bfe84126a44f0d447fa1bf6a6047e747d667ef033029119e29bc58ef41b2d"
+HALF_A = Half(bytes.fromhex(MESSAGE_A), SCALAR_A)
 KEY = "3dadc079b6b84abdde3703244e7a6f3950742376b00d6193a744028cd30e798c"
 
 SEED_ONE = bytes(range(64))
@@ -53,7 +55,7 @@ def test_published_half() -> None:
 
 def test_published_key() -> None:
     """The vector's scalar and the peer's message make the vector's key."""
-    assert finish(CODE, APPID, SCALAR_A, bytes.fromhex(MESSAGE_B)).hex() == KEY
+    assert finish(CODE, APPID, HALF_A, bytes.fromhex(MESSAGE_B)).hex() == KEY
 
 
 @settings(max_examples=8, deadline=None)
@@ -71,7 +73,7 @@ def test_same_as_the_stock_package(code: str, appid: str, ours: bytes, theirs: b
     assert half.message == message
     if message == peer_message:
         return
-    key = finish(code, appid, half.scalar, peer_message)
+    key = finish(code, appid, half, peer_message)
     assert key == twin.finish(peer_message) == peer.finish(message)
 
 
@@ -85,8 +87,8 @@ def test_our_saved_scalar_is_the_stock_packages() -> None:
 def test_both_sides_agree() -> None:
     """Two of our own halves of one code make one key."""
     one, two = start(CODE, APPID, SEED_ONE), start(CODE, APPID, SEED_TWO)
-    key = finish(CODE, APPID, one.scalar, two.message)
-    assert key == finish(CODE, APPID, two.scalar, one.message)
+    key = finish(CODE, APPID, one, two.message)
+    assert key == finish(CODE, APPID, two, one.message)
     assert len(key) == 32
 
 
@@ -94,9 +96,7 @@ def test_both_sides_agree() -> None:
 def test_another_code_or_application(code: str, appid: str) -> None:
     """Another code or another application's id makes another key, silently."""
     one, two = start(CODE, APPID, SEED_ONE), start(code, appid, SEED_TWO)
-    assert finish(CODE, APPID, one.scalar, two.message) != finish(
-        code, appid, two.scalar, one.message
-    )
+    assert finish(CODE, APPID, one, two.message) != finish(code, appid, two, one.message)
 
 
 def test_codes_and_appids_are_normalized() -> None:
@@ -134,7 +134,22 @@ def test_scalars_that_are_refused(scalar: str) -> None:
     with pytest.raises(ValueError, match="scalar"):
         start_with(CODE, APPID, scalar)
     with pytest.raises(ValueError, match="scalar"):
-        finish(CODE, APPID, scalar, bytes.fromhex(MESSAGE_B))
+        finish(CODE, APPID, evolve(HALF_A, scalar=scalar), bytes.fromhex(MESSAGE_B))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        bytes.fromhex(MESSAGE_A)[:-1],
+        SIDE + (2).to_bytes(32, "little"),
+        SIDE + crypto_core_ed25519_add(bytes.fromhex(MESSAGE_A)[1:], SMALL_ORDER[4]),
+    ],
+)
+def test_a_damaged_message_of_our_own(message: bytes) -> None:
+    """What was kept as our own message, and is none, is refused and not taken for the peer's."""
+    with pytest.raises(ValueError, match="our own message"):
+        finish(CODE, APPID, Half(message, SCALAR_A), bytes.fromhex(MESSAGE_B))
 
 
 def dishonest() -> dict[str, bytes]:
@@ -168,7 +183,7 @@ def dishonest() -> dict[str, bytes]:
 def test_dishonest_halves(message: bytes) -> None:
     """What no honest peer sends is refused with a reason that gives nothing away."""
     with pytest.raises(BadPake) as caught:
-        finish(CODE, APPID, SCALAR_A, message)
+        finish(CODE, APPID, HALF_A, message)
     assert caught.value.reason == str(caught.value)
     assert "purple" not in caught.value.reason
     assert caught.value.__cause__ is None
@@ -179,7 +194,7 @@ def test_dishonest_halves(message: bytes) -> None:
 def test_garbage(message: bytes) -> None:
     """Any bytes at all end in a key or in BadPake, never in another exception."""
     try:
-        key = finish(CODE, APPID, SCALAR_A, message)
+        key = finish(CODE, APPID, HALF_A, message)
     except BadPake:
         return
     assert len(key) == 32
@@ -190,7 +205,7 @@ def test_garbage(message: bytes) -> None:
 def test_garbage_elements(element: bytes) -> None:
     """Any 32 bytes in the place of an element end in a key or in BadPake."""
     try:
-        key = finish(CODE, APPID, SCALAR_A, SIDE + element)
+        key = finish(CODE, APPID, HALF_A, SIDE + element)
     except BadPake:
         return
     assert len(key) == 32

@@ -23,6 +23,7 @@ from holdfast.crypto import (
     BadPake,
     CannotUnseal,
     Entropy,
+    Half,
     finish,
     phase_key,
     seal,
@@ -30,6 +31,7 @@ from holdfast.crypto import (
     unseal,
     verifier,
 )
+from holdfast.errors import BadCheckpoint
 
 
 @frozen
@@ -75,7 +77,7 @@ class Talk:
         body = json.dumps({"pake_v1": half.message.hex()}).encode()
         self.outbox.inputs.put("pake", body.hex())
         if self.key.state == "answered":
-            return self._agree(code, half.scalar, bytes.fromhex(self.key.data.theirs), entropy)
+            return self._agree(code, half, bytes.fromhex(self.key.data.theirs), entropy)
         self.key.inputs.start(half.scalar)
         return ()
 
@@ -119,11 +121,22 @@ class Talk:
         if self.key.state == "fresh":
             self.key.inputs.keep(theirs.hex())
             return ()
-        return self._agree(code, self.key.data.scalar, theirs, entropy)
+        return self._agree(code, self._half(), theirs, entropy)
 
-    def _agree(self, code: str, scalar: str, theirs: bytes, entropy: Entropy) -> Effects:
+    def _half(self) -> Half:
+        """Our half of the key, as it was made and put in the mailbox."""
+        for message in self.outbox.data.sent:
+            if message.phase == "pake":
+                try:
+                    ours = parse_pake(bytes.fromhex(message.body))
+                except BadPake:
+                    break
+                return Half(ours, self.key.data.scalar)
+        raise BadCheckpoint("the saved wormhole is damaged: its half of the key is not there")
+
+    def _agree(self, code: str, half: Half, theirs: bytes, entropy: Entropy) -> Effects:
         try:
-            shared = finish(code, self.appid, scalar, theirs)
+            shared = finish(code, self.appid, half, theirs)
         except BadPake:
             return self._distrust()
         self.key.inputs.agree(shared.hex())

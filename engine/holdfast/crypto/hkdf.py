@@ -1,6 +1,5 @@
 """HKDF with SHA-256 and no salt, the only key derivation of the protocol (RFC 5869)."""
 
-import hashlib
 import hmac
 from typing import Final
 
@@ -17,11 +16,8 @@ def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
         raise ValueError(f"a derived key has 1 to {LONGEST} bytes, not {length}")
     # Section 2.2: without a salt the extraction key is one hash length of zeros.
     extracted = hmac.digest(bytes(32), secret, "sha256")
-    keyed = hmac.new(extracted, digestmod=hashlib.sha256)
     derived, block = b"", b""
     for number in range(1, -(-length // 32) + 1):
-        step = keyed.copy()
-        step.update(block + info + bytes([number]))
-        block = step.digest()
+        block = hmac.digest(extracted, block + info + bytes([number]), "sha256")
         derived += block
     return derived[:length]

@@ -1,7 +1,8 @@
 """Turning a code into a key: SPAKE2, both sides alike.
 
 Our half of the exchange is a function of the code, the application's id and one secret
-scalar, so the scalar is all that has to be kept until the peer's half arrives.  The
+scalar, so the scalar and what was sent are all that has to be kept until the peer's half
+arrives.  The
 protocol is that of the `spake2` package; the arithmetic is libsodium's (`ed25519`).
 """
 
@@ -10,6 +11,7 @@ from typing import Any, Final
 from unicodedata import normalize
 
 from attrs import field, frozen
+from nacl.exceptions import RuntimeError as SodiumRefused
 
 from holdfast.crypto.ed25519 import GROUP, ORDER, Element, scalar_to_bytes
 
@@ -70,48 +72,6 @@ def start_with(code: str, appid: str, scalar: str) -> Half:
 
     Raises ValueError when the scalar is none.
     """
-    _, message = _begin(code, appid, scalar)
-    return Half(message, scalar)
-
-
-def finish(code: str, appid: str, scalar: str, peer_message: bytes) -> bytes:
-    """The key (32 bytes) that our *scalar* and the peer's half agree on.
-
-    The peer has the same key only if it used the same code and application id; nothing
-    here tells whether it did.  Raises BadPake when no honest peer could have sent
-    *peer_message*, and ValueError when *scalar* is none.
-    """
-    _check_form(peer_message)
-    from spake2.spake2 import finalize_SPAKE2_symmetric
-
-    exchange, message = _begin(code, appid, scalar)
-    if peer_message == message:
-        raise BadPake("it is our own message, reflected")
-    blinding = Element(message[1:]).subtract(exchange.xy_elem)
-    if peer_message[1:] == blinding.to_bytes():
-        # The peer's scalar would be zero, and the key the same whatever ours is.
-        raise BadPake("it leads to a key that does not depend on us")
-    try:
-        theirs = GROUP.bytes_to_element(peer_message[1:])
-    except ValueError:
-        raise BadPake("it holds no element of the group") from None
-    # The package's finish() would multiply for the blinding once more: a third of the work.
-    shared = theirs.subtract(blinding).scalarmult(exchange.xy_scalar)
-    key: bytes = finalize_SPAKE2_symmetric(
-        exchange.idSymmetric, peer_message[1:], message[1:], shared.to_bytes(), exchange.pw
-    )
-    return key
-
-
-def _check_form(peer_message: bytes) -> None:
-    if len(peer_message) != MESSAGE_LENGTH:
-        raise BadPake(f"it has {len(peer_message)} bytes instead of {MESSAGE_LENGTH}")
-    if not peer_message.startswith(SIDE):
-        raise BadPake("it is not for two sides that are alike")
-
-
-def _begin(code: str, appid: str, scalar: str) -> tuple[Any, bytes]:
-    """An exchange of the `spake2` package whose half is made, and that half."""
     # Imported when first needed: the package computes parameters of its own at import,
     # which commands that only read a database should not wait for.
     from spake2 import SPAKE2_Symmetric
@@ -124,8 +84,49 @@ def _begin(code: str, appid: str, scalar: str) -> tuple[Any, bytes]:
         # Read as one big-endian number modulo L: exactly our scalar.
         entropy_f=lambda length: number.to_bytes(length, "big"),
     )
-    message: bytes = exchange.start()
-    return exchange, message
+    return Half(exchange.start(), scalar)
+
+
+def finish(code: str, appid: str, half: Half, peer_message: bytes) -> bytes:
+    """The key (32 bytes) that our *half* and the peer's agree on.
+
+    The peer has the same key only if it used the same code and application id; nothing
+    here tells whether it did.  Raises BadPake when no honest peer could have sent
+    *peer_message*, and ValueError when *half* is none.
+    """
+    _check_form(peer_message)
+    message, number = half.message, _number(half.scalar)
+    if peer_message == message:
+        raise BadPake("it is our own message, reflected")
+    if len(message) != MESSAGE_LENGTH:
+        raise ValueError("our own message has another length")
+    from spake2.spake2 import finalize_SPAKE2_symmetric
+
+    try:
+        # What the package's finish() would multiply for once more is in our message: without
+        # what it owes to the scalar, which costs little, the password's part is left of it.
+        blinding = Element(message[1:]).subtract(GROUP.Base.scalarmult(number))
+        if peer_message[1:] == blinding.to_bytes():
+            # The peer's scalar would be zero, and the key the same whatever ours is.
+            raise BadPake("it leads to a key that does not depend on us")
+        try:
+            theirs = GROUP.bytes_to_element(peer_message[1:])
+        except ValueError:
+            raise BadPake("it holds no element of the group") from None
+        shared = theirs.subtract(blinding).scalarmult(number)
+    except SodiumRefused:
+        raise ValueError("our own message holds no element of the group") from None
+    key: bytes = finalize_SPAKE2_symmetric(
+        _encode(appid), peer_message[1:], message[1:], shared.to_bytes(), _encode(code)
+    )
+    return key
+
+
+def _check_form(peer_message: bytes) -> None:
+    if len(peer_message) != MESSAGE_LENGTH:
+        raise BadPake(f"it has {len(peer_message)} bytes instead of {MESSAGE_LENGTH}")
+    if not peer_message.startswith(SIDE):
+        raise BadPake("it is not for two sides that are alike")
 
 
 @cache
