@@ -44,8 +44,8 @@ def pause(world: World) -> bool:
 
 
 def stand_still(world: World, life: Life) -> None:
-    """Pause a process, for which another one may step in."""
-    if life.paused or not life.alive:
+    """Pause a process, for which another one may step in, unless all is well by now."""
+    if life.paused or not life.alive or not world.faults.active:
         return
     delay = world.kernel.between(0.01, 120)
     world.say(life.name, f"is paused for {delay:.1f} s")
