@@ -1,4 +1,8 @@
-"""What one event leaves behind, sealed and ready to be written."""
+"""What one event leaves behind, until it is written.
+
+There is one of these for every event, so those that are made for each are plain classes: a frozen
+one takes four times as long to make.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -8,6 +12,7 @@ from sqlalchemy import Executable
 
 from holdfast_journal.interface import Call
 from holdfast_journal.records import Task
+from holdfast_journal.sealing import Sealer
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -20,16 +25,15 @@ class Lease:
     """
 
     id: int
-    uid: str
     epoch: int
     worker: int
-    data_key: bytes = field(repr=False)
+    sealer: Sealer = field(repr=False)
     pending: int = 0
     """Commits that were submitted and whose calls have not all been run."""
     lost: Exception | None = None
 
 
-@frozen
+@define(eq=False)
 class Entry:
     """One row of the history."""
 
@@ -40,7 +44,7 @@ class Entry:
     said: str
     """A JSON list of strings."""
     event: bytes = field(repr=False)
-    """Sealed."""
+    """Plain."""
 
 
 @frozen
@@ -78,7 +82,7 @@ class Statement:
     parameters: Parameters = field(repr=False)
 
 
-@frozen
+@define(eq=False)
 class State:
     """A flow's row after the event."""
 
@@ -89,7 +93,7 @@ class State:
     shred_at: float | None
     """When it is to go, if it is kept for a while; seconds since the epoch."""
     checkpoint: bytes | None = field(repr=False)
-    """Sealed; None if shredded."""
+    """Plain; None if shredded."""
     published: bytes | None = field(repr=False)
     """Sealed; None if shredded."""
 
@@ -103,19 +107,15 @@ class Commit:
     """The flow's seq before this."""
     seq: int
     """The flow's seq after this; equal to `base` if there is nothing to write."""
-    at: float
-    calls: Sequence[Call]
     refused: Callable[[Exception], None]
+    at: float = 0.0
     state: State | None = None
     """None if there is nothing to write."""
-    entries: Sequence[Entry] = ()
-    tasks: Sequence[TaskChange] = ()
-    statements: Sequence[Statement] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes that it keeps in memory until it is written, more or less."""
-        size = sum(len(e.heard) + len(e.said) + len(e.event) for e in self.entries)
-        if self.state is not None:
-            size += len(self.state.checkpoint or b"")
-        return size
+    calls: list[Call] = field(factory=list)
+    called: int = 0
+    """How many of them have been run."""
+    entries: list[Entry] = field(factory=list)
+    tasks: list[TaskChange] = field(factory=list)
+    statements: list[Statement] = field(factory=list)
+    size: int = 0
+    """Bytes that it keeps in memory until it is written, more or less."""

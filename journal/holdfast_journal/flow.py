@@ -1,9 +1,9 @@
 """`FlowJournal`: the journal that one flow writes, under one epoch."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from json.encoder import encode_basestring
 from types import TracebackType
 
 from attrs import define, field
@@ -19,30 +19,12 @@ from holdfast_journal.commits import (
     Parameters,
     State,
     Statement,
-    TaskChange,
 )
 from holdfast_journal.errors import JournalError
-from holdfast_journal.interface import Call, History, IJournal
+from holdfast_journal.interface import History, IJournal
 from holdfast_journal.records import Snapshot, Task
-from holdfast_journal.sealing import published_json, seal
+from holdfast_journal.sealing import published_json
 from holdfast_journal.writer import Writer
-
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-
-
-@define
-class _Block:
-    """What the open `process()` block has gathered."""
-
-    depth: int = 0
-    entries: list[Entry] = field(factory=list)
-    tasks: list[TaskChange] = field(factory=list)
-    statements: list[Statement] = field(factory=list)
-    calls: list[Call] = field(factory=list)
-
-    @property
-    def writes(self) -> bool:
-        return bool(self.entries or self.tasks or self.statements)
 
 
 @define
@@ -93,7 +75,10 @@ class FlowJournal:
     _published: tuple[Mapping[str, object], bytes] | None = field(default=None, repr=False)
     """The published values as last committed, plain and sealed."""
     _told: bool = field(default=False, init=False)
-    _block: _Block = field(factory=_Block, init=False, repr=False)
+    _depth: int = field(default=0, init=False)
+    """Of `process()` blocks in one another."""
+    _commit: Commit | None = field(default=None, init=False, repr=False)
+    """What the open block has gathered; None outside."""
     _surrounding: _Surrounding = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -123,38 +108,45 @@ class FlowJournal:
     def queue_outbound(self, fn: Callable[..., object], *args: object, **kwargs: object) -> None:
         """Call `fn` after the commit; see `IJournal.queue_outbound`."""
         call = partial(fn, *args, **kwargs)
-        if self._block.depth:
-            self._block.calls.append(call)
+        if self._commit is not None:
+            self._commit.calls.append(call)
         else:
             with self.process():
-                self._block.calls.append(call)
+                self._open().calls.append(call)
 
     def _enter(self) -> None:
         if self._lease.lost is not None:
             raise self._lease.lost
-        self._block.depth += 1
+        if self._commit is None:
+            self._commit = Commit(self._lease, self._seq, self._seq, self.refused)
+        self._depth += 1
 
     def _leave(self, failed: bool) -> None:
-        block = self._block
-        if block.depth > 1:
-            block.depth -= 1
+        if self._depth > 1:
+            self._depth -= 1
             return
+        commit = self._open()
         try:
             # Still inside: what the snapshot queues belongs to this event.
-            commit = None if failed else self._commit(block)
+            if not failed:
+                self._complete(commit)
         finally:
-            self._block = _Block()
-        if commit is not None and (commit.calls or commit.state is not None):
+            self._depth = 0
+            self._commit = None
+        if not failed and (commit.calls or commit.state is not None):
             # First the seq: an inline writer runs the calls here, and they may process events.
             self._seq = commit.seq
             self._writer.submit(commit)
 
     def record(self, kind: str, *, heard: str, said: Sequence[str], event: bytes) -> None:
         """Add an entry; see `History.record`. Raises JournalError outside a block."""
-        block = self._open()
-        seq = self._seq + len(block.entries) + 1
-        sealed = self._seal("event", seq, event)
-        block.entries.append(Entry(seq, self._clock(), kind, heard, _encode(list(said)), sealed))
+        if not isinstance(event, bytes):  # it is sealed later, where an error would be everybody's
+            raise TypeError("an event is bytes")
+        commit = self._open()
+        seq = commit.base + len(commit.entries) + 1
+        words = f"[{', '.join(map(encode_basestring, said))}]"  # a JSON list
+        commit.entries.append(Entry(seq, self._clock(), kind, heard, words, event))
+        commit.size += len(heard) + len(words) + len(event)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
         """Execute the application's own statement in the same transaction.
@@ -165,9 +157,9 @@ class FlowJournal:
 
     def add_task(self, number: int, name: str, arguments: bytes, key: str, due_at: float) -> None:
         """Remember a task; `number` is new in this flow. Raises JournalError outside a block."""
-        block = self._open()
+        commit = self._open()
         sealed = self._seal("arguments", number, arguments)
-        block.tasks.append(AddTask(Task(number, name, sealed, key, due_at)))
+        commit.tasks.append(AddTask(Task(number, name, sealed, key, due_at)))
 
     def finish_task(self, number: int) -> None:
         """Forget a task. Raises JournalError outside a block."""
@@ -177,56 +169,45 @@ class FlowJournal:
         """Remember that a task is to be tried again. Raises JournalError outside a block."""
         self._open().tasks.append(DeferTask(number, due_at, attempts, error))
 
-    def _open(self) -> _Block:
-        if not self._block.depth:
+    def _open(self) -> Commit:
+        if self._commit is None:
             raise JournalError("this belongs inside a process() block")
-        return self._block
+        return self._commit
 
-    def _commit(self, block: _Block) -> Commit:
-        now = self._clock()
-        commit = Commit(
-            self._lease, self._seq, self._seq, now, calls=block.calls, refused=self.refused
-        )
-        if not block.writes:
-            return commit
+    def _complete(self, commit: Commit) -> None:
+        if not (commit.entries or commit.tasks or commit.statements):
+            return
         if self._snapshot is None:
             raise JournalError("attach() a snapshot before the first event")
         snapshot = self._snapshot()
-        if not block.entries:
+        if not commit.entries:
             # Every commit moves the fence, and every seq has its entry: a hole is always damage.
             self.record("change", heard="flow: changed", said=(), event=b"")
-        commit.seq = self._seq + len(block.entries)
-        commit.state = self._state(snapshot, commit.seq, now)
-        commit.entries, commit.tasks = block.entries, block.tasks
-        commit.statements = block.statements
+        commit.seq = commit.base + len(commit.entries)
+        commit.at = self._clock()
+        commit.state = state = self._state(snapshot, commit.at)
+        commit.size += len(snapshot.checkpoint)
         if snapshot.finished and self._finished_at is None:
-            commit.calls = [*block.calls, self._leave_it]
-        self._finished_at = commit.state.finished_at
-        return commit
+            commit.calls.append(self._leave_it)
+        self._finished_at = state.finished_at
 
-    def _state(self, snapshot: Snapshot, seq: int, now: float) -> State:
+    def _state(self, snapshot: Snapshot, now: float) -> State:
         checkpoint = published = None
         shred_at = now + self.retain if snapshot.shred and self.retain > 0 else None
         shred = snapshot.shred and shred_at is None
         if not shred:
-            checkpoint = self._seal("checkpoint", seq, snapshot.checkpoint)
+            checkpoint = snapshot.checkpoint
             if self._published is None or self._published[0] != snapshot.published:
                 # Seldom. The copy keeps us from comparing a dictionary with itself.
                 sealed = self._seal("published", 0, published_json(snapshot.published))
                 self._published = dict(snapshot.published), sealed
             published = self._published[1]
         since = now if self._finished_at is None else self._finished_at
-        return State(
-            status=snapshot.status,
-            finished_at=since if snapshot.finished else None,
-            shred=shred,
-            shred_at=shred_at,
-            checkpoint=checkpoint,
-            published=published,
-        )
+        finished_at = since if snapshot.finished else None
+        return State(snapshot.status, finished_at, shred, shred_at, checkpoint, published)
 
     def _seal(self, column: str, seq: int, value: bytes) -> bytes:
-        return seal(self._lease.data_key, self._lease.uid, column, seq, value)
+        return self._lease.sealer.seal(column, seq, value)
 
     def _leave_it(self) -> None:
         self._gone(self._lease.id, self)

@@ -27,6 +27,7 @@ from holdfast_journal.database import Database
 from holdfast_journal.errors import Fenced, JournalBroken
 from holdfast_journal.flow import FlowJournal
 from holdfast_journal.following import Seen
+from holdfast_journal.inline import InlineWriter
 from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
 from holdfast_journal.opening import make_ready
@@ -42,12 +43,12 @@ from holdfast_journal.records import (
     TakenFlow,
     Worker,
 )
-from holdfast_journal.sealing import KeyRing, fingerprint
+from holdfast_journal.sealing import KeyRing, Sealer, fingerprint
 from holdfast_journal.sharing import Sharing
 from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.soundness import Checks
 from holdfast_journal.workers import LEASE, Registration, boot_time
-from holdfast_journal.writer import InlineWriter, Reactor, ThreadedWriter, Writer
+from holdfast_journal.writer import Reactor, ThreadedWriter, Writer
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -446,7 +447,7 @@ class SqlJournal:
 
     def _taken(self, flow: ownership.Taken, worker: int) -> TakenFlow:
         row = flow.row
-        lease = Lease(row.id, row.uid, flow.epoch, worker, flow.data_key)
+        lease = Lease(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
         journal = FlowJournal(
             lease, row.seq, self._writer, self._clock, self._gone, retain=self.retain
         )

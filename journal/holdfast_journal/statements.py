@@ -1,60 +1,64 @@
-"""Writing many commits in one transaction, with one statement for each table.
+"""Writing many commits in one transaction, with few statements.
 
-The two statements that every commit needs have all their rows in one text, instead of being
-executed once a row: the driver lets other threads run at every execution, and a busy reactor would
-then keep the writer waiting some milliseconds for every single row.
+The two statements that every commit needs have many rows in one text, instead of being executed
+once a row: the driver lets other threads run at every execution, and a busy reactor would then keep
+the writer waiting some milliseconds for every single row.
+
+Here is also where events and checkpoints are sealed: in the writer's thread, and of a flow's
+checkpoints only the last.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, TypeAlias
 
 from attrs import frozen
-from sqlalchemy import Executable, bindparam, delete, insert, select, update
+from sqlalchemy import Double, Executable, bindparam, case, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from holdfast_journal.commits import (
-    AddTask,
-    Commit,
-    DeferTask,
-    FinishTask,
-    Lease,
-    State,
-    Statement,
-    TaskChange,
-)
+from holdfast_journal.commits import AddTask, Commit, DeferTask, FinishTask, Statement, TaskChange
 from holdfast_journal.schema import flows, tasks
 
+Row: TypeAlias = tuple[object, ...]
 Rows: TypeAlias = list[dict[str, Any]]
 
 _ENTRY = ("flow_id", "seq", "at", "worker", "kind", "heard", "said", "event")
+_ENTRIES_AT_ONCE = 64
 
-_FLOW = {  # the columns of the values that _UPDATE joins, with PostgreSQL's types
+_FLOW = {  # what _UPDATE needs of each flow, with PostgreSQL's types
     "id": "bigint",
     "epoch": "bigint",
     "base": "bigint",
     "seq": "bigint",
     "status": "text",
     "at": "double precision",
-    "finished_at": "double precision",
-    "shred": "boolean",
-    "shred_at": "double precision",
     "checkpoint": "bytea",
     "published": "bytea",
 }
-_UPDATE = """
-UPDATE holdfast_flows AS flow SET
-    seq = {seq}, status = {status}, updated_at = {at}, finished_at = {finished_at},
-    checkpoint = {checkpoint}, published = {published},
-    params = CASE WHEN {shred} THEN NULL ELSE params END,
-    data_key = CASE WHEN {shred} THEN NULL ELSE data_key END,
-    shred_at = {shred_at},
-    owner = CASE WHEN {finished_at} IS NULL THEN owner END,
-    request = CASE WHEN {finished_at} IS NULL THEN request END
-FROM (VALUES %s) AS v
-WHERE flow.id = {id} AND flow.epoch = {epoch} AND flow.seq = {base}
-""".format(**{name: f"v.column{number}" for number, name in enumerate(_FLOW, 1)})
+_UPDATE = (
+    "UPDATE holdfast_flows AS flow SET seq = {seq}, status = {status}, updated_at = {at},"
+    " checkpoint = {checkpoint}, published = {published}{values}"
+    " WHERE flow.id {ids} AND flow.epoch = {epoch} AND flow.seq = {base}"
+)
+"""No indexed column is among them, nor one with a foreign key: those cost SQLite more than all."""
+_FLOWS_AT_ONCE = 16
+"""SQLite looks for a flow's values among those of all flows of the statement, one by one."""
+
+_OVER = bindparam("over", type_=Double)
+_END = (
+    update(flows)
+    .where(flows.c.id == bindparam("flow"))
+    .values(
+        finished_at=_OVER,
+        owner=case((_OVER.is_(None), flows.c.owner)),
+        request=case((_OVER.is_(None), flows.c.request)),
+        shred_at=bindparam("later", type_=Double),
+        params=case((bindparam("now"), None), else_=flows.c.params),
+        data_key=case((bindparam("now"), None), else_=flows.c.data_key),
+    )
+)
+"""What changes in a flow's row when it is over, beside the rest."""
 
 _THIS_TASK = (tasks.c.flow_id == bindparam("flow"), tasks.c.number == bindparam("task"))
 _CHANGE_TASK: Mapping[type[TaskChange], Executable] = {
@@ -77,27 +81,23 @@ class FenceBroken(Exception):
 
 @frozen
 class Prepared:
-    """Several flows' commits, arranged by statement, ready to be written as often as it takes."""
+    """Several flows' commits, sealed and arranged by statement, ready to be written."""
 
     fences: Sequence[tuple[int, int, int]]
     """(flow, epoch, seq after) of every flow in it."""
-    flows: Sequence[object]
-    """The values of _FLOW, one row after the other."""
-    entries: Sequence[object]
-    """The values of _ENTRY, one row after the other."""
-    tasks: Sequence[tuple[Executable, Rows]]
+    flows: Sequence[Row]
+    """The values of _FLOW, for each flow."""
+    entries: Sequence[Row]
+    """The values of _ENTRY, for each entry."""
+    others: Sequence[tuple[Executable, Rows]]
     statements: Sequence[Statement]
 
     def write(self, connection: Connection) -> None:
         """Execute everything. Raises FenceBroken, or SQLAlchemy's errors."""
-        postgresql = connection.dialect.name == "postgresql"
-        update = _update_flows(len(self.fences), postgresql)
-        if connection.exec_driver_sql(update, tuple(self.flows)).rowcount != len(self.fences):
+        if _write(connection, _update_flows, self.flows, _FLOWS_AT_ONCE) != len(self.fences):
             raise FenceBroken
-        if self.entries:
-            add = _add_entries(len(self.entries) // len(_ENTRY), postgresql)
-            connection.exec_driver_sql(add, tuple(self.entries))
-        for statement, rows in self.tasks:
+        _write(connection, _add_entries, self.entries, _ENTRIES_AT_ONCE)
+        for statement, rows in self.others:
             connection.execute(statement, rows)
         for own in self.statements:
             connection.execute(own.statement, own.parameters)
@@ -115,61 +115,53 @@ class Prepared:
 
 
 def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
-    """Arrange `groups`; each holds the commits of one flow, in order."""
+    """Seal and arrange `groups`; each holds the commits of one flow, in order, that write."""
     # Always in the same order, so that two workers never wait for each other's rows.
     ordered = sorted(groups, key=lambda group: group[0].lease.id)
-    rows: list[object] = []
+    fences: list[tuple[int, int, int]] = []
+    rows: list[Row] = []
+    entries: list[Row] = []
+    changes: list[tuple[int, TaskChange]] = []
+    statements: list[Statement] = []
+    ended: Rows = []
+    over: Rows = []
     for group in ordered:
-        last = group[-1]
-        if last.state is not None:
-            rows += _flow_row(last.lease, group[0].base, last, last.state)
-    commits = [commit for group in ordered for commit in group]
-    changes = [(commit.lease.id, change) for commit in commits for change in commit.tasks]
-    arranged: list[tuple[Executable, Rows]] = [
+        lease, last = group[0].lease, group[-1]
+        flow, worker, epoch, seal = lease.id, lease.worker, lease.epoch, lease.sealer.seal
+        for commit in group:
+            for e in commit.entries:
+                event = seal("event", e.seq, e.event)
+                entries.append((flow, e.seq, e.at, worker, e.kind, e.heard, e.said, event))
+            if commit.tasks:
+                changes += [(flow, change) for change in commit.tasks]
+            statements += commit.statements
+            if commit.state is not None and commit.state.finished_at is not None:
+                over.append({"flow": flow})
+        if (state := last.state) is None:
+            continue
+        checkpoint = state.checkpoint
+        if checkpoint is not None:
+            checkpoint = seal("checkpoint", last.seq, checkpoint)
+        fences.append((flow, epoch, last.seq))
+        rows.append(
+            (
+                *(flow, epoch, group[0].base),
+                *(last.seq, state.status, last.at, checkpoint, state.published),
+            )
+        )
+        if state.finished_at is not None or state.shred or state.shred_at is not None:
+            end = {"over": state.finished_at, "now": state.shred, "later": state.shred_at}
+            ended.append({"flow": flow, **end})
+    others: list[tuple[Executable, Rows]] = [
         (_CHANGE_TASK[kind], [_task_row(flow, change) for flow, change in run])
         for kind, run in groupby(changes, key=lambda pair: type(pair[1]))
     ]
-    over = [c.lease.id for c in commits if c.state is not None and c.state.finished_at is not None]
+    if ended:
+        others.append((_END, ended))
     if over:
         # Nobody will ask for their results, and a retry begins anew.
-        arranged.append((_DROP_TASKS, [{"flow": flow} for flow in over]))
-    return Prepared(
-        fences=[(g[-1].lease.id, g[-1].lease.epoch, g[-1].seq) for g in ordered],
-        flows=rows,
-        entries=[
-            value
-            for c in commits
-            for e in c.entries
-            for value in (
-                c.lease.id,
-                e.seq,
-                e.at,
-                c.lease.worker,
-                e.kind,
-                e.heard,
-                e.said,
-                e.event,
-            )
-        ],
-        tasks=arranged,
-        statements=[statement for c in commits for statement in c.statements],
-    )
-
-
-def _flow_row(lease: Lease, base: int, last: Commit, state: State) -> tuple[object, ...]:
-    return (
-        lease.id,
-        lease.epoch,
-        base,
-        last.seq,
-        state.status,
-        last.at,
-        state.finished_at,
-        state.shred,
-        state.shred_at,
-        state.checkpoint,
-        state.published,
-    )
+        others.append((_DROP_TASKS, over))
+    return Prepared(fences, rows, entries, others, statements)
 
 
 def _task_row(flow: int, change: TaskChange) -> dict[str, Any]:
@@ -197,10 +189,52 @@ def _task_row(flow: int, change: TaskChange) -> dict[str, Any]:
             return {"flow": flow, "task": number}
 
 
+def _write(
+    connection: Connection, text: Callable[[int, bool], str], rows: Sequence[Row], most: int
+) -> int:
+    """Execute `text(count, postgresql)` with `count` of the `rows`, at `most`, until all are done.
+
+    Returns how many rows the database has changed.
+    """
+    postgresql = connection.dialect.name == "postgresql"
+    changed = 0
+    for count, values in _in_pieces(rows, most):
+        changed += connection.exec_driver_sql(text(count, postgresql), values).rowcount
+    return changed
+
+
+def _in_pieces(rows: Sequence[Row], most: int) -> Iterator[tuple[int, list[Row]]]:
+    """Divide `rows`: a count, and the values of so many rows, once or several times.
+
+    The counts are powers of two, so that the driver keeps the few statements that there are.
+    """
+    done, count = 0, most
+    while done < len(rows):
+        end = len(rows) - (len(rows) - done) % count
+        if end > done:
+            pieces = range(done, end, count)
+            yield count, [tuple(chain.from_iterable(rows[at : at + count])) for at in pieces]
+            done = end
+        count //= 2
+
+
 @cache
 def _update_flows(count: int, postgresql: bool) -> str:
-    places = [f"%s::{kind}" if postgresql else "?" for kind in _FLOW.values()]
-    return _UPDATE % ", ".join([f"({', '.join(places)})"] * count)
+    if postgresql:
+        row = ", ".join(f"%s::{kind}" for kind in _FLOW.values())
+        values = f" FROM (VALUES {', '.join([f'({row})'] * count)}) AS v ({', '.join(_FLOW)})"
+        return _UPDATE.format(values=values, ids="= v.id", **{name: f"v.{name}" for name in _FLOW})
+    # There the rows would go through a temporary table, and take twice the time.
+    places = [
+        {name: f"?{row * len(_FLOW) + number}" for number, name in enumerate(_FLOW, 1)}
+        for row in range(count)
+    ]
+    chosen = {
+        name: "CASE id {} END".format(" ".join(f"WHEN {p['id']} THEN {p[name]}" for p in places))
+        for name in _FLOW
+    }
+    ids = "IN ({})".format(", ".join(p["id"] for p in places))
+    return _UPDATE.format(values="", ids=ids, **chosen)
 
 
 @cache

@@ -41,10 +41,12 @@ CLOSING = 5.0
 """Seconds for which `Registration.drop` waits for a renewal that is under way."""
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 def boot_time() -> float:
     """Seconds since this machine started, those in which it was suspended included."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+    return time.clock_gettime(_CLOCK)
 
 
 def database_clock(database: Database, now: float) -> ColumnElement[Any]:
@@ -141,9 +143,12 @@ class Registration:
         """What `serves` says."""
         return [] if self.serves is None else list(json.loads(self.serves))
 
-    def holds(self) -> bool:
-        """Whether our flows are certainly still ours. For any thread; does not block."""
-        return self.uptime() < self._held_until
+    def holds(self, now: float | None = None) -> bool:
+        """Whether our flows are certainly still ours, now. For any thread; does not block.
+
+        `now` is for those who have just asked `uptime` themselves.
+        """
+        return (self.uptime() if now is None else now) < self._held_until
 
     def keep(self) -> None:
         """Renew the lease if that is due, and the lock if it was lost. Raises SQLAlchemy's errors.

@@ -1,8 +1,8 @@
 """Group commit: how commits get from the events that make them to the database and back.
 
-`InlineWriter` commits on the spot, for simulators and tests. `ThreadedWriter` hands what one
-reactor turn made to a thread, which writes all of it in one transaction; what comes meanwhile is
-the next transaction. When one is durable the reactor runs its calls, in order, some in each turn.
+`ThreadedWriter` hands what one reactor turn made to a thread, which writes all of it in one
+transaction; what comes meanwhile is the next transaction. When one is durable the reactor runs its
+calls, in order, for some time of each turn. (`inline.InlineWriter` does all that on the spot.)
 """
 
 import threading
@@ -20,14 +20,13 @@ from holdfast_journal.committing import Committer
 from holdfast_journal.database import Database
 from holdfast_journal.errors import JournalBroken, JournalStopped
 from holdfast_journal.interface import Call
-from holdfast_journal.outbound import Outbox
 from holdfast_journal.pressure import Pressure
 from holdfast_journal.workers import Registration
 
 BATCH = 128
 """Entries in one transaction, more or less: more make longer transactions, not faster ones."""
-RELEASES = 50
-"""Calls in one reactor turn, so that sockets are served in between."""
+TURN = 0.0025
+"""Seconds of one reactor turn for calls, so that sockets are served in between."""
 MOST_COMMITS = 2000
 """Commits that wait to be written or released, from which no more should be taken in."""
 MOST_BYTES = 64 * 1024 * 1024
@@ -63,48 +62,6 @@ class Writer(Protocol):
 
 
 @define
-class InlineWriter:
-    """Commits inside `submit`, and runs the calls there too.
-
-    What a call raises comes out of `submit` when all have run. A database that does not answer is
-    not waited for: the flow is lost.
-    """
-
-    _database: Database
-    _committer: Committer
-    _worker: Registration
-    _on_fatal: Callable[[JournalBroken], object]
-    _outbox: Outbox = field(factory=Outbox, init=False)
-    _stopped: bool = field(default=False, init=False)
-
-    def submit(self, commit: Commit) -> None:
-        """Commit and release. Raises JournalStopped, JournalBroken, and what the calls raise."""
-        if self._stopped:
-            raise JournalStopped("the journal was stopped")
-        try:
-            lost = self._committer.commit([commit])
-        except JournalBroken as error:
-            self._stopped = True
-            self._on_fatal(error)
-            raise
-        if commit in lost:
-            self._outbox.run([partial(commit.refused, lost[commit])])
-            return
-        if not self._worker.holds():
-            with self._database.clearly():
-                self._worker.keep()
-        if commit.lease.lost is None:
-            self._outbox.run(commit.calls)
-
-    def stop(self, patience: float | None = None) -> "Deferred[None]":
-        """Take no more."""
-        self._stopped = True
-        done: Deferred[None] = Deferred()
-        done.callback(None)
-        return done
-
-
-@define
 class ThreadedWriter:
     """Commits in a thread of its own. All methods are for the reactor's thread."""
 
@@ -116,8 +73,8 @@ class ThreadedWriter:
 
     _turn: list[Commit] = field(factory=list, init=False)
     """What this reactor turn has submitted so far."""
-    _releases: deque[tuple[Commit, Call | None]] = field(factory=deque, init=False)
-    """Calls of durable commits, in order; None marks the end of a commit."""
+    _releases: deque[Commit] = field(factory=deque, init=False)
+    """Durable commits whose calls have not all been run, in order."""
     _releasing: bool = field(default=False, init=False)
     _outstanding: int = field(default=0, init=False)
     """Commits that were submitted and whose calls have not all been run."""
@@ -158,7 +115,8 @@ class ThreadedWriter:
         self._turn.append(commit)
         if len(self._turn) == 1:
             self._reactor.callLater(0, self._hand_over)
-        self._gauge()
+        if self._outstanding > MOST_COMMITS or self._bytes > MOST_BYTES:
+            self._gauge()
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Fires when all that was submitted is durable and released; then nothing more is taken.
@@ -255,31 +213,33 @@ class ThreadedWriter:
         self._finished += 1
         self._unwritten -= len(batch)
         self._pressure.answers("watch")
-        for commit in batch:
-            if commit in lost:
-                self._releases.append((commit, partial(commit.refused, lost[commit])))
-            else:
-                self._releases.extend((commit, call) for call in commit.calls)
-            self._releases.append((commit, None))
+        for commit, error in lost.items():
+            commit.calls = [partial(commit.refused, error)]
+        self._releases += batch
         if not self._releasing:
             self._release()
 
     def _release(self) -> None:
         self._releasing = True
-        left = RELEASES
-        while self._releases and left:
-            if not self._worker.holds():
-                # Others may have taken our flows: go on when it is known which.
-                self._worker.ask(partial(self._reactor.callFromThread, self._release))
-                return
-            commit, call = self._releases.popleft()
-            if call is None:
+        worker = self._worker
+        now = worker.uptime()
+        until = now + TURN
+        while self._releases and now < until:
+            commit = self._releases[0]
+            if commit.called < len(commit.calls):
+                if not worker.holds(now):
+                    # Others may have taken our flows: go on when it is known which.
+                    worker.ask(partial(self._reactor.callFromThread, self._release))
+                    return
+                commit.called += 1
+                if commit.lease.lost is None:
+                    self._run(commit.calls[commit.called - 1])
+                    now = worker.uptime()
+            else:
+                self._releases.popleft()
                 commit.lease.pending -= 1
                 self._outstanding -= 1
                 self._bytes -= commit.size
-            elif commit.lease.lost is None:
-                left -= 1
-                self._run(call)
         self._releasing = bool(self._releases)
         if self._releasing:
             self._reactor.callLater(0, self._release)

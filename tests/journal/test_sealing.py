@@ -15,9 +15,9 @@ from holdfast_journal import (
     WrongKey,
 )
 from holdfast_journal.database import Database
-from holdfast_journal.sealing import fingerprint
+from holdfast_journal.sealing import KEY_BYTES, Sealer, fingerprint, new_key, unseal
 from tests.journal.conftest import Journals
-from tests.journal.helpers import run, start
+from tests.journal.helpers import at_once, run, start
 
 SECRET = b"correct-horse-battery-staple"
 HEX = "ab" * 32
@@ -118,6 +118,31 @@ class TestAtRest:
         database.close()
         assert tuple(left) == (None, None, None, None)
         assert tasks == 0
+
+
+class TestSealer:
+    def test_libsodium_opens_what_it_seals(self) -> None:
+        """A sealer's values are what they always were: XChaCha20-Poly1305, bound to their place."""
+        for key in (bytes(KEY_BYTES), b"\xff" * KEY_BYTES, new_key()):
+            sealer = Sealer("ada", key)
+            for size in (0, 1, 63, 64, 65, 5000):
+                sealed = sealer.seal("event", size, bytes(size))
+                assert unseal(key, "ada", "event", size, sealed) == bytes(size)
+                with pytest.raises(Unreadable):
+                    unseal(key, "ada", "event", size + 1, sealed)
+
+    def test_no_nonce_comes_twice(self) -> None:
+        """Neither under one sealer, from whatever threads, nor under two of the same flow."""
+        key = new_key()
+        sealers = [Sealer("ada", key), Sealer("ada", key)]
+        nonces: list[bytes] = []
+
+        def work() -> None:
+            for sealer in sealers * 300:
+                nonces.append(sealer.seal("event", 1, b"")[:24])
+
+        at_once([work, work])
+        assert len(set(nonces)) == len(nonces) == 1200
 
 
 class TestKeys:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
 from holdfast_journal import CommitFailed, Fenced, JournalBroken, JournalStopped, SqlJournal
+from holdfast_journal.writer import TURN
 from tests.harness import reactor as harness
 from tests.journal.conftest import Journals
 from tests.journal.helpers import (
@@ -115,21 +116,31 @@ class TestGroupCommit:
         assert ada.released == [1, 2, "later"]
         stop(journal, reactor)
 
-    def test_a_bounded_number_of_releases_a_turn(
-        self, url: str, journals: Journals, reactor: ManualReactor
+    def test_a_bounded_time_of_releases_a_turn(
+        self, journals: Journals, reactor: ManualReactor
     ) -> None:
         """A large commit is released over several turns, so that others are served in between."""
-        journal = journals.open(url, reactor=reactor)
+        now = 0.0
+        journal = journals.open("sqlite://", reactor=reactor, uptime=lambda: now)
         (ada,) = run(journal, "ada")
-        ada.event(b"", *range(120))
+
+        def release(number: int) -> None:
+            nonlocal now
+            now += TURN / 4
+            ada.released.append(number)
+
+        with ada.taken.journal.process():
+            ada.taken.journal.record("message", heard="", said=[], event=b"")
+            for number in range(10):
+                ada.taken.journal.queue_outbound(release, number)
         reactor.turn()
         reactor.wait()
         counts = [len(ada.released)]
-        while len(ada.released) < 120:
+        while len(ada.released) < 10:
             reactor.turn()
             counts.append(len(ada.released))
-        assert counts == [50, 100, 120]
-        assert ada.released == list(range(120))
+        assert counts == [4, 8, 10]
+        assert ada.released == list(range(10))
         stop(journal, reactor)
 
     def test_many_events_make_several_batches(

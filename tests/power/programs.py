@@ -75,7 +75,7 @@ def mark_releases() -> None:
 
     def submitting(self: writer.ThreadedWriter, commit: Any) -> None:
         here = functools.partial(mark, f"entry {commit.lease.id} {commit.seq}")
-        commit.calls = (here, *commit.calls)
+        commit.calls = [here, *commit.calls]
         submit(self, commit)
 
     writer.ThreadedWriter.submit = submitting  # type: ignore[method-assign]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 from attrs import evolve
 
@@ -24,7 +25,7 @@ PAUSES = {"pause around a commit": 0.3, "seconds": 300.0}
 def released_before_commit(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def submit(self: Any, commit: Any) -> None:
-            calls, commit.calls = commit.calls, ()
+            calls, commit.calls = commit.calls, []
             real(self, commit)
             for call in calls:
                 self._run(call)
@@ -84,12 +85,12 @@ def unknown_taken_for_success(patches: Patches) -> None:
 
 
 def _unfenced(patches: Patches, fence: str) -> None:
-    update = patches.text(statements, "_UPDATE", fence, "")
+    without = patches.text(statements, "_UPDATE", fence, "")
 
     def make(real: Any) -> Any:
         def broken(count: int, postgresql: bool) -> str:
-            places = ", ".join(["?"] * len(statements._FLOW))
-            return update() % ", ".join([f"({places})"] * count)
+            with patch.object(statements, "_UPDATE", without()):
+                return str(real.__wrapped__(count, postgresql))
 
         return broken
 
@@ -102,7 +103,7 @@ def _unfenced(patches: Patches, fence: str) -> None:
     trouble=PAUSES,
 )
 def epoch_not_checked(patches: Patches) -> None:
-    _unfenced(patches, " AND flow.epoch = v.column2")
+    _unfenced(patches, " AND flow.epoch = {epoch}")
 
 
 @mutant(
@@ -112,7 +113,7 @@ def epoch_not_checked(patches: Patches) -> None:
     kinds=("mint", "chat"),
 )
 def seq_not_checked(patches: Patches) -> None:
-    _unfenced(patches, " AND flow.seq = v.column3")
+    _unfenced(patches, " AND flow.seq = {base}")
     patches.wrap(
         statements,
         "_add_entries",
@@ -127,7 +128,7 @@ def seq_not_checked(patches: Patches) -> None:
     trouble=PAUSES,
 )
 def lease_not_asked(patches: Patches) -> None:
-    patches.wrap(Registration, "holds", lambda real: lambda self: True)
+    patches.wrap(Registration, "holds", lambda real: lambda self, now=None: True)
 
 
 @mutant(
