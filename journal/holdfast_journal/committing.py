@@ -138,7 +138,7 @@ class Committer:
         return lost
 
     def _persist(self, attempt: Callable[[], _T]) -> _T:
-        """Call `attempt` until the database answers."""
+        """Call `attempt` until the database answers, if only to refuse."""
         delay = 0.0
         while True:
             try:
@@ -149,6 +149,7 @@ class Committer:
                 text = f"{type(error).__name__}: {reason(error)}"
                 match trouble(error):
                     case Trouble.REFUSED:
+                        self._answers(delay)
                         raise _Refused(text) from error
                     case Trouble.BROKEN:
                         raise JournalBroken(
@@ -159,7 +160,13 @@ class Committer:
                 delay = min(max(FIRST_DELAY, delay * 2), LONGEST_DELAY)
                 if not self._wait(delay):
                     raise _GaveUp(f"the database does not answer: {text}") from error
+            except FenceBroken:
+                self._answers(delay)
+                raise
             else:
-                if delay:
-                    self._tell(None)
+                self._answers(delay)
                 return result
+
+    def _answers(self, delay: float) -> None:
+        if delay:
+            self._tell(None)

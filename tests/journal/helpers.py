@@ -133,13 +133,13 @@ def disk_failed() -> OperationalError:
 
 
 @contextmanager
-def at_commit(handler: Callable[[Connection], object]) -> Iterator[None]:
-    """Call `handler` before every COMMIT, of every engine, in whatever thread."""
-    event.listen(Engine, "commit", handler)
+def at_commit(handler: Callable[[Connection], object], moment: str = "commit") -> Iterator[None]:
+    """Call `handler` before every COMMIT (or at "begin"), of every engine, in whatever thread."""
+    event.listen(Engine, moment, handler)
     try:
         yield
     finally:
-        event.remove(Engine, "commit", handler)
+        event.remove(Engine, moment, handler)
 
 
 def at_once(jobs: list[Callable[[], None]]) -> None:

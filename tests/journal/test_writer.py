@@ -263,6 +263,20 @@ class TestFailures:
         assert "hunter2" not in "".join(log)
         stop(journal, reactor)
 
+    def test_refused_after_a_passing_error(
+        self, url: str, journals: Journals, reactor: ManualReactor
+    ) -> None:
+        """A database that refuses a commit answers: whoever lost a flow goes on with the others."""
+        slow, other = journals.open(url, reactor=reactor, host="slow"), journals.open(url)
+        (ada,) = run(slow, "ada")
+        slow.give_back()
+        assert [flow.name for flow in other.take()] == ["ada"]
+        with at_commit(failing(locked()), "begin"):
+            ada.event()
+            reactor.until(lambda: ada.lost)
+        assert ada.released == []
+        assert not slow.pressure.high
+
     def test_an_unknown_outcome_is_read_back(
         self, url: str, journals: Journals, reactor: ManualReactor
     ) -> None:

@@ -10,6 +10,7 @@ LEARNT = [
     2080,  # who comes again with an old code may meet the next flow under that number: `scared`
     2145,  # a closing that waits for its commit was taken for one that the server had cut
     3034,  # what a server forgot may be closed without a release
+    5512,  # a database that refuses a commit after it was away does answer
     5148,  # a lease's thread died of a database that was away when it looked what it had lost
     6007,  # who meets a flow of ours that is cancelled waits for ever: that is meant
     4005,  # an allocation whose answer was lost is on a nameplate that nobody knows
