@@ -24,6 +24,7 @@ USUAL = (
     "state",
     "parked",
     "burst",
+    "mailbox",
     "commands",
     "entries",
     "tasks",

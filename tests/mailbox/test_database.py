@@ -14,8 +14,8 @@ def test_a_committed_message_survives_a_power_cut(tmp_path: Path) -> None:
     """Every commit is on the disk before anybody is told of it."""
     database = open_database(tmp_path / "m.sqlite", create_or_upgrade_channel_db)
     read = database.connection.execute
-    assert read("PRAGMA journal_mode").fetchone() == {"journal_mode": "wal"}
-    assert read("PRAGMA synchronous").fetchone() == {"synchronous": 2}
+    assert read("PRAGMA journal_mode").fetchone()["journal_mode"] == "wal"
+    assert read("PRAGMA synchronous").fetchone()["synchronous"] == 2
     database.close()
 
 

@@ -1,6 +1,8 @@
 """`holdfast mailbox`, run as an operator runs it."""
 
+import asyncio
 import contextlib
+import itertools
 import socket
 import sqlite3
 import time
@@ -13,6 +15,7 @@ from tests.harness.peers import StockReceivers, code_of, shown, william_receive,
 from tests.harness.process import Holdfast
 from tests.harness.scripted import StockPeer
 from tests.harness.server import MailboxServer
+from tests.harness.talker import connected
 from tests.harness.waiting import until
 
 SECRET = "naïve 'secret'\nof two lines"
@@ -177,3 +180,35 @@ def test_a_nameplate_that_nobody_knows_of_is_freed(tmp_path: Path) -> None:
         server.start()
         until(lambda: len(server.tables().nameplates) == 1, "the unknown nameplate to go")
         assert [mailbox["id"] for mailbox in server.tables().mailboxes] == [waits["id"]]
+
+
+def test_kill_9_under_load_loses_nothing_that_was_told(tmp_path: Path) -> None:
+    """Each message whose echo was seen, and each nameplate that was given, is there afterwards."""
+    told: set[tuple[str, str]] = set()
+    given: set[str] = set()
+
+    async def go_on(server: MailboxServer, side: str) -> None:
+        client = await connected(server.url, "app", side)
+        client.say("allocate")
+        nameplate = (await client.heard("allocated"))["nameplate"]
+        given.add(nameplate)
+        client.say("claim", nameplate=nameplate)
+        client.say("open", mailbox=(await client.heard("claimed"))["mailbox"])
+        for count in itertools.count(1):
+            client.say("add", phase=f"{count}", body="5a")
+            told.add((side, (await client.heard("message", count))["phase"]))
+            if len(told) == 200:
+                server.kill9()
+
+    async def all_at_once(server: MailboxServer) -> None:
+        sides = (go_on(server, f"side {n}") for n in range(10))
+        ends = await asyncio.gather(*sides, return_exceptions=True)
+        assert all(isinstance(end, ConnectionError) for end in ends), ends
+
+    with MailboxServer(tmp_path, keep="1h") as server:
+        asyncio.run(all_at_once(server))
+        server.start()
+        tables = server.tables()
+    assert len(told) >= 200
+    assert told <= {(row["side"], row["phase"]) for row in tables.messages}
+    assert given <= {row["name"] for row in tables.nameplates}

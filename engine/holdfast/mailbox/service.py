@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 from holdfast.mailbox import address
 from holdfast.mailbox.database import Database, open_database
 from holdfast.mailbox.errors import AddressUnusable, PackageMissing
+from holdfast.mailbox.turn import Turn
 
 # The package hard-codes 660 s of retention and a sweep every 300 s. A sweep costs a query an
 # app, so it need not be rarer; with a short retention it must be more frequent, or mailboxes
@@ -28,10 +30,6 @@ SWEEPS_IN_A_RETENTION = 4
 # nobody knows of, and asks for another. Nobody waits in a mailbox that was never written to, so
 # such a mailbox is kept only for as long as the package itself would keep it, in seconds.
 LONGEST_EMPTY = 660.0
-
-# The package takes messages of any size from anybody. Eight megabytes are hundreds of times
-# what an exchange needs, and few enough for the memory of a small machine.
-LARGEST_MESSAGE = 8 * 1024 * 1024
 
 # Any value but None turns off the package's log of nameplates and mailboxes; the number
 # itself rounds the times in a usage database, which we do not keep.
@@ -45,23 +43,25 @@ class _Sweeper:
     """Forgets mailboxes that nobody touched for `keep` seconds."""
 
     server: Any
-    connection: sqlite3.Connection
+    turn: Turn
     keep: float
 
     def __call__(self) -> None:
         now = time.time()
+        # A sweep has a turn of its own, so that its failure is nobody else's.
+        self.turn.end()
         try:
             self._age_empty_ones(now)
             self.server.prune_all_apps(now, now - self.keep)
         except sqlite3.Error as error:
             # A full disk now must not end the sweeps for ever: what is old stays old. Half a
             # sweep must not be committed by the next client's message either.
-            self.connection.rollback()
-            _log.error("forgetting idle mailboxes failed: {error}", error=str(error))
+            self.turn.take_back(error)
+        self.turn.end()
 
     def _age_empty_ones(self, now: float) -> None:
         """Let the package's sweep find them old, unless somebody is subscribed to them."""
-        self.connection.execute(
+        self.turn.execute(
             "UPDATE mailboxes SET updated = 0"
             " WHERE updated < ? AND id NOT IN (SELECT mailbox_id FROM messages)",
             (now - min(self.keep, LONGEST_EMPTY),),
@@ -74,11 +74,14 @@ class MailboxService(MultiService):
     It listens from startService() on; stopService() closes the port, then the database.
     """
 
-    def __init__(self, endpoint: Any, listen: str, site: Any, database: Database) -> None:
+    def __init__(
+        self, endpoint: Any, listen: str, site: Any, turn: Turn, database: Database
+    ) -> None:
         MultiService.__init__(self)
         self._endpoint = endpoint
         self._listen = listen
         self._site = site
+        self._turn = turn
         self._database = database
         self._port: Any = None  # an IListeningPort; interfaces have no types without a plugin
         self._listening: Deferred[None] | None = None
@@ -146,7 +149,10 @@ class MailboxService(MultiService):
         return MultiService.stopService(self)
 
     def _close_database(self, result: Any) -> Any:
-        self._database.close()
+        try:
+            self._turn.end()
+        finally:
+            self._database.close()
         return result
 
 
@@ -167,21 +173,18 @@ def service(
     try:
         from wormhole_mailbox_server.database import create_or_upgrade_channel_db
         from wormhole_mailbox_server.server import make_server
-        from wormhole_mailbox_server.web import make_web_server
+
+        from holdfast.mailbox.websocket import site
     except ModuleNotFoundError as error:
         raise PackageMissing from error
     endpoint = address.endpoint(reactor, listen)
     opened = open_database(database, create_or_upgrade_channel_db)
-    server = make_server(opened.connection, blur_usage=_QUIET, welcome_motd=motd)
-    site = make_web_server(
-        server,
-        log_requests=False,
-        websocket_protocol_options=[("maxMessagePayloadSize", LARGEST_MESSAGE)],
-    )
-    result = MailboxService(endpoint, listen, site, opened)
+    turn = Turn(opened.connection, partial(reactor.callLater, 0))
+    server = make_server(turn, blur_usage=_QUIET, welcome_motd=motd)
+    result = MailboxService(endpoint, listen, site(server, turn), turn, opened)
     server.setServiceParent(result)
     period = min(LONGEST_SWEEP_PERIOD, keep / SWEEPS_IN_A_RETENTION)
-    sweeps = TimerService(period, _Sweeper(server, opened.connection, keep))
+    sweeps = TimerService(period, _Sweeper(server, turn, keep))
     sweeps.clock = reactor
     sweeps.setServiceParent(result)
     return result

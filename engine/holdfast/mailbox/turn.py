@@ -1,0 +1,109 @@
+"""One commit for all that happens in one turn of the reactor, and only then the answers.
+
+The server's package commits once or twice in each command, and every commit waits for the disk.
+Here the commands that arrived together share one, and what they lead to, their senders' answers as
+well as what others are to hear of them, is held back until it is on the disk.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from attrs import define, field
+from twisted.logger import Logger
+
+_log = Logger()
+
+
+class Client(Protocol):
+    """Who is told something once it is on the disk."""
+
+    def tell(self, payload: bytes) -> None:
+        """Send a message, if the connection is still there."""
+
+    def cut(self) -> None:
+        """End the connection at once: what it asked for did not happen."""
+
+
+@define(eq=False)
+class Turn:
+    """The commands of one turn of the reactor; the package takes it for its connection.
+
+    A turn begins with the first command, or the first statement, and ends in the next turn of the
+    reactor, when everything that the sockets had brought has been worked off: the longer a commit
+    takes, the more wait to share the next one.
+
+    `soon` calls a function in the reactor's next turn. The connection's isolation level is None,
+    so that no transaction begins or ends but here.
+    """
+
+    _connection: sqlite3.Connection
+    _soon: Callable[[Callable[[], None]], object]
+    _open: bool = False
+    _answers: list[tuple[Client, bytes]] = field(factory=list, repr=False)
+
+    def begin(self) -> None:
+        """Hold back all answers from now until the next commit. Raises sqlite3.Error."""
+        if not self._open:
+            # IMMEDIATE waits for other writers, an operator's shell for instance, here and once;
+            # a transaction that began by reading would fail at its first change.
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._open = True
+            self._soon(self.end)
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run a statement of the package's; raises what SQLite does."""
+        self.begin()
+        self._check()
+        return self._connection.execute(statement, parameters)
+
+    def commit(self) -> None:
+        """Do nothing: the package believes that it commits, and the end of the turn does."""
+
+    def answer(self, client: Client, payload: bytes) -> None:
+        """Tell a client something, after the commit if a turn has begun."""
+        if self._open:
+            self._answers.append((client, payload))
+        else:
+            client.tell(payload)
+
+    def end(self) -> None:
+        """Commit, then give the answers, in the order in which they were made.
+
+        If the commit fails, nothing of this turn has happened: nobody is told any of it, and
+        all that were to be told something are cut off, so that they come back and ask for what
+        is there.
+        """
+        if not self._open:
+            return
+        try:
+            self._check()
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.take_back(error)
+            return
+        self._open = False
+        answers, self._answers = self._answers, []
+        for client, payload in answers:
+            client.tell(payload)
+
+    def take_back(self, error: sqlite3.Error) -> None:
+        """Undo all of this turn, because of `error`. Raises sqlite3.Error if that fails too."""
+        self._open = False
+        answers, self._answers = self._answers, []
+        clients = dict.fromkeys(client for client, _ in answers)
+        _log.error(
+            "the database could not be written, {count} clients are cut off: {error}",
+            count=len(clients),
+            error=str(error),
+        )
+        for client in clients:
+            client.cut()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _check(self) -> None:
+        # After some errors, as of a full disk, SQLite has undone the whole transaction, and this
+        # is the only sign of it. What the turn still has to say is then no longer true.
+        if not self._connection.in_transaction:
+            raise sqlite3.OperationalError("the transaction was undone after an earlier error")

@@ -1,0 +1,86 @@
+"""The package's WebSocket server, whose answers wait for the disk.
+
+Imported only where the package is installed. Of the package's classes, nothing is used or
+overridden here whose name says that it is its own.
+"""
+
+from typing import Any
+
+from autobahn.exception import Disconnected, PayloadExceededError
+from autobahn.twisted.resource import WebSocketResource
+from wormhole_mailbox_server.server_websocket import Error, WebSocketServer, WebSocketServerFactory
+from wormhole_mailbox_server.web import make_web_server
+
+from holdfast.mailbox.nameplates import free_nameplate
+from holdfast.mailbox.turn import Turn
+
+# The package takes messages of any size from anybody. Eight megabytes are hundreds of times
+# what an exchange needs, and few enough for the memory of a small machine.
+LARGEST_MESSAGE = 8 * 1024 * 1024
+
+
+class _Connection(WebSocketServer):  # type: ignore[misc]
+    """One client's connection."""
+
+    factory: "_Connections"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bound: tuple[Any, str, str] | None = None
+        self._has_allocated = False
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.factory.turn.begin()
+        super().onMessage(payload, isBinary)
+
+    def sendMessage(self, payload: bytes, isBinary: bool = False, **options: Any) -> None:
+        # All that the package says, it says with this, as text and without options.
+        self.factory.turn.answer(self, payload)
+
+    def tell(self, payload: bytes) -> None:
+        try:
+            super().sendMessage(payload)
+        except Disconnected:
+            pass  # it asks again when it is back
+        except PayloadExceededError:
+            self.cut()
+
+    def cut(self) -> None:
+        self.dropConnection(abort=True)
+
+    def handle_bind(self, msg: Any, server_rx: float) -> None:
+        super().handle_bind(msg, server_rx)
+        self._bound = self.factory.rendezvous.get_app(msg["appid"]), msg["appid"], msg["side"]
+
+    def handle_allocate(self, server_rx: float) -> None:
+        # The package reads the names of all nameplates that are taken, for each allocation.
+        if self._has_allocated:
+            raise Error("you already allocated one, don't be greedy")
+        if self._bound is None:
+            raise Error("must bind first")
+        app, name, side = self._bound
+        nameplate = free_nameplate(self.factory.turn, name)
+        if nameplate is None:
+            raise Error("no nameplate is free")
+        app.claim_nameplate(nameplate, side, server_rx)
+        self._has_allocated = True
+        self.send("allocated", nameplate=nameplate)
+
+
+class _Connections(WebSocketServerFactory):  # type: ignore[misc]
+    """Makes one for each client."""
+
+    protocol = _Connection
+
+    def __init__(self, server: Any, turn: Turn) -> None:
+        super().__init__(None, server)
+        self.rendezvous = server
+        self.turn = turn
+        self.setProtocolOptions(maxMessagePayloadSize=LARGEST_MESSAGE)
+
+
+def site(server: Any, turn: Turn) -> Any:
+    """Return the package's web site, with these connections, for a `server` that uses `turn`."""
+    result = make_web_server(server, log_requests=False)
+    result.resource.putChild(b"v1", WebSocketResource(_Connections(server, turn)))
+    return result
