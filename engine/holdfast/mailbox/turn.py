@@ -93,9 +93,9 @@ class Turn:
         answers, self._answers = self._answers, []
         clients = dict.fromkeys(client for client, _ in answers)
         _log.error(
-            "the database could not be written, {count} clients are cut off: {error}",
-            count=len(clients),
+            "the database could not be written: {error}; connections cut off: {count}",
             error=str(error),
+            count=len(clients),
         )
         for client in clients:
             client.cut()
