@@ -268,7 +268,8 @@ class Watch:
         """Remember which flows are visited by somebody for whom their code was not."""
         guest = passing.side
         person = self.world.people_by_side.get(guest)
-        for name in sorted(self.world.sides_of(passing.appid, nameplate) & set(self.sides)):
+        there = self.world.sides_of(passing.appid, nameplate, released=True)
+        for name in sorted(there & set(self.sides)):
             side = self.sides[name]
             meant = f"{side.flow.name}-in{side.attempt}"
             if person is not None:
@@ -291,6 +292,8 @@ class Watch:
                 for s, person in self.world.people_by_side.items()
                 if person.flow == side.flow.name and person.attempt == side.attempt
             }
+            receiver = f"{side.flow.name}-in{side.attempt}"
+            friends |= {s for s, other in self.sides.items() if other.flow.name == receiver}
             if not there & friends and there & (self.world.strangers | set(self.sides)):
                 self.world.violate(f"{side.flow.name} entered a stranger's nameplate")
 

@@ -258,10 +258,11 @@ class World:
             self.say("server", "is back")
             self.server.start(forget=forget)
 
-    def sides_of(self, appid: str, nameplate: str) -> set[str]:
-        """Who holds a nameplate of an application."""
+    def sides_of(self, appid: str, nameplate: str, *, released: bool = False) -> set[str]:
+        """Who holds a nameplate of an application, or has `released` it to others."""
         row = self.server.service.tables.nameplates.get((appid, nameplate))
-        return set() if row is None else {side for side, holds in row.sides.items() if holds}
+        sides = {} if row is None else row.sides
+        return {side for side, holds in sides.items() if holds or released}
 
     def holds(self, side: str, mailbox: str) -> bool:
         """Whether *side* is still on a nameplate that leads to *mailbox*."""
