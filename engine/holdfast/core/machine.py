@@ -31,17 +31,25 @@ I = TypeVar("I", bound=Located)  # noqa: E741 - the inputs of a machine
 D = TypeVar("D")
 
 
-@define
+@define(eq=False)
 class Part(Generic[I, D]):
-    """One machine with its data."""
+    """One machine with its data.
+
+    The machine itself is made when something happens to it for the first time, since nothing ever
+    does to most of those that are loaded to wait.
+    """
 
     data: D
-    _machine: I
-    _state: str | None = field(default=None, init=False, eq=False)
+    _blueprint: Blueprint[I, D] = field(repr=False)
+    _state: str | None
+    """The name of the current state; None if the machine must be asked for it."""
+    _machine: I | None = field(default=None, init=False, repr=False)
 
     @property
     def inputs(self) -> I:
         """What can happen to it: call one at once, for each use is taken for a change."""
+        if self._machine is None:
+            self._machine = self._blueprint.machine(self.data, self.state)
         self._state = None
         return self._machine
 
@@ -49,9 +57,10 @@ class Part(Generic[I, D]):
     def state(self) -> str:
         """The name of the current state."""
         # Asking Automat takes ten microseconds, and we ask dozens of times an event.
-        if self._state is None:
-            self._state = self._machine.where()
-        return self._state
+        state = self._state
+        if state is None:  # then there is a machine, to which something happened
+            state = self._state = self._machine.where()  # type: ignore[union-attr]
+        return state
 
     def serialize(self) -> dict[str, object]:
         """Return the part as JSON values."""
@@ -73,7 +82,7 @@ class Blueprint(Generic[I, D]):
 
     def begin(self, data: D) -> Part[I, D]:
         """Make a part in the initial state."""
-        return Part(data, self._make(data))
+        return Part(data, self, next(iter(self.states)))
 
     def restore(self, record: object) -> Part[I, D]:
         """Bring back what `Part.serialize` gave.
@@ -87,7 +96,11 @@ class Blueprint(Generic[I, D]):
             raise BadCheckpoint(
                 f"the saved wormhole is damaged: {self.data.__name__} has no state of that name"
             )
-        return Part(data, self._make(data, self.states[saved.state]))
+        return Part(data, self, saved.state)
+
+    def machine(self, data: D, state: str) -> I:
+        """Make the machine of a part in the state of that name."""
+        return self._make(data, self.states[state])
 
 
 @frozen
