@@ -88,6 +88,7 @@ class FlowRunner:
             self._state = document.Checkpoint.from_bytes(taken.checkpoint)
             self._flow = document.restore(taken.kind, self._state.data)
             saved = wormhole_checkpoint.load(self._state.wormhole)
+            self._state.wormhole = {}  # from here on the wormhole has it
         self._flow._host = self
         self.wormhole = DelegatedWormhole(
             saved.relay_url,
@@ -361,11 +362,10 @@ class FlowRunner:
     def _snapshot(self) -> Snapshot:
         self._moved(self.now())
         self._state.data = document.data_of(self._flow)
-        self._state.wormhole = self.wormhole.serialize()
         finished = self.wormhole.exchange.ended
         return Snapshot(
             status=self._status(),
-            checkpoint=self._state.to_bytes(),
+            checkpoint=self._state.to_bytes(self.wormhole.document()),
             published=self._state.published,
             finished=finished,
             shred=finished and self._state.verdict in SHREDDED,

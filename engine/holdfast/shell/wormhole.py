@@ -96,6 +96,7 @@ class DelegatedWormhole:
         self._down: Deferred[None] = Deferred()
         self._pending: deque[out.Notice] = deque(pending)
         self._heard: list[tuple[ev.Event, bytes]] = []
+        self._document: tuple[str, float | None] | None = None
         self._draining = False
         self._over = False
         self._contact = Contact(
@@ -260,6 +261,13 @@ class DelegatedWormhole:
         heard_at = self._contact.heard_at
         return checkpoint.save(self._relay_url, self._exchange, self._pending, heard_at)
 
+    def document(self) -> str:
+        """Return `serialize` as JSON text, which is kept until something happens."""
+        kept, heard_at = self._document, self._contact.heard_at
+        if kept is None or kept[1] != heard_at:
+            kept = self._document = json.dumps(self.serialize()), heard_at
+        return kept[0]
+
     @property
     def exchange(self) -> Exchange:
         """The state, to look at; only events change it."""
@@ -362,7 +370,11 @@ class DelegatedWormhole:
             method(argument)
 
     def _speak(self) -> None:
-        """Queue what the server must hear, behind the commit of all that led to it."""
+        """Queue what the server must hear, behind the commit of all that led to it.
+
+        Everything that changes the wormhole's document ends here.
+        """
+        self._document = None
         frames: tuple[Frame, ...] = ()
         conversation = self._contact.conversation
         changed = False
