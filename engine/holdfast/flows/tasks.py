@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
@@ -139,9 +140,9 @@ class Executor:
     _reactor: Any
     _now: Callable[[], float]
     _random: random.Random = field(factory=random.Random)
-    _slots: dict[str, DeferredSemaphore] = field(factory=dict, init=False)
+    _places: dict[str, _Places] = field(factory=dict, init=False)
     _waiting: dict[Customer, set[Any]] = field(factory=dict, init=False)
-    _running: dict[Customer, set[Deferred[None]]] = field(factory=dict, init=False)
+    _running: dict[Customer, set[_Try]] = field(factory=dict, init=False)
 
     def submit(self, customer: Customer, task: Task) -> None:
         """Run *task* when it is due."""
@@ -160,7 +161,7 @@ class Executor:
         """Tell *customer* nothing any more, and cancel what runs for it."""
         for call in self._waiting.pop(customer, ()):
             call.cancel()
-        for running in tuple(self._running.pop(customer, ())):
+        for running in self._running.pop(customer, ()):
             running.cancel()
 
     def _begin(self, customer: Customer, task: Task) -> None:
@@ -173,54 +174,22 @@ class Executor:
         except (ValueError, RecursionError):
             customer.task_failed(task, "its arguments cannot be read")
             return
-        slot = self._slots.setdefault(task.name, DeferredSemaphore(kind.at_once))
+        places = self._places.get(task.name)
+        if places is None:
+            places = self._places[task.name] = _Places(self._reactor, kind.at_once)
         call = Call(arguments, task.key, self._reactor)
-        done = slot.run(self._run, customer, kind, call, waits=not slot.tokens)
         running = self._running.setdefault(customer, set())
-        running.add(done)
 
         def over(result: Any) -> None:
-            running.discard(done)
-            if self._running.get(customer) is not running:
-                return  # forgotten meanwhile
+            running.discard(attempt)
             if isinstance(result, Failure):
                 self._failed(customer, task, kind, result)
             else:
                 customer.task_done(task, result)
 
-        done.addBoth(over)
-
-    def _run(self, customer: Customer, kind: _Kind, call: Call, *, waits: bool) -> Deferred[Any]:
-        # It may have waited long for its time and its turn, and this process may have been paused.
-        released: Deferred[Any] = Deferred()
-
-        def go() -> None:
-            if not released.called:  # cancelled, that is
-                released.callback(None)
-
-        def ask() -> None:
-            if released.called:
-                return
-            try:
-                customer.release(go)
-            except Exception:  # noqa: BLE001 - it is the task's failure
-                released.errback(Failure())
-
-        if waits:
-            # We are inside the end of the task that had the slot, and that perhaps inside the end
-            # of another: a thousand that are done at once must not end inside each other.
-            self._reactor.callLater(0, ask)
-        else:
-            ask()
-        return released.addCallback(lambda _: self._start(kind, call))
-
-    def _start(self, kind: _Kind, call: Call) -> Deferred[Any]:
-        if kind.blocks:
-            pool = self._reactor.getThreadPool()
-            done = deferToThreadPool(self._reactor, pool, kind.run, call)
-        else:
-            done = maybeDeferred(kind.run, call)
-        return done.addTimeout(kind.timeout, self._reactor)
+        attempt = _Try(customer, kind, call, places, over)
+        running.add(attempt)
+        places.enter(attempt)
 
     def _failed(self, customer: Customer, task: Task, kind: _Kind, failure: Failure) -> None:
         reason, final = _reason(failure, kind.timeout)
@@ -230,6 +199,94 @@ class Executor:
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0**task.attempts)
         delay *= self._random.uniform(0.5, 1.0)
         customer.task_deferred(task, reason, self._now() + delay)
+
+
+@define(eq=False)
+class _Places:
+    """As many tries of one kind of task as may run at the same time, and the line for that."""
+
+    _reactor: Any
+    _free: int
+    _line: deque[_Try] = field(factory=deque, init=False)
+
+    def enter(self, attempt: _Try) -> None:
+        """Let it begin, now or when its turn comes."""
+        if self._free:
+            self._free -= 1
+            attempt.begin()
+        else:
+            self._line.append(attempt)
+
+    def leave(self) -> None:
+        """A place is free: the next one's turn."""
+        while self._line:
+            attempt = self._line.popleft()
+            if not attempt.over:
+                # We are inside the end of another, and that perhaps inside the end of a third: a
+                # thousand that are done at once must not end inside each other.
+                attempt.has_place = True
+                self._reactor.callLater(0, attempt.begin)
+                return
+        self._free += 1
+
+
+@define(eq=False)
+class _Try:
+    """One try of a task, from when it is due until its result is told, or nobody wants it."""
+
+    _customer: Customer
+    _kind: _Kind
+    _call: Call
+    _places: _Places
+    _tell: Callable[[Any], object]
+    over: bool = field(default=False, init=False)
+    has_place: bool = field(default=False, init=False)
+    _result: Deferred[Any] | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        if self.over:
+            return
+        self.has_place = True
+        try:
+            # It may have waited long for its time and its turn, and this process may have been
+            # paused.
+            self._customer.release(self._start)
+        except Exception:  # noqa: BLE001 - it is the task's failure
+            self._end(Failure())
+
+    def cancel(self) -> None:
+        """Nobody wants its result any more."""
+        self.over = True
+        if self._result is not None:
+            self._result.cancel()
+        else:
+            self._leave()
+
+    def _start(self) -> None:
+        if self.over:
+            return
+        kind, call = self._kind, self._call
+        if kind.blocks:
+            pool = call.reactor.getThreadPool()
+            result = deferToThreadPool(call.reactor, pool, kind.run, call)
+        else:
+            result = maybeDeferred(kind.run, call)
+        self._result = result
+        if not result.called or result.paused:  # most return at once
+            result.addTimeout(kind.timeout, call.reactor)
+        result.addBoth(self._end)
+
+    def _end(self, result: Any) -> None:
+        self._leave()
+        if not self.over:
+            self.over = True
+            self._tell(result)
+
+    def _leave(self) -> None:
+        if self.has_place:
+            self.has_place = False
+            self._places.leave()
 
 
 def _reason(failure: Failure, timeout: float) -> tuple[str, bool]:
