@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
 from holdfast_journal.masterkeys import known, opens
@@ -70,23 +71,15 @@ class Due:
     now: float
     """Seconds since the epoch."""
     dead: Sequence[int]
-    """Workers that are gone and left flows behind, which are due at once."""
+    """Workers that are gone, or seemed to be lately; their flows are due at once."""
     strays: Set[int]
     """Flows that `worker` owns and does not run."""
     keys: KeyRing
     """What must open a flow that is to be taken."""
 
-    def condition(self) -> ColumnElement[bool]:
-        """Whether a flow may be taken, once its row is locked."""
-        asked = flows.c.request.is_not(None)
-        free = or_(flows.c.wake_at.is_(None), ~is_parked(self.now), asked)
-        unowned = flows.c.owner.is_(None) & free
-        ours = or_(unowned, flows.c.owner.in_([self.worker, *self.dead]))
-        return flows.c.finished_at.is_(None) & ours & opens(known(self.keys))
-
-    def find(self, database: Database, wanted: Wanted) -> list[int]:
+    def find(self, connection: Connection, wanted: Wanted) -> list[int]:
         """The flows that may be taken, the one that has waited longest first."""
-        is_postgresql = database.is_postgresql
+        is_postgresql = connection.dialect.name == "postgresql"
         limit = wanted.limit
         if limit is not None and is_postgresql:
             limit *= CROWD
@@ -103,18 +96,30 @@ class Due:
             "limit": limit,
         }
         given = {name: value for name, value in values.items() if value is not None}
-        with database.reading() as connection:
-            return list(connection.scalars(_search(is_postgresql, frozenset(given)), given))
+        return list(connection.scalars(_search(is_postgresql, frozenset(given)), given))
+
+    def lock(self, connection: Connection, ids: Sequence[int], limit: int) -> Sequence[Any]:
+        """The rows of those of `ids` that may be taken still, with their batch as `batch_name`.
+
+        The one that has waited longest first. Nobody else can take them before the end of this
+        transaction.
+        """
+        given = {
+            "now": self.now,
+            "owners": [self.worker, *self.dead],
+            "known": known(self.keys),
+            "ids": ids,
+            "limit": limit,
+        }
+        return connection.execute(_lock(connection.dialect.name == "postgresql"), given).all()
 
 
-def look(
-    database: Database, alive: Alive, worker: int, now: float, strays: Set[int], keys: KeyRing
-) -> Due:
-    """See whose flows may be taken."""
+def dead_owners(database: Database, alive: Alive, worker: int) -> Sequence[int]:
+    """The workers that are gone and have left flows to be run."""
     with database.reading() as connection:
         owners = set(connection.scalars(_OWNERS)) - {worker}
     dead = owners - alive(owners) if owners else ()
-    return Due(worker, now, sorted(dead, key=str), strays, keys)
+    return sorted(dead, key=str)
 
 
 def _owners() -> Select[Any]:
@@ -165,6 +170,32 @@ def _search(is_postgresql: bool, given: Set[str]) -> Select[Any]:
     found = union_all(*each).subquery("found")
     query = select(found.c.id).order_by(found.c.since, found.c.id)
     return query.limit(bindparam("limit")) if "limit" in given else query
+
+
+@cache
+def _lock(is_postgresql: bool) -> Select[Any]:
+    """The same question again, of flows that were found."""
+    now = bindparam("now", type_=Double)
+    asked = flows.c.request.is_not(None)
+    free = or_(flows.c.wake_at.is_(None), ~is_parked(now), asked)
+    unowned = flows.c.owner.is_(None) & free
+    ours = or_(unowned, flows.c.owner.in_(bindparam("owners", expanding=True)))
+    query = (
+        select(flows, batches.c.name.label("batch_name"))
+        .join(batches, flows.c.batch_id == batches.c.id)
+        .where(
+            flows.c.id.in_(bindparam("ids", expanding=True)),
+            flows.c.finished_at.is_(None),
+            ours,
+            opens(bindparam("known", expanding=True)),
+        )
+        .order_by(SINCE, flows.c.id)
+        .limit(bindparam("limit"))
+    )
+    if is_postgresql:
+        # Several workers may take at once: each gets rows that no other is taking.
+        query = query.with_for_update(of=flows, skip_locked=True)
+    return query
 
 
 def owned(database: Database, worker: int) -> set[int]:

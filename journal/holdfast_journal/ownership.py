@@ -9,10 +9,10 @@ from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
-from holdfast_journal.due import CROWD, SINCE, Due, Wanted
+from holdfast_journal.due import CROWD, Due, Wanted
 from holdfast_journal.errors import Unreadable
 from holdfast_journal.records import Task
-from holdfast_journal.schema import batches, entries, flows, tasks
+from holdfast_journal.schema import entries, flows, tasks
 from holdfast_journal.sealing import KeyRing, unseal
 from holdfast_journal.values import altered, is_number, unsound
 from holdfast_journal.workers import Registration
@@ -31,6 +31,18 @@ LONGEST_TROUBLE = 4000
 # What is finished has no request; see `due` for why that is not asked for.
 _REQUESTS = select(flows.c.id, flows.c.request).where(
     flows.c.owner == bindparam("owner"), flows.c.request.is_not(None)
+)
+
+# Made once: that costs more than to execute them.
+_OWN = (
+    update(flows)
+    .where(flows.c.id.in_(bindparam("ids", expanding=True)))
+    .values(owner=bindparam("worker"), epoch=flows.c.epoch + 1, wake_at=None)
+)
+_TASKS = (
+    select(tasks)
+    .where(tasks.c.flow_id.in_(bindparam("ids", expanding=True)))
+    .order_by(tasks.c.number)
 )
 
 CHUNK = 500
@@ -58,41 +70,49 @@ class Taken:
 
 
 def take(
-    database: Database, keys: KeyRing, workers: Registration, due: Due, wanted: Wanted
+    database: Database,
+    keys: KeyRing,
+    workers: Registration,
+    due: Due,
+    wanted: Wanted,
+    *,
+    expected: bool,
 ) -> list[Taken]:
     """Take flows that are due, the one that has waited longest first, in one transaction.
 
+    Unless there are `expected` to be some, it looks before it begins one that writes.
     One that cannot be read is ended as DAMAGED, with everything that is left of it; one whose
     master key is not here is left alone, for workers that have it.
     """
-    candidates = due.find(database, wanted)
+    if not expected:
+        with database.reading() as connection:
+            candidates = due.find(connection, wanted)
+        if not candidates:
+            return []  # the usual answer to a worker that looks around costs no write lock
     taken: list[Taken] = []
-    if not candidates:
-        return taken  # the usual answer to a worker that looks around costs no write lock
-    left = len(candidates) if wanted.limit is None else wanted.limit
     with database.writing() as connection:
         if due.dead:
             # Whoever was only paused may be back, and then it has found its flows untouched.
             back = workers.alive(due.dead, connection)
             due = evolve(due, dead=[dead for dead in due.dead if dead not in back])
+        if expected:
+            candidates = due.find(connection, wanted)
+        left = len(candidates) if wanted.limit is None else wanted.limit
         for chunk in chunks(candidates):
             if not left:
                 break
-            rows = _lock(connection, database, due, chunk[: left * CROWD], left)
+            rows = due.lock(connection, chunk[: left * CROWD], left)
             left -= len(rows)
             ids = [row.id for row in rows]
-            open_tasks = _open_tasks(connection, ids)
+            # Who has not begun has none.
+            open_tasks = _open_tasks(connection, [r.id for r in rows if r.checkpoint is not None])
             for row in rows:
                 try:
                     taken.append(_opened(keys, row, open_tasks.get(row.id, ())))
                 except Unreadable as error:
                     _end_damaged(connection, row, due.worker, due.now, str(error))
                     ids.remove(row.id)
-            connection.execute(
-                update(flows)
-                .where(flows.c.id.in_(ids))
-                .values(owner=due.worker, epoch=flows.c.epoch + 1, wake_at=None)
-            )
+            connection.execute(_OWN, {"worker": due.worker, "ids": ids})
     place = {flow: number for number, flow in enumerate(candidates)}
     return sorted(taken, key=lambda flow: place[flow.row.id])
 
@@ -149,27 +169,11 @@ def requests(database: Database, worker: int) -> list[tuple[int, str]]:
         return [(row.id, row.request) for row in connection.execute(_REQUESTS, {"owner": worker})]
 
 
-def _lock(
-    connection: Connection, database: Database, due: Due, ids: Sequence[int], limit: int
-) -> Sequence[Any]:
-    query = (
-        select(flows, batches.c.name.label("batch_name"))
-        .join(batches, flows.c.batch_id == batches.c.id)
-        .where(flows.c.id.in_(ids), due.condition())
-        .order_by(SINCE, flows.c.id)
-        .limit(limit)
-    )
-    if database.is_postgresql:
-        # Several workers may take at once: each gets rows that no other is taking.
-        query = query.with_for_update(of=flows, skip_locked=True)
-    return connection.execute(query).all()
-
-
 def _open_tasks(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[Any]]:
-    query = select(tasks).where(tasks.c.flow_id.in_(ids)).order_by(tasks.c.number)
     found: dict[int, list[Any]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.flow_id, []).append(row)
+    if ids:
+        for row in connection.execute(_TASKS, {"ids": ids}):
+            found.setdefault(row.flow_id, []).append(row)
     return found
 
 

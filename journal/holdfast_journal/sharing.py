@@ -15,7 +15,7 @@ from attrs import define, field
 from sqlalchemy import Double, Select, and_, bindparam, func, or_, select
 
 from holdfast_journal.database import Database
-from holdfast_journal.due import among, is_parked, look
+from holdfast_journal.due import among, dead_owners, is_parked
 from holdfast_journal.schema import flows, workers
 from holdfast_journal.sealing import KeyRing
 from holdfast_journal.workers import Registration, in_time
@@ -97,7 +97,7 @@ class Sharing:
         """How many flows there are to be run now; and how many of them nobody runs."""
         now = self._clock()
         ours = self._registration.id()
-        dead = look(self._database, self._registration.alive, ours, now, set(), self._keys).dead
+        dead = dead_owners(self._database, self._registration.alive, ours)
         given = {
             "now": now,
             "dead": list(dead),

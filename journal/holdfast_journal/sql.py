@@ -90,6 +90,8 @@ class SqlJournal:
     _running_lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _strays: set[int] = field(factory=set, init=False)
     """Flows that we own and do not run."""
+    _dead: Sequence[int] = field(default=(), init=False)
+    """The workers that were gone when somebody last looked."""
     _adrift: bool = field(default=False, init=False)
     """Whether there may be more of them, so that take() must look."""
     _sharing: Sharing = field(init=False, repr=False)
@@ -251,6 +253,7 @@ class SqlJournal:
         ids: Collection[int] | None = None,
         kinds: Collection[str] | None = None,
         limit: int | None = None,
+        again: bool = False,
     ) -> list[TakenFlow]:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
 
@@ -260,9 +263,12 @@ class SqlJournal:
         `journal` of each can write it.
         A flow that cannot be read ends as "damaged", and one whose master key is not here is left
         to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
+        It costs less to ask `again`, for whoever did just now and knows that there were more: then
+        the workers and keys are taken to be as they were.
         """
         worker = self._registration.id()
-        self._missing_keys.look(self._database, self._keys)
+        if not again:
+            self._missing_keys.look(self._database, self._keys)
         if not self._registration.holds():
             with self._database.clearly():
                 self._registration.keep()
@@ -276,14 +282,10 @@ class SqlJournal:
                 except BaseException:
                     self._adrift = True
                     raise
-            free = due.look(
-                self._database,
-                self._registration.alive,
-                worker,
-                self._clock(),
-                frozenset(self._strays),
-                self._keys,
-            )
+            if not again:
+                self._dead = due.dead_owners(self._database, self._registration.alive, worker)
+            strays = frozenset(self._strays)
+            free = due.Due(worker, self._clock(), self._dead, strays, self._keys)
             room = self._sharing.room(len(self._running))
             if room is not None:
                 # Strays are ours already.
@@ -293,7 +295,9 @@ class SqlJournal:
                 return []
             wanted = due.Wanted(batch, names, ids, kinds, limit)
             try:
-                found = ownership.take(self._database, self._keys, self._registration, free, wanted)
+                found = ownership.take(
+                    self._database, self._keys, self._registration, free, wanted, expected=again
+                )
             except BaseException:
                 self._adrift = True  # they may be ours all the same
                 raise

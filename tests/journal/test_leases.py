@@ -219,6 +219,17 @@ class TestPaused:
         ada.event()
         assert (ada.released, ada.lost) == ([1], [])
 
+    def test_back_before_others_take_again(self, file: str, journals: Journals, time: Time) -> None:
+        """Who only asks again finds out all the same that a worker is not dead after all."""
+        paused, other = (journals.open(file, **time.options()) for _ in range(2))
+        run(paused, "ada", "bob")
+        time.now += 31
+        assert len(names(other, limit=1)) == 1
+        paused.requests()  # it is back
+        assert names(other, again=True) == []
+        time.now += 31
+        assert len(names(other, again=True)) == 1
+
     def test_back_while_it_is_taken(
         self, postgres: Server, upgraded: str, journals: Journals
     ) -> None:

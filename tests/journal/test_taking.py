@@ -128,6 +128,21 @@ class TestParking:
         assert names(other, limit=1) == ["cy"]
         assert names(other) == ["bob", "dee", "ada"]
 
+    def test_again(self, url: str, journals: Journals, clock: Clock) -> None:
+        """Who takes again gets what is due, in the same order, and no flow of anybody else's."""
+        mine, other = journals.open(url, clock=clock), journals.open(url, clock=clock)
+        run(other, "zoe")
+        for name in ("ada", "bob", "cy"):
+            start(mine, name)
+            clock.now += 1.0
+        assert names(mine, limit=1) == ["ada"]
+        assert names(mine, limit=1, again=True) == ["bob"]
+        start(mine, "dee")
+        assert names(mine, again=True) == ["cy", "dee"]
+        assert names(mine, again=True) == []
+        other.close()
+        assert names(mine) == ["zoe"]
+
 
 class TestFailing:
     def test_failures_are_counted(self, url: str, journals: Journals, clock: Clock) -> None:

@@ -21,9 +21,8 @@ from twisted.python.failure import Failure
 
 from holdfast.api import through
 from holdfast.errors import WormholeError
-from holdfast.flows import document
+from holdfast.flows import document, looking
 from holdfast.flows.base import kinds
-from holdfast.flows.looking import Looking
 from holdfast.flows.parking import Parking
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
@@ -106,7 +105,10 @@ class Engine:
     _owed: deque[Callable[[], object]] = field(factory=deque, init=False)
     """What the database is to be told, in order, once it answers."""
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
-    _looking: Looking = field(init=False)
+    _looking: looking.Looking = field(init=False)
+    _crowded: bool = field(default=False, init=False)
+    """Whether the last look took as many flows as there was room for, so that more may wait."""
+    _chores_at: float = field(default=0.0, init=False)
     _shred_at: float = field(default=0.0, init=False)
     _count_at: float = field(default=0.0, init=False)
     _share_at: float = field(default=0.0, init=False)
@@ -114,7 +116,7 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         self.executor = Executor(self._reactor, self._now)
         self._parking = Parking(self.connections)
-        self._looking = Looking(self._reactor, self._journal.pressure, _WHO, self._look)
+        self._looking = looking.Looking(self._reactor, self._journal.pressure, _WHO, self._look)
         if self.connector is None:
             # Not the one that everybody shares: it is paused when our journal has to wait.
             dialer = Dialer(self._reactor)
@@ -163,7 +165,12 @@ class Engine:
         """Remember that a connection is on its way down."""
         down = runner.wormhole.when_down()
         self._leaving.add(down)
-        down.addCallback(lambda _: self._leaving.discard(down))
+        down.addCallback(self._is_free, down)
+
+    def _is_free(self, _: object, down: Deferred[None]) -> None:
+        self._leaving.discard(down)
+        if self._crowded:
+            self._looking.hurry()
 
     # What runners ask for (`holdfast.flows.runner.Owner`).
 
@@ -207,13 +214,31 @@ class Engine:
 
     @inlineCallbacks
     def _look(self) -> Any:
+        """Twice a second do everything; in between, when there is room again, only take flows."""
+        again = self._chores_at > self._reactor.seconds()
+        if not again:
+            yield self._do_chores()
+            self._chores_at = self._reactor.seconds() + looking.LOOK_EVERY
+        if self._journal.pressure.high_besides(_WHO):
+            return False  # what follows leads to more that must be written
+        free = min(self.connections - len(self.running) - len(self._leaving), TAKE_AT_ONCE)
+        if free <= 0:
+            return False
+        taken = yield self._in_thread(self._take, free, again)
+        for each in taken:
+            self._run(each)
+        self._crowded = len(taken) == free
+        return free == TAKE_AT_ONCE and self._crowded
+
+    @inlineCallbacks
+    def _do_chores(self) -> Any:
         requests = yield self._in_thread(self._journal.requests)
         for flow_id, request in requests:
             runner = self.running.get(flow_id)
             if runner is not None and request == "cancel":
                 runner.cancel()
         if self._journal.pressure.high_besides(_WHO):
-            return False  # what follows leads to more that must be written
+            return
         for runner in tuple(self.running.values()):
             runner.tick()
         if self._parking.is_full(len(self.running)):
@@ -229,17 +254,9 @@ class Engine:
         while self._owed:
             yield self._in_thread(self._owed[0])
             self._owed.popleft()
-        free = self.connections - len(self.running) - len(self._leaving)
-        more = False
-        if free > 0:
-            taken = yield self._in_thread(self._take, min(free, TAKE_AT_ONCE))
-            for each in taken:
-                self._run(each)
-            more = len(taken) == TAKE_AT_ONCE
         if self._shred_at <= self._reactor.seconds():
             self._shred_at = self._reactor.seconds() + SHRED_EVERY
             yield self._in_thread(self._journal.shred_due)
-        return more
 
     def _park(self) -> None:
         """Let flows that only wait go without a connection, as many as there are too many."""
@@ -269,12 +286,13 @@ class Engine:
             self._leaves(runner)
             del self.running[runner.taken.id]
 
-    def _take(self, limit: int) -> list[TakenFlow]:
+    def _take(self, limit: int, again: bool) -> list[TakenFlow]:
         return self._journal.take(
             batch=self.batch,
             names=self.names,
             kinds=kinds() if self.serve is None else self.serve,
             limit=limit,
+            again=again,
         )
 
     def _run(self, taken: TakenFlow) -> None:

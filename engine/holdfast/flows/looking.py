@@ -36,6 +36,9 @@ class Looking:
     _who: str
     _look: Callable[[], Deferred[Any]]
     _delay: float = field(default=LOOK_EVERY, init=False)
+    _failing: bool = field(default=False, init=False)
+    _hurried: bool = field(default=False, init=False)
+    """Whether the next look does not wait for its time."""
     _next: Any = field(default=None, init=False)
     _under_way: Deferred[None] | None = field(default=None, init=False)
     _over: Deferred[None] | None = field(default=None, init=False)
@@ -56,6 +59,17 @@ class Looking:
         self._now()
         return over
 
+    def hurry(self) -> None:
+        """Look in another turn of the reactor, or once the look that is under way is over.
+
+        A database that does not answer is given its time all the same.
+        """
+        if not self._hurried:
+            self._hurried = True
+            if self._next is not None and not self._failing:
+                self._next.cancel()
+                self._again(LOOK_EVERY)
+
     def stop(self) -> Deferred[None]:
         """Look no more.
 
@@ -73,14 +87,15 @@ class Looking:
         return waiting
 
     def _now(self) -> None:
-        self._next = None
+        self._next, self._hurried = None, False
         self._under_way = Deferred()
         maybeDeferred(self._look).addCallbacks(self._well, self._ill).addErrback(self._end)
 
     def _well(self, more: object) -> None:
-        self._delay = LOOK_EVERY
+        self._delay, self._failing = LOOK_EVERY, False
+        self._hurried |= more is True
         self._pressure.answers(self._who)
-        self._again(0.0 if more is True else LOOK_EVERY)
+        self._again(LOOK_EVERY)
 
     def _ill(self, failure: Failure) -> None:
         if not isinstance(failure.value, DatabaseAway):
@@ -88,12 +103,13 @@ class Looking:
             self._end(failure)
             return
         self._pressure.fails(self._who, failure.value.why)
-        self._delay = min(2 * self._delay, LONGEST_DELAY)
+        self._delay, self._failing = min(2 * self._delay, LONGEST_DELAY), True
+        self._hurried = False
         self._again(self._delay)
 
     def _again(self, delay: float) -> None:
         if self.running:
-            self._next = self._reactor.callLater(delay, self._now)
+            self._next = self._reactor.callLater(0.0 if self._hurried else delay, self._now)
         self._done()
 
     def _done(self) -> None:
