@@ -89,7 +89,7 @@ class Process:
         self.hears(type="welcome", welcome={})
 
     def hears(self, **message: Any) -> None:
-        self.owner.received(json.dumps(message))
+        self.owner.received([json.dumps(message)])
 
     def lists(self, *nameplates: str) -> None:
         self.hears(type="nameplates", nameplates=[{"id": each} for each in nameplates])

@@ -1,5 +1,6 @@
 """The shell around the core: what it does when things go wrong around it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from holdfast.api import create
 from holdfast.core.exchange import Exchange
+from holdfast.crypto import start
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
@@ -62,7 +64,7 @@ class Delegate:
         self.ended.append(result)
 
 
-def wormhole(delegate: Delegate, side: str, saved: list[Any]) -> Any:
+def wormhole(delegate: Delegate, side: str, saved: list[Any], **options: Any) -> Any:
     """A wormhole whose checkpoints go to *saved*, and its connector."""
     connections = Connections()
     made: Any = None
@@ -73,7 +75,9 @@ def wormhole(delegate: Delegate, side: str, saved: list[Any]) -> Any:
         return connections
 
     arguments: Any = (delegate, journal, connector)
-    made = DelegatedWormhole("ws://relay.example.com/v1", Exchange("app", side), *arguments)
+    made = DelegatedWormhole(
+        "ws://relay.example.com/v1", Exchange("app", side), *arguments, **options
+    )
     made.start()
     return made, connections
 
@@ -84,7 +88,7 @@ def test_an_exception_of_the_application_stops_the_wormhole() -> None:
     made, connections = wormhole(Delegate(raises=True), "shell1", saved)
     link: Any = Link()
     connections.owner.connected(link)
-    connections.owner.received(WELCOME)
+    connections.owner.received([WELCOME])
     already = len(saved), len(link.sent)
     with pytest.raises(ArithmeticError):
         made.set_code("4-purple-sausages")
@@ -103,7 +107,7 @@ def test_a_server_that_never_welcomes_is_left(first: str) -> None:
     made.exchange.nameplate.inputs.claim()  # something of ours may be there already
     link: Any = Link()
     connections.owner.connected(link)
-    connections.owner.received(first)
+    connections.owner.received([first])
     assert link.aborted
     assert delegate.ended == []
     connections.owner.disconnected(ConnectionEnded("gone", clean=False))
@@ -131,7 +135,59 @@ def test_frames_leave_after_the_checkpoint() -> None:
 
     link: Any = Watching()
     connections.owner.connected(link)
-    connections.owner.received(WELCOME)
+    connections.owner.received([WELCOME])
     assert len(link.sent) == 2
     assert saved[-1]["exchange"]["nameplate"]["state"] == "claiming"
     made.abandon()
+
+
+def message(side: str, phase: str, body: bytes) -> str:
+    return json.dumps({"type": "message", "side": side, "phase": phase, "body": body.hex()})
+
+
+CLAIMED = '{"type": "claimed", "mailbox": "m"}'
+PAKE = json.dumps({"pake_v1": start("4-purple-sausages", "app", bytes(63) + b"1").message.hex()})
+
+
+def test_what_comes_together_is_saved_together() -> None:
+    """Events of one read are one checkpoint, and what they want said leaves behind it, once."""
+    saved: list[Any] = []
+    made, connections = wormhole(Delegate(), "shell4", saved)
+    made.set_code("4-purple-sausages")
+    link: Any = Link()
+    connections.owner.connected(link)
+    connections.owner.received([WELCOME])
+    already = len(saved)
+    connections.owner.received([CLAIMED, message("peer", "pake", PAKE.encode())])
+    assert len(saved) == already + 1
+    assert saved[-1]["exchange"]["key"]["state"] == "agreed"
+    kinds = [json.loads(text)["type"] for text in link.sent]
+    assert kinds == ["bind", "claim", "open", "add", "add", "release"]
+    connections.owner.received(['{"type": "ack"}', '{"type": "ack"}'])
+    assert len(saved) == already + 1
+    made.abandon()
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_what_comes_together_with_a_failure(*, careful: bool) -> None:
+    """The application fails at one of them: none has happened, or those before it if asked to."""
+
+    class Fails(Delegate):
+        def wormhole_got_unverified_key(self, key: bytes) -> None:
+            raise ArithmeticError
+
+    saved: list[Any] = []
+    delegate = Fails()
+    made, connections = wormhole(delegate, f"shell5{careful}", saved, careful=careful)
+    made.set_code("4-purple-sausages")
+    link: Any = Link()
+    connections.owner.connected(link)
+    connections.owner.received([WELCOME])
+    already = len(saved)
+    texts = [CLAIMED, message("peer", "pake", PAKE.encode()), message("peer", "0", b"")]
+    connections.owner.received(texts)
+    assert len(saved) == already + careful
+    kinds = [json.loads(text)["type"] for text in link.sent]
+    assert kinds == ["bind", "claim", *(["open", "add"] if careful else [])]
+    assert [type(each) for each in delegate.ended] == [ArithmeticError]
+    assert connections.stopped

@@ -81,6 +81,22 @@ def test_an_event_that_did_not_happen(world: World, file: Path) -> None:
     assert FAILS == []
 
 
+def test_together_with_one_that_fails(world: World, file: Path) -> None:
+    """Events of one read happen together or not at all; after a failure, each for itself."""
+    FAILS.extend(["two", "two"])
+    world.server.together = True
+    peer = world.peer(world.code(), APPID)
+    world.until(lambda: bool(peer.got))
+    for message in (b"one", b"two", b"three"):
+        peer.wormhole.send_message(message)
+    world.until(lambda: len(FAILS) < 2)
+    assert rows(file) == []
+    world.until(lambda: not FAILS)
+    assert (world.published()["messages"], rows(file)) == (1, ["one", "one again"])
+    world.until(lambda: world.published()["messages"] == 3)
+    assert rows(file) == ["one", "one again", "two", "two again", "three", "three again"]
+
+
 def test_killed_between_two_events(world: World, file: Path) -> None:
     """Whenever the process dies, there are rows for the entries that are there, and no others."""
     say(world, "one", "two", "three")

@@ -53,6 +53,7 @@ class Link:
     is_dead: Callable[[], bool]
     up: bool = True
     is_paused: bool = False
+    unread: list[str] = field(factory=list)
     side: str = ""
     mailbox: str | None = None
 
@@ -75,8 +76,16 @@ class Link:
         self.server.queue.append(partial(self._receive, json.dumps(fields)))
 
     def _receive(self, text: str) -> None:
+        self.unread.append(text)
+        if not self.server.together:
+            self._read()
+        elif len(self.unread) == 1:
+            self.server.queue.append(partial(self._read))
+
+    def _read(self) -> None:
+        texts, self.unread = self.unread, []
         if self.up:
-            self.owner.received(text)
+            self.owner.received(texts)
 
 
 @define(eq=False, repr=False)
@@ -140,6 +149,8 @@ class Server:
     """(side, frame) of all that was heard; the frame is its type, or "add PHASE"."""
     lines: list[Line] = field(factory=list)
     queue: "deque[partial[object]]" = field(factory=deque)
+    together: bool = False
+    """Whether wormholes read at once whatever is on its way to them."""
     numbers: int = 0
 
     def connector(self, url: str, owner: Owner) -> Line:

@@ -124,7 +124,7 @@ class Wormhole:
             self.line.owner.disconnected(ConnectionEnded("cut", clean=False))
             self.connect()
         else:
-            self.line.owner.received(line)
+            self.line.owner.received([line])
 
     def boxed(self, phase: str, plaintext: bytes) -> bytes:
         """What the peer puts into the mailbox, under the key of the checkpoint."""

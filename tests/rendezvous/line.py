@@ -1,6 +1,6 @@
 """A line in memory: a socket of ours at one end, a server's side of WebSocket at the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import Factory, define, field
@@ -32,9 +32,10 @@ class Ear:
         self.heard.append("opened")
         self.on_opened()
 
-    def received(self, text: str) -> None:
-        self.heard.append(text)
-        self.on_received(text)
+    def received(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self.heard.append(text)
+            self.on_received(text)
 
     def closed(self, reason: ConnectionEnded) -> None:
         self.heard.append(reason)

@@ -1,6 +1,6 @@
 """Real sockets on the loopback interface: strange servers, and ways to wait for things."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -45,9 +45,9 @@ class Waiter(Ear):
         super().opened()
         self.opening.callback(None)
 
-    def received(self, text: str) -> None:
-        super().received(text)
-        self.messages.append(text)
+    def received(self, texts: Sequence[str]) -> None:
+        super().received(texts)
+        self.messages.extend(texts)
         if self._wanted is not None and len(self.messages) >= self._wanted[0]:
             wanted, self._wanted = self._wanted[1], None
             wanted.callback(None)

@@ -1,5 +1,6 @@
 """Keeping one wormhole connected."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -50,8 +51,8 @@ class Household:
         self.told.append("connected")
         self.links.append(link)
 
-    def received(self, text: str) -> None:
-        self.told.append(text)
+    def received(self, texts: Sequence[str]) -> None:
+        self.told.extend(texts)
 
     def disconnected(self, reason: ConnectionEnded) -> None:
         self.told.append(("disconnected", reason.reason))

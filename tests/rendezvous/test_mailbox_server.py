@@ -1,7 +1,7 @@
 """Connections to the real mailbox server."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -124,10 +124,11 @@ class Home:
         self.links.append(link)
         self._note("connected")
 
-    def received(self, text: str) -> None:
-        if json.loads(text)["type"] == "welcome" and self.connector is not None:
-            self.connector.welcomed()
-            self._note("welcome")
+    def received(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            if json.loads(text)["type"] == "welcome" and self.connector is not None:
+                self.connector.welcomed()
+                self._note("welcome")
 
     def disconnected(self, reason: ConnectionEnded) -> None:
         self._note("disconnected")

@@ -252,9 +252,8 @@ def test_ending_inside_a_callback(how: str) -> None:
     """Closing from inside a message's callback keeps the messages behind it from coming."""
     pair = Pair()
     pair.ear.on_received = lambda _: getattr(pair.socket, how)()
-    for word in (b"one", b"two", b"three"):
-        pair.line.server.send_text(word)
-    pair.line.flush()
+    for word in ("one", "two", "three"):
+        pair.line.say(word)
     assert pair.ear.heard == ["opened", "one"]
     pair.clock.advance(CLOSING_TIME)
     pair.settle()

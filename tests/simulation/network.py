@@ -71,6 +71,10 @@ class Network:
     def latency(self) -> float:
         return self.kernel.between(0.0005, self.slowest)
 
+    def busy(self) -> float:
+        """Seconds until a process reads what has come, and all that comes meanwhile with it."""
+        return self.latency() if self.kernel.random.random() < 0.5 else 0.0
+
     def passed(self, socket: "Socket", text: str) -> None:
         """Something has come out of a wire, at either end."""
 
@@ -160,7 +164,7 @@ class Socket:
     down: Pipe = field(init=False)
     note: Any = None
     """What the watcher knows of it."""
-    _kept: deque[str] = field(factory=deque, init=False)
+    _unread: list[str] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.up = Pipe(self.network, self._at_server)
@@ -182,7 +186,7 @@ class Socket:
 
     @property
     def is_paused(self) -> bool:
-        return self.dialer.paused or bool(self._kept)
+        return self.dialer.paused or bool(self._unread)
 
     def send(self, text: str) -> None:
         if self.stage == "open" and self.process.alive and not self.process.doomed:
@@ -194,14 +198,14 @@ class Socket:
             self.abort("we closed the connection before it was open")
         elif self.stage == "open":
             self.stage = "closing"
-            self._kept.clear()
+            self._unread.clear()
             self.up.put(_BYE)
             self._ends(ConnectionEnded("we closed the connection", True), self.network.latency())
 
     def abort(self, reason: str = "we dropped the connection") -> None:
         if self.stage in ("dialling", "open"):
             self.stage = "closing"
-            self._kept.clear()
+            self._unread.clear()
             self._break()
             self._ends(ConnectionEnded(reason, False), 0.0)
 
@@ -241,9 +245,12 @@ class Socket:
             self._forget()
 
     def go_on(self) -> None:
-        """What was kept while the process could not take it in is handed on."""
-        while self._kept and self.stage == "open" and not self.dialer.paused:
-            self._hand_on(self._kept.popleft())
+        """Read what has come, unless the process cannot take it in now."""
+        if self._unread and self.stage == "open" and not self.dialer.paused:
+            texts, self._unread = self._unread, []
+            self.network.watcher.hears(self)
+            if self.listener is not None:
+                self.listener.received(texts)
 
     # Inside.
 
@@ -285,26 +292,15 @@ class Socket:
         process = self.process
         if process.alive and self.stage in ("open", "dialling"):
             self.network.passed(self, text)
-            # As a step of its own: a process that is paused reads it when it goes on.
-            self.network.kernel.after(0, partial(self._arrived, text), process)
-
-    def _arrived(self, text: str) -> None:
-        if self.stage != "open":
-            return
-        if self.is_paused:
-            self._kept.append(text)
-        else:
-            self._hand_on(text)
-
-    def _hand_on(self, text: str) -> None:
-        if self.listener is not None:
-            self.network.watcher.hears(self)
-            self.listener.received(text)
+            self._unread.append(text)
+            if len(self._unread) == 1:
+                # As a step of its own: a process that is paused reads it when it goes on.
+                self.network.kernel.after(self.network.busy(), self.go_on, self.process)
 
     def _cut(self, end: ConnectionEnded) -> None:
         if self.stage in ("dialling", "open"):
             self.stage = "closing"
-            self._kept.clear()
+            self._unread.clear()
             self.network.watcher.ends(self, end.reason)
             self._end(end)
 

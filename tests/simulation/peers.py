@@ -232,8 +232,11 @@ class Stranger(Process):
     def _say(self, **fields: Any) -> None:
         self.socket.send(json.dumps({"id": "0000", **fields}))
 
-    def received(self, body: str) -> None:
-        frame = json.loads(body)
+    def received(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self._heard(json.loads(text))
+
+    def _heard(self, frame: dict[str, Any]) -> None:
         if frame["type"] == "allocated":
             self._say(type="claim", nameplate=frame["nameplate"])
         elif frame["type"] == "claimed":

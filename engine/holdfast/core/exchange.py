@@ -14,10 +14,9 @@ checkpoint, because Automat moves a machine's state before the transition's beha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from functools import singledispatchmethod
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from attrs import Factory, define, field
 
@@ -140,7 +139,7 @@ class Exchange:
         Raises:
             OnlyOneCodeError: a second code was asked for or set; the state is as before.
         """
-        notices = self._on(event, Entropy(seed))
+        notices = _HANDLERS[type(event)](self, event, Entropy(seed))
         if notices is None:
             return None
         return (*notices, *self._settle())
@@ -153,35 +152,26 @@ class Exchange:
         """
         return self.meeting.saying(frames)
 
-    @singledispatchmethod
-    def _on(self, event: ev.Event, entropy: Entropy) -> out.Notices | None:
-        raise TypeError(f"no such event: {type(event).__name__}")
-
     # From the application.
 
-    @_on.register
     def _allocate_code(self, event: ev.AllocateCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
         self.code.inputs.allocate(entropy.draw("words", event.length).hex())
         return ()
 
-    @_on.register
     def _set_code(self, event: ev.SetCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
         return self._code_known(self.code.inputs.enter(event.code), entropy)
 
-    @_on.register
     def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
         return self._code_known(self.code.inputs.type(), entropy)
 
-    @_on.register
     def _choose_nameplate(self, event: ev.ChooseNameplate, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "typing":
             return None
         return self._code_known(self.code.inputs.choose_nameplate(event.nameplate), entropy)
 
-    @_on.register
     def _choose_words(self, event: ev.ChooseWords, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "typing_words":
             return None
@@ -191,20 +181,17 @@ class Exchange:
         if self.code.state != "unset":
             raise OnlyOneCodeError
 
-    @_on.register
     def _send_message(self, event: ev.SendMessage, entropy: Entropy) -> out.Notices | None:
         if not self.well:
             return None
         self.talk.send(event.plaintext, entropy)
         return ()
 
-    @_on.register
     def _close(self, event: ev.Close, entropy: Entropy) -> out.Notices | None:
         return self._leaving(self.lifecycle.inputs.close()) if self.well else None
 
     # From the server.
 
-    @_on.register
     def _welcomed(self, event: ev.Welcomed, entropy: Entropy) -> out.Notices | None:
         abandoned = not self.well and self.code.state == "asked"
         if abandoned:
@@ -221,7 +208,6 @@ class Exchange:
         # The application may do with its copy what it likes.
         return (out.GotWelcome(deepcopy(event.welcome)),)
 
-    @_on.register
     def _allocated(self, event: ev.Allocated, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "asked":
             return None
@@ -232,7 +218,6 @@ class Exchange:
         self.nameplate.inputs.want(event.nameplate)
         return ()
 
-    @_on.register
     def _claimed(self, event: ev.Claimed, entropy: Entropy) -> out.Notices | None:
         if self.nameplate.state != "claiming":
             return None
@@ -241,7 +226,6 @@ class Exchange:
             self.meeting.give_back(self.lifecycle.data.mood)
         return ()
 
-    @_on.register
     def _message_arrived(self, event: ev.MessageArrived, entropy: Entropy) -> out.Notices | None:
         if self.ended:
             return None
@@ -254,21 +238,18 @@ class Exchange:
         heard = self.talk.hear(event.side, event.phase, event.body, code, entropy)
         return (() if met else None) if heard is None else self._carry(heard)
 
-    @_on.register
     def _released(self, event: ev.NameplateReleased, entropy: Entropy) -> out.Notices | None:
         if self.nameplate.state != "releasing":
             return None
         self.nameplate.inputs.released()
         return ()
 
-    @_on.register
     def _mailbox_closed(self, event: ev.MailboxClosed, entropy: Entropy) -> out.Notices | None:
         if self.mailbox.state != "closing":
             return None
         self.mailbox.inputs.closed()
         return ()
 
-    @_on.register
     def _refused(self, event: ev.Refused, entropy: Entropy) -> out.Notices | None:
         if self.ended:
             return None
@@ -288,7 +269,6 @@ class Exchange:
             return None
         return self._server_failed(event.error, kind)
 
-    @_on.register
     def _misbehaved(self, event: ev.ServerMisbehaved, entropy: Entropy) -> out.Notices | None:
         return self._server_failed(event.reason)
 
@@ -299,14 +279,12 @@ class Exchange:
             return self._ending(self.lifecycle.inputs.give_up())
         return self._leaving(self.lifecycle.inputs.fail("errory", kind, detail))
 
-    @_on.register
     def _no_server(self, event: ev.NoServer, entropy: Entropy) -> out.Notices | None:
         if not self.well:
             return None
         failed = self.lifecycle.inputs.fail("errory", "ServerConnectionError", event.reason)
         return self._leaving(failed)
 
-    @_on.register
     def _connection_lost(self, event: ev.ConnectionLost, entropy: Entropy) -> out.Notices | None:
         if self.lifecycle.state != "leaving":
             return None
@@ -314,7 +292,6 @@ class Exchange:
 
     # What the server may have forgotten.
 
-    @_on.register
     def _long_absence(self, event: ev.LongAbsence, entropy: Entropy) -> out.Notices | None:
         if self.ended or not self.meeting.absent(well=self.well):
             return None
@@ -323,11 +300,9 @@ class Exchange:
             self.meeting.give_back(self.lifecycle.data.mood)
         return ()
 
-    @_on.register
     def _mailbox_missing(self, event: ev.MailboxMissing, entropy: Entropy) -> out.Notices | None:
         return () if self.meeting.missing(stored=self.outbox.data.stored) else None
 
-    @_on.register
     def _listed(self, event: ev.NameplateListed, entropy: Entropy) -> out.Notices | None:
         if self.nameplate.state != "doubtful":
             return None
@@ -423,3 +398,28 @@ class Exchange:
         if not exchange.well:
             exchange.outbox.inputs.forget()  # earlier releases kept what will never be sent
         return exchange
+
+
+_HANDLERS: Final[Mapping[type, Callable[[Exchange, Any, Entropy], out.Notices | None]]] = {
+    ev.AllocateCode: Exchange._allocate_code,
+    ev.SetCode: Exchange._set_code,
+    ev.TypeCode: Exchange._type_code,
+    ev.ChooseNameplate: Exchange._choose_nameplate,
+    ev.ChooseWords: Exchange._choose_words,
+    ev.SendMessage: Exchange._send_message,
+    ev.Close: Exchange._close,
+    ev.Welcomed: Exchange._welcomed,
+    ev.Allocated: Exchange._allocated,
+    ev.Claimed: Exchange._claimed,
+    ev.MessageArrived: Exchange._message_arrived,
+    ev.NameplateReleased: Exchange._released,
+    ev.MailboxClosed: Exchange._mailbox_closed,
+    ev.Refused: Exchange._refused,
+    ev.ServerMisbehaved: Exchange._misbehaved,
+    ev.NoServer: Exchange._no_server,
+    ev.ConnectionLost: Exchange._connection_lost,
+    ev.LongAbsence: Exchange._long_absence,
+    ev.MailboxMissing: Exchange._mailbox_missing,
+    ev.NameplateListed: Exchange._listed,
+}
+"""What each kind of event leads to."""

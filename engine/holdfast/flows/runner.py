@@ -103,6 +103,8 @@ class FlowRunner:
             on_broken=self._broken,
             clock=owner.clock,
             timing=owner.timing,
+            # Where it failed lately, whatever else comes together with that is to be kept.
+            careful=bool(taken.failures),
         )
         self.heard_at: float | None = None
         """When an exchange last went on, in seconds since the epoch; None if nobody has come."""

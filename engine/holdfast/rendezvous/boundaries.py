@@ -1,6 +1,6 @@
 """Who talks to whom about a connection: protocols and values, no logic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from attrs import frozen
@@ -28,8 +28,11 @@ class Listener(Protocol):
         """The connection is there: messages may be sent.  Called once at most."""
         ...
 
-    def received(self, text: str) -> None:
-        """A whole message came.  Never before `opened`, nor once closing or aborting began."""
+    def received(self, texts: Sequence[str]) -> None:
+        """Whole messages came, all that one read brought, in order.
+
+        Never before `opened`, nor once closing or aborting began.
+        """
         ...
 
     def closed(self, reason: ConnectionEnded) -> None:

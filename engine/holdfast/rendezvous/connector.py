@@ -4,6 +4,7 @@ Connections come and go; what has to be said on a new one follows from the wormh
 state.  So this knows nothing of what is said, only when to try again.
 """
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, Protocol
 
@@ -41,8 +42,8 @@ class Owner(Protocol):
         """
         ...
 
-    def received(self, text: str) -> None:
-        """A message came over the newest connection."""
+    def received(self, texts: Sequence[str]) -> None:
+        """Messages came together over the newest connection."""
         ...
 
     def disconnected(self, reason: ConnectionEnded) -> None:
@@ -149,11 +150,11 @@ class Connector:
             self._timer = self._dialer.clock.callLater(WELCOME_TIME, self._mute)
             self._owner.connected(self._socket)
 
-    def received(self, text: str) -> None:
-        """A message came."""
+    def received(self, texts: Sequence[str]) -> None:
+        """Messages came."""
         if self._stage is Stage.CONNECTED:
             self._quiet()
-            self._owner.received(text)
+            self._owner.received(texts)
 
     def closed(self, reason: ConnectionEnded) -> None:
         """The connection is gone, or never came."""

@@ -10,8 +10,7 @@ itself and reads no more (see `holdfast.rendezvous.intake`).
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -45,6 +44,7 @@ CLOSING_TIME: Final = 5.0
 """Seconds that a server has to answer a close frame and to hang up."""
 
 _PONG: Final = 0x80 | Opcode.PONG
+_DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 __all__ = [
     "CLOSING_TIME",
@@ -93,7 +93,7 @@ class WebSocket:
     # The pieces of a message that comes in several frames.
     _pieces: bytearray | None = field(default=None, init=False, repr=False)
     # Whole messages that came while the intake was paused; while there are any, nothing is read.
-    _kept: deque[str] | None = field(default=None, init=False, repr=False)
+    _kept: list[str] | None = field(default=None, init=False, repr=False)
     # Why it ends, as soon as that is settled; the first reason stays.
     _reason: str | None = field(default=None, init=False)
     _deadline: Timer | None = field(default=None, init=False, repr=False)
@@ -210,11 +210,13 @@ class WebSocket:
             self.fail(reasons.of_parser(problem))
             return
         self._flush(protocol)
+        texts: list[str] = []
         for event in protocol.events_received():
-            if isinstance(event, Response):
+            if isinstance(event, Frame):
+                self._hear(event, texts)
+            elif isinstance(event, Response):
                 self._shaken(protocol)
-            elif isinstance(event, Frame):
-                self._heard(event)
+        self._pass_on(texts)
         self._look_for_the_end(protocol)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -251,12 +253,8 @@ class WebSocket:
 
     def go_on(self) -> None:
         """Hand on what was kept, then read on."""
-        while self._kept:
-            if self._intake.paused:
-                self._intake.keeps(self)
-                return
-            self._hand_on(self._kept.popleft())
         if self._kept is not None:
+            self._hand_on(self._kept)
             self._read_on()
 
     # Time.
@@ -298,36 +296,42 @@ class WebSocket:
         if self._listener is not None:
             self._tell(self._listener.opened)
 
-    def _heard(self, frame: Frame) -> None:
-        if self._stage is not Stage.OPEN:
+    def _hear(self, frame: Frame, texts: list[str]) -> None:
+        """Add to *texts* the message that *frame* ends, if it ends one."""
+        if self._stage is not Stage.OPEN or frame.opcode not in _DATA:
             return
-        if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            whole = self._assemble(frame)
-            if whole is None:
-                return
-            try:
-                text = whole.decode()
-            except UnicodeDecodeError as problem:
-                self._refuse(CloseCode.INVALID_DATA, reasons.of_parser(problem))
-                return
-            if self._kept is not None or self._intake.paused:
-                self._keep(text)
-            else:
-                self._hand_on(text)
+        whole = self._assemble(frame)
+        if whole is None:
+            return
+        try:
+            texts.append(whole.decode())
+        except UnicodeDecodeError as problem:
+            self._pass_on(texts)
+            texts.clear()
+            self._refuse(CloseCode.INVALID_DATA, reasons.of_parser(problem))
 
-    def _hand_on(self, text: str) -> None:
+    def _pass_on(self, texts: list[str]) -> None:
+        """Hand *texts* on, or keep them."""
+        if not texts or self._stage is not Stage.OPEN:
+            return
+        if self._kept is not None or self._intake.paused:
+            self._keep(texts)
+        else:
+            self._hand_on(texts)
+
+    def _hand_on(self, texts: Sequence[str]) -> None:
         listener = self._listener
         if listener is not None:
-            self._tell(lambda: listener.received(text))
+            self._tell(listener.received, texts)
 
-    def _keep(self, text: str) -> None:
+    def _keep(self, texts: Sequence[str]) -> None:
         """Keep what cannot be handed on now; it is little, for nothing is read after it."""
         if self._kept is None:
-            self._kept = deque()
+            self._kept = []
             self._intake.keeps(self)
             if self._transport is not None:
                 self._transport.pauseProducing()
-        self._kept.append(text)
+        self._kept.extend(texts)
 
     def _read_on(self) -> None:
         """Keep nothing any more."""
@@ -443,11 +447,11 @@ class WebSocket:
         self._listener = self._transport = self._protocol = self._pieces = self._deadline = None
         self._kept = None
         if listener is not None:
-            self._tell(lambda: listener.closed(ended))
+            self._tell(listener.closed, ended)
 
-    def _tell(self, call: Callable[[], None]) -> None:
+    def _tell(self, call: Callable[..., None], *about: object) -> None:
         try:
-            call()
+            call(*about)
         except Exception:  # noqa: BLE001 - logged whole, and the connection is given up
             log.failure("What listens to a connection failed; the connection is dropped.")
             self.abort("an error of our own, which the log tells")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
@@ -14,7 +14,7 @@ from holdfast.core.wanted import missing
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Connector, Owner
 from holdfast.rendezvous.websocket import WebSocket
-from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
+from holdfast.rendezvous.wire import FromServer, Malformed, Nameplates, Pong, read
 from holdfast.shell.conversation import Conversation
 from holdfast.shell.news import News
 from holdfast.shell.patience import Clock, Patience
@@ -41,8 +41,11 @@ class MakesConnector(Protocol):
 class Hears(Protocol):
     """The wormhole, as far as its contact knows it."""
 
-    def outside(self, event: ev.Event | None) -> None:
-        """*event* comes from outside; None if there is only something to be said."""
+    def outside(self, events: Iterable[ev.Event | None]) -> None:
+        """*events* come from outside, together; None if there is only something to be said.
+
+        Each is asked for when the one before has happened.
+        """
         ...
 
     def listed(self, nameplates: AbstractSet[str]) -> None:
@@ -141,57 +144,61 @@ class Contact:
         """A connection is up; the server is about to welcome us."""
         self.conversation = Conversation(link, self._news.sent)
 
-    def received(self, text: str) -> None:
+    def received(self, texts: Sequence[str]) -> None:
         """The server said something."""
+        heard = [said for text in texts if (said := _read(text)) is not None]
         conversation = self.conversation
-        if conversation is None or self._over:
-            return
-        event: ev.Event | Pong | Nameplates | None
-        try:
-            event = read(text)
-        except Malformed as error:
-            event = ev.ServerMisbehaved(str(error))
-        if event is None:
-            return
-        if isinstance(event, ev.Welcomed):
-            if not conversation.welcomed:
-                self._look_back(conversation)
-            conversation.welcomed = True
-            self._connector.welcomed()
-            self._news.connection(Connected(self._relay_url))
-        elif not conversation.welcomed and not isinstance(event, ev.Refused | ev.ServerMisbehaved):
-            return
-        if isinstance(event, ev.Allocated | ev.Claimed | ev.MessageArrived):
-            conversation.lately = True
-        if conversation.lately:
-            self.heard_at = self._now()
-        if isinstance(event, Nameplates):
-            self._listed(event.nameplates, conversation)
-        elif isinstance(event, Pong):
-            conversation.said.caught_up = True
-            gone = missing(self._exchange, conversation.said)
-            self._hears.outside(ev.MailboxMissing() if gone else None)
-        else:
-            if isinstance(event, ev.MessageArrived):
-                conversation.said.hear(event, self._exchange)
-            self._hears.outside(event)
+        if heard and conversation is not None:
+            self._hears.outside(self._events(heard, conversation))
 
-    def _look_back(self, conversation: Conversation) -> None:
-        """Note whether the server may have forgotten us, before anything is said."""
+    def _events(
+        self, heard: Iterable[FromServer], conversation: Conversation
+    ) -> Iterator[ev.Event | None]:
+        """What this means, one after another."""
+        for said in heard:
+            if self._over or conversation is not self.conversation:
+                return
+            if isinstance(said, ev.Welcomed):
+                if not conversation.welcomed and self._look_back(conversation):
+                    yield ev.LongAbsence()
+                conversation.welcomed = True
+                self._connector.welcomed()
+                self._news.connection(Connected(self._relay_url))
+            elif not conversation.welcomed and not isinstance(
+                said, ev.Refused | ev.ServerMisbehaved
+            ):
+                continue
+            if isinstance(said, ev.Allocated | ev.Claimed | ev.MessageArrived):
+                conversation.lately = True
+            if conversation.lately:
+                self.heard_at = self._now()
+            if isinstance(said, Nameplates):
+                self._hears.listed(said.nameplates)
+                nameplate = self._exchange.nameplate
+                if nameplate.state == "doubtful":
+                    taken = nameplate.data.nameplate in said.nameplates
+                    yield ev.NameplateListed(taken, conversation.lately)
+            elif isinstance(said, Pong):
+                conversation.said.caught_up = True
+                gone = missing(self._exchange, conversation.said)
+                yield ev.MailboxMissing() if gone else None
+            else:
+                if isinstance(said, ev.MessageArrived):
+                    conversation.said.hear(said, self._exchange)
+                yield said
+
+    def _look_back(self, conversation: Conversation) -> bool:
+        """Note, before anything is said, whether the server may have forgotten us.
+
+        Returns:
+            Whether that leaves a claim of ours in doubt.
+        """
         state = self._exchange.nameplate.state
         since = None if self.heard_at is None else self._now() - self.heard_at
         # A clock that was set back tells nothing.
         lately = since is not None and 0 <= since < REMEMBERED_FOR
         conversation.lately = lately or state in ("none", "wanted")
-        if state == "claiming" and not conversation.lately:
-            self._hears.outside(ev.LongAbsence())
-
-    def _listed(self, nameplates: AbstractSet[str], conversation: Conversation) -> None:
-        self._hears.listed(nameplates)
-        nameplate = self._exchange.nameplate
-        if nameplate.state == "doubtful":
-            taken = nameplate.data.nameplate in nameplates
-            self._hears.outside(ev.NameplateListed(taken, conversation.lately))
+        return state == "claiming" and not conversation.lately
 
     def disconnected(self, reason: ConnectionEnded) -> None:
         """The connection is gone."""
@@ -204,7 +211,7 @@ class Contact:
         asked = conversation is not None and conversation.has_closed
         if asked and self._exchange.mailbox.state == "closing":
             self._closing_was_cut()
-        self._hears.outside(ev.ConnectionLost())
+        self._hears.outside((ev.ConnectionLost(),))
         hurried, self._hurried = self._hurried, False
         if hurried:
             self._connector.retry_now()
@@ -214,8 +221,8 @@ class Contact:
         first = self._news.first_attempt
         self._news.connection(Unreachable(self._relay_url, reason.reason, retry_in))
         if first and self._first_failure_is_final:
-            self._hears.outside(ev.NoServer(reason.reason))
-        self._hears.outside(ev.ConnectionLost())
+            self._hears.outside((ev.NoServer(reason.reason),))
+        self._hears.outside((ev.ConnectionLost(),))
 
     def _closing_was_cut(self) -> None:
         """A closing was not answered; some never are.
@@ -226,7 +233,7 @@ class Contact:
         self._cut_closings += 1
         if self._cut_closings >= MOST_CUT_CLOSINGS:
             reason = "the server cuts every connection on which we close"
-            self._hears.outside(ev.ServerMisbehaved(reason))
+            self._hears.outside((ev.ServerMisbehaved(reason),))
 
     def _is_paused(self) -> bool:
         return self.conversation is not None and self.conversation.is_paused
@@ -236,5 +243,12 @@ class Contact:
         if self.conversation is not None:
             self.conversation.drop("the server does not answer")
         if tries >= MOST_CLOSING_TRIES:
-            self._hears.outside(ev.ServerMisbehaved("the server does not answer our closing"))
-            self._hears.outside(ev.ConnectionLost())
+            mute = ev.ServerMisbehaved("the server does not answer our closing")
+            self._hears.outside((mute, ev.ConnectionLost()))
+
+
+def _read(text: str) -> FromServer | None:
+    try:
+        return read(text)
+    except Malformed as error:
+        return ev.ServerMisbehaved(str(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from twisted.logger import Logger
 
@@ -32,6 +32,8 @@ FROM_APPLICATION = (
 )
 """The events that are the application's own doing."""
 
+_NO_KEY = NoKey()
+_KEYS: Mapping[str, Key] = {"agreed": AllegedKey(), "confirmed": ConfirmedKey()}
 _log = Logger()
 
 
@@ -73,7 +75,7 @@ class News:
     def key(self) -> None:
         """Tell how far the key is, if that has changed."""
         key = self._key()
-        if key != self._key_told:
+        if key is not self._key_told:
             self._status(key)
 
     def event(self, event: ev.Event) -> None:
@@ -94,10 +96,7 @@ class News:
             self._timing.add("said", describe.said(frame) or type(frame).__name__.lower())
 
     def _key(self) -> Key:
-        state = self._exchange.key.state
-        if state == "confirmed":
-            return ConfirmedKey()
-        return AllegedKey() if state == "agreed" else NoKey()
+        return _KEYS.get(self._exchange.key.state, _NO_KEY)
 
     def _status(self, key: Key) -> None:
         self._key_told = key

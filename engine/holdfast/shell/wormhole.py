@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any
 from weakref import WeakValueDictionary
@@ -56,6 +56,9 @@ class DelegatedWormhole:
     `wormhole_got_welcome(dict)`, `wormhole_got_code(str)`, `wormhole_got_unverified_key(bytes)`,
     `wormhole_got_verifier(bytes)`, `wormhole_got_versions(dict)`, `wormhole_got_message(bytes)`
     for each message, and `wormhole_closed(result)`, once: the string "happy", or an exception.
+
+    What the server says at once is one commit.  A *careful* wormhole makes a commit of each event,
+    so that one at which the application fails undoes no other.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class DelegatedWormhole:
         now: Callable[[], float] = time.time,
         heard_at: float | None = None,
         first_failure_is_final: bool = False,
+        careful: bool = False,
         entropy: Callable[[], bytes] = lambda: os.urandom(32),
     ) -> None:
         if exchange.side in _alive:
@@ -87,6 +91,7 @@ class DelegatedWormhole:
         self._history: History | None = journal if hasattr(journal, "record") else None  # type: ignore[assignment]
         self._entropy = entropy
         self._on_broken = on_broken
+        self._careful = careful
         self._welcome_handler = welcome_handler
         self._news = News(exchange, Connecting(relay_url), on_status_update, timing)
         self._typing = TypingCode(
@@ -292,19 +297,28 @@ class DelegatedWormhole:
         """The server was asked which nameplates there are, and has these."""
         self._typing.got_nameplates(nameplates)
 
-    def outside(self, event: ev.Event | None) -> None:
-        """Let *event* happen; an exception of the application's is not the connection's.
+    def outside(self, events: Iterable[ev.Event | None]) -> None:
+        """Let *events* happen; an exception of the application's is not the connection's.
 
-        None if nothing happened, and only something is to be said.
+        They are one commit: all of them happen, or none.  None among them if nothing happened, and
+        only something is to be said.
         """
+        if self._careful:
+            for event in events:
+                self._outside((event,))
+        else:
+            self._outside(events)
+
+    def _outside(self, events: Iterable[ev.Event | None]) -> None:
         if self._over:
             return
         try:
-            if event is None:
-                with self._journal.process():
-                    self._speak()
-            else:
-                self._happen(event)
+            with self._journal.process():
+                for event in events:
+                    if event is not None:
+                        self._apply(event)
+                        self._tell_all()
+                self._speak()
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             self._broken(Failure())
 
@@ -333,14 +347,7 @@ class DelegatedWormhole:
             return
         try:
             with self._journal.process():
-                seed = self._entropy()
-                notices = self._exchange.apply(event, seed)
-                self._news.event(event)
-                if notices is not None:
-                    self._heard.append((event, seed))
-                    self._pending.extend(notices)
-                    if not isinstance(event, ev.Welcomed):
-                        self._contact.progress()
+                self._apply(event)
                 if not self._draining:
                     self._drain()
         except Exception as error:
@@ -350,15 +357,29 @@ class DelegatedWormhole:
                 self._failure = error
             raise
 
+    def _apply(self, event: ev.Event) -> None:
+        seed = self._entropy()
+        notices = self._exchange.apply(event, seed)
+        self._news.event(event)
+        if notices is not None:
+            self._heard.append((event, seed))
+            self._pending.extend(notices)
+            if not isinstance(event, ev.Welcomed):
+                self._contact.progress()
+
     def _drain(self) -> None:
-        """Tell the delegate everything, also what its own reactions cause; then speak."""
+        """Tell the delegate everything, and then the server what it must hear."""
+        self._tell_all()
+        self._speak()
+
+    def _tell_all(self) -> None:
+        """Tell the delegate everything, also what its own reactions cause."""
         self._draining = True
         try:
             while self._pending:
                 self._tell(self._pending.popleft())
         finally:
             self._draining = False
-        self._speak()
 
     def _tell(self, notice: out.Notice) -> None:
         name, argument = called(notice)
