@@ -6,7 +6,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 from unicodedata import normalize
 from weakref import WeakKeyDictionary
 
@@ -24,7 +24,11 @@ from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import IJournal, ImmediateJournal
 
-_dialers: WeakKeyDictionary[Any, Dialer] = WeakKeyDictionary()
+T = TypeVar("T")
+
+_connectors: WeakKeyDictionary[Any, MakesConnector] = WeakKeyDictionary()
+_turns: WeakKeyDictionary[Any, Eventually] = WeakKeyDictionary()
+"""One for all wormholes of a reactor."""
 
 
 @overload
@@ -127,12 +131,11 @@ def create(
     if tor is not None and tor_manager is not None:
         raise TypeError("tor and tor_manager are the same: give one of them")
     exchange = Exchange(normalize("NFC", appid), os.urandom(5).hex(), _json_object(versions or {}))
-    eventually = Eventually(reactor)
-    observers = Observers(eventually)
+    observers = None if delegate is not None else Observers(_one_of(_turns, reactor, Eventually))
     wormhole = _make(
         checkpoint.Saved(relay_url, exchange, ()),
         reactor,
-        observers if delegate is None else delegate,
+        delegate if observers is None else observers,
         journal,
         tor if tor is not None else tor_manager,
         timing=timing,
@@ -140,7 +143,7 @@ def create(
         on_status_update=on_status_update,
         first_failure_is_final=first_failure_is_final,
     )
-    result = DeferredWormhole(wormhole, observers) if delegate is None else wormhole
+    result = wormhole if observers is None else DeferredWormhole(wormhole, observers)
     wormhole.start()
     return result
 
@@ -225,11 +228,16 @@ def _make(
 def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
     """Return what makes connectors on *reactor*, all of which take turns at dialling."""
     if tor is None:
-        dialer = _dialers.setdefault(reactor, Dialer(reactor))
-    else:
-        # Whatever knows a way through Tor will do, txtorcon's own object included.
-        dialer = Dialer(reactor, endpoints=tor if isinstance(tor, TorManager) else TorManager(tor))
-    return through(dialer)
+        return _one_of(_connectors, reactor, lambda reactor: through(Dialer(reactor)))
+    # Whatever knows a way through Tor will do, txtorcon's own object included.
+    endpoints = tor if isinstance(tor, TorManager) else TorManager(tor)
+    return through(Dialer(reactor, endpoints=endpoints))
+
+
+def _one_of(made: WeakKeyDictionary[Any, T], reactor: Any, make: Callable[[Any], T]) -> T:
+    if reactor not in made:
+        made[reactor] = make(reactor)
+    return made[reactor]
 
 
 def through(dialer: Dialer) -> MakesConnector:

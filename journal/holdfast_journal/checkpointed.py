@@ -7,8 +7,8 @@ the application wants to find again (its own data and `wormhole.serialize()`) is
 the outbound calls run.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 from attrs import define, field
@@ -31,23 +31,26 @@ class Journal:
     _queued: list[Call] = field(factory=list, init=False)
     _outbox: Outbox = field(factory=Outbox, init=False)
 
-    @contextmanager
-    def process(self) -> Iterator[None]:
+    def process(self) -> AbstractContextManager[None]:
         """Surround the handling of one event; see `IJournal.process`."""
+        return self
+
+    def __enter__(self) -> None:
         self._depth += 1
-        try:
-            yield
-            if self._depth == 1:
-                self.save_checkpoint()
-        except BaseException:
-            if self._depth == 1:
-                self._queued.clear()
-            raise
-        finally:
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if self._depth > 1:
             self._depth -= 1
-        if self._depth == 0:
-            calls, self._queued = self._queued, []
-            self._outbox.run(calls)
+            return
+        calls: list[Call] = []
+        try:
+            if kind is None:
+                self.save_checkpoint()
+                calls = self._queued
+        finally:
+            self._queued = []
+            self._depth = 0
+        self._outbox.run(calls)
 
     def queue_outbound(self, fn: Callable[..., object], *args: object, **kwargs: object) -> None:
         """Call `fn` after the checkpoint is saved; see `IJournal.queue_outbound`."""

@@ -14,5 +14,7 @@ class ImmediateJournal(Journal):
     open. An exception inside the block drops them, as in every journal.
     """
 
+    __slots__ = ()
+
     def __init__(self) -> None:
         super().__init__(_nothing_to_save)

@@ -1,6 +1,5 @@
 """Running outbound calls in the order in which they were queued."""
 
-from collections import deque
 from collections.abc import Iterable
 
 from attrs import define, field
@@ -17,7 +16,7 @@ class Outbox:
     durable, and theirs is too. The errors are raised when all have run.
     """
 
-    _waiting: deque[Call] = field(factory=deque, init=False)
+    _waiting: list[Call] = field(factory=list, init=False)
     _running: bool = field(default=False, init=False)
 
     def run(self, calls: Iterable[Call]) -> None:
@@ -32,11 +31,12 @@ class Outbox:
         self._running = True
         try:
             while self._waiting:
-                call = self._waiting.popleft()
-                try:
-                    call()
-                except Exception as error:  # noqa: BLE001  raised below
-                    errors.append(error)
+                now, self._waiting = self._waiting, []
+                for call in now:
+                    try:
+                        call()
+                    except Exception as error:  # noqa: BLE001  raised below
+                        errors.append(error)
         finally:
             self._running = False
         if len(errors) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -233,8 +234,8 @@ class Stranger(Process):
         self.socket.send(json.dumps({"id": "0000", **fields}))
 
     def received(self, texts: Sequence[str]) -> None:
-        for text in texts:
-            self._heard(json.loads(text))
+        for said in texts:
+            self._heard(json.loads(said))
 
     def _heard(self, frame: dict[str, Any]) -> None:
         if frame["type"] == "allocated":

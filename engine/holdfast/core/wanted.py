@@ -37,19 +37,19 @@ class Said:
         mailboxes: those that were opened or closed.
     """
 
-    once: set[type] = field(factory=set)
+    once: tuple[type, ...] = ()
     caught_up: bool = False
     there: set[str] = field(factory=set)
-    mailboxes: set[str] = field(factory=set)
+    mailboxes: tuple[str, ...] = ()
 
     def note(self, frame: Frame) -> None:
         """Remember that *frame* is on its way."""
         if isinstance(frame, Add):
             self.there.add(frame.phase)
             return
-        self.once.add(type(frame))
+        self.once += (type(frame),)
         if isinstance(frame, Open | CloseMailbox):
-            self.mailboxes.add(frame.mailbox)
+            self.mailboxes += (frame.mailbox,)
         if isinstance(frame, Open):
             # If the mailbox was not known to us before this connection's claim was answered, we
             # cannot have put anything into it.
@@ -116,7 +116,8 @@ def missing(exchange: Exchange, said: Said) -> bool:
         and exchange.mailbox.state == "open"
         and said.caught_up
         and not said.there
-        and said.once.isdisjoint((Claim, ListNameplates))
+        and Claim not in said.once
+        and ListNameplates not in said.once
     )
 
 
@@ -125,8 +126,9 @@ def used_up(exchange: Exchange, said: Said) -> bool:
     mailbox = exchange.mailbox
     if mailbox.state == "open" and CloseMailbox in said.once:
         return True
-    others = said.mailboxes - {mailbox.data.mailbox}
-    return mailbox.state in ("open", "closing") and bool(others)
+    if mailbox.state not in ("open", "closing"):
+        return False
+    return any(other != mailbox.data.mailbox for other in said.mailboxes)
 
 
 def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:

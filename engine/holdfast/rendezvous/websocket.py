@@ -215,7 +215,7 @@ class WebSocket:
             if isinstance(event, Frame):
                 self._hear(event, texts)
             elif isinstance(event, Response):
-                self._shaken(protocol)
+                self._shaken(protocol, event)
         self._pass_on(texts)
         self._look_for_the_end(protocol)
 
@@ -284,10 +284,12 @@ class WebSocket:
 
     # Inside.
 
-    def _shaken(self, protocol: ClientProtocol) -> None:
+    def _shaken(self, protocol: ClientProtocol, response: Response) -> None:
         """The server answered our request for a WebSocket."""
         if self._stage is not Stage.SHAKING or protocol.handshake_exc is not None:
             return
+        # The protocol keeps the answer as long as it lives; what the headers said is done with.
+        response.headers.clear()
         self._stage = Stage.OPEN
         self._settle()
         now = self._heart.clock.seconds()

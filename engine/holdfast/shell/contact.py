@@ -68,6 +68,23 @@ class Contact:
         first_failure_is_final: whether a server that is not there at first ends the wormhole.
     """
 
+    __slots__ = (
+        "_clock",
+        "_connector",
+        "_cut_closings",
+        "_exchange",
+        "_first_failure_is_final",
+        "_hears",
+        "_hurried",
+        "_news",
+        "_now",
+        "_over",
+        "_patience",
+        "_relay_url",
+        "conversation",
+        "heard_at",
+    )
+
     def __init__(
         self,
         hears: Hears,
@@ -86,9 +103,8 @@ class Contact:
         self._relay_url = relay_url
         self._news = news
         self._first_failure_is_final = first_failure_is_final
-        self._patience = (
-            None if clock is None else Patience(clock, self._out_of_patience, self._is_paused)
-        )
+        self._clock = clock
+        self._patience: Patience | None = None
         self._now = now
         self._cut_closings = 0
         self._hurried = False
@@ -135,7 +151,9 @@ class Contact:
 
     def wait(self) -> None:
         """We are closing: from now on the server has so much time to say something."""
-        if self._patience is not None and self.conversation is not None:
+        if self._clock is not None and self.conversation is not None:
+            if self._patience is None:
+                self._patience = Patience(self._clock, self._out_of_patience, self._is_paused)
             self._patience.start()
 
     # What the connector calls.

@@ -14,6 +14,8 @@ from holdfast.rendezvous.wire import write
 class Conversation:
     """One connection: what was said on it, and whether more can be."""
 
+    __slots__ = ("_link", "_open", "_sent", "has_closed", "lately", "said", "welcomed")
+
     def __init__(self, link: WebSocket, sent: Callable[[Frame], object]) -> None:
         self._link = link
         self._sent = sent

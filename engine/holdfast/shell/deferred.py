@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -18,11 +18,14 @@ T = TypeVar("T")
 
 
 class Eventually:
-    """Calls in a later turn of the reactor, in the order in which they were asked for."""
+    """Calls in a later turn of the reactor, in the order in which they were asked for.
+
+    One serves all wormholes of a reactor; what is called raises nothing.
+    """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._calls: deque[Callable[[], object]] = deque()
+        self._calls: list[Callable[[], object]] = []
 
     def call(self, function: Callable[[], object]) -> None:
         """Call *function* soon, and not now."""
@@ -32,7 +35,7 @@ class Eventually:
 
     def _run(self) -> None:
         # What is asked for meanwhile waits for another turn, so that sockets are served.
-        calls, self._calls = self._calls, deque()
+        calls, self._calls = self._calls, []
         for call in calls:
             call()
 
@@ -43,62 +46,76 @@ class Once(Generic[T]):
     Deferreds fire in a later turn of the reactor, never inside the call that caused them.
     """
 
+    # A wormhole has half a dozen of these, and there are thousands of wormholes.
+    __slots__ = ("_error", "_eventually", "_happened", "_value", "_waiting")
+
     def __init__(self, eventually: Eventually) -> None:
         self._eventually = eventually
-        self._waiting: list[Deferred[T]] = []
-        self._outcome: Callable[[Deferred[T]], object] | None = None
-        self._failed = False
+        self._waiting: tuple[Deferred[T], ...] = ()
+        self._happened = False
+        self._value: T | None = None
+        self._error: BaseException | None = None
 
     def wait(self) -> Deferred[T]:
         """Return a Deferred of it."""
         waiting: Deferred[T] = Deferred()
-        self._waiting.append(waiting)
+        self._waiting += (waiting,)
         self._tell()
         return waiting
 
     def happen(self, value: T) -> None:
         """It has happened."""
-        if self._outcome is None:
-            self._outcome = lambda waiting: waiting.callback(value)
+        if not self._happened:
+            self._happened, self._value = True, value
             self._tell()
 
     def fail(self, error: BaseException) -> None:
         """From now on nobody gets anything but this error, not even what had happened before."""
-        if not self._failed:
-            self._failed = True
-            self._outcome = lambda waiting: waiting.errback(Failure(error))
+        if self._error is None:
+            self._happened, self._error = True, error
             self._tell()
 
     def _tell(self) -> None:
-        if self._outcome is not None and self._waiting:
-            told, self._waiting = self._waiting, []
-            self._eventually.call(partial(self._fire, self._outcome, told))
+        if self._happened and self._waiting:
+            told, self._waiting = self._waiting, ()
+            self._eventually.call(partial(_fire, told, self._value, self._error))
 
-    @staticmethod
-    def _fire(outcome: Callable[[Deferred[T]], object], told: list[Deferred[T]]) -> None:
-        for waiting in told:
-            if not waiting.called:  # its owner may have cancelled it
-                outcome(waiting)
+
+def _fire(told: Iterable[Deferred[Any]], value: object, error: BaseException | None) -> None:
+    for waiting in told:
+        if waiting.called:  # its owner has cancelled it
+            continue
+        if error is None:
+            waiting.callback(value)
+        else:
+            waiting.errback(Failure(error))
 
 
 class Each(Generic[T]):
     """Things that come one after another; each is given to one who waits, in order."""
 
+    __slots__ = ("_error", "_eventually", "_things", "_waiting")
+
     def __init__(self, eventually: Eventually) -> None:
         self._eventually = eventually
-        self._things: deque[T] = deque()
-        self._waiting: deque[Deferred[T]] = deque()
+        # Empty, a deque is ten times as large as a list; so there is one only while it is used.
+        self._things: deque[T] | None = None
+        self._waiting: deque[Deferred[T]] | None = None
         self._error: BaseException | None = None
 
     def wait(self) -> Deferred[T]:
         """Return a Deferred of the next one that nobody else waits for."""
         waiting: Deferred[T] = Deferred()
+        if self._waiting is None:
+            self._waiting = deque()
         self._waiting.append(waiting)
         self._eventually.call(self._fire)
         return waiting
 
     def happen(self, thing: T) -> None:
         """Another one has come."""
+        if self._things is None:
+            self._things = deque()
         self._things.append(thing)
         self._eventually.call(self._fire)
 
@@ -110,7 +127,7 @@ class Each(Generic[T]):
     def _end(self, error: BaseException) -> None:
         if self._error is None:
             self._error = error
-            self._things.clear()
+            self._things = None
         self._fire()
 
     def _fire(self) -> None:
@@ -120,12 +137,26 @@ class Each(Generic[T]):
                 continue
             if self._error is not None:
                 waiting.errback(Failure(self._error))
-            else:
+            elif self._things:
                 waiting.callback(self._things.popleft())
+        self._waiting = self._waiting or None
+        self._things = self._things or None
 
 
 class Observers:
     """The delegate of a wormhole in Deferred mode."""
+
+    __slots__ = (
+        "_is_down",
+        "_result",
+        "closed",
+        "code",
+        "key",
+        "messages",
+        "verifier",
+        "versions",
+        "welcome",
+    )
 
     def __init__(self, eventually: Eventually) -> None:
         self.welcome: Once[Mapping[str, Any]] = Once(eventually)
@@ -197,10 +228,12 @@ class DeferredWormhole:
     included; after a happy end they fail with `WormholeClosed`.
     """
 
+    __slots__ = ("__weakref__", "_inner", "_observers")
+
     def __init__(self, inner: DelegatedWormhole, observers: Observers) -> None:
         self._inner = inner
         self._observers = observers
-        inner.when_down().addCallback(lambda _: observers.down())
+        inner.on_down(observers.down)
 
     def get_welcome(self) -> Deferred[Mapping[str, Any]]:
         """Return a Deferred of the server's welcome message."""

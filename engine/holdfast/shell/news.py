@@ -47,6 +47,8 @@ class News:
         timing: where to record, or None.
     """
 
+    __slots__ = ("_connection", "_exchange", "_key_told", "_tell", "_timing")
+
     def __init__(
         self,
         exchange: Exchange,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -61,6 +60,31 @@ class DelegatedWormhole:
     so that one at which the application fails undoes no other.
     """
 
+    # Thousands wait at once, and each of their objects counts.
+    __slots__ = (
+        "__weakref__",
+        "_careful",
+        "_contact",
+        "_delegate",
+        "_document",
+        "_down",
+        "_draining",
+        "_entropy",
+        "_exchange",
+        "_failure",
+        "_heard",
+        "_history",
+        "_is_down",
+        "_journal",
+        "_news",
+        "_on_broken",
+        "_over",
+        "_pending",
+        "_relay_url",
+        "_typing",
+        "_welcome_handler",
+    )
+
     def __init__(
         self,
         relay_url: str,
@@ -94,13 +118,12 @@ class DelegatedWormhole:
         self._careful = careful
         self._welcome_handler = welcome_handler
         self._news = News(exchange, Connecting(relay_url), on_status_update, timing)
-        self._typing = TypingCode(
-            exchange, journal, self._happen, self._check_open, lambda: self._contact.conversation
-        )
+        self._typing: TypingCode | None = None
         self._failure: Exception | None = None
-        self._down: Deferred[None] = Deferred()
-        self._pending: deque[out.Notice] = deque(pending)
-        self._heard: list[tuple[ev.Event, bytes]] = []
+        self._is_down = False
+        self._down: tuple[Callable[[], object], ...] = ()
+        self._pending: out.Notices = pending
+        self._heard: tuple[tuple[ev.Event, bytes], ...] = ()
         self._document: tuple[str, float | None] | None = None
         self._draining = False
         self._over = False
@@ -139,17 +162,27 @@ class DelegatedWormhole:
         self._stop()
 
     def _stop(self) -> None:
-        self._contact.stop().addCallback(self._is_down)
+        self._contact.stop().addCallback(self._stopped)
 
-    def _is_down(self, _: object) -> None:
-        if not self._down.called:
+    def _stopped(self, _: object) -> None:
+        if not self._is_down:
+            self._is_down = True
             self._news.connection(Closed())
-            self._down.callback(None)
+            told, self._down = self._down, ()
+            for call in told:
+                call()
+
+    def on_down(self, call: Callable[[], object]) -> None:
+        """Have *call* called when the wormhole has ended and its connection is down."""
+        if self._is_down:
+            call()
+        else:
+            self._down += (call,)
 
     def when_down(self) -> Deferred[None]:
         """Return a Deferred that fires when the wormhole has ended and its connection is down."""
         waiting: Deferred[None] = Deferred()
-        self._down.addCallback(lambda _: waiting.callback(None))
+        self.on_down(lambda: waiting.callback(None))
         return waiting
 
     # What applications call.
@@ -211,6 +244,14 @@ class DelegatedWormhole:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
         """
+        if self._typing is None:
+            self._typing = TypingCode(
+                self._exchange,
+                self._journal,
+                self._happen,
+                self._check_open,
+                lambda: self._contact.conversation,
+            )
         if not self._typing.is_to_be_resumed:
             self._only_one_code()
             self._happen(ev.TypeCode())
@@ -295,7 +336,8 @@ class DelegatedWormhole:
 
     def listed(self, nameplates: AbstractSet[str]) -> None:
         """The server was asked which nameplates there are, and has these."""
-        self._typing.got_nameplates(nameplates)
+        if self._typing is not None:
+            self._typing.got_nameplates(nameplates)
 
     def outside(self, events: Iterable[ev.Event | None]) -> None:
         """Let *events* happen; an exception of the application's is not the connection's.
@@ -362,8 +404,8 @@ class DelegatedWormhole:
         notices = self._exchange.apply(event, seed)
         self._news.event(event)
         if notices is not None:
-            self._heard.append((event, seed))
-            self._pending.extend(notices)
+            self._heard += ((event, seed),)
+            self._pending += notices
             if not isinstance(event, ev.Welcomed):
                 self._contact.progress()
 
@@ -377,7 +419,8 @@ class DelegatedWormhole:
         self._draining = True
         try:
             while self._pending:
-                self._tell(self._pending.popleft())
+                notice, self._pending = self._pending[0], self._pending[1:]
+                self._tell(notice)
         finally:
             self._draining = False
 
@@ -414,7 +457,8 @@ class DelegatedWormhole:
             why = "the server sent something else than a welcome"
             self._journal.queue_outbound(conversation.drop, why)
         self._record(frames, changed)
-        self._typing.speak()
+        if self._typing is not None:
+            self._typing.speak()
         self._news.key()
         if self._exchange.ended and not self._over:
             self._over = True
@@ -424,7 +468,7 @@ class DelegatedWormhole:
             self._contact.wait()
 
     def _record(self, frames: tuple[Frame, ...], changed: bool) -> None:
-        heard, self._heard = self._heard, []
+        heard, self._heard = self._heard, ()
         if self._history is None:
             return
         side = self._exchange.side
