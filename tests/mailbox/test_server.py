@@ -19,7 +19,7 @@ from tests.harness.process import Holdfast
 from tests.harness.scripted import StockPeer
 from tests.harness.server import MailboxServer
 from tests.harness.talker import connected
-from tests.harness.waiting import until
+from tests.harness.waiting import DEADLINE, until
 
 SECRET = "naïve 'secret'\nof two lines"
 
@@ -206,7 +206,8 @@ def test_under_load_nothing_that_was_told_is_lost(tmp_path: Path) -> None:
 
     async def until_cut(who: str, enough: int, end: Callable[[], object]) -> None:
         sides = (go_on(f"{who} {n}", enough, end) for n in range(10))
-        ends = await asyncio.gather(*sides, return_exceptions=True)
+        async with asyncio.timeout(DEADLINE):
+            ends = await asyncio.gather(*sides, return_exceptions=True)
         assert all(isinstance(end, ConnectionError) for end in ends), ends
 
     with MailboxServer(tmp_path, keep="1h") as server:
