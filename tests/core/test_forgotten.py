@@ -112,10 +112,22 @@ def test_a_taken_nameplate_is_lost(stage: str, how: str) -> None:
     world.us.connect()
     run_to_the_end(world.us)
     assert world.us.ending == LOST
-    assert {"claim", "release"}.isdisjoint(kinds(world, world.us, before))
+    assert "claim" not in kinds(world, world.us, before)
     assert [each.claims for each in world.server.nameplates.values()] == [{STRANGER}]
     assert world.server.mailboxes.keys() == {stranger}
     assert world.server.mailboxes[stranger].sides == {STRANGER}
+
+
+def test_nothing_is_left_where_nothing_was_forgotten() -> None:
+    """A code that is given up, though the nameplate was still ours, leaves nothing behind."""
+    world = STAGES["claimed"]()
+    world.us.lose()
+    world.us.away = True
+    world.us.connect()
+    run_to_the_end(world.us)
+    assert world.us.ending == LOST
+    assert not world.server.nameplates
+    assert not world.server.mailboxes
 
 
 @pytest.mark.parametrize("long", [False, True])

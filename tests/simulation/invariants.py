@@ -286,6 +286,9 @@ class Watch:
         there = self.world.sides_of(passing.appid, nameplate)
         if side.flow.finished and self.world.excused("jumped"):
             return  # a worker that was paused, and whose lease a jump of the clock ended early
+        answered = any(kind == "open" for kind, _ in side.frames)
+        if not answered and self.world.excused("forgot"):
+            return  # allocated, and forgotten before we had the answer to our claim
         if there and passing.side not in there and side.flow.kind != "sim-receive":
             friends = {
                 s

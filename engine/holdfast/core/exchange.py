@@ -309,7 +309,7 @@ class Exchange:
         if self.meeting.kept(taken=event.taken, lately=event.lately):
             self.nameplate.inputs.keep()
         elif event.taken:
-            self.nameplate.inputs.lose()
+            self.meeting.lost()
             if self.well:
                 return self._leaving(self.lifecycle.inputs.fail("errory", "CodeLostError", ""))
         else:

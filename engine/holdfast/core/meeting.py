@@ -107,6 +107,16 @@ class Meeting:
         elif self.mailbox.state == "closing":
             self.mailbox.inputs.closed()
 
+    def lost(self) -> None:
+        """The nameplate is somebody else's now, or perhaps still ours."""
+        if self.mailbox.state == "open":
+            # Nothing of ours was ever seen there, so the server may have forgotten nothing. Then
+            # this mailbox cannot be closed before the nameplate is released; and whoever has no
+            # claim changes nothing by a release.
+            self.nameplate.inputs.keep()
+        else:
+            self.nameplate.inputs.lose()
+
     # The end.
 
     def leave(self, leave: Leave) -> None:

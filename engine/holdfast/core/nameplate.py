@@ -8,7 +8,7 @@ of ours, which must be released before the mailbox is closed.  (A side that clos
 server cut the connection at every retry.)
 
 `doubtful` is entered when the server may have forgotten our claim: it may have given the number to
-somebody else since, so we neither claim it before we know better, nor release it.
+somebody else since, so we do not claim it before we know better.
 """
 
 from __future__ import annotations
