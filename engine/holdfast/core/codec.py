@@ -46,6 +46,7 @@ CODES: Final[dict[str, type]] = {
     "got-closed": out.Closed,
 }
 _CODE_OF: Final = {kind: code for code, kind in CODES.items()}
+_NAMES: Final = {kind: tuple(each.name for each in fields(kind)) for kind in _CODE_OF}
 
 FRAME_CODES: Final[dict[type, str]] = {
     fr.Bind: "bind",
@@ -74,9 +75,9 @@ def said_codes(frames: Iterable[fr.Frame]) -> list[str]:
 def to_json(value: ev.Event | out.Notice) -> dict[str, Any]:
     """Return *value* as JSON values; bytes become hexadecimal."""
     record: dict[str, Any] = {"type": code_of(value)}
-    for each in fields(type(value)):
-        content = getattr(value, each.name)
-        record[each.name] = content.hex() if isinstance(content, bytes) else content
+    for name in _NAMES[type(value)]:
+        content = getattr(value, name)
+        record[name] = content.hex() if isinstance(content, bytes) else content
     return record
 
 

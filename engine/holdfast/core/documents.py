@@ -6,6 +6,7 @@ that is necessary is damaged, and is refused here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from cattrs import Converter, transform_error
@@ -60,6 +61,13 @@ converter.register_structure_hook_func(lambda kind: kind is Hex, _hex)
 def unstructure(value: object) -> Any:
     """Return an attrs value as JSON values."""
     return converter.unstructure(value)
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a JSON value: whoever gets it may do with it what they like."""
+    if isinstance(value, Mapping):
+        return {name: copied(inner) for name, inner in value.items()}
+    return [copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def structure(record: object, kind: type[T]) -> T:

@@ -15,7 +15,6 @@ checkpoint, because Automat moves a machine's state before the transition's beha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from typing import Any, Final, Self
 
 from attrs import Factory, define, field
@@ -24,7 +23,7 @@ from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.code import CodePart
 from holdfast.core.code import Effects as CodeEffects
-from holdfast.core.documents import structure
+from holdfast.core.documents import copied, structure
 from holdfast.core.frames import Frame
 from holdfast.core.inbox import InboxPart
 from holdfast.core.key import KeyPart
@@ -206,7 +205,7 @@ class Exchange:
             failed = self.lifecycle.inputs.fail("unwelcome", "WelcomeError", str(error))
             return self._leaving(failed)
         # The application may do with its copy what it likes.
-        return (out.GotWelcome(deepcopy(event.welcome)),)
+        return (out.GotWelcome(copied(event.welcome)),)
 
     def _allocated(self, event: ev.Allocated, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "asked":
@@ -374,8 +373,8 @@ class Exchange:
         return {
             "appid": self.appid,
             "side": self.side,
-            "versions": deepcopy(self.versions),
-            "welcome": deepcopy(self.welcome),
+            "versions": copied(self.versions),
+            "welcome": copied(self.welcome),
             **{name: getattr(self, name).serialize() for name in PARTS},
         }
 

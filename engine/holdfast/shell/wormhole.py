@@ -21,10 +21,9 @@ from twisted.python.failure import Failure
 from holdfast import errors
 from holdfast.codes import validate
 from holdfast.codes.helper import InputHelper
-from holdfast.core import checkpoint, describe
+from holdfast.core import checkpoint
 from holdfast.core import events as ev
 from holdfast.core import notices as out
-from holdfast.core.codec import code_of, said_codes, to_json
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Frame
 from holdfast.core.wanted import used_up, wanted
@@ -32,6 +31,7 @@ from holdfast.crypto import derive
 from holdfast.shell.contact import Contact, MakesConnector
 from holdfast.shell.news import News
 from holdfast.shell.patience import Clock
+from holdfast.shell.recording import Heard, write_down
 from holdfast.shell.telling import called, result
 from holdfast.shell.typing_code import TypingCode
 from holdfast.status import Closed, Connecting, Status
@@ -123,7 +123,7 @@ class DelegatedWormhole:
         self._is_down = False
         self._down: tuple[Callable[[], object], ...] = ()
         self._pending: out.Notices = pending
-        self._heard: tuple[tuple[ev.Event, bytes], ...] = ()
+        self._heard: Heard = ()
         self._document: tuple[str, float | None] | None = None
         self._draining = False
         self._over = False
@@ -456,7 +456,9 @@ class DelegatedWormhole:
             # never send one.
             why = "the server sent something else than a welcome"
             self._journal.queue_outbound(conversation.drop, why)
-        self._record(frames, changed)
+        heard, self._heard = self._heard, ()
+        if self._history is not None:
+            write_down(self._history, self._exchange.side, heard, frames, changed=changed)
         if self._typing is not None:
             self._typing.speak()
         self._news.key()
@@ -466,23 +468,3 @@ class DelegatedWormhole:
             self._journal.queue_outbound(self._stop)
         elif not self._exchange.well:
             self._contact.wait()
-
-    def _record(self, frames: tuple[Frame, ...], changed: bool) -> None:
-        heard, self._heard = self._heard, ()
-        if self._history is None:
-            return
-        side = self._exchange.side
-        said = [text for frame in frames if (text := describe.said(frame)) is not None]
-        codes = said_codes(frames)
-        if not heard and (said or changed):
-            again = json.dumps({"said": codes}).encode()
-            self._history.record("resume", heard="server: is up to date", said=said, event=again)
-        for place, (event, seed) in enumerate(heard, 1):
-            last = place == len(heard)
-            body = {"event": to_json(event), "seed": seed.hex(), "said": codes if last else []}
-            self._history.record(
-                code_of(event),
-                heard=describe.heard(event, side),
-                said=said if last else (),
-                event=json.dumps(body).encode(),
-            )

@@ -1,0 +1,40 @@
+"""What a journal that keeps a history is told: an entry for each event, in words and as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from holdfast.core import describe
+from holdfast.core import events as ev
+from holdfast.core.codec import code_of, said_codes, to_json
+from holdfast.core.frames import Frame
+from holdfast_journal import History
+
+Heard: TypeAlias = tuple[tuple[ev.Event, bytes], ...]
+"""What happened, in order, each with its seed."""
+
+
+def write_down(
+    history: History, side: str, heard: Heard, frames: Sequence[Frame], *, changed: bool
+) -> None:
+    """Record what happened to the wormhole of *side*, and what it says to that.
+
+    Args:
+        changed: whether saying it changed the wormhole's state.
+    """
+    said = [words for frame in frames if (words := describe.said(frame)) is not None]
+    codes = said_codes(frames)
+    if not heard and (said or changed):
+        again = json.dumps({"said": codes}).encode()
+        history.record("resume", heard="server: is up to date", said=said, event=again)
+    for place, (event, seed) in enumerate(heard, 1):
+        last = place == len(heard)
+        body = {"event": to_json(event), "seed": seed.hex(), "said": codes if last else []}
+        history.record(
+            code_of(event),
+            heard=describe.heard(event, side),
+            said=said if last else (),
+            event=json.dumps(body).encode(),
+        )
