@@ -1,10 +1,12 @@
 """A flow whose code fails is loaded again, and set aside at last; nobody else is harmed."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from holdfast import Flow, flow
+from holdfast_journal import CommitFailed, SqlJournal, TakenFlow
 from tests.flows.world import BATCH, World
 
 APPID = "example.com/failures"
@@ -180,6 +182,26 @@ def test_a_commit_that_is_refused(world: World) -> None:
     world.rest(60)
     assert world.status() != "failed"
     assert not world.finished()
+
+
+def test_refused_while_flows_are_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow that is lost during a look is not loaded by that look, and then given back."""
+    begin(world)
+    [runner] = [each for each in world.engine.running.values() if each.taken.name == "ann"]
+    take = SqlJournal.take
+
+    def refuse_and_take(journal: SqlJournal, **wanted: Any) -> list[TakenFlow]:
+        monkeypatch.undo()
+        runner.taken.journal.refused(CommitFailed("no such table"))
+        return take(journal, **wanted)
+
+    monkeypatch.setattr(SqlJournal, "take", refuse_and_take)
+    world.until(lambda: world.row().failures)
+    assert runner.taken.id not in world.engine.running
+    world.until(lambda: runner.taken.id in world.engine.running)
+    world.rest(30)
+    assert runner.taken.id in world.engine.running
+    assert world.row().failures == 1
 
 
 def test_what_is_published_must_be_plain(world: World) -> None:

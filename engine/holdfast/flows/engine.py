@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -73,6 +73,14 @@ _WHO: Final = "engine"
 _log = Logger()
 
 
+@frozen
+class Owed:
+    """Something that the database is to be told of flows which we do not run any more."""
+
+    flows: Collection[int]
+    call: Callable[[], object]
+
+
 @define(eq=False)
 class Engine:
     """Runs flows of one journal.
@@ -102,7 +110,7 @@ class Engine:
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _parking: Parking = field(init=False)
-    _owed: deque[Callable[[], object]] = field(factory=deque, init=False)
+    _owed: deque[Owed] = field(factory=deque, init=False)
     """What the database is to be told, in order, once it answers."""
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
     _looking: looking.Looking = field(init=False)
@@ -206,9 +214,9 @@ class Engine:
         # The exception's own words may quote a secret: only its type and place are told.
         _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
         wake_at = self._now() + 2.0 ** (runner.taken.failures + 1)
-        self._owed.append(
-            partial(self._journal.give_back_failed, flow_id, traceback_of(failure), wake_at)
-        )
+        trouble = traceback_of(failure)
+        call = partial(self._journal.give_back_failed, flow_id, trouble, wake_at)
+        self._owed.append(Owed([flow_id], call))
 
     # Looking.
 
@@ -252,7 +260,7 @@ class Engine:
             if excess > UNEVEN:
                 self._share(min(excess, SHARED_AT_ONCE))
         while self._owed:
-            yield self._in_thread(self._owed[0])
+            yield self._in_thread(self._owed[0].call)
             self._owed.popleft()
         if self._shred_at <= self._reactor.seconds():
             self._shred_at = self._reactor.seconds() + SHRED_EVERY
@@ -264,7 +272,7 @@ class Engine:
         parked = self._parking.choose(self.running.values(), now, clock)
         for wake_at, runners in self._parking.wake_times(parked, now, clock).items():
             ids = [runner.taken.id for runner in runners]
-            self._owed.append(partial(self._journal.give_back, ids, wake_at=wake_at))
+            self._owed.append(Owed(ids, partial(self._journal.give_back, ids, wake_at=wake_at)))
         self._let_go(parked)
 
     def _share(self, count: int) -> None:
@@ -277,7 +285,7 @@ class Engine:
         shared = tuple(islice(waiting, count))
         if shared:
             ids = [runner.taken.id for runner in shared]
-            self._owed.append(partial(self._journal.give_back, ids))
+            self._owed.append(Owed(ids, partial(self._journal.give_back, ids)))
         self._let_go(shared)
 
     def _let_go(self, runners: Iterable[FlowRunner]) -> None:
@@ -298,6 +306,8 @@ class Engine:
     def _run(self, taken: TakenFlow) -> None:
         if taken.journal.is_lost:
             return  # others have taken it already
+        if any(taken.id in owed.flows for owed in self._owed):
+            return  # it failed while it was being taken, and will be given back first
         if taken.failures >= MOST_FAILURES:
             self._set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
             return
