@@ -52,7 +52,10 @@ class Committer:
         waiting: dict[int, list[Commit]] = {}
         for commit in commits:
             if commit.state is not None:
-                waiting.setdefault(commit.lease.id, []).append(commit)
+                if (group := waiting.get(commit.lease.id)) is not None:
+                    group.append(commit)
+                else:
+                    waiting[commit.lease.id] = [commit]
         lost: dict[Commit, Exception] = {}
         while waiting:
             try:

@@ -19,6 +19,7 @@ from holdfast_journal.commits import (
     Parameters,
     State,
     Statement,
+    TaskChange,
 )
 from holdfast_journal.errors import JournalError
 from holdfast_journal.interface import History, IJournal
@@ -118,7 +119,7 @@ class FlowJournal:
         if self._lease.lost is not None:
             raise self._lease.lost
         if self._commit is None:
-            self._commit = Commit(self._lease, self._seq, self._seq, self.refused)
+            self._commit = Commit(self._lease, self._seq, self._seq, self)
         self._depth += 1
 
     def _leave(self, failed: bool) -> None:
@@ -145,7 +146,8 @@ class FlowJournal:
         commit = self._open()
         seq = commit.base + len(commit.entries) + 1
         words = f"[{', '.join(map(encode_basestring, said))}]"  # a JSON list
-        commit.entries.append(Entry(seq, self._clock(), kind, heard, words, event))
+        entry = Entry(seq, self._clock(), kind, heard, words, event)
+        commit.entries = (*commit.entries, entry)
         commit.size += len(heard) + len(words) + len(event)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
@@ -153,21 +155,25 @@ class FlowJournal:
 
         If the database refuses it, the flow is lost. Raises JournalError outside a block.
         """
-        self._open().statements.append(Statement(statement, parameters))
+        commit = self._open()
+        commit.statements = (*commit.statements, Statement(statement, parameters))
 
     def add_task(self, number: int, name: str, arguments: bytes, key: str, due_at: float) -> None:
         """Remember a task; `number` is new in this flow. Raises JournalError outside a block."""
         commit = self._open()
         sealed = self._seal("arguments", number, arguments)
-        commit.tasks.append(AddTask(Task(number, name, sealed, key, due_at)))
+        self._change(commit, AddTask(Task(number, name, sealed, key, due_at)))
 
     def finish_task(self, number: int) -> None:
         """Forget a task. Raises JournalError outside a block."""
-        self._open().tasks.append(FinishTask(number))
+        self._change(self._open(), FinishTask(number))
 
     def defer_task(self, number: int, due_at: float, attempts: int, error: str) -> None:
         """Remember that a task is to be tried again. Raises JournalError outside a block."""
-        self._open().tasks.append(DeferTask(number, due_at, attempts, error))
+        self._change(self._open(), DeferTask(number, due_at, attempts, error))
+
+    def _change(self, commit: Commit, change: TaskChange) -> None:
+        commit.tasks = (*commit.tasks, change)
 
     def _open(self) -> Commit:
         if self._commit is None:

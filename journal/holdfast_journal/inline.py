@@ -40,7 +40,7 @@ class InlineWriter:
             self._on_fatal(error)
             raise
         if commit in lost:
-            self._outbox.run([partial(commit.refused, lost[commit])])
+            self._outbox.run([partial(commit.owner.refused, lost[commit])])
             return
         if not self._worker.holds():
             with self._database.clearly():

@@ -10,7 +10,7 @@ checkpoints only the last.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -20,7 +20,6 @@ from sqlalchemy.engine import Connection
 from holdfast_journal.commits import AddTask, Commit, DeferTask, FinishTask, Statement, TaskChange
 from holdfast_journal.schema import flows, tasks
 
-Row: TypeAlias = tuple[object, ...]
 Rows: TypeAlias = list[dict[str, Any]]
 
 _ENTRY = ("flow_id", "seq", "at", "worker", "kind", "heard", "said", "event")
@@ -83,20 +82,20 @@ class FenceBroken(Exception):
 class Prepared:
     """Several flows' commits, sealed and arranged by statement, ready to be written."""
 
-    fences: Sequence[tuple[int, int, int]]
-    """(flow, epoch, seq after) of every flow in it."""
-    flows: Sequence[Row]
-    """The values of _FLOW, for each flow."""
-    entries: Sequence[Row]
-    """The values of _ENTRY, for each entry."""
+    # One list of all values, and not one for each row, of which the garbage collector makes much.
+    flows: Sequence[Any]
+    """The values of _FLOW, of one flow after the other."""
+    entries: Sequence[Any]
+    """The values of _ENTRY, of one entry after the other."""
     others: Sequence[tuple[Executable, Rows]]
     statements: Sequence[Statement]
 
     def write(self, connection: Connection) -> None:
         """Execute everything. Raises FenceBroken, or SQLAlchemy's errors."""
-        if _write(connection, _update_flows, self.flows, _FLOWS_AT_ONCE) != len(self.fences):
+        written = _write(connection, _update_flows, self.flows, len(_FLOW), _FLOWS_AT_ONCE)
+        if written != len(self.flows) // len(_FLOW):
             raise FenceBroken
-        _write(connection, _add_entries, self.entries, _ENTRIES_AT_ONCE)
+        _write(connection, _add_entries, self.entries, len(_ENTRY), _ENTRIES_AT_ONCE)
         for statement, rows in self.others:
             connection.execute(statement, rows)
         for own in self.statements:
@@ -109,7 +108,9 @@ class Prepared:
         transaction, so that one flow speaks for all. If every flow has been taken over since, this
         says no: then the fence tells us, and their new owners have found what we wrote.
         """
-        ours = {flow: (epoch, seq) for flow, epoch, seq in self.fences}
+        rows = (self.flows[at : at + len(_FLOW)] for at in range(0, len(self.flows), len(_FLOW)))
+        named = [dict(zip(_FLOW, row, strict=True)) for row in rows]
+        ours = {row["id"]: (row["epoch"], row["seq"]) for row in named}
         query = select(flows.c.id, flows.c.epoch, flows.c.seq).where(flows.c.id.in_(list(ours)))
         return any(ours[row.id] == (row.epoch, row.seq) for row in connection.execute(query))
 
@@ -118,9 +119,8 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
     """Seal and arrange `groups`; each holds the commits of one flow, in order, that write."""
     # Always in the same order, so that two workers never wait for each other's rows.
     ordered = sorted(groups, key=lambda group: group[0].lease.id)
-    fences: list[tuple[int, int, int]] = []
-    rows: list[Row] = []
-    entries: list[Row] = []
+    rows: list[Any] = []
+    entries: list[Any] = []
     changes: list[tuple[int, TaskChange]] = []
     statements: list[Statement] = []
     ended: Rows = []
@@ -131,7 +131,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
         for commit in group:
             for e in commit.entries:
                 event = seal("event", e.seq, e.event)
-                entries.append((flow, e.seq, e.at, worker, e.kind, e.heard, e.said, event))
+                entries += (flow, e.seq, e.at, worker, e.kind, e.heard, e.said, event)
             if commit.tasks:
                 changes += [(flow, change) for change in commit.tasks]
             statements += commit.statements
@@ -142,13 +142,8 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
         checkpoint = state.checkpoint
         if checkpoint is not None:
             checkpoint = seal("checkpoint", last.seq, checkpoint)
-        fences.append((flow, epoch, last.seq))
-        rows.append(
-            (
-                *(flow, epoch, group[0].base),
-                *(last.seq, state.status, last.at, checkpoint, state.published),
-            )
-        )
+        rows += (flow, epoch, group[0].base, last.seq)
+        rows += (state.status, last.at, checkpoint, state.published)
         if state.finished_at is not None or state.shred or state.shred_at is not None:
             end = {"over": state.finished_at, "now": state.shred, "later": state.shred_at}
             ended.append({"flow": flow, **end})
@@ -161,7 +156,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
     if over:
         # Nobody will ask for their results, and a retry begins anew.
         others.append((_DROP_TASKS, over))
-    return Prepared(fences, rows, entries, others, statements)
+    return Prepared(rows, entries, others, statements)
 
 
 def _task_row(flow: int, change: TaskChange) -> dict[str, Any]:
@@ -190,30 +185,36 @@ def _task_row(flow: int, change: TaskChange) -> dict[str, Any]:
 
 
 def _write(
-    connection: Connection, text: Callable[[int, bool], str], rows: Sequence[Row], most: int
+    connection: Connection,
+    text: Callable[[int, bool], str],
+    values: Sequence[Any],
+    width: int,
+    most: int,
 ) -> int:
-    """Execute `text(count, postgresql)` with `count` of the `rows`, at `most`, until all are done.
+    """Write rows of `width` values each with `text(count, postgresql)`, at `most` so many at once.
 
     Returns how many rows the database has changed.
     """
     postgresql = connection.dialect.name == "postgresql"
     changed = 0
-    for count, values in _in_pieces(rows, most):
-        changed += connection.exec_driver_sql(text(count, postgresql), values).rowcount
+    for count, pieces in _in_pieces(values, width, most):
+        changed += connection.exec_driver_sql(text(count, postgresql), pieces).rowcount
     return changed
 
 
-def _in_pieces(rows: Sequence[Row], most: int) -> Iterator[tuple[int, list[Row]]]:
-    """Divide `rows`: a count, and the values of so many rows, once or several times.
+def _in_pieces(
+    values: Sequence[Any], width: int, most: int
+) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
+    """Divide rows: a count, and the values of so many rows, once or several times.
 
     The counts are powers of two, so that the driver keeps the few statements that there are.
     """
     done, count = 0, most
-    while done < len(rows):
-        end = len(rows) - (len(rows) - done) % count
+    while done < len(values):
+        size = count * width
+        end = len(values) - (len(values) - done) % size
         if end > done:
-            pieces = range(done, end, count)
-            yield count, [tuple(chain.from_iterable(rows[at : at + count])) for at in pieces]
+            yield count, [tuple(values[at : at + size]) for at in range(done, end, size)]
             done = end
         count //= 2
 

@@ -216,7 +216,7 @@ class ThreadedWriter:
         self._unwritten -= len(batch)
         self._pressure.answers("watch")
         for commit, error in lost.items():
-            commit.calls = [partial(commit.refused, error)]
+            commit.calls = [partial(commit.owner.refused, error)]
         self._releases += batch
         if not self._releasing:
             self._release()
