@@ -35,8 +35,8 @@ D = TypeVar("D")
 class Part(Generic[I, D]):
     """One machine with its data.
 
-    The machine itself is made when something happens to it for the first time, since nothing ever
-    does to most of those that are loaded to wait.
+    The machine itself is made when something happens, and is let go when its new state is known:
+    a wormhole that waits has seven parts, and there are thousands of wormholes.
     """
 
     data: D
@@ -60,6 +60,7 @@ class Part(Generic[I, D]):
         state = self._state
         if state is None:  # then there is a machine, to which something happened
             state = self._state = self._machine.where()  # type: ignore[union-attr]
+            self._machine = None  # until something happens again
         return state
 
     def serialize(self) -> dict[str, object]:
