@@ -140,15 +140,19 @@ class FlowJournal:
             self._writer.submit(commit)
 
     def record(self, kind: str, *, heard: str, said: Sequence[str], event: bytes) -> None:
-        """Add an entry; see `History.record`. Raises JournalError outside a block."""
-        if not isinstance(event, bytes):  # it is sealed later, where an error would be everybody's
+        """Add an entry; see `History.record`.
+
+        Raises JournalError outside a block, and TypeError or UnicodeEncodeError for what cannot be
+        sealed or written: later, in the writer's thread, that would be everybody's trouble.
+        """
+        if not isinstance(event, bytes):
             raise TypeError("an event is bytes")
         commit = self._open()
         seq = commit.base + len(commit.entries) + 1
         words = f"[{', '.join(map(encode_basestring, said))}]"  # a JSON list
         entry = Entry(seq, self._clock(), kind, heard, words, event)
         commit.entries = (*commit.entries, entry)
-        commit.size += len(heard) + len(words) + len(event)
+        commit.size += len(f"{heard}{words}".encode()) + len(event)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
         """Execute the application's own statement in the same transaction.

@@ -228,6 +228,25 @@ class TestFences:
         assert [type(error) for error in ada.lost] == [CommitFailed]
         assert [row.seq for row in journal.history(ada.taken.id)] == [1]
 
+    @pytest.mark.parametrize(
+        ("heard", "said", "event"),
+        [("", [], bytearray(b"x")), ("\ud800", [], b""), ("", ["\ud800"], b"")],
+        ids=["event", "heard", "said"],
+    )
+    def test_what_cannot_be_written_is_refused_at_once(
+        self, journals: Journals, reactor: ManualReactor, heard: str, said: list[str], event: bytes
+    ) -> None:
+        """What the writer would stumble over never gets there: others' commits are not spoilt."""
+        journal = journals.open("sqlite://", reactor=reactor)
+        ada, bob = run(journal, "ada", "bob")
+        bob.event()
+        with pytest.raises((TypeError, UnicodeEncodeError)), ada.taken.journal.process():
+            ada.taken.journal.record("message", heard=heard, said=said, event=event)
+        ada.event()
+        stop(journal, reactor)
+        assert (ada.released, bob.released) == ([1], [1])
+        assert [row.seq for row in journal.history(ada.taken.id)] == [1]
+
     def test_a_lost_flow_can_be_taken_again(
         self, url: str, journals: Journals, reactor: ManualReactor
     ) -> None:
