@@ -172,6 +172,9 @@ class Registration:
                 if connection.execute(ours.where(alive)).rowcount != 1:
                     self._lapse()
                     connection.execute(ours)
+                elif not self.holds():
+                    # It was over, by a clock that never jumps; that of the leases was set back.
+                    self._lapse()
             if self._lapsed:
                 self.on_lapse()
                 self._lapsed = False

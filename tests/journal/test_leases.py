@@ -188,6 +188,21 @@ class TestPaused:
         other.give_back()
         assert names(paused) == ["ada"]
 
+    def test_over_before_the_clock_is_set_back(
+        self, file: str, journals: Journals, time: Time
+    ) -> None:
+        """What was lost while its lease was over is lost, whatever time it is again."""
+        uptime = Time()
+        paused, other = (
+            journals.open(file, **time.options() | {"uptime": uptime}) for _ in range(2)
+        )
+        ada, bob = run(paused, "ada", "bob")
+        time.now, uptime.now = 1031, 1031
+        assert names(other, names=["ada"]) == ["ada"]
+        time.now = 10
+        assert paused.requests() == []
+        assert (kinds(ada.lost), bob.lost) == ([Fenced], [])
+
     def test_over_while_the_renewal_waits(self, file: str, journals: Journals, time: Time) -> None:
         """A renewal that waits until the lease is over finds out what is lost."""
         paused, other = (journals.open(file, **time.options()) for _ in range(2))
