@@ -1,23 +1,22 @@
 """Writing many commits in one transaction, with few statements.
 
-The two statements that every commit needs have many rows in one text, instead of being executed
-once a row: the driver lets other threads run at every execution, and a busy reactor would then keep
-the writer waiting some milliseconds for every single row.
+The statements that are needed most have many rows in one text, instead of being executed once a
+row: the driver lets other threads run at every execution, and a busy reactor would then keep the
+writer waiting some milliseconds for every single row.
 
 Here is also where events and checkpoints are sealed: in the writer's thread, and of a flow's
 checkpoints only the last.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import groupby
 from typing import Any, TypeAlias
 
 from attrs import frozen
-from sqlalchemy import Double, Executable, bindparam, case, delete, insert, select, update
+from sqlalchemy import Double, bindparam, case, delete, select, update
 from sqlalchemy.engine import Connection
 
-from holdfast_journal.commits import AddTask, Commit, DeferTask, FinishTask, Statement, TaskChange
+from holdfast_journal.commits import AddTask, Commit, DeferTask, FinishTask, Statement
 from holdfast_journal.schema import flows, tasks
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -59,19 +58,19 @@ _END = (
 )
 """What changes in a flow's row when it is over, beside the rest."""
 
-_THIS_TASK = (tasks.c.flow_id == bindparam("flow"), tasks.c.number == bindparam("task"))
-_CHANGE_TASK: Mapping[type[TaskChange], Executable] = {
-    AddTask: insert(tasks),
-    DeferTask: update(tasks)
-    .where(*_THIS_TASK)
+_TASK = ("flow_id", "number", "name", "arguments", "key", "due_at", "attempts", "error")
+_TASKS_AT_ONCE = 32
+
+_DEFER_TASK = (
+    update(tasks)
+    .where(tasks.c.flow_id == bindparam("flow"), tasks.c.number == bindparam("task"))
     .values(
         due_at=bindparam("new_due_at"),
         attempts=bindparam("new_attempts"),
         error=bindparam("new_error"),
-    ),
-    FinishTask: delete(tasks).where(*_THIS_TASK),
-}
-_DROP_TASKS = delete(tasks).where(tasks.c.flow_id == bindparam("flow"))
+    )
+)
+_DROP_TASKS = delete(tasks).where(tasks.c.flow_id.in_(bindparam("flows", expanding=True)))
 
 
 class FenceBroken(Exception):
@@ -87,7 +86,16 @@ class Prepared:
     """The values of _FLOW, of one flow after the other."""
     entries: Sequence[Any]
     """The values of _ENTRY, of one entry after the other."""
-    others: Sequence[tuple[Executable, Rows]]
+    begun: Sequence[Any]
+    """The values of _TASK, of one new task after the other."""
+    deferred: Rows
+    """What _DEFER_TASK needs."""
+    finished: Sequence[Any]
+    """The flow and the number of one task that is over after the other."""
+    ended: Rows
+    """What _END needs."""
+    over: Sequence[int]
+    """The flows whose tasks nobody needs any more."""
     statements: Sequence[Statement]
 
     def write(self, connection: Connection) -> None:
@@ -96,8 +104,15 @@ class Prepared:
         if written != len(self.flows) // len(_FLOW):
             raise FenceBroken
         _write(connection, _add_entries, self.entries, len(_ENTRY), _ENTRIES_AT_ONCE)
-        for statement, rows in self.others:
-            connection.execute(statement, rows)
+        # No task has its number from another: whatever became of one comes after its beginning.
+        _write(connection, _add_tasks, self.begun, len(_TASK), _TASKS_AT_ONCE)
+        if self.deferred:
+            connection.execute(_DEFER_TASK, self.deferred)
+        _write(connection, _finish_tasks, self.finished, 2, _TASKS_AT_ONCE)
+        if self.ended:
+            connection.execute(_END, self.ended)
+        if self.over:
+            connection.execute(_DROP_TASKS, {"flows": self.over})
         for own in self.statements:
             connection.execute(own.statement, own.parameters)
 
@@ -121,10 +136,12 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
     ordered = sorted(groups, key=lambda group: group[0].lease.id)
     rows: list[Any] = []
     entries: list[Any] = []
-    changes: list[tuple[int, TaskChange]] = []
+    begun: list[Any] = []
+    deferred: Rows = []
+    finished: list[Any] = []
     statements: list[Statement] = []
     ended: Rows = []
-    over: Rows = []
+    over: list[int] = []
     for group in ordered:
         lease, last = group[0].lease, group[-1]
         flow, worker, epoch, seal = lease.id, lease.worker, lease.epoch, lease.sealer.seal
@@ -132,11 +149,19 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
             for e in commit.entries:
                 event = seal("event", e.seq, e.event)
                 entries += (flow, e.seq, e.at, worker, e.kind, e.heard, e.said, event)
-            if commit.tasks:
-                changes += [(flow, change) for change in commit.tasks]
+            for change in commit.tasks:
+                match change:
+                    case AddTask(t):
+                        begun += (flow, t.number, t.name, t.arguments, t.key)
+                        begun += (t.due_at, t.attempts, t.error)
+                    case DeferTask(number, due_at, attempts, error):
+                        again = {"new_due_at": due_at, "new_attempts": attempts, "new_error": error}
+                        deferred.append({"flow": flow, "task": number, **again})
+                    case FinishTask(number):
+                        finished += (flow, number)
             statements += commit.statements
             if commit.state is not None and commit.state.finished_at is not None:
-                over.append({"flow": flow})
+                over.append(flow)  # nobody will ask for results, and a retry begins anew
         if (state := last.state) is None:
             continue
         checkpoint = state.checkpoint
@@ -147,41 +172,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
         if state.finished_at is not None or state.shred or state.shred_at is not None:
             end = {"over": state.finished_at, "now": state.shred, "later": state.shred_at}
             ended.append({"flow": flow, **end})
-    others: list[tuple[Executable, Rows]] = [
-        (_CHANGE_TASK[kind], [_task_row(flow, change) for flow, change in run])
-        for kind, run in groupby(changes, key=lambda pair: type(pair[1]))
-    ]
-    if ended:
-        others.append((_END, ended))
-    if over:
-        # Nobody will ask for their results, and a retry begins anew.
-        others.append((_DROP_TASKS, over))
-    return Prepared(rows, entries, others, statements)
-
-
-def _task_row(flow: int, change: TaskChange) -> dict[str, Any]:
-    match change:
-        case AddTask(task):
-            return {
-                "flow_id": flow,
-                "number": task.number,
-                "name": task.name,
-                "arguments": task.arguments,
-                "key": task.key,
-                "due_at": task.due_at,
-                "attempts": task.attempts,
-                "error": task.error,
-            }
-        case DeferTask(number, due_at, attempts, error):
-            return {
-                "flow": flow,
-                "task": number,
-                "new_due_at": due_at,
-                "new_attempts": attempts,
-                "new_error": error,
-            }
-        case FinishTask(number):
-            return {"flow": flow, "task": number}
+    return Prepared(rows, entries, begun, deferred, finished, ended, over, statements)
 
 
 def _write(
@@ -243,3 +234,19 @@ def _add_entries(count: int, postgresql: bool) -> str:
     places = ", ".join(["%s" if postgresql else "?"] * len(_ENTRY))
     columns = ", ".join(_ENTRY)
     return f"INSERT INTO holdfast_entries ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+
+
+@cache
+def _add_tasks(count: int, postgresql: bool) -> str:
+    places = ", ".join(["%s" if postgresql else "?"] * len(_TASK))
+    columns = ", ".join(_TASK)
+    return f"INSERT INTO holdfast_tasks ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+
+
+@cache
+def _finish_tasks(count: int, postgresql: bool) -> str:
+    if postgresql:
+        chosen = f"(flow_id, number) IN (VALUES {', '.join(['(%s::bigint, %s::int)'] * count)})"
+    else:  # it would read the whole table for that
+        chosen = " OR ".join(["(flow_id = ? AND number = ?)"] * count)
+    return f"DELETE FROM holdfast_tasks WHERE {chosen}"  # noqa: S608
