@@ -78,8 +78,8 @@ class FlowRunner:
         self._over = False
         self.taken_at = owner.clock.seconds()
         self._open_tasks = {task.number for task in taken.tasks}
-        params = document.Params.from_bytes(taken.params)
         if taken.checkpoint is None:
+            params = document.Params.from_bytes(taken.params)
             self._flow = document.begin(taken.kind, params.params)
             exchange = Exchange(params.appid, os.urandom(5).hex())
             saved = wormhole_checkpoint.Saved(params.relay, exchange, ())
