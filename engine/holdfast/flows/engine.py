@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 
 from holdfast.api import through
 from holdfast.errors import WormholeError
-from holdfast.flows import document, looking
+from holdfast.flows import looking
+from holdfast.flows.aside import set_aside
 from holdfast.flows.base import kinds
 from holdfast.flows.parking import Parking
 from holdfast.flows.runner import FlowRunner
@@ -38,7 +39,6 @@ from holdfast_journal import (
     DatabaseUnusable,
     Fenced,
     JournalStopped,
-    Snapshot,
     SqlJournal,
     TakenFlow,
 )
@@ -327,37 +327,18 @@ class Engine:
         if any(taken.id in owed.flows for owed in self._owed):
             return  # it failed while it was being taken, and will be given back first
         if taken.failures >= MOST_FAILURES:
-            self._set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
+            set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
             return
         try:
             runner = FlowRunner(taken, self)
         except WormholeError as error:
-            self._set_aside(taken, str(error))
+            set_aside(taken, str(error))
             return
         except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported
-            self._set_aside(taken, place_of(Failure()))
+            set_aside(taken, place_of(Failure()))
             return
         self.running[taken.id] = runner
         runner.start()
-
-    def _set_aside(self, taken: TakenFlow, reason: str) -> None:
-        """End a flow that cannot be run, with everything that it knows kept for `retry`."""
-        _log.error("flow {name} is set aside: {reason}", name=taken.name, reason=reason)
-        published: dict[str, Any] = {}
-        try:
-            if taken.checkpoint is not None:
-                published = document.Checkpoint.from_bytes(taken.checkpoint).published
-        except WormholeError:
-            _log.error("flow {name}: its checkpoint cannot be read", name=taken.name)
-        snapshot = Snapshot(
-            status="failed",
-            checkpoint=taken.checkpoint or b"",
-            published={**published, "reason": reason},
-            finished=True,
-        )
-        taken.journal.attach(lambda: snapshot)
-        with taken.journal.process():
-            taken.journal.record("aside", heard=f"engine: set aside: {reason}", said=(), event=b"")
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)

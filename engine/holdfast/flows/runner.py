@@ -13,9 +13,9 @@ from twisted.python.failure import Failure
 
 from holdfast.core import checkpoint as wormhole_checkpoint
 from holdfast.core.exchange import Exchange
-from holdfast.errors import CodeLostError, CrowdedError, WrongPasswordError
 from holdfast.flows import document
 from holdfast.flows.tasks import Executor, method_name
+from holdfast.flows.verdict import SHREDDED, verdict_of
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.patience import Clock
 from holdfast.shell.wormhole import DelegatedWormhole
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
 
     from holdfast_journal.commits import Parameters
-
-SHREDDED: Final = ("done", "cancelled", "expired")
-"""The verdicts after which nobody needs a flow's secrets any more."""
 
 GRACE: Final = 600.0
 """Seconds that a flow whose other side is there may go on after its deadline."""
@@ -252,7 +249,7 @@ class FlowRunner:
         self._tell("wormhole_closed", result)
         if not self._state.verdict:
             sent = bool(self._state.published.get("sent"))
-            self._state.verdict, self._state.reason = _verdict(result, sent=sent)
+            self._state.verdict, self._state.reason = verdict_of(result, sent=sent)
             if self._state.reason:
                 self.publish({"reason": self._state.reason})
         self._journal.queue_outbound(self._finished)
@@ -382,23 +379,3 @@ class FlowRunner:
         if exchange.lifecycle.state == "happy":
             return "exchanging"
         return "waiting" if exchange.code.state == "known" else "starting"
-
-
-def _verdict(result: str | Exception, *, sent: bool) -> tuple[str, str]:
-    """Return the status, and the reason, for a flow that did not decide itself.
-
-    Args:
-        sent: whether a secret was sent already.
-    """
-    if isinstance(result, CodeLostError):
-        return "code lost", "the mailbox server has forgotten the code; a new one is needed"
-    if isinstance(result, CrowdedError):
-        reason = "a third party entered the mailbox; a new code is needed"
-        if sent:
-            reason += ", if the other side has not received what was sent before"
-        return "crowded", reason
-    if isinstance(result, WrongPasswordError):
-        return "scared", "the other side used a different code"
-    if isinstance(result, Exception):
-        return "failed", str(result)
-    return "done", ""

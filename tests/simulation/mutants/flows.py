@@ -135,7 +135,7 @@ def wrong_code_is_done(patches: Patches) -> None:
 
         return verdict
 
-    patches.wrap(runner, "_verdict", make)
+    patches.wrap(runner, "verdict_of", make)
 
 
 @mutant(

@@ -1,0 +1,31 @@
+"""How a flow ends: the words for that, and what becomes of its secrets."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.errors import CodeLostError, CrowdedError, WrongPasswordError
+
+SHREDDED: Final = ("done", "cancelled", "expired")
+"""The verdicts after which nobody needs a flow's secrets any more."""
+
+
+def verdict_of(result: str | Exception, *, sent: bool) -> tuple[str, str]:
+    """Return the status, and the reason, for a flow that did not decide itself.
+
+    Args:
+        result: what its wormhole ended with.
+        sent: whether a secret was sent already.
+    """
+    if isinstance(result, CodeLostError):
+        return "code lost", "the mailbox server has forgotten the code; a new one is needed"
+    if isinstance(result, CrowdedError):
+        reason = "a third party entered the mailbox; a new code is needed"
+        if sent:
+            reason += ", if the other side has not received what was sent before"
+        return "crowded", reason
+    if isinstance(result, WrongPasswordError):
+        return "scared", "the other side used a different code"
+    if isinstance(result, Exception):
+        return "failed", str(result)
+    return "done", ""
