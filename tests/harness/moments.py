@@ -4,8 +4,7 @@ A moment is `PLACE:WHEN:OCCURRENCE`, such as `add:after:2`: WHEN is `before`, `d
 and OCCURRENCE counts from 1 in the life of one process. The places are
 
 - `upgrade`, `start`, `take`: the schema, the transaction that starts flows, the one that takes them
-- `commit-KIND`: one event's part of a group commit, named for the event. `before`: nothing is
-  written; `during`: the rows are, the COMMIT is not; `after`: it is durable, and nothing that
+- `commit-KIND`: one event's part of a commit, named for the event. `before`: nothing is written; `during`: the rows are, the COMMIT is not; `after`: it is durable, and nothing that
   waits for it has been done
 - `bind`, `allocate`, `claim`, `open`, `ping`, `add`, `release`, `close`: a frame to the server.
   `before`: not a byte of it has left; `after`: all of it is the kernel's
@@ -102,7 +101,7 @@ def install(fate):
     _around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
     _around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")
     _around(fate, journal.SqlJournal, "close", lambda *_: "leave")
-    _around(fate, contact.Contact, "received", _heard)
+    _around_reads(fate, contact.Contact)
     _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
     tasks, runner = holdfast.flows.tasks.Executor, holdfast.flows.runner.FlowRunner
     _around(fate, tasks, "_begin", lambda _executor, _customer, task: f"task-{task.name}")
@@ -143,6 +142,21 @@ def _to_the_kernel(socket, _text):
             transport.doWrite()
 
 
+def _around_reads(fate, contact):
+    """Frames that are read at once are handled at once, and committed together."""
+    received = contact.received
+
+    def receiving(self, texts):
+        places = [place for text in texts if (place := _heard(self, text)) is not None]
+        for place in places:
+            fate.come_to(place, "before")
+        received(self, texts)
+        for place in places:
+            fate.come_to(place, "after")
+
+    contact.received = receiving
+
+
 def _heard(contact, text):
     frame = json.loads(text)
     kind = frame["type"]
@@ -178,7 +192,7 @@ def _around_commits(fate):
             fate.come_to(place, when)
 
     def committing(self, commits):
-        places = [f"commit-{each.entries[-1].kind}" for each in commits if each.entries]
+        places = [f"commit-{entry.kind}" for each in commits for entry in each.entries]
         under_way.places = places
         come_to(places, "before")
         lost = commit(self, commits)
