@@ -4,8 +4,9 @@ A moment is `PLACE:WHEN:OCCURRENCE`, such as `add:after:2`: WHEN is `before`, `d
 and OCCURRENCE counts from 1 in the life of one process. The places are
 
 - `upgrade`, `start`, `take`: the schema, the transaction that starts flows, the one that takes them
-- `commit-KIND`: one event's part of a commit, named for the event. `before`: nothing is written; `during`: the rows are, the COMMIT is not; `after`: it is durable, and nothing that
-  waits for it has been done
+- `commit-KIND`: one event's part of a commit, named for the event. `before`: nothing is written;
+  `during`: the rows are, the COMMIT is not; `after`: it is durable, and nothing that waits for it
+  has been done
 - `bind`, `allocate`, `claim`, `open`, `ping`, `add`, `release`, `close`: a frame to the server.
   `before`: not a byte of it has left; `after`: all of it is the kernel's
 - `hear-welcome`, `hear-allocated`, `hear-claimed`, `hear-released`, `hear-closed`, `hear-pong`,
