@@ -178,7 +178,9 @@ def test_a_welcome_is_no_sign_that_the_server_remembers() -> None:
     again.hears(type="pong", pong=0)
     assert again.said == ["bind", "open", "ping", "list"]
     again.lists("7")
-    assert again.said[4:] == ["close"], "nothing of ours stays in what our open has made"
+    assert again.said[4:] == ["release"], "a mailbox cannot be closed before that"
+    again.hears(type="released")
+    assert again.said[5:] == ["close"], "nothing of ours stays in what our open has made"
     again.hears(type="closed")
     assert isinstance(again.told[-1][1], holdfast.CodeLostError)
 

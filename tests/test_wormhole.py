@@ -12,6 +12,7 @@ from holdfast.crypto import start
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
+from tests.harness.reactor import flush_logged_errors
 
 WELCOME = '{"type": "welcome", "welcome": {}}'
 
@@ -191,3 +192,4 @@ def test_what_comes_together_with_a_failure(*, careful: bool) -> None:
     assert kinds == ["bind", "claim", *(["open", "add"] if careful else [])]
     assert [type(each) for each in delegate.ended] == [ArithmeticError]
     assert connections.stopped
+    flush_logged_errors(ArithmeticError)
