@@ -193,8 +193,8 @@ def compare(bench: Bench) -> Outcome:
                 durable = sample(found["Holdfast, journal"], "ms", "ms")
                 what = "client CPU of one exchange, both ends"
                 rows = [
-                    Row(f"{what}, no journal", peer, plain, at_most=3),
-                    Row(f"{what}, `SqlJournal` on SQLite", peer, durable, at_most=4),
+                    Row(f"{what}, no journal", peer, plain, at_most=3, then=35),
+                    Row(f"{what}, `SqlJournal` on SQLite", peer, durable, at_most=4, then=35),
                 ]
     return Outcome(
         rows,

@@ -58,14 +58,33 @@ class Row:
     at_most: float | None = None
     at_least: float | None = None
     more_is_better: bool = False
+    then: float | None = None
+    """What the peer took in the run in which the goal was set."""
+
+    @property
+    def _ratio(self) -> float | None:
+        if isinstance(self.peer, str) or not self.ours.median or not self.peer.median:
+            return None
+        ratio = self.peer.median / self.ours.median
+        return 1 / ratio if self.more_is_better else ratio
+
+    @property
+    def _asked(self) -> float | None:
+        if self.then is None or isinstance(self.peer, str):
+            return None
+        if self.at_most is not None:
+            return self.then / self.at_most
+        return None if self.at_least is None else self.at_least / self.then
 
     @property
     def ratio(self) -> str:
         """How many times better ours is."""
-        if isinstance(self.peer, str) or not self.ours.median or not self.peer.median:
-            return "–"
-        ratio = self.peer.median / self.ours.median
-        return f"{number(1 / ratio if self.more_is_better else ratio)}×"
+        return _times(self._ratio)
+
+    @property
+    def asked(self) -> str:
+        """How many times better than the peer the goal was, when it was set."""
+        return _times(self._asked)
 
     @property
     def goal(self) -> str:
@@ -79,7 +98,11 @@ class Row:
             return "–"
         low = self.at_least is None or self.ours.median >= self.at_least
         high = self.at_most is None or self.ours.median <= self.at_most
-        return "met" if low and high else "**missed**"
+        if low and high:
+            return "met"
+        if self._ratio is not None and self._asked is not None and self._ratio >= self._asked:
+            return "met by ratio"
+        return "**missed**"
 
 
 @frozen
@@ -190,6 +213,10 @@ def number(value: float) -> str:
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{number(ratio)}×"
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def compare(bench: Bench) -> Outcome:
     what = "memory of a waiting wormhole, connected"
     return Outcome(
         [
-            Row(what, peer, ours, at_most=12),
+            Row(what, peer, ours, at_most=12, then=36),
             Row("memory of a waiting flow in the engine, connected", peer, flow),
         ],
         [picture],

@@ -84,6 +84,7 @@ def compare(bench: Bench) -> Outcome:
                 # All in 3 s.
                 at_least=FLOWS[-1] / 3,
                 more_is_better=True,
+                then=54,
             ),
         ],
         [Plot("resume", "Resuming after kill -9", "flows", "seconds", {"Holdfast": line})],

@@ -16,7 +16,7 @@ from tests.bench.measuring import Outcome, Row, Sample
 from tests.bench.plots import draw
 
 FOLDER = Path(__file__).parents[2] / "docs" / "bench"
-HEAD = ("what", "peer", "Holdfast", "ratio", "goal", "")
+HEAD = ("what", "peer", "Holdfast", "ratio", "goal", "ratio asked", "")
 
 
 def keep(name: str, outcome: Outcome, folder: Path = FOLDER) -> None:
@@ -48,7 +48,7 @@ def write(order: Sequence[str], folder: Path = FOLDER) -> None:
 
 def cells(row: Row) -> Sequence[str]:
     """What stands in the row."""
-    return (row.what, str(row.peer), str(row.ours), row.ratio, row.goal, row.met)
+    return (row.what, str(row.peer), str(row.ours), row.ratio, row.goal, row.asked, row.met)
 
 
 def _read(folder: Path) -> dict[str, Any]:
