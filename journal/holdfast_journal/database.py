@@ -324,6 +324,14 @@ def _postgresql(url: URL, pause: float) -> Engine:
         connection.execute(f"SET idle_in_transaction_session_timeout = {pause * 1000:.0f}")
         connection.commit()
 
+    @event.listens_for(engine, "do_executemany")
+    def one_by_one(cursor: Any, statement: str, parameters: Any, _context: object) -> bool:
+        # The driver would send all of them before it asks for an answer, and the server does not
+        # call it idle when whoever is paused between two of them keeps it waiting.
+        for each in parameters:
+            cursor.execute(statement, each)
+        return True
+
     return engine
 
 

@@ -43,6 +43,9 @@ _UPDATE = (
 _FLOWS_AT_ONCE = 16
 """SQLite looks for a flow's values among those of all flows of the statement, one by one."""
 
+_ROWS_AT_ONCE = 256
+"""On PostgreSQL, where each statement is a question and an answer."""
+
 _OVER = bindparam("over", type_=Double)
 _END = (
     update(flows)
@@ -182,15 +185,20 @@ def _write(
     width: int,
     most: int,
 ) -> int:
-    """Write rows of `width` values each with `text(count, postgresql)`, at `most` so many at once.
+    """Write rows of `width` values each with `text(count, postgresql)`, on SQLite `most` at once.
 
     Returns how many rows the database has changed.
     """
-    postgresql = connection.dialect.name == "postgresql"
-    changed = 0
-    for count, pieces in _in_pieces(values, width, most):
-        changed += connection.exec_driver_sql(text(count, postgresql), pieces).rowcount
-    return changed
+    if connection.dialect.name == "postgresql":
+        return sum(
+            connection.exec_driver_sql(text(count, True), piece).rowcount
+            for count, pieces in _in_pieces(values, width, _ROWS_AT_ONCE)
+            for piece in pieces
+        )
+    return sum(
+        connection.exec_driver_sql(text(count, False), pieces).rowcount
+        for count, pieces in _in_pieces(values, width, most)
+    )
 
 
 def _in_pieces(
