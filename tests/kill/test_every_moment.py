@@ -1,6 +1,6 @@
 """A command that is killed at any moment of an exchange, and started again, finishes it.
 
-Every third moment of `provision` is walked, and of the others those that differ; with EVERY_MOMENT
+Every fifth moment of `provision` is walked, and of the others those that differ; with EVERY_MOMENT
 set in the environment, all of all. (`tests/simulation/test_crashes.py` dies everywhere, always.)
 """
 
@@ -17,7 +17,7 @@ OUT_OF_TURN = 5
 
 def test_provision(world: World) -> None:
     """A person gets their secret exactly once, whatever the moment of the death."""
-    missed = world.walk(provision, lambda moments: moments if EVERY else moments[::3])
+    missed = world.walk(provision, lambda moments: moments if EVERY else moments[::5])
     assert len(missed) <= OUT_OF_TURN, missed
 
 
