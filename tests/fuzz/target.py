@@ -76,7 +76,7 @@ def target(
     *errors: type[Exception],
     seeds: Callable[[], Iterable[bytes]],
     quotes: bool = False,
-    examples: int = 30,
+    examples: int = 20,
 ) -> Callable[[Callable[[bytes], None]], Callable[[bytes], None]]:
     """Register a function as a target."""
 
