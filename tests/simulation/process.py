@@ -66,6 +66,12 @@ class Life(Process):
     waits_since: float | None = field(default=None, init=False)
     """When the database first failed to answer what it still waits for."""
 
+    def resume(self) -> None:
+        """Go on; it could notice nothing while it stood still."""
+        if self.waits_since is not None:
+            self.waits_since = self.kernel.now
+        Process.resume(self)
+
     @property
     def worker(self) -> int | None:
         """Its number in the database, while it has one."""
