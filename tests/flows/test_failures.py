@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from twisted.python.failure import Failure
 
 from holdfast import Flow, flow
-from holdfast_journal import CommitFailed, SqlJournal, TakenFlow
+from holdfast_journal import CommitFailed, JournalStopped, SqlJournal, TakenFlow
 from tests.flows.world import BATCH, World
 
 APPID = "example.com/failures"
@@ -202,6 +203,23 @@ def test_refused_while_flows_are_taken(world: World, monkeypatch: pytest.MonkeyP
     world.rest(30)
     assert runner.taken.id in world.engine.running
     assert world.row().failures == 1
+
+
+def test_a_journal_that_has_stopped(world: World) -> None:
+    """An event that comes when the disk has failed already is not held against its flow."""
+    from twisted.logger import globalLogPublisher
+
+    events: list[dict[str, object]] = []
+    begin(world)
+    [runner] = [each for each in world.engine.running.values() if each.taken.name == "ann"]
+    globalLogPublisher.addObserver(events.append)
+    try:
+        world.engine.broken(runner, Failure(JournalStopped("the disk failed")))
+        world.rest(5)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert [each for each in events if "flow" in str(each.get("log_format"))] == []
+    assert world.row().failures == 0
 
 
 def test_what_is_published_must_be_plain(world: World) -> None:

@@ -228,6 +228,8 @@ class Engine:
             # Somebody else has the flow, and it is well.
             _log.warn("flow {name} was taken over by another process", name=runner.taken.name)
             return
+        if failure.check(JournalStopped):
+            return  # no fault of the flow: the disk failed, and this process is about to end
         # The exception's own words may quote a secret: only its type and place are told.
         _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
         wake_at = self._now() + 2.0 ** (runner.taken.failures + 1)
