@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from holdfast_journal.commits import Commit
 from holdfast_journal.database import Database, Trouble, reason, trouble
-from holdfast_journal.errors import CommitFailed, Fenced, JournalBroken
+from holdfast_journal.errors import CommitFailed, DatabaseMoved, Fenced, JournalBroken
 from holdfast_journal.schema import flows
 from holdfast_journal.statements import FenceBroken, Prepared, prepare
 
@@ -148,6 +148,9 @@ class Committer:
                 if delay:
                     self._keep_alive()
                 result = attempt()
+            except DatabaseMoved as error:
+                # Perhaps it was written, but to where nobody will look for it.
+                raise JournalBroken(str(error)) from error
             except SQLAlchemyError as error:
                 text = f"{type(error).__name__}: {reason(error)}"
                 match trouble(error):

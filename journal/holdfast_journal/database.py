@@ -8,7 +8,6 @@ One `Database` is one URL opened. Transactions are begun here and nowhere else:
 - PostgreSQL: READ COMMITTED. What must not race is fenced by row locks, epochs and unique keys.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -30,8 +29,10 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from holdfast_journal import place
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
-from holdfast_journal.keyfiles import sync_directory
+from holdfast_journal.looking import LookedAt
+from holdfast_journal.place import Place
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a transaction waits for a lock that another process holds."""
@@ -139,6 +140,12 @@ class Database:
     path: Path | None
     """The SQLite file, absolute; None for PostgreSQL and for a database in memory."""
     in_memory: bool
+    given_path: Path | None = None
+    """The path of the SQLite file as it was given: perhaps that of a symbolic link to it."""
+    _place: Place | LookedAt | None = field(default=None, repr=False)
+    """What sees to it that an SQLite file is still the one that was opened."""
+    _anchor: Any = field(default=None, repr=False)
+    """A connection that is open for as long as this is, so that SQLite keeps the log."""
     # One writer at a time in this process: fair, where SQLite's busy handler polls. A database in
     # memory has one connection, so its readers take turns too.
     _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
@@ -146,12 +153,19 @@ class Database:
 
     @classmethod
     def open(
-        cls, url: str, *, make_parents: bool = False, writes: bool = True, pause: float = 30.0
+        cls,
+        url: str,
+        *,
+        make_parents: bool = False,
+        writes: bool = True,
+        pause: float = 30.0,
+        looks: bool = False,
     ) -> Self:
         """Open `url`; a missing SQLite file is made, private to its owner.
 
         With `make_parents` missing directories above it are made too, as private. Unless `writes`
         it need not be possible to write it now: the disk may be full, or somebody hold a lock.
+        Who only `looks` cannot write, and makes and changes nothing; see `looking`.
         A server ends our transactions if we fall silent in one for `pause` seconds.
         Raises DatabaseUnusable.
         """
@@ -161,12 +175,27 @@ class Database:
         elif not parsed.database or parsed.database == ":memory:":
             database = cls(_sqlite(parsed), None, True)
         else:
-            path = Path(parsed.database).absolute()
-            _make_file(path, make_parents)
-            database = cls(_sqlite(parsed.set(database=str(path))), path, False)
+            given = Path(parsed.database).absolute()
+            path = place.find(given, make=not looks, make_parents=make_parents)
+            parsed = parsed.set(database=str(path))
+            if looks:
+                looked_at = LookedAt.of(path)
+                database = cls(_looking(parsed, looked_at), path, False, given, looked_at)
+            else:
+                place.refuse_another_name(path)
+                database = cls(_sqlite(parsed), path, False, given)
         try:
-            with database.writing() if writes else database.reading():
+            with database.writing() if writes and not looks else database.reading():
                 pass
+            if database.path is not None and not looks:
+                with database.clearly():
+                    database._anchor = database.engine.raw_connection()
+                    database._anchor.detach()
+                    # Reading is what takes SQLite's lock, until the connection is closed.
+                    cursor = database._anchor.cursor()
+                    cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                    cursor.close()
+                database._place = Place.of(database.path)
         except BaseException:
             database.close()
             raise
@@ -187,17 +216,22 @@ class Database:
     def transaction(self, *, writes: bool) -> Iterator[Connection]:
         """One transaction, committed at the end unless an exception leaves the block.
 
-        Raises SQLAlchemy's own errors. Once the disk has failed under one that writes, whoever
-        began it, each that would write fails with that error.
+        Raises SQLAlchemy's own errors, and DatabaseMoved. Once the disk has failed under one that
+        writes, whoever began it, each that would write fails with that error.
         """
         if writes and self._broken is not None:
             raise self._broken
+        if self._place is not None:
+            self._place.check()
         alone = not self.is_postgresql and (writes or self.in_memory)
         try:
             with self._turn if alone else nullcontext():
                 with self.engine.connect().execution_options(**{_WRITES: writes}) as connection:
                     with connection.begin():
                         yield connection
+            if self._place is not None:
+                # Again, before anybody acts on what was read, or lets go what waited for a commit.
+                self._place.check()
         except DBAPIError as error:
             if writes and trouble(error) is Trouble.BROKEN:
                 self._broken = error
@@ -242,6 +276,11 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        anchor, self._anchor = self._anchor, None
+        if anchor is not None:
+            anchor.close()
+        if isinstance(self._place, LookedAt):
+            self._place.close()
 
     def _clear(self, error: SQLAlchemyError) -> Exception:
         """One clear line for errors that the database's state explains; others as they are."""
@@ -264,32 +303,6 @@ def reason(error: SQLAlchemyError) -> str:
         return text
     full = getattr(said, "sqlite_errorcode", None) in _NOTHING_WRITTEN
     return f"{text} ({name}{': the disk may be full, or a quota used up' if full else ''})"
-
-
-def _make_file(path: Path, make_parents: bool) -> None:
-    """Make the database file, mode 0600; SQLite gives its WAL the same mode."""
-    try:
-        if make_parents:
-            _make_folder(path.parent)
-        if path.is_dir():
-            raise DatabaseUnusable(f"the database {path} cannot be used: it is a directory")
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        if isinstance(error, FileNotFoundError):
-            reason = f"the directory {path.parent} does not exist"
-        raise DatabaseUnusable(f"the database {path} cannot be used: {reason}") from error
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a directory and what is missing above it, each private, and on disk.
-
-    Without that a power cut could take the directory, and with it what was committed there.
-    """
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        sync_directory(folder)
 
 
 def _postgresql(url: URL, pause: float) -> Engine:
@@ -362,6 +375,22 @@ def _sqlite(url: URL) -> Engine:
         writes = connection.get_execution_options().get(_WRITES, True)
         if writes is not None:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _looking(url: URL, looked_at: LookedAt) -> Engine:
+    """For who only looks: every connection is read-only."""
+    engine = create_engine(url, hide_parameters=True, creator=looked_at.connect)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        connection.text_factory = _text
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     return engine
 

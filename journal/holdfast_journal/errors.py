@@ -20,6 +20,13 @@ class DatabaseAway(DatabaseUnusable):
         self.why = why
 
 
+class DatabaseMoved(DatabaseUnusable):
+    """The file of the database, or its log, is not the one that was opened: this process must end.
+
+    What it committed last may be lost, and nothing that it writes from now on would be found.
+    """
+
+
 class NewerSchema(DatabaseUnusable):
     """The database was made by a newer release than this one."""
 

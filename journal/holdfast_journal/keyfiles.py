@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from attrs import define
 
 from holdfast_journal.errors import WrongKey
 from holdfast_journal.sealing import KeyRing, key_id, new_key, parse_keys
+
+WAITS_FOR = 10.0
+"""Seconds for which somebody else may be changing the file."""
 
 _LONGEST = 1_000_000
 """Characters; a file that is longer is something else."""
@@ -134,13 +138,19 @@ def _draft(path: Path, content: str) -> Iterator[Path]:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep others who do the same waiting. The file that we lock may be replaced meanwhile."""
+    until = time.monotonic() + WAITS_FOR
     while True:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 yield
                 return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                said = f"the key file {path} cannot be changed: another program keeps it locked"
+                raise WrongKey(said) from None
+            time.sleep(0.01)
         finally:
             os.close(descriptor)
 

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -98,6 +99,9 @@ _files: dict[tuple[int, int], _LockFile] = {}
 _files_lock = threading.Lock()
 
 
+LOOKS_LAST = 5.0
+"""Seconds for which whoever looks at a lock may have it."""
+
 _SERVICE = 0
 """The byte that the one service locks; the ids of workers begin with 1."""
 
@@ -107,18 +111,34 @@ class FileLocks:
     """For an SQLite file: byte `id` of the file `<database>.workers` is locked.
 
     What is written in that file is the process id of the service, for people.
+    Who only `looks` never makes the file, and need not be able to write it.
     """
 
     path: Path
+    looks: bool = False
     _worker: int | None = None
     _held_in: _LockFile | None = None
     _serves: bool = False
 
     def hold(self, worker: int) -> None:
-        """Lock our byte, waiting out a reader who is just looking."""
+        """Lock our byte, waiting out a reader who is just looking, but not for long.
+
+        Raises DatabaseUnusable.
+        """
         with _files_lock:
             file = self._file()
-            fcntl.lockf(file.descriptor, fcntl.LOCK_EX, 1, worker)
+            until = time.monotonic() + LOOKS_LAST
+            try:
+                while not _try_lock(file.descriptor, fcntl.LOCK_EX, worker):
+                    if time.monotonic() > until:
+                        raise DatabaseUnusable(
+                            f"another program keeps {self.path} locked; find it with"
+                            f" 'fuser {self.path}', end it, and try again"
+                        )
+                    time.sleep(0.01)
+            except BaseException:
+                file.close_unused()
+                raise
             file.held.add(worker)
             self._worker, self._held_in = worker, file
 
@@ -132,17 +152,13 @@ class FileLocks:
             file = self._held_in
             if file is None or self._serves:
                 return
-            try:
-                if _SERVICE in file.held:
-                    raise BlockingIOError
-                fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _SERVICE)
-            except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the system likes
+            if _SERVICE in file.held or not _try_lock(file.descriptor, fcntl.LOCK_EX, _SERVICE):
                 process = os.pread(file.descriptor, 20, 0).decode("ascii", "replace").strip()
                 raise AlreadyServed(
                     f"process {process if process.isdigit() else 'of another service'} serves"
                     f" {self.path.with_suffix('')} already, and an SQLite file has room for one:"
                     " stop that one first, or keep the journal in PostgreSQL, which serves many"
-                ) from None
+                )
             file.held.add(_SERVICE)
             self._serves = True
             os.pwrite(file.descriptor, f"{os.getpid()}".ljust(20).encode(), 0)
@@ -160,29 +176,57 @@ class FileLocks:
             self._serves = False
 
     def is_alive(self, worker: int) -> bool:
-        """Try to share the lock: readers who look at the same time do not disturb each other."""
+        """Try to share the lock: readers who look at the same time do not disturb each other.
+
+        Raises DatabaseUnusable.
+        """
         with _files_lock:
-            file = self._file()
-            if worker in file.held:
-                return True
             try:
-                fcntl.lockf(file.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, worker)
+                file = self._file()
+            except FileNotFoundError:
+                return False  # no worker has ever been here, or the file was not copied
+            except PermissionError:
+                return True  # somebody else's; the lease will tell
+            try:
+                if worker in file.held:
+                    return True
+                if not _try_lock(file.descriptor, fcntl.LOCK_SH, worker):
+                    return True
                 fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, worker)
-            except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the system likes
-                return True
+                return False
             finally:
                 file.close_unused()
-            return False
+
+    def is_anybody(self) -> bool:
+        """Whether any worker lives that has this database open. Raises DatabaseUnusable."""
+        with _files_lock:
+            try:
+                file = self._file()
+            except (FileNotFoundError, PermissionError):
+                return False
+            try:
+                if file.held or not _try_lock(file.descriptor, fcntl.LOCK_SH, 0, length=0):
+                    return True
+                fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 0, 0)
+                return False
+            finally:
+                file.close_unused()
 
     def _file(self) -> _LockFile:
+        """Raises FileNotFoundError and PermissionError for who only looks, or DatabaseUnusable."""
         try:
             # Asked by name first: opening it a second time, and closing that, would drop our locks.
             with contextlib.suppress(FileNotFoundError):
                 found = self.path.stat()
                 if known := _files.get((found.st_dev, found.st_ino)):
                     return known
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            how = os.O_RDONLY if self.looks else os.O_RDWR | os.O_CREAT
+            descriptor = os.open(self.path, how | os.O_CLOEXEC, 0o600)
+            if not self.looks:
+                _give_to_owner(descriptor, self.path.with_suffix(""))
         except OSError as error:
+            if self.looks and isinstance(error, FileNotFoundError | PermissionError):
+                raise
             raise DatabaseUnusable(
                 f"the file {self.path} cannot be used: {error.strerror}"
             ) from error
@@ -190,6 +234,23 @@ class FileLocks:
         file = _LockFile((found.st_dev, found.st_ino), descriptor)
         _files[file.key] = file
         return file
+
+
+def _try_lock(descriptor: int, how: int, byte: int, length: int = 1) -> bool:
+    """Lock `length` bytes, or all from there on for 0."""
+    try:
+        fcntl.lockf(descriptor, how | fcntl.LOCK_NB, length, byte)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the system likes
+        return False
+    return True
+
+
+def _give_to_owner(descriptor: int, database: Path) -> None:
+    """Let the owner of `database` use the file, if it was root who made it."""
+    owner = database.stat()
+    found = os.fstat(descriptor)
+    if found.st_uid == os.geteuid() == 0 != owner.st_uid:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 # Both halves of the lock's number: which database schema's workers, and which of them.
@@ -260,8 +321,8 @@ class AdvisoryLocks:
             return not connection.execute(statement, {"worker": worker}).scalar_one()
 
 
-def locks_for(database: Database) -> Locks:
-    """The kind of lock that fits the database."""
+def locks_for(database: Database, *, looks: bool = False) -> Locks:
+    """The kind of lock that fits the database; who only `looks` never holds one."""
     if database.path is not None:
-        return FileLocks(database.path.with_name(database.path.name + ".workers"))
+        return FileLocks(database.path.with_name(database.path.name + ".workers"), looks)
     return Alone() if database.in_memory else AdvisoryLocks(database)

@@ -5,6 +5,7 @@ wrong key is noticed before anything is done. With each goes the *fingerprint ke
 the same key under all of them, so that fingerprints outlive every master key.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,14 @@ def given_keys(environ: Mapping[str, str]) -> Given | None:
     return None
 
 
-def key_file_beside(path: Path) -> Path:
-    """Where the master key of an SQLite file is, if the operator says nothing else."""
-    return path.with_name(path.name + ".key")
+def key_file_of(path: Path) -> Path:
+    """Where the master key of the SQLite file at `path` is, if the operator says nothing else.
+
+    Beside the file; or beside a symbolic link to it, where releases before this one put it.
+    """
+    real = Path(os.path.realpath(path))
+    beside, link = real.with_name(real.name + ".key"), path.with_name(path.name + ".key")
+    return link if link.exists() and not beside.exists() else beside
 
 
 def find_keys(
@@ -74,8 +80,8 @@ def find_keys(
     made: Path | None = None
     ring = given
     used = used_keys(database)
-    if ring is None and database.path is not None:
-        path = key_file_beside(database.path)
+    if ring is None and database.given_path is not None:
+        path = key_file_of(database.given_path)
         if not path.exists():
             if used or not make:
                 raise WrongKey(

@@ -61,20 +61,23 @@ def make_ready(
     return Ready(ring, made, copies[0] if copies else None)
 
 
-def must_be_current(url: str) -> None:
-    """Raise OlderSchema or NewerSchema for a database that `make_ready` would change or refuse.
+def look_ready(database: Database, given: KeyRing | None) -> Ready:
+    """As `make_ready`, for who changes nothing.
 
-    For who must not change anything. Raises DatabaseUnusable.
+    Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey.
     """
-    database = Database.open(url, writes=False)
-    try:
-        state = schema_state(database)
-        if state == "newer":
-            upgrade(database)  # which refuses it
-        if state != "current":
-            raise OlderSchema(
-                f"the database {database.name} was not brought up to date yet:"
-                f" run 'holdfast db upgrade --db {database.name}'"
-            )
-    finally:
-        database.close()
+    state = schema_state(database)
+    if state == "newer":
+        upgrade(database)  # which refuses it
+    if state == "empty":
+        raise OlderSchema(
+            f"nothing is in the database {database.name} yet;"
+            " the first command that starts a flow prepares it"
+        )
+    if state != "current":
+        raise OlderSchema(
+            f"the database {database.name} was not brought up to date yet:"
+            f" run 'holdfast db upgrade --db {database.name}'"
+        )
+    ring, _ = find_keys(database, given, make=False)
+    return Ready(ring, None, None)

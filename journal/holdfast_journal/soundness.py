@@ -14,6 +14,8 @@ from holdfast_journal.checking import RESTORE, Examined, Finding
 from holdfast_journal.database import Database, reason
 from holdfast_journal.due import Alive, is_parked
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
+from holdfast_journal.locks import FileLocks
+from holdfast_journal.place import log_of
 from holdfast_journal.schema import batches, entries, flows, metadata, tasks, workers
 from holdfast_journal.sealing import KeyRing
 
@@ -37,6 +39,21 @@ def check_database(database: Database) -> list[Finding]:
     with database.reading() as connection:
         own = _postgresql(connection) if database.is_postgresql else _sqlite(connection)
         return [*own, *_references(connection)]
+
+
+def check_log(database: Database) -> list[Finding]:
+    """Check that a worker's write-ahead log is there: as long as it lives, SQLite keeps it.
+
+    Raises DatabaseUnusable.
+    """
+    if database.path is None or log_of(database.path).exists():
+        return []
+    locks = FileLocks(database.path.with_name(database.path.name + ".workers"), looks=True)
+    if not locks.is_anybody() or log_of(database.path).exists():
+        return []
+    what = "a worker uses this database, and its write-ahead log (-wal) was deleted under it"
+    do = "stop every process that uses it before you do anything else; what they committed last"
+    return [Finding("integrity", what, f"{do} may be lost, and then {RESTORE}")]
 
 
 def check_retention(database: Database, now: float) -> list[Finding]:
@@ -175,6 +192,7 @@ class Checks:
         Raises DatabaseUnusable, and SQLAlchemy's DatabaseError; see `damage`.
         """
         found = check_database(self._database)
+        found += check_log(self._database)
         return [*found, *check_retention(self._database, self._clock())]
 
     def flows(self, batch: str | None = None, name: str | None = None) -> Iterator[Examined]:

@@ -30,7 +30,7 @@ from holdfast_journal.following import Seen
 from holdfast_journal.inline import InlineWriter
 from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
-from holdfast_journal.opening import make_ready
+from holdfast_journal.opening import look_ready, make_ready
 from holdfast_journal.pressure import Pressure
 from holdfast_journal.records import (
     Changes,
@@ -114,6 +114,7 @@ class SqlJournal:
         uptime: Callable[[], float] = boot_time,
         make_parents: bool = False,
         retain: float = 0.0,
+        looks: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the database at `url`, upgrade its schema if need be, and find the master key.
@@ -132,6 +133,8 @@ class SqlJournal:
         Others may take over our flows when we have not been heard of for `lease` seconds.
         `make_parents` makes missing directories.
         `retain` is the attribute of that name.
+        Who only `looks` makes and changes nothing, not even a key file or a lock, and may look at
+        what cannot be written; nothing can be started, taken or asked then.
 
         Raises DatabaseUnusable (NewerSchema and OlderSchema among them) and WrongKey; then nothing
         was changed,
@@ -140,17 +143,27 @@ class SqlJournal:
         given = None if keys is not None else given_keys(environ)
         # Who runs no flows may only want to look, which a full disk does not keep anybody from.
         database = Database.open(
-            url, make_parents=make_parents, writes=reactor is not None, pause=max(lease, BUSY)
+            url,
+            make_parents=make_parents,
+            writes=reactor is not None,
+            pause=max(lease, BUSY),
+            looks=looks,
         )
         try:
-            ready = make_ready(database, given.ring if given is not None else keys, clock)
+            ring = given.ring if given is not None else keys
+            ready = look_ready(database, ring) if looks else make_ready(database, ring, clock)
             if reactor is not None:
                 database.settle()
         except BaseException:
             database.close()
             raise
         registration = Registration(
-            database, clock, locks_for(database), lease, uptime, renews=reactor is not None
+            database,
+            clock,
+            locks_for(database, looks=looks),
+            lease,
+            uptime,
+            renews=reactor is not None,
         )
         if host is not None:
             registration.host = host

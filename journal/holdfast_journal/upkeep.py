@@ -13,8 +13,8 @@ from holdfast_journal.database import Database
 from holdfast_journal.due import Alive
 from holdfast_journal.keyfiles import KeyFile
 from holdfast_journal.locks import locks_for
-from holdfast_journal.masterkeys import find_keys, given_keys, key_file_beside
-from holdfast_journal.opening import Ready, make_ready
+from holdfast_journal.masterkeys import find_keys, given_keys, key_file_of
+from holdfast_journal.opening import Ready, look_ready, make_ready
 from holdfast_journal.purging import Old, Purge
 from holdfast_journal.rotating import KeyUse, Rotation
 from holdfast_journal.shredding import empty_log, shred_due
@@ -43,25 +43,30 @@ class Upkeep:
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
         upgrade: bool = False,
+        looks: bool = False,
     ) -> Self:
         """Open the database at `url` with its keys, as `SqlJournal.open` does.
 
-        With `upgrade` a PostgreSQL database of an older release is upgraded too.
+        With `upgrade` a PostgreSQL database of an older release is upgraded too. Who only `looks`
+        changes nothing, and can call nothing but `old` and `find`.
         Raises DatabaseUnusable and WrongKey; then nothing was changed.
         """
         given = given_keys(environ)
-        database = Database.open(url)
+        database = Database.open(url, looks=looks)
         try:
             before = schema_state(database)
             ring = None if given is None else given.ring
-            ready = make_ready(database, ring, clock, asked=upgrade)
+            if looks:
+                ready = look_ready(database, ring)
+            else:
+                ready = make_ready(database, ring, clock, asked=upgrade)
         except BaseException:
             database.close()
             raise
         file = None if given is None else given.file
-        if given is None and database.path is not None:
-            file = key_file_beside(database.path)
-        alive = Registration(database, clock, locks_for(database)).alive
+        if given is None and database.given_path is not None:
+            file = key_file_of(database.given_path)
+        alive = Registration(database, clock, locks_for(database, looks=looks)).alive
         return cls(database, alive, clock, ready, file, before != "current")
 
     @property
@@ -102,11 +107,11 @@ def list_keys(url: str, environ: Mapping[str, str]) -> tuple[Sequence[KeyUse], P
     Also of a database that lacks some of its keys. Raises DatabaseUnusable and WrongKey.
     """
     given = given_keys(environ)
-    database = Database.open(url)
+    database = Database.open(url, looks=True)
     try:
         file = None if given is None else given.file
-        if given is None and database.path is not None:
-            file = key_file_beside(database.path)
+        if given is None and database.given_path is not None:
+            file = key_file_of(database.given_path)
         if given is None and file is None:
             find_keys(database, None)  # raises what there is to say
         ring = given.ring if given is not None else KeyFile(file or Path()).ring()

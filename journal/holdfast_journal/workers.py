@@ -244,8 +244,8 @@ class Registration:
             delay = self.lease / RENEWALS
             try:
                 self.keep()
-            except SQLAlchemyError:
-                # Whoever needs the database says that it does not answer.
+            except (SQLAlchemyError, DatabaseUnusable):
+                # Whoever needs the database says that it does not answer, or was moved.
                 delay = min(delay, AGAIN)
             if self.holds():
                 while self._asked:

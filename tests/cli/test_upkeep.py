@@ -114,7 +114,7 @@ class TestDb:
     def test_upgrade(self, path: Path, tmp_path: Path) -> None:
         """An older file is upgraded, by this command or any other, and the copy is told of."""
         assert run(path, "db", "upgrade").stdout.endswith("was up to date already.\n")
-        for words in (("db", "upgrade"), ("status",)):
+        for words in (("db", "upgrade"), ("purge", "--older-than", "9d", "--yes")):
             folder = tmp_path / words[0]
             folder.mkdir()
             Recording(RECORDINGS[0]).copy(folder)
@@ -122,6 +122,7 @@ class TestDb:
             before = run(old, "db", "check")
             assert before.exit_code == 1
             assert "run 'holdfast db upgrade'" in before.stdout
+            failed(run(old, "status"), "run 'holdfast db upgrade")  # who looks changes nothing
             done = run(old, *words)
             assert done.exit_code == 0
             assert re.search(r"upgraded the database; \S+\.0001-\S+\.copy is a copy", done.stderr)

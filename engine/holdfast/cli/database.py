@@ -60,13 +60,16 @@ def tell_what_was_made(key: Path | None, copy: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def existing_journal(url: str) -> Iterator["SqlJournal"]:
+def existing_journal(url: str, *, looks: bool = False) -> Iterator["SqlJournal"]:
     """Open the journal for one short command that has no reactor; close it at the end.
 
+    A command that only ``looks`` changes nothing, and works on what cannot be written.
     Raises :class:`Failure` if there is no such database yet, and JournalError; nothing is made.
     """
+    from holdfast_journal.sql import SqlJournal
+
     must_exist(url)
-    journal = open_journal(url)
+    journal = SqlJournal.open(url, looks=True) if looks else open_journal(url)
     try:
         yield journal
     finally:
@@ -74,15 +77,16 @@ def existing_journal(url: str) -> Iterator["SqlJournal"]:
 
 
 @contextlib.contextmanager
-def upkeep(url: str, *, upgrade: bool = False) -> Iterator["Upkeep"]:
+def upkeep(url: str, *, upgrade: bool = False, looks: bool = False) -> Iterator["Upkeep"]:
     """Open an existing database to look after it, and not to run flows; close it at the end.
 
-    ``upgrade`` is that of ``Upkeep.open``. Raises as `existing_journal` does; nothing is made.
+    ``upgrade`` and ``looks`` are those of ``Upkeep.open``. Raises as `existing_journal` does;
+    nothing is made.
     """
     from holdfast_journal.upkeep import Upkeep
 
     must_exist(url)
-    keeper = Upkeep.open(url, upgrade=upgrade)
+    keeper = Upkeep.open(url, upgrade=upgrade, looks=looks)
     tell_what_was_made(keeper.ready.made_key, keeper.ready.copy)
     try:
         yield keeper

@@ -52,15 +52,12 @@ def command(
     with what it would be resumed from. A line for each thing that is not as it must be says what,
     where, and what to do. Processes that serve flows may go on meanwhile.
     """
-    from holdfast.cli.database import existing_journal, must_exist
+    from holdfast.cli.database import existing_journal
     from holdfast.cli.flows_by_name import flows_of, one_flow
     from holdfast.cli.own_flows import load
-    from holdfast_journal.opening import must_be_current
 
     load(sources)
-    must_exist(db)
-    must_be_current(db)  # or opening it would upgrade it
-    with existing_journal(db) as journal:
+    with existing_journal(db, looks=True) as journal:
         if name is not None:
             flow = one_flow(journal, name, batch)
             name, batch = flow.name, flow.batch

@@ -134,7 +134,7 @@ def _lines(file: Path | None) -> Mapping[str, int]:
 
 def _key_file(db: str) -> Path:
     from holdfast_journal.database import parse_url
-    from holdfast_journal.masterkeys import key_file_beside
+    from holdfast_journal.masterkeys import key_file_of
 
     if os.environ.get("HOLDFAST_KEY"):
         raise Failure(
@@ -146,7 +146,7 @@ def _key_file(db: str) -> Path:
     parsed = parse_url(db)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise Failure("set HOLDFAST_KEY_FILE to the file that holds the master key")
-    path = key_file_beside(Path(parsed.database))
+    path = key_file_of(Path(parsed.database))
     if not path.exists():
         raise Failure(f"there is no key file {path} yet; 'holdfast provision' makes it")
     return path

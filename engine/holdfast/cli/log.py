@@ -25,7 +25,7 @@ def command(name: str, batch: str | None, db: str) -> None:
     from holdfast.cli.database import existing_journal
     from holdfast.cli.flows_by_name import one_flow
 
-    with existing_journal(db) as journal:
+    with existing_journal(db, looks=True) as journal:
         flow = one_flow(journal, name, batch)
         entries = journal.history(flow.id)
     if entries:

@@ -40,7 +40,7 @@ def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool
     """
     from holdfast.cli.database import upkeep
 
-    with upkeep(db) as keeper:
+    with upkeep(db, looks=dry_run) as keeper:
         old = keeper.old(age, batch, names=names)
         found = keeper.find(old)
         if not found.flows and not found.workers:

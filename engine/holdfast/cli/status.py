@@ -40,7 +40,7 @@ def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None
     from holdfast.cli.database import existing_journal
     from holdfast.cli.flows_by_name import flows_of, one_flow
 
-    with existing_journal(db) as journal:
+    with existing_journal(db, looks=True) as journal:
         rows = flows_of(journal, batch) if name is None else [one_flow(journal, name, batch)]
     if as_json:
         click.echo(json.dumps([_as_object(each) for each in rows], indent=2))
