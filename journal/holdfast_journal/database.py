@@ -33,6 +33,7 @@ from holdfast_journal import place
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.looking import LookedAt
 from holdfast_journal.place import Place
+from holdfast_journal.servers import refuse_encoding, refuse_unfit
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a transaction waits for a lock that another process holds."""
@@ -62,6 +63,23 @@ _NOTHING_WRITTEN = frozenset(
         sqlite3.SQLITE_IOERR_NOMEM,
     }
 )
+
+
+# What a server's answer asks of its operator, by SQLSTATE.
+_REMEDIES = {
+    "42501": "grant the role what it lacks, or let the owner of the tables do this",
+    "42P01": "a table is missing: restore a backup, or look at the role's search_path",
+    "42703": "a column is missing: restore a backup, or look at the role's search_path",
+    "3F000": "create the schema, or look at the role's search_path",
+    "25006": "connect to the primary server, as a role that may write",
+    "22021": "the database must have the encoding UTF8",
+    "22P05": "the database must have the encoding UTF8",
+    "26000": "a pooler seems to be between: connect to PostgreSQL itself",
+    "42P05": "a pooler seems to be between: connect to PostgreSQL itself",
+    "08P01": "a pooler seems to be between: connect to PostgreSQL itself",
+    "53300": "raise max_connections, or end some connections",
+    "57P03": "wait until the server has started",
+}
 
 
 def trouble(error: SQLAlchemyError) -> Trouble:
@@ -185,6 +203,9 @@ class Database:
                 place.refuse_another_name(path)
                 database = cls(_sqlite(parsed), path, False, given)
         try:
+            if database.is_postgresql:
+                with database.clearly():
+                    refuse_unfit(database.engine, database.name, looks=looks)
             with database.writing() if writes and not looks else database.reading():
                 pass
             if database.path is not None and not looks:
@@ -209,8 +230,7 @@ class Database:
     @property
     def name(self) -> str:
         """The URL for people, its password hidden."""
-        plain = self.engine.url.set(drivername=self.engine.url.get_backend_name())
-        return plain.render_as_string(hide_password=True)
+        return _name(self.engine.url)
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Connection]:
@@ -285,9 +305,10 @@ class Database:
     def _clear(self, error: SQLAlchemyError) -> Exception:
         """One clear line for errors that the database's state explains; others as they are."""
         found = trouble(error)
-        if found is Trouble.REFUSED and not isinstance(error, OperationalError):
+        remedy = _REMEDIES.get(str(getattr(getattr(error, "orig", None), "sqlstate", "")))
+        if found is Trouble.REFUSED and not isinstance(error, OperationalError) and not remedy:
             return error
-        why = reason(error)
+        why = reason(error) + (f"; {remedy}" if remedy else "")
         text = f"the database {self.name} cannot be used: {why}"
         return DatabaseAway(text, why) if found is Trouble.PASSING else DatabaseUnusable(text)
 
@@ -303,6 +324,12 @@ def reason(error: SQLAlchemyError) -> str:
         return text
     full = getattr(said, "sqlite_errorcode", None) in _NOTHING_WRITTEN
     return f"{text} ({name}{': the disk may be full, or a quota used up' if full else ''})"
+
+
+def _name(url: URL) -> str:
+    """The URL for people, its password hidden."""
+    plain = url.set(drivername=url.get_backend_name())
+    return plain.render_as_string(hide_password=True)
 
 
 def _postgresql(url: URL, pause: float) -> Engine:
@@ -328,6 +355,12 @@ def _postgresql(url: URL, pause: float) -> Engine:
         raise DatabaseUnusable(
             "PostgreSQL needs one more package: pip install 'holdfast[postgres]'"
         ) from error
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: object, arguments: Any, named: Any) -> Any:
+        connection = dialect.connect(*arguments, **named)
+        refuse_encoding(connection, _name(url))
+        return connection
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

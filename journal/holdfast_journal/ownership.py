@@ -151,6 +151,26 @@ def give_back_failed(
         return connection.execute(statement).scalar() or 0
 
 
+def give_back_unloaded(
+    database: Database, worker: int, flow: int, reason: str, wake_at: float
+) -> None:
+    """Give back a flow that could not be loaded, which is not counted as a failure of its own."""
+    with database.writing() as connection:
+        connection.execute(
+            update(flows)
+            .where(flows.c.id == flow, flows.c.owner == worker)
+            .values(owner=None, wake_at=wake_at, trouble=reason[:LONGEST_TROUBLE])
+        )
+
+
+def forget_trouble(database: Database, worker: int, flow: int) -> None:
+    """A flow that could not be loaded is well."""
+    with database.writing() as connection:
+        connection.execute(
+            update(flows).where(flows.c.id == flow, flows.c.owner == worker).values(trouble=None)
+        )
+
+
 def epochs(database: Database, ids: Collection[int]) -> Mapping[int, int]:
     """Under which epoch each of the flows may be written. Raises SQLAlchemy's errors."""
     query = select(flows.c.id, flows.c.epoch)

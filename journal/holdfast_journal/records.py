@@ -19,6 +19,10 @@ Published: TypeAlias = Mapping[str, str | int | float | None]
 """What a flow shows to its operators, such as its code. Sealed at rest all the same."""
 
 
+UNLOADED = "cannot be loaded: "
+"""How the trouble of a flow begins that no fault of its own keeps from being run."""
+
+
 @frozen
 class Snapshot:
     """A flow as it stands at the end of an event. Asked for once a commit."""

@@ -374,6 +374,23 @@ class SqlJournal:
             self._running.pop(flow_id, None)
         return failures
 
+    def give_back_unloaded(self, flow_id: int, reason: str, wake_at: float) -> None:
+        """Give back a flow that this process cannot load; `reason`, no secret, begins as UNLOADED.
+
+        No worker takes it before `wake_at`, in seconds since the epoch. Raises DatabaseUnusable.
+        """
+        worker = self._registration.current
+        with self._running_lock:
+            if worker is not None:
+                ownership.give_back_unloaded(self._database, worker, flow_id, reason, wake_at)
+            self._running.pop(flow_id, None)
+
+    def forget_trouble(self, flow_id: int) -> None:
+        """A flow that could not be loaded is running now. Raises DatabaseUnusable."""
+        worker = self._registration.current
+        if worker is not None:
+            ownership.forget_trouble(self._database, worker, flow_id)
+
     def shred_due(self) -> int:
         """Shred the flows that were kept long enough; return how many. Call it once a minute.
 

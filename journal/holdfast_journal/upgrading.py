@@ -110,7 +110,9 @@ def _settled(state: SchemaState, database: Database) -> bool:
 
 def _refuse_strangers(connection: Connection, database: Database) -> None:
     """Without our version table, tables of our names are somebody else's."""
-    taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+    looking = inspect(connection)
+    names = {*looking.get_table_names(), *looking.get_view_names()}
+    taken = sorted(names & set(metadata.tables))
     if taken:
         raise DatabaseUnusable(
             f"the database {database.name} belongs to another program:"

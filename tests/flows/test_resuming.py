@@ -7,6 +7,8 @@ from attrs import field
 
 from holdfast import Flow, flow
 from holdfast.flows import base
+from holdfast.flows.runner import FlowRunner
+from holdfast_journal import Shredded, TakenFlow
 from tests.flows.issue_token import APPID, CALLS, TROUBLE, IssueToken
 from tests.flows.world import BATCH, Peer, Server, World
 
@@ -223,29 +225,68 @@ def test_fields_of_a_new_release(world: World, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_release_that_cannot_read_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint that does not fit the class sets the flow aside, no value told; others go on."""
+    """A flow that a release cannot load stays as it is, with the reason, and no value is told."""
     world.add(IssueToken(user="s3cr3t"))
     world.start()
-    world.code()
+    code = world.code()
     world.kill()
     release(monkeypatch, Incompatible)
     world.add(Renewed(user="bob"), "bob")
     world.start()
-    world.rest()
-    assert world.status() == "failed"
-    assert "do not fit its class" in world.published()["reason"]
-    assert "s3cr3t" not in world.published()["reason"]
-    assert world.published()["code"], "what was published before is kept"
+    world.rest(300)
+    row = world.row()
+    assert (row.status, row.finished_at, row.failures) == ("waiting", None, 0)
+    assert row.trouble is not None
+    assert row.trouble.startswith("cannot be loaded: ")
+    assert "do not fit its class" in row.trouble
+    assert "s3cr3t" not in row.trouble
+    assert world.published() == {"code": code}
     assert world.status("bob") != "new"
     world.kill()
+    # The release before, again: it is served as before, and nothing is said of it any more.
     monkeypatch.undo()
-    world.journal.retry("ann", BATCH)
     world.start()
-    assert world.code()
+    world.until(lambda: world.row().owner_alive)
+    peer = world.peer(code, APPID)
+    world.until(lambda: peer.messages)
+    assert world.row().trouble is None
 
 
-def test_a_class_that_cannot_be_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A class that fails when it is loaded sets its flow aside; the engine and others go on."""
+def test_what_one_release_cannot_load_another_serves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that cannot load a flow leaves it to those that can, and serves all others."""
+    calls: list[str] = []
+    original = FlowRunner.__init__
+
+    def load(runner: FlowRunner, taken: TakenFlow, owner: Any) -> None:
+        calls.append(taken.name)
+        if taken.name == "ann":
+            raise RuntimeError("s3cr3t")
+        original(runner, taken, owner)
+
+    world.add(IssueToken(user="ann"))
+    world.add(IssueToken(user="bob"), "bob")
+    monkeypatch.setattr(FlowRunner, "__init__", load)
+    world.start()
+    assert world.code("bob")
+    world.rest(600)
+    # Later each time, and not more often than once a minute in the end.
+    assert 10 <= calls.count("ann") <= 20
+    assert calls.count("bob") == 1
+    assert world.row().owner is None, "it is free for others"
+    monkeypatch.setattr(FlowRunner, "__init__", original)
+    world.until(lambda: world.published().get("code"))
+    world.until(lambda: world.row().trouble is None)
+
+
+def test_an_operator_ends_what_cannot_be_loaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else does; but cancelling it needs no release that can load it, only a minute.
+
+    Its secrets are shredded, as those of every flow that is cancelled.
+    """
 
     def broken(self: object) -> None:
         raise ZeroDivisionError("s3cr3t")
@@ -253,16 +294,43 @@ def test_a_class_that_cannot_be_made(world: World, monkeypatch: pytest.MonkeyPat
     world.add(IssueToken(user="ann"))
     monkeypatch.setattr(IssueToken, "__setattr__", broken)
     world.start()
-    world.rest()
-    assert world.status() == "failed"
-    assert "s3cr3t" not in world.published()["reason"]
-    monkeypatch.undo()
-    world.add(IssueToken(user="bob"), "bob")
-    assert world.code("bob")
+    world.until(lambda: world.row().trouble)
+    assert "s3cr3t" not in (world.row().trouble or "")
+    assert world.journal.ask("ann", BATCH, "cancel")
+    world.until(world.finished)
+    assert world.status() == "cancelled"
+    with pytest.raises(Shredded):
+        world.journal.events(world.row().id)
+
+
+def test_what_cannot_be_loaded_is_logged_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line for the operator, however often it is tried."""
+    from twisted.logger import formatEvent, globalLogPublisher
+
+    def broken(self: object) -> None:
+        raise ZeroDivisionError("s3cr3t")
+
+    lines: list[str] = []
+
+    def hear(event: Any) -> None:
+        lines.append(formatEvent(event))
+
+    world.add(IssueToken(user="ann"))
+    monkeypatch.setattr(IssueToken, "__setattr__", broken)
+    globalLogPublisher.addObserver(hear)
+    try:
+        world.start()
+        world.rest(300)
+    finally:
+        globalLogPublisher.removeObserver(hear)
+    [line] = [each for each in lines if "cannot be loaded" in each]
+    assert "s3cr3t" not in line
 
 
 def test_a_server_that_no_wormhole_can_have(world: World) -> None:
-    """A flow whose mailbox server's URL is impossible is set aside; others go on."""
+    """A flow whose mailbox server's URL this release does not take waits; others go on."""
     from holdfast.flows.document import new_flow
 
     def connector(url: str, owner: Any) -> Any:
@@ -275,8 +343,8 @@ def test_a_server_that_no_wormhole_can_have(world: World) -> None:
     world.add(IssueToken(user="bob"), "bob")
     world.start(connector=connector)
     world.rest()
-    assert world.status() == "failed"
-    assert "ValueError in connector" in world.published()["reason"]
+    assert not world.finished()
+    assert "ValueError in connector" in (world.row().trouble or "")
     assert world.code("bob")
 
 

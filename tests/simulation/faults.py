@@ -80,11 +80,14 @@ class Swarm(storage.Faults):
     """Whether the database does not answer at all."""
     _unknown: Callable[[], float] = field(init=False)
     """Chance of its own: whether a commit fails leaves the other chances as they are."""
+    _loading: Callable[[], float] = field(init=False)
+    """Likewise for what cannot be loaded."""
     slowness: float = 0.003
     """Seconds that a transaction waits, before and after, at most."""
 
     def __attrs_post_init__(self) -> None:
         self._unknown = Random(f"{self.world.seed} commits").random
+        self._loading = Random(f"{self.world.seed} loading").random
 
     @classmethod
     def draw(cls, world: World) -> Swarm:
@@ -102,6 +105,8 @@ class Swarm(storage.Faults):
                 swarm.rates[kind] = random.uniform(0.3, 4.0) * (0.2 if kind in SELDOM else 1)
         if "pause" in swarm.rates:
             swarm.rates |= {kind: 0.04 for kind in PAUSES if own.random() < 0.3}
+        if Random(f"{world.seed} release").random() < 0.2:
+            swarm.rates["bad release"] = 0.2
         return swarm
 
     def begin(self) -> None:
@@ -132,6 +137,19 @@ class Swarm(storage.Faults):
             return False
         self.world.count(kind)
         self.world.say("fault", kind)
+        return True
+
+    @property
+    def bad_release(self) -> bool:
+        """Whether the releases of this world cannot load every flow at any time."""
+        return "bad release" in self.rates
+
+    def cannot_load(self) -> bool:
+        """Whether the flow that is being loaded cannot be."""
+        if not self.active or self._loading() >= self.rates.get("bad release", 0.0):
+            return False
+        self.world.count("bad release")
+        self.world.say("fault", "bad release")
         return True
 
     def stand_still(self, kind: str, process: Actor, within: float) -> None:

@@ -15,10 +15,11 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import formatEvent, globalLogPublisher
 
-from holdfast.flows import looking, text
+from holdfast.flows import engine, looking, text
 from holdfast.flows.base import Flow as AnyFlow
 from holdfast.flows.document import new_flow
 from holdfast.flows.provision import Provision
+from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import wormhole as shell
 from holdfast_journal import SqlJournal, sql, workers, writer
@@ -169,13 +170,15 @@ class World:
             shell._alive,
             [(module, module.threading) for module in (sql, workers, writer)],
             (sql.Database, sql.locks_for),
+            engine.FlowRunner,
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
         looking.LOOK_EVERY = self.random.choice((3.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
         for module, _ in saved[4]:
             module.threading = threads.Threading  # type: ignore[assignment]
         sql.Database = self  # type: ignore[misc,assignment]
-        sql.locks_for = lambda _: storage.Locks(self.kernel.current, self.holders)
+        sql.locks_for = lambda _, **__: storage.Locks(self.kernel.current, self.holders)
+        engine.FlowRunner = self._load  # type: ignore[misc,assignment]
         globalLogPublisher.addObserver(self._logged)
         try:
             yield
@@ -185,10 +188,17 @@ class World:
             for module, real in saved[4]:
                 module.threading = real
             sql.Database, sql.locks_for = saved[5]  # type: ignore[misc]
+            engine.FlowRunner = saved[6]  # type: ignore[misc]
 
     def open(self, url: str, **_: object) -> storage.Storage:
         """`Database.open`, for all journals of this world."""
         return self.storage.opened()
+
+    def _load(self, taken: Any, owner: Any) -> FlowRunner:
+        """Make the runner of a flow, unless this is a release that cannot."""
+        if self.faults.cannot_load():
+            raise ImportError("a module that this release lacks")
+        return FlowRunner(taken, owner)
 
     def _logged(self, event: Any) -> None:
         told = event.get("log_format") or ""
@@ -208,6 +218,8 @@ class World:
         if process is not None and (process.doomed or not process.alive):
             return
         if told.startswith("flow {name}") and self.excused("refused"):
+            return
+        if told.startswith("flow {name} {reason}; it is left") and self.faults.bad_release:
             return
         if "start it again" in told:
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdfast.cli.printable import printable
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ OVERDUE = 60.0
     epilog="With --json: one array with an object a flow, whose keys are name, batch, kind, status,"
     " code (null unless it can be used now), published (what the flow shows of itself; null once"
     " it was shredded), attempt, request, wake_at (when a parked flow has its next turn), failures"
-    " and trouble (how often and where its own code raised), started_at, changed_at, finished_at"
+    " and trouble (how often and where its own code raised; or why it cannot be loaded),"
+    " started_at, changed_at, finished_at"
     " (UTC, ISO 8601) and worker (null, or an object with id, host, pid and alive)."
 )
 @click.argument("name", required=False)
@@ -111,8 +113,24 @@ def _show_all(rows: Sequence["FlowRow"]) -> None:
         table.add_row(*([cell(row.batch)] if several else []), *cells)
     show(table)
     click.echo(f"\n{counted([_shown_status(each) for each in rows])}.")
+    unloaded = [each for each in rows if _is_unloaded(each)]
+    if unloaded:
+        first = unloaded[0]
+        click.echo(
+            printable(
+                f"{len(unloaded)} of them wait because a worker could not load them:"
+                f" {first.name} {first.trouble}",
+                1000,
+            )
+        )
     if _nobody_serves(rows):
         click.echo("No process serves the unfinished ones; 'holdfast run' goes on with them.")
+
+
+def _is_unloaded(row: "FlowRow") -> bool:
+    from holdfast_journal.records import UNLOADED
+
+    return row.finished_at is None and (row.trouble or "").startswith(UNLOADED)
 
 
 def _shown_status(row: "FlowRow") -> str:
@@ -172,9 +190,12 @@ def _show_one(row: "FlowRow") -> None:
 
 
 def _trouble(row: "FlowRow") -> "Text":
-    """Return where the flow's own code raised, line by line."""
+    """Return where the flow's own code raised, line by line; or why it cannot be loaded."""
     from holdfast.cli.tables import cell
+    from holdfast_journal.records import UNLOADED
 
+    if (row.trouble or "").startswith(UNLOADED):
+        return cell(row.trouble or "")
     times = "once" if row.failures == 1 else f"{row.failures} times"
     lines = [f"its own code raised {times}:", *(row.trouble or "").splitlines()]
     text = cell(lines[0])

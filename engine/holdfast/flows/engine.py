@@ -22,7 +22,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.api import through
-from holdfast.errors import WormholeError
 from holdfast.flows import looking
 from holdfast.flows.aside import set_aside
 from holdfast.flows.base import kinds
@@ -30,6 +29,7 @@ from holdfast.flows.parking import Parking
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
 from holdfast.flows.trouble import place_of, traceback_of
+from holdfast.flows.unloaded import Unloaded
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.shell.contact import MakesConnector
 from holdfast.status import Status
@@ -127,6 +127,7 @@ class Engine:
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _parking: Parking = field(init=False)
+    _unloaded: Unloaded = field(factory=Unloaded, init=False)
     _owed: deque[Owed] = field(factory=deque, init=False)
     """What the database is to be told, in order, once it answers."""
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
@@ -333,14 +334,22 @@ class Engine:
             return
         try:
             runner = FlowRunner(taken, self)
-        except WormholeError as error:
-            set_aside(taken, str(error))
-            return
         except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported
-            set_aside(taken, place_of(Failure()))
+            self._cannot_load(taken, Failure())
             return
+        if self._unloaded.loaded(taken):
+            forget = partial(self._journal.forget_trouble, taken.id)
+            self._owed.append(Owed((), forget))
         self.running[taken.id] = runner
         runner.start()
+
+    def _cannot_load(self, taken: TakenFlow, failure: Failure) -> None:
+        """Give it back: it is no fault of the flow."""
+        told = self._unloaded.failed(taken, failure)
+        if told is not None:
+            reason, delay = told
+            call = partial(self._journal.give_back_unloaded, taken.id, reason, self._now() + delay)
+            self._owed.append(Owed([taken.id], call))
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)

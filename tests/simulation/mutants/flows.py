@@ -8,6 +8,8 @@ from attrs import evolve
 
 from holdfast.errors import WrongPasswordError
 from holdfast.flows import document, runner
+from holdfast.flows.aside import set_aside
+from holdfast.flows.engine import Engine
 from holdfast.flows.provision import HandOver
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import method_name
@@ -152,3 +154,15 @@ def done_before_confirmed(patches: Patches) -> None:
         return hand_over
 
     patches.wrap(HandOver, "hand_over", make)
+
+
+@mutant(
+    "a flow that cannot be loaded is set aside",
+    "a bad release, or a misjudged worker, ends everything that waits",
+    trouble={"bad release": 0.3},
+)
+def unloaded_is_failed(patches: Patches) -> None:
+    def make(_: Any) -> Any:
+        return lambda self, taken, failure: set_aside(taken, "it cannot be loaded")
+
+    patches.wrap(Engine, "_cannot_load", make)
