@@ -84,10 +84,22 @@ class PeerError(WormholeError):
 
 
 class ServerConnectionError(WormholeError):
-    """There was no mailbox server at the first attempt, and that was to be the end."""
+    """There was no mailbox server at the first attempt, and that was to be the end.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The mailbox server cannot be reached: {reason}")
+    `url` is the server's URL, and `reason` the exception with which the attempt ended, such as
+    Twisted's `ConnectionRefusedError`; the text says the same in words.
+
+    Args:
+        url: the server's URL.
+        reason: the exception.
+        words: what it means; its own text by default.
+    """
+
+    def __init__(self, url: str, reason: BaseException, words: str | None = None) -> None:
+        said = str(reason) if words is None else words
+        super().__init__(f"The mailbox server cannot be reached: {said}")
+        self.url = url
+        self.reason = reason
 
 
 class CannotSerialize(WormholeError):
