@@ -12,7 +12,7 @@ import holdfast
 from holdfast.rendezvous.boundaries import Fault
 from holdfast.shell.contact import MOST_CLOSING_TRIES, MOST_CUT_CLOSINGS
 from holdfast.shell.patience import CLOSING_TIME
-from tests.api.world import APPID, CODE, Delegate, Net
+from tests.api.world import APPID, CODE, URL, Delegate, Net
 from tests.harness.server import MailboxServer
 
 
@@ -104,8 +104,11 @@ def test_a_server_that_cannot_be_reached_if_that_is_to_be_final(net: Net) -> Non
     patient, hasty = net.create(), net.create(first_failure_is_final=True)
     waiting = patient.get_welcome()
     net.run(30)
-    with pytest.raises(holdfast.ServerConnectionError, match="connection refused"):
+    with pytest.raises(holdfast.ServerConnectionError, match="connection refused") as caught:
         net.result(hasty.close())
+    assert caught.value.url == URL
+    assert str(caught.value.reason) == "connection refused"
+    assert isinstance(caught.value.reason, ConnectionError), "where there is no exception"
     assert not waiting.called
     net.server.up = True
     assert net.result(waiting, seconds=2) == {}
