@@ -241,6 +241,8 @@ class DelegatedWormhole:
     def input_code(self) -> InputHelper:
         """Let a person type the code; the helper completes nameplates and words.
 
+        The server is asked for its nameplates at once, as with `refresh_nameplates`.
+
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
