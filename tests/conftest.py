@@ -1,7 +1,7 @@
 """What holds for every test."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -20,6 +20,17 @@ def _no_logged_errors() -> Iterator[None]:
         errors = harness.flush_logged_errors()
         if errors:
             raise errors[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Let no test skip itself once it runs: what it has started until then would stay behind."""
+    try:
+        return (yield)
+    except pytest.skip.Exception as skipped:
+        raise AssertionError(
+            f"a test skips by a mark or in a fixture, before it starts anything: {skipped}"
+        ) from None
 
 
 def pytest_sessionfinish() -> None:

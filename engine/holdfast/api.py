@@ -12,14 +12,16 @@ from weakref import WeakKeyDictionary
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
+from holdfast.core.frames import Bind
 from holdfast.errors import CannotSerialize
 from holdfast.rendezvous.connector import Connector, Owner
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.relay_url import parse_relay_url
 from holdfast.rendezvous.tor import TorManager
+from holdfast.rendezvous.wire import LARGEST_FRAME, write
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.deferred import DeferredWormhole, Eventually, Observers
-from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.shell.wormhole import LONGEST_MESSAGE, DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import IJournal, ImmediateJournal
@@ -116,7 +118,8 @@ def create(
         BadRelayUrl: the URL is none that a mailbox server can have.
         CannotSerialize: a journal was given without a delegate.
         TypeError: an argument has the wrong type.
-        ValueError: dilation was asked for.
+        ValueError: dilation was asked for, or *versions* or *appid* are longer than what a server
+            need take.
     """
     if not isinstance(appid, str) or not isinstance(relay_url, str):
         raise TypeError("appid and relay_url are text")
@@ -128,9 +131,13 @@ def create(
             "A journal needs a delegate: Deferreds cannot be saved. Pass delegate= too."
         )
     _check_journal(journal)
+    _check_timing(timing)
     if tor is not None and tor_manager is not None:
         raise TypeError("tor and tor_manager are the same: give one of them")
-    exchange = Exchange(normalize("NFC", appid), os.urandom(5).hex(), _json_object(versions or {}))
+    appid, side = normalize("NFC", appid), os.urandom(5).hex()
+    if len(write(Bind(appid, side), "0000")) > LARGEST_FRAME:
+        raise ValueError("the appid is too long: a server need not take it")
+    exchange = Exchange(appid, side, _json_object(versions or {}))
     observers = None if delegate is not None else Observers(_one_of(_turns, reactor, Eventually))
     wormhole = _make(
         checkpoint.Saved(relay_url, exchange, ()),
@@ -162,7 +169,20 @@ def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
         copy: dict[str, Any] = json.loads(json.dumps(dict(versions), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"versions are no JSON values: {error}") from None
+    size = len(json.dumps({"app_versions": copy}))
+    if size > LONGEST_MESSAGE:
+        raise ValueError(
+            f"versions travel as one message, which has at most {LONGEST_MESSAGE:,} bytes;"
+            f" these take {size:,}"
+        )
     return copy
+
+
+def _check_timing(timing: object) -> None:
+    if timing is not None and not isinstance(timing, DebugTiming):
+        raise TypeError(
+            "timing is a holdfast.DebugTiming; that of another library keeps other records"
+        )
 
 
 def from_serialized(
@@ -186,10 +206,12 @@ def from_serialized(
         BadRelayUrl: its URL is none that a mailbox server can have.
         AlreadyResumed: the wormhole is alive in this process.
         CannotSerialize: there is no delegate.
+        TypeError: *journal*, *timing* or *tor* is something else.
     """
     if delegate is None:
         raise CannotSerialize
     _check_journal(journal)
+    _check_timing(timing)
     wormhole = _make(
         checkpoint.load(data),
         reactor,

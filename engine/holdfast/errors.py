@@ -80,14 +80,32 @@ class PeerError(WormholeError):
     """The other side proved that it knows the code, and then broke the protocol."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"The other side's program misbehaved: {text}")
+        super().__init__(text)
+
+    def __str__(self) -> str:
+        return f"The other side's program misbehaved: {super().__str__()}"
 
 
 class ServerConnectionError(WormholeError):
-    """There was no mailbox server at the first attempt, and that was to be the end."""
+    """There was no mailbox server at the first attempt, and that was to be the end.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The mailbox server cannot be reached: {reason}")
+    `url` is the server's URL, and `reason` the exception with which the attempt ended, such as
+    Twisted's `ConnectionRefusedError`; the text says the same in words.
+
+    Args:
+        url: the server's URL.
+        reason: the exception.
+        words: what it means; its own text by default.
+    """
+
+    def __init__(self, url: str, reason: BaseException, words: str | None = None) -> None:
+        Exception.__init__(self, url, reason, words)  # what a copy is made from
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        _, reason, words = self.args
+        return f"The mailbox server cannot be reached: {reason if words is None else words}"
 
 
 class CannotSerialize(WormholeError):
@@ -148,9 +166,16 @@ class AlreadyResumed(WormholeError):
 
 
 class WormholeClosed(Exception):
-    """The wormhole was closed happily, so nothing more comes from it. No `WormholeError`."""
+    """The wormhole was closed happily, so nothing more comes from it. No `WormholeError`.
 
-    def __init__(
-        self, message: str = "The wormhole is closed: nothing more comes from it."
-    ) -> None:
-        super().__init__(message)
+    Args:
+        result: how it ended, "happy"; or another text.
+    """
+
+    def __init__(self, result: str = "happy") -> None:
+        super().__init__(result)
+
+    def __str__(self) -> str:
+        if self.args == ("happy",):
+            return "The wormhole is closed: nothing more comes from it."
+        return super().__str__()

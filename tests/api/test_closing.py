@@ -4,13 +4,15 @@ import contextlib
 from typing import Any
 
 import pytest
+from attrs import define
 from twisted.internet.defer import Deferred
 from wormhole.errors import WormholeError
 
 import holdfast
+from holdfast.rendezvous.boundaries import Fault
 from holdfast.shell.contact import MOST_CLOSING_TRIES, MOST_CUT_CLOSINGS
 from holdfast.shell.patience import CLOSING_TIME
-from tests.api.world import APPID, CODE, Delegate, Net
+from tests.api.world import APPID, CODE, URL, Delegate, Net
 from tests.harness.server import MailboxServer
 
 
@@ -102,8 +104,11 @@ def test_a_server_that_cannot_be_reached_if_that_is_to_be_final(net: Net) -> Non
     patient, hasty = net.create(), net.create(first_failure_is_final=True)
     waiting = patient.get_welcome()
     net.run(30)
-    with pytest.raises(holdfast.ServerConnectionError, match="connection refused"):
+    with pytest.raises(holdfast.ServerConnectionError, match="connection refused") as caught:
         net.result(hasty.close())
+    assert caught.value.url == URL
+    assert str(caught.value.reason) == "connection refused"
+    assert isinstance(caught.value.reason, ConnectionError), "where there is no exception"
     assert not waiting.called
     net.server.up = True
     assert net.result(waiting, seconds=2) == {}
@@ -466,3 +471,101 @@ def test_moods_as_the_real_server_stores_them(
 
     reactor.run(exchange)
     mailbox.wait_until_empty()
+
+
+# A message that no connection survives.
+
+
+@define(eq=False)
+class Fussy:
+    """A server that hangs up, unanswered, whenever it is sent a message under *phase*."""
+
+    net: Net
+    phase: str
+    fault: Fault | None = None
+    times: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.net.server.watch = self.hears
+
+    def hears(self, link: Any, frame: dict[str, Any]) -> None:
+        refused = frame["type"] == "add" and frame["phase"] == self.phase
+        # What was sent behind it is lost with the connection.
+        self.net.server.mute = {"add"} if refused or not link.up else set()
+        if refused and link.up:
+            self.times += 1
+            link.line.cut(self.fault)
+
+
+def test_a_message_that_the_server_hangs_up_at(net: Net) -> None:
+    """After ten times in a row that is the server's answer, and what is ours is taken away."""
+    ours, delegate, _ = met(net)
+    fussy = Fussy(net, "1")
+    for message in (b"fine", b"not this one", b"behind it"):
+        ours.send_message(message)
+    ours.close()
+    net.run(60)
+    ended = delegate.got("closed")
+    assert isinstance(ended, holdfast.ServerError)
+    assert str(ended).startswith("10 connections in a row ended at our message '1' of 1")
+    assert fussy.times == 11, "at first, the receipt for the message before it was lost too"
+    assert "errory" in net.server.moods
+
+
+def test_a_message_that_the_server_says_is_too_long(net: Net) -> None:
+    """Then it need not be asked ten times."""
+    ours, delegate, _ = met(net)
+    fussy = Fussy(net, "0", Fault.TOO_LONG_FOR_THEM)
+    ours.send_message(b"too long")
+    net.run(60)
+    assert str(delegate.got("closed")).startswith("the server does not take our message '0' of")
+    assert fussy.times == 1
+
+
+def test_a_server_that_sends_what_cannot_be_read(net: Net) -> None:
+    """The eleventh connection would bring the same."""
+    _, delegate, _ = met(net)
+    line = net.server.lines[0]
+    for times in range(10):
+        assert "closed" not in delegate.names, times
+        line.cut(Fault.UNACCEPTABLE)
+        net.run(2)
+    assert "10 connections in a row ended at what the server sends" in str(delegate.got("closed"))
+
+
+def test_a_server_that_hangs_up_now_and_then(net: Net) -> None:
+    """Nine times in a row at one message, and again nine at the next: both arrive."""
+    ours, delegate, theirs = met(net)
+    got = [theirs.get_message() for _ in range(2)]
+    for phase in ("0", "1"):
+        fussy = Fussy(net, phase)
+        ours.send_message(phase.encode())
+        while fussy.times < 9:
+            net.run(1)
+        fussy.phase = "none"
+        net.run(2)
+    assert [net.result(each) for each in got] == [b"0", b"1"]
+    assert "closed" not in delegate.names
+
+
+def test_a_server_that_serves_nobody(net: Net) -> None:
+    """One that hangs up before it has shown the mailbox, as with a full disk, is waited for."""
+    ours, _, theirs = met(net)
+    got = theirs.get_message()
+    opened = []
+
+    def hears(link: Any, frame: dict[str, Any]) -> None:
+        if frame["type"] == "open":
+            opened.append(link)
+            net.server.mute = {"open", "ping", "add"}
+            link.line.cut()
+
+    for line in tuple(net.server.lines):
+        line.cut()
+    ours.send_message(b"patience")
+    net.server.watch = hears
+    net.run(60)
+    assert len(opened) > 50
+    net.server.watch, net.server.mute = lambda link, frame: None, set()
+    net.run(2)
+    assert net.result(got) == b"patience"

@@ -178,7 +178,6 @@ def typing(net: Net, listed: list[str] | None = None) -> tuple[Any, Any]:
     net.server.listed = listed
     ours = net.create()
     helper = ours.input_code()
-    helper.refresh_nameplates()
     net.run()
     return ours, helper
 
@@ -236,11 +235,33 @@ def test_nameplates_asked_for_offline_are_asked_for_later(net: Net) -> None:
     net.server.up = False
     net.server.listed = ["7"]
     helper = net.create().input_code()
-    helper.refresh_nameplates()
     net.run()
     net.server.up = True
     net.run(2)
     assert helper.get_nameplate_completions("") == {"7-"}
+
+
+def test_nameplates_whose_list_was_lost_are_asked_for_again(net: Net) -> None:
+    """Once on each connection, until there is an answer."""
+    net.server.mute = {"list"}
+    _, helper = typing(net, ["7"])
+    [line] = net.server.lines
+
+    def asked() -> int:
+        return [frame["type"] for frame in net.server.frames].count("list")
+
+    def come_back() -> None:
+        line.cut()
+        net.run(2)
+
+    assert asked() == 1
+    come_back()
+    assert asked() == 2
+    net.server.mute = set()
+    come_back()
+    assert helper.get_nameplate_completions("") == {"7-"}
+    come_back()
+    assert asked() == 3, "an answer is enough"
 
 
 NAMEPLATE_CALLS = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from tests.api.world import APPID, CODE, Delegate, Net
 from tests.harness import reactor
 from tests.harness.scripted import StockPeer
 from tests.harness.server import MailboxServer
+
+LONGEST = 4_193_752
+"""Bytes of the longest message."""
 
 MEGABYTE = bytes(range(256)) * 4096
 
@@ -126,11 +130,35 @@ def test_from_inside_callbacks_for_a_long_time(net: Net, rounds: int) -> None:
 
 
 def test_the_limits_of_a_message(net: Net) -> None:
-    """Eight megabytes is the most; more is refused at once, and costs nothing."""
+    """More than what every server takes is refused at once, and costs nothing."""
     ours = net.create()
-    ours.send_message(bytes(8 * 1024 * 1024))
-    with pytest.raises(ValueError, match="8388608"):
-        ours.send_message(bytes(8 * 1024 * 1024 + 1))
+    ours.send_message(bytes(LONGEST))
+    with pytest.raises(ValueError, match="at most 4,193,752 bytes, not 4,193,753"):
+        ours.send_message(bytes(LONGEST + 1))
+    with pytest.raises(ValueError, match="at most 4,193,752 bytes; these take 4,193,7"):
+        net.create(versions={"all": "x" * (LONGEST - 20)})
+    with pytest.raises(ValueError, match="appid is too long"):
+        net.create(appid="\N{SNOWMAN}" * 1_400_000)
+
+
+def test_the_longest_message_through_our_own_server(tmp_path: Path) -> None:
+    """Both sides see it, the sender as its receipt; the longest versions pass too."""
+    from twisted.internet import reactor as real
+
+    versions = {"all": "x" * (LONGEST - 29)}
+
+    async def exchange() -> None:
+        ours = holdfast.create(APPID, server.url, real, versions)
+        theirs = holdfast.create(APPID, server.url, real)
+        ours.allocate_code()
+        theirs.set_code(await ours.get_code())
+        ours.send_message(bytes(LONGEST))
+        assert await theirs.get_versions() == versions
+        assert await theirs.get_message() == bytes(LONGEST)
+        assert await ours.close() == await theirs.close() == "happy"
+
+    with MailboxServer(tmp_path, keep="1h") as server:
+        reactor.run(exchange, timeout=60)
 
 
 @pytest.mark.parametrize(("cut", "sender"), list(product(range(1, 12), ["ours", "theirs"])))

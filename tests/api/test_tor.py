@@ -1,5 +1,6 @@
 """`tor=`: every connection goes through Tor, and none by another way."""
 
+import importlib.util
 import shutil
 import socket
 from pathlib import Path
@@ -20,6 +21,11 @@ from tests.harness.process import Child
 from tests.harness.scripted import StockPeer
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
+
+needs_txtorcon = pytest.mark.skipif(
+    importlib.util.find_spec("txtorcon") is None,
+    reason="txtorcon is not installed (the extra `tor`)",
+)
 
 
 class OnlyTor(Clock):
@@ -121,9 +127,9 @@ def test_an_exchange_over_streams_of_tor(mailbox: MailboxServer) -> None:
     assert streams.asked == [("127.0.0.1", mailbox.port, False)]
 
 
+@needs_txtorcon
 def test_without_a_running_tor_there_is_an_error_that_says_so() -> None:
     """`get_tor` fails with TorUnavailable; nothing is connected without Tor."""
-    pytest.importorskip("txtorcon", reason="txtorcon is not installed (the extra `tor`)")
 
     async def ask() -> None:
         with socket.socket() as unused:
@@ -135,16 +141,14 @@ def test_without_a_running_tor_there_is_an_error_that_says_so() -> None:
     reactor.run(lambda: Deferred.fromCoroutine(ask()))
 
 
+@needs_txtorcon
+@pytest.mark.skipif(shutil.which("tor") is None, reason="tor is not installed (a Debian package)")
 def test_no_other_connection_is_opened_beside_the_real_tor(tmp_path: Path) -> None:
     """Debian's own tor, without a network: the stream is asked of it, and of nobody else."""
-    pytest.importorskip("txtorcon", reason="txtorcon is not installed (the extra `tor`)")
-    tor = shutil.which("tor")
-    if tor is None:
-        pytest.skip("tor is not installed (a Debian package)")
     control = tmp_path / "control"
     tmp_path.chmod(0o700)
     words = [
-        *(tor, "-f", "/dev/null", "--defaults-torrc", "/dev/null", "--ignore-missing-torrc"),
+        *("tor", "-f", "/dev/null", "--defaults-torrc", "/dev/null", "--ignore-missing-torrc"),
         *("--DataDirectory", str(tmp_path / "data"), "--DisableNetwork", "1"),
         *("--SocksPort", f"unix:{tmp_path / 'socks'}", "--CookieAuthentication", "0"),
         *("--ControlPort", f"unix:{control}", "--Log", "notice stdout"),

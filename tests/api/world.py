@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 import holdfast
-from holdfast.rendezvous.boundaries import ConnectionEnded
+from holdfast.rendezvous.boundaries import ConnectionEnded, Fault
 from holdfast.rendezvous.connector import Owner
 from tests.flows import world
 
@@ -48,11 +48,11 @@ class Line:
         self.server.queue.append(partial(self._tell, self.owner.connected, self.link))
         self.link.receive(type="welcome", welcome=self.server.welcome)
 
-    def cut(self) -> None:
+    def cut(self, fault: Fault | None = None) -> None:
         """The connection breaks."""
         if self.link is not None and self.link.up:
             self.link.up = False
-            reason = ConnectionEnded("cut", clean=False)
+            reason = ConnectionEnded("cut", clean=False, fault=fault)
             self.server.queue.append(partial(self._tell, self.owner.disconnected, reason))
             self.server.clock.callLater(1, self.connect)
 

@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast_journal import DatabaseAway, SqlJournal
 from tests.cli.journals import failed, open_at, run
+from tests.harness.climate import can_attach
 from tests.harness.peers import Received, StockReceivers
 from tests.harness.process import Child, Holdfast
 from tests.harness.server import MailboxServer
@@ -25,11 +27,20 @@ Storage = Callable[[Child], Callable[[], None]]
 """Makes the storage of a running command fail; what it returns mends it."""
 
 
+def installed(command: str) -> str:
+    """Where a command is, or skip the test."""
+    found = shutil.which(command)
+    if found is None:
+        pytest.skip(f"{command} is not installed")
+    return found
+
+
 @contextmanager
 def full_disk(folder: Path) -> Iterator[Storage]:
     """A small file system of its own, which is filled."""
     size = "size=2m,mode=0700"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=False)
+    mount, umount = installed("mount"), installed("umount")
+    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", size, "tmpfs", folder], check=False)
     if mounted.returncode:
         pytest.skip("only root can mount a small file system")
     filler = folder / "filler"
@@ -43,7 +54,7 @@ def full_disk(folder: Path) -> Iterator[Storage]:
     try:
         yield fill
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        subprocess.run([umount, "--lazy", folder], check=True)
 
 
 @contextmanager
@@ -95,17 +106,25 @@ def counts(database: str, environ: Mapping[str, str] = {"HOLDFAST_KEY": KEY}) ->
         journal.close()
 
 
-@pytest.mark.parametrize(
-    ("storage", "says"),
-    [
-        (full_disk, "database or disk is full"),
-        (limited_files, r"disk I/O error \(SQLITE_IOERR_WRITE: the disk may be full"),
-        (killed_server, "OperationalError|closed|terminat|connection"),
-    ],
-)
+STORAGES: Mapping[str, tuple[Callable[[Path], Any], str]] = {
+    "full_disk": (full_disk, "database or disk is full"),
+    "limited_files": (limited_files, r"disk I/O error \(SQLITE_IOERR_WRITE: the disk may be full"),
+    "killed_server": (killed_server, "OperationalError|closed|terminat|connection"),
+}
+
+
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Any, str, Path]]:
+    """Storage, what a command says when it fails, and a folder that may be on it."""
+    make, says = STORAGES[request.param]
+    folder = tmp_path / "storage"
+    folder.mkdir()
+    with make(folder) as made:
+        yield made, says, folder
+
+
 def test_everything_waits(
-    storage: Callable[[Path], object],
-    says: str,
+    storage: tuple[Any, str, Path],
     tmp_path: Path,
     mailbox: MailboxServer,
     stock: StockReceivers,
@@ -113,43 +132,45 @@ def test_everything_waits(
     """While storage fails nobody is answered, status can be read, and then everything goes on."""
     people = tmp_path / "people.csv"
     people.write_text(PEOPLE)
-    folder = tmp_path / "storage"
-    folder.mkdir()
-    with storage(folder) as made:  # type: ignore[attr-defined]
-        fail, database = made if isinstance(made, tuple) else (made, str(folder / "holdfast.db"))
-        home = Holdfast(tmp_path / "home", mailbox.url, database, {"HOLDFAST_KEY": KEY})
-        # Made before, so that SQLite's write-ahead log is empty and has to grow.
-        counts(database)
-        with home.start("provision", people) as child:
-            ann = child.wait_for("^ann\t(\\S+)$")[1]
-            bob = child.wait_for("^bob\t(\\S+)$")[1]
-            mend = fail(child)
-            asked = [stock.receive(code, f"{code} of {tmp_path}") for code in (ann, bob)]
-            child.wait_for(f"cannot be used now: .*({says})", stream="err")
-            until(lambda: ours(mailbox, ann) and ours(mailbox, bob), "the other sides")
-            assert ours(mailbox, ann) == ours(mailbox, bob) == ["pake"]
-            if database.startswith("/"):
-                shown = run(Path(database), "status", HOLDFAST_KEY=KEY)
-                assert shown.exit_code == 0, shown.output
-                assert "2 flows: 2 waiting." in shown.stdout
-            assert not stock.ended & set(asked)
-            mend()
-            assert [stock.wait(each) for each in asked] == [
-                Received(True, "one"),
-                Received(True, "two"),
-            ]
-            ended = child.wait()
-        assert ended.status == 0, ended
-        assert ended.err.count("cannot be used now") == 1, ended.err
-        assert ended.err.count("can be used again") == 1, ended.err
-        assert counts(database) == {"done": 2}
+    made, says, folder = storage
+    fail, database = made if isinstance(made, tuple) else (made, str(folder / "holdfast.db"))
+    home = Holdfast(tmp_path / "home", mailbox.url, database, {"HOLDFAST_KEY": KEY})
+    # Made before, so that SQLite's write-ahead log is empty and has to grow.
+    counts(database)
+    with home.start("provision", people) as child:
+        ann = child.wait_for("^ann\t(\\S+)$")[1]
+        bob = child.wait_for("^bob\t(\\S+)$")[1]
+        mend = fail(child)
+        asked = [stock.receive(code, f"{code} of {tmp_path}") for code in (ann, bob)]
+        child.wait_for(f"cannot be used now: .*({says})", stream="err")
+        until(lambda: ours(mailbox, ann) and ours(mailbox, bob), "the other sides")
+        assert ours(mailbox, ann) == ours(mailbox, bob) == ["pake"]
+        if database.startswith("/"):
+            shown = run(Path(database), "status", HOLDFAST_KEY=KEY)
+            assert shown.exit_code == 0, shown.output
+            assert "2 flows: 2 waiting." in shown.stdout
+        assert not stock.ended & set(asked)
+        mend()
+        assert [stock.wait(each) for each in asked] == [
+            Received(True, "one"),
+            Received(True, "two"),
+        ]
+        ended = child.wait()
+    assert ended.status == 0, ended
+    assert ended.err.count("cannot be used now") == 1, ended.err
+    assert ended.err.count("can be used again") == 1, ended.err
+    assert counts(database) == {"done": 2}
 
 
+@pytest.fixture(scope="module")
+def _attaching() -> None:
+    if not can_attach():
+        pytest.skip("strace is not installed, or may not look at other processes")
+
+
+@pytest.mark.usefixtures("_attaching")
 def test_a_failed_fsync(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> None:
     """It is never tried again: the process says so and ends, and the next one goes on."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace is not installed")
     people = tmp_path / "people.csv"
     people.write_text(PEOPLE)
     with home.start("provision", people) as child:
@@ -158,10 +179,8 @@ def test_a_failed_fsync(home: Holdfast, stock: StockReceivers, tmp_path: Path) -
         calls = "fsync,fdatasync"
         words = ["-f", "-p", str(child.pid), "-e", f"trace={calls}"]
         words += ["-e", f"inject={calls}:error=EIO", "-o", os.devnull]
-        with Child([strace, *words]) as tracer:
+        with Child(["strace", *words]) as tracer:
             until(lambda: "attach" in tracer.err, tracer.describe)
-            if "not permitted" in tracer.err:
-                pytest.skip("strace may not look at other processes here")
             asked = [stock.receive(code, f"{code} of {tmp_path}") for code in (ann, bob)]
             ended = child.wait()
     assert ended.status == 1

@@ -50,3 +50,24 @@ def test_errors_travel(error: type[Exception]) -> None:
     twin = pickle.loads(pickle.dumps(error("text")))
     assert type(twin) is error
     assert str(twin) == "text"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (errors.PeerError("bad"), "The other side's program misbehaved: bad"),
+        (errors.ServerConnectionError("ws://x", OSError("y")), "cannot be reached: y"),
+        (
+            errors.ServerConnectionError("ws://x", OSError("y"), "no one"),
+            "cannot be reached: no one",
+        ),
+    ],
+)
+def test_errors_with_more_than_a_text_travel(error: Exception, says: str) -> None:
+    """Those that say more than what they were made from, too."""
+    twin = pickle.loads(pickle.dumps(error))
+    assert str(twin) == str(error)
+    assert str(twin).endswith(says)
+    assert {name: str(value) for name, value in vars(twin).items()} == {
+        name: str(value) for name, value in vars(error).items()
+    }

@@ -1,16 +1,19 @@
 """What `docs/from-magic-wormhole.md` says of both libraries, tried on both."""
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import wormhole
+import wormhole._input
 import wormhole.errors
 import wormhole.journal
 import wormhole.timing
 from twisted.internet import reactor as real
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError
 
 import holdfast
 import holdfast.errors
@@ -21,6 +24,14 @@ from tests.harness.server import MailboxServer
 
 APPID = "example.com/compared"
 LIBRARIES: dict[str, Any] = {"stock": wormhole, "holdfast": holdfast}
+
+
+COMMON = ("create", "input_with_completion")
+WAYS = {
+    *("allocate_code", "set_code", "input_code", "send_message", "derive_key", "close"),
+    *("get_welcome", "get_code", "get_unverified_key", "get_verifier", "get_versions"),
+    "get_message",
+}
 
 
 async def outcome(do: Callable[..., Any], *arguments: Any, **named: Any) -> str:
@@ -47,6 +58,7 @@ CREATING: dict[str, tuple[dict[str, Any], str, str]] = {
     "welcome_handler": ({"welcome_handler": print}, "TypeError", "fine"),
     "dilation": ({"dilation": True}, "fine", "ValueError"),
     "http": ({"relay_url": "http://127.0.0.1/"}, "ValueError", "BadRelayUrl"),
+    "timing": ({"timing": wormhole.timing.DebugTiming()}, "fine", "TypeError"),
     "journal": ({"journal": wormhole.journal.ImmediateJournal()}, "fine", "CannotSerialize"),
 }
 
@@ -98,7 +110,7 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "no length": (lambda w: w.derive_key("x"), "TypeError", "NoKeyError"),
     "no key": (lambda w: w.derive_key("x", 32), "NoKeyError", "NoKeyError"),
     "text": (lambda w: w.send_message("x"), "AssertionError", "TypeError"),
-    "long": (lambda w: w.send_message(bytes(8 * 1024 * 1024 + 1)), "fine", "ValueError"),
+    "long": (lambda w: w.send_message(bytes(4_193_753)), "fine", "ValueError"),
     "second code": (lambda w: (w.set_code("44-a"), w.set_code("4-a")), *["OnlyOneCodeError"] * 2),
     "dilate": (lambda w: w.dilate(), "NotImplementedError", "AttributeError"),
 }
@@ -143,6 +155,59 @@ def test_after_the_end(server: MailboxServer) -> None:
     stock, ours = reactor.run(both)
     assert stock[:4] == ours[:4] == ["LonelyError"] * 3 + ["fine"]
     assert (stock[4], ours[4]) == ("NoTransition", "WormholeClosed")
+
+
+def test_after_a_happy_end(server: MailboxServer) -> None:
+    """What is asked for then fails with the same error, which says how the wormhole ended."""
+
+    async def both() -> list[tuple[str, tuple[object, ...]]]:
+        made = [library.create(APPID, server.url, real) for library in LIBRARIES.values()]
+        for each in made:
+            each.set_code("48-a-b")
+        for each in made:
+            await each.get_versions()
+        found = []
+        for each in made:
+            await closed(each)
+            try:
+                await each.get_code()
+            except (wormhole.errors.WormholeClosed, holdfast.WormholeClosed) as error:
+                found.append((type(error).__name__, error.args))
+        return found
+
+    assert reactor.run(both) == [("WormholeClosed", ("happy",))] * 2
+
+
+def test_what_errors_carry() -> None:
+    """The words of a server or a peer are the first argument of the error, there and here."""
+    for name in ("ServerError", "WelcomeError"):
+        stock, ours = (getattr(each.errors, name)("words") for each in (wormhole, holdfast))
+        assert stock.args == ours.args == ("words",)
+        assert str(ours) == "words"
+
+
+def test_names_of_arguments() -> None:
+    """An argument that is called otherwise here is on the page."""
+    page = (DOCS / "from-magic-wormhole.md").read_text()
+
+    def arguments(call: Callable[..., Any]) -> list[str]:
+        return [each for each in inspect.signature(call).parameters if each[0] != "_"]
+
+    pairs = [(getattr(wormhole, name), getattr(holdfast, name)) for name in COMMON]
+    for mode in ("DeferredWormhole", "DelegatedWormhole"):
+        stock, ours = getattr(wormhole.wormhole, f"_{mode}"), getattr(holdfast, mode)
+        pairs += [
+            (getattr(stock, name), getattr(ours, name)) for name in dir(stock) if name in WAYS
+        ]
+    pairs += [
+        (getattr(wormhole._input.Helper, name), getattr(holdfast.InputHelper, name))
+        for name in vars(wormhole._input.Helper)
+        if name[0] != "_"
+    ]
+    assert len(pairs) > 20
+    for stock, ours in pairs:
+        for each in set(arguments(stock)) - set(arguments(ours)) - {"self"}:
+            assert f"`{each}=`" in page, (stock.__qualname__, each)
 
 
 def test_derived_keys(server: MailboxServer) -> None:
@@ -194,15 +259,23 @@ def test_a_delegate_with_few_methods(server: MailboxServer) -> None:
 
 
 def test_the_first_failure() -> None:
-    """There, a server that is away is the end; here it is, if one asks for that."""
+    """There, a server that is away is the end; here it is, if one asks for that: the same error."""
 
-    async def both() -> list[str]:
+    async def both() -> list[Any]:
         away = "ws://127.0.0.1:1/v1"
         stock = wormhole.create(APPID, away, real)
         ours = holdfast.create(APPID, away, real, first_failure_is_final=True)
-        return [await outcome(made.get_welcome) for made in (stock, ours)]
+        found = []
+        for made in (stock, ours):
+            try:
+                await made.get_welcome()
+            except (wormhole.errors.ServerConnectionError, holdfast.ServerConnectionError) as error:
+                found.append((error.url, type(error.reason), str(error.reason)))
+        return found
 
-    assert reactor.run(both) == ["ServerConnectionError"] * 2
+    stock, ours = reactor.run(both)
+    assert stock == ours
+    assert ours[:2] == ("ws://127.0.0.1:1/v1", ConnectionRefusedError)
 
 
 def test_an_exception_in_a_journal() -> None:

@@ -57,6 +57,13 @@ def test_what_it_prints_is_the_credential(printed: str, credential: str) -> None
     assert shell(f"printf '{printed}'") == credential
 
 
+def test_what_would_be_too_long_in_its_message() -> None:
+    """What the limit bounds is the message, in which a line end takes two bytes."""
+    failed = fails("yes | head -c 12000")
+    assert "takes 18,000 bytes in a message" in str(failed)
+    assert failed.final
+
+
 def test_no_shell_comes_between() -> None:
     """The words reach the command as they are, whatever characters are in them."""
     words = ["$HOME `id` ; *", "two  blanks", "", "--x='y'"]

@@ -62,7 +62,7 @@ def climate() -> Iterator[Climate]:
             pass
     except (OSError, subprocess.CalledProcessError):
         made.missing["full"] = "only root may mount a small file system"
-    if not _can_attach():
+    if not can_attach():
         made.missing["failing"] = "strace is not installed, or may not trace"
     with contextlib.ExitStack() as stack:
         if programs is not None:
@@ -83,7 +83,8 @@ def small_disk(place: Path, size: str = "12m") -> Iterator[None]:
         subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)
 
 
-def _can_attach() -> bool:
+def can_attach() -> bool:
+    """Whether strace is there and may look at other processes of ours."""
     if shutil.which("strace") is None:
         return False
     sleeper = subprocess.Popen(["sleep", "60"])

@@ -152,22 +152,25 @@ def code_of(sender: Child, timeout: float = DEADLINE) -> str:
     return sender.wait_for(r"^Wormhole code is: (\S+)$", timeout, stream)[1]
 
 
-def william() -> Path:
-    """Return where the Go client is, or skip the test."""
-    found = shutil.which("wormhole-william")
-    if found is None:
-        pytest.skip("wormhole-william, the Go client, is not installed (a Debian package)")
-    return Path(found)
+WILLIAM = shutil.which("wormhole-william")
+"""Where the Go client is, or None."""
+
+needs_william = pytest.mark.skipif(
+    WILLIAM is None, reason="wormhole-william, the Go client, is not installed (a Debian package)"
+)
+
+
+def _william(*words: str) -> Child:
+    assert WILLIAM is not None, "a test of the Go client is marked with needs_william"
+    return Child([WILLIAM, *words])
 
 
 def william_receive(relay_url: str, code: str) -> Child:
-    """Start the Go client's `receive CODE`, or skip; the text is on its standard output."""
-    return Child([william(), "--relay-url", relay_url, "receive", "--hide-progress", code])
+    """Start the Go client's `receive CODE`; the text is on its standard output."""
+    return _william("--relay-url", relay_url, "receive", "--hide-progress", code)
 
 
 def william_send(relay_url: str, text: str, code: str | None = None) -> Child:
-    """Start the Go client's `send --text TEXT`, or skip; `code_of()` reads its code."""
+    """Start the Go client's `send --text TEXT`; `code_of()` reads its code."""
     chosen = [] if code is None else ["--code", code]
-    return Child(
-        [william(), "--relay-url", relay_url, "send", "--hide-progress", "--text", text, *chosen]
-    )
+    return _william("--relay-url", relay_url, "send", "--hide-progress", "--text", text, *chosen)

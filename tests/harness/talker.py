@@ -58,14 +58,20 @@ class Client(asyncio.Protocol):
         """Send a command."""
         payload = json.dumps({"type": kind, "id": "0a1b", **rest}).encode()
         size = len(payload)
-        assert size < 65536
         # A mask of zeros changes nothing.
-        head = struct.pack("!BB", 0x81, 0x80 | size) if size < 126 else b""
-        head = head or struct.pack("!BBH", 0x81, 0x80 | 126, size)
+        if size < 126:
+            head = struct.pack("!BB", 0x81, 0x80 | size)
+        elif size < 65536:
+            head = struct.pack("!BBH", 0x81, 0x80 | 126, size)
+        else:
+            head = struct.pack("!BBQ", 0x81, 0x80 | 127, size)
         self._transport.write(head + b"\0\0\0\0" + payload)
 
     async def heard(self, kind: str, count: int = 1) -> Any:
-        """Wait for so many answers of a kind; return the last. Raises ConnectionError."""
+        """Wait for so many answers of a kind; return the last. Raises ConnectionError.
+
+        The code with which the server closes the connection is a "goodbye".
+        """
         self._waits = kind, count, asyncio.get_running_loop().create_future()
         self._look()
         return await self._waits[2]
@@ -93,8 +99,11 @@ class Client(asyncio.Protocol):
                 size, start = int.from_bytes(data[2:10], "big"), 10
             if len(data) < start + size:
                 return
-            payload = bytes(data[start : start + size])
+            payload, closes = bytes(data[start : start + size]), data[0] == 0x88
             del data[: start + size]
+            if closes:
+                self._heard["goodbye"] = [int.from_bytes(payload[:2], "big")]
+                continue
             yield payload
 
 

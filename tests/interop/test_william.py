@@ -4,10 +4,12 @@ import csv
 import json
 from pathlib import Path
 
-from tests.harness.peers import code_of, william_receive, william_send
+from tests.harness.peers import code_of, needs_william, william_receive, william_send
 from tests.harness.process import Child, Holdfast
 from tests.harness.waiting import until
 from tests.interop.conftest import TEXT, wrong
+
+pytestmark = needs_william
 
 CODE = r"^(\d+-\S+)\n"
 

@@ -25,7 +25,15 @@ def memory() -> Path | None:
 
 
 def find_server() -> Path | None:
-    """The folder of the newest installed server's programs, or None."""
+    """The folder of the newest installed server's programs, or None.
+
+    Debian keeps them out of PATH, and in it the command that knows them all: hidden from there,
+    PostgreSQL is not installed.
+    """
+    if (own := shutil.which("postgres")) is not None:
+        return Path(own).resolve().parent
+    if shutil.which("pg_ctlcluster") is None:
+        return None
     found = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     newest = sorted(found, key=lambda path: [int(p) for p in path.parts[4].split(".")])
     return newest[-1].parent if newest else None

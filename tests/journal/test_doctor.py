@@ -173,10 +173,15 @@ def database(built_database: str, postgres: Server) -> Patient:
     return Patient(postgres.database(built_database))
 
 
-@pytest.mark.parametrize("kind", ["file", "database"])
-def test_a_healthy_journal(request: pytest.FixtureRequest, kind: str) -> None:
+@pytest.fixture(params=["file", "database"])
+def patient(request: pytest.FixtureRequest) -> Patient:
+    """One of each kind."""
+    found: Patient = request.getfixturevalue(request.param)
+    return found
+
+
+def test_a_healthy_journal(patient: Patient) -> None:
     """Of flows that are new, live, retried, or ended in any way nothing is found."""
-    patient: Patient = request.getfixturevalue(kind)
     [line] = patient.check()
     assert "5 minutes" not in line
     assert "(5, " in line, "unfinished flows wait for a process, which is a hint"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import resource
 import socket
 import sqlite3
@@ -12,9 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from websockets.frames import CloseCode
 
+from holdfast.rendezvous.wire import LARGEST_FRAME
 from tests.harness import reactor
-from tests.harness.peers import StockReceivers, code_of, shown, william_receive, wormhole_send
+from tests.harness.peers import (
+    StockReceivers,
+    code_of,
+    needs_william,
+    shown,
+    william_receive,
+    wormhole_send,
+)
 from tests.harness.process import Holdfast
 from tests.harness.scripted import StockPeer
 from tests.harness.server import MailboxServer
@@ -35,12 +45,38 @@ def test_stock_peers_meet(tmp_path: Path) -> None:
         assert server.stop().status == 0
 
 
+@needs_william
 def test_the_go_client_receives(tmp_path: Path) -> None:
     """The Go client receives from the stock sender through it."""
     with MailboxServer(tmp_path, keep="1h") as server:
         with wormhole_send(server.url, "for Go") as sender:
             with william_receive(server.url, code_of(sender)) as receiver:
                 assert receiver.wait().out == "for Go\n"
+
+
+def test_the_longest_message(tmp_path: Path) -> None:
+    """What is not too long is stored and passed on, however much is put around it."""
+
+    async def exchange(url: str) -> int:
+        side = "s" * 5000
+        client = await connected(url, "app", side)
+        client.say("open", mailbox="m")
+        # With all that is around it this is all that the server takes.
+        around = len(json.dumps({"type": "add", "id": "0a1b", "phase": "0", "body": ""}))
+        client.say("add", phase="0", body="5" * (LARGEST_FRAME - around))
+        echoed = await client.heard("message")
+        client.leave()
+        again = await connected(url, "app", side)
+        again.say("open", mailbox="m")
+        assert (await again.heard("message"))["body"] == echoed["body"]
+        again.say("add", phase="1", body="5" * (LARGEST_FRAME - around + 1))
+        code: int = await again.heard("goodbye")
+        again.leave()
+        await asyncio.sleep(0)
+        return code
+
+    with MailboxServer(tmp_path, keep="1h") as server:
+        assert asyncio.run(exchange(server.url)) == CloseCode.MESSAGE_TOO_BIG
 
 
 def test_a_code_outlives_its_sender_and_the_server(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_no_connection(problem: Exception, reason: str) -> None:
     clock.advance(0)
     assert ear.end.reason.startswith("cannot connect: ")
     assert reason in ear.end.reason
+    assert ear.end.cause is problem
     assert dialer.under_way == 0
     clock.advance(1000)
     assert ear.end

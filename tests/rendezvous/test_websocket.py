@@ -1,5 +1,7 @@
 """A WebSocket, against servers that behave and servers that do not."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from twisted.internet.task import Clock
 from websockets.frames import CloseCode, Frame, Opcode
 
 from holdfast.rendezvous import websocket
+from holdfast.rendezvous.boundaries import Fault
 from holdfast.rendezvous.heartbeat import Heartbeat
 from holdfast.rendezvous.intake import Intake
 from holdfast.rendezvous.relay_url import parse_relay_url
@@ -345,6 +348,35 @@ def test_long_message_in_pieces() -> None:
     assert "too long" in pair.ear.end.reason
 
 
+def said(pair: Pair, code: CloseCode) -> None:
+    """The server closes the connection with this code."""
+    pair.line.server.send_close(code, "why")
+    pair.line.flush()
+    pair.line.hang_up()
+
+
+FAULTS: dict[str, tuple[Callable[[Pair], object], Fault | None]] = {
+    "too long for them": (lambda p: said(p, CloseCode.MESSAGE_TOO_BIG), Fault.TOO_LONG_FOR_THEM),
+    "going away": (lambda p: said(p, CloseCode.GOING_AWAY), None),
+    "cut": (lambda p: p.line.hang_up(), None),
+    "too long": (lambda p: p.line.say(bytes(32 * 1024 * 1024 + 1)), Fault.UNACCEPTABLE),
+    "no UTF-8": (lambda p: p.line.say(b"\xff"), Fault.UNACCEPTABLE),
+    "no WebSocket": (lambda p: p.line.raw(b"\xff" * 20), Fault.UNACCEPTABLE),
+    "silence": (lambda p: p.clock.pump([SILENCE / 10] * 11), None),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_what_was_wrong_with_a_message(case: str) -> None:
+    """An end tells whether the next connection would end at the same message."""
+    happens, fault = FAULTS[case]
+    pair = Pair()
+    happens(pair)
+    pair.clock.advance(CLOSING_TIME)
+    pair.settle()
+    assert pair.ear.end.fault is fault
+
+
 def test_longest_message() -> None:
     """A message as long as the bound is accepted."""
     pair = Pair()
@@ -381,6 +413,8 @@ def test_refused_handshakes(answer: bytes, reason: str) -> None:
     assert pair.ear.heard == [pair.ear.end]
     assert reason in pair.ear.end.reason
     assert pair.ear.end.reason.isprintable()
+    assert pair.ear.end.fault is None
+    assert isinstance(pair.ear.end.cause, Exception)
 
 
 def test_refused_handshake_that_ends_with_the_connection() -> None:
@@ -399,6 +433,7 @@ def test_cut_handshake(said: bytes) -> None:
     pair.line.raw(said)
     pair.line.hang_up()
     assert pair.ear.end.reason == "the server cut the connection during the handshake"
+    assert isinstance(pair.ear.end.cause, Exception)
 
 
 def test_unasked_extension() -> None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
+from holdfast.crypto import OVERHEAD
+from holdfast.flows.text import LONGEST_ENCODED, LONGEST_TEXT, encoded_size, offer
 from holdfast.rendezvous.wire import LONGEST_NAME, Malformed, Nameplates, Pong, read, write
 
 DEEP = '{"type": "welcome", "welcome": ' + '{"a": ' * 900 + "1" + "}" * 901
@@ -90,6 +92,17 @@ def test_what_servers_say_is_read(frame: dict[str, Any], event: object) -> None:
     assert read(json.dumps({**frame, "server_tx": 1.5, "unknown": [1]})) == event
 
 
+def test_the_longest_text_in_its_frame() -> None:
+    """A text that may be handed over fits, as the server passes it on, into 32 KiB."""
+    texts = ("x" * LONGEST_TEXT, "\n" * ((LONGEST_ENCODED - 2) // 2))
+    for text in texts:
+        assert encoded_size(text) <= LONGEST_ENCODED
+        sealed = offer(text) + bytes(OVERHEAD)
+        frame = {**json.loads(write(fr.Add("0", sealed.hex()), "0a1b")), "type": "message"}
+        passed_on = {**frame, "side": "5" * 10, "server_rx": 1.7e9 + 1e-6, "server_tx": 1.7e9}
+        assert len(json.dumps(passed_on)) <= 32 * 1024
+
+
 MESSAGES: list[tuple[object, object, object, object]] = [
     ("s", "0", "00ff", ev.MessageArrived("s", "0", b"\x00\xff")),
     ("s", "pake", "", ev.MessageArrived("s", "pake", b"")),
@@ -100,7 +113,15 @@ MESSAGES: list[tuple[object, object, object, object]] = [
     ("", "", "00", ev.MessageArrived("", "", b"\x00")),
     ("\ud800", "0", "00", ev.MessageArrived("\ud800", "0", b"\x00")),
     (None, "0", "00", None),
-    ("s", 0, "00", None),
+    ("s", 0, "00", ev.MessageArrived("s", "0", b"\x00")),
+    ("s", -0, "00", ev.MessageArrived("s", "0", b"\x00")),
+    ("s", 12, "00", ev.MessageArrived("s", "12", b"\x00")),
+    ("s", -1, "00", ev.MessageArrived("s", "-1", b"\x00")),
+    ("s", 10**200, "00", None),
+    ("s", 0.0, "00", None),
+    ("s", 1e300, "00", None),
+    ("s", True, "00", None),
+    ("s", [0], "00", None),
     ("s", None, "00", None),
     ("s" * 201, "0", "00", None),
     ("s", "0" * 201, "00", None),

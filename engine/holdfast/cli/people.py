@@ -4,7 +4,6 @@ Everything in it is checked before anything is started, and no error message hol
 """
 
 import contextlib
-import json
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -22,10 +21,7 @@ LONGEST_NAME = 200
 """Characters."""
 
 LONGEST_SECRET = 15_000
-"""Bytes of UTF-8. Go clients drop WebSocket messages over some 32 KiB, and a message travels as
-hexadecimal digits (WIRE.md, section 3)."""
-
-_LONGEST_ENCODED = 16_000
+"""Bytes of UTF-8, as `holdfast.flows.text` has it."""
 
 _LONGEST_DECOMPOSED = 4 * LONGEST_NAME
 """Characters of the longest name before it is composed; no character is made of more than four."""
@@ -125,6 +121,8 @@ def _name(value: object, column: str, line: int, place: Place) -> str:
 
 
 def _secret(value: object, column: str, line: int, place: Place) -> str:
+    from holdfast.flows.text import LONGEST_ENCODED, encoded_size
+
     secret = _string(value, column, "secret", line, place)
     if not secret.strip():
         raise place.failure(line, f"no secret in column {quoted(column)}")
@@ -141,13 +139,11 @@ def _secret(value: object, column: str, line: int, place: Place) -> str:
             f"the secret has {size:,} bytes; the limit is {LONGEST_SECRET:,}, because some"
             " recipients' clients drop larger messages",
         )
-    # Line ends, quotation marks and backslashes take two bytes and more in the message.
-    encoded = len(json.dumps(secret, ensure_ascii=False).encode("utf-8"))
-    if encoded > _LONGEST_ENCODED:
+    if (encoded := encoded_size(secret)) > LONGEST_ENCODED:
         raise place.failure(
             line,
             f"the secret takes {encoded:,} bytes in a message (line ends and the like count"
-            f" more than once); the limit is {_LONGEST_ENCODED:,}, because some recipients'"
+            f" more than once); the limit is {LONGEST_ENCODED:,}, because some recipients'"
             " clients drop larger messages",
         )
     return secret

@@ -99,6 +99,8 @@ def _already(row: FlowRow) -> None:
 
 def _text(text: str | None, path: Path | None) -> str:
     """Return the text to send.  Raises Failure."""
+    from holdfast.flows.text import LONGEST_ENCODED, encoded_size
+
     if text is not None and path is not None:
         raise Failure("give the text or --file, not both")
     if text is None:
@@ -125,6 +127,12 @@ def _text(text: str | None, path: Path | None) -> str:
         raise Failure(
             f"the text is longer than {LONGEST_SECRET} bytes, more than some recipients' clients"
             " take"
+        )
+    if (encoded := encoded_size(text)) > LONGEST_ENCODED:
+        raise Failure(
+            f"the text takes {encoded:,} bytes in a message (line ends and the like count more"
+            f" than once); the limit is {LONGEST_ENCODED:,}, because some recipients' clients drop"
+            " larger messages"
         )
     return text
 

@@ -101,8 +101,6 @@ class Completer:
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
         # A nameplate that was chosen in an earlier life cannot be chosen again.
         self._nameplate = self._call(lambda: self._helper.chosen_nameplate)
-        if self._nameplate is None:
-            self._call(self._helper.refresh_nameplates)
         try:
             yield
         finally:

@@ -7,9 +7,18 @@ for single purposes from it, `seal` and `unseal` are the boxes that messages tra
 
 from holdfast.crypto.entropy import Entropy
 from holdfast.crypto.pake import BadPake, Half, finish, scalar_from_seed, start, start_with
-from holdfast.crypto.phase import CannotUnseal, derive, phase_key, seal, unseal, verifier
+from holdfast.crypto.phase import (
+    OVERHEAD,
+    CannotUnseal,
+    derive,
+    phase_key,
+    seal,
+    unseal,
+    verifier,
+)
 
 __all__ = [
+    "OVERHEAD",
     "BadPake",
     "CannotUnseal",
     "Entropy",

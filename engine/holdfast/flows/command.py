@@ -11,7 +11,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from holdfast.flows.tasks import Call, TaskFailed, task
-from holdfast.flows.text import LONGEST_TEXT
+from holdfast.flows.text import LONGEST_ENCODED, LONGEST_TEXT, encoded_size
 
 KEY_VARIABLE: Final = "HOLDFAST_IDEMPOTENCY_KEY"
 """The environment variable that is the same at every try of one credential."""
@@ -91,4 +91,10 @@ def _text(output: bytes) -> str:
         raise TaskFailed("the command printed nothing")
     if len(printed.encode()) > LONGEST_TEXT:
         raise TaskFailed(f"the command printed more than {LONGEST_TEXT} bytes", final=True)
+    if (size := encoded_size(printed)) > LONGEST_ENCODED:
+        raise TaskFailed(
+            f"what the command printed takes {size:,} bytes in a message (line ends and the like"
+            f" count more than once); the limit is {LONGEST_ENCODED:,}",
+            final=True,
+        )
     return printed

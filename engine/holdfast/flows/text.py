@@ -20,6 +20,15 @@ LONGEST_TEXT: Final = 15_000
 """Bytes (UTF-8) of the longest text: some clients drop WebSocket messages over 32 KiB, and a text
 grows to twice its size on its way."""
 
+LONGEST_ENCODED: Final = 16_000
+"""Bytes of the longest text as it stands in its message, where line ends, quotation marks and
+backslashes take two bytes and more: with all that is put around it, a frame of 32 KiB."""
+
+
+def encoded_size(text: str) -> int:
+    """Return how many bytes *text* takes in its message."""
+    return len(_json(text).encode("utf-8", "surrogatepass"))
+
 
 @frozen
 class TextOffer:
@@ -50,9 +59,12 @@ TextMessage: TypeAlias = TextOffer | OtherOffer | Accepted | PeerSaysNo
 
 def offer(text: str) -> bytes:
     """Return the message that hands over *text*."""
+    return _json({"offer": {"message": text}}).encode("utf-8", "surrogatepass")
+
+
+def _json(value: object) -> str:
     # Not escaped to ASCII: that would make six bytes of a letter that is two.
-    offered = json.dumps({"offer": {"message": text}}, ensure_ascii=False)
-    return offered.encode("utf-8", "surrogatepass")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def accept() -> bytes:

@@ -6,7 +6,7 @@ overridden here whose name says that it is its own.
 
 from typing import Any
 
-from autobahn.exception import Disconnected, PayloadExceededError
+from autobahn.exception import Disconnected
 from autobahn.twisted.resource import WebSocketResource
 from wormhole_mailbox_server.server_websocket import Error, WebSocketServer, WebSocketServerFactory
 from wormhole_mailbox_server.web import make_web_server
@@ -23,6 +23,7 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
     """One client's connection."""
 
     factory: "_Connections"
+    maxMessagePayloadSize: int  # noqa: N815
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,12 +39,15 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         self.factory.turn.answer(self, payload)
 
     def tell(self, payload: bytes) -> None:
+        # The limit is for what comes in. What was taken must be passed on, with what the package
+        # puts around it: whoever cannot be told it now could not be told it the next time either.
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
             super().sendMessage(payload)
         except Disconnected:
             pass  # it asks again when it is back
-        except PayloadExceededError:
-            self.cut()
+        finally:
+            self.maxMessagePayloadSize = limit
 
     def cut(self) -> None:
         self.dropConnection(abort=True)
@@ -76,7 +80,8 @@ class _Connections(WebSocketServerFactory):  # type: ignore[misc]
         super().__init__(None, server)
         self.rendezvous = server
         self.turn = turn
-        self.setProtocolOptions(maxMessagePayloadSize=LARGEST_MESSAGE)
+        # Whoever sends too much is told so, and need not find out by trying again.
+        self.setProtocolOptions(maxMessagePayloadSize=LARGEST_MESSAGE, failByDrop=False)
 
 
 def site(server: Any, turn: Turn) -> Any:

@@ -1,12 +1,20 @@
 """Who talks to whom about a connection: protocols and values, no logic."""
 
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory
 from websockets.uri import WebSocketURI
+
+
+class Fault(Enum):
+    """What about a message ended a connection, and would end the next one too."""
+
+    TOO_LONG_FOR_THEM = auto()  # the server says that a message of ours is
+    UNACCEPTABLE = auto()  # what the server sent could not be read, or was too long
 
 
 @frozen
@@ -14,11 +22,14 @@ class ConnectionEnded:
     """Why a connection is no more.
 
     *reason* is one printable line.  *clean* says that both ends said good-bye, so that
-    nothing either of them sent before was lost on the way.
+    nothing either of them sent before was lost on the way.  *fault* is what was wrong with a
+    message, if that was the end.  *cause* is the exception behind it, where there is one.
     """
 
     reason: str
     clean: bool
+    fault: Fault | None = None
+    cause: BaseException | None = field(default=None, eq=False, repr=False)
 
 
 class Listener(Protocol):

@@ -199,7 +199,7 @@ class _Dialling:
     def _failed(self, failure: Failure) -> None:
         # Nothing happens if it failed because it was given up: the socket has its reason then.
         self._connecting = None
-        self._socket.fail(f"cannot connect: {reasons.of_failure(failure)}")
+        self._socket.fail(f"cannot connect: {reasons.of_failure(failure)}", failure.value)
 
     def _too_late(self) -> None:
         self._socket.fail(f"no connection within {self._dialer.timeout:g} seconds")

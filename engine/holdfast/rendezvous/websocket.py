@@ -27,7 +27,14 @@ from websockets.uri import WebSocketURI
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 from holdfast.rendezvous import reasons
-from holdfast.rendezvous.boundaries import Attempt, ConnectionEnded, Listener, Timer, Transport
+from holdfast.rendezvous.boundaries import (
+    Attempt,
+    ConnectionEnded,
+    Fault,
+    Listener,
+    Timer,
+    Transport,
+)
 from holdfast.rendezvous.heartbeat import Heartbeat
 from holdfast.rendezvous.intake import Intake
 
@@ -143,14 +150,16 @@ class WebSocket:
         elif self._stage in (Stage.DIALLING, Stage.SHAKING):
             self.abort("we closed the connection before it was open")
 
-    def abort(self, reason: str = "we dropped the connection") -> None:
+    def abort(
+        self, reason: str = "we dropped the connection", cause: BaseException | None = None
+    ) -> None:
         """Hang up without a word; `Listener.closed` follows in the next turn of the reactor."""
         if self._stage is Stage.CLOSED:
             return
         if self._reason is None:
             self._reason = reason
         if self._transport is None:
-            self._never_connected()
+            self._never_connected(cause)
         else:
             self._stage = Stage.CLOSING
             self._settle()
@@ -162,12 +171,12 @@ class WebSocket:
         """Remember who is to be told when the handshake is over."""
         self._attempt = attempt
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, cause: BaseException | None = None) -> None:
         """End this connection for *reason*: without a word, or politely if it was open."""
         if self._stage in (Stage.CLOSING, Stage.CLOSED):
             return
         if self._stage is not Stage.OPEN:
-            self.abort(reason)
+            self.abort(reason, cause)
         else:
             self._reason = reason
             self._begin_closing()
@@ -233,7 +242,8 @@ class WebSocket:
             protocol is not None
             and protocol.parser_exc is None
             and protocol.close_rcvd is not None
-            and protocol.close_sent is not None
+            and protocol.close_sent is not None,
+            reason.value,
         )
 
     # What the transport does: IPushProducer, to know how much it holds.
@@ -420,7 +430,7 @@ class WebSocket:
         self._deadline = None
         self.abort()
 
-    def _never_connected(self) -> None:
+    def _never_connected(self, cause: BaseException | None) -> None:
         """End without a transport: in the next turn, never inside the owner's own call."""
         if self._stage is Stage.CLOSING:
             return
@@ -429,14 +439,14 @@ class WebSocket:
         if attempt is not None:
             attempt.cancel()
         self._settle()
-        self._heart.clock.callLater(0, self._end, False)
+        self._heart.clock.callLater(0, self._end, False, cause)
 
     def _settle(self) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.settled()
 
-    def _end(self, clean: bool) -> None:
+    def _end(self, clean: bool, cause: BaseException | None) -> None:
         if self._stage is Stage.CLOSED:
             return
         self._stage = Stage.CLOSED
@@ -445,7 +455,10 @@ class WebSocket:
         self._intake.forget(self)
         if self._deadline is not None:
             self._deadline.cancel()
-        listener, ended = self._listener, ConnectionEnded(self._reason or "unknown", clean)
+        listener, protocol = self._listener, self._protocol
+        if protocol is not None and protocol.handshake_exc is not None:
+            cause = protocol.handshake_exc
+        ended = ConnectionEnded(self._reason or "unknown", clean, _fault(protocol), cause)
         self._listener = self._transport = self._protocol = self._pieces = self._deadline = None
         self._kept = None
         if listener is not None:
@@ -457,3 +470,15 @@ class WebSocket:
         except Exception:  # noqa: BLE001 - logged whole, and the connection is given up
             log.failure("What listens to a connection failed; the connection is dropped.")
             self.abort("an error of our own, which the log tells")
+
+
+def _fault(protocol: ClientProtocol | None) -> Fault | None:
+    """What was wrong with a message that passed over an open connection, if that ended it."""
+    if protocol is None or protocol.handshake_exc is not None:
+        return None
+    said, heard = protocol.close_sent, protocol.close_rcvd
+    if protocol.parser_exc is not None or (said and said.code == CloseCode.INVALID_DATA):
+        return Fault.UNACCEPTABLE
+    if heard is not None and heard.code == CloseCode.MESSAGE_TOO_BIG:
+        return Fault.TOO_LONG_FOR_THEM
+    return None

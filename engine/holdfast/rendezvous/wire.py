@@ -22,6 +22,17 @@ CLIENT_VERSION: Final = ("holdfast", "0.1")
 LONGEST_NAME: Final = 200
 """Characters of the longest mailbox, side or phase that is accepted."""
 
+LARGEST_FRAME: Final = 8 * 1024 * 1024
+"""Bytes of the longest text that a mailbox server can be expected to take: `holdfast mailbox` takes
+no longer one; a stock server does, unless it was told otherwise."""
+
+AROUND_A_BODY: Final = 1024
+"""Bytes that the server may put around a message's body when it passes it on: far less, if names
+are as long as ours."""
+
+LONGEST_BODY: Final = (LARGEST_FRAME - AROUND_A_BODY) // 2
+"""Bytes of the longest body of a message, which travels as hexadecimal digits."""
+
 LONGEST_TEXT: Final = 2000
 """Characters of an error's text that are kept."""
 
@@ -121,8 +132,8 @@ def _message(frame: dict[str, Any]) -> FromServer | None:
     A message that we could not even name is dropped; one whose body is no hexadecimal is kept with
     an empty body, which will not decrypt.
     """
-    side, phase, body = frame.get("side"), frame.get("phase"), frame.get("body")
-    if not isinstance(side, str) or not isinstance(phase, str):
+    side, phase, body = frame.get("side"), _phase(frame.get("phase")), frame.get("body")
+    if not isinstance(side, str) or phase is None:
         return None
     if max(len(side), len(phase)) > LONGEST_NAME:
         return None
@@ -131,6 +142,13 @@ def _message(frame: dict[str, Any]) -> FromServer | None:
     except ValueError:
         content = b""
     return ev.MessageArrived(side, phase, content)
+
+
+def _phase(phase: object) -> str | None:
+    """The protocol allows a number, too: the server stores it as this text, and replays that."""
+    if type(phase) is int:  # and no bool
+        return str(phase)
+    return phase if isinstance(phase, str) else None
 
 
 def _nameplates(frame: dict[str, Any]) -> FromServer:

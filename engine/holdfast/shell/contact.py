@@ -10,11 +10,13 @@ from twisted.internet.defer import Deferred
 
 from holdfast.core import events as ev
 from holdfast.core.exchange import Exchange
+from holdfast.core.frames import Add
 from holdfast.core.wanted import missing
-from holdfast.rendezvous.boundaries import ConnectionEnded
+from holdfast.errors import ServerConnectionError
+from holdfast.rendezvous.boundaries import ConnectionEnded, Fault
 from holdfast.rendezvous.connector import Connector, Owner
 from holdfast.rendezvous.websocket import WebSocket
-from holdfast.rendezvous.wire import FromServer, Malformed, Nameplates, Pong, read
+from holdfast.rendezvous.wire import FromServer, Malformed, Nameplates, Pong, read, write
 from holdfast.shell.conversation import Conversation
 from holdfast.shell.news import News
 from holdfast.shell.patience import Clock, Patience
@@ -25,6 +27,10 @@ MOST_CLOSING_TRIES: Final = 3
 
 MOST_CUT_CLOSINGS: Final = 5
 """Connections that may be lost between our closing and its answer before we call it an answer."""
+
+MOST_CUTS: Final = 10
+"""Connections in a row that may end at the same message before we call that an answer.  The pauses
+between them grow, so that a server has more than a minute to recover."""
 
 REMEMBERED_FOR: Final = 600.0
 """Seconds for which a server remembers what it had of ours at least: a stock one, for 660."""
@@ -73,6 +79,7 @@ class Contact:
         "_connector",
         "_cut_closings",
         "_exchange",
+        "_failure",
         "_first_failure_is_final",
         "_hears",
         "_hurried",
@@ -81,6 +88,7 @@ class Contact:
         "_over",
         "_patience",
         "_relay_url",
+        "_stuck",
         "conversation",
         "heard_at",
     )
@@ -107,8 +115,10 @@ class Contact:
         self._patience: Patience | None = None
         self._now = now
         self._cut_closings = 0
+        self._stuck: tuple[str, int] | None = None
         self._hurried = False
         self._over = False
+        self._failure: BaseException | None = None
         self.heard_at = heard_at
         """When the server last showed that it had something of ours."""
         self.conversation: Conversation | None = None
@@ -121,6 +131,12 @@ class Contact:
     def exchange(self) -> Exchange:
         """The state, to look at."""
         return self._exchange
+
+    def no_server(self, words: str) -> ServerConnectionError:
+        """Return the error of a first attempt that failed and was to be the only one."""
+        # The exception itself is not saved: in another life nothing is left of it but its words.
+        failure = ConnectionError(words) if self._failure is None else self._failure
+        return ServerConnectionError(self._relay_url, failure, words)
 
     def start(self) -> None:
         """Connect."""
@@ -229,7 +245,9 @@ class Contact:
         asked = conversation is not None and conversation.has_closed
         if asked and self._exchange.mailbox.state == "closing":
             self._closing_was_cut()
-        self._hears.outside((ev.ConnectionLost(),))
+        futile = self._stuck_for_good(conversation, reason)
+        # After that the next connection is for taking leave.
+        self._hears.outside((ev.ConnectionLost() if futile is None else futile,))
         hurried, self._hurried = self._hurried, False
         if hurried:
             self._connector.retry_now()
@@ -239,6 +257,7 @@ class Contact:
         first = self._news.first_attempt
         self._news.connection(Unreachable(self._relay_url, reason.reason, retry_in))
         if first and self._first_failure_is_final:
+            self._failure = reason.cause
             self._hears.outside((ev.NoServer(reason.reason),))
         self._hears.outside((ev.ConnectionLost(),))
 
@@ -252,6 +271,41 @@ class Contact:
         if self._cut_closings >= MOST_CUT_CLOSINGS:
             reason = "the server cuts every connection on which we close"
             self._hears.outside((ev.ServerMisbehaved(reason),))
+
+    def _stuck_for_good(
+        self, conversation: Conversation | None, reason: ConnectionEnded
+    ) -> ev.ServerMisbehaved | None:
+        """Return what to say of a server with which no further connection would get further."""
+        where = self._stuck_at(conversation, reason)
+        if where is None:
+            self._stuck = None
+            return None
+        times = self._stuck[1] + 1 if self._stuck is not None and self._stuck[0] == where else 1
+        self._stuck = where, times
+        if reason.fault is Fault.TOO_LONG_FOR_THEM:
+            return ev.ServerMisbehaved(f"the server does not take {where}: {reason.reason}")
+        if times < MOST_CUTS:
+            return None
+        return ev.ServerMisbehaved(
+            f"{times} connections in a row ended at {where}: {reason.reason}"
+        )
+
+    def _stuck_at(self, conversation: Conversation | None, reason: ConnectionEnded) -> str | None:
+        """Return what a connection ended at, in words, if it got as far as one can without it.
+
+        A server whose disk is full serves nobody, and is waited for.  One that has just shown us
+        the whole mailbox, and is gone at our next message, may have something against that.
+        """
+        if reason.fault is Fault.UNACCEPTABLE:
+            return "what the server sends"
+        if conversation is None or not (conversation.has_added and conversation.said.caught_up):
+            return None
+        sent = self._exchange.outbox.data.sent
+        first = next((message for message in sent if not message.echoed), None)
+        if first is None:
+            return None
+        size = len(write(Add(first.phase, first.body), "0000"))
+        return f"our message {first.phase!r} of {size:,} bytes"
 
     def _is_paused(self) -> bool:
         return self.conversation is not None and self.conversation.is_paused

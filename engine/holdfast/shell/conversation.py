@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from holdfast.core.frames import CloseMailbox, Frame
+from holdfast.core.frames import Add, CloseMailbox, Frame
 from holdfast.core.wanted import Said
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import write
@@ -14,12 +14,14 @@ from holdfast.rendezvous.wire import write
 class Conversation:
     """One connection: what was said on it, and whether more can be."""
 
-    __slots__ = ("_link", "_open", "_sent", "has_closed", "lately", "said", "welcomed")
+    __slots__ = ("_link", "_open", "_sent", "has_added", "has_closed", "lately", "said", "welcomed")
 
     def __init__(self, link: WebSocket, sent: Callable[[Frame], object]) -> None:
         self._link = link
         self._sent = sent
         self._open = True
+        self.has_added = False
+        """Whether a message was given to the connection, and does not wait for its commit."""
         self.has_closed = False
         """Whether our closing was given to the connection, and does not wait for its commit."""
         self.welcomed = False
@@ -31,6 +33,7 @@ class Conversation:
         """Send, unless the connection is gone: then the next one will derive them again."""
         for frame in frames:
             if self._open:
+                self.has_added |= isinstance(frame, Add)
                 self.has_closed |= isinstance(frame, CloseMailbox)
                 self._link.send(write(frame, os.urandom(2).hex()))
                 self._sent(frame)

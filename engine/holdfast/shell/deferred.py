@@ -198,7 +198,7 @@ class Observers:
         if self._result is not None:
             return
         self._result = result
-        error = result if isinstance(result, Exception) else WormholeClosed()
+        error = result if isinstance(result, Exception) else WormholeClosed(result)
         for each in (self.welcome, self.code, self.key, self.verifier, self.versions):
             each.fail(error)
         self.messages.fail(error)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from holdfast import errors
 from holdfast.core import notices as out
 
+NoServer: TypeAlias = Callable[[str], errors.ServerConnectionError]
+"""Makes the error of a wormhole whose server could not be reached, from what that was in words."""
 
-def called(notice: out.Notice) -> tuple[str, object]:
+
+def called(notice: out.Notice, no_server: NoServer) -> tuple[str, object]:
     """Return the delegate's method for *notice*, and its argument."""
     match notice:
         case out.GotWelcome(welcome):
@@ -24,11 +28,13 @@ def called(notice: out.Notice) -> tuple[str, object]:
         case out.GotMessage(plaintext):
             return "wormhole_got_message", plaintext
         case out.Closed():
-            return "wormhole_closed", result(notice)
+            return "wormhole_closed", result(notice, no_server)
 
 
-def result(closed: out.Closed) -> str | errors.WormholeError:
+def result(closed: out.Closed, no_server: NoServer) -> str | errors.WormholeError:
     """Return how a wormhole ended: "happy", or the exception that says why not."""
+    if closed.error == "ServerConnectionError":
+        return no_server(closed.detail)
     kind = _ENDINGS.get(closed.error)
     if kind is None:
         return closed.mood
@@ -42,7 +48,6 @@ _ENDINGS: Mapping[str, Callable[[str], errors.WormholeError]] = {
     "ServerError": errors.ServerError,
     "CrowdedError": errors.CrowdedError,
     "CodeLostError": lambda _: errors.CodeLostError(),
-    "ServerConnectionError": errors.ServerConnectionError,
     "WelcomeError": errors.WelcomeError,
     "PeerError": errors.PeerError,
 }

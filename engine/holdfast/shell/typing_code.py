@@ -44,6 +44,7 @@ class TypingCode:
         self._conversation = conversation
         self._helper: InputHelper | None = None
         self._wants_nameplates = False
+        self._asked: Conversation | None = None
         self._waiting: list[Deferred[None]] = []
 
     @property
@@ -52,9 +53,15 @@ class TypingCode:
         return self._helper is None and self._exchange.code.state in _STAGES
 
     def begin(self) -> InputHelper:
-        """Return the helper of whoever types."""
+        """Return the helper of whoever types, for whom the nameplates are asked for at once."""
         self._helper = InputHelper(self)
+        if self._is_at_nameplate:
+            self.list_nameplates()
         return self._helper
+
+    @property
+    def _is_at_nameplate(self) -> bool:
+        return _STAGES.get(self._exchange.code.state) is Stage.NAMEPLATE
 
     # What the helper asks.
 
@@ -80,7 +87,7 @@ class TypingCode:
 
     def list_nameplates(self) -> None:
         """Ask the server which nameplates there are, now or on the next connection."""
-        self._wants_nameplates = True
+        self._wants_nameplates, self._asked = True, None
         with self._journal.process():
             self.speak()
 
@@ -103,14 +110,22 @@ class TypingCode:
 
     def got_nameplates(self, nameplates: AbstractSet[str]) -> None:
         """Pass on the server's answer."""
+        self._wants_nameplates, self._asked = False, None
         if self._helper is not None:
             self._helper.got_nameplates(nameplates)
 
     def speak(self) -> None:
         """Queue what the server is to be asked, and what the helper waits for."""
         conversation = self._conversation()
-        if self._wants_nameplates and conversation is not None and conversation.welcomed:
-            self._wants_nameplates = False
+        # A question whose answer was lost with its connection is asked again on the next one.
+        if (
+            self._wants_nameplates
+            and self._is_at_nameplate
+            and conversation is not None
+            and conversation is not self._asked
+            and conversation.welcomed
+        ):
+            self._asked = conversation
             self._journal.queue_outbound(conversation.send, (ListNameplates(),))
         if self._waiting:
             self._journal.queue_outbound(self._tell)

@@ -27,7 +27,8 @@ from holdfast.core import notices as out
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Frame
 from holdfast.core.wanted import used_up, wanted
-from holdfast.crypto import derive
+from holdfast.crypto import OVERHEAD, derive
+from holdfast.rendezvous.wire import LONGEST_BODY
 from holdfast.shell.contact import Contact, MakesConnector
 from holdfast.shell.news import News
 from holdfast.shell.patience import Clock
@@ -38,8 +39,8 @@ from holdfast.status import Closed, Connecting, Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import History, IJournal
 
-LONGEST_MESSAGE = 8 * 1024 * 1024
-"""Bytes of the longest message that may be sent; the server stores it twice as long."""
+LONGEST_MESSAGE = LONGEST_BODY - OVERHEAD
+"""Bytes of the longest message that may be sent: 4,193,752."""
 
 _log = Logger()
 _alive: WeakValueDictionary[str, DelegatedWormhole] = WeakValueDictionary()
@@ -225,7 +226,7 @@ class DelegatedWormhole:
         """Raise why no code can be had any more, if that is so."""
         if not self._exchange.well:
             data = self._exchange.lifecycle.data
-            ending = result(out.Closed(data.mood, data.error, data.detail))
+            ending = result(out.Closed(data.mood, data.error, data.detail), self._contact.no_server)
             if isinstance(ending, str | errors.LonelyError):
                 raise errors.WormholeClosed
             raise ending
@@ -239,6 +240,8 @@ class DelegatedWormhole:
 
     def input_code(self) -> InputHelper:
         """Let a person type the code; the helper completes nameplates and words.
+
+        The server is asked for its nameplates at once, as with `refresh_nameplates`.
 
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
@@ -263,12 +266,19 @@ class DelegatedWormhole:
         A message that is sent after the wormhole has begun to close goes nowhere.
 
         Raises:
-            ValueError: it is longer than 8 MiB.
+            ValueError: it is longer than 4,193,752 bytes.  On its way a message is sealed, and
+                twice as long in hexadecimal digits, and some servers cut the connection of
+                whoever sends them more than 8 MiB at once.
+            TypeError: it is not bytes.
         """
         if not isinstance(message, bytes):
             raise TypeError("a message is bytes")
         if len(message) > LONGEST_MESSAGE:
-            raise ValueError(f"a message has at most {LONGEST_MESSAGE} bytes, not {len(message)}")
+            raise ValueError(
+                f"a message has at most {LONGEST_MESSAGE:,} bytes, not {len(message):,}: it travels"
+                " in more than twice as many, and a server need not take more than 8 MiB at once;"
+                " send it in parts"
+            )
         self._happen(ev.SendMessage(message))
 
     def derive_key(self, purpose: str, length: int = 32) -> bytes:
@@ -425,7 +435,7 @@ class DelegatedWormhole:
             self._draining = False
 
     def _tell(self, notice: out.Notice) -> None:
-        name, argument = called(notice)
+        name, argument = called(notice, self._contact.no_server)
         self._news.told(name)
         if isinstance(notice, out.GotWelcome) and self._welcome_handler is not None:
             self._welcome_handler(dict(notice.welcome))
