@@ -37,18 +37,19 @@ def mode(path: Path) -> int:
 
 
 def test_content_and_mode(tmp_path: Path) -> None:
-    """The file has the content and exactly the mode asked for, whatever it had before."""
+    """A new file has the content and exactly the mode asked for, and keeps it when replaced."""
     path = tmp_path / "file"
-    path.write_bytes(b"old")
-    path.chmod(0o644)
-    write_whole(path, b"new")
-    assert (path.read_bytes(), mode(path)) == (b"new", 0o600)
     old_mask = os.umask(0o077)
     try:
-        write_whole(path, b"", mode=0o664)
+        write_whole(path, b"new", mode=0o664)
     finally:
         os.umask(old_mask)
-    assert (path.read_bytes(), mode(path)) == (b"", 0o664)
+    assert (path.read_bytes(), mode(path)) == (b"new", 0o664)
+    path.chmod(0o640)
+    write_whole(path, b"")
+    assert (path.read_bytes(), mode(path)) == (b"", 0o640)
+    write_whole(path, b"ours", keep=False)
+    assert (path.read_bytes(), mode(path)) == (b"ours", 0o600)
     assert not hidden(tmp_path)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define, field
 
+from holdfast.cli import say
 from holdfast.cli.database import open_journal
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.printable import printable
@@ -185,11 +186,10 @@ class ServerNews:
         news = status.mailbox_connection
         if isinstance(news, Unreachable) and news.url not in self._lost:
             self._lost.add(news.url)
-            click.echo(
+            say.err(
                 f"holdfast: cannot reach {printable(news.url)}: {printable(news.reason)};"
-                " trying again until it can be reached",
-                err=True,
+                " trying again until it can be reached"
             )
         elif isinstance(news, Connected) and news.url in self._lost:
             self._lost.discard(news.url)
-            click.echo(f"holdfast: {printable(news.url)} can be reached again", err=True)
+            say.err(f"holdfast: {printable(news.url)} can be reached again")
