@@ -48,16 +48,18 @@ class Outlet:
     Args:
         name: how users know it.
         write: writes some bytes and returns how many; raises OSError.
-        tell: called with a line about this stream, for another one if there is one.
+        warn: called with a line when writing fails that did not before; for another stream.
+        tell: called with a line when it works again and something is missing.
     """
 
     name: str
     write: Callable[[bytes], int]
+    warn: Callable[[str], None]
     tell: Callable[[str], None]
     _waiting: deque[_Piece] = field(factory=deque, init=False)
     _size: int = field(default=0, init=False)
     _dropped: int = field(default=0, init=False)
-    _refusals: int = field(default=0, init=False)
+    _refusals: int = field(default=0, init=False)  # in a row
     _error: OSError | None = field(default=None, init=False)
     _turn: threading.Condition = field(factory=threading.Condition, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
@@ -86,14 +88,14 @@ class Outlet:
         return bool(self._waiting)
 
     def drain(self, patience: float) -> int:
-        """Wait until all is written, is refused again, or nothing moves for *patience* seconds.
+        """Wait until all is written, is refused twice, or nothing moves for *patience* seconds.
 
         Return how many pieces were not written.
         """
         with self._turn:
-            before = self._refusals
-            self._turn.notify_all()
-            while self._waiting and self._refusals == before:
+            self._refusals = 0
+            while self._waiting and self._refusals < 2:
+                self._turn.notify_all()
                 if not self._turn.wait(patience):
                     break
             return len(self._waiting) + self._dropped
@@ -118,14 +120,14 @@ class Outlet:
                 self._wrote(piece, written)
 
     def _refused(self, piece: _Piece, error: OSError) -> None:
-        first = self._error is None
+        first = self._error is None and piece.done is None
         with self._turn:
             self._error = error
             self._refusals += 1
             if piece.done is not None:
                 self._remove(piece)
         if first:
-            self.tell(
+            self.warn(
                 f"holdfast: {self.name} cannot be written: {self.why}; the work goes on, and"
                 f" {WHERE_CODES_ARE}"
             )
@@ -144,7 +146,7 @@ class Outlet:
                 rest = _Piece(piece.data[written:], piece.done)
                 self._waiting.appendleft(rest)
                 self._size += len(rest.data)
-            why, self._error = self.why, None
+            why, self._error, self._refusals = self.why, None, 0
             missing = 0
             if not self._waiting:
                 missing, self._dropped = self._dropped, 0
@@ -193,7 +195,12 @@ def _outlet(number: int, name: str) -> Outlet:
     def write(data: bytes) -> int:
         return write_some(number, data)
 
-    return Outlet(name, write, err)
+    def warn(text: str) -> None:
+        if _outlets.of(sys.stderr, "standard error") is not outlet:
+            err(text)
+
+    outlet = Outlet(name, write, warn, err)
+    return outlet
 
 
 def out(text: str) -> None:
