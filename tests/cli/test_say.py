@@ -1,11 +1,16 @@
 """What running commands print: in order, once, in bounded memory, whatever the stream does."""
 
+import contextlib
 import errno
 import os
+import pty
+import sys
 import threading
 from pathlib import Path
 
+import click
 import pytest
+from rich.console import Console
 
 from holdfast.cli import say
 from holdfast.cli.codes_file import CodesFile
@@ -90,6 +95,57 @@ def test_the_end_waits_for_one_more_try() -> None:
     outlet.put(b"code\n")
     assert outlet.drain(5) == 1
     assert outlet.why == "No space left on device"
+
+
+BACKGROUND = """
+import os, signal, sys, termios
+from holdfast.cli.say import Outlet
+modes = termios.tcgetattr(1)
+modes[3] |= termios.TOSTOP
+termios.tcsetattr(1, termios.TCSANOW, modes)
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)  # in the background now
+    outlet = Outlet("the terminal", lambda data: os.write(1, data), print, print)
+    outlet.put(b"from the background\\n")
+    os._exit(outlet.drain(5))
+_, status = os.waitpid(child, os.WUNTRACED)
+if os.WIFSTOPPED(status):
+    os.kill(child, signal.SIGKILL)
+sys.exit("stopped" if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_a_terminal_that_stops_who_writes_to_it() -> None:
+    """The process goes on, and what it prints is there."""
+    child, terminal = pty.fork()
+    if not child:
+        os.execv(sys.executable, [sys.executable, "-c", BACKGROUND])
+    said = b""
+    with contextlib.suppress(OSError):  # its end
+        while chunk := os.read(terminal, 1000):
+            said += chunk
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, said
+    assert said == b"from the background\r\n"
+
+
+def test_who_prints_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What flows of users print while they run goes the same way, and raises nothing there."""
+    disk = Disk(frozenset({1, 2, 3}))
+    with (tmp_path / "log").open("w", encoding="ascii") as log:
+        monkeypatch.setattr(say, "_outlets", say._Outlets())
+        monkeypatch.setattr(say, "write_some", lambda _, data: disk.write(data))
+        for name in ("stdout", "stderr"):
+            monkeypatch.setattr(sys, name, log)
+        say.take_over()
+        print("Zoë")
+        click.echo("one", err=True)
+        Console().print("two")
+        assert sys.stdout.fileno() == log.fileno()
+        assert not sys.stdout.isatty()
+        until(lambda: disk.written.count(b"\n") == 3, "all is written")
+    assert disk.written == b"Zo\\xeb\none\ntwo\n"
 
 
 class Codes(CodesFile):

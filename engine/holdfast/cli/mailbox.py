@@ -86,5 +86,6 @@ def _run(reactor: Any, server: "MailboxService") -> str | None:
         server.when_listening().addCallbacks(listens, does_not)
 
     reactor.callWhenRunning(start)
+    say.take_over()
     reactor.run()
     return failed[0] if failed else None

@@ -10,16 +10,20 @@ import contextlib
 import errno
 import io
 import os
+import signal
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 from attrs import define, field, frozen
 
 from holdfast.cli.streams import write_some
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 LIMIT = 4 * 1024 * 1024
 """Bytes that wait for one stream at most."""
@@ -107,6 +111,9 @@ class Outlet:
         return "nobody reads it" if error is None else (error.strerror or type(error).__name__)
 
     def _work(self) -> None:
+        # A terminal may stop processes in the background that write to it (`stty tostop`): all of
+        # the process, its flows too. Not for a thread that blocks the signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         while True:
             with self._turn:
                 while not self._waiting:
@@ -213,6 +220,53 @@ def err(text: str, *, end: str = "\n") -> None:
     _line(sys.stderr, "standard error", text + end)
 
 
+class _Handed(io.RawIOBase):
+    """What stands behind `sys.stdout` while flows run, for those who print there themselves."""
+
+    def __init__(self, outlet: Outlet, number: int) -> None:
+        super().__init__()
+        self._outlet = outlet
+        self._number = number
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream itself."""
+        return self._number
+
+    def isatty(self) -> bool:
+        """Whether the stream itself is a terminal."""
+        return os.isatty(self._number)
+
+    def write(self, data: "Buffer", /) -> int:
+        """Hand it over."""
+        copy = bytes(data)
+        self._outlet.put(copy)
+        return len(copy)
+
+
+def take_over() -> None:
+    """Let all that anybody prints go this way: flows of users, warnings, tracebacks."""
+    sys.stdout = _handed(sys.stdout, "standard output")
+    sys.stderr = _handed(sys.stderr, "standard error")
+
+
+def _handed(stream: TextIO, name: str) -> TextIO:
+    outlet = _outlets.of(stream, name)
+    if outlet is None:
+        return stream
+    stream.flush()
+    raw = _Handed(outlet, stream.fileno())
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
 def error_is_behind() -> bool:
     """Whether standard error still has to print what it was given before."""
     outlet = _outlets.of(sys.stderr, "standard error")
@@ -239,8 +293,10 @@ def _line(stream: TextIO, name: str, text: str) -> None:
 
 def finish() -> None:
     """Wait, for a while, until everything is printed; say what is not.  Never raises."""
-    # Ctrl-C ends the waiting.
-    with contextlib.suppress(KeyboardInterrupt):
+    # Ctrl-C ends the waiting; the streams themselves say at most once that they refuse.
+    with contextlib.suppress(KeyboardInterrupt, OSError):
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
         first, second = (
             None if stream is None else _outlets.of(stream, name)
             for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error"))

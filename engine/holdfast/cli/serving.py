@@ -123,6 +123,7 @@ class Service:
 
         self._reactor.addSystemEventTrigger("before", "shutdown", engine.stop)
         self._reactor.callWhenRunning(start)
+        say.take_over()
         self._reactor.run()
         self.journal.close()
         if self._error is not None:

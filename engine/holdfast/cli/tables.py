@@ -100,7 +100,7 @@ def _show_rows(console: Console, table: Table) -> None:
             console.print()
         for each, content in zip(table.columns, row, strict=True):
             if str(content):
-                title = Text(f"{each.header}  ", style="bold")
+                title = Text.assemble((str(each.header), "bold"), "  ")
                 console.print(title.append_text(_text(content)), soft_wrap=True)
 
 
