@@ -26,7 +26,7 @@ def run(arguments, fate):
     import moments
 
     moments.install(moments.Fate(**fate))
-    failing_output.install()
+    failing_output.install(arguments[0])
     sys.argv = ["holdfast", *arguments]
     from holdfast.cli.main import main
 

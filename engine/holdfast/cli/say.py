@@ -293,10 +293,10 @@ def _line(stream: TextIO, name: str, text: str) -> None:
 
 def finish() -> None:
     """Wait, for a while, until everything is printed; say what is not.  Never raises."""
-    # Ctrl-C ends the waiting; the streams themselves say at most once that they refuse.
-    with contextlib.suppress(KeyboardInterrupt, OSError):
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+    with contextlib.suppress(OSError):  # as was said already
+        sys.stdout.flush()
+    # Ctrl-C ends the waiting.
+    with contextlib.suppress(KeyboardInterrupt):
         first, second = (
             None if stream is None else _outlets.of(stream, name)
             for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error"))
