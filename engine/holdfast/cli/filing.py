@@ -4,6 +4,7 @@ The file may be on a disk that is full, or on a server that has stopped answerin
 its own writes it, and tries again for as long as that fails.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping
 
@@ -33,8 +34,11 @@ class Filing:
             self._turn.notify_all()
             if self._thread is None:
                 # A daemon, because it may be in a call that never returns.
-                self._thread = threading.Thread(target=self._work, name="codes", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="codes", daemon=True)
+                # Where no thread can be had now, the next code tries it again.
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def finish(self) -> None:
         """Wait until the codes are there, or it fails once more; say what is not there."""

@@ -39,7 +39,10 @@ def fitting_picture(code: str) -> str:
 
     A picture that is wrapped or escaped looks like one, and no camera reads it.
     """
-    picture = code_picture(code)
+    try:
+        picture = code_picture(code)
+    except ValueError:
+        return "(no picture: the code is too long)"
     try:
         picture.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

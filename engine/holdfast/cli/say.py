@@ -83,8 +83,11 @@ class Outlet:
             self._turn.notify_all()
             if self._thread is None:
                 # A daemon, because it may be in a write that never returns.
-                self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name=self.name, daemon=True)
+                # Where no thread can be had now, the next line tries it again.
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     @property
     def behind(self) -> bool:
@@ -293,8 +296,9 @@ def _line(stream: TextIO, name: str, text: str) -> None:
 
 def finish() -> None:
     """Wait, for a while, until everything is printed; say what is not.  Never raises."""
-    with contextlib.suppress(OSError):  # as was said already
-        sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # as was said already
+            stream.flush()
     # Ctrl-C ends the waiting.
     with contextlib.suppress(KeyboardInterrupt):
         first, second = (
