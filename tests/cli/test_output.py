@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import pty
-import signal
 import struct
 import subprocess
 import sys
@@ -131,29 +130,6 @@ def looked_at(home: Holdfast) -> Holdfast:
         move(flow, "waiting", code=CODE)
     journal.close()
     return home
-
-
-@pytest.mark.parametrize("words", [("status",), ("doctor",), ("--help",)], ids=" ".join)
-def test_commands_that_end_by_themselves(words: tuple[str, ...], looked_at: Holdfast) -> None:
-    """A full disk is one line and status 1; a reader that has gone is no news, and status 141."""
-    for output, status, said in [
-        ("/dev/full", 1, "holdfast: standard output: No space left on device\n"),
-        (None, 128 + signal.SIGPIPE, ""),
-    ]:
-        ours, theirs = os.pipe()
-        os.close(ours)
-        if output is not None:
-            os.close(theirs)
-            theirs = os.open(output, os.O_WRONLY)
-        ran = subprocess.run(
-            [BIN / "holdfast", *words],
-            env=looked_at._environment({}),
-            stdout=theirs,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-        os.close(theirs)
-        assert (ran.returncode, ran.stderr.decode()) == (status, said)
 
 
 def test_an_error_that_cannot_be_printed(home: Holdfast) -> None:
