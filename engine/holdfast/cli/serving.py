@@ -65,6 +65,7 @@ class Service:
         from holdfast.cli.limits import raise_open_files_limit
         from holdfast.cli.logs import log_what_goes_wrong
 
+        say.take_over()  # from here on, because the next thing may be that flows are started
         self._reactor = reactor
         self.journal = open_journal(self.db, self._reactor, self._fatal)
         self.journal.retain = self.retain or 0.0
@@ -123,7 +124,6 @@ class Service:
 
         self._reactor.addSystemEventTrigger("before", "shutdown", engine.stop)
         self._reactor.callWhenRunning(start)
-        say.take_over()
         self._reactor.run()
         self.journal.close()
         if self._error is not None:
