@@ -1,11 +1,13 @@
 """Files written whole or not at all.
 
-A reader sees the old file or the new one, never a part, whenever the writer is killed.
+A reader sees the old file or the new one, never a part, whenever the writer is killed; but for
+files that cannot be replaced, which are written in place.
 What a killed writer leaves behind is a hidden file beside the target, which the next writer of
 the same target removes; a lock held for a writer's life tells a leftover from work under way.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,6 +15,12 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+_ACCESS_LIST = "system.posix_acl_access"
+_IRREPLACEABLE = frozenset(
+    {errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP, errno.EINVAL}
+)
+"""Why a file may not be replaced that perhaps can be written."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -25,28 +33,68 @@ class NotRegularError(OSError):
         self.strerror = "not a regular file"
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace the file at ``path`` by ``data``, durably, with exactly these permission bits.
+def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True) -> None:
+    """Replace the content of the file at ``path`` by ``data``, durably.
 
-    A symbolic link is followed, so that the link stays. Leftovers of killed writers of the same
-    file are removed. Raises OSError, and leaves the old file as it was, if anything fails.
+    A file that is there keeps its owner, group, mode, access list and user attributes; a new one
+    gets ``mode``. A symbolic link is followed, so that the link stays. Leftovers of killed writers
+    of the same file are removed.
+    Where it cannot be replaced so (a mount point, a directory that cannot be written, an owner that
+    we may not give) it is written in place, and then a power cut in that moment may tear it.
+    Without ``keep`` a file of our own with ``mode`` takes its place, or nothing happens.
+    Raises OSError, and leaves the old content, if anything fails.
     """
     target = _target(path)
     clear_leftovers(path)
+    try:
+        _replace(target, data, mode, keep=keep)
+    except OSError as error:
+        if not keep or error.errno not in _IRREPLACEABLE or not target.exists():
+            raise
+        _write_in_place(target, data)
+
+
+def check_whole(path: Path) -> None:
+    """Find out whether :func:`write_whole` would work, by doing all of it but the last step.
+
+    A file that can be replaced is replaced by its own content. Raises OSError.
+    """
+    target = _target(path)
+    clear_leftovers(path)
+    if not target.exists():
+        check_new(path)
+        return
+    try:
+        _replace(target, target.read_bytes(), 0o600, keep=True)
+    except OSError as error:
+        if error.errno not in _IRREPLACEABLE:
+            raise
+        os.close(os.open(target, os.O_RDWR | os.O_CLOEXEC))
+
+
+def check_new(path: Path) -> None:
+    """Find out whether a file can be made at ``path``, by making its hidden part. Raises OSError.
+
+    Nothing is left of it.
+    """
+    target = _target(path)
     with _locked_part(target) as (part, descriptor):
-        os.fchmod(descriptor, mode)
-        _write_all(descriptor, data)
+        _write_all(descriptor, b"\n")
         os.fsync(descriptor)
-        part.replace(target)
-    _sync_directory(target.parent)
+        part.unlink()
 
 
 def clear_leftovers(path: Path) -> None:
     """Remove what killed writers of the file at ``path`` left behind; call it at the start.
 
-    Raises OSError if the directory cannot be read or a leftover cannot be removed.
+    What we may not see or remove stays. Raises OSError if the directory cannot be read otherwise.
     """
     target = _target(path)
+    with contextlib.suppress(PermissionError):
+        _clear_leftovers(target)
+
+
+def _clear_leftovers(target: Path) -> None:
     with os.scandir(target.parent) as entries:
         parts = [
             target.parent / each.name
@@ -55,6 +103,71 @@ def clear_leftovers(path: Path) -> None:
         ]
     for part in parts:
         _clear(part)
+
+
+def _replace(target: Path, data: bytes, mode: int, *, keep: bool) -> None:
+    """Put a new file in the target's place; if ``keep``, with the identity of the old one."""
+    with _locked_part(target) as (part, descriptor):
+        if not (keep and _take_identity(descriptor, target)):
+            os.fchmod(descriptor, mode)
+        _write_all(descriptor, data)
+        os.fsync(descriptor)
+        part.replace(target)
+    _sync_directory(target.parent)
+
+
+def _take_identity(descriptor: int, target: Path) -> bool:
+    """Give an open file the owner, group, mode and attributes of another; whether there is one.
+
+    Raises OSError with one of _IRREPLACEABLE if we may not.
+    """
+    try:
+        old = target.stat()
+    except FileNotFoundError:
+        return False
+    new = os.fstat(descriptor)
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+    wanted = _attributes(target)
+    for name in _attributes(descriptor):
+        if name not in wanted:  # the directory gave it an access list
+            os.removexattr(descriptor, name)
+    for name in wanted:
+        os.setxattr(descriptor, name, os.getxattr(target, name))
+    return True
+
+
+def _attributes(file: Path | int) -> list[str]:
+    """Return the names of a file's extended attributes that are its users' own."""
+    if not hasattr(os, "listxattr"):  # not on this system
+        return []
+    try:
+        names = os.listxattr(file)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return []
+        raise
+    return [each for each in names if each == _ACCESS_LIST or each.startswith("user.")]
+
+
+def _write_in_place(target: Path, data: bytes) -> None:
+    with target.open("r+b", buffering=0) as file:
+        old = file.read()
+        try:
+            _overwrite(file.fileno(), data)
+        except OSError:
+            # Of the disk that is full it has this much already.
+            _overwrite(file.fileno(), old)
+            raise
+
+
+def _overwrite(descriptor: int, data: bytes) -> None:
+    # Not shortened first: so a writer that is killed loses as little as can be.
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    _write_all(descriptor, data)
+    os.ftruncate(descriptor, len(data))
+    os.fsync(descriptor)
 
 
 def _target(path: Path) -> Path:

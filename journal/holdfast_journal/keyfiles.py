@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ def make_key_file(path: Path) -> bool:
 def add_key(path: Path) -> str:
     """Put a new key in front of those in the file; return its identifier.
 
-    The file is replaced whole, and is on disk before this returns. It stays its owner's.
+    The file is replaced whole, and is on disk before this returns. Its owner, group and mode stay.
     Two who do it at once both get their key into it. Raises WrongKey.
     """
     path = path.resolve()
@@ -88,6 +89,7 @@ def add_key(path: Path) -> str:
                 found = path.stat()
                 if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
                     os.chown(draft, found.st_uid, found.st_gid)
+                draft.chmod(stat.S_IMODE(found.st_mode))
                 draft.replace(path)
             sync_directory(path)
     except OSError as error:

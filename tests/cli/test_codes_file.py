@@ -3,6 +3,8 @@
 import csv
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,7 +103,27 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     """A directory without the right to write is found out beforehand."""
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(Failure, match="its directory cannot be written"):
+        with pytest.raises(Failure, match="Permission denied"):
             CodesFile(tmp_path / "codes.csv").check()
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_pipes_are_refused(tmp_path: Path) -> None:
+    """A file that is read and replaced cannot be a pipe; the message says what to do instead."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(Failure, match="not a regular file; without --codes the codes are printed"):
+        CodesFile(pipe).check()
+
+
+def test_the_file_that_is_printed_to(tmp_path: Path) -> None:
+    """`--codes /dev/stdout > FILE` would replace the file under what is printed."""
+    path = tmp_path / "codes.csv"
+    script = "from pathlib import Path; from holdfast.cli.codes_file import CodesFile;"
+    script += "CodesFile(Path('/dev/stdout')).check()"
+    with path.open("wb") as out:
+        ran = subprocess.run(
+            [sys.executable, "-c", script], stdout=out, stderr=subprocess.PIPE, check=False
+        )
+    assert b"what the command prints goes into this file already" in ran.stderr

@@ -1,12 +1,14 @@
 """A code as a QR picture."""
 
+import io
 import sys
 
 import pytest
 import segno
 
+from holdfast.cli import say
 from holdfast.cli.failure import Failure
-from holdfast.cli.pictures import code_picture, require_pictures
+from holdfast.cli.pictures import code_picture, fitting_picture, require_pictures
 
 
 def modules(picture: str) -> list[list[int]]:
@@ -31,6 +33,18 @@ def test_it_fits_a_terminal() -> None:
     lines = code_picture("999999-misnomer-revolver").splitlines()
     assert len(lines) <= 21
     assert max(len(line) for line in lines) <= 41 + len("\x1b[97;40m\x1b[0m")
+
+
+def test_one_that_would_not_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a picture would be wrapped, escaped or cut there is a line that says why it is not."""
+    code = "7-guitarist-revenge"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    assert fitting_picture(code) == code_picture(code)
+    assert "the code is too long" in fitting_picture("7-" + "x" * 3000)
+    monkeypatch.setattr(say, "terminal_columns", lambda _: 36)
+    assert "it needs a terminal of 37 columns" in fitting_picture(code)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    assert "this terminal's encoding lacks its blocks" in fitting_picture(code)
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,18 @@ from pathlib import Path
 from attrs import define, field
 
 from tests.harness.process import Child
-from tests.harness.weather import DeadPostgres, FailingCalls, FullDisk, StandStill, Weather
+from tests.harness.weather import (
+    DeadPostgres,
+    FailingCalls,
+    FailingOutput,
+    FullDisk,
+    StandStill,
+    Weather,
+)
 from tests.journal.postgres import Server, find_server
 from tests.journal.postgres import server as postgres_server
 
-KINDS = ["kills", "postgres", "full", "stopped", "failing"]
+KINDS = ["kills", "postgres", "full", "stopped", "failing", "output"]
 
 
 @define
@@ -40,6 +47,8 @@ class Climate:
                     yield made
             case "stopped":
                 yield StandStill(rng, folder, server=self.postgres)
+            case "output":
+                yield FailingOutput(rng, folder)
             case "failing":
                 failing = FailingCalls(rng, folder)
                 try:

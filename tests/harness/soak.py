@@ -1,9 +1,9 @@
 """`make soak KILLS=1000`: batches of people, while their process and their server are killed.
 
 Batch by batch the weather changes (`tests.harness.weather`): nothing else, a PostgreSQL server that
-is killed, a full disk, workers that stand still, and system calls that fail; what this machine
-cannot do is left out, and said. Each batch has a seed of its own, which `--seed SEED --kills 1`
-replays, as far as processes can be replayed.  What a stock client cannot
+is killed, a full disk, workers that stand still, system calls that fail, and output that cannot be
+written; what this machine cannot do is left out, and said. Each batch has a seed of its own, which
+`--seed SEED --kills 1` replays, as far as processes can be replayed.  What a stock client cannot
 survive is counted apart and is no anomaly: it gives up if there is no server when it starts (the
 person tries again), and an answer of its that was on its way to a dying server is lost, so that the
 flow stays `exchanging` although its recipient has the secret.

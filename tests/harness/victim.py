@@ -22,9 +22,11 @@ import traceback
 
 def run(arguments, fate):
     """Be the `holdfast` command, under this fate."""
+    import failing_output
     import moments
 
     moments.install(moments.Fate(**fate))
+    failing_output.install(arguments[0])
     sys.argv = ["holdfast", *arguments]
     from holdfast.cli.main import main
 

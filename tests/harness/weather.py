@@ -243,6 +243,19 @@ class StandStill(OnPostgres):
         return self.storage(finished, "the database was locked")
 
 
+@define
+class FailingOutput(Weather):
+    """What the processes print is refused, or cut short, at random."""
+
+    kills: int = 12
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """See `tests.harness.failing_output`."""
+        self.note("a life with failing output")
+        return {"FAILING_OUTPUT": f"sometimes:{self.rng.random()}"}
+
+
 INJECTIONS = [
     ("fdatasync", "EIO", "{n}"),
     ("fsync", "EIO", "{n}"),

@@ -271,11 +271,12 @@ class TestKeyFiles:
     def test_a_new_key_in_front(self, folder: Path) -> None:
         """The new key is the first, the others and the comments stay, and so does its mode."""
         path = key_file(folder, HEX, OTHER)
+        path.chmod(0o640)  # for the group that a service runs under
         name = add_key(path)
         assert list(key_lines(path).items()) == [(name, 2), (OLD, 3), (NEW, 4)]
         assert path.read_text().startswith("# ours\n")
         assert KeyFile(path).ring().ids == [name, OLD, NEW]
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
         assert [each.name for each in folder.iterdir()] == ["keys"]
 
     def test_several_at_once(self, folder: Path) -> None:

@@ -85,8 +85,8 @@ def mark_files(module: Any) -> None:
     """Mark each file that a module has written whole."""
     write = module.write_whole
 
-    def writing(path: Path, data: bytes, mode: int = 0o600) -> None:
-        write(path, data, mode)
+    def writing(path: Path, data: bytes, **options: Any) -> None:
+        write(path, data, **options)
         mark(f"file {Path(path).name} {digest(data)}")
 
     module.write_whole = writing

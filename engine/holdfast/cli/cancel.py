@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.printable import quoted
 from holdfast.cli.settings import db_option
@@ -48,7 +49,7 @@ def command(name: str, batch: str | None, db: str) -> None:
     if ended:
         if ended[0].status != "cancelled":
             raise Unfinished(f"{quoted(flow.name)} had ended before ({ended[0].status})")
-        click.echo(f"{quoted(flow.name, 200)} is cancelled.")
+        say.out(f"{quoted(flow.name, 200)} is cancelled.")
         return
     when = "stopped waiting" if ending is Ending.SIGNAL else "the server has not answered yet"
     raise Unfinished(

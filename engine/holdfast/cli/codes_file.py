@@ -3,6 +3,7 @@
 The database forgets a code when its flow ends; this file keeps it: rows of earlier runs stay.
 """
 
+import contextlib
 import csv
 import io
 import os
@@ -12,13 +13,14 @@ from pathlib import Path
 from holdfast.cli.failure import because
 from holdfast.cli.lines import Place, place_of, text_lines
 from holdfast.cli.rows import csv_records
-from holdfast.files import clear_leftovers, write_whole
+from holdfast.files import NotRegularError, check_whole, clear_leftovers, write_whole
 
 _HEADER = ["name", "code"]
+_INSTEAD = "without --codes the codes are printed"
 
 
 class CodesFile:
-    """A CSV file, ``name`` and ``code``, of mode 0600, that is written whole or not at all.
+    """A CSV file, ``name`` and ``code``; a new one has mode 0600. See `files.write_whole`.
 
     ``order`` gives the names in the order of the people file; rows come in that order, and rows
     of people who are not in it come after them, as they were.
@@ -30,19 +32,38 @@ class CodesFile:
         self._place = place_of(str(path))
         self._order = {name: position for position, name in enumerate(order)}
 
+    @property
+    def name(self) -> str:
+        """How an error message names it."""
+        return self._place.file
+
     def check(self) -> None:
         """Find out whether the file can be updated, before anything is started.
 
-        Raises :class:`Failure` if the file is something else than a codes file, or if its
-        directory is not there or cannot be written. Leftovers of killed writers are removed.
+        All of an update is done, but for the codes.
+        Raises :class:`Failure` if the file is something else than a codes file, or cannot be
+        written. Leftovers of killed writers are removed.
         """
         try:
             clear_leftovers(self._path)
+            self._check_not_printed_to()
+            self._read()
+            check_whole(self._path)
+        except NotRegularError as error:
+            raise self._place.failure_of_whole(f"{error.strerror}; {_INSTEAD}") from None
         except OSError as error:
             raise because(self._place.file, error) from None
-        self._read()
-        if not os.access(self._path.resolve().parent, os.W_OK):
-            raise self._place.failure_of_whole("its directory cannot be written")
+
+    def _check_not_printed_to(self) -> None:
+        """What replaces a file to which a standard stream goes would lose what is printed."""
+        if not self._path.exists():
+            return
+        for number in (1, 2):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(number), self._path.stat()):
+                    raise self._place.failure_of_whole(
+                        f"what the command prints goes into this file already; {_INSTEAD}"
+                    )
 
     def update(self, codes: Mapping[str, str]) -> None:
         """Add these codes, or put them in the place of earlier ones of the same people.

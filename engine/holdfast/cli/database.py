@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from holdfast.cli import say
 from holdfast.cli.failure import Failure
 from holdfast.cli.printable import printable
 from holdfast.cli.settings import default_database
@@ -46,16 +45,14 @@ def open_journal(
 def tell_what_was_made(key: Path | None, copy: Path | None) -> None:
     """Tell on standard error of the key file and of the copy that opening a database made."""
     if key is not None:
-        click.echo(
+        say.err(
             f"holdfast: made the key file {printable(str(key))}; keep a copy of it"
-            " in a safe place, because the database cannot be read without it",
-            err=True,
+            " in a safe place, because the database cannot be read without it"
         )
     if copy is not None:
-        click.echo(
+        say.err(
             f"holdfast: upgraded the database; {printable(str(copy))} is a copy of it as it was,"
-            " to be deleted when all is well, because it keeps what has been shredded since",
-            err=True,
+            " to be deleted when all is well, because it keeps what has been shredded since"
         )
 
 

@@ -3,6 +3,8 @@
 An error that can be expected is one line on standard error,
 ``holdfast: what, where, what to do``, and an exit status: 2 if nothing was started, 1 if
 something ran and not all of it succeeded.
+Commands that run flows end as the flows do, whatever becomes of their output; the others end
+with 1 if their output could not be written, and like other programs if nobody reads it any more.
 What was not expected stays an exception with Python's traceback, which shows no variables.
 """
 
@@ -15,6 +17,7 @@ from typing import IO, Any
 
 import click
 
+from holdfast.cli import say, streams
 from holdfast.cli.printable import printable
 
 _LONGEST_MESSAGE = 2000
@@ -33,7 +36,10 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the one line to standard error."""
         line = f"holdfast: {printable(self.message, _LONGEST_MESSAGE)}"
-        click.echo(line, file=file, err=file is None)
+        if file is None:
+            say.err(line)
+        else:
+            click.echo(line, file=file)
 
 
 class Unfinished(Failure):
@@ -50,8 +56,20 @@ class Interrupted(Failure):
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the one line, over the ^C that a terminal shows."""
         if file is None and sys.stderr.isatty():
-            click.echo("\r", err=True, nl=False)
+            say.err("\r", end="")
         super().show(file)
+
+
+class NobodyReads(Failure):
+    """The pipe that standard output was has no reader any more. Exit status as a shell has it."""
+
+    exit_code = 128 + signal.SIGPIPE
+
+    def __init__(self) -> None:
+        super().__init__("nobody reads standard output any more")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Say nothing: whoever closed the pipe had enough."""
 
 
 def because(what: str, error: OSError) -> Failure:
@@ -74,6 +92,11 @@ def one_line_errors() -> Iterator[None]:
     except click.ClickException as error:
         raise Failure(error.format_message()) from None
     except OSError as error:
+        refused = streams.refused()
+        if refused is not None:
+            if refused.errno == errno.EPIPE:
+                raise NobodyReads from None
+            raise Unfinished(f"standard output: {refused.strerror}") from None
         if error.errno not in _NO_SPACE:
             raise
         where = "" if error.filename is None else f"{error.filename}: "

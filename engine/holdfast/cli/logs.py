@@ -6,7 +6,7 @@ and its place are shown.
 
 from typing import cast
 
-import click
+from holdfast.cli import say
 
 
 def log_what_goes_wrong() -> None:
@@ -20,9 +20,9 @@ def log_what_goes_wrong() -> None:
             if failure.frames:
                 function, file, line = failure.frames[-1][:3]
                 place = f"{function}, line {line} of {file.rpartition('/')[2]}"
-            click.echo(f"holdfast: error: {failure.type.__name__} in {place}", err=True)
+            say.err(f"holdfast: error: {failure.type.__name__} in {place}")
         elif event["log_namespace"].startswith("holdfast") and event["log_level"] >= LogLevel.warn:
             level = event["log_level"].name
-            click.echo(f"holdfast: {level}: {formatEvent(event)}", err=True)
+            say.err(f"holdfast: {level}: {formatEvent(event)}")
 
     globalLogBeginner.beginLoggingTo([cast(ILogObserver, observe)], redirectStandardIO=False)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 
@@ -73,7 +74,7 @@ def _run(reactor: Any, server: "MailboxService") -> str | None:
     failed: list[str] = []
 
     def listens(url: str) -> None:
-        click.echo(f"mailbox server: {url}")
+        say.out(f"mailbox server: {url}")
 
     def does_not(failure: Failed) -> None:
         failed.append(failure.getErrorMessage())
@@ -85,5 +86,6 @@ def _run(reactor: Any, server: "MailboxService") -> str | None:
         server.when_listening().addCallbacks(listens, does_not)
 
     reactor.callWhenRunning(start)
+    say.take_over()
     reactor.run()
     return failed[0] if failed else None

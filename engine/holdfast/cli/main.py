@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from holdfast.cli import say, streams
 from holdfast.cli.failure import Failure, one_line_errors
 from holdfast.cli.version import VERSION
 
@@ -89,4 +90,8 @@ def holdfast() -> None:
 
 def main() -> None:
     """Run the command line; the console script and ``python -m holdfast`` call this."""
-    holdfast.main(prog_name="holdfast")
+    streams.make_safe()
+    try:
+        holdfast.main(prog_name="holdfast")
+    finally:
+        say.finish()

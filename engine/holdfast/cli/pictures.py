@@ -1,9 +1,13 @@
 """A code as a picture for a phone's camera."""
 
 import io
+import sys
 from types import ModuleType
 from urllib.parse import quote
 
+from rich.cells import cell_len
+
+from holdfast.cli import say
 from holdfast.cli.failure import Failure
 
 _SCHEME = "wormhole-transfer:"
@@ -28,6 +32,26 @@ def code_picture(code: str) -> str:
     _segno().make(uri, micro=False, error="l").terminal(drawn, compact=True)
     lines = drawn.getvalue().splitlines()
     return "".join(f"{_WHITE_ON_BLACK}{line}{_PLAIN}\n" for line in lines)
+
+
+def fitting_picture(code: str) -> str:
+    """Return the picture of a code, or a line that says why standard output cannot show it.
+
+    A picture that is wrapped or escaped looks like one, and no camera reads it.
+    """
+    try:
+        picture = code_picture(code)
+    except ValueError:
+        return "(no picture: the code is too long)"
+    try:
+        picture.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "(no picture: this terminal's encoding lacks its blocks)"
+    line = picture.partition("\n")[0]
+    width = cell_len(line.removeprefix(_WHITE_ON_BLACK).removesuffix(_PLAIN))
+    if width > say.terminal_columns(sys.stdout):
+        return f"(no picture: it needs a terminal of {width} columns)"
+    return picture
 
 
 def _segno() -> ModuleType:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
+from rich.cells import cell_len
 
+from holdfast.cli import say
 from holdfast.cli.codes_file import CodesFile
 from holdfast.cli.failure import Interrupted, Unfinished
-from holdfast.cli.pictures import code_picture
+from holdfast.cli.filing import Filing
+from holdfast.cli.pictures import fitting_picture
 from holdfast.cli.printable import printable
 from holdfast.cli.serving import Ending
 from holdfast.cli.status import live_code
-from holdfast.cli.tables import counted
+from holdfast.cli.tables import counted, narrowed
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -44,7 +45,7 @@ class Progress:
         self._names = names
         self._wanted = frozenset(names)
         self._codes: dict[str, str] = {}
-        self._codes_file = codes_file
+        self._filing = None if codes_file is None else Filing(codes_file)
         self._pictures = pictures
         self._terminal = sys.stderr.isatty()
         self._width = 0
@@ -91,6 +92,8 @@ class Progress:
             Unfinished: somebody has not collected.
             Interrupted: Ctrl-C.
         """
+        if self._filing is not None:
+            self._filing.finish()
         self._clear()
         live = [row for row in self._rows.values() if row.finished_at is None]
         bad = [row for row in self._rows.values() if row.finished_at is not None]
@@ -122,39 +125,39 @@ class Progress:
             self._line(f"{printable(row.name)}: {row.status}{because}")
 
     def _give(self, codes: dict[str, str]) -> None:
-        if self._codes_file is not None:
-            self._codes_file.update(codes)
+        if self._filing is not None:
+            self._filing.add(codes)
         for name, code in codes.items():
-            if self._codes_file is None:
+            if self._filing is None:
                 self._clear()
-                click.echo(f"{printable(name)}\t{code}")
+                say.out(f"{printable(name)}\t{code}")
             if self._pictures:
                 self._clear()
-                click.echo(code_picture(code))
+                say.out(fitting_picture(code))
 
     def _count(self) -> None:
         text = counted([row.status for row in self._rows.values()])
-        if text == self._said:
+        if text == self._said or say.error_is_behind():
             return
         now = time.monotonic()
         if self._terminal:
             self._clear()
             # A line that wraps could not be cleared again.
-            shown = text[: max(shutil.get_terminal_size().columns - 3, 20)]
-            click.echo(shown, err=True, nl=False)
-            self._width = len(shown)
+            shown = narrowed(text, say.terminal_columns(sys.stderr) - 3)
+            say.err(shown, end="")
+            self._width = cell_len(shown)
         elif now - self._said_at >= LINE_EVERY:
-            click.echo(text, err=True)
+            say.err(text)
         else:
             return
         self._said, self._said_at = text, now
 
     def _line(self, text: str) -> None:
         self._clear()
-        click.echo(text, err=True)
+        say.err(text)
 
     def _clear(self) -> None:
         if self._terminal and self._width:
             # And of the ^C that the terminal may have put behind it.
-            click.echo("\r" + " " * (self._width + 2) + "\r", err=True, nl=False)
+            say.err("\r" + " " * (self._width + 2) + "\r", end="")
             self._width, self._said = 0, ""

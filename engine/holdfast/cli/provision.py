@@ -87,6 +87,7 @@ def command(
     was: no name is ever started twice.
 
     Exit status: 0 if everybody has collected, 1 if somebody has not, 2 if nothing was started.
+    Output that cannot be written changes nothing; 'holdfast status' shows the codes.
     """
     from holdfast.cli.codes_file import CodesFile
     from holdfast.cli.pictures import require_pictures

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.durations import Duration
-from holdfast.cli.failure import Failure
+from holdfast.cli.failure import Failure, Unfinished, because
 from holdfast.cli.printable import printable
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 BATCH = "receive"
 """The batch of everything that is received by hand."""
+
+_PRINTING = 20 * 86400.0
+"""Seconds that whoever reads standard output may take before the text is printed again."""
 
 
 @click.command()
@@ -77,22 +81,29 @@ def command(
         return
     if target is not None and not (before and before[-1].finished_at is None):
         _check(target)
+    unprinted: list[OSError] = []
     flow: Receive = ReceiveHere(code=code)
     if target is not None:
         flow = ReceiveToFile(code=code, out=str(target))
     else:
-        _register_printer()
+        unprinted = _register_printer()
     name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
     rows: list[FlowRow] = []
 
     def watch(moved: Sequence[FlowRow]) -> bool:
+        if unprinted:
+            why = unprinted[0].strerror or type(unprinted[0]).__name__
+            raise Unfinished(
+                f"the text is here, but standard output cannot be written: {why}; nothing is lost:"
+                " start the same command again to go on"
+            )
         rows.extend(row for row in moved if row.name == name)
         return bool(rows) and rows[-1].finished_at is not None
 
     ending = service.run(watch, batch=BATCH, names={name}, seconds=seconds)
     finish(rows[-1] if rows else None, ending)
     if target is not None:
-        click.echo(f"received: {target}", err=True)
+        say.err(f"received: {printable(str(target))}")
 
 
 def _already(row: FlowRow, target: Path | None) -> None:
@@ -100,33 +111,55 @@ def _already(row: FlowRow, target: Path | None) -> None:
 
     where = "printed" if target is None else f"written to {target}"
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
-    click.echo(f"holdfast: what this code brought was {where}{when}", err=True)
+    say.err(f"holdfast: what this code brought was {printable(where)}{when}")
 
 
 def _check(target: Path) -> None:
     """Find out before anything starts whether the file can be made.  Raises Failure."""
-    import os
+    from holdfast.files import check_new
 
     if target.exists() or target.is_symlink():
         raise Failure(f"--out: {target} is there already; move it away or choose another name")
     if not target.parent.is_dir():
         raise Failure(f"--out: there is no directory {target.parent}")
-    if not os.access(target.parent, os.W_OK):
-        raise Failure(f"--out: the directory {target.parent} cannot be written")
+    try:
+        check_new(target)
+    except OSError as error:
+        raise because(f"--out: {target}", error) from None
 
 
-def _register_printer() -> None:
-    """Only this process has the terminal on which the text is to appear."""
-    from holdfast.flows.tasks import Call, TaskFailed, task
+def _register_printer() -> list[OSError]:
+    """Only this process has the terminal on which the text is to appear.
 
-    @task("print", tries=1)
-    def print_text(call: Call) -> None:
-        text = call.arguments["text"]
-        if sys.stdout.isatty():
-            # The sender must not command the terminal; in a pipe the text stays as it is.
-            text = "\n".join(printable(line, len(line)) for line in text.split("\n"))
-        try:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
-        except (OSError, ValueError) as error:
-            raise TaskFailed(type(error).__name__, final=True) from None
+    Return a list that gets the error if it cannot appear. The task stays undone then, and so the
+    next process that receives with this code does it.
+    """
+    from twisted.internet.defer import Deferred
+
+    from holdfast.flows.tasks import Call, task
+
+    errors: list[OSError] = []
+
+    @task("print", tries=1_000_000, timeout=_PRINTING)
+    def print_text(call: Call) -> Deferred[None]:
+        printed: Deferred[None] = Deferred()
+
+        def done(error: OSError | None) -> None:
+            if error is None:
+                call.reactor.callFromThread(printed.callback, None)
+            else:
+                errors.append(error)
+
+        say.deliver(_as_shown(call.arguments["text"] + "\n"), done)
+        return printed
+
+    return errors
+
+
+def _as_shown(text: str) -> bytes:
+    """Return the bytes for standard output: in a pipe or file the text itself, in UTF-8."""
+    if not sys.stdout.isatty():
+        return text.encode("utf-8", "surrogatepass")
+    # The sender must not command the terminal.
+    shown = "\n".join(printable(line, len(line)) for line in text.split("\n"))
+    return shown.encode(sys.stdout.encoding, "backslashreplace")

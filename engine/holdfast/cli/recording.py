@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.failure import because
 
 if TYPE_CHECKING:
@@ -50,4 +51,4 @@ def _recording(path: Path) -> Iterator[DebugTiming]:
             timing.write(path)
         except OSError as error:
             # How the command itself went is worth more than this.
-            click.echo(f"holdfast: {because(f'--dump-timing: {path}', error)}", err=True)
+            say.err(f"holdfast: {because(f'--dump-timing: {path}', error)}")

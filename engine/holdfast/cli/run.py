@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.settings import connections_option, db_option, retain_option
 
@@ -53,6 +54,7 @@ def command(
     output, without its code.
     """
     from holdfast.cli.own_flows import load
+    from holdfast.cli.printable import printable
     from holdfast.cli.serving import EVERYWHERE, Service
     from holdfast.cli.tables import counted
 
@@ -64,10 +66,10 @@ def command(
     open_flows = [row for row in service.journal.overview(batch=batch) if row.finished_at is None]
     unfinished = counted([row.status for row in open_flows]) if open_flows else ""
     place = service.journal.name.removeprefix("sqlite:///")
-    click.echo(f"serving {place} ({unfinished or 'no unfinished flows'})")
+    say.out(f"serving {printable(place)} ({unfinished or 'no unfinished flows'})")
     _tell_others(open_flows, service.serve)
     service.run(log.watch, batch=batch, seconds=seconds)
-    click.echo("stopped; nothing is lost")
+    say.out("stopped; nothing is lost")
 
 
 def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
@@ -77,10 +79,9 @@ def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
     others = {row.kind for row in rows} - {*served, ONE_COMMANDS}
     if others:
         kinds = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
-        click.echo(
+        say.err(
             f"holdfast: not served here, because their classes are not known: flows of the kind"
-            f" {kinds}; --flows names the module that defines them",
-            err=True,
+            f" {kinds}; --flows names the module that defines them"
         )
 
 
@@ -101,7 +102,7 @@ class _Log:
                 reason = (row.published or {}).get("reason")
                 because = f" ({printable(str(reason), 200)})" if reason else ""
                 when = timestamp(time.time() if first else row.updated_at)
-                click.echo(
+                say.out(
                     f"{when} {printable(row.batch)}/{printable(row.name)} {row.status}{because}"
                 )
             known[row.id] = row.status

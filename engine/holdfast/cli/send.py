@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, because
 from holdfast.cli.people import LONGEST_SECRET
@@ -87,14 +88,14 @@ def command(
     watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
     ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
     finish(watcher.row, ending)
-    click.echo("sent: the recipient has it", err=True)
+    say.err("sent: the recipient has it")
 
 
 def _already(row: FlowRow) -> None:
     from holdfast.cli.tables import timestamp
 
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
-    click.echo(f"holdfast: this text was collected{when}; --again sends it once more", err=True)
+    say.err(f"holdfast: this text was collected{when}; --again sends it once more")
 
 
 def _text(text: str | None, path: Path | None) -> str:
@@ -141,7 +142,7 @@ def _typed() -> bytes:
     if sys.stdin is None:
         raise Failure("there is no text to send: standard input is closed")
     if sys.stdin.isatty():
-        click.echo("Type the text; Ctrl-D on a line of its own ends it.", err=True)
+        say.err("Type the text; Ctrl-D on a line of its own ends it.")
     return sys.stdin.buffer.read(LONGEST_SECRET + 1)
 
 
@@ -160,7 +161,7 @@ class _Watcher:
         self._shown: str | None = None
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
-        from holdfast.cli.pictures import code_picture
+        from holdfast.cli.pictures import fitting_picture
         from holdfast.cli.status import live_code
 
         for row in moved:
@@ -170,8 +171,8 @@ class _Watcher:
             code = live_code(row)
             if code is not None and code != self._shown:
                 self._shown = code
-                click.echo(code)
+                say.out(code)
                 if self._pictures:
-                    click.echo(code_picture(code))
-                click.echo(f"on the other computer: wormhole receive {code}", err=True)
+                    say.out(fitting_picture(code))
+                say.err(f"on the other computer: wormhole receive {code}")
         return self.row is not None and self.row.finished_at is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define, field
 
+from holdfast.cli import say
 from holdfast.cli.database import open_journal
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.printable import printable
@@ -64,6 +65,7 @@ class Service:
         from holdfast.cli.limits import raise_open_files_limit
         from holdfast.cli.logs import log_what_goes_wrong
 
+        say.take_over()  # from here on, because the next thing may be that flows are started
         self._reactor = reactor
         self.journal = open_journal(self.db, self._reactor, self._fatal)
         self.journal.retain = self.retain or 0.0
@@ -185,11 +187,10 @@ class ServerNews:
         news = status.mailbox_connection
         if isinstance(news, Unreachable) and news.url not in self._lost:
             self._lost.add(news.url)
-            click.echo(
+            say.err(
                 f"holdfast: cannot reach {printable(news.url)}: {printable(news.reason)};"
-                " trying again until it can be reached",
-                err=True,
+                " trying again until it can be reached"
             )
         elif isinstance(news, Connected) and news.url in self._lost:
             self._lost.discard(news.url)
-            click.echo(f"holdfast: {printable(news.url)} can be reached again", err=True)
+            say.err(f"holdfast: {printable(news.url)} can be reached again")

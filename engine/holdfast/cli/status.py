@@ -169,7 +169,7 @@ def _show_one(row: "FlowRow") -> None:
         ("batch", cell(row.batch)),
         ("kind", cell(row.kind)),
         ("status", status_cell(_shown_status(row))),
-        ("code", cell(live_code(row) or "")),
+        ("code", cell(live_code(row) or "", whole=True)),
         ("attempt", cell(str(row.attempt))),
         ("started", cell(timestamp(row.created_at))),
         ("changed", cell(timestamp(row.updated_at))),

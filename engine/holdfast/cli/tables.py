@@ -1,13 +1,16 @@
 """Tables for people: aligned, sober, coloured on a terminal and plain in a pipe.
 
-On a terminal what is too wide is folded; in a pipe nothing is, whatever its width.
+On a terminal what is too wide is folded, or each row becomes lines of its own, so that nothing is
+cut; in a pipe nothing is folded, whatever its width.
 """
 
 import io
+import sys
 import time
 from collections.abc import Sequence
 
 import click
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +18,8 @@ from rich.text import Text
 from holdfast.cli.printable import printable
 
 _PIPE_WIDTH = 1_000_000
+_NARROWEST = 10
+"""Columns of a terminal that what folds keeps at least."""
 _GOOD = frozenset({"done"})
 _BAD = frozenset({"scared", "failed", "crowded", "code lost", "expired", "damaged"})
 
@@ -34,9 +39,15 @@ def column(table: Table, title: str, *, folds: bool = False, right: bool = False
     )
 
 
-def cell(text: str, style: str = "") -> Text:
-    """Return a cell: shown as it is, never obeyed as markup or by the terminal."""
-    return Text(printable(text), style=style)
+def cell(text: str, style: str = "", *, whole: bool = False) -> Text:
+    """Return a cell: shown as it is, never obeyed as markup or by the terminal.
+
+    One that is *whole* is not folded either, whatever its column does.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    # Escaped before it is measured.
+    shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
+    return Text(shown, style=style, no_wrap=True if whole else None)
 
 
 def status_cell(status: str) -> Text:
@@ -49,11 +60,57 @@ def show(table: Table) -> None:
     """Write a table to standard output."""
     console = Console(highlight=False)
     if console.is_terminal:
-        console.print(table)
+        if _needed(table) <= console.width:
+            console.print(table)
+        else:
+            _show_rows(console, table)
         return
     written = io.StringIO()
     Console(file=written, highlight=False, width=_PIPE_WIDTH, color_system=None).print(table)
     click.echo("\n".join(line.rstrip() for line in written.getvalue().splitlines()))
+
+
+def _needed(table: Table) -> int:
+    """Return how many columns a table takes at least if nothing that must stay whole is cut."""
+    padding = 2
+    width = 0
+    for each in table.columns:
+        cells = [each.header, *each.cells] if table.show_header else list(each.cells)
+        width += padding + max(
+            (_widest(content, folds=not each.no_wrap) for content in cells), default=0
+        )
+    return width - padding
+
+
+def _widest(content: object, *, folds: bool) -> int:
+    """Return how many columns one cell takes at least."""
+    widest = max(cell_len(line) for line in str(content).split("\n"))
+    stays_whole = not folds or (isinstance(content, Text) and content.no_wrap)
+    return widest if stays_whole else min(widest, _NARROWEST)
+
+
+def _show_rows(console: Console, table: Table) -> None:
+    """Write each cell as a line behind its title; what is longer than a line the terminal wraps."""
+    rows = zip(*(each.cells for each in table.columns), strict=True)
+    for number, row in enumerate(rows):
+        if not table.show_header:  # the first cell is the title
+            console.print(Text("  ").join(_text(each) for each in row), soft_wrap=True)
+            continue
+        if number:
+            console.print()
+        for each, content in zip(table.columns, row, strict=True):
+            if str(content):
+                title = Text.assemble((str(each.header), "bold"), "  ")
+                console.print(title.append_text(_text(content)), soft_wrap=True)
+
+
+def _text(content: object) -> Text:
+    return content if isinstance(content, Text) else Text(str(content))
+
+
+def narrowed(text: str, width: int) -> str:
+    """Return the beginning of a text that takes at most *width* columns of a terminal."""
+    return text if cell_len(text) <= width else set_cell_size(text, max(width, 0))
 
 
 def moment(at: float, now: float | None = None) -> str:

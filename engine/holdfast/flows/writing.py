@@ -13,6 +13,6 @@ def write_file(call: Call) -> None:
     """Write `text` to `path` with mode 0600.  Doing it twice is doing it once."""
     path, text = Path(call.arguments["path"]), call.arguments["text"]
     try:
-        write_whole(path, text.encode("utf-8", "surrogatepass"))
+        write_whole(path, text.encode("utf-8", "surrogatepass"), keep=False)
     except OSError as error:
         raise TaskFailed(f"{path}: {error.strerror or type(error).__name__}") from None

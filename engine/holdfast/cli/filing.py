@@ -1,0 +1,90 @@
+"""The codes file of a command that runs flows: whatever becomes of it, the flows go on.
+
+The file may be on a disk that is full, or on a server that has stopped answering. So a thread of
+its own writes it, and tries again for as long as that fails.
+"""
+
+import contextlib
+import threading
+from collections.abc import Mapping
+
+from attrs import define, field
+
+from holdfast.cli import say
+from holdfast.cli.codes_file import CodesFile
+from holdfast.cli.failure import Failure
+from holdfast.cli.printable import printable
+
+
+@define(eq=False)
+class Filing:
+    """Codes on their way into a file."""
+
+    _file: CodesFile
+    _waiting: dict[str, str] = field(factory=dict, init=False)
+    _failure: str | None = field(default=None, init=False)
+    _failures: int = field(default=0, init=False)
+    _turn: threading.Condition = field(factory=threading.Condition, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def add(self, codes: Mapping[str, str]) -> None:
+        """Hand over some codes, by name; return at once."""
+        with self._turn:
+            self._waiting.update(codes)
+            self._turn.notify_all()
+            if self._thread is None:
+                # A daemon, because it may be in a call that never returns.
+                thread = threading.Thread(target=self._work, name="codes", daemon=True)
+                # Where no thread can be had now, the next code tries it again.
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
+
+    def finish(self) -> None:
+        """Wait until the codes are there, or it fails once more; say what is not there."""
+        with self._turn:
+            before = self._failures
+            self._turn.notify_all()
+            while self._waiting and self._failures == before:
+                if not self._turn.wait(say.PATIENCE):
+                    break
+            missing = len(self._waiting)
+        if missing:
+            say.err(
+                f"holdfast: {self._failure or self._file.name}; {missing} codes are not in it;"
+                f" {say.WHERE_CODES_ARE}"
+            )
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                while not self._waiting:
+                    self._turn.wait()
+                codes = dict(self._waiting)
+            try:
+                self._file.update(codes)
+            except Failure as failure:
+                self._failed(printable(failure.message))
+            except (OSError, ValueError) as error:
+                self._failed(f"{self._file.name}: {type(error).__name__}")
+            else:
+                self._filed(codes)
+
+    def _failed(self, why: str) -> None:
+        if self._failure != why:
+            say.err(f"holdfast: {why}; trying again, and {say.WHERE_CODES_ARE}")
+        with self._turn:
+            self._failure = why
+            self._failures += 1
+            self._turn.notify_all()
+            self._turn.wait(say.PAUSE)
+
+    def _filed(self, codes: Mapping[str, str]) -> None:
+        if self._failure is not None:
+            say.err(f"holdfast: {self._file.name} is written again")
+        with self._turn:
+            self._failure = None
+            for name, code in codes.items():
+                if self._waiting.get(name) == code:  # and no newer one meanwhile
+                    del self._waiting[name]
+            self._turn.notify_all()
