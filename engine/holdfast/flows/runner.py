@@ -102,6 +102,8 @@ class FlowRunner:
             timing=owner.timing,
             # Where it failed lately, whatever else comes together with that is to be kept.
             careful=bool(taken.failures),
+            # What a flow is told it shows, and people pass it on.
+            discreet=True,
         )
         self.heard_at: float | None = None
         """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
@@ -378,4 +380,5 @@ class FlowRunner:
             return "closing"
         if exchange.lifecycle.state == "happy":
             return "exchanging"
-        return "waiting" if exchange.code.state == "known" else "starting"
+        code = exchange.code
+        return "waiting" if code.state == "known" and not code.data.untold else "starting"
