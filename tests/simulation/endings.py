@@ -41,7 +41,10 @@ def check_ending(world: World, flow: Flow) -> None:
         known = plans & odd or world.outside.failure
         if not known and not world.excused("refused", "forgot", f"crowded {name}"):
             world.violate(f"{name} failed, and nobody did anything")
-    elif status not in ("code lost", "crowded"):
+    elif status == "code lost":
+        if flow.kind != "sim-receive" and flow.attempt not in flow.told:
+            world.violate(f"{name} has lost a code that nobody was told")
+    elif status != "crowded":
         world.violate(f"{name} ended as {status!r}")
 
 

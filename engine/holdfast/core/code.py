@@ -50,7 +50,7 @@ class Inputs(Protocol):
         """The application has a complete code."""
         ...
 
-    def type(self) -> Effects:
+    def type(self, discreet: bool = False) -> Effects:
         """Somebody is about to type a code."""
         ...
 
@@ -121,7 +121,6 @@ asked.upon(Inputs.ask).loop().returns(())
 unset.upon(Inputs.abandon).to(abandoned).returns(())
 wanted.upon(Inputs.abandon).to(abandoned).returns(())
 asked.upon(Inputs.abandon).to(abandoned).returns(())
-unset.upon(Inputs.type).to(typing).returns(())
 typing.upon(Inputs.abandon).to(abandoned).returns(())
 typing_words.upon(Inputs.abandon).to(abandoned).returns(())
 
@@ -140,6 +139,13 @@ def take_code(inputs: Inputs, data: Code, code: str, discreet: bool = False) -> 
     data.code = code
     data.untold = discreet
     return (NameplateKnown(split(code)[0]), CodeKnown(code))
+
+
+@unset.upon(Inputs.type).to(typing)
+def begin_typing(inputs: Inputs, data: Code, discreet: bool = False) -> Effects:
+    """The nameplate comes first."""
+    data.untold = discreet
+    return ()
 
 
 @typing.upon(Inputs.choose_nameplate).to(typing_words)

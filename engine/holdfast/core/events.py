@@ -40,7 +40,13 @@ class SetCode:
 
 @frozen
 class TypeCode:
-    """Somebody is about to type the code, its nameplate first."""
+    """Somebody is about to type the code, its nameplate first.
+
+    Args:
+        discreet: whether the application is to be told the code only once that works.
+    """
+
+    discreet: bool = False
 
 
 @frozen

@@ -165,7 +165,7 @@ class Exchange:
 
     def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        return self._code_known(self.code.inputs.type(), entropy)
+        return self._code_known(self.code.inputs.type(event.discreet), entropy)
 
     def _choose_nameplate(self, event: ev.ChooseNameplate, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "typing":

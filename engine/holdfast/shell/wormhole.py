@@ -261,7 +261,7 @@ class DelegatedWormhole:
             )
         if not self._typing.is_to_be_resumed:
             self._only_one_code()
-            self._happen(ev.TypeCode())
+            self._happen(ev.TypeCode(self._discreet))
         return self._typing.begin()
 
     def send_message(self, message: bytes) -> None:
