@@ -149,7 +149,7 @@ class Watch:
             self.world.code_known(flow, code)
 
     def _is_good(self, flow: Flow, exchange: Any) -> None:
-        """A code that is shown leads to us: what we put there is there, or somebody has found it."""
+        """A code that is shown leads to us: our message was put there, or somebody has come."""
         alone = exchange["key"]["state"] in ("fresh", "started")
         if alone and not self.sides[exchange["side"]].filled:
             self.world.violate(f"{flow.name} shows a code that does not work yet")
