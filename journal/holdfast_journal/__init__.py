@@ -40,6 +40,7 @@ from holdfast_journal.records import (
     Started,
     TakenFlow,
     Task,
+    Unfinished,
     Worker,
 )
 
@@ -81,6 +82,7 @@ __all__ = [
     "Started",
     "TakenFlow",
     "Task",
+    "Unfinished",
     "Unreadable",
     "Worker",
     "WrongKey",

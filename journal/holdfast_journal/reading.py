@@ -14,8 +14,16 @@ from holdfast_journal.due import Alive
 from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
 from holdfast_journal.following import Seen
 from holdfast_journal.ownership import chunks
-from holdfast_journal.records import Changes, EntryRow, Event, FlowRow, Published, Worker
-from holdfast_journal.schema import batches, entries, flows, workers
+from holdfast_journal.records import (
+    Changes,
+    EntryRow,
+    Event,
+    FlowRow,
+    Published,
+    Unfinished,
+    Worker,
+)
+from holdfast_journal.schema import NEW, batches, entries, flows, workers
 from holdfast_journal.sealing import KeyRing, unseal
 from holdfast_journal.values import altered, mended, unsound
 
@@ -77,12 +85,24 @@ def counts(database: Database, batch: str | None) -> Mapping[str, int]:
         return {row.status: row.n for row in connection.execute(query)}
 
 
-def unowned(database: Database) -> int:
-    """How many unfinished flows nobody runs now."""
-    unfinished = flows.c.finished_at.is_(None)
-    query = select(func.count()).select_from(flows).where(unfinished, flows.c.owner.is_(None))
+def unfinished(database: Database) -> Unfinished:
+    """How many flows are to be run."""
+    new = flows.c.status == NEW
+    unowned = flows.c.owner.is_(None) & ~new
+    query = select(
+        func.count().filter(~new), func.count().filter(new), func.count().filter(unowned)
+    ).where(flows.c.finished_at.is_(None))
     with database.reading() as connection:
-        return connection.scalar(query) or 0
+        return Unfinished(*connection.execute(query).one())
+
+
+def notices(database: Database, alive: Alive) -> list[tuple[int, str]]:
+    """What workers that are alive have to say: (worker, words)."""
+    query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))
+    with database.reading() as connection:
+        rows = connection.execute(query.order_by(workers.c.id)).all()
+    living = alive([row.id for row in rows])
+    return [(row.id, str(row.notice)) for row in rows if row.id in living]
 
 
 def history(database: Database, flow: int) -> list[EntryRow]:

@@ -41,6 +41,7 @@ from holdfast_journal.records import (
     NewFlow,
     Started,
     TakenFlow,
+    Unfinished,
     Worker,
 )
 from holdfast_journal.sealing import KeyRing, Sealer, fingerprint
@@ -254,6 +255,7 @@ class SqlJournal:
         kinds: Collection[str] | None = None,
         limit: int | None = None,
         again: bool = False,
+        begun: bool = False,
     ) -> list[TakenFlow]:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
 
@@ -264,7 +266,8 @@ class SqlJournal:
         A flow that cannot be read ends as "damaged", and one whose master key is not here is left
         to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
         It costs less to ask `again`, for whoever did just now and knows that there were more: then
-        the workers and keys are taken to be as they were.
+        the workers and keys are taken to be as they were. With `begun`, flows that have not begun
+        stay where they are, unless something is asked of them.
         """
         worker = self._registration.id()
         if not again:
@@ -293,7 +296,7 @@ class SqlJournal:
                 limit = room if limit is None else min(limit, room)
             if limit == 0:
                 return []
-            wanted = due.Wanted(batch, names, ids, kinds, limit)
+            wanted = due.Wanted(batch, names, ids, kinds, limit, begun)
             try:
                 found = ownership.take(
                     self._database, self._keys, self._registration, free, wanted, expected=again
@@ -422,12 +425,25 @@ class SqlJournal:
         """How many flows have each status. Raises DatabaseUnusable."""
         return reading.counts(self._database, batch)
 
-    def unowned(self) -> int:
-        """How many unfinished flows nobody runs now: those that are parked, or to be taken.
+    def unfinished(self) -> Unfinished:
+        """How many flows are to be run. Raises DatabaseUnusable."""
+        return reading.unfinished(self._database)
+
+    def notices(self) -> list[tuple[int, str]]:
+        """What workers that are alive have to say, in words: (worker, words).
 
         Raises DatabaseUnusable.
         """
-        return reading.unowned(self._database)
+        return reading.notices(self._database, self._registration.alive)
+
+    def tell(self, notice: str | None) -> None:
+        """Tell operators this of our work until something else is told. Raises DatabaseUnusable."""
+        ownership.tell(self._database, self._registration.id(), notice)
+
+    @property
+    def services(self) -> int:
+        """How many services share the flows with us, we among them, as counted lately."""
+        return self._sharing.peers
 
     def history(self, flow_id: int) -> list[EntryRow]:
         """What happened to a flow, in order, no secrets. Raises NoSuchFlow, DatabaseUnusable."""

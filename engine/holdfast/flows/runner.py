@@ -86,6 +86,12 @@ class FlowRunner:
             self._flow = document.restore(taken.kind, self._state.data)
             saved = wormhole_checkpoint.load(self._state.wormhole)
             self._state.wormhole = {}  # from here on the wormhole has it
+        self.url = saved.relay_url
+        """Of its mailbox server."""
+        self.rested_at: float | None = None
+        """When it was first seen to rest, by the reactor's clock."""
+        self.well_at = self.taken_at
+        """When it was last seen to rest; or when it was taken."""
         self._flow._host = self
         self.wormhole = DelegatedWormhole(
             saved.relay_url,
