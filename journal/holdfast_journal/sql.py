@@ -45,6 +45,7 @@ from holdfast_journal.records import (
     Worker,
 )
 from holdfast_journal.sealing import KeyRing, Sealer, fingerprint
+from holdfast_journal.shared_time import SharedTime
 from holdfast_journal.sharing import Sharing
 from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.soundness import Checks
@@ -95,10 +96,14 @@ class SqlJournal:
     """The workers that were gone when somebody last looked."""
     _adrift: bool = field(default=False, init=False)
     """Whether there may be more of them, so that take() must look."""
+    _time: SharedTime = field(init=False, repr=False)
+    """By which it is stored when a flow is to be taken again."""
     _sharing: Sharing = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._sharing = Sharing(self._database, self._keys, self._registration, self._clock)
+        # Who gives us a clock says what time it is.
+        self._time = SharedTime(self._database, self._clock, self._clock is time.time)
+        self._sharing = Sharing(self._database, self._keys, self._registration, self._time.now)
 
     @classmethod
     def open(
@@ -288,7 +293,7 @@ class SqlJournal:
             if not again:
                 self._dead = due.dead_owners(self._database, self._registration.alive, worker)
             strays = frozenset(self._strays)
-            free = due.Due(worker, self._clock(), self._dead, strays, self._keys)
+            free = due.Due(worker, self._time.now(), self._dead, strays, self._keys)
             room = self._sharing.room(len(self._running))
             if room is not None:
                 # Strays are ours already.
@@ -343,6 +348,8 @@ class SqlJournal:
         with self._running_lock:
             ids = set(self._running if flow_ids is None else flow_ids)
             if worker is not None and ids:
+                if wake_at is not None:
+                    wake_at = self._time.of(wake_at)
                 ownership.give_back(self._database, worker, ids, wake_at)
             for flow in ids:
                 self._running.pop(flow, None)
@@ -358,6 +365,7 @@ class SqlJournal:
         with self._running_lock:
             failures = 0
             if worker is not None:
+                wake_at = self._time.of(wake_at)
                 failures = ownership.give_back_failed(
                     self._database, worker, flow_id, trouble, wake_at, self._clock()
                 )

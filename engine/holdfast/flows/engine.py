@@ -376,10 +376,8 @@ class Engine:
     def _park(self) -> None:
         """Let flows that only wait go without a connection, as many as there are too many."""
         now, clock = self._reactor.seconds(), self._now()
-        self._parking.look_at(self.running.values(), now)
-        for runner in self.running.values():
-            if runner.well_at == now:
-                self._servers.heard(runner.url)
+        for runner in self._parking.look_at(self.running.values(), now):
+            self._servers.heard(runner.url)
         parked = self._parking.choose(self.running.values(), now, clock)
         for wake_at, runners in self._parking.wake_times(parked, now, clock).items():
             ids = [runner.taken.id for runner in runners]
@@ -387,6 +385,7 @@ class Engine:
         for runner in parked:
             if not runner.is_resting:
                 self._servers.silent(runner.url)
+        self._parking.parked += len(parked)
         self._let_go(parked)
 
     def _turn_away(self) -> None:
@@ -450,7 +449,10 @@ class Engine:
             runner.abandon()
             self._turned_away.append(taken.id)
             return
-        self._began += taken.checkpoint is None
+        if taken.checkpoint is None:
+            self._began += 1
+        else:
+            self._parking.parked = max(0, self._parking.parked - 1)
         self.running[taken.id] = runner
         runner.start()
 

@@ -31,6 +31,9 @@ SEEN_WITHIN: Final = 300.0
 VISIT_AFTER: Final = 30.0
 """Seconds that a flow stays parked at least."""
 
+BEGUN_WITHIN: Final = 60.0
+"""Seconds in which all that are new should begin; otherwise they get most of the connections."""
+
 VISITS_A_SECOND: Final = 10.0
 """As many as cost a few hundredths of a processor; more only where the server would forget."""
 
@@ -92,15 +95,18 @@ class Parking:
 
     connections: int
     parked: int = 0
-    """How many flows have no connection, as counted lately."""
+    """How many flows have no connection, as counted lately and kept up since."""
     new: int = 0
     """How many have not begun, likewise."""
     visits: Visits = field(factory=Visits)
 
     def residents(self, running: int) -> int:
         """How many flows stay connected, if so many run; the other connections are for visits."""
+        quarter = max(1, self.connections // 4)
         needed = self.visits.needed(self.parked + running)
-        return self.connections - min(self.connections, max(1, self.connections // 4, needed))
+        if self.visits.round(self.new, quarter) > BEGUN_WITHIN:
+            needed = max(needed, self.connections - quarter)
+        return self.connections - min(self.connections, max(quarter, needed))
 
     def is_full(self, running: int) -> bool:
         """Whether there are too many to be all connected."""
@@ -110,13 +116,14 @@ class Parking:
         """Whether there are, with those that are parked, too many to be all connected."""
         return running + self.parked > self.residents(running)
 
-    def look_at(self, running: Collection[P], now: float) -> None:
-        """Note which of *running* are well."""
-        for runner in running:
-            if runner.is_resting:
-                runner.well_at = now
-                if runner.rested_at is None:
-                    runner.rested_at = now
+    def look_at(self, running: Collection[P], now: float) -> Sequence[P]:
+        """Note, and return, which of *running* rest."""
+        resting = [runner for runner in running if runner.is_resting]
+        for runner in resting:
+            runner.well_at = now
+            if runner.rested_at is None:
+                runner.rested_at = now
+        return resting
 
     def choose(self, running: Collection[P], now: float, clock: float) -> Sequence[P]:
         """Return those of *running*, which are in the order in which they came, to be parked."""
