@@ -40,7 +40,6 @@ from holdfast_journal.records import (
     Started,
     TakenFlow,
     Task,
-    Unfinished,
     Worker,
 )
 
@@ -82,7 +81,6 @@ __all__ = [
     "Started",
     "TakenFlow",
     "Task",
-    "Unfinished",
     "Unreadable",
     "Worker",
     "WrongKey",

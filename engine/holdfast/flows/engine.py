@@ -42,8 +42,8 @@ from holdfast_journal import (
     JournalStopped,
     SqlJournal,
     TakenFlow,
-    Unfinished,
 )
+from holdfast_journal.records import Unfinished
 
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""
