@@ -74,6 +74,9 @@ def stuck(world: World) -> list[str]:
         if flow.kind == "sim-timer" and not world.excused("jumped"):
             # Its deadline, which is a time of day, is over long ago.
             found.append(flow.name)
+        if flow.attempt not in flow.told:
+            # Everybody else waits for its code.
+            found.append(flow.name)
         people = people_of(world, flow)
         clean = people and all(p.plan in CLEAN and not p.tired for p in people)
         taken = f"taken in {flow.name} {flow.attempt}" in world.notes
