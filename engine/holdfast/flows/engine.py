@@ -383,7 +383,7 @@ class Engine:
             ids = [runner.taken.id for runner in runners]
             self._owed.append(Owed(ids, partial(self._journal.give_back, ids, wake_at=wake_at)))
         for runner in parked:
-            if not runner.is_resting:
+            if runner.is_unanswered:
                 self._servers.silent(runner.url)
         self._parking.parked += len(parked)
         self._let_go(parked)

@@ -62,7 +62,7 @@ class Parkable(Protocol):
     rested_at: float | None
     """When the server had first shown it everything, as far as was looked, by the same clock."""
     well_at: float
-    """When that was last so; or when it was taken."""
+    """When its server had last answered all that it was asked; or when it was taken."""
 
     @property
     def is_busy(self) -> bool:
@@ -72,6 +72,11 @@ class Parkable(Protocol):
     @property
     def is_resting(self) -> bool:
         """Whether it waits for its peer or for a time, and for nothing else."""
+        ...
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether its server is not there, or owes it an answer."""
         ...
 
     @property
@@ -117,13 +122,13 @@ class Parking:
         return running + self.parked > self.residents(running)
 
     def look_at(self, running: Collection[P], now: float) -> Sequence[P]:
-        """Note, and return, which of *running* rest."""
-        resting = [runner for runner in running if runner.is_resting]
-        for runner in resting:
+        """Note, and return, which of *running* have their answers."""
+        well = [runner for runner in running if not runner.is_unanswered]
+        for runner in well:
             runner.well_at = now
-            if runner.rested_at is None:
+            if runner.rested_at is None and runner.is_resting:
                 runner.rested_at = now
-        return resting
+        return well
 
     def choose(self, running: Collection[P], now: float, clock: float) -> Sequence[P]:
         """Return those of *running*, which are in the order in which they came, to be parked."""
@@ -144,12 +149,7 @@ class Parking:
             for place, runner in enumerate(sorted(running, key=rank))
             if not runner.is_busy
             and (
-                _is_alone(runner, now)
-                or (
-                    place >= stays
-                    and runner.is_resting
-                    and _silence(runner, clock) >= ANSWERS_WITHIN
-                )
+                _is_alone(runner, now) or (place >= stays and _has_had_its_turn(runner, now, clock))
             )
         ]
 
@@ -190,6 +190,13 @@ def _silence(runner: Parkable, clock: float) -> float:
     heard_at = runner.heard_at
     # What lies ahead was heard before the clock was set back.
     return inf if heard_at is None or heard_at > clock else clock - heard_at
+
+
+def _has_had_its_turn(runner: Parkable, now: float, clock: float) -> bool:
+    """Whether a visit need not go on."""
+    if runner.is_resting:
+        return _silence(runner, clock) >= ANSWERS_WITHIN
+    return now - runner.taken_at > NO_SERVER_FOR
 
 
 def _is_alone(runner: Parkable, now: float) -> bool:

@@ -91,7 +91,7 @@ class FlowRunner:
         self.rested_at: float | None = None
         """When it was first seen to rest, by the reactor's clock."""
         self.well_at = self.taken_at
-        """When it was last seen to rest; or when it was taken."""
+        """When its server had last answered all; or when it was taken."""
         self._flow._host = self
         self.wormhole = DelegatedWormhole(
             saved.relay_url,
@@ -145,6 +145,14 @@ class FlowRunner:
         Then nothing is lost if it is not run for a while.
         """
         return not self._open_tasks and not self._state.verdict and self.wormhole.is_resting
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether its server is not there, or owes it an answer."""
+        if not self.wormhole.is_connected:
+            return True
+        asks = self.wormhole.exchange.code.state in ("wanted", "asked", "known")
+        return asks and not self.wormhole.is_resting
 
     @property
     def is_busy(self) -> bool:

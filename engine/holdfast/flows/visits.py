@@ -108,8 +108,8 @@ class Visiting(Protocol):
     """Of its mailbox server."""
 
     @property
-    def is_resting(self) -> bool:
-        """Whether the server has shown it everything."""
+    def is_unanswered(self) -> bool:
+        """Whether its server is not there, or owes it an answer."""
         ...
 
 
@@ -131,5 +131,5 @@ class MuteServers:
         """Whether one more flow of this server may have a connection."""
         if url not in self._urls:
             return True
-        trying = sum(each.url == url and not each.is_resting for each in running)
+        trying = sum(each.url == url and each.is_unanswered for each in running)
         return trying < max(1, connections // 8)
