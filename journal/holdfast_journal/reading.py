@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal import following
 from holdfast_journal.database import Database
-from holdfast_journal.due import Alive
+from holdfast_journal.due import Alive, Wanted, among, listed
 from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
 from holdfast_journal.following import Seen
 from holdfast_journal.ownership import chunks
@@ -85,15 +85,24 @@ def counts(database: Database, batch: str | None) -> Mapping[str, int]:
         return {row.status: row.n for row in connection.execute(query)}
 
 
-def unfinished(database: Database) -> Unfinished:
-    """How many flows are to be run."""
+def unfinished(database: Database, wanted: Wanted) -> Unfinished:
+    """How many flows are to be run, of the batch, names and kinds that are wanted."""
     new = flows.c.status == NEW
     unowned = flows.c.owner.is_(None) & ~new
     query = select(
         func.count().filter(~new), func.count().filter(new), func.count().filter(unowned)
     ).where(flows.c.finished_at.is_(None))
+    if wanted.batch is not None:
+        named = select(batches.c.id).where(batches.c.name == wanted.batch)
+        query = query.where(flows.c.batch_id == named.scalar_subquery())
+    given = {"names": wanted.names, "kinds": wanted.kinds}
+    values = {name: value for name, value in given.items() if value is not None}
+    for name, column in (("names", flows.c.name), ("kinds", flows.c.kind)):
+        if name in values:
+            query = query.where(among(database.is_postgresql, column, name))
+    parameters = {name: listed(database.is_postgresql, each) for name, each in values.items()}
     with database.reading() as connection:
-        return Unfinished(*connection.execute(query).one())
+        return Unfinished(*connection.execute(query, parameters).one())
 
 
 def notices(database: Database, alive: Alive) -> list[tuple[int, str]]:

@@ -433,9 +433,18 @@ class SqlJournal:
         """How many flows have each status. Raises DatabaseUnusable."""
         return reading.counts(self._database, batch)
 
-    def unfinished(self) -> Unfinished:
-        """How many flows are to be run. Raises DatabaseUnusable."""
-        return reading.unfinished(self._database)
+    def unfinished(
+        self,
+        *,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> Unfinished:
+        """How many flows are to be run, of those that `take` could give.
+
+        Raises DatabaseUnusable.
+        """
+        return reading.unfinished(self._database, due.Wanted(batch, names, kinds=kinds))
 
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words).

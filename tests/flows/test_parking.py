@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 from attrs import define, field
 
+from holdfast.flows import Flow, flow
 from holdfast.flows.document import new_flow
 from holdfast.flows.provision import Provision
 from holdfast_journal import Snapshot
@@ -338,6 +339,28 @@ def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
         assert world.server.forgotten() == []
         assert sum(not each.is_resting for each in world.engine.running.values()) <= 2
     assert {row.status for row in world.rows() if row.name[0] == "m"} <= {"new", "starting"}
+
+
+@flow("asks-nothing", appid="example.com/asks-nothing")
+class AsksNothing(Flow):
+    """Waits for something else than a recipient."""
+
+    def started(self) -> None:
+        self.wake_at(self.now() + 10_000)
+
+
+def test_flows_that_ask_the_server_nothing(world: World) -> None:
+    """They take turns too, and their server is not taken for mute because of them."""
+    names = people(24)
+    new = [new_flow(name, AsksNothing(), relay=URL, appid=AsksNothing.appid) for name in names]
+    world.journal.start_flows(BATCH, new)
+    world.start(connections=8)
+    taken: set[str] = set()
+    for _ in range(120):
+        world.rest(5, step=5)
+        taken |= {runner.taken.name for runner in world.engine.running.values()}
+        assert len(world.engine.running) >= 6, "connections that nobody else wants stay with them"
+    assert taken == set(names)
 
 
 def test_ten_thousand(world: World) -> None:

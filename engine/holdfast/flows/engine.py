@@ -343,7 +343,11 @@ class Engine:
 
     @inlineCallbacks
     def _count(self) -> Any:
-        self._counted = yield self._in_thread(self._journal.unfinished)
+        self._counted = yield self._in_thread(
+            partial(
+                self._journal.unfinished, batch=self.batch, names=self.names, kinds=self._kinds()
+            )
+        )
         self._parking.parked, self._parking.new = self._counted.unowned, self._counted.new
         self._began = 0
         standing = self._standing(self._counted)
@@ -420,11 +424,14 @@ class Engine:
         return self._journal.take(
             batch=self.batch,
             names=self.names,
-            kinds=kinds() if self.serve is None else self.serve,
+            kinds=self._kinds(),
             limit=limit,
             again=again,
             begun=begun,
         )
+
+    def _kinds(self) -> Collection[str]:
+        return kinds() if self.serve is None else self.serve
 
     def _run(self, taken: TakenFlow) -> None:
         if taken.journal.is_lost:

@@ -175,7 +175,8 @@ class Parking:
         pause = min(VISIT_WITHIN, max(VISIT_AFTER, self.parked / VISITS_A_SECOND, self._round()))
         groups: dict[float, list[P]] = {}
         for runner in parked:
-            wake_at = clock + NO_SERVER_FOR
+            # Of whom the server has nothing, it forgets nothing.
+            wake_at = clock + (NO_SERVER_FOR if runner.is_unanswered else VISIT_WITHIN)
             if runner.is_resting:
                 seen = min(now - runner.taken_at, SEEN_WITHIN)
                 wake_at = clock + min(VISIT_WITHIN - seen, pause)
