@@ -145,10 +145,32 @@ def test_a_long_absence_asks_first(how: str, seconds: float) -> None:
     process.connect()
     assert process.said == ["bind", "list"]
     process.lists("3", "7")
-    assert process.said == ["bind", "list"]
+    assert process.said[2:] == ["release"], "which changes nothing for strangers"
+    process.hears(type="released")
+    assert process.said[3:] == ["list"]
+    process.lists("3", "7")
+    assert process.said[4:] == []
     [ended] = [result for name, result in process.told if name == "closed"]
     assert isinstance(ended, holdfast.CodeLostError)
     assert "new code" in str(ended)
+
+
+@HOW
+def test_a_long_absence_from_a_server_that_forgot_nothing(how: str) -> None:
+    """What was on the list until we gave it back was ours, and is claimed anew."""
+    process = later(allocated(), LONG, how)
+    process.connect()
+    process.lists("3", "7")
+    process.hears(type="released")
+    process.lists("3")
+    assert process.said == ["bind", "list", "release", "list", "claim"]
+    process.hears(type="claimed", mailbox="new")
+    assert process.hurried == 1, "a nameplate is released once a connection"
+    process.connect()
+    process.hears(type="pong", pong=0)
+    process.lists("3", "7")
+    assert process.said == ["bind", "open", "ping", "list", "add"]
+    process.wormhole.abandon()
 
 
 @HOW
@@ -182,6 +204,8 @@ def test_a_welcome_is_no_sign_that_the_server_remembers() -> None:
     again.hears(type="released")
     assert again.said[5:] == ["close"], "nothing of ours stays in what our open has made"
     again.hears(type="closed")
+    assert again.said[6:] == ["list"], "closing takes us off every nameplate"
+    again.lists("7")
     assert isinstance(again.told[-1][1], holdfast.CodeLostError)
 
 

@@ -29,7 +29,7 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal.database import Database
 from holdfast_journal.masterkeys import known, opens
-from holdfast_journal.schema import batches, flows
+from holdfast_journal.schema import NEW, batches, flows
 from holdfast_journal.sealing import KeyRing
 
 Alive: TypeAlias = Callable[[Collection[int]], Set[int]]
@@ -61,6 +61,8 @@ class Wanted:
     ids: Collection[int] | None = None
     kinds: Collection[str] | None = None
     limit: int | None = None
+    begun: bool = False
+    """Only such as have begun, or are asked for something."""
 
 
 @frozen
@@ -96,7 +98,8 @@ class Due:
             "limit": limit,
         }
         given = {name: value for name, value in values.items() if value is not None}
-        return list(connection.scalars(_search(is_postgresql, frozenset(given)), given))
+        search = _search(is_postgresql, frozenset(given), begun=wanted.begun)
+        return list(connection.scalars(search, given))
 
     def lock(self, connection: Connection, ids: Sequence[int], limit: int) -> Sequence[Any]:
         """The rows of those of `ids` that may be taken still, with their batch as `batch_name`.
@@ -136,7 +139,7 @@ _OWNERS = _owners()
 
 
 @cache
-def _search(is_postgresql: bool, given: Set[str]) -> Select[Any]:
+def _search(is_postgresql: bool, given: Set[str], *, begun: bool) -> Select[Any]:
     """The search for flows that are due, for questions in which these parameters are given."""
     unfinished = flows.c.finished_at.is_(None)
     unowned = unfinished & flows.c.owner.is_(None)
@@ -156,6 +159,8 @@ def _search(is_postgresql: bool, given: Set[str]) -> Select[Any]:
         strays = among(is_postgresql, flows.c.id, "strays")
         ways.append(unfinished & (flows.c.owner == bindparam("worker")) & strays)
     chosen = opens(bindparam("known", expanding=True))
+    if begun:
+        chosen &= (flows.c.status != NEW) | flows.c.request.is_not(None)
     # Not by the indexes of batches and names: they have more flows than are due.
     if "batch" in given:
         named = select(batches.c.id).where(batches.c.name == bindparam("batch"))

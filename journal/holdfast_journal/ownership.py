@@ -12,7 +12,7 @@ from holdfast_journal.database import Database
 from holdfast_journal.due import CROWD, Due, Wanted
 from holdfast_journal.errors import Unreadable
 from holdfast_journal.records import Task
-from holdfast_journal.schema import entries, flows, tasks
+from holdfast_journal.schema import entries, flows, tasks, workers
 from holdfast_journal.sealing import KeyRing, unseal
 from holdfast_journal.values import altered, is_number, unsound
 from holdfast_journal.workers import Registration
@@ -169,6 +169,12 @@ def forget_trouble(database: Database, worker: int, flow: int) -> None:
         connection.execute(
             update(flows).where(flows.c.id == flow, flows.c.owner == worker).values(trouble=None)
         )
+
+
+def tell(database: Database, worker: int, notice: str | None) -> None:
+    """Note what a worker has to say of itself."""
+    with database.writing() as connection:
+        connection.execute(update(workers).where(workers.c.id == worker).values(notice=notice))
 
 
 def epochs(database: Database, ids: Collection[int]) -> Mapping[int, int]:

@@ -10,12 +10,20 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal import following
 from holdfast_journal.database import Database
-from holdfast_journal.due import Alive
+from holdfast_journal.due import Alive, Wanted, among, listed
 from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
 from holdfast_journal.following import Seen
 from holdfast_journal.ownership import chunks
-from holdfast_journal.records import Changes, EntryRow, Event, FlowRow, Published, Worker
-from holdfast_journal.schema import batches, entries, flows, workers
+from holdfast_journal.records import (
+    Changes,
+    EntryRow,
+    Event,
+    FlowRow,
+    Published,
+    Unfinished,
+    Worker,
+)
+from holdfast_journal.schema import NEW, batches, entries, flows, workers
 from holdfast_journal.sealing import KeyRing, unseal
 from holdfast_journal.values import altered, mended, unsound
 
@@ -77,12 +85,33 @@ def counts(database: Database, batch: str | None) -> Mapping[str, int]:
         return {row.status: row.n for row in connection.execute(query)}
 
 
-def unowned(database: Database) -> int:
-    """How many unfinished flows nobody runs now."""
-    unfinished = flows.c.finished_at.is_(None)
-    query = select(func.count()).select_from(flows).where(unfinished, flows.c.owner.is_(None))
+def unfinished(database: Database, wanted: Wanted) -> Unfinished:
+    """How many flows are to be run, of the batch, names and kinds that are wanted."""
+    new = flows.c.status == NEW
+    unowned = flows.c.owner.is_(None) & ~new
+    query = select(
+        func.count().filter(~new), func.count().filter(new), func.count().filter(unowned)
+    ).where(flows.c.finished_at.is_(None))
+    if wanted.batch is not None:
+        named = select(batches.c.id).where(batches.c.name == wanted.batch)
+        query = query.where(flows.c.batch_id == named.scalar_subquery())
+    given = {"names": wanted.names, "kinds": wanted.kinds}
+    values = {name: value for name, value in given.items() if value is not None}
+    for name, column in (("names", flows.c.name), ("kinds", flows.c.kind)):
+        if name in values:
+            query = query.where(among(database.is_postgresql, column, name))
+    parameters = {name: listed(database.is_postgresql, each) for name, each in values.items()}
     with database.reading() as connection:
-        return connection.scalar(query) or 0
+        return Unfinished(*connection.execute(query, parameters).one())
+
+
+def notices(database: Database, alive: Alive) -> list[tuple[int, str]]:
+    """What workers that are alive have to say: (worker, words)."""
+    query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))
+    with database.reading() as connection:
+        rows = connection.execute(query.order_by(workers.c.id)).all()
+    living = alive([row.id for row in rows])
+    return [(row.id, str(row.notice)) for row in rows if row.id in living]
 
 
 def history(database: Database, flow: int) -> list[EntryRow]:

@@ -173,6 +173,21 @@ class Worker:
 
 
 @frozen
+class Unfinished:
+    """How many flows are not finished.
+
+    Args:
+        begun: those that have begun.
+        new: those that have not.
+        unowned: of those that have begun, the ones that nobody runs now.
+    """
+
+    begun: int
+    new: int
+    unowned: int
+
+
+@frozen
 class Changes:
     """What `poll` found: the flows that moved, and what to hand to the next `poll`."""
 

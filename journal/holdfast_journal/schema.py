@@ -29,8 +29,11 @@ from sqlalchemy import (
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
+
+NEW = "new"
+"""The status of a flow before its first event."""
 
 metadata = MetaData(
     naming_convention={
@@ -74,6 +77,8 @@ workers = Table(
     Column("lease_until", Double),
     # A JSON list of the kinds of flows that it shares with others; NULL: it shares none.
     Column("serves", Text),
+    # What operators must know of it now, in words; NULL: nothing.
+    Column("notice", Text),
     sqlite_autoincrement=True,
 )
 

@@ -31,6 +31,7 @@ from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
 )
 from nacl.exceptions import CryptoError
+from twisted.logger import Logger
 
 from holdfast_journal.errors import Unreadable, WrongKey
 
@@ -41,6 +42,8 @@ _START = 16
 """Bytes of a nonce from which XChaCha20 derives a key of its own; the others go to ChaCha20."""
 _CIPHERS = 1024
 """Flows for which a cipher is kept at hand, some 2 kB each."""
+
+_log = Logger()
 
 
 def new_key() -> bytes:
@@ -156,6 +159,8 @@ class KeyRing:
         default=None, repr=False, eq=False, kw_only=True
     )
     """Reads the keys again; None if they are what they were."""
+    _told: bool = field(default=False, init=False, repr=False, eq=False)
+    """Whether it was said that they cannot be read."""
 
     def __attrs_post_init__(self) -> None:
         if not self._keys or any(len(key) != KEY_BYTES for key in self._keys):
@@ -187,8 +192,12 @@ class KeyRing:
             return
         try:
             found = self._again()
-        except WrongKey:
+        except WrongKey as error:
+            if not self._told:
+                self._told = True
+                _log.warn("{error}; what was read there before is used", error=error)
             return
+        self._told = False
         if found is not None:
             self._keys = (*found, *(key for key in self._keys if key not in found))
 

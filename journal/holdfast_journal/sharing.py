@@ -46,6 +46,11 @@ class Sharing:
     """Since when there are flows beyond our share that nobody takes."""
     _beyond_until: float = field(default=-inf, init=False)
 
+    @property
+    def peers(self) -> int:
+        """How many services share, we among them."""
+        return max(1, len(self._peers))
+
     def room(self, running: int) -> int | None:
         """How many flows may be taken by a worker that runs so many; None: any number.
 

@@ -41,9 +41,11 @@ from holdfast_journal.records import (
     NewFlow,
     Started,
     TakenFlow,
+    Unfinished,
     Worker,
 )
 from holdfast_journal.sealing import KeyRing, Sealer, fingerprint
+from holdfast_journal.shared_time import SharedTime
 from holdfast_journal.sharing import Sharing
 from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.soundness import Checks
@@ -94,10 +96,14 @@ class SqlJournal:
     """The workers that were gone when somebody last looked."""
     _adrift: bool = field(default=False, init=False)
     """Whether there may be more of them, so that take() must look."""
+    _time: SharedTime = field(init=False, repr=False)
+    """By which it is stored when a flow is to be taken again."""
     _sharing: Sharing = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._sharing = Sharing(self._database, self._keys, self._registration, self._clock)
+        # Who gives us a clock says what time it is.
+        self._time = SharedTime(self._database, self._clock, self._clock is time.time)
+        self._sharing = Sharing(self._database, self._keys, self._registration, self._time.now)
 
     @classmethod
     def open(
@@ -267,6 +273,7 @@ class SqlJournal:
         kinds: Collection[str] | None = None,
         limit: int | None = None,
         again: bool = False,
+        begun: bool = False,
     ) -> list[TakenFlow]:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
 
@@ -277,7 +284,8 @@ class SqlJournal:
         A flow that cannot be read ends as "damaged", and one whose master key is not here is left
         to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
         It costs less to ask `again`, for whoever did just now and knows that there were more: then
-        the workers and keys are taken to be as they were.
+        the workers and keys are taken to be as they were. With `begun`, flows that have not begun
+        stay where they are, unless something is asked of them.
         """
         worker = self._registration.id()
         if not again:
@@ -298,7 +306,7 @@ class SqlJournal:
             if not again:
                 self._dead = due.dead_owners(self._database, self._registration.alive, worker)
             strays = frozenset(self._strays)
-            free = due.Due(worker, self._clock(), self._dead, strays, self._keys)
+            free = due.Due(worker, self._time.now(), self._dead, strays, self._keys)
             room = self._sharing.room(len(self._running))
             if room is not None:
                 # Strays are ours already.
@@ -306,7 +314,7 @@ class SqlJournal:
                 limit = room if limit is None else min(limit, room)
             if limit == 0:
                 return []
-            wanted = due.Wanted(batch, names, ids, kinds, limit)
+            wanted = due.Wanted(batch, names, ids, kinds, limit, begun)
             try:
                 found = ownership.take(
                     self._database, self._keys, self._registration, free, wanted, expected=again
@@ -353,6 +361,8 @@ class SqlJournal:
         with self._running_lock:
             ids = set(self._running if flow_ids is None else flow_ids)
             if worker is not None and ids:
+                if wake_at is not None:
+                    wake_at = self._time.of(wake_at)
                 ownership.give_back(self._database, worker, ids, wake_at)
             for flow in ids:
                 self._running.pop(flow, None)
@@ -368,6 +378,7 @@ class SqlJournal:
         with self._running_lock:
             failures = 0
             if worker is not None:
+                wake_at = self._time.of(wake_at)
                 failures = ownership.give_back_failed(
                     self._database, worker, flow_id, trouble, wake_at, self._clock()
                 )
@@ -452,12 +463,34 @@ class SqlJournal:
         """How many flows have each status. Raises DatabaseUnusable."""
         return reading.counts(self._database, batch)
 
-    def unowned(self) -> int:
-        """How many unfinished flows nobody runs now: those that are parked, or to be taken.
+    def unfinished(
+        self,
+        *,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> Unfinished:
+        """How many flows are to be run, of those that `take` could give.
 
         Raises DatabaseUnusable.
         """
-        return reading.unowned(self._database)
+        return reading.unfinished(self._database, due.Wanted(batch, names, kinds=kinds))
+
+    def notices(self) -> list[tuple[int, str]]:
+        """What workers that are alive have to say, in words: (worker, words).
+
+        Raises DatabaseUnusable.
+        """
+        return reading.notices(self._database, self._registration.alive)
+
+    def tell(self, notice: str | None) -> None:
+        """Tell operators this of our work until something else is told. Raises DatabaseUnusable."""
+        ownership.tell(self._database, self._registration.id(), notice)
+
+    @property
+    def services(self) -> int:
+        """How many services share the flows with us, we among them, as counted lately."""
+        return self._sharing.peers
 
     def history(self, flow_id: int) -> list[EntryRow]:
         """What happened to a flow, in order, no secrets. Raises NoSuchFlow, DatabaseUnusable."""

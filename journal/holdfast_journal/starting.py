@@ -13,11 +13,8 @@ from holdfast_journal.errors import NoSuchFlow, NotRetryable
 from holdfast_journal.masterkeys import note_key
 from holdfast_journal.ownership import chunks
 from holdfast_journal.records import ExistingFlow, NewFlow, Started
-from holdfast_journal.schema import batches, entries, flows, tasks
+from holdfast_journal.schema import NEW, batches, entries, flows, tasks
 from holdfast_journal.sealing import KeyRing, new_key, published_json, seal
-
-NEW = "new"
-"""The status of a flow before its first event."""
 
 
 def start_flows(

@@ -69,11 +69,24 @@ class Stranger:
 
     def claim(self, nameplate: str) -> str:
         """Return the type of the answer."""
-        self._send(type="claim", nameplate=nameplate)
+        return str(self.ask("claim", "claimed", nameplate=nameplate)["type"])
+
+    def allocate(self) -> str:
+        return str(self.ask("allocate", "allocated")["nameplate"])
+
+    def release(self, nameplate: str) -> None:
+        self.ask("release", "released", nameplate=nameplate)
+
+    def listed(self) -> list[str]:
+        return [each["id"] for each in self.ask("list", "nameplates")["nameplates"]]
+
+    def ask(self, kind: str, answered: str, **fields: object) -> dict[str, Any]:
+        """Say something; return the answer, or the error."""
+        self._send(type=kind, **fields)
         while True:
-            answer = json.loads(self._socket.recv(timeout=20))
-            if answer["type"] in ("claimed", "error"):
-                return str(answer["type"])
+            answer: dict[str, Any] = json.loads(self._socket.recv(timeout=20))
+            if answer["type"] in (answered, "error"):
+                return answer
 
     def _send(self, **fields: object) -> None:
         self._socket.send(json.dumps({"id": "1", **fields}))
@@ -136,6 +149,29 @@ def test_the_number_is_somebody_elses(
         new = code(home, child)
         assert stock.wait(stock.receive(new)).text == "s3cr3t"
         assert child.wait().status == 0
+
+
+def test_whose_a_nameplate_is(mailbox: MailboxServer) -> None:
+    """What finding that out is built on: giving it back tells, and disturbs nobody."""
+    with stranger(mailbox, "ours") as first:
+        mine = first.allocate()
+    with stranger(mailbox, "theirs") as other:
+        theirs = other.allocate()
+    with stranger(mailbox, "ours") as again:
+        assert {mine, theirs} <= set(again.listed())
+        again.release(mine)
+        assert mine not in again.listed(), "it was ours, and nobody else's"
+        assert again.claim(mine) == "claimed"
+    with stranger(mailbox, "ours") as again:
+        again.release(theirs)
+        assert theirs in again.listed(), "it is somebody else's"
+    with stranger(mailbox, "theirs") as other, stranger(mailbox, "their peer") as peer:
+        assert other.claim(theirs) == peer.claim(theirs) == "claimed"
+    with stranger(mailbox, "ours") as again:
+        again.release(mine)
+    for side in ("theirs", "their peer"):
+        with stranger(mailbox, side) as leaving:
+            leaving.release(theirs)
 
 
 def test_a_third_party(

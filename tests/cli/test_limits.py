@@ -1,8 +1,15 @@
 """The limit of open files."""
 
+import re
 import resource
+import socket
+import subprocess
+from pathlib import Path
 
-from holdfast.cli.limits import raise_open_files_limit
+import pytest
+
+from holdfast.cli.limits import RESERVE, connections_at_most, raise_open_files_limit
+from tests.harness.process import BIN
 
 
 def test_the_soft_limit_becomes_the_hard_one() -> None:
@@ -15,3 +22,30 @@ def test_the_soft_limit_becomes_the_hard_one() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(("limit", "reserve"), [(1024, RESERVE), (64, 16)])
+def test_no_more_connections_than_files(limit: int, reserve: int) -> None:
+    """What is open already, and what else will be, is not for connections."""
+    _, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        most = connections_at_most()
+        with socket.socket():
+            fewer = connections_at_most()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert most is not None and 0 < most < limit - reserve
+    assert fewer == most - 1
+
+
+def test_a_command_that_is_given_more(tmp_path: Path) -> None:
+    """It says how many it takes, and takes them."""
+    script = f"ulimit -n 300; exec {BIN / 'holdfast'} run --connections 1200 --for 1s"
+    environment = {"HOLDFAST_DB": f"sqlite:///{tmp_path / 'j.db'}", "PATH": "/usr/bin:/bin"}
+    ran = subprocess.run(
+        ["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    [line] = [line for line in ran.stderr.splitlines() if "--connections" in line]
+    found = re.fullmatch(r"holdfast: --connections is (\d+) here, not 1200: .*ulimit -n.*", line)
+    assert found is not None and 100 < int(found.group(1)) < 225

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast_journal.records import NewFlow
 from tests.cli.journals import failed, move, open_at, run, start
 
 
@@ -174,3 +175,20 @@ def test_names_are_met_in_any_unicode_form(tmp_path: Path) -> None:
     start(journal, "Zoë")
     journal.close()
     assert run(path, "status", "Zoe\u0308").exit_code == 0
+
+
+def test_what_a_worker_has_to_say(tmp_path: Path) -> None:
+    """That it cannot do everything in time stands under the table, while it lives."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    flows = start(journal, "zoe")
+    move(flows["zoe"], "waiting", code="7-guitarist-revenge")
+    journal.start_flows("default", [NewFlow("ann", "provision", b"parameters")])
+    journal.tell("4 connections can visit about 900 flows")
+    last = run(path, "status").stdout.splitlines()[-1]
+    assert last == f"Worker {journal.worker}: 4 connections can visit about 900 flows."
+    assert "waits for room" in run(path, "status", "ann").stdout
+    assert "waits for room" not in run(path, "status", "zoe").stdout
+    journal.close()
+    assert "Worker" not in run(path, "status").stdout
+    assert "waits for room" not in run(path, "status", "ann").stdout

@@ -324,6 +324,39 @@ def unfilled_mailbox() -> World:
     return world
 
 
+def yielding() -> World:
+    """The nameplate is somebody's, perhaps ours; it is given back."""
+    world = allocate_answered()
+    until(world, lambda us: us.exchange.nameplate.state == "claimed")
+    world.us.lose()
+    world.us.away = True
+    world.us.connect()
+    until(world, lambda us: us.exchange.nameplate.state == "yielding")
+    return world
+
+
+def yielded() -> World:
+    """It was given back, and whose it is now is about to be asked."""
+    world = yielding()
+    until(world, lambda us: us.exchange.nameplate.state == "yielded")
+    return world
+
+
+def replaced() -> World:
+    """The code was lost before anybody was told it: another one is asked for."""
+    world = _world()
+    world.us.happen(ev.AllocateCode(2, discreet=True))
+    world.us.connect()
+    until(world, lambda us: us.exchange.nameplate.state == "claiming")
+    world.us.lose()
+    world.server.forget()
+    world.server.take(world.us.exchange.nameplate.data.nameplate)
+    world.us.away = True
+    world.us.connect()
+    until(world, lambda us: us.exchange.nameplate.state == "none")
+    return world
+
+
 def claimed_again() -> World:
     """The nameplate was free, and is claimed once more."""
     world = missing_mailbox()
@@ -349,6 +382,9 @@ STAGES: dict[str, Callable[[], World]] = {
         missing_mailbox,
         unfilled_mailbox,
         claimed_again,
+        yielding,
+        yielded,
+        replaced,
     )
 }
 

@@ -17,7 +17,17 @@ from holdfast.core.frames import (
     Release,
 )
 from holdfast.core.wanted import Said, missing, used_up, wanted
-from tests.core.clients import STAGES, Client, World, alone, claiming, happy, run_to_the_end, settle
+from tests.core.clients import (
+    STAGES,
+    Client,
+    World,
+    alone,
+    claiming,
+    happy,
+    run_to_the_end,
+    settle,
+    until,
+)
 from tests.core.mailboxes import STRANGER
 from tests.core.record import RELAY
 
@@ -52,6 +62,29 @@ def kinds(world: World, client: Client, since: int = 0) -> list[str]:
     """The types of the frames that a client has said since."""
     side = client.exchange.side
     return [frame["type"] for who, frame in world.server.log[since:] if who == side]
+
+
+def interrupted(answered: str, *, discreet: bool) -> World:
+    """A world in which nothing of ours is known to be stored, and so much was answered."""
+    world = STAGES["no_code"]()
+    world.us.happen(ev.AllocateCode(2, discreet))
+    until(world, lambda us: us.exchange.code.state == "known")
+    if answered != "allocated":
+        until(world, lambda us: us.exchange.nameplate.state == "claimed")
+    if answered == "opened":
+        # The server hears the open, and the connection breaks before our message comes there.
+        assert world.us.line is not None
+        while not any(frame["type"] == "open" for _, frame in world.server.log):
+            world.server.hear(world.us.line)
+    return world
+
+
+def claims(world: World, since: int) -> list[tuple[str, dict[str, str]]]:
+    """The claims of ours that the server has heard since."""
+    side = world.us.exchange.side
+    return [
+        each for each in world.server.log[since:] if each[0] == side and each[1]["type"] == "claim"
+    ]
 
 
 def meet(world: World) -> None:
@@ -118,16 +151,125 @@ def test_a_taken_nameplate_is_lost(stage: str, how: str) -> None:
     assert world.server.mailboxes[stranger].sides == {STRANGER}
 
 
-def test_nothing_is_left_where_nothing_was_forgotten() -> None:
-    """A code that is given up, though the nameplate was still ours, leaves nothing behind."""
-    world = STAGES["claimed"]()
+@pytest.mark.parametrize("how", ["connected", "killed"])
+@pytest.mark.parametrize("discreet", [False, True])
+@pytest.mark.parametrize("answered", ["allocated", "claimed", "opened"])
+def test_what_is_ours_is_told_from_what_is_not(answered: str, discreet: bool, how: str) -> None:
+    """After a long absence from a server that forgot nothing, the very code is good."""
+    world = interrupted(answered, discreet=discreet)
+    given = world.us.code
+    if how == "killed":
+        world.us.die()
     world.us.lose()
     world.us.away = True
     world.us.connect()
-    run_to_the_end(world.us)
-    assert world.us.ending == LOST
+    settle(world.us)
+    assert world.us.code == given
+    assert world.us.told.count(out.GotCode(given)) == 1
+    filled = [box for box in world.server.mailboxes.values() if box.messages]
+    assert len(filled) == len(world.server.nameplates) == 1
+    meet(world)
+    assert all(len(each) == 1 for each in bodies(world, world.us).values())
     assert not world.server.nameplates
-    assert not world.server.mailboxes
+    left = [box for box in world.server.mailboxes.values() if box.messages]
+    assert not left
+
+
+@pytest.mark.parametrize("how", ["connected", "killed"])
+@pytest.mark.parametrize("answered", ["allocated", "claimed", "opened"])
+def test_a_code_that_nobody_was_told_is_replaced(answered: str, how: str) -> None:
+    """It was forgotten, and its number is a stranger's: there is another code, and nobody knows."""
+    world = interrupted(answered, discreet=True)
+    first = world.us.code
+    forget(world.server, world.us)
+    stranger = world.server.take(world.us.exchange.nameplate.data.nameplate)
+    since = len(world.server.log)
+    if how == "killed":
+        world.us.die()
+    world.us.connect()
+    settle(world.us)
+    assert world.us.code != first
+    assert world.us.code.count("-") == first.count("-")
+    assert [each for each in world.us.told if isinstance(each, out.GotCode)] == [
+        out.GotCode(world.us.code)
+    ]
+    number = first.partition("-")[0]
+    assert {frame.get("nameplate") for _, frame in claims(world, since)} == {
+        world.us.code.partition("-")[0]
+    }
+    assert world.server.nameplates[number].claims == {STRANGER}
+    assert world.server.mailboxes[stranger].sides == {STRANGER}
+    meet(world)
+    assert world.server.nameplates.keys() == {number}
+
+
+@pytest.mark.parametrize("answered", ["allocated", "claimed", "opened"])
+@pytest.mark.parametrize("taken", [False, True])
+def test_finding_out_may_be_interrupted(taken: bool, answered: str) -> None:
+    """The connection may break, or the process die, after any step; and the doubt comes again."""
+    for steps in range(24):
+        for how in ("die", "lose", "long"):
+            world = interrupted(answered, discreet=True)
+            if taken:
+                forget(world.server, world.us)
+                world.server.take(world.us.exchange.nameplate.data.nameplate)
+            else:
+                world.us.lose()
+                world.us.away = True
+            world.us.connect()
+            for _ in range(steps):
+                if world.us.line is not None and world.us.line.up:
+                    world.server.hear(world.us.line)
+                elif world.us.line is not None and world.us.line.down:
+                    world.us.listen()
+            if world.us.line is not None:
+                world.us.die() if how == "die" else world.us.lose()
+            world.us.away = world.us.away or how == "long"
+            world.us.connect()
+            settle(world.us)
+            codes = [each for each in world.us.told if isinstance(each, out.GotCode)]
+            assert codes == [out.GotCode(world.us.code)]
+            meet(world)
+
+
+def test_who_leaves_in_the_middle_of_finding_out() -> None:
+    """A close while the nameplate is given back ends it, and nothing is left."""
+    for stage in ("yielding", "yielded", "replaced"):
+        world = STAGES[stage]()
+        world.us.happen(ev.Close())
+        run_to_the_end(world.us)
+        assert world.us.ending == out.Closed("lonely", "LonelyError", "")
+        ours = [each for each in world.server.nameplates.values() if each.claims != {STRANGER}]
+        assert not ours
+
+
+@pytest.mark.parametrize("event", [ev.AllocateCode(2, True), ev.SetCode("1-a", True)], ids=repr)
+def test_a_discreet_code_is_told_when_our_message_is_stored(event: ev.Event) -> None:
+    """Not when it is set or allocated, nor when it is claimed."""
+    world = STAGES["no_code"]()
+    world.us.happen(event)
+
+    def told() -> bool:
+        return any(isinstance(each, out.GotCode) for each in world.us.told)
+
+    assert not told()
+    until(world, lambda us: told())
+    [box] = world.server.mailboxes.values()
+    assert [phase for _, phase, _ in box.messages] == ["pake"]
+    meet(world)
+
+
+def test_a_discreet_code_is_told_before_the_peer_is() -> None:
+    """Whoever was there first is found before our own message comes back."""
+    world = STAGES["no_code"]()
+    world.peer.happen(ev.SetCode("1-a"))
+    world.peer.connect()
+    settle(world.peer)
+    world.us.happen(ev.SetCode("1-a", discreet=True))
+    settle(world.us, world.peer)
+    kinds_told = [type(each) for each in world.us.told]
+    assert kinds_told.index(out.GotCode) < kinds_told.index(out.GotUnverifiedKey)
+    assert kinds_told.count(out.GotCode) == 1
 
 
 @pytest.mark.parametrize("long", [False, True])

@@ -9,10 +9,11 @@ from unittest.mock import Mock
 import pytest
 from attrs import define, field
 
+from holdfast.flows import Flow, flow
 from holdfast.flows.document import new_flow
 from holdfast.flows.provision import Provision
 from holdfast_journal import Snapshot
-from tests.flows.world import BATCH, URL, Link, Server, World
+from tests.flows.world import BATCH, URL, Line, Link, Server, World
 
 FORGETS_AFTER = 660.0
 """Seconds after the last `open` in which a stock server remembers a mailbox without subscribers."""
@@ -222,7 +223,7 @@ def test_a_clock_that_is_set_back(world: World) -> None:
 
 
 def test_a_server_that_is_away(world: World) -> None:
-    """While a server is away its flows take turns too, and all are well when it is back."""
+    """While a server is away some of its flows try it, and all are well when it is back."""
     add(world, people(20))
     world.start(connections=8)
     world.until(lambda: len(codes(world)) == 20)
@@ -231,13 +232,135 @@ def test_a_server_that_is_away(world: World) -> None:
     for _ in range(180):
         world.rest(5, step=5)
         taken |= {runner.taken.name for runner in world.engine.running.values()}
-    assert len(taken) == 20
+    assert len(taken) > 8
     world.server.come_up()
     world.rest(120, step=5)
     for name in people(20):
         world.peer(codes(world)[name], Provision.appid, on_message=accept)
     world.until(lambda: all(world.finished(name) for name in people(20)), seconds=500, step=2)
     assert {row.status for row in world.rows()} == {"done"}
+
+
+@define(eq=False, repr=False)
+class MuteServer(Server):
+    """Takes connections, and says nothing more than its welcome."""
+
+    def heard(self, link: Link, frame: dict[str, Any]) -> None:
+        self.log.append((link.side, str(frame["type"])))
+
+
+def test_no_more_begin_than_can_be_visited(world: World) -> None:
+    """Who would be forgotten gets no code before there is room, and everybody is told why."""
+    add(world, people(150))
+    world.start(connections=2)
+    for _ in range(120):
+        world.rest(16, step=8)
+        assert world.server.forgotten() == []
+    shown = codes(world)
+    assert 50 < len(shown) < 110
+    [(worker, words)] = world.journal.notices()
+    assert worker == world.journal.worker
+    assert f"{150 - len(shown)} more begin when there is room" in words
+    assert "2 connections" in words and "--connections" in words
+    for name in list(shown)[:30]:
+        world.peer(shown[name], Provision.appid, on_message=accept)
+    for _ in range(120):
+        world.rest(16, step=8)
+        assert world.server.forgotten() == []
+    assert len(codes(world)) >= len(shown) - 10, "others take the places of those who collected"
+
+
+def test_a_request_needs_no_room(world: World) -> None:
+    """Whoever waits for room can be cancelled."""
+    add(world, people(150))
+    world.start(connections=2)
+    world.rest(1000, step=8)
+    [*_, last] = [row.name for row in world.rows() if row.status == "new"]
+    world.journal.ask(last, BATCH, "cancel")
+    world.rest(160, step=8)
+    assert world.status(last) == "cancelled"
+
+
+def test_more_have_begun_than_can_be_visited(world: World) -> None:
+    """A worker with fewer connections than the one before says what may happen."""
+    add(world, people(150))
+    world.start(connections=400)
+    world.rest(5, step=1)
+    assert len(codes(world)) == 150
+    assert world.journal.notices() == []
+    world.kill()
+    world.start(connections=2)
+    world.rest(600, step=8)
+    [(_, words)] = world.journal.notices()
+    assert "may forget their codes" in words
+    for code in list(codes(world).values())[20:]:
+        world.peer(code, Provision.appid, on_message=accept)
+    world.until(lambda: not world.journal.notices(), seconds=4000, step=8)
+
+
+def test_all_connections_visit_if_need_be(world: World) -> None:
+    """Nobody stays connected while others wait for longer than a server remembers."""
+    add(world, people(160))
+    world.start(connections=4)
+    for _ in range(400):
+        world.rest(8, step=4)
+        assert world.server.forgotten() == []
+    assert len(codes(world)) == 160
+
+
+def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
+    """Its flows share a few connections until it is heard, and those of another are visited."""
+    mute, servers = (
+        "ws://mute.example/v1",
+        {URL: world.server, "ws://mute.example/v1": MuteServer()},
+    )
+
+    def connector(url: str, owner: Any) -> Line:
+        return Line(servers[url], owner)
+
+    flows = [Provision(name=f"m{number}", secret="secret") for number in range(60)]
+    first = [new_flow(flow.name, flow, relay=mute, appid=flow.appid) for flow in flows]
+    world.journal.start_flows(BATCH, first)
+    add(world, people(60))
+    world.start(connections=8, connector=connector)
+    silent = servers[mute]
+
+    def go_on(seconds: float) -> None:
+        for _ in range(int(seconds / 5)):
+            while silent.queue:
+                silent.queue.popleft()()
+            world.rest(5, step=1)
+
+    go_on(240)
+    assert len(codes(world)) == 60
+    assert {name[0] for name in codes(world)} == {"p"}
+    for _ in range(60):
+        go_on(30)
+        assert world.server.forgotten() == []
+        assert sum(not each.is_resting for each in world.engine.running.values()) <= 2
+    assert {row.status for row in world.rows() if row.name[0] == "m"} <= {"new", "starting"}
+
+
+@flow("asks-nothing", appid="example.com/asks-nothing")
+class AsksNothing(Flow):
+    """Waits for something else than a recipient."""
+
+    def started(self) -> None:
+        self.wake_at(self.now() + 10_000)
+
+
+def test_flows_that_ask_the_server_nothing(world: World) -> None:
+    """They take turns too, and their server is not taken for mute because of them."""
+    names = people(24)
+    new = [new_flow(name, AsksNothing(), relay=URL, appid=AsksNothing.appid) for name in names]
+    world.journal.start_flows(BATCH, new)
+    world.start(connections=8)
+    taken: set[str] = set()
+    for _ in range(120):
+        world.rest(5, step=5)
+        taken |= {runner.taken.name for runner in world.engine.running.values()}
+        assert len(world.engine.running) >= 6, "connections that nobody else wants stay with them"
+    assert taken == set(names)
 
 
 def test_ten_thousand(world: World) -> None:

@@ -355,7 +355,7 @@ class World:
                 return
             if not alive:
                 return
-            assert self.reactor.seconds() < end, f"not in {seconds} s; {self.rows()}"
+            assert self.reactor.seconds() < end, f"not in {seconds} s; {self.rows()[:9]}"
             self.reactor.advance(step)
 
     def rest(self, seconds: float = 5, step: float = 0.5) -> None:

@@ -492,10 +492,9 @@ class TestLimits:
                 add_key(path)
         add_key(path)
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
     def test_locks_made_by_root_are_the_owners(self, path: Path, journals: Journals) -> None:
         """The owner of a database can use the locks that root made beside it."""
-        if os.geteuid():
-            pytest.skip("only root can give files away")
         os.chown(path, 12345, 12345)
         journal = journals.open(f"sqlite:///{path}")
         run(journal, "ada")

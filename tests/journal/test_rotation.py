@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from holdfast_journal import KeyRing, WrongKey, rotating
 from holdfast_journal.database import Database
@@ -310,8 +310,21 @@ class TestKeyFiles:
         path = key_file(folder, HEX)
         journal = journals.open(url, keys=None, environ={"HOLDFAST_KEY_FILE": str(path)})
         start(journal, "ada")
-        path.unlink()
-        assert [flow.name for flow in journal.take()] == ["ada"]
+        said: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            if event["log_namespace"] == "holdfast_journal.sealing":
+                said.append(str(formatEvent(event)))
+
+        globalLogPublisher.addObserver(observe)
+        try:
+            path.unlink()
+            assert [flow.name for flow in journal.take()] == ["ada"]
+            journal.take()
+        finally:
+            globalLogPublisher.removeObserver(observe)
+        [line] = said
+        assert str(path) in line and "is used" in line
 
 
 def test_fingerprints_of_the_first_release(url: str, journals: Journals) -> None:

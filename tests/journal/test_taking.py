@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from holdfast_journal import DatabaseUnusable, NewFlow, SqlJournal
 from holdfast_journal.due import LONGEST_PAUSE
+from holdfast_journal.records import Unfinished
 from holdfast_journal.schema import flows
 from tests.journal.conftest import Journals
 from tests.journal.helpers import at_commit, locked, run, start
@@ -245,3 +246,42 @@ def test_a_look_costs_the_same_however_many_are_not_there(journals: Journals) ->
             assert journal.requests() == []
         costs.append(counted[0])
     assert costs[1] < costs[0] + 20
+
+
+class TestRoom:
+    def test_only_such_as_have_begun(self, url: str, journals: Journals) -> None:
+        """Who has not begun is left where it is, unless something is asked of it."""
+        journal = journals.open(url)
+        (ada,) = run(journal, "ada")
+        ada.event()
+        start(journal, "bob", "cy")
+        journal.give_back()
+        assert names(journal, begun=True) == ["ada"]
+        assert journal.ask("cy", None, "cancel")
+        assert names(journal, begun=True) == ["cy"]
+        assert names(journal) == ["bob"]
+
+    def test_how_many_there_are(self, url: str, journals: Journals) -> None:
+        """Of the batch, names and kinds that are asked for."""
+        journal = journals.open(url)
+        for runner in run(journal, "ada", "bob"):
+            runner.event()
+        start(journal, "cy")
+        journal.start_flows("another", [NewFlow("dee", "other", b"")])
+        assert journal.unfinished() == Unfinished(begun=2, new=2, unowned=0)
+        journal.give_back()
+        assert journal.unfinished(batch="batch") == Unfinished(begun=2, new=1, unowned=2)
+        assert journal.unfinished(kinds=["other"]) == Unfinished(begun=0, new=1, unowned=0)
+        assert journal.unfinished(names=["ada", "cy"]) == Unfinished(begun=1, new=1, unowned=1)
+
+    def test_what_a_worker_has_to_say(self, url: str, journals: Journals) -> None:
+        """It is there for everybody while the worker lives, until it says something else."""
+        mine, other = journals.open(url), journals.open(url)
+        assert other.notices() == []
+        mine.tell("too much to do")
+        assert other.notices() == [(mine.worker, "too much to do")]
+        mine.tell(None)
+        assert other.notices() == []
+        mine.tell("again")
+        mine.close()
+        assert other.notices() == []

@@ -3,7 +3,8 @@
 from attrs import define, field
 from twisted.internet.task import Clock
 
-from holdfast.rendezvous.heartbeat import AT_ONCE, OVERSLEPT, Heartbeat
+from holdfast.rendezvous.heartbeat import AGAIN, AT_ONCE, OVERSLEPT, Heartbeat
+from tests.harness.reactor import flush_logged_errors
 
 
 @define(eq=False, slots=False)
@@ -106,3 +107,23 @@ def test_added_while_called() -> None:
     clock.advance(1)
     clock.advance(1)
     assert late.calls == [(2, False)]
+
+
+def test_one_that_fails_keeps_nobody_from_theirs() -> None:
+    """It is told of and tried again later; all others are called when they asked for it."""
+
+    class Broken(Sleeper):
+        def beat(self, now: float, overslept: bool) -> float | None:
+            super().beat(now, overslept)
+            raise ZeroDivisionError
+
+    clock = Clock()
+    heart = Heartbeat(clock)
+    broken, well = Broken(1, 9), Sleeper(1, 5)
+    heart.add(1, broken)
+    heart.add(1, well)
+    for _ in range(int(AGAIN) + 1):
+        clock.advance(1)
+    assert [at for at, _ in well.calls] == [1, 2, 3, 4, 5]
+    assert [at for at, _ in broken.calls] == [1, 1 + AGAIN]
+    assert len(flush_logged_errors(ZeroDivisionError)) == 2

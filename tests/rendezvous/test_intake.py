@@ -7,8 +7,9 @@ from websockets.frames import CloseCode, Opcode
 
 from holdfast.rendezvous.connector import WELCOME_TIME
 from holdfast.rendezvous.dialer import Dialer
-from holdfast.rendezvous.intake import AT_ONCE
+from holdfast.rendezvous.intake import AT_ONCE, Intake
 from holdfast.rendezvous.websocket import CLOSING_TIME, PING_INTERVAL, SILENCE
+from tests.harness.reactor import flush_logged_errors
 from tests.rendezvous.line import URL, Ear, Exchange, Line
 from tests.rendezvous.test_connector import started
 from tests.rendezvous.test_websocket import Pair
@@ -210,3 +211,27 @@ def test_others_get_their_turn() -> None:
     clock.advance(0)
     assert seen == [AT_ONCE]
     assert all("hello" in ear.heard for ear in ears)
+
+
+def test_one_that_fails_keeps_nobody_waiting() -> None:
+    """What one connection stumbles over is told of, and the others go on."""
+
+    class Keeper:
+        def __init__(self, fails: bool) -> None:
+            self.fails, self.went_on = fails, False
+
+        def go_on(self) -> None:
+            self.went_on = True
+            if self.fails:
+                raise ZeroDivisionError
+
+    clock = Clock()
+    intake = Intake(clock)
+    intake.pause()
+    keepers = [Keeper(number == 0) for number in range(AT_ONCE + 2)]
+    for keeper in keepers:
+        intake.keeps(keeper)
+    intake.resume()
+    let_pass(clock, 3)
+    assert all(keeper.went_on for keeper in keepers)
+    assert len(flush_logged_errors(ZeroDivisionError)) == 1

@@ -41,7 +41,10 @@ def check_ending(world: World, flow: Flow) -> None:
         known = plans & odd or world.outside.failure
         if not known and not world.excused("refused", "forgot", f"crowded {name}"):
             world.violate(f"{name} failed, and nobody did anything")
-    elif status not in ("code lost", "crowded"):
+    elif status == "code lost":
+        if flow.kind != "sim-receive" and flow.attempt not in flow.told:
+            world.violate(f"{name} has lost a code that nobody was told")
+    elif status != "crowded":
         world.violate(f"{name} ended as {status!r}")
 
 
@@ -70,6 +73,9 @@ def stuck(world: World) -> list[str]:
             continue
         if flow.kind == "sim-timer" and not world.excused("jumped"):
             # Its deadline, which is a time of day, is over long ago.
+            found.append(flow.name)
+        if flow.attempt not in flow.told:
+            # Everybody else waits for its code.
             found.append(flow.name)
         people = people_of(world, flow)
         clean = people and all(p.plan in CLEAN and not p.tired for p in people)

@@ -137,7 +137,6 @@ class Given(HandOver):
 
     def started(self) -> None:
         self.wormhole.set_code(self.code)
-        self.publish(code=self.code)
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
         self.hand_over(self.secret)
@@ -155,7 +154,6 @@ class Typed(Given):
     def woken(self) -> None:
         helper = getattr(self, "_helper", None) or self.wormhole.input_code()
         helper.choose_words(self.code.partition("-")[2])
-        self.publish(code=self.code)
         write(self, "typed")
 
 

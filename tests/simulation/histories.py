@@ -33,6 +33,8 @@ class History:
     cut_behind: str = ""
     """The kind of frame whose answer is lost once, with the connection."""
     connections: int = 100
+    away: float = 0.0
+    """Seconds more until there is another process where one has died."""
 
     ends: tuple[str, ...] = ("done",)
     """How each attempt ends."""
@@ -142,6 +144,8 @@ HISTORIES = (
     History("parked", provision, flows=2, connections=2, late=45.0),
     History("lost answer", provision, cut_behind="allocate", pairs=True),
     History("several at once", provision, flows=3),
+    # Longer than a server remembers at least, and shorter than this one does.
+    History("long away", provision, late=20.0, away=700.0),
 )
 
 

@@ -58,6 +58,8 @@ class Flow:
     """The worker that took it last: the only one that may write it, or speak for it."""
     key: bytes | None = field(default=None, repr=False)
     code: str | None = field(default=None, repr=False)
+    told: set[int] = field(factory=set)
+    """Attempts in which it has shown a code."""
     ended: list[tuple[int, str]] = field(factory=list)
     """(attempt, status) of every end."""
 
@@ -72,6 +74,8 @@ class Side:
     words: set[str] = field(factory=set)
     """What entries say was said, for states that were passed within one transaction."""
     opened: bool = False
+    filled: bool = False
+    """Whether the server has heard our first message."""
 
 
 @define(eq=False, repr=False)
@@ -140,7 +144,15 @@ class Watch:
         code = document["published"].get("code")
         if code is not None and code != flow.code:
             flow.code = code
+            flow.told.add(flow.attempt)
+            self._is_good(flow, exchange)
             self.world.code_known(flow, code)
+
+    def _is_good(self, flow: Flow, exchange: Any) -> None:
+        """A code that is shown leads to us: our message was put there, or somebody has come."""
+        alone = exchange["key"]["state"] in ("fresh", "started")
+        if alone and not self.sides[exchange["side"]].filled:
+            self.world.violate(f"{flow.name} shows a code that does not work yet")
 
     def _licence(self, flow: Flow, exchange: Any) -> None:
         name = exchange["side"]
@@ -154,7 +166,7 @@ class Watch:
         nameplate = exchange["nameplate"]
         if nameplate["state"] in _CLAIMING:
             frames.add(("claim", nameplate["data"]["nameplate"]))
-        if nameplate["state"] in ("releasing", "released"):
+        if nameplate["state"] in ("releasing", "released", "yielding", "yielded"):
             frames.add(("release", nameplate["data"]["nameplate"]))
         mailbox = exchange["mailbox"]
         if mailbox["state"] in _OPEN:
@@ -263,6 +275,7 @@ class Watch:
                 if frame["phase"] in passing.shown:
                     text = f"{side.flow.name} adds {frame['phase']} again, which is still there"
                     self.world.violate(text)
+                side.filled = True
 
     def _note_guests(self, passing: Passing, nameplate: str) -> None:
         """Remember which flows are visited by somebody for whom their code was not."""

@@ -177,7 +177,8 @@ class Stage(World):
     def buried(self, life: Life) -> None:
         self.lives.remove(life)
         self.lost = False
-        self.kernel.after(self.kernel.between(0.05, 3), self._begin_again)
+        away = self.history.away + self.kernel.between(0.05, 3)
+        self.kernel.after(away, self._begin_again)
 
     def _committed(self) -> None:
         self.faults.news()

@@ -11,9 +11,10 @@ from tests.simulation.running import run
 QUICK = {
     "released-before-commit": "not durable",
     "closed-before-release": "closes before it has released",
-    "processed-not-saved": "times in attempt",
+    "processed-not-saved": "does not lead to its checkpoint (inbox)",
     "fresh-ciphertext-on-resend": "two things under",
     "published-not-sealed": "not sealed",
+    "told-before-it-is-good": "does not work yet",
     "done-before-confirmed": "is done, and its recipient has 0",
 }
 """Mutants that are found within some seeds, and what they violate."""

@@ -1,5 +1,11 @@
 """What the operating system lets one process have."""
 
+from pathlib import Path
+
+RESERVE = 100
+"""Files that a process needs besides its connections: the database's, those of threads and tasks,
+and what the libraries open."""
+
 
 def raise_open_files_limit() -> None:
     """Let this process open as many files and sockets as its hard limit allows.
@@ -21,3 +27,25 @@ def raise_open_files_limit() -> None:
             except (ValueError, OSError):
                 continue
             return
+
+
+def connections_at_most() -> int | None:
+    """How many connections this process can have, by its limit of open files; None: any number.
+
+    A quarter of a very low limit is kept for other files.
+    """
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    return max(1, soft - min(RESERVE, soft // 4) - _open_files())
+
+
+def _open_files() -> int:
+    try:
+        return sum(1 for _ in Path("/dev/fd").iterdir())
+    except OSError:
+        return 0

@@ -14,7 +14,8 @@ def log_what_goes_wrong() -> None:
     from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
 
     def observe(event: LogEvent) -> None:
-        failure = event.get("log_failure")
+        # What is reported through Twisted's old log has its failure under another name.
+        failure = event.get("log_failure") or (event.get("isError") and event.get("failure"))
         if failure is not None:
             place = "an unknown place"
             if failure.frames:

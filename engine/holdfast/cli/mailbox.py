@@ -52,14 +52,21 @@ def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
     """
     from twisted.internet import reactor
 
-    from holdfast.cli.limits import raise_open_files_limit
+    from holdfast.cli.limits import connections_at_most, raise_open_files_limit
     from holdfast.cli.logs import log_what_goes_wrong
     from holdfast.mailbox import MailboxServerError, service
 
     raise_open_files_limit()
     log_what_goes_wrong()
     try:
-        server = service(reactor, listen=listen, database=database, keep=keep, motd=motd)
+        server = service(
+            reactor,
+            listen=listen,
+            database=database,
+            keep=keep,
+            motd=motd,
+            most=connections_at_most(),
+        )
     except MailboxServerError as error:
         raise Failure(str(error)) from error
     failure = _run(reactor, server)

@@ -62,7 +62,7 @@ class Service:
     def __attrs_post_init__(self) -> None:
         from twisted.internet import reactor
 
-        from holdfast.cli.limits import raise_open_files_limit
+        from holdfast.cli.limits import connections_at_most, raise_open_files_limit
         from holdfast.cli.logs import log_what_goes_wrong
 
         say.take_over()  # from here on, because the next thing may be that flows are started
@@ -71,6 +71,19 @@ class Service:
         self.journal.retain = self.retain or 0.0
         raise_open_files_limit()
         log_what_goes_wrong()
+        self._obey(connections_at_most())
+
+    def _obey(self, most: int | None) -> None:
+        """Open no more connections than the system allows, and say so to whoever asked for more."""
+        if most is None or self.connections <= most:
+            return
+        if self.connections != DEFAULT_CONNECTIONS:
+            click.echo(
+                f"holdfast: --connections is {most} here, not {self.connections}: this process may"
+                " open no more files (ulimit -n)",
+                err=True,
+            )
+        self.connections = most
 
     def be_the_service(self, kinds: Collection[str] | None) -> None:
         """See `SqlJournal.serve`. Raises AlreadyServed, DatabaseUnusable."""

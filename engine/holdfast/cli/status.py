@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TIMES = ("sent", "collected")
 """What the flows that ship publish as a time, in seconds since the epoch."""
 
+LONGEST_NOTICE = 500
+"""Characters that are shown of what a worker says."""
+
 OVERDUE = 60.0
 """Seconds after which nobody seems to be there who takes a parked flow in its turn."""
 
@@ -44,12 +47,15 @@ def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None
 
     with existing_journal(db, looks=True) as journal:
         rows = flows_of(journal, batch) if name is None else [one_flow(journal, name, batch)]
+        notices = [] if as_json else journal.notices()
     if as_json:
         click.echo(json.dumps([_as_object(each) for each in rows], indent=2))
     elif name is not None:
-        _show_one(rows[0])
+        _show_one(rows[0], waits_for_room=bool(notices) and rows[0].status == "new")
     elif rows:
         _show_all(rows)
+        for worker, words in notices:
+            click.echo(f"Worker {worker}: {printable(words, LONGEST_NOTICE)}.")
     else:
         click.echo("No flows yet.")
 
@@ -156,7 +162,7 @@ def is_parked(row: "FlowRow") -> bool:
     return -OVERDUE < row.wake_at - time.time() <= LONGEST_PAUSE
 
 
-def _show_one(row: "FlowRow") -> None:
+def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
     from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
 
     table = new_table()
@@ -174,7 +180,7 @@ def _show_one(row: "FlowRow") -> None:
         ("started", cell(timestamp(row.created_at))),
         ("changed", cell(timestamp(row.updated_at))),
         ("finished", cell(finished)),
-        ("served by", cell(_served_by(row))),
+        ("served by", cell("nobody yet; it waits for room" if waits_for_room else _served_by(row))),
     ]:
         if value.plain:
             table.add_row(cell(label, "bold"), value)

@@ -6,6 +6,8 @@
 
 `asked` is entered when the request is about to be sent, so that a wormhole that never asked
 leaves nothing behind on the server.
+
+A code that nobody was told can be dropped for another one, which leads from `known` to `wanted`.
 """
 
 from __future__ import annotations
@@ -40,15 +42,15 @@ Effects: TypeAlias = tuple[NameplateKnown | CodeKnown, ...]
 class Inputs(Protocol):
     """Everything that can happen to the code."""
 
-    def allocate(self, draw: str) -> Effects:
+    def allocate(self, draw: str, discreet: bool = False) -> Effects:
         """The application wants a new code; *draw* (hex) chooses its words, a byte for each."""
         ...
 
-    def enter(self, code: str) -> Effects:
+    def enter(self, code: str, discreet: bool = False) -> Effects:
         """The application has a complete code."""
         ...
 
-    def type(self) -> Effects:
+    def type(self, discreet: bool = False) -> Effects:
         """Somebody is about to type a code."""
         ...
 
@@ -66,6 +68,14 @@ class Inputs(Protocol):
 
     def allocated(self, nameplate: str) -> Effects:
         """The server gave us a nameplate."""
+        ...
+
+    def tell(self) -> Effects:
+        """It works now, or somebody has come with it: it may be told."""
+        ...
+
+    def again(self, draw: str) -> Effects:
+        """Its nameplate is somebody else's: another code is wanted; *draw* as for `allocate`."""
         ...
 
     def abandon(self) -> Effects:
@@ -86,12 +96,14 @@ class Code:
         code: the code, once it is complete.
         nameplate: typed, and waits for its words.
         allocated: whether its nameplate came from the server, and from nobody else.
+        untold: whether the application is not told it before it works, and was not yet.
     """
 
     draw: Hex = field(default="", repr=False)
     code: str = field(default="", repr=False)
     nameplate: str = field(default="", repr=False)
     allocated: bool = False
+    untold: bool = False
 
 
 builder = TypeMachineBuilder(Inputs, Code)
@@ -109,23 +121,31 @@ asked.upon(Inputs.ask).loop().returns(())
 unset.upon(Inputs.abandon).to(abandoned).returns(())
 wanted.upon(Inputs.abandon).to(abandoned).returns(())
 asked.upon(Inputs.abandon).to(abandoned).returns(())
-unset.upon(Inputs.type).to(typing).returns(())
 typing.upon(Inputs.abandon).to(abandoned).returns(())
 typing_words.upon(Inputs.abandon).to(abandoned).returns(())
 
 
 @unset.upon(Inputs.allocate).to(wanted)
-def keep_draw(inputs: Inputs, data: Code, draw: str) -> Effects:
+def keep_draw(inputs: Inputs, data: Code, draw: str, discreet: bool = False) -> Effects:
     """The nameplate will come in front of the words."""
     data.draw = draw
+    data.untold = discreet
     return ()
 
 
 @unset.upon(Inputs.enter).to(known)
-def take_code(inputs: Inputs, data: Code, code: str) -> Effects:
+def take_code(inputs: Inputs, data: Code, code: str, discreet: bool = False) -> Effects:
     """Nothing is missing."""
     data.code = code
+    data.untold = discreet
     return (NameplateKnown(split(code)[0]), CodeKnown(code))
+
+
+@unset.upon(Inputs.type).to(typing)
+def begin_typing(inputs: Inputs, data: Code, discreet: bool = False) -> Effects:
+    """The nameplate comes first."""
+    data.untold = discreet
+    return ()
 
 
 @typing.upon(Inputs.choose_nameplate).to(typing_words)
@@ -151,6 +171,22 @@ def put_together(inputs: Inputs, data: Code, nameplate: str) -> Effects:
     data.draw = ""
     data.allocated = True
     return (NameplateKnown(nameplate), CodeKnown(data.code))
+
+
+@known.upon(Inputs.tell).loop()
+def note_told(inputs: Inputs, data: Code) -> Effects:
+    """From now on somebody may know it."""
+    data.untold = False
+    return ()
+
+
+@known.upon(Inputs.again).to(wanted)
+def drop_code(inputs: Inputs, data: Code, draw: str) -> Effects:
+    """Nobody will miss it."""
+    data.draw = draw
+    data.code = ""
+    data.allocated = False
+    return ()
 
 
 CODE = blueprint(

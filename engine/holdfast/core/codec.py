@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from attrs import fields
+from attrs import NOTHING, fields
 
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
@@ -111,7 +111,8 @@ def from_json(record: object) -> Any:
         given = dict(record)  # type: ignore[call-overload]
         kind = CODES[given.pop("type")]
         for each in fields(kind):
-            given[each.name] = _READ[each.type](given[each.name])
+            if each.name in given or each.default is NOTHING:
+                given[each.name] = _READ[each.type](given[each.name])
         return kind(**given)
     except (TypeError, ValueError, KeyError):
         raise BadCheckpoint("the saved wormhole is damaged: an event cannot be read") from None

@@ -16,21 +16,37 @@ from attrs import field, frozen
 
 @frozen
 class AllocateCode:
-    """The application wants a new code with *length* words."""
+    """The application wants a new code with *length* words.
+
+    Args:
+        discreet: whether it is to be told the code only once that works.
+    """
 
     length: int
+    discreet: bool = False
 
 
 @frozen
 class SetCode:
-    """The application has the whole code; `codes.split` accepted it."""
+    """The application has the whole code; `codes.split` accepted it.
+
+    Args:
+        discreet: whether it is to be told the code only once that works.
+    """
 
     code: str = field(repr=False)
+    discreet: bool = False
 
 
 @frozen
 class TypeCode:
-    """Somebody is about to type the code, its nameplate first."""
+    """Somebody is about to type the code, its nameplate first.
+
+    Args:
+        discreet: whether the application is to be told the code only once that works.
+    """
+
+    discreet: bool = False
 
 
 @frozen

@@ -155,16 +155,17 @@ class Exchange:
 
     def _allocate_code(self, event: ev.AllocateCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        self.code.inputs.allocate(entropy.draw("words", event.length).hex())
+        draw = entropy.draw("words", event.length).hex()
+        self.code.inputs.allocate(draw, event.discreet)
         return ()
 
     def _set_code(self, event: ev.SetCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        return self._code_known(self.code.inputs.enter(event.code), entropy)
+        return self._code_known(self.code.inputs.enter(event.code, event.discreet), entropy)
 
     def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        return self._code_known(self.code.inputs.type(), entropy)
+        return self._code_known(self.code.inputs.type(event.discreet), entropy)
 
     def _choose_nameplate(self, event: ev.ChooseNameplate, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "typing":
@@ -229,16 +230,21 @@ class Exchange:
         if self.ended:
             return None
         if event.side == self.side:
-            return () if self.outbox.inputs.echoed(event.phase) else None
+            if not self.outbox.inputs.echoed(event.phase):
+                return None
+            return self._code_works() if self.well else ()
         if not self.well or self.mailbox.state != "open":
             return None
         met = self.meeting.met()
+        told = self._code_works()  # whoever answers us has found what we had to put there
         code = self.code.data.code
         heard = self.talk.hear(event.side, event.phase, event.body, code, entropy)
-        return (() if met else None) if heard is None else self._carry(heard)
+        if heard is None:
+            return told if met or told else None
+        return (*told, *self._carry(heard))
 
     def _released(self, event: ev.NameplateReleased, entropy: Entropy) -> out.Notices | None:
-        if self.nameplate.state != "releasing":
+        if self.nameplate.state not in ("releasing", "yielding"):
             return None
         self.nameplate.inputs.released()
         return ()
@@ -260,7 +266,7 @@ class Exchange:
             if self.well:
                 return ()  # it was not the last one
             return self._leaving(self.lifecycle.inputs.fail("errory", kind, event.error))
-        if event.about == "release" and self.nameplate.state == "releasing":
+        if event.about == "release" and self.nameplate.state in ("releasing", "yielding"):
             self.nameplate.inputs.released()
             return ()
         if self.lifecycle.state == "leaving" and event.about is not None:
@@ -303,13 +309,19 @@ class Exchange:
         return () if self.meeting.missing(stored=self.outbox.data.stored) else None
 
     def _listed(self, event: ev.NameplateListed, entropy: Entropy) -> out.Notices | None:
-        if self.nameplate.state != "doubtful":
+        if self.nameplate.state not in ("doubtful", "yielded"):
             return None
         if self.meeting.kept(taken=event.taken, lately=event.lately):
             self.nameplate.inputs.keep()
+        elif self.well and self.meeting.may_be_ours(
+            taken=event.taken, stored=self.outbox.data.stored
+        ):
+            self.meeting.yield_()
         elif event.taken:
             self.meeting.lost()
-            if self.well:
+            if self.well and self.meeting.is_replaceable:
+                self._replace_code(entropy)
+            elif self.well:
                 return self._leaving(self.lifecycle.inputs.fail("errory", "CodeLostError", ""))
         else:
             self.meeting.freed()
@@ -324,7 +336,21 @@ class Exchange:
         code = self.meeting.know(effects)
         if code is None:
             return ()
-        return (out.GotCode(code), *self._carry(self.talk.begin(code, entropy)))
+        begun = self._carry(self.talk.begin(code, entropy))
+        return begun if self.code.data.untold else (out.GotCode(code), *begun)
+
+    def _code_works(self) -> out.Notices:
+        """The server has our first message: whoever enters the code will find us."""
+        if self.code.state != "known" or not self.code.data.untold:
+            return ()
+        self.code.inputs.tell()
+        return (out.GotCode(self.code.data.code),)
+
+    def _replace_code(self, entropy: Entropy) -> None:
+        """The code is lost before anybody was told it: make another, as long as this one."""
+        length = self.code.data.code.count("-")
+        self.meeting.replace(entropy.draw("words", length).hex())
+        self.talk.begin_anew()
 
     def _carry(self, effects: TalkEffects) -> out.Notices:
         notices: out.Notices = ()

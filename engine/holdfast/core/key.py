@@ -3,6 +3,8 @@
     fresh -> started -> agreed -> confirmed
       `-> answered ---'
 
+A half for a code that is dropped is dropped too, and leads back to `fresh`.
+
 `agreed` means only that somebody answered.  The first message that decrypts confirms the key.
 The arithmetic is in `holdfast.crypto`; its results come in as inputs, a bad one as another input.
 """
@@ -29,6 +31,10 @@ class Inputs(Protocol):
 
     def keep(self, theirs: str) -> Effects:
         """The peer's half (hex) arrived before our code did."""
+        ...
+
+    def drop(self) -> Effects:
+        """There will be another code; nobody has seen our half."""
         ...
 
     def agree(self, key: str) -> Effects:
@@ -74,6 +80,13 @@ confirmed.upon(Inputs.confirm).loop().returns(())
 def keep_scalar(inputs: Inputs, data: Key, scalar: str) -> Effects:
     """It is needed once more, when the peer's half comes."""
     data.scalar = scalar
+    return ()
+
+
+@started.upon(Inputs.drop).to(fresh)
+def drop_scalar(inputs: Inputs, data: Key) -> Effects:
+    """A half belongs to one code."""
+    data.scalar = ""
     return ()
 
 

@@ -107,6 +107,31 @@ class Meeting:
         elif self.mailbox.state == "closing":
             self.mailbox.inputs.closed()
 
+    def may_be_ours(self, *, taken: bool, stored: bool) -> bool:
+        """Whether the nameplate has to be given back to find out whose it is.
+
+        Not if we did that already, and not if something of ours was *stored*: then the server has
+        certainly forgotten it, and with its mailbox it forgets a nameplate.
+        """
+        return taken and not stored and self.nameplate.state == "doubtful"
+
+    def yield_(self) -> None:
+        """Give the nameplate back, if it is ours still; and the mailbox, in which nothing is."""
+        self.nameplate.inputs.yield_()
+        if self.mailbox.state == "open":
+            self.mailbox.inputs.close("lonely")
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether nobody would miss the code, so that another one will do."""
+        data = self.code.data
+        return data.untold and data.allocated and self.nameplate.state == "lost"
+
+    def replace(self, draw: str) -> None:
+        """Want another code."""
+        self.nameplate.inputs.drop()
+        self.code.inputs.again(draw)
+
     def lost(self) -> None:
         """The nameplate is somebody else's now, or perhaps still ours."""
         if self.mailbox.state == "open":

@@ -1,7 +1,9 @@
 """Our claim on a nameplate, from wanting it to giving it back.
 
     none -> wanted -> claiming -> claimed -> releasing -> released
-               `---- doubtful <---'  `-> lost
+               |---- doubtful <---'
+               `---- yielded <- yielding <- doubtful
+                        `-> lost
 
 `claiming` is entered when the claim is about to be sent: from then on the server may hold a claim
 of ours, which must be released before the mailbox is closed.  (A side that closes first makes the
@@ -9,6 +11,9 @@ server cut the connection at every retry.)
 
 `doubtful` is entered when the server may have forgotten our claim: it may have given the number to
 somebody else since, so we do not claim it before we know better.
+
+If somebody has it, and that may be we, we give it back (`yielding`), which changes nothing for
+anybody else, and look again (`yielded`): whoever has it now is not we.
 """
 
 from __future__ import annotations
@@ -66,8 +71,16 @@ class Inputs(Protocol):
         """The server has not forgotten it."""
         ...
 
+    def yield_(self) -> Effects:
+        """Somebody has it, perhaps we."""
+        ...
+
     def lose(self) -> Effects:
-        """It may be somebody else's now."""
+        """It is somebody else's now."""
+        ...
+
+    def drop(self) -> Effects:
+        """It is somebody else's, and we shall have another."""
         ...
 
     def where(self) -> str:
@@ -92,6 +105,8 @@ releasing = builder.state("releasing")
 released = builder.state("released")
 doubtful = builder.state("doubtful")
 lost = builder.state("lost")
+yielding = builder.state("yielding")
+yielded = builder.state("yielded")
 
 wanted.upon(Inputs.claim).to(claiming).returns(())
 claiming.upon(Inputs.claim).loop().returns(())
@@ -109,12 +124,25 @@ doubtful.upon(Inputs.keep).to(claimed).returns(())
 doubtful.upon(Inputs.lose).to(lost).returns(())
 doubtful.upon(Inputs.release).to(lost).returns(())
 lost.upon(Inputs.release).loop().returns(())
+doubtful.upon(Inputs.yield_).to(yielding).returns(())
+yielding.upon(Inputs.released).to(yielded).returns(())
+yielding.upon(Inputs.release).to(releasing).returns(())
+yielded.upon(Inputs.free).to(wanted).returns(())
+yielded.upon(Inputs.lose).to(lost).returns(())
+yielded.upon(Inputs.release).to(released).returns(())
 
 
 @none.upon(Inputs.want).to(wanted)
 def remember_nameplate(inputs: Inputs, data: Nameplate, nameplate: str) -> Effects:
     """The next connection will claim it."""
     data.nameplate = nameplate
+    return ()
+
+
+@lost.upon(Inputs.drop).to(none)
+def forget_nameplate(inputs: Inputs, data: Nameplate) -> Effects:
+    """The server will give us another."""
+    data.nameplate = ""
     return ()
 
 
@@ -128,6 +156,17 @@ NAMEPLATE = blueprint(
     builder,
     Inputs.where,
     Nameplate,
-    (none, wanted, claiming, claimed, releasing, released, doubtful, lost),
+    (
+        none,
+        wanted,
+        claiming,
+        claimed,
+        releasing,
+        released,
+        doubtful,
+        lost,
+        yielding,
+        yielded,
+    ),
 )
 NameplatePart: TypeAlias = Part[Inputs, Nameplate]

@@ -59,6 +59,10 @@ class Inputs(Protocol):
         """The key will never be confirmed: what was held back will never go."""
         ...
 
+    def withdraw(self) -> Effects:
+        """There will be another code, and another half of the key."""
+        ...
+
     def missing(self) -> Effects:
         """The server has lost all that it had stored."""
         ...
@@ -162,6 +166,13 @@ def mark(inputs: Inputs, data: Outbox, phase: str) -> Effects:
         if message.phase == phase and not message.echoed:
             message.echoed = True
             return (Echoed(phase),)
+    return ()
+
+
+@holding.upon(Inputs.withdraw).loop()
+def take_back(inputs: Inputs, data: Outbox) -> Effects:
+    """Nobody has seen our half of the key; what was held back stays."""
+    data.sent = []
     return ()
 
 

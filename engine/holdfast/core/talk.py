@@ -81,6 +81,11 @@ class Talk:
         self.key.inputs.start(half.scalar)
         return ()
 
+    def begin_anew(self) -> None:
+        """There will be another code, and nobody has seen anything under this one."""
+        self.key.inputs.drop()
+        self.outbox.inputs.withdraw()
+
     def send(self, plaintext: bytes, entropy: Entropy) -> None:
         """Say *plaintext* to the peer, now or once it has proved itself."""
         self._sealing(self.outbox.inputs.send(plaintext.hex()), entropy)

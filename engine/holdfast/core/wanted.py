@@ -88,19 +88,28 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     if nameplate.state in ("wanted", "claiming") and Claim not in said.once:
         frames.append(Claim(nameplate.data.nameplate))
     frames.extend(_fill_mailbox(exchange, said))
-    if nameplate.state == "releasing" and Release not in said.once:
+    if nameplate.state in ("releasing", "yielding") and Release not in said.once:
         frames.append(Release(nameplate.data.nameplate))
     mailbox = exchange.mailbox
     if (
         mailbox.state == "closing"
-        and nameplate.state in ("none", "released", "doubtful", "lost")
-        and not exchange.outbox.data.undelivered
+        and nameplate.state in ("none", "released", "doubtful", "lost", "yielded")
+        and (nameplate.state == "yielded" or not exchange.outbox.data.undelivered)
         and CloseMailbox not in said.once
     ):
         frames.append(CloseMailbox(mailbox.data.mailbox, mailbox.data.mood))
-    if nameplate.state == "doubtful" and ListNameplates not in said.once:
+    if _is_to_be_looked_up(exchange, said):
         frames.append(ListNameplates())
     return tuple(frames)
+
+
+def _is_to_be_looked_up(exchange: Exchange, said: Said) -> bool:
+    """Whether to ask, now, whose our nameplate is."""
+    if exchange.nameplate.state == "yielded":
+        # Behind our own release; and behind our closing, which would undo a claim that follows.
+        asked = said.once[said.once.index(Release) :] if Release in said.once else said.once
+        return exchange.mailbox.state != "closing" and ListNameplates not in asked
+    return exchange.nameplate.state == "doubtful" and ListNameplates not in said.once
 
 
 def missing(exchange: Exchange, said: Said) -> bool:
@@ -122,8 +131,14 @@ def missing(exchange: Exchange, said: Said) -> bool:
 
 
 def used_up(exchange: Exchange, said: Said) -> bool:
-    """Whether only another connection can open or close the mailbox: this one did another."""
+    """Whether only another connection can open, close or release what is ours.
+
+    This one did that to another already.
+    """
     mailbox = exchange.mailbox
+    released = said.once[said.once.index(Release) :] if Release in said.once else ()
+    if exchange.nameplate.state in ("claimed", "releasing") and Claim in released:
+        return True
     if mailbox.state == "open" and CloseMailbox in said.once:
         return True
     if mailbox.state not in ("open", "closing"):
@@ -137,7 +152,9 @@ def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
     outbox = exchange.outbox.data
     if mailbox.state != "open" and not (mailbox.state == "closing" and outbox.undelivered):
         return []
-    if exchange.nameplate.state == "doubtful" or used_up(exchange, said):
+    if exchange.nameplate.state in ("doubtful", "yielding", "yielded"):
+        return []
+    if used_up(exchange, said):
         return []
     frames: list[Frame] = []
     caught_up = said.caught_up

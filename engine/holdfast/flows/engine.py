@@ -30,6 +30,7 @@ from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
 from holdfast.flows.trouble import place_of, traceback_of
 from holdfast.flows.unloaded import Unloaded
+from holdfast.flows.visits import MuteServers, Standing
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.shell.contact import MakesConnector
 from holdfast.status import Status
@@ -42,6 +43,7 @@ from holdfast_journal import (
     SqlJournal,
     TakenFlow,
 )
+from holdfast_journal.records import Unfinished
 
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""
@@ -53,7 +55,17 @@ SHRED_EVERY: Final = 60.0
 """Seconds between two looks for finished flows that were kept long enough."""
 
 COUNT_EVERY: Final = 20.0
-"""Seconds between two counts of the flows without a connection."""
+"""Seconds between two counts of the flows, while there are more than connections."""
+
+COUNT_SOON: Final = 2.0
+"""Likewise, while some wait for room."""
+
+TURN_EVERY: Final = 0.1
+"""Seconds between two times of letting go of flows that were visited, while others wait for that.
+"""
+
+TELL_EVERY: Final = 60.0
+"""Seconds between two times of writing down the same trouble with other numbers."""
 
 SHARE_EVERY: Final = 2.0
 """Seconds between two times of giving flows to workers that have fewer."""
@@ -132,6 +144,16 @@ class Engine:
     """What the database is to be told, in order, once it answers."""
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
     _looking: looking.Looking = field(init=False)
+    _servers: MuteServers = field(factory=MuteServers, init=False)
+    _turned_away: list[int] = field(factory=list, init=False)
+    """Flows that were taken in this look, and of whose server enough are tried."""
+    _counted: Unfinished | None = field(default=None, init=False)
+    """The flows when they were last counted; None if each can have a connection."""
+    _began: int = field(default=0, init=False)
+    """How many have begun since."""
+    _told: Standing | None = field(default=None, init=False)
+    """What operators were told last."""
+    _tell_at: float = field(default=0.0, init=False)
     _crowded: bool = field(default=False, init=False)
     """Whether the last look took as many flows as there was room for, so that more may wait."""
     _chores_at: float = field(default=0.0, init=False)
@@ -187,14 +209,17 @@ class Engine:
             _log.warn("the flows are not given back: {why}", why=why)
         yield DeferredList(tuple(self._leaving))
 
-    def _leaves(self, runner: FlowRunner) -> None:
-        """Remember that a connection is on its way down."""
+    def _leaves(self, runner: FlowRunner, visited: float | None = None) -> None:
+        """Remember that a connection is on its way down, after a visit of so many seconds."""
         down = runner.wormhole.when_down()
         self._leaving.add(down)
-        down.addCallback(self._is_free, down)
+        began = None if visited is None else self._reactor.seconds() - visited
+        down.addCallback(self._is_free, down, began)
 
-    def _is_free(self, _: object, down: Deferred[None]) -> None:
+    def _is_free(self, _: object, down: Deferred[None], began: float | None) -> None:
         self._leaving.discard(down)
+        if began is not None:
+            self._parking.visits.took(self._reactor.seconds() - began)
         if self._crowded:
             self._looking.hurry()
 
@@ -247,17 +272,35 @@ class Engine:
         if not again:
             yield self._do_chores()
             self._chores_at = self._reactor.seconds() + looking.LOOK_EVERY
+        elif not self._journal.pressure.high_besides(_WHO):
+            yield self._take_turns()
         if self._journal.pressure.high_besides(_WHO):
             return False  # what follows leads to more that must be written
         free = min(self.connections - len(self.running) - len(self._leaving), TAKE_AT_ONCE)
         if free <= 0:
-            return False
-        taken = yield self._in_thread(self._take, free, again)
+            return self._soon()
+        # Visits come first: who has not begun has no code that could be forgotten.
+        visits_first = self._counted is not None
+        taken = yield self._in_thread(self._take, free, again, visits_first)
         with _uncollected():
             for each in taken:
                 self._run(each)
+        left = int(min(free - len(taken), self._room())) if visits_first else 0
+        if left:
+            others = yield self._in_thread(self._take, left, True, False)
+            with _uncollected():
+                for each in others:
+                    self._run(each)
+            taken = [*taken, *others]
+        self._turn_away()
         self._crowded = len(taken) == free
-        return free == TAKE_AT_ONCE and self._crowded
+        if free == TAKE_AT_ONCE and self._crowded:
+            return True
+        return self._soon() if self._crowded else False
+
+    def _soon(self) -> float | bool:
+        """What a look returns when connections are waited for."""
+        return TURN_EVERY if self._parking.is_full(len(self.running)) else False
 
     @inlineCallbacks
     def _do_chores(self) -> Any:
@@ -270,31 +313,92 @@ class Engine:
             return
         for runner in tuple(self.running.values()):
             runner.tick()
-        if self._parking.is_full(len(self.running)):
-            if self._count_at <= self._reactor.seconds():
-                self._count_at = self._reactor.seconds() + COUNT_EVERY
-                self._parking.parked = yield self._in_thread(self._journal.unowned)
-            self._park()
+        yield self._take_turns()
         if self._share_at <= self._reactor.seconds():
             self._share_at = self._reactor.seconds() + SHARE_EVERY
             excess = yield self._in_thread(self._journal.excess)
             if excess > UNEVEN:
                 self._share(min(excess, SHARED_AT_ONCE))
-        while self._owed:
-            yield self._in_thread(self._owed[0].call)
-            self._owed.popleft()
+        yield self._pay()
         if self._shred_at <= self._reactor.seconds():
             self._shred_at = self._reactor.seconds() + SHRED_EVERY
             yield self._in_thread(self._journal.shred_due)
 
+    @inlineCallbacks
+    def _pay(self) -> Any:
+        while self._owed:
+            yield self._in_thread(self._owed[0].call)
+            self._owed.popleft()
+
+    @inlineCallbacks
+    def _take_turns(self) -> Any:
+        """See to it that every flow gets its visits, if there are more than connections."""
+        if self._parking.takes_turns(len(self.running)):
+            if self._count_at <= self._reactor.seconds():
+                yield self._count()
+            self._park()
+            yield self._pay()
+        elif self._counted is not None:
+            self._counted = None
+            yield self._tell(None)
+
+    @inlineCallbacks
+    def _count(self) -> Any:
+        self._counted = yield self._in_thread(
+            partial(
+                self._journal.unfinished, batch=self.batch, names=self.names, kinds=self._kinds()
+            )
+        )
+        self._parking.parked, self._parking.new = self._counted.unowned, self._counted.new
+        self._began = 0
+        standing = self._standing(self._counted)
+        late = COUNT_SOON if standing.state else COUNT_EVERY
+        self._count_at = self._reactor.seconds() + late
+        yield self._tell(standing if standing.state else None)
+
+    def _standing(self, counted: Unfinished) -> Standing:
+        most = self._parking.visits.most(self.connections) * self._journal.services
+        return Standing(counted.begun + self._began, counted.new, most, self.connections)
+
+    def _room(self) -> float:
+        """How many flows may begin: no more than can be visited in time."""
+        return float("inf") if self._counted is None else self._standing(self._counted).room
+
+    @inlineCallbacks
+    def _tell(self, standing: Standing | None) -> Any:
+        """Tell operators that not all is done in time, or that it is again."""
+        before, self._told = self._told, standing
+        if (before and before.state) == (standing and standing.state):
+            if standing is None or self._reactor.seconds() < self._tell_at:
+                return
+        elif standing is None:
+            _log.warn("all flows are visited in time again, and none waits for room")
+        else:
+            _log.warn("{words}", words=standing.words)
+        self._tell_at = self._reactor.seconds() + TELL_EVERY
+        yield self._in_thread(self._journal.tell, standing and standing.words)
+
     def _park(self) -> None:
         """Let flows that only wait go without a connection, as many as there are too many."""
         now, clock = self._reactor.seconds(), self._now()
+        for runner in self._parking.look_at(self.running.values(), now):
+            self._servers.heard(runner.url)
         parked = self._parking.choose(self.running.values(), now, clock)
         for wake_at, runners in self._parking.wake_times(parked, now, clock).items():
             ids = [runner.taken.id for runner in runners]
             self._owed.append(Owed(ids, partial(self._journal.give_back, ids, wake_at=wake_at)))
+        for runner in parked:
+            if runner.is_unanswered:
+                self._servers.silent(runner.url)
+        self._parking.parked += len(parked)
         self._let_go(parked)
+
+    def _turn_away(self) -> None:
+        """Give back what was taken for nothing; later its server may be there."""
+        ids, self._turned_away = self._turned_away, []
+        if ids:
+            wake_at = self._now() + self._parking.later()
+            self._owed.append(Owed(ids, partial(self._journal.give_back, ids, wake_at=wake_at)))
 
     def _share(self, count: int) -> None:
         """Give other workers some of the flows that only wait."""
@@ -311,18 +415,24 @@ class Engine:
 
     def _let_go(self, runners: Iterable[FlowRunner]) -> None:
         for runner in runners:
+            rested_at = runner.rested_at
+            visited = None if rested_at is None else rested_at - runner.taken_at
             runner.abandon()
-            self._leaves(runner)
+            self._leaves(runner, visited)
             del self.running[runner.taken.id]
 
-    def _take(self, limit: int, again: bool) -> list[TakenFlow]:
+    def _take(self, limit: int, again: bool, begun: bool) -> list[TakenFlow]:
         return self._journal.take(
             batch=self.batch,
             names=self.names,
-            kinds=kinds() if self.serve is None else self.serve,
+            kinds=self._kinds(),
             limit=limit,
             again=again,
+            begun=begun,
         )
+
+    def _kinds(self) -> Collection[str]:
+        return kinds() if self.serve is None else self.serve
 
     def _run(self, taken: TakenFlow) -> None:
         if taken.journal.is_lost:
@@ -337,6 +447,17 @@ class Engine:
         except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported
             self._cannot_load(taken, Failure())
             return
+        waits = not taken.request and not taken.tasks
+        if waits and not self._servers.has_room(
+            runner.url, self.running.values(), self.connections
+        ):
+            runner.abandon()
+            self._turned_away.append(taken.id)
+            return
+        if taken.checkpoint is None:
+            self._began += 1
+        else:
+            self._parking.parked = max(0, self._parking.parked - 1)
         if self._unloaded.loaded(taken):
             forget = partial(self._journal.forget_trouble, taken.id)
             self._owed.append(Owed((), forget))

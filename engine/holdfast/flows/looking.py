@@ -28,7 +28,7 @@ class Looking:
         pressure: where it is told that the database does not answer.
         who: one word for this look, of which there may be several in a process.
         look: what to do; the next one begins after its Deferred has fired: at once if that fires
-            with True, because there is more to be done.
+            with True, because there is more to be done, or after so many seconds if with a float.
     """
 
     _reactor: Any
@@ -95,7 +95,7 @@ class Looking:
         self._delay, self._failing = LOOK_EVERY, False
         self._hurried |= more is True
         self._pressure.answers(self._who)
-        self._again(LOOK_EVERY)
+        self._again(more if isinstance(more, float) else LOOK_EVERY)
 
     def _ill(self, failure: Failure) -> None:
         if not isinstance(failure.value, DatabaseAway):

@@ -86,6 +86,12 @@ class FlowRunner:
             self._flow = document.restore(taken.kind, self._state.data)
             saved = wormhole_checkpoint.load(self._state.wormhole)
             self._state.wormhole = {}  # from here on the wormhole has it
+        self.url = saved.relay_url
+        """Of its mailbox server."""
+        self.rested_at: float | None = None
+        """When it was first seen to rest, by the reactor's clock."""
+        self.well_at = self.taken_at
+        """When its server had last answered all; or when it was taken."""
         self._flow._host = self
         self.wormhole = DelegatedWormhole(
             saved.relay_url,
@@ -102,6 +108,8 @@ class FlowRunner:
             timing=owner.timing,
             # Where it failed lately, whatever else comes together with that is to be kept.
             careful=bool(taken.failures),
+            # What a flow is told it shows, and people pass it on.
+            discreet=True,
         )
         self.heard_at: float | None = None
         """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
@@ -137,6 +145,14 @@ class FlowRunner:
         Then nothing is lost if it is not run for a while.
         """
         return not self._open_tasks and not self._state.verdict and self.wormhole.is_resting
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether its server is not there, or owes it an answer."""
+        if not self.wormhole.is_connected:
+            return True
+        asks = self.wormhole.exchange.code.state in ("wanted", "asked", "known")
+        return asks and not self.wormhole.is_resting
 
     @property
     def is_busy(self) -> bool:
@@ -378,4 +394,5 @@ class FlowRunner:
             return "closing"
         if exchange.lifecycle.state == "happy":
             return "exchanging"
-        return "waiting" if exchange.code.state == "known" else "starting"
+        code = exchange.code
+        return "waiting" if code.state == "known" and not code.data.untold else "starting"

@@ -1,71 +1,25 @@
 """The running server: the package's parts, put together with a retention of our own."""
 
-import sqlite3
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import define
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.mailbox import address
 from holdfast.mailbox.database import Database, open_database
 from holdfast.mailbox.errors import AddressUnusable, PackageMissing
+from holdfast.mailbox.sweeping import Sweeper, period
 from holdfast.mailbox.turn import Turn
-
-# The package hard-codes 660 s of retention and a sweep every 300 s. A sweep costs a query an
-# app, so it need not be rarer; with a short retention it must be more frequent, or mailboxes
-# would live twice as long as asked.
-LONGEST_SWEEP_PERIOD = 300.0
-SWEEPS_IN_A_RETENTION = 4
-
-# A client that dies between asking for a nameplate and hearing the answer leaves one behind that
-# nobody knows of, and asks for another. Nobody waits in a mailbox that was never written to, so
-# such a mailbox is kept only for as long as the package itself would keep it, in seconds.
-LONGEST_EMPTY = 660.0
 
 # Any value but None turns off the package's log of nameplates and mailboxes; the number
 # itself rounds the times in a usage database, which we do not keep.
 _QUIET = 3600
-
-_log = Logger()
-
-
-@define(eq=False)
-class _Sweeper:
-    """Forgets mailboxes that nobody touched for `keep` seconds."""
-
-    server: Any
-    turn: Turn
-    keep: float
-
-    def __call__(self) -> None:
-        now = time.time()
-        # A sweep has a turn of its own, so that its failure is nobody else's.
-        self.turn.end()
-        try:
-            self._age_empty_ones(now)
-            self.server.prune_all_apps(now, now - self.keep)
-        except sqlite3.Error as error:
-            # A full disk now must not end the sweeps for ever: what is old stays old. Half a
-            # sweep must not be committed by the next client's message either.
-            self.turn.take_back(error)
-        self.turn.end()
-
-    def _age_empty_ones(self, now: float) -> None:
-        """Let the package's sweep find them old, unless somebody is subscribed to them."""
-        self.turn.execute(
-            "UPDATE mailboxes SET updated = 0"
-            " WHERE updated < ? AND id NOT IN (SELECT mailbox_id FROM messages)",
-            (now - min(self.keep, LONGEST_EMPTY),),
-        )
 
 
 class MailboxService(MultiService):
@@ -157,7 +111,13 @@ class MailboxService(MultiService):
 
 
 def service(
-    reactor: Any, *, listen: str, database: Path, keep: float, motd: str | None = None
+    reactor: Any,
+    *,
+    listen: str,
+    database: Path,
+    keep: float,
+    motd: str | None = None,
+    most: int | None = None,
 ) -> MailboxService:
     """Return a mailbox server, not yet started, on an open database.
 
@@ -165,7 +125,8 @@ def service(
     Twisted endpoint string. `keep` is how many seconds the server remembers a mailbox that
     nobody touches and nobody is subscribed to. The time during which the server itself is
     down counts too: it forgets what is older as soon as it starts. `motd` is shown to
-    everybody who connects.
+    everybody who connects. `most` is how many connections there may be; who comes beyond that is
+    told so.
 
     Raises PackageMissing, AddressUnusable (malformed) or DatabaseUnusable; an address that
     cannot be had is told by when_listening().
@@ -181,10 +142,9 @@ def service(
     opened = open_database(database, create_or_upgrade_channel_db)
     turn = Turn(opened.connection, partial(reactor.callLater, 0))
     server = make_server(turn, blur_usage=_QUIET, welcome_motd=motd)
-    result = MailboxService(endpoint, listen, site(server, turn), turn, opened)
+    result = MailboxService(endpoint, listen, site(server, turn, most), turn, opened)
     server.setServiceParent(result)
-    period = min(LONGEST_SWEEP_PERIOD, keep / SWEEPS_IN_A_RETENTION)
-    sweeps = TimerService(period, _Sweeper(server, turn, keep))
+    sweeps = TimerService(period(keep), Sweeper(server, turn, keep))
     sweeps.clock = reactor
     sweeps.setServiceParent(result)
     return result

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from attrs import define, field
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 _log = Logger()
 
@@ -85,7 +86,11 @@ class Turn:
         self._open = False
         answers, self._answers = self._answers, []
         for client, payload in answers:
-            client.tell(payload)
+            try:
+                client.tell(payload)
+            except Exception:  # noqa: BLE001 - it is told, and the others get their answers
+                _log.failure("A client could not be answered", Failure())
+                _cut(client)
 
     def take_back(self, error: sqlite3.Error) -> None:
         """Undo all of this turn, because of `error`. Raises sqlite3.Error if that fails too."""
@@ -98,7 +103,7 @@ class Turn:
             count=len(clients),
         )
         for client in clients:
-            client.cut()
+            _cut(client)
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
@@ -107,3 +112,11 @@ class Turn:
         # is the only sign of it. What the turn still has to say is then no longer true.
         if not self._connection.in_transaction:
             raise sqlite3.OperationalError("the transaction was undone after an earlier error")
+
+
+def _cut(client: Client) -> None:
+    """Whatever comes of it: others wait."""
+    try:
+        client.cut()
+    except Exception:  # noqa: BLE001 - it is told, and the others get their turn
+        _log.failure("A connection could not be cut", Failure())

@@ -8,15 +8,21 @@ from typing import Any
 
 from autobahn.exception import Disconnected
 from autobahn.twisted.resource import WebSocketResource
+from twisted.logger import Logger
 from wormhole_mailbox_server.server_websocket import Error, WebSocketServer, WebSocketServerFactory
 from wormhole_mailbox_server.web import make_web_server
 
 from holdfast.mailbox.nameplates import free_nameplate
 from holdfast.mailbox.turn import Turn
 
+FULL = 503
+"""The answer of HTTP to whoever comes when there are too many: service unavailable."""
+
 # The package takes messages of any size from anybody. Eight megabytes are hundreds of times
 # what an exchange needs, and few enough for the memory of a small machine.
 LARGEST_MESSAGE = 8 * 1024 * 1024
+
+_log = Logger()
 
 
 class _Connection(WebSocketServer):  # type: ignore[misc]
@@ -33,6 +39,13 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self.factory.turn.begin()
         super().onMessage(payload, isBinary)
+
+    def failHandshake(  # noqa: N802
+        self, reason: str, code: int = 400, *args: Any, **kwargs: Any
+    ) -> None:
+        if code == FULL:
+            self.factory.is_full()
+        super().failHandshake(reason, code, *args, **kwargs)
 
     def sendMessage(self, payload: bytes, isBinary: bool = False, **options: Any) -> None:
         # All that the package says, it says with this, as text and without options.
@@ -76,16 +89,33 @@ class _Connections(WebSocketServerFactory):  # type: ignore[misc]
 
     protocol = _Connection
 
-    def __init__(self, server: Any, turn: Turn) -> None:
+    def __init__(self, server: Any, turn: Turn, most: int | None) -> None:
         super().__init__(None, server)
         self.rendezvous = server
         self.turn = turn
+        self._most = most
+        self._said_full = False
         # Whoever sends too much is told so, and need not find out by trying again.
-        self.setProtocolOptions(maxMessagePayloadSize=LARGEST_MESSAGE, failByDrop=False)
+        self.setProtocolOptions(
+            maxMessagePayloadSize=LARGEST_MESSAGE, failByDrop=False, maxConnections=most
+        )
+
+    def is_full(self) -> None:
+        """Somebody had to be sent away: say so, once."""
+        if not self._said_full:
+            self._said_full = True
+            _log.warn(
+                "there are {most} connections, as many as this process may open (ulimit -n); who"
+                " comes now is sent away",
+                most=self._most,
+            )
 
 
-def site(server: Any, turn: Turn) -> Any:
-    """Return the package's web site, with these connections, for a `server` that uses `turn`."""
+def site(server: Any, turn: Turn, most: int | None = None) -> Any:
+    """Return the package's web site, with these connections, for a `server` that uses `turn`.
+
+    With `most`, no more of them than that.
+    """
     result = make_web_server(server, log_requests=False)
-    result.resource.putChild(b"v1", WebSocketResource(_Connections(server, turn)))
+    result.resource.putChild(b"v1", WebSocketResource(_Connections(server, turn, most)))
     return result

@@ -8,14 +8,20 @@ from heapq import heappop, heappush
 from typing import Final, Protocol
 
 from attrs import define, field
+from twisted.logger import Logger
 
 from holdfast.rendezvous.boundaries import Clock, Timer
 
 OVERSLEPT: Final = 5.0
 """Seconds of delay of the timer from which the process must have been stopped meanwhile."""
 
+AGAIN: Final = 60.0
+"""Seconds until a heartbeat that failed is tried again."""
+
 AT_ONCE: Final = 200
 """Heartbeats in one turn of the reactor, so that others get theirs."""
+
+_log = Logger()
 
 
 class Patient(Protocol):
@@ -81,7 +87,11 @@ class Heartbeat:
             due, _, patient = heappop(self._queue)
             if patient not in self._patients:
                 continue
-            again = patient.beat(now, now - due > OVERSLEPT)
+            try:
+                again = patient.beat(now, now - due > OVERSLEPT)
+            except Exception:  # noqa: BLE001 - it is told, and the others get theirs
+                _log.failure("A heartbeat failed")
+                again = now + AGAIN
             if again is None:
                 self._patients.discard(patient)
             elif patient in self._patients:

@@ -9,11 +9,14 @@ with the server, and costs no memory here.
 from typing import Final, Protocol
 
 from attrs import define, field
+from twisted.logger import Logger
 
 from holdfast.rendezvous.boundaries import Clock, Timer
 
 AT_ONCE: Final = 50
 """Connections that go on in one turn of the reactor, so that others get their turn."""
+
+_log = Logger()
 
 
 class Keeper(Protocol):
@@ -69,5 +72,8 @@ class Intake:
                 break
             keeper = next(iter(self._keepers))
             del self._keepers[keeper]
-            keeper.go_on()
+            try:
+                keeper.go_on()
+            except Exception:  # noqa: BLE001 - it is told, and the others go on
+                _log.failure("A connection could not go on")
         self._arm()

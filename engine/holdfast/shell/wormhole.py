@@ -59,6 +59,10 @@ class DelegatedWormhole:
 
     What the server says at once is one commit.  A *careful* wormhole makes a commit of each event,
     so that one at which the application fails undoes no other.
+
+    A *discreet* wormhole tells its code only when the server has our first message, and so when
+    whoever enters the code will find us; a code that is lost before that is replaced, and nobody
+    misses it.  One that is not tells it as soon as it is known, as the stock library does.
     """
 
     # Thousands wait at once, and each of their objects counts.
@@ -67,6 +71,7 @@ class DelegatedWormhole:
         "_careful",
         "_contact",
         "_delegate",
+        "_discreet",
         "_document",
         "_down",
         "_draining",
@@ -104,6 +109,7 @@ class DelegatedWormhole:
         heard_at: float | None = None,
         first_failure_is_final: bool = False,
         careful: bool = False,
+        discreet: bool = False,
         entropy: Callable[[], bytes] = lambda: os.urandom(32),
     ) -> None:
         if exchange.side in _alive:
@@ -117,6 +123,7 @@ class DelegatedWormhole:
         self._entropy = entropy
         self._on_broken = on_broken
         self._careful = careful
+        self._discreet = discreet
         self._welcome_handler = welcome_handler
         self._news = News(exchange, Connecting(relay_url), on_status_update, timing)
         self._typing: TypingCode | None = None
@@ -205,7 +212,7 @@ class DelegatedWormhole:
         if not 1 <= words <= 100:
             raise ValueError("a code has 1 to 100 words")
         self._only_one_code()
-        self._happen(ev.AllocateCode(words))
+        self._happen(ev.AllocateCode(words, self._discreet))
 
     def set_code(self, code: str) -> None:
         """Use the code that the other side has too.
@@ -220,7 +227,7 @@ class DelegatedWormhole:
             raise TypeError("a code is text")
         code = validate(code)
         self._only_one_code()
-        self._happen(ev.SetCode(code))
+        self._happen(ev.SetCode(code, self._discreet))
 
     def _check_open(self) -> None:
         """Raise why no code can be had any more, if that is so."""
@@ -257,7 +264,7 @@ class DelegatedWormhole:
             )
         if not self._typing.is_to_be_resumed:
             self._only_one_code()
-            self._happen(ev.TypeCode())
+            self._happen(ev.TypeCode(self._discreet))
         return self._typing.begin()
 
     def send_message(self, message: bytes) -> None:

@@ -188,6 +188,19 @@ def stranger_nameplate_taken(patches: Patches) -> None:
     patches.wrap(Exchange, "apply", make)
 
 
+@mutant("a code is told as soon as it is known", "people pass on what does not work yet")
+def told_before_it_is_good(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def apply(self: Any, event: ev.Event, seed: bytes) -> Any:
+            if isinstance(event, ev.AllocateCode | ev.SetCode):
+                event = evolve(event, discreet=False)
+            return real(self, event, seed)
+
+        return apply
+
+    patches.wrap(Exchange, "apply", make)
+
+
 @mutant("the words of the history quote the code", "who reads the database has it")
 def history_quotes(patches: Patches) -> None:
     def make(real: Any) -> Any:

@@ -1,0 +1,135 @@
+"""How many flows can be visited in time, by how long visits have taken here.
+
+A code that was shown is a promise: its flow must be visited before the mailbox server may forget
+it. So a process begins no more flows than it can visit, with all of its connections if need be;
+and it says so when there are more already, which were begun by somebody who had more connections.
+
+A server that is not there, or takes connections and says nothing, would hold every connection for
+the longest time that a visit may take. Until it is heard again its flows share a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil
+from typing import Final, Protocol
+
+from attrs import define, field, frozen
+
+VISIT_WITHIN: Final = 480.0
+"""Seconds from one visit to the next: less than is safe, by the time that visits may take."""
+
+FILLED: Final = 0.75
+"""The part of all that could be visited in time that is begun: servers may become slower."""
+
+WEIGHT: Final = 0.05
+"""Of the latest visit, in the mean of all."""
+
+
+@define
+class Visits:
+    """How long a visit takes: from taking the flow until its connection is free again."""
+
+    seconds: float | None = None
+    """In the mean, lately; None if there were none yet."""
+
+    def took(self, seconds: float) -> None:
+        """A visit took so long."""
+        before = seconds if self.seconds is None else self.seconds
+        self.seconds = before + WEIGHT * (seconds - before)
+
+    def needed(self, flows: int) -> int:
+        """How many connections visit so many flows in time."""
+        return ceil(flows * (self.seconds or 0.0) / (FILLED * VISIT_WITHIN))
+
+    def round(self, flows: int, connections: int) -> float:
+        """Seconds in which so many connections visit each of so many flows once."""
+        return flows * (self.seconds or 0.0) / connections
+
+    def most(self, connections: int) -> float:
+        """How many flows so many connections visit in time, if everything goes well."""
+        return connections * VISIT_WITHIN / self.seconds if self.seconds else float("inf")
+
+
+@frozen
+class Standing:
+    """How the flows of a database stand to what can be visited.
+
+    Args:
+        begun: unfinished flows that have begun.
+        new: those that have not.
+        most: how many can be visited in time.
+        connections: with how many connections.
+    """
+
+    begun: int
+    new: int
+    most: float
+    connections: int
+
+    @property
+    def room(self) -> float:
+        """How many more may begin."""
+        return max(0.0, FILLED * self.most - self.begun)
+
+    @property
+    def state(self) -> str:
+        """`late`, `full` or nothing in particular."""
+        if self.begun > self.most:
+            return "late"
+        return "full" if self.new and self.room < 1 else ""
+
+    @property
+    def words(self) -> str | None:
+        """What operators must know, without a full stop; None if there is nothing."""
+        if not self.state:
+            return None
+        can = (
+            f"{_connections(self.connections)} can visit about {self.most:.0f} flows every"
+            f" {VISIT_WITHIN / 60:.0f} minutes"
+        )
+        more = "more --connections, or another worker, would help"
+        if self.state == "late":
+            return (
+                f"{can}, and {self.begun} wait: a mailbox server may forget their codes before"
+                f" they are visited; {more}"
+            )
+        return f"{can}, and {self.begun} wait: {self.new} more begin when there is room; {more}"
+
+
+def _connections(count: int) -> str:
+    return "1 connection" if count == 1 else f"{count} connections"
+
+
+class Visiting(Protocol):
+    """What is asked of a running flow."""
+
+    url: str
+    """Of its mailbox server."""
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether its server is not there, or owes it an answer."""
+        ...
+
+
+@define
+class MuteServers:
+    """The servers that were not heard when they were last tried, by their URLs."""
+
+    _urls: set[str] = field(factory=set)
+
+    def heard(self, url: str) -> None:
+        """It is there."""
+        self._urls.discard(url)
+
+    def silent(self, url: str) -> None:
+        """A whole visit has passed without a word of it."""
+        self._urls.add(url)
+
+    def has_room(self, url: str, running: Iterable[Visiting], connections: int) -> bool:
+        """Whether one more flow of this server may have a connection."""
+        if url not in self._urls:
+            return True
+        trying = sum(each.url == url and each.is_unanswered for each in running)
+        return trying < max(1, connections // 8)
