@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from holdfast_journal import (
     DatabaseUnusable,
@@ -26,7 +26,8 @@ from holdfast_journal.errors import DatabaseAway, DatabaseMoved
 from holdfast_journal.health import check
 from holdfast_journal.keyfiles import add_key
 from holdfast_journal.locks import FileLocks, locks_for
-from holdfast_journal.schema import batches
+from holdfast_journal.schema import batches, workers
+from holdfast_journal.workers import Registration
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, run, start
 
@@ -370,6 +371,42 @@ class TestTakenAway:
         new.close()
         names = {each.name for each in journals.open(url).overview()}
         assert {"bob", "carol"} <= names
+
+    def test_another_copy_in_the_same_file(
+        self, path: Path, folder: Path, journals: Journals
+    ) -> None:
+        """`cp` keeps the file and changes all that is in it; its flows are not ours to take."""
+        other = folder / "other.db"
+        shutil.copy(path, other)
+        restored = journals.open(f"sqlite:///{other}")
+        start(restored, "zoe")
+        restored.close()
+        journal = journals.open(f"sqlite:///{path}")
+        run(journal, "ada")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # A process of its own: closing the file in this one would drop SQLite's locks.
+        subprocess.run(["cp", other, path], check=True)
+        with pytest.raises(DatabaseUnusable, match="does not know this process any more"):
+            journal.take()
+
+    @pytest.mark.parametrize("change", [{"pid": 1}, {"started_at": 1.0}])
+    def test_a_database_that_does_not_know_us(self, url: str, change: Mapping[str, float]) -> None:
+        """The same number is another worker there; nothing is let out, by no kind of database."""
+        now = 1000.0
+        database = Database.open(url)
+        us = Registration(database, lambda: now, locks_for(database), uptime=lambda: now)
+        us.id()
+        now += us.lease / 2
+        us.keep()
+        with database.writing() as connection:
+            connection.execute(update(workers).values(**change))
+        now += us.lease / 2
+        with pytest.raises(DatabaseMoved, match="does not know this process any more"):
+            us.keep()
+        assert not us.holds()
+        us.drop()
+        database.close()
 
     @pytest.mark.parametrize("instead", [None, b"a file that somebody restored"])
     def test_a_file_of_locks(self, path: Path, instead: bytes | None) -> None:
