@@ -216,7 +216,7 @@ class Database:
                     cursor = database._anchor.cursor()
                     cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
                     cursor.close()
-                database._place = Place.of(database.path)
+                database._place = Place.of(database.path, given)
         except BaseException:
             database.close()
             raise
@@ -241,17 +241,15 @@ class Database:
         """
         if writes and self._broken is not None:
             raise self._broken
-        if self._place is not None:
-            self._place.check()
+        self.see_that_it_is_there()
         alone = not self.is_postgresql and (writes or self.in_memory)
         try:
             with self._turn if alone else nullcontext():
                 with self.engine.connect().execution_options(**{_WRITES: writes}) as connection:
                     with connection.begin():
                         yield connection
-            if self._place is not None:
-                # Again, before anybody acts on what was read, or lets go what waited for a commit.
-                self._place.check()
+            # Again, before anybody acts on what was read, or lets go what waited for a commit.
+            self.see_that_it_is_there()
         except DBAPIError as error:
             if writes and trouble(error) is Trouble.BROKEN:
                 self._broken = error
@@ -280,6 +278,11 @@ class Database:
             # SQLite quotes in its errors what stands in a damaged file, and the driver stumbles.
             text = f"the database {self.name} cannot be used: its file is damaged"
             raise DatabaseUnusable(text) from None
+
+    def see_that_it_is_there(self) -> None:
+        """See that an SQLite file is still the one that was opened. Raises DatabaseMoved."""
+        if self._place is not None:
+            self._place.check()
 
     def settle(self) -> None:
         """Write anew what a process that is gone has left in SQLite's write-ahead log.

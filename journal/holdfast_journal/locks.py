@@ -11,6 +11,7 @@ import fcntl
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -116,6 +117,8 @@ class FileLocks:
 
     path: Path
     looks: bool = False
+    _see_database: Callable[[], object] = lambda: None
+    """Raises DatabaseMoved if the database that `path` is beside is another now."""
     _worker: int | None = None
     _held_in: _LockFile | None = None
     _serves: bool = False
@@ -143,8 +146,36 @@ class FileLocks:
             self._worker, self._held_in = worker, file
 
     def keep(self) -> bool:
-        """Nothing can be lost."""
-        return True
+        """Lock our bytes anew if the file was deleted or replaced: in the one that others see.
+
+        Raises DatabaseUnusable, DatabaseMoved among them: beside another database the same
+        numbers are other workers.
+        """
+        with _files_lock:
+            lost, worker = self._held_in, self._worker
+            if lost is None or worker is None or _identity(self.path) == lost.key:
+                return True
+            self._see_database()
+            file = self._file()
+            # Whoever looked at our byte meanwhile has taken us for dead; we come again if one does
+            # just now.
+            if not _try_lock(file.descriptor, fcntl.LOCK_EX, worker):
+                file.close_unused()
+                return False
+            file.held.add(worker)
+            ours = {worker}
+            if self._serves:
+                ours.add(_SERVICE)
+                if _SERVICE not in file.held:
+                    # If another service came meanwhile, there are two: each with its own flows.
+                    self._serves = _try_lock(file.descriptor, fcntl.LOCK_EX, _SERVICE)
+                    if self._serves:
+                        file.held.add(_SERVICE)
+                        _note_process(file.descriptor)
+            self._held_in = file
+            lost.held.difference_update(ours)
+            lost.close_unused()
+            return False
 
     def serve(self) -> None:
         """Lock the byte of the service, after `hold`. Raises AlreadyServed."""
@@ -161,7 +192,7 @@ class FileLocks:
                 )
             file.held.add(_SERVICE)
             self._serves = True
-            os.pwrite(file.descriptor, f"{os.getpid()}".ljust(20).encode(), 0)
+            _note_process(file.descriptor)
 
     def drop(self) -> None:
         """Unlock our bytes, and close the file if they were the last that this process held."""
@@ -223,7 +254,11 @@ class FileLocks:
             how = os.O_RDONLY if self.looks else os.O_RDWR | os.O_CREAT
             descriptor = os.open(self.path, how | os.O_CLOEXEC, 0o600)
             if not self.looks:
-                _give_to_owner(descriptor, self.path.with_suffix(""))
+                try:
+                    _give_to_owner(descriptor, self.path.with_suffix(""))
+                except BaseException:
+                    os.close(descriptor)
+                    raise
         except OSError as error:
             if self.looks and isinstance(error, FileNotFoundError | PermissionError):
                 raise
@@ -243,6 +278,18 @@ def _try_lock(descriptor: int, how: int, byte: int, length: int = 1) -> bool:
     except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the system likes
         return False
     return True
+
+
+def _note_process(descriptor: int) -> None:
+    os.pwrite(descriptor, f"{os.getpid()}".ljust(20).encode(), 0)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _give_to_owner(descriptor: int, database: Path) -> None:
@@ -324,5 +371,6 @@ class AdvisoryLocks:
 def locks_for(database: Database, *, looks: bool = False) -> Locks:
     """The kind of lock that fits the database; who only `looks` never holds one."""
     if database.path is not None:
-        return FileLocks(database.path.with_name(database.path.name + ".workers"), looks)
+        path = database.path.with_name(database.path.name + ".workers")
+        return FileLocks(path, looks, database.see_that_it_is_there)
     return Alone() if database.in_memory else AdvisoryLocks(database)

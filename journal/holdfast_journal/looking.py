@@ -8,12 +8,14 @@ three ways to look, by what lies there:
   does not change.  If somebody begins to write meanwhile, that is noticed, and said.
 - a log and its index: a process uses the database, or has died; a read-only connection reads it.
 - a log without an index, which must have been copied with the database: a copy of both is read, in
-  a directory of its own that is deleted afterwards.
+  a directory of its own that is deleted afterwards.  SQLite copies the database itself, so that no
+  descriptor of it is opened here, and the log has no locks that closing it could drop.
 """
 
 import shutil
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -44,16 +46,32 @@ class LookedAt:
         try:
             if not _has_log(path):
                 return cls(path, path, still=_likeness(path))
-            if path.with_name(path.name + "-shm").exists():
+            if _index_of(path).exists():
                 return cls(path, path)
-            folder = tempfile.TemporaryDirectory(prefix="holdfast-")
-            copy = Path(folder.name) / "copy"
-            # Without an index nobody has it open: whoever opens it makes one.
-            shutil.copyfile(path, copy)
-            shutil.copyfile(log_of(path), log_of(copy))
+            return cls._of_copy(path)
         except OSError as error:
             text = f"the database {path} cannot be used: {error.strerror or type(error).__name__}"
             raise DatabaseUnusable(text) from error
+        except sqlite3.Error as error:
+            raise DatabaseUnusable(f"the database {path} cannot be used: {error}") from error
+
+    @classmethod
+    def _of_copy(cls, path: Path) -> Self:
+        """Copy a database and a log without an index.  Raises as `of`, OSError, sqlite3.Error."""
+        folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+        copy = Path(folder.name) / "copy"
+        try:
+            before = _likeness(path), _likeness(log_of(path))
+            with closing(_open(path, "mode=ro&immutable=1")) as source:
+                with closing(sqlite3.connect(copy)) as target:
+                    source.backup(target)
+            shutil.copyfile(log_of(path), log_of(copy))
+            # Whoever opens it makes an index first, and then writes.
+            if _index_of(path).exists() or before != (_likeness(path), _likeness(log_of(path))):
+                raise _begun(path)
+        except BaseException:
+            folder.cleanup()
+            raise
         return cls(path, copy, copy=folder)
 
     def connect(self) -> sqlite3.Connection:
@@ -64,12 +82,7 @@ class LookedAt:
             mode = "mode=ro&immutable=1"
         else:
             mode = "mode=ro"
-        return sqlite3.connect(
-            f"file:{quote(str(self._reads))}?{mode}",
-            uri=True,
-            timeout=BUSY_TIMEOUT,
-            check_same_thread=False,
-        )
+        return _open(self._reads, mode)
 
     def check(self) -> None:
         """See that what was read is whole.  Raises DatabaseAway if somebody has begun to write."""
@@ -80,13 +93,30 @@ class LookedAt:
         except OSError:
             same = False
         if not same:
-            why = "another process began to write it in this moment; try again"
-            raise DatabaseAway(f"the database {self.path} cannot be used: {why}", why)
+            raise _begun(self.path)
 
     def close(self) -> None:
         """Delete the copy, if one was made."""
         if self._copy is not None:
             self._copy.cleanup()
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?{mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        check_same_thread=False,
+    )
+
+
+def _begun(path: Path) -> DatabaseAway:
+    why = "another process began to write it in this moment; try again"
+    return DatabaseAway(f"the database {path} cannot be used: {why}", why)
+
+
+def _index_of(path: Path) -> Path:
+    return path.with_name(path.name + "-shm")
 
 
 def _has_log(path: Path) -> bool:

@@ -91,6 +91,7 @@ def take(
             return []  # the usual answer to a worker that looks around costs no write lock
     taken: list[Taken] = []
     with database.writing() as connection:
+        workers.see_that_it_knows_us(connection)
         if due.dead:
             # Whoever was only paused may be back, and then it has found its flows untouched.
             back = workers.alive(due.dead, connection)

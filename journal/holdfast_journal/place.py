@@ -111,19 +111,21 @@ class Place:
     """The place of a database that is open."""
 
     path: Path
+    _given: Path
     _file: _Identity
     _log: _Identity
 
     @classmethod
-    def of(cls, path: Path) -> Self:
+    def of(cls, path: Path, given: Path) -> Self:
         """The place of the database at `path`, which a connection has open and has read.
 
+        `given` is its path as others know it, perhaps that of a symbolic link to `path`.
         Raises DatabaseMoved.
         """
         file, log = _identity(path), _identity(log_of(path))
         if file is None or log is None:
             raise DatabaseMoved(f"the database {path} went away while it was opened")
-        return cls(path, file, log)
+        return cls(path, given, file, log)
 
     def check(self) -> None:
         """See that the file and its log are still those that were opened.  Raises DatabaseMoved.
@@ -136,6 +138,11 @@ class Place:
             raise DatabaseMoved(
                 f"the database {self.path} was {what} while it was in use; put it back, with its"
                 " write-ahead log (-wal), while no process uses it, and start again"
+            )
+        if self._given != self.path and _identity(self._given) != self._file:
+            raise DatabaseMoved(
+                f"the symbolic link {self._given} was led away from the database {self.path} while"
+                " that was in use; start again to use what it leads to now"
             )
         found = _identity(log_of(self.path))
         if found != self._log:

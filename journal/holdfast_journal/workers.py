@@ -22,12 +22,12 @@ from math import inf
 from typing import Any
 
 from attrs import define, field
-from sqlalchemy import ColumnElement, extract, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, extract, func, insert, literal, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast_journal.database import Database
-from holdfast_journal.errors import DatabaseUnusable
+from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
 from holdfast_journal.locks import Locks
 from holdfast_journal.schema import workers
 
@@ -85,6 +85,8 @@ class Registration:
     _lapsed: bool = field(default=False, init=False)
     """Whether it has happened, and `on_lapse` has not returned yet."""
     _id: int | None = field(default=None, init=False)
+    _started_at: float = field(default=0.0, init=False)
+    """As in our row, by which it is told from that of another worker with our id."""
     _held_until: float = field(default=inf, init=False)
     """By `uptime`."""
     _renew_at: float = field(default=inf, init=False)
@@ -103,6 +105,7 @@ class Registration:
         with self._once:
             if self._id is None:
                 began = self.uptime()
+                self._started_at = self._clock()
                 until = None
                 if not self._database.in_memory:  # where nobody else can be
                     until = database_clock(self._database, self._clock()) + self.lease
@@ -110,7 +113,7 @@ class Registration:
                     statement = insert(workers).values(
                         host=self.host,
                         pid=os.getpid(),
-                        started_at=self._clock(),
+                        started_at=self._started_at,
                         lease_until=until,
                     )
                     row = connection.execute(statement.returning(workers.c.id)).scalar_one()
@@ -153,7 +156,7 @@ class Registration:
     def keep(self) -> None:
         """Renew the lease if that is due, and the lock if it was lost. Raises SQLAlchemy's errors.
 
-        Blocks, also while another thread does it.
+        Blocks, also while another thread does it. Raises DatabaseMoved.
         """
         with self._once:
             if self._id is None:
@@ -169,8 +172,9 @@ class Registration:
                 until = database_clock(self._database, now) + self.lease
                 ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
                 alive = in_time(self._database, now)
-                if connection.execute(ours.where(alive)).rowcount != 1:
+                if connection.execute(ours.where(self._is_us(), alive)).rowcount != 1:
                     self._lapse()
+                    self.see_that_it_knows_us(connection)
                     connection.execute(ours)
                 elif not self.holds():
                     # It was over, by a clock that never jumps; that of the leases was set back.
@@ -179,6 +183,26 @@ class Registration:
                 self.on_lapse()
                 self._lapsed = False
             self._renewed(began)
+
+    def see_that_it_knows_us(self, connection: Connection) -> None:
+        """See that what is in the database now is what we are a worker of. Raises DatabaseMoved.
+
+        A copy that was put in its place, in the same file or on the same server, holds flows that
+        are not ours to take, and lacks what we have committed.
+        """
+        if connection.scalar(select(workers.c.id).where(self._is_us())) is None:
+            raise DatabaseMoved(
+                f"the database {self._database.name} does not know this process any more: another"
+                " copy was put in its place, or the worker was purged while it stood still;"
+                " start again to use what is there now"
+            )
+
+    def _is_us(self) -> ColumnElement[bool]:
+        return and_(
+            workers.c.id == self._id,
+            workers.c.pid == os.getpid(),
+            workers.c.started_at == self._started_at,
+        )
 
     def alive(self, ids: Collection[int], connection: Connection | None = None) -> set[int]:
         """Those workers of `ids` that are alive; with `connection` they stay so, or stay dead.

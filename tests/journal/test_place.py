@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from holdfast_journal import (
     DatabaseUnusable,
@@ -25,8 +25,9 @@ from holdfast_journal.database import Database
 from holdfast_journal.errors import DatabaseAway, DatabaseMoved
 from holdfast_journal.health import check
 from holdfast_journal.keyfiles import add_key
-from holdfast_journal.locks import FileLocks
-from holdfast_journal.schema import batches
+from holdfast_journal.locks import FileLocks, locks_for
+from holdfast_journal.schema import batches, workers
+from holdfast_journal.workers import Registration
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, run, start
 
@@ -157,6 +158,26 @@ class TestOpenedTwice:
             each for each in opened if Path(each).name in ("journal.db", "journal.db-wal")
         ] == []
 
+    def test_no_descriptor_for_a_copy(self, path: Path, journals: Journals) -> None:
+        """Not even where a database is copied to be looked at: SQLite does it."""
+        names = names_after_a_kill_left(path)
+        path.with_name("journal.db-shm").unlink()
+        opened: list[str] = []
+
+        def opening(event: str, arguments: tuple[object, ...]) -> None:
+            if event == "open" and recording:
+                opened.append(os.fsdecode(str(arguments[0])))
+
+        recording = True
+        sys.addaudithook(opening)
+        try:
+            looking = journals.open(f"sqlite:///{path}", looks=True)
+        finally:
+            recording = False
+        assert [each.name for each in looking.overview()] == names
+        assert str(path.with_name("journal.db-wal")) in opened
+        assert str(path) not in opened
+
     def test_a_new_file_is_made_by_one(self, folder: Path, journals: Journals) -> None:
         """Threads that open a missing file at once share one database."""
         url = f"sqlite:///{folder}/new.db"
@@ -256,6 +277,27 @@ def log_replaced(path: Path) -> None:
 HAPPENINGS = [moved, deleted, replaced, log_deleted, log_replaced]
 
 
+def seen_by_another(locks: Path) -> str:
+    """What another process finds out from a file of locks about worker 7, and the service."""
+    program = f"""
+from pathlib import Path
+from holdfast_journal.errors import AlreadyServed
+from holdfast_journal.locks import FileLocks
+locks = FileLocks(Path({str(locks)!r}))
+alive = "alive" if locks.is_alive(7) else "dead"
+locks.hold(8)
+try:
+    locks.serve()
+    served = "free"
+except AlreadyServed as error:
+    served = str(error).partition(" serves")[0] + " serves"
+print(f"{{alive}}, {{served}}")
+"""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+
+
 class TestTakenAway:
     @pytest.mark.parametrize("happens", HAPPENINGS)
     def test_while_it_is_written(
@@ -283,6 +325,21 @@ class TestTakenAway:
         database = Database.open(f"sqlite:///{path}")
         with pytest.raises(DatabaseMoved), database.writing():
             happens(path)
+        database.close()
+
+    def test_a_link_that_is_led_elsewhere(self, path: Path, folder: Path) -> None:
+        """Others find another database there; whoever has the first one open says so and ends."""
+        link, other = folder / "link.db", folder / "other.db"
+        link.symlink_to(path)
+        shutil.copy(path, other)
+        database = Database.open(f"sqlite:///{link}")
+        with database.writing():
+            pass
+        link.unlink()
+        link.symlink_to(other)
+        with pytest.raises(DatabaseMoved, match=f"{link} was led away from the database {path}"):
+            with database.reading():
+                pass
         database.close()
 
     @pytest.mark.parametrize("happens", HAPPENINGS)
@@ -314,6 +371,72 @@ class TestTakenAway:
         new.close()
         names = {each.name for each in journals.open(url).overview()}
         assert {"bob", "carol"} <= names
+
+    def test_another_copy_in_the_same_file(
+        self, path: Path, folder: Path, journals: Journals
+    ) -> None:
+        """`cp` keeps the file and changes all that is in it; its flows are not ours to take."""
+        other = folder / "other.db"
+        shutil.copy(path, other)
+        restored = journals.open(f"sqlite:///{other}")
+        start(restored, "zoe")
+        restored.close()
+        journal = journals.open(f"sqlite:///{path}")
+        run(journal, "ada")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # A process of its own: closing the file in this one would drop SQLite's locks.
+        subprocess.run(["cp", other, path], check=True)
+        with pytest.raises(DatabaseUnusable, match="does not know this process any more"):
+            journal.take()
+
+    @pytest.mark.parametrize("change", [{"pid": 1}, {"started_at": 1.0}])
+    def test_a_database_that_does_not_know_us(self, url: str, change: Mapping[str, float]) -> None:
+        """The same number is another worker there; nothing is let out, by no kind of database."""
+        now = 1000.0
+        database = Database.open(url)
+        us = Registration(database, lambda: now, locks_for(database), uptime=lambda: now)
+        us.id()
+        now += us.lease / 2
+        us.keep()
+        with database.writing() as connection:
+            connection.execute(update(workers).values(**change))
+        now += us.lease / 2
+        with pytest.raises(DatabaseMoved, match="does not know this process any more"):
+            us.keep()
+        assert not us.holds()
+        us.drop()
+        database.close()
+
+    @pytest.mark.parametrize("instead", [None, b"a file that somebody restored"])
+    def test_a_file_of_locks(self, path: Path, instead: bytes | None) -> None:
+        """A worker whose file of locks is deleted or replaced holds them in the next one again."""
+        locks = FileLocks(path.with_name("journal.db.workers"))
+        locks.hold(7)
+        locks.serve()
+        assert locks.keep()
+        locks.path.unlink()
+        if instead is not None:
+            locks.path.write_bytes(instead)
+        assert seen_by_another(locks.path) == "dead, free\n"
+        assert not locks.keep()  # others may have taken it for dead
+        assert locks.keep()
+        assert seen_by_another(locks.path) == f"alive, process {os.getpid()} serves\n"
+        locks.drop()
+        assert seen_by_another(locks.path) == "dead, free\n"
+
+    def test_no_locks_beside_another_database(self, path: Path) -> None:
+        """There the same number is another worker."""
+        database = Database.open(f"sqlite:///{path}")
+        locks = locks_for(database)
+        locks.hold(7)
+        replaced(path)
+        path.with_name("journal.db.workers").unlink()
+        with pytest.raises(DatabaseMoved):
+            locks.keep()
+        assert not path.with_name("journal.db.workers").exists()
+        locks.drop()
+        database.close()
 
     def test_doctor_notices(self, path: Path, journals: Journals) -> None:
         """A log that was deleted under a living worker is found from another process."""
@@ -414,6 +537,22 @@ class TestLooking:
         with pytest.raises(DatabaseAway, match="another process began to write"):
             looking.overview()
         looking.close()
+
+    def test_a_writer_that_comes_while_it_is_copied(
+        self, path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor a copy that may be half of one state and half of the next."""
+        names_after_a_kill_left(path)
+        path.with_name("journal.db-shm").unlink()
+        copyfile = shutil.copyfile
+
+        def slowly(*names: Path) -> None:
+            copyfile(*names)
+            journals.open(f"sqlite:///{path}")
+
+        monkeypatch.setattr("holdfast_journal.looking.shutil.copyfile", slowly)
+        with pytest.raises(DatabaseAway, match="another process began to write"):
+            SqlJournal.open(f"sqlite:///{path}", looks=True)
 
     def test_what_is_not_there(self, path: Path, folder: Path, journals: Journals) -> None:
         """Neither a file nor a schema is made for who looks."""

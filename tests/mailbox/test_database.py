@@ -37,6 +37,21 @@ def test_a_second_server_is_kept_off_it(tmp_path: Path) -> None:
     open_database(path, create_or_upgrade_channel_db).close()
 
 
+def test_a_second_server_is_kept_off_it_by_any_name(tmp_path: Path) -> None:
+    """The lock is the file's: a link to it is no way around, and a second name is refused."""
+    path, link = tmp_path / "m.sqlite", tmp_path / "link" / "other.sqlite"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    first = open_database(link, create_or_upgrade_channel_db)
+    with pytest.raises(DatabaseUnusable, match="another mailbox server is using it"):
+        open_database(path, create_or_upgrade_channel_db)
+    first.close()
+    assert list(link.parent.iterdir()) == [link]
+    (tmp_path / "second.sqlite").hardlink_to(path)
+    with pytest.raises(DatabaseUnusable, match="several names"):
+        open_database(path, create_or_upgrade_channel_db)
+
+
 @pytest.mark.parametrize(
     "content", [b"this is not a database, and long enough to be seen as none" * 40, b""]
 )

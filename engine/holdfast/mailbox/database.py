@@ -43,7 +43,10 @@ def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> Databa
     readable by their owner alone. Raises DatabaseUnusable.
     """
     try:
+        # The lock is the file's, by whatever name it is given.
+        path = Path(os.path.realpath(path))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_other_names(path)
         lock = _lock(path)
     except OSError as error:
         raise DatabaseUnusable(
@@ -54,6 +57,15 @@ def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> Databa
     except BaseException:
         os.close(lock)
         raise
+
+
+def _refuse_other_names(path: Path) -> None:
+    """Refuse hard links: each name would get a lock, and a log, of its own."""
+    if path.exists() and path.stat().st_nlink > 1:
+        raise DatabaseUnusable(
+            f"cannot use the database {path}: the file has several names (hard links); remove the"
+            " others, or copy the file with cp and use the copy"
+        )
 
 
 def _lock(path: Path) -> int:
