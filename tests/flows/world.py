@@ -312,6 +312,7 @@ class World:
     def start(self, **options: Any) -> None:
         """Start a process that runs flows."""
         options.setdefault("connector", self._ours)
+        options.setdefault("threads", self.reactor)
         self.engine = Engine(self.journal, self.reactor, now=self.now, **options)
         self.engine.start()
 

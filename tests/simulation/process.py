@@ -104,9 +104,10 @@ class Life(Process):
             connector=self.connector,
             connections=self.connections,
             now=world.wall,
+            threads=self.reactor,
         )
         self.engine.executor = Executor(
-            self.reactor, world.wall, Random(world.random.getrandbits(64))
+            self.reactor, world.wall, Random(world.random.getrandbits(64)), self.reactor
         )
         self.engine.start().addErrback(self._failed)
 

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -28,6 +27,7 @@ from holdfast.flows.base import kinds
 from holdfast.flows.parking import Parking
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
+from holdfast.flows.threads import DaemonThreads, Threads, call_in
 from holdfast.flows.trouble import place_of, traceback_of
 from holdfast.flows.unloaded import Unloaded
 from holdfast.rendezvous.dialer import Dialer
@@ -112,6 +112,7 @@ class Engine:
         on_status_update: called with news of connections.
         timing: records when every message of every flow went and came.
         now: seconds since the epoch.
+        threads: where whatever waits for the database, or is a user's, runs.
     """
 
     _journal: SqlJournal
@@ -124,6 +125,7 @@ class Engine:
     on_status_update: Callable[[Status], object] | None = None
     timing: DebugTiming | None = None
     _now: Callable[[], float] = time.time
+    threads: Threads = field(factory=partial(DaemonThreads, "engine"))
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _parking: Parking = field(init=False)
@@ -140,7 +142,7 @@ class Engine:
     _share_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.executor = Executor(self._reactor, self._now)
+        self.executor = Executor(self._reactor, self._now, threads=self.threads)
         self._parking = Parking(self.connections)
         self._looking = looking.Looking(self._reactor, self._journal.pressure, _WHO, self._look)
         if self.connector is None:
@@ -172,7 +174,7 @@ class Engine:
         """
         yield self._looking.stop()
         for runner in tuple(self.running.values()):
-            runner.abandon()
+            runner.leave()
             self._leaves(runner)
         self.running.clear()
         try:
@@ -352,4 +354,4 @@ class Engine:
             self._owed.append(Owed([taken.id], call))
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
+        return call_in(self.threads, self._reactor, call, *args)
