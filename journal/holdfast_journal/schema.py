@@ -29,7 +29,7 @@ from sqlalchemy import (
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
 metadata = MetaData(
@@ -100,6 +100,8 @@ flows = Table(
     Column("failures", Integer, nullable=False),
     Column("failed_at", Double),
     Column("trouble", Text),
+    # How many workers in a row died soon after they had taken it; see `suspects`. NULL: none.
+    Column("deaths", Integer),
     # When a finished flow's data key is to be deleted. NULL: it is already, or is kept for `retry`.
     Column("shred_at", Double),
     Column("fingerprint", Text),

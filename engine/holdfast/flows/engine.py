@@ -25,6 +25,7 @@ from holdfast.flows import looking
 from holdfast.flows.aside import set_aside
 from holdfast.flows.base import kinds
 from holdfast.flows.parking import Parking
+from holdfast.flows.probation import Probation
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
 from holdfast.flows.threads import DaemonThreads, Threads, call_in
@@ -42,6 +43,7 @@ from holdfast_journal import (
     SqlJournal,
     TakenFlow,
 )
+from holdfast_journal.suspects import MOST_DEATHS
 
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""
@@ -69,6 +71,9 @@ TAKE_AT_ONCE: Final = 500
 
 MOST_FAILURES: Final = 3
 """How often a flow's own code may raise before the flow is set aside."""
+
+DEADLY: Final = "process after process ended while it ran, at last when it ran alone"
+"""The reason for which a flow is set aside that ends whoever runs it."""
 
 _WHO: Final = "engine"
 
@@ -130,6 +135,7 @@ class Engine:
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _parking: Parking = field(init=False)
     _unloaded: Unloaded = field(factory=Unloaded, init=False)
+    _probation: Probation = field(factory=Probation, init=False)
     _owed: deque[Owed] = field(factory=deque, init=False)
     """What the database is to be told, in order, once it answers."""
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
@@ -259,6 +265,10 @@ class Engine:
             for each in taken:
                 self._run(each)
         self._crowded = len(taken) == free
+        if not self._crowded and self._probation.wants_suspects(self._reactor.seconds()):
+            suspects = yield self._in_thread(self._take, free - len(taken), True, True)
+            for each in suspects:
+                self._run(each)
         return free == TAKE_AT_ONCE and self._crowded
 
     @inlineCallbacks
@@ -272,6 +282,9 @@ class Engine:
             return
         for runner in tuple(self.running.values()):
             runner.tick()
+        survivors = self._probation.survivors(self.running, self._reactor.seconds())
+        if survivors:
+            self._owed.append(Owed((), partial(self._journal.survived, survivors)))
         if self._parking.is_full(len(self.running)):
             if self._count_at <= self._reactor.seconds():
                 self._count_at = self._reactor.seconds() + COUNT_EVERY
@@ -317,13 +330,14 @@ class Engine:
             self._leaves(runner)
             del self.running[runner.taken.id]
 
-    def _take(self, limit: int, again: bool) -> list[TakenFlow]:
+    def _take(self, limit: int, again: bool, suspects: bool = False) -> list[TakenFlow]:
         return self._journal.take(
             batch=self.batch,
             names=self.names,
             kinds=kinds() if self.serve is None else self.serve,
             limit=limit,
             again=again,
+            suspects=suspects,
         )
 
     def _run(self, taken: TakenFlow) -> None:
@@ -334,6 +348,10 @@ class Engine:
         if taken.failures >= MOST_FAILURES:
             set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
             return
+        if taken.deaths >= MOST_DEATHS:
+            set_aside(taken, DEADLY)
+            return
+        self._probation.begin(taken, self._reactor.seconds())
         try:
             runner = FlowRunner(taken, self)
         except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported

@@ -53,13 +53,14 @@ class _AtOnce:
 )
 def task_without_lease(patches: Patches) -> None:
     patches.wrap(FlowRunner, "release", lambda real: lambda self, call: call())
+    patches.wrap(FlowRunner, "task_begins", lambda real: lambda self, task, call: call())
 
 
 @mutant("the idempotency key changes between tries", "the same work is done twice")
 def key_changes_between_tries(patches: Patches) -> None:
     def make(real: Any) -> Any:
-        def submit(self: Any, task: Any) -> None:
-            real(self, evolve(task, key=f"{task.attempts:02}{task.key[2:]}"))
+        def submit(self: Any, task: Any, **options: Any) -> None:
+            real(self, evolve(task, key=f"{task.attempts:02}{task.key[2:]}"), **options)
 
         return submit
 
