@@ -15,7 +15,7 @@ from types import FrameType
 
 from attrs import define, field
 
-FRAMES = 6
+FRAMES = 12
 """How many places of a thread are told, from the innermost outwards."""
 
 

@@ -72,6 +72,11 @@ class Life(Process):
             self.waits_since = self.kernel.now
         Process.resume(self)
 
+    def come_unstuck(self) -> None:
+        """The function has returned for which the reactor waited."""
+        self.stuck = False
+        self.resume()
+
     @property
     def worker(self) -> int | None:
         """Its number in the database, while it has one."""

@@ -167,3 +167,18 @@ def unloaded_is_failed(patches: Patches) -> None:
         return lambda self, taken, failure: set_aside(taken, "it cannot be loaded")
 
     patches.wrap(Engine, "_cannot_load", make)
+
+
+@mutant(
+    "tries are counted when they end",
+    "a task that ends its process is tried for ever",
+    trouble={"death inside a try": 0.9, "seconds": 600.0},
+    kinds=("mint",),
+)
+def tries_counted_when_they_end(patches: Patches) -> None:
+    patches.wrap(runner, "asked", lambda real: lambda task: task)
+    patches.wrap(
+        FlowRunner,
+        "task_begins",
+        lambda real: lambda self, task, call: self._journal.queue_outbound(call),
+    )
