@@ -27,8 +27,8 @@ LARGEST_WAVE = 256
 ALONE = 7
 """The count from which a wave is one flow; one that is alone because there is no other gets it."""
 
-MOST_DEATHS = 10
-"""The count at which a flow is to be blamed: it was alone at the last three."""
+MOST_DEATHS = 12
+"""The count at which a flow is to be blamed: it was alone at the last five."""
 
 
 def counted(worker: Any) -> Any:

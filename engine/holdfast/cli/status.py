@@ -182,7 +182,7 @@ def _show_one(row: "FlowRow") -> None:
             table.add_row(cell(label, "bold"), value)
     if row.trouble is not None:
         table.add_row(cell("trouble", "bold"), _trouble(row))
-    if row.deaths:
+    if row.deaths and row.finished_at is None:
         table.add_row(
             cell("deaths", "bold"),
             cell(f"{row.deaths} workers in a row ended soon after they had taken it"),

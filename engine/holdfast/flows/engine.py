@@ -25,7 +25,7 @@ from holdfast.flows import looking
 from holdfast.flows.aside import set_aside
 from holdfast.flows.base import kinds
 from holdfast.flows.parking import Parking
-from holdfast.flows.probation import Probation
+from holdfast.flows.probation import PROBATION, Probation
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
 from holdfast.flows.threads import DaemonThreads, Threads, call_in
@@ -261,14 +261,11 @@ class Engine:
         if free <= 0:
             return False
         taken = yield self._in_thread(self._take, free, again)
-        with _uncollected():
-            for each in taken:
-                self._run(each)
+        self._run_all(taken)
         self._crowded = len(taken) == free
         if not self._crowded and self._probation.wants_suspects(self._reactor.seconds()):
             suspects = yield self._in_thread(self._take, free - len(taken), True, True)
-            for each in suspects:
-                self._run(each)
+            self._run_all(suspects)
         return free == TAKE_AT_ONCE and self._crowded
 
     @inlineCallbacks
@@ -282,9 +279,6 @@ class Engine:
             return
         for runner in tuple(self.running.values()):
             runner.tick()
-        survivors = self._probation.survivors(self.running, self._reactor.seconds())
-        if survivors:
-            self._owed.append(Owed((), partial(self._journal.survived, survivors)))
         if self._parking.is_full(len(self.running)):
             if self._count_at <= self._reactor.seconds():
                 self._count_at = self._reactor.seconds() + COUNT_EVERY
@@ -340,6 +334,23 @@ class Engine:
             suspects=suspects,
         )
 
+    def _run_all(self, taken: Collection[TakenFlow]) -> None:
+        suspected = [flow.id for flow in taken if flow.deaths]
+        if suspected:
+            self._probation.begin(suspected)
+            self._reactor.callLater(PROBATION, self._outlived, suspected)
+        with _uncollected():
+            for each in taken:
+                self._run(each)
+
+    def _outlived(self, flows: Collection[int]) -> None:
+        """These flows did not end this process."""
+        survivors = self._probation.end(flows, self.running)
+        if survivors:
+            self._owed.append(Owed((), partial(self._journal.survived, survivors)))
+            self._chores_at = self._reactor.seconds()
+            self._looking.hurry()
+
     def _run(self, taken: TakenFlow) -> None:
         if taken.journal.is_lost:
             return  # others have taken it already
@@ -351,7 +362,6 @@ class Engine:
         if taken.deaths >= MOST_DEATHS:
             set_aside(taken, DEADLY)
             return
-        self._probation.begin(taken, self._reactor.seconds())
         try:
             runner = FlowRunner(taken, self)
         except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported

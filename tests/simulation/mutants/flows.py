@@ -41,8 +41,8 @@ class _AtOnce:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 
-    def queue_outbound(self, call: Any, *args: Any) -> None:
-        call(*args)
+    def queue_outbound(self, call: Any, *args: Any, **options: Any) -> None:
+        call(*args, **options)
 
 
 @mutant(
