@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from attrs import define, field
 
@@ -36,12 +37,14 @@ class Moving:
     """What must move so that this process is alive: the reactor, and the writer's thread."""
 
     _call_in_reactor: Callable[[Callable[[], object]], object]
+    _runs: Callable[[], bool]
+    """Whether the reactor was started: a command may do much before that."""
     uptime: Callable[[], float]
     """Seconds, without jumps."""
     _asked_at: float | None = field(default=None, init=False)
     """When the reactor was asked for a sign of life that has not come."""
-    _reactor: int | None = field(default=None, init=False)
-    """The reactor's thread; None before it has given any: it need not run yet."""
+    _reactor: int | None = field(factory=lambda: threading.main_thread().ident, init=False)
+    """The reactor's thread, the main one unless it is seen in another."""
     _writing_since: float | None = field(default=None, init=False)
     """When the writer last began, or tried again, what it has not finished."""
     _writer: int | None = field(default=None, init=False)
@@ -64,8 +67,10 @@ class Moving:
         if asked_at is None:
             self._asked_at = now
             self._call_in_reactor(self.turned)
-        elif self._reactor is not None and now - asked_at > patience:
-            return "the reactor", now - asked_at, place_in(self._reactor)
+        elif not self._runs():
+            self._asked_at = now  # it gets to that when it begins
+        elif now - asked_at > patience:
+            return "the reactor", now - asked_at, place_in(self._reactor or 0)
         if self._writer is None or writing_since is None or now - writing_since <= patience:
             return None
         return "the journal's writer", now - writing_since, place_in(self._writer)
@@ -83,3 +88,8 @@ class Moving:
     def has_written(self) -> None:
         """The writer has finished what it had, and waits for more: called in its thread."""
         self._writing_since = None
+
+
+def moving(reactor: Any, uptime: Callable[[], float]) -> Moving:
+    """What must move where `reactor` is Twisted's, or something like it."""
+    return Moving(reactor.callFromThread, lambda: getattr(reactor, "running", True), uptime)

@@ -28,7 +28,7 @@ from holdfast_journal.errors import Fenced, JournalBroken
 from holdfast_journal.flow import FlowJournal
 from holdfast_journal.following import Seen
 from holdfast_journal.inline import InlineWriter
-from holdfast_journal.liveness import Moving
+from holdfast_journal.liveness import moving
 from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
 from holdfast_journal.opening import look_ready, make_ready
@@ -165,7 +165,7 @@ class SqlJournal:
             locks_for(database, looks=looks),
             lease,
             uptime,
-            moving=None if reactor is None else Moving(reactor.callFromThread, uptime),
+            moving=None if reactor is None else moving(reactor, uptime),
         )
         if host is not None:
             registration.host = host

@@ -68,14 +68,18 @@ class TestMoving:
     def test_a_reactor_that_does_not_run_yet(self) -> None:
         """Whoever has not begun does not stand still."""
         clock, reactor = Clock(), Asked()
-        moving = Moving(reactor, clock)
+        runs: list[bool] = []
+        moving = Moving(reactor, lambda: bool(runs), clock)
         assert self.look(moving, clock, 60) is None
         assert len(reactor.calls) == 1
+        runs.append(True)
+        assert self.look(moving, clock, 5) is None
+        assert self.look(moving, clock, 1) is not None
 
     def test_a_reactor_that_turns(self) -> None:
         """It is asked again and again."""
         clock, reactor = Clock(), Asked()
-        moving = Moving(reactor, clock)
+        moving = Moving(reactor, lambda: True, clock)
         for _ in range(20):
             assert self.look(moving, clock, 3) is None
             reactor.turn()
@@ -83,7 +87,7 @@ class TestMoving:
     def test_a_reactor_that_stops_turning(self) -> None:
         """It is noticed, with the place where it stands, and so is its coming back."""
         clock, reactor = Clock(), Asked()
-        moving = Moving(reactor, clock)
+        moving = Moving(reactor, lambda: True, clock)
         moving.look(5.0)
         reactor.turn()
         assert self.look(moving, clock, 6) is None
@@ -97,7 +101,7 @@ class TestMoving:
     def test_a_process_that_was_paused(self) -> None:
         """Nobody is blamed for the time in which nothing of the process ran."""
         clock, reactor = Clock(), Asked()
-        moving = Moving(reactor, clock)
+        moving = Moving(reactor, lambda: True, clock)
         moving.look(5.0)
         reactor.turn()
         moving.writes()
@@ -109,7 +113,7 @@ class TestMoving:
     def test_a_writer_that_does_not_finish(self) -> None:
         """It stands still while it neither finishes nor tries again."""
         clock, reactor = Clock(), Asked()
-        moving = Moving(reactor, clock)
+        moving = Moving(reactor, lambda: True, clock)
         for _ in range(3):
             moving.writes()
             reactor.turn()
