@@ -62,13 +62,12 @@ def _go_on(world: World, life: Life) -> None:
 
 
 def standstill(world: World) -> bool:
-    """A function blocks the reactor; the threads of the process go on."""
     life = _life(world)
     if life is None or life.paused or life.stuck or life.stopping:
         return False
     delay = world.kernel.between(0.01, 400)
     world.say(life.name, f"stands still for {delay:.1f} s")
-    life.stuck = True
+    life.get_stuck()
     world.kernel.after(delay, partial(_come_unstuck, world, life))
     if delay > world.watch.STILL:
         world.kernel.after(world.watch.STILL, partial(world.watch.stands_still, life))

@@ -224,7 +224,9 @@ class World:
             return
         if told.startswith("flow {name}") and self.excused("refused"):
             return
-        if told.startswith("flow {name} {reason}; it is left") and self.faults.bad_release:
+        left = told.startswith("flow {name} {reason}; it is left")
+        # A jump makes everybody seem dead at once, and workers take back what they still run.
+        if left and (self.faults.bad_release or self.excused("jumped")):
             return
         if "start it again" in told:
             return
