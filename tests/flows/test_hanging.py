@@ -10,7 +10,7 @@ from twisted.logger import globalLogPublisher
 
 from holdfast import Flow, TaskFailed, flow, task
 from holdfast.flows.threads import DaemonThreads, call_in
-from tests.flows.world import Reactor, World
+from tests.flows.world import Crashing, Reactor, World
 
 CALLS: list[str] = []
 OUTCOMES: list[Any] = []
@@ -125,19 +125,17 @@ class TestTriesAreCountedWhenTheyBegin:
         assert len(CALLS) == 3
 
     @pytest.mark.parametrize("job", ["test-pill", "test-one-try"])
-    def test_a_clean_stop_costs_no_try(self, world: World, job: str) -> None:
+    def test_a_clean_stop_costs_no_try(self, crashing: Crashing, job: str) -> None:
         """However often a worker is asked to stop while a task runs, that is none of its tries."""
-        world.add(Hanging(job=job))
+        crashing.add(Hanging(job=job))
         for _ in range(5):
             OUTCOMES[:] = [Deferred()]
             calls = len(CALLS)
-            world.start()
-            world.until(lambda calls=calls: len(CALLS) > calls)
-            for runner in list(world.engine.running.values()):
-                runner.leave()
-            world.kill()
-        world.start()
-        world.until(lambda: world.published().get("result") == "result")
+            crashing.start()
+            crashing.until(lambda calls=calls: len(CALLS) > calls)
+            crashing.restart()
+        crashing.start()
+        crashing.until(lambda: crashing.published().get("result") == "result")
         assert len(set(CALLS)) == 1
 
     def test_those_that_were_there_are_tried_one_after_the_other(self, world: World) -> None:

@@ -1,16 +1,9 @@
 """A flow that ends the process that runs it is set aside in the end, and no other."""
 
-import gc
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from holdfast import Flow, flow
 from holdfast.flows.probation import PROBATION
-from holdfast_journal import KeyRing, SqlJournal
 from holdfast_journal.suspects import MOST_DEATHS
-from tests.flows.world import Reactor, World
+from tests.flows.world import Crashing, World
 
 REASON = "process after process ended while it ran, at last when it ran alone"
 
@@ -22,35 +15,6 @@ class Quiet(Flow):
 
     def wormhole_got_code(self, code: str) -> None:
         self.publish(code=code)
-
-
-class Crashing(World):
-    """A world whose processes die without giving anything back."""
-
-    keys: KeyRing
-
-    def crash(self) -> None:
-        while self.lines:
-            self.lines.pop().stop()
-        self.server.forget_the_gone()
-        now = self.reactor.seconds()
-        self.reactor.calls.clear()
-        self.reactor, self.engine = Reactor(), None
-        self.reactor.advance(now)
-        self.journal.close()
-        self.journal = SqlJournal.open(self.url, keys=self.keys, clock=self.now, uptime=self.now)
-        gc.collect()
-
-
-@pytest.fixture
-def crashing(tmp_path: Path) -> Iterator[Crashing]:
-    world = Crashing(f"sqlite:///{tmp_path}/journal.db")
-    world.journal.close()
-    world.keys = KeyRing.random()
-    (tmp_path / "journal.db").unlink()
-    world.journal = SqlJournal.open(world.url, keys=world.keys, clock=world.now, uptime=world.now)
-    yield world
-    world.stop()
 
 
 def runs(world: World) -> set[str]:

@@ -110,7 +110,7 @@ class Swarm(storage.Faults):
             swarm.rates |= {kind: 0.04 for kind in PAUSES if own.random() < 0.3}
         if Random(f"{world.seed} release").random() < 0.2:
             swarm.rates["bad release"] = 0.2
-        if Random(f"{world.seed} standing").random() < 0.2:
+        if Random(f"{world.seed} stuck").random() < 0.2:
             swarm.rates["standstill"] = 2.0
         if Random(f"{world.seed} tries").random() < 0.2:
             swarm.rates["death inside a try"] = 0.3

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import evolve
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.core import checkpoint as wormhole_checkpoint
@@ -22,14 +21,12 @@ from holdfast.shell.patience import Clock
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
-from holdfast_journal import JournalError, Snapshot, TakenFlow, Task
+from holdfast_journal import Snapshot, TakenFlow, Task
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
 
     from holdfast_journal.commits import Parameters
-
-_log = Logger()
 
 GRACE: Final = 600.0
 """Seconds that a flow whose other side is there may go on after its deadline."""
@@ -176,15 +173,18 @@ class FlowRunner:
 
     def leave(self) -> None:
         """Stop running because the process is asked to: what it cuts off is none of the tries."""
-        try:
-            for task in self._owner.executor.forget(self):
-                with self._journal.process():
+        tasks = self._owner.executor.forget(self)
+
+        def uncount() -> None:
+            with self._journal.process():
+                for task in tasks:
                     self._record("task", f"task {task.name}: stopped with its worker")
                     self._count(task)
-        except JournalError as error:
-            # Whoever has the flow now has its tries too; or nothing can be written any more.
-            _log.info("flow {name}: {error}", name=self.taken.name, error=error)
-        self.abandon()
+
+        if tasks:
+            self._guarded(uncount)
+        if not self._over:
+            self.abandon()
 
     # What the flow can ask (`holdfast.flows.base.Host`).
 
