@@ -260,12 +260,17 @@ class Engine:
         free = min(self.connections - len(self.running) - len(self._leaving), TAKE_AT_ONCE)
         if free <= 0:
             return False
+        if self._probation.wants_suspects(self._reactor.seconds()):
+            # Before the others, who come back again and again where there are too few places.
+            suspects = yield self._in_thread(self._take, free, again, True)
+            self._run_all(suspects)
+            free -= len(suspects)
+            self._crowded = not free
+            if not free:
+                return False
         taken = yield self._in_thread(self._take, free, again)
         self._run_all(taken)
         self._crowded = len(taken) == free
-        if not self._crowded and self._probation.wants_suspects(self._reactor.seconds()):
-            suspects = yield self._in_thread(self._take, free - len(taken), True, True)
-            self._run_all(suspects)
         return free == TAKE_AT_ONCE and self._crowded
 
     @inlineCallbacks
