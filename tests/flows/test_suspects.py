@@ -43,20 +43,6 @@ def test_the_one_that_ends_its_process(crashing: Crashing) -> None:
     assert crashing.row("bad").deaths == 0
 
 
-def test_where_places_are_few(crashing: Crashing) -> None:
-    """A suspect gets its turn although others wait for the one place all the time."""
-    for name in ("ann", "bob", "cy"):
-        crashing.add(Quiet(), name)
-    deaths = {"cy": 0}
-    while deaths["cy"] < 3:
-        crashing.start(names=["cy"])
-        crashing.until(lambda: "cy" in runs(crashing))
-        crashing.crash()
-        deaths["cy"] = crashing.row("cy").deaths + 1
-    crashing.start(connections=1)
-    crashing.until(lambda: "cy" in runs(crashing), 1200)
-
-
 def test_killed_again_and_again(crashing: Crashing) -> None:
     """Whoever kills a worker again and again, each time after it has run a while, blames nobody."""
     for name in ("ann", "bob"):
