@@ -56,7 +56,7 @@ class AddTask:
 
 @frozen
 class DeferTask:
-    """A task that failed and is to be tried again."""
+    """A task that is being tried, or failed and is to be tried again."""
 
     number: int
     due_at: float

@@ -31,6 +31,7 @@ from holdfast_journal.database import Database
 from holdfast_journal.masterkeys import known, opens
 from holdfast_journal.schema import NEW, batches, flows
 from holdfast_journal.sealing import KeyRing
+from holdfast_journal.suspects import SUSPECT
 
 Alive: TypeAlias = Callable[[Collection[int]], Set[int]]
 """Tells which workers are alive."""
@@ -63,6 +64,8 @@ class Wanted:
     limit: int | None = None
     begun: bool = False
     """Only such as have begun, or are asked for something."""
+    suspects: bool | None = None
+    """Whether to take suspects, and no others, or no suspects; see `suspects`."""
 
 
 @frozen
@@ -96,6 +99,8 @@ class Due:
             "names": listed(is_postgresql, wanted.names),
             "batch": wanted.batch,
             "limit": limit,
+            "suspects": SUSPECT if wanted.suspects else None,
+            "others": SUSPECT if wanted.suspects is False else None,
         }
         given = {name: value for name, value in values.items() if value is not None}
         search = _search(is_postgresql, frozenset(given), begun=wanted.begun)
@@ -171,9 +176,14 @@ def _search(is_postgresql: bool, given: Set[str], *, begun: bool) -> Select[Any]
         chosen &= among(is_postgresql, flows.c.id, "ids")
     if "names" in given:
         chosen &= among(is_postgresql, flows.c.name + "", "names")
-    each = (select(flows.c.id, SINCE.label("since")).where(way & chosen) for way in ways)
-    found = union_all(*each).subquery("found")
-    query = select(found.c.id).order_by(found.c.since, found.c.id)
+    if "suspects" in given:
+        chosen &= flows.c.deaths >= bindparam("suspects")
+    if "others" in given:
+        chosen &= func.coalesce(flows.c.deaths, 0) < bindparam("others")
+    wanted = (flows.c.id, flows.c.deaths, SINCE.label("since"))
+    found = union_all(*(select(*wanted).where(way & chosen) for way in ways)).subquery("found")
+    first = (found.c.deaths,) if "suspects" in given else ()
+    query = select(found.c.id).order_by(*first, found.c.since, found.c.id)
     return query.limit(bindparam("limit")) if "limit" in given else query
 
 

@@ -162,18 +162,30 @@ class FlowJournal:
         commit = self._open()
         commit.statements = (*commit.statements, Statement(statement, parameters))
 
-    def add_task(self, number: int, name: str, arguments: bytes, key: str, due_at: float) -> None:
+    def add_task(
+        self,
+        number: int,
+        name: str,
+        arguments: bytes,
+        key: str,
+        due_at: float,
+        attempts: int = 0,
+        error: str = "",
+    ) -> None:
         """Remember a task; `number` is new in this flow. Raises JournalError outside a block."""
         commit = self._open()
         sealed = self._seal("arguments", number, arguments)
-        self._change(commit, AddTask(Task(number, name, sealed, key, due_at)))
+        self._change(commit, AddTask(Task(number, name, sealed, key, due_at, attempts, error)))
 
     def finish_task(self, number: int) -> None:
         """Forget a task. Raises JournalError outside a block."""
         self._change(self._open(), FinishTask(number))
 
     def defer_task(self, number: int, due_at: float, attempts: int, error: str) -> None:
-        """Remember that a task is to be tried again. Raises JournalError outside a block."""
+        """Remember how often a task was tried, and when it is to be tried again, if it is not done.
+
+        Raises JournalError outside a block.
+        """
         self._change(self._open(), DeferTask(number, due_at, attempts, error))
 
     def _change(self, commit: Commit, change: TaskChange) -> None:

@@ -14,6 +14,7 @@ from holdfast_journal.errors import Unreadable
 from holdfast_journal.records import Task
 from holdfast_journal.schema import entries, flows, tasks, workers
 from holdfast_journal.sealing import KeyRing, unseal
+from holdfast_journal.suspects import clear, counted, mark_alone, wave
 from holdfast_journal.values import altered, is_number, unsound
 from holdfast_journal.workers import Registration
 
@@ -37,7 +38,12 @@ _REQUESTS = select(flows.c.id, flows.c.request).where(
 _OWN = (
     update(flows)
     .where(flows.c.id.in_(bindparam("ids", expanding=True)))
-    .values(owner=bindparam("worker"), epoch=flows.c.epoch + 1, wake_at=None)
+    .values(
+        owner=bindparam("worker"),
+        epoch=flows.c.epoch + 1,
+        wake_at=None,
+        deaths=counted(bindparam("worker")),
+    )
 )
 _TASKS = (
     select(tasks)
@@ -103,6 +109,8 @@ def take(
             if not left:
                 break
             rows = due.lock(connection, chunk[: left * CROWD], left)
+            if wanted.suspects:
+                rows, left = wave(rows, due.worker), len(rows)
             left -= len(rows)
             ids = [row.id for row in rows]
             # Who has not begun has none.
@@ -114,6 +122,10 @@ def take(
                     _end_damaged(connection, row, due.worker, due.now, str(error))
                     ids.remove(row.id)
             connection.execute(_OWN, {"worker": due.worker, "ids": ids})
+            if wanted.suspects:
+                if len(ids) == 1:
+                    mark_alone(connection, ids[0])
+                break
     place = {flow: number for number, flow in enumerate(candidates)}
     return sorted(taken, key=lambda flow: place[flow.row.id])
 
@@ -127,8 +139,15 @@ def give_back(
             connection.execute(
                 update(flows)
                 .where(flows.c.id.in_(chunk), flows.c.owner == worker)
-                .values(owner=None, wake_at=wake_at)
+                .values(owner=None, wake_at=wake_at, deaths=None)
             )
+
+
+def survived(database: Database, worker: int, ids: Collection[int]) -> None:
+    """These flows did not end the worker that took them; see `suspects`."""
+    with database.writing() as connection:
+        for chunk in chunks(sorted(ids)):
+            clear(connection, worker, chunk)
 
 
 def give_back_failed(

@@ -209,6 +209,7 @@ def _flow_rows(rows: Sequence[Any], keys: KeyRing, alive: Alive) -> list[FlowRow
             wake_at=row.wake_at,
             failures=row.failures,
             trouble=row.trouble,
+            deaths=row.deaths or 0,
         )
         for n, row in enumerate(rows)
     ]

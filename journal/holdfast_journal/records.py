@@ -106,6 +106,8 @@ class TakenFlow:
     """How often its own code failed of late; see `SqlJournal.give_back_failed`."""
     trouble: str | None
     """Where it failed the last time."""
+    deaths: int
+    """How many workers in a row died soon after they had taken it; see `suspects`."""
     journal: FlowJournal = field(repr=False)
 
 
@@ -138,6 +140,8 @@ class FlowRow:
     """How often its own code failed of late."""
     trouble: str | None
     """Where it failed the last time."""
+    deaths: int
+    """How many workers in a row died soon after they had taken it."""
 
 
 @frozen

@@ -105,6 +105,8 @@ flows = Table(
     Column("failures", Integer, nullable=False),
     Column("failed_at", Double),
     Column("trouble", Text),
+    # How many workers in a row died soon after they had taken it; see `suspects`. NULL: none.
+    Column("deaths", Integer),
     # When a finished flow's data key is to be deleted. NULL: it is already, or is kept for `retry`.
     Column("shred_at", Double),
     Column("fingerprint", Text),

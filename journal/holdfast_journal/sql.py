@@ -28,6 +28,7 @@ from holdfast_journal.errors import Fenced, JournalBroken
 from holdfast_journal.flow import FlowJournal
 from holdfast_journal.following import Seen
 from holdfast_journal.inline import InlineWriter
+from holdfast_journal.liveness import moving
 from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
 from holdfast_journal.opening import look_ready, make_ready
@@ -49,6 +50,7 @@ from holdfast_journal.shared_time import SharedTime
 from holdfast_journal.sharing import Sharing
 from holdfast_journal.shredding import empty_log, shred_due
 from holdfast_journal.soundness import Checks
+from holdfast_journal.suspects import deaths_of
 from holdfast_journal.workers import LEASE, Registration, boot_time
 from holdfast_journal.writer import Reactor, ThreadedWriter, Writer
 
@@ -169,7 +171,7 @@ class SqlJournal:
             locks_for(database, looks=looks),
             lease,
             uptime,
-            renews=reactor is not None,
+            moving=None if reactor is None else moving(reactor, uptime),
         )
         if host is not None:
             registration.host = host
@@ -274,6 +276,7 @@ class SqlJournal:
         limit: int | None = None,
         again: bool = False,
         begun: bool = False,
+        suspects: bool | None = None,
     ) -> list[TakenFlow]:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
 
@@ -283,6 +286,8 @@ class SqlJournal:
         `journal` of each can write it.
         A flow that cannot be read ends as "damaged", and one whose master key is not here is left
         to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
+        Flows whose workers died again and again are `suspects`: False leaves them, and True takes
+        some of them, and nothing else; then say `survived` of those that did no harm.
         It costs less to ask `again`, for whoever did just now and knows that there were more: then
         the workers and keys are taken to be as they were. With `begun`, flows that have not begun
         stay where they are, unless something is asked of them.
@@ -314,7 +319,7 @@ class SqlJournal:
                 limit = room if limit is None else min(limit, room)
             if limit == 0:
                 return []
-            wanted = due.Wanted(batch, names, ids, kinds, limit, begun)
+            wanted = due.Wanted(batch, names, ids, kinds, limit, begun, suspects)
             try:
                 found = ownership.take(
                     self._database, self._keys, self._registration, free, wanted, expected=again
@@ -366,6 +371,15 @@ class SqlJournal:
                 ownership.give_back(self._database, worker, ids, wake_at)
             for flow in ids:
                 self._running.pop(flow, None)
+
+    def survived(self, flow_ids: Collection[int]) -> None:
+        """These flows are none of those that end the processes that run them.
+
+        Raises DatabaseUnusable.
+        """
+        worker = self._registration.current
+        if worker is not None:
+            ownership.survived(self._database, worker, flow_ids)
 
     def give_back_failed(self, flow_id: int, trouble: str, wake_at: float) -> int:
         """Give back a flow whose own code failed, and note that, and where: `trouble`, no secret.
@@ -535,6 +549,7 @@ class SqlJournal:
             tasks=flow.tasks,
             failures=row.failures,
             trouble=row.trouble,
+            deaths=deaths_of(row, worker),
             journal=journal,
         )
 

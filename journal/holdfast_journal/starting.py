@@ -129,6 +129,7 @@ def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], n
                 failures=0,
                 failed_at=None,
                 trouble=None,
+                deaths=None,
                 checkpoint=None,
                 published=seal(key, row.uid, "published", 0, b"{}"),
             )

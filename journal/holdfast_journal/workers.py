@@ -5,6 +5,9 @@ in its row, always some way ahead, that it puts off again and again. So the flow
 ended are free at once, and those of one that is merely paused (stopped, suspended, cut off) are
 free when its lease is over.
 
+A thread renews the lease, and only while the reactor turns and the writer writes (see `liveness`):
+a worker that merely stands still must not keep its flows from those who would run them.
+
 Whoever was paused does not know it. Before a worker lets anything out it asks `holds`, which goes
 by a clock of its own that no pause stops. When that says no, everything waits until the lease is
 renewed; and if it was over by then, until the worker has found out which flows others have taken.
@@ -25,9 +28,11 @@ from attrs import define, field
 from sqlalchemy import ColumnElement, and_, extract, func, insert, literal, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from twisted.logger import Logger
 
 from holdfast_journal.database import Database
 from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
+from holdfast_journal.liveness import Moving
 from holdfast_journal.locks import Locks
 from holdfast_journal.schema import workers
 
@@ -35,11 +40,15 @@ LEASE = 30.0
 """Seconds for which a worker is taken for alive after each renewal."""
 RENEWALS = 3
 """How often it renews in that time."""
+LOOKS = 6
+"""How often in that time it looks whether this process moves."""
 AGAIN = 1.0
 """Seconds between two attempts to renew at a database that does not answer."""
 CLOSING = 5.0
 """Seconds for which `Registration.drop` waits for a renewal that is under way."""
 
+
+_log = Logger()
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -73,8 +82,8 @@ class Registration:
     lease: float = LEASE
     uptime: Callable[[], float] = boot_time
     host: str = field(factory=socket.gethostname)
-    renews: bool = False
-    """Whether a thread renews the lease, however busy the others are."""
+    moving: Moving | None = None
+    """What must move while a thread renews the lease, however busy it is; without, none does."""
     on_lapse: Callable[[], object] = lambda: None
     """Called, from whatever thread, when others may have taken our flows, before `holds` says yes
     again: to let go of those that they took."""
@@ -94,6 +103,8 @@ class Registration:
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
     _asked: list[Callable[[], object]] = field(factory=list, init=False, repr=False)
     _wake: threading.Event = field(factory=threading.Event, init=False, repr=False)
+    _still: str = field(default="", init=False)
+    """What was last said to stand still."""
 
     @property
     def current(self) -> int | None:
@@ -122,7 +133,7 @@ class Registration:
                 self._id = row
                 if until is not None:
                     self._renewed(began)
-                    if self.renews:
+                    if self.moving is not None:
                         self._thread = threading.Thread(
                             target=self._work, name="lease", daemon=True
                         )
@@ -226,7 +237,12 @@ class Registration:
         return {each for each in found if 0 < each < 2**62 and self.locks.is_alive(each)}
 
     def ask(self, then: Callable[[], object]) -> None:
-        """Have the thread renew now, and call `then`, in that thread, as soon as `holds`."""
+        """Have the thread renew now, and call `then`, in that thread, as soon as `holds`.
+
+        For the reactor's thread.
+        """
+        if self.moving is not None:
+            self.moving.turned()
         self._asked.append(then)
         self._wake.set()
 
@@ -263,11 +279,14 @@ class Registration:
         self._renew_at = began + self.lease / RENEWALS
 
     def _work(self) -> None:
-        """The thread that renews."""
+        """The thread that renews, as long as the others move."""
         while self._thread is threading.current_thread():
-            delay = self.lease / RENEWALS
+            delay = self.lease / LOOKS
             try:
-                self.keep()
+                if self._moves():
+                    self.keep()
+                else:
+                    delay = min(delay, AGAIN)
             except (SQLAlchemyError, DatabaseUnusable):
                 # Whoever needs the database says that it does not answer, or was moved.
                 delay = min(delay, AGAIN)
@@ -276,3 +295,23 @@ class Registration:
                     self._asked.pop()()
             self._wake.wait(delay)
             self._wake.clear()
+
+    def _moves(self) -> bool:
+        """Whether this process does its work; says so when it does not, and when it does again."""
+        still = None if self.moving is None else self.moving.look(self.lease / LOOKS)
+        if still is None:
+            if self._still:
+                _log.warn("{who} moves again", who=self._still)
+            self._still = ""
+            return True
+        who, seconds, place = still
+        if self._still != who:
+            self._still = who
+            _log.warn(
+                "{who} has stood still for {seconds:.0f} seconds, in {place}; others will take the"
+                " flows of this process if that goes on",
+                who=who,
+                seconds=seconds,
+                place=place,
+            )
+        return False

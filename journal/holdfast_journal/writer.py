@@ -158,6 +158,7 @@ class ThreadedWriter:
         """The writer thread."""
         committer = Committer(self._database, self._wait, self._worker.keep, self._tell)
         while batch := self._next_batch():
+            self._moves()
             try:
                 lost = committer.commit(batch)
             except JournalBroken as error:
@@ -172,12 +173,20 @@ class ThreadedWriter:
             self._reactor.callFromThread(partial(self._durable, batch, lost))
 
     def _wait(self, delay: float) -> bool:
-        return not self._giving_up.wait(delay)
+        given_up = self._giving_up.wait(delay)
+        self._moves()
+        return not given_up
+
+    def _moves(self) -> None:
+        if self._worker.moving is not None:
+            self._worker.moving.writes()
 
     def _tell(self, why: str | None) -> None:
         self._reactor.callFromThread(partial(self._told, why))
 
     def _next_batch(self) -> list[Commit]:
+        if self._worker.moving is not None:
+            self._worker.moving.has_written()
         with self._changed:
             while not self._queue and not self._end:
                 self._changed.wait()

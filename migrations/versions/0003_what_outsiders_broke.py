@@ -1,4 +1,4 @@
-"""What a worker has to say of itself.
+"""What outsiders broke: what a worker has to say of itself, and whose code ends processes.
 
 Only additions that may be empty: a process of the release before goes on with this schema.
 """
@@ -15,6 +15,7 @@ depends_on: Sequence[str] | None = None
 
 ADDED = {
     "holdfast_workers": (("notice", sa.Text),),
+    "holdfast_flows": (("deaths", sa.Integer),),
 }
 
 

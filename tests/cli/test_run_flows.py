@@ -12,7 +12,9 @@ import pytest
 from holdfast import new_flow
 from holdfast.cli.own_flows import ship
 from holdfast.flows.base import _kinds as flow_kinds
+from holdfast.flows.provision import Provision
 from holdfast.flows.tasks import _kinds as task_kinds
+from holdfast.flows.text import APPID
 from tests.cli.journals import failed, open_at, run
 from tests.harness import reactor
 from tests.harness.process import Child, Holdfast
@@ -133,3 +135,49 @@ def test_what_cannot_be_imported(tmp_path: Path, text: str | None, said: str) ->
 def test_no_such_module(tmp_path: Path, name: str) -> None:
     """A module that is not there is one line."""
     failed(run(tmp_path / "holdfast.db", "run", "--flows", name), name)
+
+
+HANGING = """
+import time
+from twisted.internet.threads import deferToThread
+from holdfast import Flow, flow, task
+
+@flow("hangs", appid="example.com/hangs")
+class Hangs(Flow):
+    job: str
+    def started(self): self.perform(self.job)
+
+@task("hang-block", blocks=True, timeout=1.0)
+def block(call): time.sleep(900)
+
+@task("hang-defer", timeout=1.0, at_once=12)
+def defer(call): return deferToThread(time.sleep, 900)
+"""
+
+
+@pytest.mark.parametrize("job", ["hang-block", "hang-defer"])
+def test_tasks_that_hang(home: Holdfast, tmp_path: Path, job: str) -> None:
+    """Twelve functions that never come back keep nobody from being served, nor SIGTERM."""
+    source = tmp_path / "hanging.py"
+    source.write_text(HANGING)
+    spec = spec_from_file_location("hanging_of_the_application", source)
+    assert spec is not None and spec.loader is not None
+    module: Any = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    journal = open_at(Path(str(home.db)))
+    relay = str(home.relay)
+    hangs = [new_flow(f"h{n}", module.Hangs(job=job), relay=relay, appid="x") for n in range(12)]
+    journal.start_flows("own", hangs)
+    with home.start("run", "--flows", source, cwd=tmp_path) as child:
+        told = (
+            "keeps one of its 4 places until it comes back: block, line" if "block" in job else ""
+        )
+        child.wait_for(r"^serving ")
+        if told:
+            until(lambda: told in child.err, "the line about it")
+        provision = Provision(name="ada", secret="x")
+        journal.start_flows("own", [new_flow("ada", provision, relay=relay, appid=APPID)])
+        journal.close()
+        child.wait_for(r"own/ada waiting$")
+        child.terminate()
+        assert child.wait().status == 0

@@ -113,7 +113,7 @@ def test_a_flow_whose_code_raises(database: Path) -> None:
 def test_the_document(database: Path) -> None:
     """The keys of the JSON document are those that the help text promises."""
     zoe, ann, bob = json.loads(run(database, "status", "--json").stdout)
-    keys = "name batch kind status code published attempt request wake_at failures trouble"
+    keys = "name batch kind status code published attempt request wake_at failures trouble deaths"
     assert list(zoe) == [*keys.split(), "started_at", "changed_at", "finished_at", "worker"]
     assert (zoe["code"], zoe["finished_at"]) == ("7-guitarist-revenge", None)
     assert (ann["code"], ann["published"]) == (None, None)

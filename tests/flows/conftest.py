@@ -1,10 +1,11 @@
 """A world for each test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.flows.world import World
+from tests.flows.world import Crashing, World
 
 
 @pytest.fixture
@@ -12,3 +13,10 @@ def world() -> Iterator[World]:
     world = World()
     yield world
     world.stop()
+
+
+@pytest.fixture
+def crashing(tmp_path: Path) -> Iterator[Crashing]:
+    made = Crashing(f"sqlite:///{tmp_path}/journal.db")
+    yield made
+    made.stop()

@@ -111,7 +111,11 @@ def test_a_database_that_can_only_be_read(world: World, log: list[str]) -> None:
 def test_what_waiting_does_not_mend(world: World, error: Exception) -> None:
     """A wrong key, or a database that is none of ours, ends the looking at once."""
     engine = engine_module.Engine(
-        world.journal, world.reactor, now=world.now, connector=world.server.connector
+        world.journal,
+        world.reactor,
+        now=world.now,
+        connector=world.server.connector,
+        threads=world.reactor,
     )
     failed: list[object] = []
     started = engine.start().addErrback(lambda failure: failed.append(failure.value))

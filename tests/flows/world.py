@@ -20,7 +20,7 @@ from holdfast.flows.engine import Engine
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Owner
 from holdfast.shell.wormhole import DelegatedWormhole
-from holdfast_journal import EntryRow, FlowRow, ImmediateJournal, SqlJournal
+from holdfast_journal import EntryRow, FlowRow, ImmediateJournal, KeyRing, SqlJournal
 
 URL = "ws://mailbox.example/v1"
 BATCH = "batch"
@@ -312,6 +312,7 @@ class World:
     def start(self, **options: Any) -> None:
         """Start a process that runs flows."""
         options.setdefault("connector", self._ours)
+        options.setdefault("threads", self.reactor)
         self.engine = Engine(self.journal, self.reactor, now=self.now, **options)
         self.engine.start()
 
@@ -394,3 +395,38 @@ class World:
 
     def heard(self, name: str = "ann") -> list[str]:
         return [entry.heard for entry in self.history(name)]
+
+
+@define(eq=False, repr=False)
+class Crashing(World):
+    """A world whose processes have a journal each, in a file."""
+
+    keys: KeyRing = field(factory=KeyRing.random)
+
+    def __attrs_post_init__(self) -> None:
+        gc.freeze()
+        self._open()
+
+    def _open(self) -> None:
+        self.journal = SqlJournal.open(self.url, keys=self.keys, clock=self.now, uptime=self.now)
+
+    def crash(self) -> None:
+        """Let the process vanish, which gives nothing back."""
+        while self.lines:
+            self.lines.pop().stop()
+        self.server.forget_the_gone()
+        now = self.reactor.seconds()
+        self.reactor.calls.clear()
+        self.reactor, self.engine = Reactor(), None
+        self.reactor.advance(now)
+        self.journal.close()
+        self._open()
+        gc.collect()
+
+    def restart(self) -> None:
+        """End the process cleanly, as a deployment does."""
+        assert self.engine is not None
+        stopped = self.engine.stop()
+        self.pump()
+        assert stopped.called
+        self.crash()

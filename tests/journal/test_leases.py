@@ -83,11 +83,13 @@ class TestLease:
         assert (ada.released, ada.lost) == ([1], [])
 
     def test_renewed_by_a_thread(self, url: str, journals: Journals) -> None:
-        """With a reactor the lease is renewed although nobody calls any method."""
-        journal, other = journals.open(url, reactor=ManualReactor(), lease=0.3), journals.open(url)
+        """With a reactor that turns the lease is renewed although nobody calls any method."""
+        reactor = ManualReactor()
+        journal, other = journals.open(url, reactor=reactor, lease=0.6), journals.open(url)
         run(journal, "ada")
         seen = {lease(url)}
         while len(seen) < 4:
+            reactor.wait()
             seen.add(lease(url))
             assert names(other) == []
 

@@ -38,7 +38,7 @@ def check_ending(world: World, flow: Flow) -> None:
             world.violate(f"{name} is scared, and nobody did anything")
     elif status == "failed":
         odd = {"garbage", "says no", "crowd", "mistypes", "comes again"}
-        known = plans & odd or world.outside.failure
+        known = plans & odd or world.outside.failure or world.excused("died inside a try")
         if not known and not world.excused("refused", "forgot", f"crowded {name}"):
             world.violate(f"{name} failed, and nobody did anything")
     elif status == "code lost":

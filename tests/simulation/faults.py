@@ -58,6 +58,9 @@ HAPPENINGS = (
 )
 """What happens between steps; the rate is a number in a minute."""
 
+OWN = ("standstill",)
+"""Of these too, with chances of their own, which leave others as they are."""
+
 PAUSES = ("pause around a commit", "pause behind a task")
 """The worst moments for a pause; with chances of their own, which leave others as they are."""
 
@@ -107,10 +110,14 @@ class Swarm(storage.Faults):
             swarm.rates |= {kind: 0.04 for kind in PAUSES if own.random() < 0.3}
         if Random(f"{world.seed} release").random() < 0.2:
             swarm.rates["bad release"] = 0.2
+        if Random(f"{world.seed} stuck").random() < 0.2:
+            swarm.rates["standstill"] = 2.0
+        if Random(f"{world.seed} tries").random() < 0.2:
+            swarm.rates["death inside a try"] = 0.3
         return swarm
 
     def begin(self) -> None:
-        for kind in HAPPENINGS:
+        for kind in (*HAPPENINGS, *OWN):
             if kind in self.rates:
                 self._plan(kind)
 
@@ -138,6 +145,10 @@ class Swarm(storage.Faults):
         self.world.count(kind)
         self.world.say("fault", kind)
         return True
+
+    def dies_inside(self) -> bool:
+        """Whether a process dies inside the try that it has begun."""
+        return self._strikes("death inside a try")
 
     @property
     def bad_release(self) -> bool:

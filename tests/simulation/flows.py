@@ -34,6 +34,9 @@ KINDS = (
 
 TASKS = ("sim-mint", "sim-store")
 
+TRIES = 4
+"""Of each task."""
+
 MESSAGES = 4
 """Of each side of a chat."""
 
@@ -186,17 +189,18 @@ def _world(call: Call) -> World:
     return world
 
 
-@task("sim-mint", tries=4, timeout=20.0)
+@task("sim-mint", tries=TRIES, timeout=20.0)
 def mint(call: Call) -> Deferred[str]:
     """Ask the outside world, which may be slow, fail, or do it without telling."""
     return _world(call).outside.ask(call, minted(call.key))
 
 
-@task("sim-store", tries=4, timeout=20.0, blocks=True)
+@task("sim-store", tries=TRIES, timeout=20.0, blocks=True)
 def store(call: Call) -> None:
     """Put a text away; in a thread, since that takes its time."""
     outside = _world(call).outside
     outside.touch(call, in_thread=True)
     if outside.fails():
+        _world(call).watch.spent(call.key)
         raise TaskFailed("there is no room", final=outside.fails() and outside.fails())
     outside.stored[call.key] = call.arguments["text"]

@@ -22,7 +22,7 @@ def death(world: World) -> bool:
 
 def clean_stop(world: World) -> bool:
     life = _life(world)
-    if life is not None and not life.paused:
+    if life is not None and not life.paused and not life.stuck:
         world.kernel.act(life, life.stop)
         return True
     return False
@@ -59,6 +59,27 @@ def _go_on(world: World, life: Life) -> None:
     if life.alive:
         world.say(life.name, "goes on")
         life.resume()
+
+
+def standstill(world: World) -> bool:
+    life = _life(world)
+    if life is None or life.paused or life.stuck or life.stopping:
+        return False
+    delay = world.kernel.between(0.01, 400)
+    world.say(life.name, f"stands still for {delay:.1f} s")
+    life.get_stuck()
+    world.kernel.after(delay, partial(_come_unstuck, world, life))
+    if delay > world.watch.STILL:
+        world.kernel.after(world.watch.STILL, partial(world.watch.stands_still, life))
+    if world.random.random() < 0.7:
+        world.new_life()
+    return True
+
+
+def _come_unstuck(world: World, life: Life) -> None:
+    if life.alive and life.stuck:
+        world.say(life.name, "turns again")
+        life.come_unstuck()
 
 
 def cut(world: World) -> bool:
@@ -171,6 +192,7 @@ HAPPENS: Mapping[str, Callable[[World], bool]] = {
     "clean stop": clean_stop,
     "second runner": second_runner,
     "pause": pause,
+    "standstill": standstill,
     "cut": cut,
     "half dead": half_dead,
     "slow network": slow_network,

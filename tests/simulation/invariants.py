@@ -8,11 +8,13 @@ about to hear with what it would not bear.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
 
 from tests.simulation import rows
+from tests.simulation.flows import TRIES
 from tests.simulation.network import Socket
 from tests.simulation.process import Life
 from tests.simulation.storage import KEYS
@@ -89,6 +91,10 @@ class Watch:
     """Whose every task is that was ever committed, by its idempotency key."""
     bodies: dict[tuple[str, str], str] = field(factory=dict)
     _entry: int = 0
+    _spent: Counter[tuple[str, int]] = field(factory=Counter)
+    STILL: ClassVar = 150.0
+    """Seconds after which a worker that stands still cannot have its lease any more, whatever was
+    under way to the database."""
 
     # The database.
 
@@ -322,10 +328,30 @@ class Watch:
             # A thread may be paused after it was begun, and nobody can know that.
             self.world.violate(f"{life.name} runs a task of {flow.name}, which others have taken")
 
+    def spent(self, key: str) -> None:
+        """A try of a task has failed, or ends its process."""
+        flow = self.tasks.get(key)
+        if flow is None:
+            return
+        self._spent[key, flow.attempt] += 1
+        if self._spent[key, flow.attempt] > TRIES:
+            self.world.violate(f"a task of {flow.name} is tried more than {TRIES} times")
+
+    def stands_still(self, life: Life) -> None:
+        """The reactor of a process has not turned for long."""
+        if not life.alive or not life.stuck or life.was_paused or life.worker is None:
+            return
+        query = "SELECT lease_until FROM holdfast_workers WHERE id = ?"
+        ((until,),) = self.world.storage.raw.execute(query, (life.worker,)).fetchall()
+        if until is not None and until > self.world.wall() and not self.world.excused("jumped"):
+            self.world.violate(f"{life.name} stands still, and its lease is good")
+
     def lets_go(self, life: Life, name: str) -> None:
         """A process says that others have taken a flow."""
         for flow in self.flows.values():
-            if flow.name == name and flow.taker == life.worker:
+            # Who took it after a jump of the clock may have given it back meanwhile.
+            ours = flow.name == name and flow.taker == life.worker
+            if ours and not self.world.excused("jumped"):
                 self.world.violate(f"{life.name} lets go of {name}, which nobody has taken")
 
 

@@ -59,6 +59,10 @@ class Actor:
     def buried(self) -> None:
         """It is dead: the world takes down what it held."""
 
+    def holds_up(self, event: Event) -> bool:
+        """Whether it does not get to this now."""
+        return self.paused
+
     def pause(self) -> None:
         """As SIGSTOP does it."""
         self.paused = True
@@ -121,7 +125,7 @@ class Kernel:
             actor = event.actor
             if event.done or (actor is not None and not actor.alive):
                 continue
-            if actor is not None and actor.paused:
+            if actor is not None and actor.holds_up(event):
                 actor._backlog.append(event)
                 continue
             event.done = True

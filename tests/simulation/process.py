@@ -63,6 +63,8 @@ class Life(Process):
     journal: SqlJournal | None = field(default=None, init=False)
     engine: Engine | None = field(default=None, init=False)
     stopping: bool = field(default=False, init=False)
+    was_paused: bool = field(default=False, init=False)
+    """Whether all of it was paused since its reactor stands still."""
     waits_since: float | None = field(default=None, init=False)
     """When the database first failed to answer what it still waits for."""
 
@@ -71,6 +73,19 @@ class Life(Process):
         if self.waits_since is not None:
             self.waits_since = self.kernel.now
         Process.resume(self)
+
+    def get_stuck(self) -> None:
+        """A function blocks the reactor; the threads go on."""
+        self.stuck, self.was_paused = True, False
+
+    def pause(self) -> None:
+        self.was_paused = True
+        Process.pause(self)
+
+    def come_unstuck(self) -> None:
+        """The function has returned for which the reactor waited."""
+        self.stuck = False
+        self.resume()
 
     @property
     def worker(self) -> int | None:
@@ -104,9 +119,10 @@ class Life(Process):
             connector=self.connector,
             connections=self.connections,
             now=world.wall,
+            threads=self.reactor,
         )
         self.engine.executor = Executor(
-            self.reactor, world.wall, Random(world.random.getrandbits(64))
+            self.reactor, world.wall, Random(world.random.getrandbits(64)), self.reactor
         )
         self.engine.start().addErrback(self._failed)
 

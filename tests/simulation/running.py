@@ -127,8 +127,8 @@ def _calm(world: World) -> None:
     world.network.slowest, world.network.refuses = 0.05, 0.0
     world._server_back()
     for life in list(world.lives):
-        if life.paused:
-            life.resume()
+        if life.paused or life.stuck:
+            life.come_unstuck()
 
 
 def _nothing_more(world: World) -> bool:

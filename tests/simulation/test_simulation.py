@@ -15,6 +15,7 @@ LEARNT = [
     6007,  # who meets a flow of ours that is cancelled waits for ever: that is meant
     4005,  # an allocation whose answer was lost is on a nameplate that nobody knows
     610,  # flows were lost sight of when the database went away just after they had been taken
+    50785,  # suspects never had their turn where others waited for the same few places
     1112,  # each application has nameplates of its own: two flows may both have the number 7
 ]
 """Seeds that once failed, and what was learnt from each."""

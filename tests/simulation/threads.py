@@ -244,9 +244,15 @@ class Process(Actor):
 
     threads: list[Thread] = field(factory=list, init=False)
     reactor: "Reactor" = field(init=False)
+    stuck: bool = field(default=False, init=False)
+    """Whether its reactor stands still, while its threads go on."""
 
     def __attrs_post_init__(self) -> None:
         self.reactor = Reactor(self)
+
+    def holds_up(self, event: Event) -> bool:
+        of_a_thread = isinstance(getattr(event.call, "__self__", None), Thread)
+        return self.paused or (self.stuck and not of_a_thread)
 
     def entered(self) -> None:
         _running.append(self)

@@ -62,6 +62,10 @@ class Outside:
     def touch(self, call: Call, *, in_thread: bool = False) -> None:
         self.world.say("outside", f"is asked under the key {call.key[:6]}")
         self.world.watch.task(call.reactor.process, call.key, in_thread=in_thread)
+        if self.world.faults.dies_inside():
+            self.world.note("died inside a try")
+            self.world.watch.spent(call.key)
+            call.reactor.process.die()
 
     def ask(self, call: Call, result: str) -> Deferred[str]:
         self.touch(call)
@@ -69,6 +73,7 @@ class Outside:
         if self.fails():
             self.world.count("task failed")
             self.world.faults.stand_still("pause behind a task", call.reactor.process, 3.0)
+            self.world.watch.spent(call.key)
             raise TaskFailed("the outside world says no")
         self.done[call.key] = result
         if self.fails():
@@ -219,7 +224,9 @@ class World:
             return
         if told.startswith("flow {name}") and self.excused("refused"):
             return
-        if told.startswith("flow {name} {reason}; it is left") and self.faults.bad_release:
+        left = told.startswith("flow {name} {reason}; it is left")
+        # A jump makes everybody seem dead at once, and workers take back what they still run.
+        if left and (self.faults.bad_release or self.excused("jumped")):
             return
         if "start it again" in told:
             return
@@ -245,7 +252,8 @@ class World:
         self.kernel.after(self.kernel.between(0.05, 10), self._begin_again)
 
     def _begin_again(self) -> None:
-        if not any(not life.paused for life in self.lives) and not self.closing:
+        well = any(not life.paused and not life.stuck for life in self.lives)
+        if not well and not self.closing:
             self.new_life()
 
     closing: bool = False

@@ -115,8 +115,10 @@ class Service:
         from holdfast.cli.clock import keep_time_steadily
         from holdfast.cli.own_flows import ship
         from holdfast.flows.engine import Engine
+        from holdfast.flows.threads import let_the_reactor_end
 
         keep_time_steadily(self._reactor)
+        let_the_reactor_end(self._reactor)
         ship()
         engine = Engine(
             self.journal,
@@ -144,12 +146,14 @@ class Service:
         return self._ending
 
     def _look_at(self, watch: Callable[[Sequence[FlowRow]], bool], batch: str | None) -> None:
-        from twisted.internet.threads import deferToThread
-
         from holdfast.flows.looking import Looking
+        from holdfast.flows.threads import DaemonThreads, call_in
+
+        threads = DaemonThreads("status")
 
         def look() -> Any:
-            return deferToThread(self.journal.poll, batch, self._seen).addCallback(moved)
+            looked = call_in(threads, self._reactor, self.journal.poll, batch, self._seen)
+            return looked.addCallback(moved)
 
         def moved(changes: Any) -> None:
             self._seen = changes.seen

@@ -30,6 +30,7 @@ OVERDUE = 60.0
     " code (null unless it can be used now), published (what the flow shows of itself; null once"
     " it was shredded), attempt, request, wake_at (when a parked flow has its next turn), failures"
     " and trouble (how often and where its own code raised; or why it cannot be loaded),"
+    " deaths (how many workers in a row ended soon after they had taken it),"
     " started_at, changed_at, finished_at"
     " (UTC, ISO 8601) and worker (null, or an object with id, host, pid and alive)."
 )
@@ -89,6 +90,7 @@ def _as_object(row: "FlowRow") -> dict[str, Any]:
         "wake_at": iso(row.wake_at),
         "failures": row.failures,
         "trouble": row.trouble,
+        "deaths": row.deaths,
         "started_at": iso(row.created_at),
         "changed_at": iso(row.updated_at),
         "finished_at": iso(row.finished_at),
@@ -186,6 +188,11 @@ def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
             table.add_row(cell(label, "bold"), value)
     if row.trouble is not None:
         table.add_row(cell("trouble", "bold"), _trouble(row))
+    if row.deaths and row.finished_at is None:
+        table.add_row(
+            cell("deaths", "bold"),
+            cell(f"{row.deaths} workers in a row ended soon after they had taken it"),
+        )
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
             is_time = key in TIMES and isinstance(shown, float)

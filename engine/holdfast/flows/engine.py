@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -26,8 +25,10 @@ from holdfast.flows import looking
 from holdfast.flows.aside import set_aside
 from holdfast.flows.base import kinds
 from holdfast.flows.parking import Parking
+from holdfast.flows.probation import PROBATION, Probation
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Executor
+from holdfast.flows.threads import DaemonThreads, Threads, call_in
 from holdfast.flows.trouble import place_of, traceback_of
 from holdfast.flows.unloaded import Unloaded
 from holdfast.flows.visits import MuteServers, Standing
@@ -44,6 +45,7 @@ from holdfast_journal import (
     TakenFlow,
 )
 from holdfast_journal.records import Unfinished
+from holdfast_journal.suspects import MOST_DEATHS
 
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""
@@ -81,6 +83,9 @@ TAKE_AT_ONCE: Final = 500
 
 MOST_FAILURES: Final = 3
 """How often a flow's own code may raise before the flow is set aside."""
+
+DEADLY: Final = "process after process ended while it ran, at last when it ran alone"
+"""The reason for which a flow is set aside that ends whoever runs it."""
 
 _WHO: Final = "engine"
 
@@ -124,6 +129,7 @@ class Engine:
         on_status_update: called with news of connections.
         timing: records when every message of every flow went and came.
         now: seconds since the epoch.
+        threads: where whatever waits for the database, or is a user's, runs.
     """
 
     _journal: SqlJournal
@@ -136,10 +142,12 @@ class Engine:
     on_status_update: Callable[[Status], object] | None = None
     timing: DebugTiming | None = None
     _now: Callable[[], float] = time.time
+    threads: Threads = field(factory=partial(DaemonThreads, "engine"))
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _parking: Parking = field(init=False)
     _unloaded: Unloaded = field(factory=Unloaded, init=False)
+    _probation: Probation = field(factory=Probation, init=False)
     _owed: deque[Owed] = field(factory=deque, init=False)
     """What the database is to be told, in order, once it answers."""
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
@@ -162,7 +170,7 @@ class Engine:
     _share_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.executor = Executor(self._reactor, self._now)
+        self.executor = Executor(self._reactor, self._now, threads=self.threads)
         self._parking = Parking(self.connections)
         self._looking = looking.Looking(self._reactor, self._journal.pressure, _WHO, self._look)
         if self.connector is None:
@@ -194,7 +202,7 @@ class Engine:
         """
         yield self._looking.stop()
         for runner in tuple(self.running.values()):
-            runner.abandon()
+            runner.leave()
             self._leaves(runner)
         self.running.clear()
         try:
@@ -281,16 +289,20 @@ class Engine:
             return self._soon()
         # Visits come first: who has not begun has no code that could be forgotten.
         visits_first = self._counted is not None
+        if self._probation.wants_suspects(self._reactor.seconds()):
+            # Before the others, who come back again and again where there are too few places.
+            suspects = yield self._in_thread(self._take, free, again, False, True)
+            self._run_all(suspects)
+            free -= len(suspects)
+            self._crowded = not free
+            if not free:
+                return self._soon()
         taken = yield self._in_thread(self._take, free, again, visits_first)
-        with _uncollected():
-            for each in taken:
-                self._run(each)
+        self._run_all(taken)
         left = int(min(free - len(taken), self._room())) if visits_first else 0
         if left:
-            others = yield self._in_thread(self._take, left, True, False)
-            with _uncollected():
-                for each in others:
-                    self._run(each)
+            others = yield self._in_thread(self._take, left, True)
+            self._run_all(others)
             taken = [*taken, *others]
         self._turn_away()
         self._crowded = len(taken) == free
@@ -421,7 +433,9 @@ class Engine:
             self._leaves(runner, visited)
             del self.running[runner.taken.id]
 
-    def _take(self, limit: int, again: bool, begun: bool) -> list[TakenFlow]:
+    def _take(
+        self, limit: int, again: bool, begun: bool = False, suspects: bool = False
+    ) -> list[TakenFlow]:
         return self._journal.take(
             batch=self.batch,
             names=self.names,
@@ -429,10 +443,28 @@ class Engine:
             limit=limit,
             again=again,
             begun=begun,
+            suspects=suspects,
         )
 
     def _kinds(self) -> Collection[str]:
         return kinds() if self.serve is None else self.serve
+
+    def _run_all(self, taken: Collection[TakenFlow]) -> None:
+        suspected = [flow.id for flow in taken if flow.deaths]
+        if suspected:
+            self._probation.begin(suspected)
+            self._reactor.callLater(PROBATION, self._outlived, suspected)
+        with _uncollected():
+            for each in taken:
+                self._run(each)
+
+    def _outlived(self, flows: Collection[int]) -> None:
+        """These flows did not end this process."""
+        survivors = self._probation.end(flows, self.running)
+        if survivors:
+            self._owed.append(Owed((), partial(self._journal.survived, survivors)))
+            self._chores_at = self._reactor.seconds()
+            self._looking.hurry()
 
     def _run(self, taken: TakenFlow) -> None:
         if taken.journal.is_lost:
@@ -441,6 +473,9 @@ class Engine:
             return  # it failed while it was being taken, and will be given back first
         if taken.failures >= MOST_FAILURES:
             set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
+            return
+        if taken.deaths >= MOST_DEATHS:
+            set_aside(taken, DEADLY)
             return
         try:
             runner = FlowRunner(taken, self)
@@ -473,4 +508,4 @@ class Engine:
             self._owed.append(Owed([taken.id], call))
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
+        return call_in(self.threads, self._reactor, call, *args)

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from holdfast.core import checkpoint as wormhole_checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.flows import document
-from holdfast.flows.tasks import Executor, method_name
+from holdfast.flows.tasks import Executor, asked, method_name
 from holdfast.flows.verdict import SHREDDED, verdict_of
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.patience import Clock
@@ -187,6 +187,21 @@ class FlowRunner:
         self.wormhole.abandon()
         self._owner.executor.forget(self)
 
+    def leave(self) -> None:
+        """Stop running because the process is asked to: what it cuts off is none of the tries."""
+        tasks = self._owner.executor.forget(self)
+
+        def uncount() -> None:
+            with self._journal.process():
+                for task in tasks:
+                    self._record("task", f"task {task.name}: stopped with its worker")
+                    self._count(task)
+
+        if tasks:
+            self._guarded(uncount)
+        if not self._over:
+            self.abandon()
+
     # What the flow can ask (`holdfast.flows.base.Host`).
 
     def publish(self, values: dict[str, str | int | float | None]) -> None:
@@ -202,16 +217,26 @@ class FlowRunner:
         number = self._state.performed = self._state.performed + 1
         self._open_tasks.add(number)
         identity = f"{self.taken.uid}/{task}/{number}"
-        made = Task(
-            number=number,
-            name=task,
-            arguments=json.dumps(arguments).encode(),
-            key=hashlib.sha256(identity.encode()).hexdigest()[:32],
-            due_at=self.now(),
+        made = asked(
+            Task(
+                number=number,
+                name=task,
+                arguments=json.dumps(arguments).encode(),
+                key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+                due_at=self.now(),
+            )
         )
         with self._journal.process():
-            self._journal.add_task(made.number, made.name, made.arguments, made.key, made.due_at)
-            self._journal.queue_outbound(self._submit, made)
+            self._journal.add_task(
+                made.number,
+                made.name,
+                made.arguments,
+                made.key,
+                made.due_at,
+                made.attempts,
+                made.error,
+            )
+            self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 
     def settle(self, status: str, reason: str) -> None:
         """Fix how the flow ends; the first word counts."""
@@ -281,6 +306,17 @@ class FlowRunner:
         """Call *call* once nobody else can be running the flow."""
         self._journal.queue_outbound(call)
 
+    def task_begins(self, task: Task, call: Callable[[], object]) -> None:
+        """Call *call* once it is durable that this try begins."""
+
+        def begins() -> None:
+            with self._journal.process():
+                self._record("task", f"task {task.name}: try {task.attempts} begins")
+                self._count(task)
+                self._journal.queue_outbound(call)
+
+        self._guarded(begins)
+
     def task_done(self, task: Task, result: Any) -> None:
         """A task has a result."""
 
@@ -294,12 +330,12 @@ class FlowRunner:
 
     def task_deferred(self, task: Task, reason: str, due_at: float) -> None:
         """A task failed and will be tried again."""
-        again = evolve(task, due_at=due_at, attempts=task.attempts + 1, error=reason)
+        again = evolve(task, due_at=due_at, error=reason)
 
         def deferred() -> None:
             with self._journal.process():
                 self._record("task", f"task {task.name}: {reason}; will be tried again")
-                self._journal.defer_task(again.number, due_at, again.attempts, reason)
+                self._count(again)
                 self._journal.queue_outbound(self._submit, again)
 
         self._guarded(deferred)
@@ -321,6 +357,9 @@ class FlowRunner:
 
     # Inside.
 
+    def _count(self, task: Task) -> None:
+        self._journal.defer_task(task.number, task.due_at, task.attempts, task.error)
+
     def _finish_task(self, task: Task) -> None:
         self._journal.finish_task(task.number)
         self._open_tasks.discard(task.number)
@@ -336,10 +375,10 @@ class FlowRunner:
             self._record("timer", "timer: the deadline has passed")
             self.settle("expired", "nobody collected it before its deadline")
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, task: Task, *, counted: bool = False) -> None:
         """Have *task* run, unless the flow was let go while its commit was under way."""
         if not self._over:
-            self._owner.executor.submit(self, task)
+            self._owner.executor.submit(self, task, counted=counted)
 
     def _begin(self) -> None:
         with self._journal.process():

@@ -41,8 +41,8 @@ class _AtOnce:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 
-    def queue_outbound(self, call: Any, *args: Any) -> None:
-        call(*args)
+    def queue_outbound(self, call: Any, *args: Any, **options: Any) -> None:
+        call(*args, **options)
 
 
 @mutant(
@@ -53,13 +53,14 @@ class _AtOnce:
 )
 def task_without_lease(patches: Patches) -> None:
     patches.wrap(FlowRunner, "release", lambda real: lambda self, call: call())
+    patches.wrap(FlowRunner, "task_begins", lambda real: lambda self, task, call: call())
 
 
 @mutant("the idempotency key changes between tries", "the same work is done twice")
 def key_changes_between_tries(patches: Patches) -> None:
     def make(real: Any) -> Any:
-        def submit(self: Any, task: Any) -> None:
-            real(self, evolve(task, key=f"{task.attempts:02}{task.key[2:]}"))
+        def submit(self: Any, task: Any, **options: Any) -> None:
+            real(self, evolve(task, key=f"{task.attempts:02}{task.key[2:]}"), **options)
 
         return submit
 
@@ -69,7 +70,7 @@ def key_changes_between_tries(patches: Patches) -> None:
 @mutant(
     "a task's result is told after the task is crossed off",
     "a crash loses the result",
-    trouble={"death after COMMIT": 0.1},
+    trouble={"death after COMMIT": 0.2},
     kinds=("mint",),
 )
 def result_after_the_task(patches: Patches) -> None:
@@ -166,3 +167,18 @@ def unloaded_is_failed(patches: Patches) -> None:
         return lambda self, taken, failure: set_aside(taken, "it cannot be loaded")
 
     patches.wrap(Engine, "_cannot_load", make)
+
+
+@mutant(
+    "tries are counted when they end",
+    "a task that ends its process is tried for ever",
+    trouble={"death inside a try": 0.9, "seconds": 600.0},
+    kinds=("mint",),
+)
+def tries_counted_when_they_end(patches: Patches) -> None:
+    patches.wrap(runner, "asked", lambda real: lambda task: task)
+    patches.wrap(
+        FlowRunner,
+        "task_begins",
+        lambda real: lambda self, task, call: self._journal.queue_outbound(call),
+    )

@@ -188,3 +188,12 @@ def published_not_sealed(patches: Patches) -> None:
 )
 def reader_not_paused(patches: Patches) -> None:
     patches.wrap(Pressure, "_tell", lambda real: lambda self, before: None)
+
+
+@mutant(
+    "the lease is renewed whatever the reactor does",
+    "a worker that stands still keeps its flows from all others",
+    trouble={"standstill": 3.0, "seconds": 600.0},
+)
+def lease_whatever_the_reactor_does(patches: Patches) -> None:
+    patches.wrap(Registration, "_moves", lambda real: lambda self: True)

@@ -1,0 +1,95 @@
+"""Whether this process moves, and where it stands if it does not.
+
+A thread can renew a lease for ever while the reactor, which does all the work, waits for something
+in a user's function, or the writer's thread for a statement that never ends. Then others would wait
+for flows that nobody runs. So whoever renews asks first.
+
+The reactor is asked for a sign of life, and counts as standing still when that has not come in
+time. The writer counts so while it has something to write and neither finishes nor tries again.
+"""
+
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from attrs import define, field
+
+FRAMES = 12
+"""How many places of a thread are told, from the innermost outwards."""
+
+
+def place_in(thread: int) -> str:
+    """Where a thread is in its code, by its identifier: functions, lines, files, and no values."""
+    frame: FrameType | None = sys._current_frames().get(thread)
+    places: list[str] = []
+    while frame is not None and len(places) < FRAMES:
+        code = frame.f_code
+        file = code.co_filename.rpartition("/")[2]
+        places.append(f"{code.co_name}, line {frame.f_lineno} of {file}")
+        frame = frame.f_back
+    return ", called in ".join(places) if places else "its thread has ended"
+
+
+@define(eq=False)
+class Moving:
+    """What must move so that this process is alive: the reactor, and the writer's thread."""
+
+    _call_in_reactor: Callable[[Callable[[], object]], object]
+    _runs: Callable[[], bool]
+    """Whether the reactor was started: a command may do much before that."""
+    uptime: Callable[[], float]
+    """Seconds, without jumps."""
+    _asked_at: float | None = field(default=None, init=False)
+    """When the reactor was asked for a sign of life that has not come."""
+    _reactor: int | None = field(factory=lambda: threading.main_thread().ident, init=False)
+    """The reactor's thread, the main one unless it is seen in another."""
+    _writing_since: float | None = field(default=None, init=False)
+    """When the writer last began, or tried again, what it has not finished."""
+    _writer: int | None = field(default=None, init=False)
+    _looked_at: float | None = field(default=None, init=False)
+
+    def look(self, patience: float) -> tuple[str, float, str] | None:
+        """What stands still for longer than `patience` seconds, for how long, and where.
+
+        For the thread that renews the lease, which calls it about once in `patience`.
+        """
+        now = self.uptime()
+        before, self._looked_at = self._looked_at, now
+        if before is not None and now - before > 2 * patience:
+            # All of this process was paused, and nobody could give any sign.
+            if self._asked_at is not None:
+                self._asked_at = now
+            if self._writing_since is not None:
+                self._writing_since = now
+        asked_at, writing_since = self._asked_at, self._writing_since
+        if asked_at is None:
+            self._asked_at = now
+            self._call_in_reactor(self.turned)
+        elif not self._runs():
+            self._asked_at = now  # it gets to that when it begins
+        elif now - asked_at > patience:
+            return "the reactor", now - asked_at, place_in(self._reactor or 0)
+        if self._writer is None or writing_since is None or now - writing_since <= patience:
+            return None
+        return "the journal's writer", now - writing_since, place_in(self._writer)
+
+    def turned(self) -> None:
+        """The reactor turns: called in its thread."""
+        self._reactor = threading.get_ident()
+        self._asked_at = None
+
+    def writes(self) -> None:
+        """The writer begins, or tries again: called in its thread."""
+        self._writer = threading.get_ident()
+        self._writing_since = self.uptime()
+
+    def has_written(self) -> None:
+        """The writer has finished what it had, and waits for more: called in its thread."""
+        self._writing_since = None
+
+
+def moving(reactor: Any, uptime: Callable[[], float]) -> Moving:
+    """What must move where `reactor` is Twisted's, or something like it."""
+    return Moving(reactor.callFromThread, lambda: getattr(reactor, "running", True), uptime)
