@@ -29,7 +29,7 @@ from sqlalchemy import (
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
 metadata = MetaData(
@@ -157,5 +157,15 @@ tasks = Table(
     Column("due_at", Double, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
+    UniqueConstraint("flow_id", "number"),
+)
+
+messages = Table(
+    "holdfast_messages",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("flow_id", _Id, ForeignKey("holdfast_flows.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # sealed
     UniqueConstraint("flow_id", "number"),
 )

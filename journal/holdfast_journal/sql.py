@@ -30,6 +30,7 @@ from holdfast_journal.following import Seen
 from holdfast_journal.inline import InlineWriter
 from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
+from holdfast_journal.messages import Messages
 from holdfast_journal.opening import make_ready
 from holdfast_journal.pressure import Pressure
 from holdfast_journal.records import (
@@ -455,6 +456,7 @@ class SqlJournal:
         journal = FlowJournal(
             lease, row.seq, self._writer, self._clock, self._gone, retain=self.retain
         )
+        journal.messages = Messages(self._database, row.id, row.uid, flow.data_key)
         return TakenFlow(
             id=row.id,
             uid=row.uid,

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from holdfast_journal import messages
 from holdfast_journal.database import Database
 from holdfast_journal.errors import NoSuchFlow, NotRetryable
 from holdfast_journal.masterkeys import note_key
@@ -104,6 +105,7 @@ def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], n
         key = ring.open_data_key(row.uid, row.data_key)
         seq, attempt = row.seq + 1, row.attempt + 1
         connection.execute(delete(tasks).where(tasks.c.flow_id == flow))
+        messages.drop(connection, [flow])
         connection.execute(
             insert(entries).values(
                 flow_id=flow,

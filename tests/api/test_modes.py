@@ -230,7 +230,7 @@ def test_every_call_works_inside_every_delegate_method(net: Net, where: str) -> 
         ours.send_message(b"second")
         if where in CALLBACKS[2:]:
             derived.append(ours.derive_key("purpose", 16))
-        assert ours.serialize()["version"] == 2
+        assert ours.serialize()["version"] == 3
         ours.close()
 
     delegate, other = Delegate(on={where: act}), Delegate()

@@ -1,6 +1,6 @@
 """The document that a wormhole is saved as, and how old documents are brought forward.
 
-    {"version": 2, "relay": URL, "exchange": {...}, "pending": [...], "heard_at": TIME}
+    {"version": 3, "relay": URL, "exchange": {...}, "pending": [...], "heard_at": TIME}
 
 `pending` holds what the application was not told yet when the wormhole was saved, and `heard_at`
 when the server last showed that it had something of ours (seconds since the epoch, or null).
@@ -19,7 +19,7 @@ from holdfast.core.exchange import Exchange
 from holdfast.core.notices import Notice, Notices
 from holdfast.errors import BadCheckpoint
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
@@ -33,8 +33,27 @@ def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "version": 2, "exchange": exchange, "heard_at": None}
 
 
+def _from_version_2(document: dict[str, Any]) -> dict[str, Any]:
+    """All that was sent lay in one list; what is done, in the order of its numbers, has its own."""
+    try:
+        outbox = document["exchange"]["outbox"]
+        sent = outbox["data"]["sent"]
+        shown: list[Any] = []
+        echoed = {message["phase"]: message["body"] for message in sent if message["echoed"]}
+        while (phase := str(len(shown))) in echoed:
+            shown.append(echoed.pop(phase))
+        done = {str(number) for number in range(len(shown))}
+        left = [message for message in sent if message["phase"] not in done]
+        data = {**outbox["data"], "sent": left, "shown": shown, "kept": 0}
+        exchange = {**document["exchange"], "outbox": {**outbox, "data": data}}
+    except (KeyError, TypeError):
+        raise BadCheckpoint("the saved wormhole is damaged: it has no outbox") from None
+    return {**document, "version": 3, "exchange": exchange}
+
+
 BRING_FORWARD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    1: _from_version_1
+    1: _from_version_1,
+    2: _from_version_2,
 }
 """For each old version, the function that makes a document of the next one from it."""
 
