@@ -175,12 +175,12 @@ def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
         else:
             frames.append(Ping())
     if caught_up:
-        frames.extend(_done(exchange.outbox.data, said))
-        frames.extend(
-            Add(message.phase, message.body)
-            for message in exchange.outbox.data.sent
-            if message.phase not in said.there
-        )
+        outbox = exchange.outbox.data
+        lacking = [message for message in outbox.sent if message.phase not in said.there]
+        adds = [(number_of(each.phase), Add(each.phase, each.body)) for each in lacking]
+        frames.extend(add for number, add in adds if number is None)
+        frames.extend(_done(outbox, said))
+        frames.extend(add for number, add in adds if number is not None)
     return frames
 
 
