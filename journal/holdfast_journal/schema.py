@@ -116,6 +116,15 @@ flows = Table(
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
+    # For counting the others, and finding the last of them, without a look at their rows.
+    Index(
+        "ix_holdfast_flows_finished",
+        "batch_id",
+        "finished_at",
+        "status",
+        sqlite_where=text("finished_at IS NOT NULL"),
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
     Index(
         "ix_holdfast_flows_requests",
         "owner",

@@ -1,4 +1,4 @@
-"""Messages in rows of their own.
+"""Messages in rows of their own, and finished flows that are counted by an index.
 
 Only additions that may be empty: a process of the release before goes on with this schema.
 """
@@ -12,6 +12,8 @@ revision: str = "0003"
 down_revision: str | None = "0002"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
+
+FINISHED = sa.text("finished_at IS NOT NULL")
 
 ADDED: dict[str, tuple[tuple[str, type[sa.types.TypeEngine]], ...]] = {}
 
@@ -36,9 +38,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_holdfast_messages"),
         sa.UniqueConstraint("flow_id", "number", name="uq_holdfast_messages_flow_id_number"),
     )
+    op.create_index(
+        "ix_holdfast_flows_finished",
+        "holdfast_flows",
+        ["batch_id", "finished_at", "status"],
+        sqlite_where=FINISHED,
+        postgresql_where=FINISHED,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_holdfast_flows_finished", "holdfast_flows")
     op.drop_table("holdfast_messages")
     for table, columns in ADDED.items():
         for name, _ in columns:

@@ -89,8 +89,8 @@ class Service:
         """Run flows until *watch* says that all is done, time is over, or a signal comes.
 
         Args:
-            watch: called with the flows that moved since the last call, all at first; whether to
-                stop.
+            watch: called with the flows that moved since the last call, at first with those of
+                the *names*, or the unfinished ones; whether to stop.
             batch, names: run only the flows of this batch, with these names.
             seconds: for how long at most.
 
@@ -116,7 +116,7 @@ class Service:
 
         def start() -> None:
             engine.start().addErrback(self._failed)
-            self._look_at(watch, batch)
+            self._look_at(watch, batch, names)
             if seconds is not None:
                 self._reactor.callLater(seconds, self._end, Ending.TIME)
 
@@ -128,13 +128,19 @@ class Service:
             raise self._error
         return self._ending
 
-    def _look_at(self, watch: Callable[[Sequence[FlowRow]], bool], batch: str | None) -> None:
+    def _look_at(
+        self,
+        watch: Callable[[Sequence[FlowRow]], bool],
+        batch: str | None,
+        names: Collection[str] | None,
+    ) -> None:
         from twisted.internet.threads import deferToThread
 
         from holdfast.flows.looking import Looking
 
         def look() -> Any:
-            return deferToThread(self.journal.poll, batch, self._seen).addCallback(moved)
+            found = deferToThread(self.journal.poll, batch, self._seen, names=names)
+            return found.addCallback(moved)
 
         def moved(changes: Any) -> None:
             self._seen = changes.seen

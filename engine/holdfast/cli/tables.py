@@ -5,7 +5,7 @@ On a terminal what is too wide is folded; in a pipe nothing is, whatever its wid
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import click
 from rich.console import Console
@@ -84,14 +84,12 @@ def iso(at: float | None) -> str | None:
     return f"{written}.{milliseconds % 1000:03}Z"
 
 
-def counted(statuses: Sequence[str]) -> str:
-    """Count statuses for a summary line, ``20 flows: 17 done, 3 waiting``."""
-    counts: dict[str, int] = {}
-    for status in statuses:
-        counts[status] = counts.get(status, 0) + 1
+def counted(counts: Mapping[str, int]) -> str:
+    """Say how many flows have each status: ``20 flows: 17 done, 3 waiting``."""
+    total = sum(counts.values())
     parts = ", ".join(
         f"{number} {printable(status)}"
         for status, number in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     )
-    flows = "1 flow" if len(statuses) == 1 else f"{len(statuses)} flows"
+    flows = "1 flow" if total == 1 else f"{total} flows"
     return f"{flows}: {parts}"
