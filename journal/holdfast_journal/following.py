@@ -37,10 +37,11 @@ class Seen:
 
 _LAST_ENTRY = select(func.max(entries.c.id))
 _LAST_FLOW = select(func.max(flows.c.id))
+# By the ids: the index of the flows leads through all entries that there ever were.
 _NEW_ENTRIES = (
-    select(entries.c.flow_id, func.max(entries.c.seq))
+    select(func.max(entries.c.flow_id), func.max(entries.c.seq))
     .where(entries.c.id > bindparam("after"))
-    .group_by(entries.c.flow_id)
+    .group_by(entries.c.flow_id + 0)
 )
 _NEW_FLOWS = select(flows.c.id).where(flows.c.id > bindparam("after"))
 

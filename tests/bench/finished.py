@@ -26,6 +26,7 @@ from holdfast.flows import text as words
 from holdfast.flows.provision import Provision
 from tests.flows.world import Peer, World
 from tests.harness.server import MailboxServer
+from tests.journal.many import multiply
 from tests.journal.postgres import memory
 
 FEW = 50_000
@@ -59,29 +60,6 @@ def build(path: Path, count: int) -> None:
     assert world.status("p") == "done"
     world.stop()
     multiply(path, count)
-
-
-def multiply(path: Path, count: int) -> None:
-    """Copy the finished flow of a database until there are so many, with one entry each."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        names = [row[1] for row in connection.execute("PRAGMA table_info(holdfast_flows)")]
-        own = {"id": "n + 1", "uid": "printf('%032x', n)", "name": "'p' || n"}
-        chosen = ", ".join(own.get(name, name) for name in names)
-        numbers = (
-            f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {count - 1})"
-        )
-        connection.execute(
-            f"INSERT INTO holdfast_flows ({', '.join(names)}) {numbers}"
-            f" SELECT {chosen} FROM c, (SELECT * FROM holdfast_flows WHERE id = 1)"
-        )
-        names = [row[1] for row in connection.execute("PRAGMA table_info(holdfast_entries)")][1:]
-        own = {"flow_id": "n + 1"}
-        chosen = ", ".join(own.get(name, name) for name in names)
-        connection.execute(
-            f"INSERT INTO holdfast_entries ({', '.join(names)}) {numbers}"
-            f" SELECT {chosen} FROM c,"
-            " (SELECT * FROM holdfast_entries WHERE flow_id = 1 ORDER BY seq DESC LIMIT 1)"
-        )
 
 
 def run(arguments: Sequence[str], environ: dict[str, str], stop: float | None = None) -> Cost:
