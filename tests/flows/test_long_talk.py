@@ -153,6 +153,20 @@ def test_nothing_is_left_of_a_talk_that_is_over(talk: Talk) -> None:
     assert talk.findings() == []
 
 
+def test_a_talk_that_the_server_ends_is_sound(talk: Talk) -> None:
+    """What was said is of no use any more, and its history leads there all the same."""
+    for line in talk.world.lines:
+        if line.link is not None:
+            line.link.receive(type="error", error="no more", orig={})
+    while talk.world.status() != "closing":
+        talk.world.server.queue.popleft()()
+    assert talk.findings() == []
+    talk.world.until(talk.world.finished)
+    assert talk.world.status() == "failed"
+    assert talk.findings() == []
+    assert talk.numbers() == []
+
+
 def test_a_second_attempt_has_messages_of_its_own(talk: Talk) -> None:
     """One that was set aside keeps its rows until then, and a retry begins with none."""
     talk.world.kill()

@@ -231,10 +231,11 @@ def unmark(inputs: Inputs, data: Outbox) -> Effects:
 @holding.upon(Inputs.shut).to(shut)
 @flowing.upon(Inputs.shut).to(shut)
 def drop(inputs: Inputs, data: Outbox) -> Effects:
-    """Free the memory, and what wants delivering."""
+    """Free the memory, and what wants delivering; wherever it lies, nobody will ask for it."""
     data.queued = []
     data.sent = []
     data.shown = []
+    data.kept = 0
     return ()
 
 

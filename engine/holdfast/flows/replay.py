@@ -113,7 +113,8 @@ def _different_parts(saved: Exchange, flow: Examined) -> list[str]:
     replayed = _said(exchange, {})
     ours, theirs = exchange.serialize(), saved.serialize()
     different = [name for name in (*PARTS, "welcome") if ours[name] != theirs[name]]
-    if said is not None and not flow.finished and said != replayed:
+    asked_for = not flow.finished and saved.outbox.state != "shut"
+    if said is not None and asked_for and said != replayed:
         different.append("messages")
     return different
 
