@@ -145,6 +145,20 @@ def test_a_server_that_has_forgotten_is_filled_again(talk: Talk, dies: bool) -> 
     assert talk.peer.messages == [b"%1000d" % number for number in range(1, MANY + 1)]
 
 
+def test_killed_while_it_fills_the_server_again(talk: Talk) -> None:
+    """The next process adds what is missing still, and nothing twice."""
+    before = talk.ours()
+    talk.lose_mailbox(dies=False)
+    talk.world.dies_when = talk.world.loses_when = lambda: len(talk.ours()) > MANY // 2
+    talk.world.until(lambda: False)
+    talk.world.kill()
+    assert len(talk.ours()) == MANY // 2 + 1
+    talk.world.dies_when = talk.world.loses_when = lambda: False
+    talk.world.start()
+    talk.world.until(lambda: len(talk.ours()) == len(before))
+    assert talk.ours() == before
+
+
 def test_nothing_is_left_of_a_talk_that_is_over(talk: Talk) -> None:
     """Nobody can ask for its messages any more."""
     talk.peer.wormhole.send_message(b"end")
