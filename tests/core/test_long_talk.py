@@ -11,6 +11,7 @@ from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Add
 from holdfast.core.outbox import Sent
 from holdfast.core.wanted import Said, absent, wanted
+from holdfast.errors import BadCheckpoint
 from tests.core.clients import Client, World, happy, reloaded, settle
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -158,3 +159,12 @@ def test_an_old_document_is_brought_forward() -> None:
     assert added == bodies
     assert outbox.take_shown() == [(0, bytes.fromhex(bodies["0"]))]
     assert outbox.kept == 1
+
+
+@pytest.mark.parametrize("kept", [-1, 10**9, "1", True, None])
+def test_an_impossible_number_of_messages_is_refused(kept: object) -> None:
+    """A number of messages that nobody can have sent is damage."""
+    document = checkpoint.save("ws://relay.example", happy().us.exchange, ())
+    document["exchange"]["outbox"]["data"]["kept"] = kept  # type: ignore[index]
+    with pytest.raises(BadCheckpoint):
+        checkpoint.load(document)

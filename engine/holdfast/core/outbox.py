@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Protocol, TypeAlias
 
 from attrs import define, field, frozen
+from attrs.validators import ge, lt
 from automat import TypeMachineBuilder
 
 from holdfast.core.documents import Hex
@@ -101,7 +102,7 @@ class Outbox:
     queued: list[Hex] = field(factory=list, repr=False)
     sent: list[Sent] = field(factory=list)
     shown: list[Hex] = field(factory=list, repr=False)
-    kept: int = 0
+    kept: int = field(default=0, validator=[ge(0), lt(10**9)])
     next: int = 0
 
     @property
