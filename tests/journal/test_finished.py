@@ -118,12 +118,13 @@ def test_a_hundred_times_as_many_cost_the_same(
 
 
 def test_nothing_is_remembered_of_what_is_over(both: list[SqlJournal]) -> None:
-    """Whoever follows for long does not grow."""
+    """Whoever follows for long does not grow, and a name is looked for in its batch."""
     for journal in both:
         first = journal.poll()
         assert sorted(first.seen.seqs) == sorted(row.id for row in first.rows)
         assert [row.name for row in first.rows] == ["ann", "bob", "cleo"]
         assert journal.poll(None, first.seen).seen.seqs == {}
+        assert journal.named("other", ["ann"]) == []
 
 
 def test_no_seal_of_what_is_not_shown_is_opened(
@@ -172,12 +173,15 @@ class TestFollowing:
         """And so is what is started and ends between two looks."""
         journal = journals.open(url)
         ada = start(journal, "ada")["ada"]
+        start(journal, "waits")
         seen = journal.poll().seen
         move(ada, "done", finished=True, shred=True)
         bob = start(journal, "bob")["bob"]
         move(bob, "done", finished=True, shred=True)
         second = journal.poll(None, seen)
         assert [(row.name, row.status) for row in second.rows] == [("ada", "done"), ("bob", "done")]
+        if url.startswith("sqlite"):
+            assert sorted(second.seen.seqs) == [row.id for row in second.rows]
         third = journal.poll(None, second.seen)
         assert third.rows == []
         assert journal.poll(None, third.seen).rows == []
