@@ -11,6 +11,7 @@ from attrs import define, field
 
 from holdfast import Flow, flow
 from holdfast.cli.doctor import check
+from holdfast_journal.purging import Old, purge
 from tests.flows.world import Peer, World
 
 APPID = "example.com/ticker"
@@ -190,6 +191,20 @@ def test_a_second_attempt_has_messages_of_its_own(talk: Talk) -> None:
     assert talk.world.status() == "damaged"
     talk.world.journal.retry("ann", None)
     assert talk.numbers() == []
+
+
+def test_a_purge_takes_them_too(talk: Talk) -> None:
+    """Of a flow that was set aside nothing stays that belongs to no flow."""
+    talk.world.kill()
+    talk.query("UPDATE holdfast_flows SET checkpoint = x'00'")
+    talk.world.start()
+    talk.world.until(talk.world.finished)
+    assert talk.numbers() == list(range(MANY))
+    journal = talk.world.journal
+    old = Old(before=talk.world.now() + 1, names=True)
+    assert purge(journal._database, journal._registration.alive, old).flows == 1
+    assert talk.numbers() == []
+    assert talk.findings() == []
 
 
 @pytest.mark.parametrize(
