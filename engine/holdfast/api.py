@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Bind
-from holdfast.errors import CannotSerialize
+from holdfast.errors import BadCheckpoint, CannotSerialize
 from holdfast.rendezvous.connector import Connector, Owner
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.relay_url import parse_relay_url
@@ -202,7 +202,7 @@ def from_serialized(
     of `create`; what is not in the document (a journal, Tor, ...) must be given again.
 
     Raises:
-        BadCheckpoint: *data* is damaged, or was written by a newer Holdfast.
+        BadCheckpoint: *data* is damaged, a flow's, or was written by a newer Holdfast.
         BadRelayUrl: its URL is none that a mailbox server can have.
         AlreadyResumed: the wormhole is alive in this process.
         CannotSerialize: there is no delegate.
@@ -212,8 +212,11 @@ def from_serialized(
         raise CannotSerialize
     _check_journal(journal)
     _check_timing(timing)
+    saved = checkpoint.load(data)
+    if saved.exchange.outbox.data.kept:
+        raise BadCheckpoint("the saved wormhole is a flow's, and its messages lie in the database")
     wormhole = _make(
-        checkpoint.load(data),
+        saved,
         reactor,
         delegate,
         journal,

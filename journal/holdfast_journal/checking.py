@@ -15,11 +15,13 @@ from attrs import define, field, frozen
 from sqlalchemy import Table, select, text
 from sqlalchemy.engine import Connection
 
+from holdfast_journal import messages
 from holdfast_journal.database import Database
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.ownership import DAMAGED, chunks
 from holdfast_journal.reading import texts
 from holdfast_journal.schema import batches, entries, flows, tasks
+from holdfast_journal.schema import messages as message_table
 from holdfast_journal.sealing import KeyRing, unseal
 from holdfast_journal.values import altered, mended, unsound
 
@@ -76,6 +78,8 @@ class Examined:
     entries: Sequence[OpenedEntry] = ()
     tasks: Sequence[str] = ()
     """The names of its unfinished tasks."""
+    messages: Mapping[int, bytes] | None = field(default=None, repr=False)
+    """What it has said, by number, apart from its checkpoint; None if not all of it opens."""
 
     def found(self, check: str, what: str, do: str, *, hint: bool = False) -> None:
         """Add a finding about this flow."""
@@ -105,8 +109,8 @@ def examine(
     with database.reading() as connection:
         ids = list(connection.scalars(query))
     for chunk in chunks(ids, AT_ONCE):
-        for row, entry_rows, task_rows in _read(database, chunk):
-            yield _examined(keys, row, entry_rows, task_rows)
+        for row, entry_rows, task_rows, message_rows in _read(database, chunk):
+            yield _examined(keys, row, entry_rows, task_rows, message_rows)
 
 
 @contextmanager
@@ -118,7 +122,9 @@ def snapshot(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-def _read(database: Database, ids: Sequence[int]) -> list[tuple[Any, list[Any], list[Any]]]:
+def _read(
+    database: Database, ids: Sequence[int]
+) -> list[tuple[Any, list[Any], list[Any], list[Any]]]:
     """The rows of flows, in order; one that was purged meanwhile is not among them."""
     query = (
         select(flows, batches.c.name.label("batch_name"))
@@ -131,19 +137,27 @@ def _read(database: Database, ids: Sequence[int]) -> list[tuple[Any, list[Any], 
         found = [row.id for row in rows]
         entries_of: dict[int, list[Any]] = {flow: [] for flow in found}
         tasks_of: dict[int, list[Any]] = {flow: [] for flow in found}
+        messages_of: dict[int, list[Any]] = {flow: [] for flow in found}
         for table, place, order in (
             (entries, entries_of, entries.c.seq),
             (tasks, tasks_of, tasks.c.number),
+            (message_table, messages_of, message_table.c.number),
         ):
             statement = select(table).where(table.c.flow_id.in_(found)).order_by(order)
             for each in connection.execute(statement):
                 place[each.flow_id].append(each)
-    return [(row, entries_of[row.id], tasks_of[row.id]) for row in rows]
+    return [(row, entries_of[row.id], tasks_of[row.id], messages_of[row.id]) for row in rows]
 
 
-def _examined(keys: KeyRing, row: Any, entry_rows: list[Any], task_rows: list[Any]) -> Examined:
+def _examined(
+    keys: KeyRing, row: Any, entry_rows: list[Any], task_rows: list[Any], message_rows: list[Any]
+) -> Examined:
     columns = unsound(row, flows)
-    bad = {"entries": _drop_bad(entry_rows, entries), "tasks": _drop_bad(task_rows, tasks)}
+    bad = {
+        "entries": _drop_bad(entry_rows, entries),
+        "tasks": _drop_bad(task_rows, tasks),
+        "messages": _drop_bad(message_rows, message_table),
+    }
     row = mended(row, flows, columns) if columns else row
     flow = Examined(
         id=row.id,
@@ -179,6 +193,7 @@ def _examined(keys: KeyRing, row: Any, entry_rows: list[Any], task_rows: list[An
     key = _data_key(flow, keys, row)
     if key is not None:
         _open(flow, key, row, entry_rows, task_rows)
+        _open_messages(flow, key, row, message_rows)
     return flow
 
 
@@ -254,6 +269,18 @@ def _open(
     for task in task_rows:
         what = f"the arguments of its task {task.number} do"
         opened(what, "arguments", task.number, task.arguments)
+
+
+def _open_messages(flow: Examined, key: bytes, row: Any, message_rows: Sequence[Any]) -> None:
+    found: dict[int, bytes] = {}
+    for each in message_rows:
+        try:
+            found[each.number] = messages.opened(key, row.uid, each)
+        except Unreadable:
+            what = f"the message {each.number} that it sent does not open: altered or moved"
+            flow.found("seal", what, RESTORE)
+            return
+    flow.messages = found
 
 
 def _json_object(flow: Examined, published: bytes) -> Mapping[str, Any] | None:

@@ -125,5 +125,7 @@ class Commit:
     entries: Sequence[Entry] = ()
     tasks: Sequence[TaskChange] = ()
     statements: Sequence[Statement] = ()
+    messages: Sequence[tuple[int, bytes]] = ()
+    """Messages to be kept, plain, with their numbers."""
     size: int = 0
     """Bytes that it keeps in memory until it is written, more or less."""

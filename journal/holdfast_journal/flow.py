@@ -23,6 +23,7 @@ from holdfast_journal.commits import (
 )
 from holdfast_journal.errors import JournalError
 from holdfast_journal.interface import History, IJournal
+from holdfast_journal.messages import Messages
 from holdfast_journal.records import Snapshot, Task
 from holdfast_journal.sealing import published_json
 from holdfast_journal.writer import Writer
@@ -71,6 +72,8 @@ class FlowJournal:
     raises the same error from then on."""
     retain: float = 0.0
     """Seconds for which a flow that says `shred` can still be read; see `SqlJournal.retain`."""
+    messages: Messages | None = None
+    """Where what `keep_message` kept can be read again."""
     _snapshot: Callable[[], Snapshot] | None = None
     _finished_at: float | None = None
     _published: tuple[Mapping[str, object], bytes] | None = field(default=None, repr=False)
@@ -187,6 +190,15 @@ class FlowJournal:
         Raises JournalError outside a block.
         """
         self._change(self._open(), DeferTask(number, due_at, attempts, error))
+
+    def keep_message(self, number: int, body: bytes) -> None:
+        """Keep a message apart from the checkpoint; `number` is new in this attempt.
+
+        Raises JournalError outside a block.
+        """
+        commit = self._open()
+        commit.messages = (*commit.messages, (number, body))
+        commit.size += len(body)
 
     def _change(self, commit: Commit, change: TaskChange) -> None:
         commit.tasks = (*commit.tasks, change)

@@ -8,7 +8,7 @@ as many entries as transactions under way can hold, and what was seen already is
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
@@ -18,6 +18,9 @@ from holdfast_journal.values import is_number
 
 UNDER_WAY = 4096
 """Entries, more or less, in the unfinished transactions of all workers of one database."""
+
+ALTERED = 2**63
+"""More than any seq: a flow with an entry that somebody altered seems to move."""
 
 
 @frozen
@@ -29,15 +32,16 @@ class Seen:
     flow: int
     """The highest id of a flow."""
     seqs: Mapping[int, int]
-    """The seq of each flow that was seen."""
+    """The seq of each flow that was seen and that the next look may meet again."""
 
 
 _LAST_ENTRY = select(func.max(entries.c.id))
 _LAST_FLOW = select(func.max(flows.c.id))
+# By the ids: the index of the flows leads through all entries that there ever were.
 _NEW_ENTRIES = (
-    select(entries.c.flow_id, func.max(entries.c.seq))
+    select(func.max(entries.c.flow_id), func.max(entries.c.seq))
     .where(entries.c.id > bindparam("after"))
-    .group_by(entries.c.flow_id)
+    .group_by(entries.c.flow_id + 0)
 )
 _NEW_FLOWS = select(flows.c.id).where(flows.c.id > bindparam("after"))
 
@@ -47,8 +51,23 @@ def seq_of(value: Any) -> int:
     return value if is_number(value) else 0
 
 
-def begin(connection: Connection) -> Seen:
+def begin(connection: Connection, database: Database) -> Seen:
     """Everything that is there now counts as seen; read it after this."""
+    now = _here(connection)
+    return evolve(now, seqs=_reach(connection, database, now))
+
+
+def moved(connection: Connection, database: Database, seen: Seen) -> tuple[set[int], Seen]:
+    """The flows that have moved since `seen`, and how far that is."""
+    now = _here(connection)
+    if now == evolve(seen, seqs={}) and not database.is_postgresql:
+        return set(), now
+    found = _reach(connection, database, seen)
+    news = {flow for flow, seq in found.items() if seen.seqs.get(flow, -1) < seq}
+    return news, evolve(now, seqs={**found, **{f: s for f, s in seen.seqs.items() if f in found}})
+
+
+def _here(connection: Connection) -> Seen:
     return Seen(
         entry=connection.scalar(_LAST_ENTRY) or 0,
         flow=connection.scalar(_LAST_FLOW) or 0,
@@ -56,20 +75,11 @@ def begin(connection: Connection) -> Seen:
     )
 
 
-def moved(connection: Connection, database: Database, seen: Seen) -> tuple[set[int], Seen]:
-    """The flows that have moved since `seen`, and how far that is."""
+def _reach(connection: Connection, database: Database, seen: Seen) -> dict[int, int]:
+    """The flows that a look after `seen` meets, with the seqs of their last entries."""
     back = UNDER_WAY if database.is_postgresql else 0
-    now = begin(connection)
-    changed: dict[int, Any] = {}
-    if now.entry > seen.entry or back:
-        rows = connection.execute(_NEW_ENTRIES, {"after": seen.entry - back})
-        changed = {row[0]: row[1] for row in rows}
-    found = {
-        flow: seq_of(seq)
-        for flow, seq in changed.items()
-        if not is_number(seq) or seen.seqs.get(flow, -1) < seq
-    }
-    if now.flow > seen.flow or back:
-        new = connection.scalars(_NEW_FLOWS, {"after": seen.flow - back})
-        found |= {flow: 0 for flow in new if flow not in {**seen.seqs, **found}}
-    return set(found), Seen(now.entry, now.flow, {**seen.seqs, **found})
+    new = connection.scalars(_NEW_FLOWS, {"after": seen.flow - back})
+    found = dict.fromkeys(new, 0)
+    for flow, seq in connection.execute(_NEW_ENTRIES, {"after": seen.entry - back}):
+        found[flow] = seq if is_number(seq) else ALTERED
+    return found

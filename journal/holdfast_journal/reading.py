@@ -1,11 +1,12 @@
 """What operators see of a journal. Nothing here writes, owns, or needs to be a worker."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal import following
@@ -13,7 +14,7 @@ from holdfast_journal.database import Database
 from holdfast_journal.due import Alive, Wanted, among, listed
 from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
 from holdfast_journal.following import Seen
-from holdfast_journal.ownership import chunks
+from holdfast_journal.ownership import CHUNK, chunks
 from holdfast_journal.records import (
     Changes,
     EntryRow,
@@ -45,47 +46,99 @@ def overview(
     database: Database, keys: KeyRing, alive: Alive, batch: str | None, name: str | None
 ) -> list[FlowRow]:
     """The flows of a batch, or of that name, or all; in the order in which they were started."""
-    query = _of_batch(_SHOWN, batch)
-    if name is not None:
-        query = query.where(flows.c.name == name)
     with database.reading() as connection:
-        rows = connection.execute(query).all()
+        if name is not None:
+            rows = _rows(connection, _ids_named(connection, batch, [name]))
+        else:
+            rows = list(connection.execute(_of_batch(_SHOWN, batch)))
+    return _flow_rows(rows, keys, alive)
+
+
+def pages(
+    database: Database, keys: KeyRing, alive: Alive, batch: str | None
+) -> Iterator[list[FlowRow]]:
+    """The flows of a batch, or all, in the order of `overview`: a few at a time, never none."""
+    query = _of_batch(_SHOWN, batch).limit(CHUNK)
+    last = 0
+    while True:
+        with database.reading() as connection:
+            rows = connection.execute(query.where(flows.c.id > last)).all()
+        if not rows:
+            return
+        last = rows[-1].id
+        yield _flow_rows(rows, keys, alive)
+
+
+def named(
+    database: Database, keys: KeyRing, alive: Alive, batch: str, names: Collection[str]
+) -> list[FlowRow]:
+    """The flows of a batch that have these names, in the order in which they were started."""
+    with database.reading() as connection:
+        rows = _rows(connection, _ids_named(connection, batch, names))
+    return _flow_rows(rows, keys, alive)
+
+
+def unfinished(database: Database, keys: KeyRing, alive: Alive, batch: str | None) -> list[FlowRow]:
+    """The flows of a batch, or all, that are not over, in the order in which they were started."""
+    with database.reading() as connection:
+        rows = _rows(connection, _ids_unfinished(connection, batch))
+    return _flow_rows(rows, keys, alive)
+
+
+def last_finished(
+    database: Database, keys: KeyRing, alive: Alive, batch: str | None, most: int
+) -> list[FlowRow]:
+    """The flows of a batch, or all, that were the last to end, in the order of their start."""
+    query = _FINISHED if batch is None else _FINISHED.where(_in_batch(batch))
+    query = query.order_by(flows.c.finished_at.desc()).limit(most)
+    with database.reading() as connection:
+        rows = _rows(connection, list(connection.scalars(query)))
     return _flow_rows(rows, keys, alive)
 
 
 def poll(
-    database: Database, keys: KeyRing, alive: Alive, batch: str | None, seen: Seen | None
+    database: Database,
+    keys: KeyRing,
+    alive: Alive,
+    batch: str | None,
+    names: Collection[str] | None,
+    seen: Seen | None,
 ) -> Changes:
-    """The flows that moved since `seen`; all of them, without it."""
-    shown = _of_batch(_SHOWN, batch)
+    """The flows that moved since `seen`; without it, those of these names, or all unfinished."""
     with database.reading() as connection:
-        if seen is None:
-            seen = following.begin(connection)
-            rows = list(connection.execute(shown))
-        else:
+        if seen is not None:
             moved, seen = following.moved(connection, database, seen)
-            rows = [
-                row
-                for chunk in chunks(sorted(moved))
-                for row in connection.execute(shown.where(flows.c.id.in_(chunk)))
-            ]
+        else:
+            seen = following.begin(connection, database)
+            if names is None:
+                moved = set(_ids_unfinished(connection, batch))
+            else:
+                moved = set(_ids_named(connection, batch, names))
+        rows = _rows(connection, moved)
+    # What moved is looked at in every batch, to find its seq.
     seqs = {**seen.seqs, **{row.id: following.seq_of(row.seq) for row in rows}}
+    rows = [row for row in rows if batch in (None, row.batch_name)]
     return Changes(rows=_flow_rows(rows, keys, alive), seen=evolve(seen, seqs=seqs))
 
 
-def counts(database: Database, batch: str | None) -> Mapping[str, int]:
-    """How many flows have each status."""
-    query = _of_batch(
-        select(flows.c.status, func.count().label("n")).join(
-            batches, flows.c.batch_id == batches.c.id
-        ),
-        batch,
-    ).group_by(flows.c.status)
+def counts(
+    database: Database, batch: str | None, *, finished: bool | None = None
+) -> Mapping[str, int]:
+    """How many flows have each status; only of those that are over, or are not, if so asked."""
+    # Two searches, of which each has an index.
+    over = {True: flows.c.finished_at.is_not(None), False: flows.c.finished_at.is_(None)}
+    found: Counter[str] = Counter()
     with database.reading() as connection:
-        return {row.status: row.n for row in connection.execute(query)}
+        for each in (True, False) if finished is None else (finished,):
+            query = select(flows.c.status, func.count().label("n")).where(over[each])
+            if batch is not None:
+                query = query.where(_in_batch(batch) if each else _in_batch(batch, indexed=False))
+            for row in connection.execute(query.group_by(flows.c.status)):
+                found[row.status] += row.n
+    return found
 
 
-def unfinished(database: Database, wanted: Wanted) -> Unfinished:
+def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
     """How many flows are to be run, of the batch, names and kinds that are wanted."""
     new = flows.c.status == NEW
     unowned = flows.c.owner.is_(None) & ~new
@@ -168,6 +221,42 @@ def texts(said: object) -> list[str]:
     except (ValueError, RecursionError):
         found = None
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+
+_UNFINISHED = select(flows.c.id).where(flows.c.finished_at.is_(None))
+_FINISHED = select(flows.c.id).where(flows.c.finished_at.is_not(None))
+
+
+def _in_batch(batch: str, *, indexed: bool = True) -> ColumnElement[bool]:
+    """Whether a flow is in a batch; not `indexed` where another index leads to fewer flows."""
+    named = select(batches.c.id).where(batches.c.name == batch).scalar_subquery()
+    return (flows.c.batch_id if indexed else flows.c.batch_id + 0) == named
+
+
+def _ids_unfinished(connection: Connection, batch: str | None) -> Sequence[int]:
+    query = _UNFINISHED if batch is None else _UNFINISHED.where(_in_batch(batch, indexed=False))
+    return list(connection.scalars(query))
+
+
+def _ids_named(connection: Connection, batch: str | None, names: Collection[str]) -> list[int]:
+    # A name has an index with its batch only; there are few of those.
+    all_batches = select(batches.c.id)
+    inside = all_batches if batch is None else all_batches.where(batches.c.name == batch)
+    query = select(flows.c.id).where(flows.c.batch_id.in_(inside))
+    return [
+        flow
+        for chunk in chunks(names)
+        for flow in connection.scalars(query.where(flows.c.name.in_(chunk)))
+    ]
+
+
+def _rows(connection: Connection, ids: Collection[int]) -> list[Any]:
+    """What is shown of these flows, in the order in which they were started."""
+    return [
+        row
+        for chunk in chunks(sorted(ids))
+        for row in connection.execute(_SHOWN.where(flows.c.id.in_(chunk)))
+    ]
 
 
 def _of_batch(query: Select[Any], batch: str | None) -> Select[Any]:

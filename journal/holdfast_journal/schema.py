@@ -123,6 +123,15 @@ flows = Table(
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
+    # For counting the others, and finding the last of them, without a look at their rows.
+    Index(
+        "ix_holdfast_flows_finished",
+        "batch_id",
+        "finished_at",
+        "status",
+        sqlite_where=text("finished_at IS NOT NULL"),
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
     Index(
         "ix_holdfast_flows_requests",
         "owner",
@@ -164,5 +173,15 @@ tasks = Table(
     Column("due_at", Double, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
+    UniqueConstraint("flow_id", "number"),
+)
+
+messages = Table(
+    "holdfast_messages",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("flow_id", _Id, ForeignKey("holdfast_flows.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # sealed
     UniqueConstraint("flow_id", "number"),
 )

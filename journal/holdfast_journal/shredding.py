@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
+from holdfast_journal import messages
 from holdfast_journal.database import Database
 from holdfast_journal.ownership import CHUNK
 from holdfast_journal.schema import flows, tasks
@@ -49,6 +50,7 @@ def shred(connection: Connection, ids: list[int]) -> None:
     """Delete what these flows keep, but for their history's shape."""
     if ids:
         connection.execute(delete(tasks).where(tasks.c.flow_id.in_(ids)))
+        messages.drop(connection, ids)
         connection.execute(update(flows).where(flows.c.id.in_(ids)).values(**NOTHING_LEFT))
 
 

@@ -16,7 +16,7 @@ from holdfast_journal.due import Alive, is_parked
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.locks import FileLocks
 from holdfast_journal.place import log_of
-from holdfast_journal.schema import batches, entries, flows, metadata, tasks, workers
+from holdfast_journal.schema import batches, entries, flows, messages, metadata, tasks, workers
 from holdfast_journal.sealing import KeyRing
 
 _MOST = 20
@@ -31,6 +31,7 @@ _WORDS = {
     flows.name: ("flow", "flows"),
     entries.name: ("entry", "entries"),
     tasks.name: ("task", "tasks"),
+    messages.name: ("message", "messages"),
 }
 
 

@@ -12,7 +12,7 @@ Every method but `stop` blocks for as long as the database takes; call them from
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -31,6 +31,7 @@ from holdfast_journal.inline import InlineWriter
 from holdfast_journal.liveness import moving
 from holdfast_journal.locks import locks_for
 from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
+from holdfast_journal.messages import Messages
 from holdfast_journal.opening import look_ready, make_ready
 from holdfast_journal.pressure import Pressure
 from holdfast_journal.records import (
@@ -466,18 +467,48 @@ class SqlJournal:
         """
         return reading.overview(self._database, self._keys, self._registration.alive, batch, name)
 
-    def poll(self, batch: str | None = None, seen: Seen | None = None) -> Changes:
-        """The flows that moved since the `poll` that returned `seen` (all, without it).
+    def pages(self, batch: str | None = None) -> Iterator[list[FlowRow]]:
+        """What `overview` gives, a few flows at a time, each time as they stand then."""
+        return reading.pages(self._database, self._keys, self._registration.alive, batch)
 
+    def named(self, batch: str, names: Collection[str]) -> list[FlowRow]:
+        """The flows of a batch that have these names, whatever else is in it."""
+        return reading.named(self._database, self._keys, self._registration.alive, batch, names)
+
+    def unfinished(self, batch: str | None = None) -> list[FlowRow]:
+        """The flows of a batch, or all, that are not over; they cost the same beside any others."""
+        return reading.unfinished(self._database, self._keys, self._registration.alive, batch)
+
+    def last_finished(self, most: int, batch: str | None = None) -> list[FlowRow]:
+        """The flows of a batch, or all, that were the last to end, in the order of their start."""
+        alive = self._registration.alive
+        return reading.last_finished(self._database, self._keys, alive, batch, most)
+
+    def poll(
+        self,
+        batch: str | None = None,
+        seen: Seen | None = None,
+        *,
+        names: Collection[str] | None = None,
+    ) -> Changes:
+        """The flows that moved since the `poll` that returned `seen`.
+
+        Without it, all of the batch that have these `names`; or if none are given, the unfinished.
         Raises DatabaseUnusable, Unreadable, WrongKey.
         """
-        return reading.poll(self._database, self._keys, self._registration.alive, batch, seen)
+        alive = self._registration.alive
+        return reading.poll(self._database, self._keys, alive, batch, names, seen)
 
-    def counts(self, batch: str | None = None) -> Mapping[str, int]:
-        """How many flows have each status. Raises DatabaseUnusable."""
-        return reading.counts(self._database, batch)
+    def counts(
+        self, batch: str | None = None, *, finished: bool | None = None
+    ) -> Mapping[str, int]:
+        """How many flows have each status; of those that are over, or are not, if so asked.
 
-    def unfinished(
+        Raises DatabaseUnusable.
+        """
+        return reading.counts(self._database, batch, finished=finished)
+
+    def count_unfinished(
         self,
         *,
         batch: str | None = None,
@@ -488,7 +519,7 @@ class SqlJournal:
 
         Raises DatabaseUnusable.
         """
-        return reading.unfinished(self._database, due.Wanted(batch, names, kinds=kinds))
+        return reading.count_unfinished(self._database, due.Wanted(batch, names, kinds=kinds))
 
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words).
@@ -532,6 +563,7 @@ class SqlJournal:
         journal = FlowJournal(
             lease, row.seq, self._writer, self._clock, self._gone, retain=self.retain
         )
+        journal.messages = Messages(self._database, row.id, row.uid, flow.data_key)
         return TakenFlow(
             id=row.id,
             uid=row.uid,

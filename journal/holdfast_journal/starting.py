@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from holdfast_journal import messages
 from holdfast_journal.database import Database
 from holdfast_journal.errors import NoSuchFlow, NotRetryable
 from holdfast_journal.masterkeys import note_key
@@ -101,6 +102,7 @@ def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], n
         key = ring.open_data_key(row.uid, row.data_key)
         seq, attempt = row.seq + 1, row.attempt + 1
         connection.execute(delete(tasks).where(tasks.c.flow_id == flow))
+        messages.drop(connection, [flow])
         connection.execute(
             insert(entries).values(
                 flow_id=flow,
@@ -138,13 +140,11 @@ def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], n
 
 def find(database: Database, name: str, batch: str | None) -> int:
     """The id of a flow. Without `batch` the name must be in one batch only. Raises NoSuchFlow."""
-    query = (
-        select(flows.c.id, batches.c.name.label("batch_name"))
-        .join(batches, flows.c.batch_id == batches.c.id)
-        .where(flows.c.name == name)
-    )
+    inside = select(batches.c.id)
     if batch is not None:
-        query = query.where(batches.c.name == batch)
+        inside = inside.where(batches.c.name == batch)
+    # A name has an index with its batch only.
+    query = select(flows.c.id).where(flows.c.batch_id.in_(inside), flows.c.name == name)
     with database.reading() as connection:
         found = connection.execute(query.limit(2)).all()
     match found:
@@ -165,12 +165,20 @@ def _batch(connection: Connection, name: str, now: float) -> int:
     return int(found)
 
 
+_EXISTING = select(
+    *(
+        flows.c[name]
+        for name in ("id", "name", "kind", "status", "finished_at", "fingerprint", "attempt")
+    )
+)
+
+
 def _existing(
     connection: Connection, batch_id: int, names: Sequence[str]
 ) -> Mapping[str, ExistingFlow]:
     found: dict[str, ExistingFlow] = {}
     for chunk in chunks(names):
-        query = select(flows).where(flows.c.batch_id == batch_id, flows.c.name.in_(chunk))
+        query = _EXISTING.where(flows.c.batch_id == batch_id, flows.c.name.in_(chunk))
         for row in connection.execute(query):
             found[row.name] = ExistingFlow(
                 id=row.id,

@@ -17,6 +17,7 @@ from sqlalchemy import Double, bindparam, case, delete, select, update
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.commits import AddTask, Commit, DeferTask, FinishTask, Statement
+from holdfast_journal.messages import COLUMN, drop
 from holdfast_journal.schema import flows, tasks
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -64,6 +65,9 @@ _END = (
 _TASK = ("flow_id", "number", "name", "arguments", "key", "due_at", "attempts", "error")
 _TASKS_AT_ONCE = 32
 
+_MESSAGE = ("flow_id", "number", "body")
+_MESSAGES_AT_ONCE = 64
+
 _DEFER_TASK = (
     update(tasks)
     .where(tasks.c.flow_id == bindparam("flow"), tasks.c.number == bindparam("task"))
@@ -98,7 +102,9 @@ class Prepared:
     ended: Rows
     """What _END needs."""
     over: Sequence[int]
-    """The flows whose tasks nobody needs any more."""
+    """The flows whose tasks and messages nobody needs any more."""
+    messages: Sequence[Any]
+    """The values of _MESSAGE, of one message after the other."""
     statements: Sequence[Statement]
 
     def write(self, connection: Connection) -> None:
@@ -114,8 +120,10 @@ class Prepared:
         _write(connection, _finish_tasks, self.finished, 2, _TASKS_AT_ONCE)
         if self.ended:
             connection.execute(_END, self.ended)
+        _write(connection, _add_messages, self.messages, len(_MESSAGE), _MESSAGES_AT_ONCE)
         if self.over:
             connection.execute(_DROP_TASKS, {"flows": self.over})
+            drop(connection, self.over)
         for own in self.statements:
             connection.execute(own.statement, own.parameters)
 
@@ -145,6 +153,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
     statements: list[Statement] = []
     ended: Rows = []
     over: list[int] = []
+    messages: list[Any] = []
     for group in ordered:
         lease, last = group[0].lease, group[-1]
         flow, worker, epoch, seal = lease.id, lease.worker, lease.epoch, lease.sealer.seal
@@ -162,6 +171,8 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
                         deferred.append({"flow": flow, "task": number, **again})
                     case FinishTask(number):
                         finished += (flow, number)
+            for number, body in commit.messages:
+                messages += (flow, number, seal(COLUMN, number, body))
             statements += commit.statements
             if commit.state is not None and commit.state.finished_at is not None:
                 over.append(flow)  # nobody will ask for results, and a retry begins anew
@@ -175,7 +186,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
         if state.finished_at is not None or state.shred or state.shred_at is not None:
             end = {"over": state.finished_at, "now": state.shred, "later": state.shred_at}
             ended.append({"flow": flow, **end})
-    return Prepared(rows, entries, begun, deferred, finished, ended, over, statements)
+    return Prepared(rows, entries, begun, deferred, finished, ended, over, messages, statements)
 
 
 def _write(
@@ -249,6 +260,13 @@ def _add_tasks(count: int, postgresql: bool) -> str:
     places = ", ".join(["%s" if postgresql else "?"] * len(_TASK))
     columns = ", ".join(_TASK)
     return f"INSERT INTO holdfast_tasks ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+
+
+@cache
+def _add_messages(count: int, postgresql: bool) -> str:
+    places = ", ".join(["%s" if postgresql else "?"] * len(_MESSAGE))
+    columns = ", ".join(_MESSAGE)
+    return f"INSERT INTO holdfast_messages ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
 
 
 @cache

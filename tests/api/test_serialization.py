@@ -189,3 +189,13 @@ def test_an_end_that_was_not_told_is_told_in_the_next_life(net: Net) -> None:
     net.resume(saved[0], second)
     net.run(5)
     assert isinstance(second.got("closed"), holdfast.WrongPasswordError)
+
+
+def test_a_document_without_its_messages_is_refused(net: Net) -> None:
+    """A flow's document counts messages that lie in its database; nothing could be refilled."""
+    ours, _ = waiting(net)
+    data = ours.serialize()
+    ours.abandon()
+    data["exchange"]["outbox"]["data"]["kept"] = 1
+    with pytest.raises(holdfast.BadCheckpoint, match="lie in the database"):
+        net.resume(json.dumps(data), Delegate())

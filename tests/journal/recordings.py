@@ -52,7 +52,10 @@ class Recording:
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as recorded:
             recorded.row_factory = sqlite3.Row
             with database.writing() as connection:
+                there = {name for (name,) in recorded.execute("SELECT name FROM sqlite_master")}
                 for table in metadata.sorted_tables:
+                    if table.name not in there:
+                        continue  # of a later release
                     rows = [dict(row) for row in recorded.execute(f"SELECT * FROM {table.name}")]
                     for row in rows:
                         connection.execute(insert(table), row)

@@ -268,11 +268,13 @@ class TestRoom:
             runner.event()
         start(journal, "cy")
         journal.start_flows("another", [NewFlow("dee", "other", b"")])
-        assert journal.unfinished() == Unfinished(begun=2, new=2, unowned=0)
+        assert journal.count_unfinished() == Unfinished(begun=2, new=2, unowned=0)
         journal.give_back()
-        assert journal.unfinished(batch="batch") == Unfinished(begun=2, new=1, unowned=2)
-        assert journal.unfinished(kinds=["other"]) == Unfinished(begun=0, new=1, unowned=0)
-        assert journal.unfinished(names=["ada", "cy"]) == Unfinished(begun=1, new=1, unowned=1)
+        assert journal.count_unfinished(batch="batch") == Unfinished(begun=2, new=1, unowned=2)
+        assert journal.count_unfinished(kinds=["other"]) == Unfinished(begun=0, new=1, unowned=0)
+        assert journal.count_unfinished(names=["ada", "cy"]) == Unfinished(
+            begun=1, new=1, unowned=1
+        )
 
     def test_what_a_worker_has_to_say(self, url: str, journals: Journals) -> None:
         """It is there for everybody while the worker lives, until it says something else."""

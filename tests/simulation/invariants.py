@@ -118,6 +118,8 @@ class Watch:
             if row["key"] not in self.tasks:
                 self.tasks[row["key"]] = self.flows[row["flow_id"]]
                 rows.check_task(world, self.flows[row["flow_id"]], row)
+        for row in rows.named(raw.execute("SELECT * FROM holdfast_messages")):
+            rows.check_message(world, self.flows[row["flow_id"]], row)
         for row in rows.named(raw.execute(ENTRIES, (self._entry,))):
             self._entry = row["id"]
             flow = self.flows[row["flow_id"]]

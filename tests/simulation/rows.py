@@ -61,6 +61,13 @@ def check_task(world: World, flow: Flow, row: Any) -> None:
     open_column(world, flow, "arguments", row["number"], row["arguments"])
 
 
+def check_message(world: World, flow: Flow, row: Any) -> None:
+    """Something that was said lies in a row of its own."""
+    open_column(world, flow, "message", row["number"], row["body"])
+    if flow.finished and flow.status in SHREDDED:
+        world.violate(f"{flow.name} is {flow.status}, and what it said is still there")
+
+
 def named(cursor: Any) -> list[dict[str, Any]]:
     """The rows of a query, by the names of their columns."""
     names = [column[0] for column in cursor.description]

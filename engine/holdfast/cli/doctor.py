@@ -53,7 +53,7 @@ def command(
     where, and what to do. Processes that serve flows may go on meanwhile.
     """
     from holdfast.cli.database import existing_journal
-    from holdfast.cli.flows_by_name import flows_of, one_flow
+    from holdfast.cli.flows_by_name import check_batch, one_flow
     from holdfast.cli.own_flows import load
 
     load(sources)
@@ -62,7 +62,7 @@ def command(
             flow = one_flow(journal, name, batch)
             name, batch = flow.name, flow.batch
         elif batch is not None:
-            flows_of(journal, batch)
+            check_batch(journal, batch)
         report = check(journal, batch, name)
     if as_json:
         click.echo(json.dumps(report.as_object(), indent=2))

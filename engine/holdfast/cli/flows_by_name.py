@@ -1,6 +1,5 @@
 """Finding the flow that a person means."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.cli.failure import Failure
@@ -30,12 +29,7 @@ def one_flow(journal: "SqlJournal", name: str, batch: str | None) -> "FlowRow":
     raise Failure(f"no flow is called {quoted(name)}{inside}; 'holdfast status' lists them")
 
 
-def flows_of(journal: "SqlJournal", batch: str | None) -> Sequence["FlowRow"]:
-    """Return all flows, or those of one batch, in the order in which they were started.
-
-    Raises :class:`Failure` if a batch is given and there is none of that name.
-    """
-    rows = journal.overview(batch=batch)
-    if batch is not None and not rows:
+def check_batch(journal: "SqlJournal", batch: str | None) -> None:
+    """Raise :class:`Failure` if a batch is given and there is none of that name."""
+    if batch is not None and not journal.counts(batch):
         raise Failure(f"no batch is called {quoted(batch)}; 'holdfast status' lists all flows")
-    return rows

@@ -13,11 +13,25 @@ if TYPE_CHECKING:
     from holdfast_journal import FlowRow, SqlJournal
 
 
+AT_ONCE = 50
+"""Names that are looked up together; hardly anybody sends the same so often."""
+
+
 def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:
     """Return every flow that was started with the same arguments, the first one first."""
-    prefix = f"{fingerprint[:12]}-"
-    rows = journal.overview(batch=batch)
-    return [row for row in rows if row.name.startswith(prefix)]
+    rows: list[FlowRow] = []
+    first = 1
+    while True:
+        names = [_name(fingerprint, number) for number in range(first, first + AT_ONCE)]
+        found = journal.named(batch, names)
+        if not found:
+            return rows
+        rows += found
+        first += AT_ONCE
+
+
+def _name(fingerprint: str, number: int) -> str:
+    return f"{fingerprint[:12]}-{number}"
 
 
 def start_or_resume(
@@ -40,7 +54,9 @@ def start_or_resume(
     for row in rows:
         if row.finished_at is None:
             return row.name
-    name = f"{fingerprint[:12]}-{len(rows) + 1}"
+    # The first of them may have been purged.
+    number = int(rows[-1].name.rpartition("-")[2]) + 1 if rows else 1
+    name = _name(fingerprint, number)
     new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
     journal.start_flows(batch, [new], own=True)
     return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ class Progress:
         self, names: Sequence[str], codes_file: CodesFile | None, *, pictures: bool
     ) -> None:
         self._rows: dict[str, FlowRow] = {}
+        self._statuses: Counter[str] = Counter()
+        self._open = set(names)
         self._names = names
         self._wanted = frozenset(names)
         self._codes: dict[str, str] = {}
@@ -69,7 +72,7 @@ class Progress:
             if row.name not in self._wanted:
                 continue
             before = self._rows.get(row.name)
-            self._rows[row.name] = row
+            self._note(row)
             code = live_code(row)
             if code is not None and self._codes.get(row.name) != code:
                 self._codes[row.name] = new_codes[row.name] = code
@@ -78,12 +81,21 @@ class Progress:
         if new_codes:
             self._give(new_codes)
         self._first = False
-        over = len(self._rows) == len(self._names) and all(
-            row.finished_at is not None for row in self._rows.values()
-        )
-        if not over:  # otherwise `end` counts
+        if self._open:  # otherwise `end` counts
             self._count()
-        return over
+        return not self._open
+
+    def _note(self, row: FlowRow) -> None:
+        """Count as they move: there are looks at which nobody does, and everybody is many."""
+        before = self._rows.get(row.name)
+        if before is not None:
+            self._statuses[before.status] -= 1
+        self._rows[row.name] = row
+        self._statuses[row.status] += 1
+        if row.finished_at is None:
+            self._open.add(row.name)
+        else:
+            self._open.discard(row.name)
 
     def end(self, ending: Ending) -> None:
         """Say how it went.
@@ -98,7 +110,7 @@ class Progress:
         live = [row for row in self._rows.values() if row.finished_at is None]
         bad = [row for row in self._rows.values() if row.finished_at is not None]
         bad = [row for row in bad if row.status != "done"]
-        self._line(f"{counted([row.status for row in self._rows.values()])}.")
+        self._line(f"{counted(+self._statuses)}.")
         if bad:
             names = ", ".join(printable(row.name, 40) for row in bad[:SHOWN_NAMES])
             more = f" and {len(bad) - SHOWN_NAMES} more" if len(bad) > SHOWN_NAMES else ""
@@ -136,7 +148,7 @@ class Progress:
                 say.out(fitting_picture(code))
 
     def _count(self) -> None:
-        text = counted([row.status for row in self._rows.values()])
+        text = counted(+self._statuses)
         if text == self._said or say.error_is_behind():
             return
         now = time.monotonic()

@@ -61,8 +61,7 @@ def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool
 def _what(statuses: Mapping[str, int], entries: int) -> str:
     from holdfast.cli.tables import counted
 
-    words = [status for status, count in statuses.items() for _ in range(count)]
-    return f"{counted(words) if words else 'no flows'}; {entries} journal entries"
+    return f"{counted(statuses) if statuses else 'no flows'}; {entries} journal entries"
 
 
 def _ask(what: str, names: bool) -> None:

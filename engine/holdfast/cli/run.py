@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,8 @@ def command(
     # Who serves one batch takes all of it that it can, beside those who share everything.
     service.be_the_service(None if batch is not None else service.serve)
     log = _Log()
-    open_flows = [row for row in service.journal.overview(batch=batch) if row.finished_at is None]
-    unfinished = counted([row.status for row in open_flows]) if open_flows else ""
+    open_flows = service.journal.unfinished(batch)
+    unfinished = counted(Counter(row.status for row in open_flows)) if open_flows else ""
     place = service.journal.name.removeprefix("sqlite:///")
     say.out(f"serving {printable(place)} ({unfinished or 'no unfinished flows'})")
     _tell_others(open_flows, service.serve)
@@ -105,5 +106,8 @@ class _Log:
                 say.out(
                     f"{when} {printable(row.batch)}/{printable(row.name)} {row.status}{because}"
                 )
-            known[row.id] = row.status
+            if row.finished_at is None:
+                known[row.id] = row.status
+            else:
+                known.pop(row.id, None)  # or they would be more and more
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -104,8 +105,8 @@ class Service:
         """Run flows until *watch* says that all is done, time is over, or a signal comes.
 
         Args:
-            watch: called with the flows that moved since the last call, all at first; whether to
-                stop.
+            watch: called with the flows that moved since the last call, at first with those of
+                the *names*, or the unfinished ones; whether to stop.
             batch, names: run only the flows of this batch, with these names.
             seconds: for how long at most.
 
@@ -133,7 +134,7 @@ class Service:
 
         def start() -> None:
             engine.start().addErrback(self._failed)
-            self._look_at(watch, batch)
+            self._look_at(watch, batch, names)
             if seconds is not None:
                 self._reactor.callLater(seconds, self._end, Ending.TIME)
 
@@ -145,15 +146,20 @@ class Service:
             raise self._error
         return self._ending
 
-    def _look_at(self, watch: Callable[[Sequence[FlowRow]], bool], batch: str | None) -> None:
+    def _look_at(
+        self,
+        watch: Callable[[Sequence[FlowRow]], bool],
+        batch: str | None,
+        names: Collection[str] | None,
+    ) -> None:
         from holdfast.flows.looking import Looking
         from holdfast.flows.threads import DaemonThreads, call_in
 
         threads = DaemonThreads("status")
 
         def look() -> Any:
-            looked = call_in(threads, self._reactor, self.journal.poll, batch, self._seen)
-            return looked.addCallback(moved)
+            poll = partial(self.journal.poll, batch, self._seen, names=names)
+            return call_in(threads, self._reactor, poll).addCallback(moved)
 
         def moved(changes: Any) -> None:
             self._seen = changes.seen

@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +22,8 @@ TIMES = ("sent", "collected")
 
 LONGEST_NOTICE = 500
 """Characters that are shown of what a worker says."""
+SHOWN = 200
+"""How many of the flows that are over are shown, those that were the last to end."""
 
 OVERDUE = 60.0
 """Seconds after which nobody seems to be there who takes a parked flow in its turn."""
@@ -41,24 +45,46 @@ OVERDUE = 60.0
 def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None:
     """Show how each flow stands.
 
-    With NAME, everything that is known of one flow.
+    All that are not over, and the last 200 that are. With NAME, everything that is known of one
+    flow.
     """
     from holdfast.cli.database import existing_journal
-    from holdfast.cli.flows_by_name import flows_of, one_flow
+    from holdfast.cli.flows_by_name import check_batch, one_flow
 
     with existing_journal(db, looks=True) as journal:
-        rows = flows_of(journal, batch) if name is None else [one_flow(journal, name, batch)]
         notices = [] if as_json else journal.notices()
-    if as_json:
-        click.echo(json.dumps([_as_object(each) for each in rows], indent=2))
-    elif name is not None:
-        _show_one(rows[0], waits_for_room=bool(notices) and rows[0].status == "new")
-    elif rows:
-        _show_all(rows)
+        if name is not None:
+            flow = one_flow(journal, name, batch)
+            if as_json:
+                _write_json([[flow]])
+            else:
+                _show_one(flow, waits_for_room=bool(notices) and flow.status == "new")
+            return
+        check_batch(journal, batch)
+        if as_json:
+            _write_json(journal.pages(batch))
+            return
+        finished = journal.counts(batch, finished=True)
+        rows = journal.unfinished(batch)
+        open_ones = {row.id for row in rows}
+        rows += [row for row in journal.last_finished(SHOWN, batch) if row.id not in open_ones]
+    if rows:
+        _show_all(sorted(rows, key=lambda row: row.id), finished)
         for worker, words in notices:
             click.echo(f"Worker {worker}: {printable(words, LONGEST_NOTICE)}.")
     else:
         click.echo("No flows yet.")
+
+
+def _write_json(pages: Iterable[Sequence["FlowRow"]]) -> None:
+    """Write one array, object by object: there may be more flows than fit into memory."""
+    before = "["
+    for page in pages:
+        for row in page:
+            written = indent(json.dumps(_as_object(row), indent=2), "  ")
+            click.echo(f"{before}\n{written}", nl=False)
+            before = ","
+    click.echo("[]" if before == "[" else "\n]")
 
 
 def live_code(row: "FlowRow") -> str | None:
@@ -98,7 +124,7 @@ def _as_object(row: "FlowRow") -> dict[str, Any]:
     }
 
 
-def _show_all(rows: Sequence["FlowRow"]) -> None:
+def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
     from holdfast.cli.tables import cell, column, counted, moment, new_table, show, status_cell
 
     several = len({each.batch for each in rows}) > 1
@@ -120,7 +146,11 @@ def _show_all(rows: Sequence["FlowRow"]) -> None:
         ]
         table.add_row(*([cell(row.batch)] if several else []), *cells)
     show(table)
-    click.echo(f"\n{counted([_shown_status(each) for each in rows])}.")
+    statuses = Counter(_shown_status(each) for each in rows if each.finished_at is None)
+    click.echo(f"\n{counted(statuses + Counter(finished))}.")
+    over = sum(each.finished_at is not None for each in rows)
+    if over < sum(finished.values()):
+        click.echo(f"Of those that are over the last {over} are shown; --json lists all.")
     unloaded = [each for each in rows if _is_unloaded(each)]
     if unloaded:
         first = unloaded[0]

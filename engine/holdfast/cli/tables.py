@@ -7,7 +7,7 @@ cut; in a pipe nothing is folded, whatever its width.
 import io
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import click
 from rich.cells import cell_len, set_cell_size
@@ -141,14 +141,12 @@ def iso(at: float | None) -> str | None:
     return f"{written}.{milliseconds % 1000:03}Z"
 
 
-def counted(statuses: Sequence[str]) -> str:
-    """Count statuses for a summary line, ``20 flows: 17 done, 3 waiting``."""
-    counts: dict[str, int] = {}
-    for status in statuses:
-        counts[status] = counts.get(status, 0) + 1
+def counted(counts: Mapping[str, int]) -> str:
+    """Say how many flows have each status: ``20 flows: 17 done, 3 waiting``."""
+    total = sum(counts.values())
     parts = ", ".join(
         f"{number} {printable(status)}"
         for status, number in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     )
-    flows = "1 flow" if len(statuses) == 1 else f"{len(statuses)} flows"
+    flows = "1 flow" if total == 1 else f"{total} flows"
     return f"{flows}: {parts}"

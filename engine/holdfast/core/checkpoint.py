@@ -34,15 +34,29 @@ def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_version_2(document: dict[str, Any]) -> dict[str, Any]:
-    """Every code was told as soon as it was known."""
+    """Two things are new.
+
+    Whether the code was told: it was, as soon as it was known.  And all that was sent lay in one
+    list; what is done, in the order of its numbers, has its own.
+    """
     try:
         code = document["exchange"]["code"]
+        outbox = document["exchange"]["outbox"]
+        sent = outbox["data"]["sent"]
+        shown: list[Any] = []
+        echoed = {message["phase"]: message["body"] for message in sent if message["echoed"]}
+        while (phase := str(len(shown))) in echoed:
+            shown.append(echoed.pop(phase))
+        done = {str(number) for number in range(len(shown))}
+        left = [message for message in sent if message["phase"] not in done]
+        data = {**outbox["data"], "sent": left, "shown": shown, "kept": 0}
         exchange = {
             **document["exchange"],
             "code": {**code, "data": {**code["data"], "untold": False}},
+            "outbox": {**outbox, "data": data},
         }
     except (KeyError, TypeError):
-        raise BadCheckpoint("the saved wormhole is damaged: it has no code") from None
+        raise BadCheckpoint("the saved wormhole is damaged: it has no code or outbox") from None
     return {**document, "version": 3, "exchange": exchange}
 
 

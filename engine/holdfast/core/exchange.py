@@ -230,6 +230,8 @@ class Exchange:
         if self.ended:
             return None
         if event.side == self.side:
+            if not self.outbox.data.awaits(event.phase):
+                return None  # a mailbox shows all that was ever said, on every connection
             if not self.outbox.inputs.echoed(event.phase):
                 return None
             return self._code_works() if self.well else ()

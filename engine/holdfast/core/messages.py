@@ -11,6 +11,11 @@ from holdfast.crypto import BadPake
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
+def number_of(phase: str) -> int | None:
+    """Return the number that *phase* is, or None if it is something else."""
+    return int(phase) if _NUMBER.fullmatch(phase) else None
+
+
 def ignored_phase(phase: str) -> bool:
     """Whether nothing that we understand can come under this phase.
 

@@ -5,6 +5,10 @@
 Every message that was ever put in the mailbox is kept as the very bytes that were sent, because
 what the server lost must be added again unchanged: the peer would take other bytes under the same
 phase for an attack, or for a repetition.
+
+The application's messages that the mailbox has shown are done, in the order of their numbers.  Only
+a server that has forgotten the mailbox needs them once more; so whoever has another place for them
+takes them out of here (`Outbox.take_shown`), and what an event costs does not grow with them.
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ from __future__ import annotations
 from typing import Protocol, TypeAlias
 
 from attrs import define, field, frozen
+from attrs.validators import ge, lt
 from automat import TypeMachineBuilder
 
 from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
+from holdfast.core.messages import number_of
 
 
 @frozen
@@ -87,16 +93,52 @@ class Sent:
 
 @define
 class Outbox:
-    """The data of the outbox: *queued* plaintexts (hex), *sent* ones, the next number."""
+    """The data of the outbox.
+
+    Args:
+        queued: plaintexts (hex) that wait for the key.
+        sent: messages whose turn to be done has not come, and those without a number.
+        shown: the application's messages that are done, byte for byte (hex), in order.
+        kept: how many came before those, and lie elsewhere.
+        next: the number of the message that is to be sent next.
+    """
 
     queued: list[Hex] = field(factory=list, repr=False)
     sent: list[Sent] = field(factory=list)
+    shown: list[Hex] = field(factory=list, repr=False)
+    kept: int = field(default=0, validator=[ge(0), lt(10**9)])
     next: int = 0
 
     @property
     def stored(self) -> bool:
         """Whether the server has ever had something of ours."""
-        return any(message.echoed for message in self.sent)
+        return self.done > 0 or any(message.echoed for message in self.sent)
+
+    @property
+    def done(self) -> int:
+        """How many of the application's messages are done: those with smaller numbers."""
+        return self.kept + len(self.shown)
+
+    def has(self, phase: str) -> bool:
+        """Whether a message was ever sent under this phase."""
+        number = number_of(phase)
+        if number is not None and number < self.done:
+            return True
+        return any(message.phase == phase for message in self.sent)
+
+    def awaits(self, phase: str) -> bool:
+        """Whether an echo of this phase would say something new."""
+        return any(message.phase == phase and not message.echoed for message in self.sent)
+
+    def body(self, number: int) -> str | None:
+        """Return the bytes (hex) of a message that is done; None if they lie elsewhere."""
+        return self.shown[number - self.kept] if self.kept <= number < self.done else None
+
+    def take_shown(self) -> list[tuple[int, bytes]]:
+        """Take out the messages that are done, with their numbers; whoever does must keep them."""
+        taken = [(self.kept + place, bytes.fromhex(body)) for place, body in enumerate(self.shown)]
+        self.kept, self.shown = self.done, []
+        return taken
 
     @property
     def undelivered(self) -> bool:
@@ -153,7 +195,7 @@ def number_all(inputs: Inputs, data: Outbox) -> Effects:
 @flowing.upon(Inputs.put).loop()
 def keep(inputs: Inputs, data: Outbox, phase: str, body: str) -> Effects:
     """One phase, one body, for ever."""
-    if all(message.phase != phase for message in data.sent):
+    if not data.has(phase):
         data.sent.append(Sent(phase, body))
     return ()
 
@@ -165,6 +207,7 @@ def mark(inputs: Inputs, data: Outbox, phase: str) -> Effects:
     for message in data.sent:
         if message.phase == phase and not message.echoed:
             message.echoed = True
+            _finish(data)
             return (Echoed(phase),)
     return ()
 
@@ -176,10 +219,22 @@ def take_back(inputs: Inputs, data: Outbox) -> Effects:
     return ()
 
 
+def _finish(data: Outbox) -> None:
+    """Those that are done, in the order of their numbers, need no looking after any more."""
+    echoed = {message.phase: message for message in data.sent if message.echoed}
+    while (message := echoed.get(str(data.done))) is not None:
+        data.sent.remove(message)
+        data.shown.append(message.body)
+
+
 @holding.upon(Inputs.missing).loop()
 @flowing.upon(Inputs.missing).loop()
 def unmark(inputs: Inputs, data: Outbox) -> Effects:
-    """It is put there once more, as the very same bytes."""
+    """It is put there once more, as the very same bytes.
+
+    Only the nameplate can lead us to a new mailbox, and that has done its work when the peer comes:
+    nothing of the application's has left by then.
+    """
     for message in data.sent:
         message.echoed = False
     return ()
@@ -188,9 +243,11 @@ def unmark(inputs: Inputs, data: Outbox) -> Effects:
 @holding.upon(Inputs.shut).to(shut)
 @flowing.upon(Inputs.shut).to(shut)
 def drop(inputs: Inputs, data: Outbox) -> Effects:
-    """Free the memory, and what wants delivering."""
+    """Free the memory, and what wants delivering; wherever it lies, nobody will ask for it."""
     data.queued = []
     data.sent = []
+    data.shown = []
+    data.kept = 0
     return ()
 
 

@@ -8,6 +8,8 @@ crash, and after each event it gives the difference that the event made.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attrs import define, field
 
 from holdfast.core.events import MessageArrived
@@ -24,6 +26,8 @@ from holdfast.core.frames import (
     Ping,
     Release,
 )
+from holdfast.core.messages import number_of
+from holdfast.core.outbox import Outbox
 
 
 @define
@@ -34,18 +38,25 @@ class Said:
         once: the types of the frames that a server accepts only once a connection.
         caught_up: whether we know all that the mailbox held when we opened it.
         there: phases of ours that are in the mailbox, or on their way to it.
+        filled: messages of the application's with smaller numbers are there too.
+        fetched: messages (hex) that lay elsewhere and are to be added again, by number.
         mailboxes: those that were opened or closed.
     """
 
     once: tuple[type, ...] = ()
     caught_up: bool = False
     there: set[str] = field(factory=set)
+    filled: int = 0
+    fetched: dict[int, str] = field(factory=dict, repr=False)
     mailboxes: tuple[str, ...] = ()
 
     def note(self, frame: Frame) -> None:
         """Remember that *frame* is on its way."""
         if isinstance(frame, Add):
             self.there.add(frame.phase)
+            number = number_of(frame.phase)
+            if number is not None:
+                self.fetched.pop(number, None)
             return
         self.once += (type(frame),)
         if isinstance(frame, Open | CloseMailbox):
@@ -57,10 +68,19 @@ class Said:
 
     def hear(self, event: MessageArrived, exchange: Exchange) -> None:
         """Remember that a message of ours is in the mailbox, if *event* shows one."""
-        ours = (message.phase for message in exchange.outbox.data.sent)
         # A phase that we never sent is not worth a server's trouble, nor our memory.
-        if event.side == exchange.side and event.phase in ours:
-            self.there.add(event.phase)
+        if event.side == exchange.side and exchange.outbox.data.has(event.phase):
+            number = number_of(event.phase)
+            if number is None or number >= self.filled:
+                self.there.add(event.phase)
+
+    def settle(self, exchange: Exchange) -> None:
+        """Forget what the mailbox holds for good: it is asked about at every event."""
+        if not self.caught_up or not _fills(exchange, self) or absent(exchange, self):
+            return
+        outbox = exchange.outbox.data
+        self.filled = outbox.done
+        self.there.intersection_update(message.phase for message in outbox.sent)
 
 
 def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
@@ -130,6 +150,17 @@ def missing(exchange: Exchange, said: Said) -> bool:
     )
 
 
+def absent(exchange: Exchange, said: Said) -> tuple[int, ...]:
+    """Return the numbers of messages that the mailbox lacks and that lie elsewhere.
+
+    Whoever keeps them puts them into `Said.fetched`, and asks `wanted` again.
+    """
+    if not said.caught_up or not _fills(exchange, said):
+        return ()
+    numbers = range(said.filled, exchange.outbox.data.kept)
+    return tuple(n for n in numbers if str(n) not in said.there and n not in said.fetched)
+
+
 def used_up(exchange: Exchange, said: Said) -> bool:
     """Whether only another connection can open, close or release what is ours.
 
@@ -148,26 +179,40 @@ def used_up(exchange: Exchange, said: Said) -> bool:
 
 def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
     """Open the mailbox and put into it what is not there."""
-    mailbox = exchange.mailbox
-    outbox = exchange.outbox.data
-    if mailbox.state != "open" and not (mailbox.state == "closing" and outbox.undelivered):
-        return []
-    if exchange.nameplate.state in ("doubtful", "yielding", "yielded"):
-        return []
-    if used_up(exchange, said):
+    if not _fills(exchange, said):
         return []
     frames: list[Frame] = []
     caught_up = said.caught_up
     if Open not in said.once:
-        frames.append(Open(mailbox.data.mailbox))
+        frames.append(Open(exchange.mailbox.data.mailbox))
         if Claim in said.once:
             caught_up = True
         else:
             frames.append(Ping())
     if caught_up:
-        frames.extend(
-            Add(message.phase, message.body)
-            for message in outbox.sent
-            if message.phase not in said.there
-        )
+        outbox = exchange.outbox.data
+        lacking = [message for message in outbox.sent if message.phase not in said.there]
+        adds = [(number_of(each.phase), Add(each.phase, each.body)) for each in lacking]
+        frames.extend(add for number, add in adds if number is None)
+        frames.extend(_done(outbox, said))
+        frames.extend(add for number, add in adds if number is not None)
     return frames
+
+
+def _fills(exchange: Exchange, said: Said) -> bool:
+    """Whether the mailbox, of this connection, is to hold all that we have said."""
+    mailbox = exchange.mailbox
+    undelivered = exchange.outbox.data.undelivered
+    if mailbox.state != "open" and not (mailbox.state == "closing" and undelivered):
+        return False
+    if exchange.nameplate.state in ("doubtful", "yielding", "yielded"):
+        return False
+    return not used_up(exchange, said)
+
+
+def _done(outbox: Outbox, said: Said) -> Iterator[Frame]:
+    """What a server has forgotten that had it already, as far as it is at hand."""
+    for number in range(said.filled, outbox.done):
+        body = outbox.body(number) or said.fetched.get(number)
+        if body is not None and str(number) not in said.there:
+            yield Add(str(number), body)

@@ -56,7 +56,7 @@ def check_flow(flow: Examined) -> None:
         if flow.published is not None and flow.published != state.published:
             flow.found("checkpoint", "what it shows is not what it published", BACKUP)
     try:
-        different = _different_parts(saved.exchange, flow.attempt)
+        different = _different_parts(saved.exchange, flow)
     except _Impossible as impossible:
         flow.found("replay", f"its history cannot be replayed: {impossible}", BACKUP)
         return
@@ -95,12 +95,13 @@ def _check_data(flow: Examined, state: document.Checkpoint) -> None:
         flow.found("checkpoint", what, "correct the class")
 
 
-def _different_parts(saved: Exchange, entries: Sequence[OpenedEntry]) -> list[str]:
+def _different_parts(saved: Exchange, flow: Examined) -> list[str]:
     """Let it all happen again, and name the parts that end differently.
 
     Raises:
         _Impossible: it cannot have happened.
     """
+    entries = flow.attempt
     if any(entry.event is None for entry in entries):
         return []  # there is a finding about that
     if [entry.seq for entry in entries] != _run_of(entries):
@@ -108,8 +109,23 @@ def _different_parts(saved: Exchange, entries: Sequence[OpenedEntry]) -> list[st
     exchange = Exchange(saved.appid, saved.side, saved.versions)
     for entry in entries:
         _replay(exchange, entry)
+    said = _said(saved, {} if flow.finished else flow.messages)
+    replayed = _said(exchange, {})
     ours, theirs = exchange.serialize(), saved.serialize()
-    return [name for name in (*PARTS, "welcome") if ours[name] != theirs[name]]
+    different = [name for name in (*PARTS, "welcome") if ours[name] != theirs[name]]
+    asked_for = not flow.finished and saved.outbox.state != "shut"
+    if said is not None and asked_for and said != replayed:
+        different.append("messages")
+    return different
+
+
+def _said(exchange: Exchange, kept: Mapping[int, bytes] | None) -> Mapping[int, bytes] | None:
+    """Take what was said out of *exchange*, together with what was *kept* apart; None if unknown.
+
+    A flow that is over keeps nothing apart.
+    """
+    taken = dict(exchange.outbox.data.take_shown())
+    return None if kept is None else {**kept, **taken}
 
 
 def _run_of(entries: Sequence[OpenedEntry]) -> list[int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import evolve
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from holdfast.core import checkpoint as wormhole_checkpoint
@@ -21,7 +23,7 @@ from holdfast.shell.patience import Clock
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
-from holdfast_journal import Snapshot, TakenFlow, Task
+from holdfast_journal import JournalError, Snapshot, TakenFlow, Task
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -58,6 +60,10 @@ class Owner(Protocol):
 
     def status(self, status: Status) -> None:
         """A connection has news."""
+        ...
+
+    def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
+        """Call *call*, which asks the database, where that keeps nobody waiting."""
         ...
 
 
@@ -110,6 +116,7 @@ class FlowRunner:
             careful=bool(taken.failures),
             # What a flow is told it shows, and people pass it on.
             discreet=True,
+            kept=self._kept,
         )
         self.heard_at: float | None = None
         """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
@@ -409,12 +416,21 @@ class FlowRunner:
         self.abandon()
         self._owner.over(self)
 
+    def _kept(self, numbers: Sequence[int]) -> Deferred[Mapping[int, bytes]]:
+        """Read messages again that a snapshot has handed to the journal."""
+        messages = self._journal.messages
+        if messages is None:
+            return fail(JournalError("this journal keeps no messages"))
+        return self._owner.look_up(partial(messages.read, numbers))
+
     def _moved(self, at: float) -> None:
         # Noted, since it is asked of every flow at every look.
         self.heard_at = at if self.wormhole.exchange.has_met else None
 
     def _snapshot(self) -> Snapshot:
         self._moved(self.now())
+        for number, body in self.wormhole.take_shown():
+            self._journal.keep_message(number, body)
         self._state.data = document.data_of(self._flow)
         finished = self.wormhole.exchange.ended
         return Snapshot(

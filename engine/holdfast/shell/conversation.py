@@ -14,7 +14,17 @@ from holdfast.rendezvous.wire import write
 class Conversation:
     """One connection: what was said on it, and whether more can be."""
 
-    __slots__ = ("_link", "_open", "_sent", "has_added", "has_closed", "lately", "said", "welcomed")
+    __slots__ = (
+        "_link",
+        "_open",
+        "_sent",
+        "fetching",
+        "has_added",
+        "has_closed",
+        "lately",
+        "said",
+        "welcomed",
+    )
 
     def __init__(self, link: WebSocket, sent: Callable[[Frame], object]) -> None:
         self._link = link
@@ -28,6 +38,8 @@ class Conversation:
         self.lately = False
         """Whether the server cannot have forgotten us in its usual way."""
         self.said = Said()
+        self.fetching = False
+        """Whether messages that the mailbox lacks are being looked up."""
 
     def send(self, frames: tuple[Frame, ...]) -> None:
         """Send, unless the connection is gone: then the next one will derive them again."""

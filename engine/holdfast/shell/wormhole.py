@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
@@ -26,10 +26,11 @@ from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Frame
-from holdfast.core.wanted import used_up, wanted
+from holdfast.core.wanted import absent, used_up, wanted
 from holdfast.crypto import OVERHEAD, derive
 from holdfast.rendezvous.wire import LONGEST_BODY
 from holdfast.shell.contact import Contact, MakesConnector
+from holdfast.shell.conversation import Conversation
 from holdfast.shell.news import News
 from holdfast.shell.patience import Clock
 from holdfast.shell.recording import Heard, write_down
@@ -37,10 +38,13 @@ from holdfast.shell.telling import called, result
 from holdfast.shell.typing_code import TypingCode
 from holdfast.status import Closed, Connecting, Status
 from holdfast.timing import DebugTiming
-from holdfast_journal import History, IJournal
+from holdfast_journal import DatabaseAway, History, IJournal
 
 LONGEST_MESSAGE = LONGEST_BODY - OVERHEAD
 """Bytes of the longest message that may be sent: 4,193,752."""
+
+FETCHED_AT_ONCE: Final = 64
+"""Messages that are looked up together for a server that has forgotten them."""
 
 _log = Logger()
 _alive: WeakValueDictionary[str, DelegatedWormhole] = WeakValueDictionary()
@@ -63,6 +67,9 @@ class DelegatedWormhole:
     A *discreet* wormhole tells its code only when the server has our first message, and so when
     whoever enters the code will find us; a code that is lost before that is replaced, and nobody
     misses it.  One that is not tells it as soon as it is known, as the stock library does.
+
+    Whoever calls `take_shown` has a place for messages that are done, where *kept* finds them
+    again, at least the first of the numbers that it is asked for.
     """
 
     # Thousands wait at once, and each of their objects counts.
@@ -82,6 +89,7 @@ class DelegatedWormhole:
         "_history",
         "_is_down",
         "_journal",
+        "_kept",
         "_news",
         "_on_broken",
         "_over",
@@ -110,6 +118,7 @@ class DelegatedWormhole:
         first_failure_is_final: bool = False,
         careful: bool = False,
         discreet: bool = False,
+        kept: Callable[[Sequence[int]], Deferred[Mapping[int, bytes]]] | None = None,
         entropy: Callable[[], bytes] = lambda: os.urandom(32),
     ) -> None:
         if exchange.side in _alive:
@@ -124,6 +133,7 @@ class DelegatedWormhole:
         self._on_broken = on_broken
         self._careful = careful
         self._discreet = discreet
+        self._kept = kept
         self._welcome_handler = welcome_handler
         self._news = News(exchange, Connecting(relay_url), on_status_update, timing)
         self._typing: TypingCode | None = None
@@ -324,6 +334,16 @@ class DelegatedWormhole:
         heard_at = self._contact.heard_at
         return checkpoint.save(self._relay_url, self._exchange, self._pending, heard_at)
 
+    def take_shown(self) -> list[tuple[int, bytes]]:
+        """Take messages that are done out of the wormhole, with their numbers; see *kept*.
+
+        Call it inside the journal's `process()`, whose commit keeps them and the document.
+        """
+        taken = self._exchange.outbox.data.take_shown()
+        if taken:
+            self._document = None
+        return taken
+
     def document(self) -> str:
         """Return `serialize` as JSON text, which is kept until something happens."""
         kept, heard_at = self._document, self._contact.heard_at
@@ -347,6 +367,8 @@ class DelegatedWormhole:
         """Whether the server has shown us all that it holds, and only the peer is waited for."""
         conversation = self._contact.conversation
         up_to_date = conversation is not None and conversation.said.caught_up
+        if conversation is None or conversation.fetching:
+            return False
         return up_to_date and not self._pending and self._exchange.is_resting
 
     # What the contact calls.
@@ -466,6 +488,7 @@ class DelegatedWormhole:
                 conversation.said.note(frame)
             if frames:
                 self._journal.queue_outbound(conversation.send, frames)
+            self._fill(conversation)
             if used_up(self._exchange, conversation.said):
                 self._journal.queue_outbound(self._contact.begin_anew, conversation)
         elif conversation is not None and self._exchange.lifecycle.state == "leaving":
@@ -485,3 +508,40 @@ class DelegatedWormhole:
             self._journal.queue_outbound(self._stop)
         elif not self._exchange.well:
             self._contact.wait()
+
+    # What a server has forgotten that had it, and that lies elsewhere.
+
+    def _fill(self, conversation: Conversation) -> None:
+        """Have messages looked up that the mailbox lacks, a few at a time."""
+        conversation.said.settle(self._exchange)
+        if conversation.fetching or self._kept is None:
+            return
+        if lacking := absent(self._exchange, conversation.said)[:FETCHED_AT_ONCE]:
+            conversation.fetching = True
+            # Behind the commits that put them there.
+            self._journal.queue_outbound(self._fetch, self._kept, conversation, lacking)
+
+    def _fetch(
+        self,
+        kept: Callable[[Sequence[int]], Deferred[Mapping[int, bytes]]],
+        conversation: Conversation,
+        numbers: Sequence[int],
+    ) -> None:
+        if not self._over:
+            found = kept(numbers)
+            found.addCallback(self._fetched, conversation)
+            found.addErrback(self._not_fetched, conversation)
+
+    def _fetched(self, found: Mapping[int, bytes], conversation: Conversation) -> None:
+        conversation.fetching = False
+        if conversation is self._contact.conversation:
+            conversation.said.fetched.update((n, body.hex()) for n, body in found.items())
+            self.outside((None,))
+
+    def _not_fetched(self, failure: Failure, conversation: Conversation) -> None:
+        if self._over:
+            return
+        if failure.check(DatabaseAway):
+            conversation.drop("what the mailbox lacks cannot be read now")  # the next one asks
+        else:
+            self._broken(failure)
