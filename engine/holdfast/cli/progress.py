@@ -27,6 +27,9 @@ LINE_EVERY = 5.0
 SHOWN_NAMES = 10
 """How many names of people who have not collected are listed at the end."""
 
+NOT_SEEN = "not looked at yet"
+"""The status that is counted for a person whose flow this command has not read."""
+
 
 class Progress:
     """Prints codes and collections as they come, and counts.
@@ -92,10 +95,12 @@ class Progress:
             Interrupted: Ctrl-C.
         """
         self._clear()
-        live = [row for row in self._rows.values() if row.finished_at is None]
-        bad = [row for row in self._rows.values() if row.finished_at is not None]
-        bad = [row for row in bad if row.status != "done"]
-        self._line(f"{counted([row.status for row in self._rows.values()])}.")
+        finished = [row for row in self._rows.values() if row.finished_at is not None]
+        bad = [row for row in finished if row.status != "done"]
+        # Counted from the people, not from what was seen: a flow that nobody has looked at yet is
+        # not known to be over.
+        open_ = len(self._names) - len(finished)
+        self._line(f"{counted(self._statuses())}.")
         if bad:
             names = ", ".join(printable(row.name, 40) for row in bad[:SHOWN_NAMES])
             more = f" and {len(bad) - SHOWN_NAMES} more" if len(bad) > SHOWN_NAMES else ""
@@ -105,13 +110,18 @@ class Progress:
                 "stopped; nothing is lost, and the codes stay good: start the same command again,"
                 " or 'holdfast run', to go on"
             )
-        if live:
+        if open_:
             raise Unfinished(
-                f"the time is over, and {len(live)} have not collected; start the same command"
+                f"the time is over, and {open_} have not collected; start the same command"
                 " again, or 'holdfast run', to go on"
             )
         if bad:
             raise Unfinished(f"{len(bad)} of {len(self._names)} have not collected")
+
+    def _statuses(self) -> list[str]:
+        """Return the status of everybody, also of those whose flow was not seen yet."""
+        unseen = len(self._names) - len(self._rows)
+        return [row.status for row in self._rows.values()] + [NOT_SEEN] * unseen
 
     def _tell(self, row: FlowRow) -> None:
         if row.status == "done" and not self._first:
@@ -133,7 +143,7 @@ class Progress:
                 click.echo(code_picture(code))
 
     def _count(self) -> None:
-        text = counted([row.status for row in self._rows.values()])
+        text = counted(self._statuses())
         if text == self._said:
             return
         now = time.monotonic()
