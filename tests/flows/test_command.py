@@ -48,6 +48,8 @@ def fails(script: str) -> TaskFailed:
         (r"token\n", "token"),
         (r"token\r\n", "token"),
         (r"token\n\n", "token\n"),
+        (r"token\r", "token\r"),
+        (r"token\r\r\n", "token\r"),
         (r" a\nb ", " a\nb "),
         (r"\303\274", "ü"),
     ],

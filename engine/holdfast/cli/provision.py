@@ -45,9 +45,8 @@ if TYPE_CHECKING:
 @click.option("--batch", default=DEFAULT_BATCH, show_default=True, help="Names are unique in it.")
 @click.option(
     "--codes",
-    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the codes to this CSV file, as they come, instead of printing them.",
+    help="Write the codes to this CSV file, as they come, instead of printing them; - prints them.",
 )
 @click.option("--qr", is_flag=True, help="Show each code as a picture too, on a terminal.")
 @click.option(
@@ -69,7 +68,7 @@ def command(
     secret_column: str,
     mint: str | None,
     batch: str,
-    codes: Path | None,
+    codes: str | None,
     qr: bool,
     seconds: float | None,
     deadline: float | None,
@@ -101,7 +100,7 @@ def command(
     if minting:
         _check_names(people, minting, source)
     names = [person.name for person in people]
-    codes_file = None if codes is None else CodesFile(codes, names)
+    codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
     if codes_file is not None:
         codes_file.check()
     pictures = qr and sys.stdout.isatty()

@@ -11,7 +11,7 @@ import click
 
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
-from holdfast.cli.printable import printable
+from holdfast.cli.printable import printable, quoted
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
@@ -27,9 +27,9 @@ BATCH = "receive"
 @click.argument("code")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the text to this file, whole or not at all, mode 0600, instead of printing it.",
+    help="Write the text to this file, byte for byte, whole or not at all, mode 0600, instead of"
+    " printing it; - is standard output, byte for byte where that is no terminal.",
 )
 @click.option(
     "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
@@ -40,7 +40,7 @@ BATCH = "receive"
 @appid_option
 def command(
     code: str,
-    out: Path | None,
+    out: str | None,
     seconds: float | None,
     dump_timing: Path | None,
     db: str,
@@ -64,7 +64,7 @@ def command(
     except KeyFormatError as error:
         said = str(error).removesuffix(".")
         raise Failure(said[:1].lower() + said[1:]) from None
-    target = None if out is None else out.expanduser().absolute()
+    target = None if out in (None, "-") else _target(str(out))
     service = Service(
         db,
         serve=EVERYWHERE if target else (*EVERYWHERE, "receive-here"),
@@ -81,7 +81,7 @@ def command(
     if target is not None:
         flow = ReceiveToFile(code=code, out=str(target))
     else:
-        _register_printer()
+        _register_printer(exact=out == "-")
     name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
     rows: list[FlowRow] = []
 
@@ -115,18 +115,32 @@ def _check(target: Path) -> None:
         raise Failure(f"--out: the directory {target.parent} cannot be written")
 
 
-def _register_printer() -> None:
+def _target(out: str) -> Path:
+    try:
+        return Path(out).expanduser().absolute()
+    except RuntimeError:
+        raise Failure(f"--out: {quoted(out)}: there is no such home directory") from None
+
+
+def _register_printer(*, exact: bool) -> None:
     """Only this process has the terminal on which the text is to appear."""
     from holdfast.flows.tasks import Call, TaskFailed, task
 
     @task("print", tries=1)
     def print_text(call: Call) -> None:
         text = call.arguments["text"]
-        if sys.stdout.isatty():
-            # The sender must not command the terminal; in a pipe the text stays as it is.
-            text = "\n".join(printable(line, len(line)) for line in text.split("\n"))
         try:
-            sys.stdout.write(text + "\n")
+            if sys.stdout.isatty():
+                # The sender must not command the terminal; in a pipe the text stays as it is.
+                sys.stdout.write(_harmless(text) + "\n")
+            elif exact:
+                sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+            else:
+                sys.stdout.write(text + "\n")
             sys.stdout.flush()
         except (OSError, ValueError) as error:
             raise TaskFailed(type(error).__name__, final=True) from None
+
+
+def _harmless(text: str) -> str:
+    return "\n".join(printable(line, len(line)) for line in text.split("\n"))

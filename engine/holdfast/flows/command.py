@@ -11,7 +11,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from holdfast.flows.tasks import Call, TaskFailed, task
-from holdfast.flows.text import LONGEST_TEXT
+from holdfast.flows.text import LONGEST_TEXT, without_line_end
 
 KEY_VARIABLE: Final = "HOLDFAST_IDEMPOTENCY_KEY"
 """The environment variable that is the same at every try of one credential."""
@@ -86,7 +86,7 @@ def _text(output: bytes) -> str:
         printed = output.decode()
     except UnicodeDecodeError:
         raise TaskFailed("the command printed something that is no UTF-8") from None
-    printed = printed.removesuffix("\n").removesuffix("\r")
+    printed = without_line_end(printed)
     if not printed:
         raise TaskFailed("the command printed nothing")
     if len(printed.encode()) > LONGEST_TEXT:
