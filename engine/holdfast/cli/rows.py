@@ -49,7 +49,7 @@ _JSON_ARRAY = "JSON must be one object a line, not one array"
 
 _BARE_MARK = (
     "a quotation mark inside a value that does not begin with one; put no blank between a comma"
-    " and a quotation mark, and write a value that holds one as \"say \"\"x\"\"\""
+    ' and a quotation mark, and write a value that holds one as "say ""x"""'
 )
 
 
