@@ -67,6 +67,25 @@ def test_standard_input_loses_one_line_end(
         assert _text(None, file) == expected
 
 
+def test_one_text_for_two_people(home: Holdfast, tmp_path: Path) -> None:
+    """Each of them has a code of their own, which the same command goes on with."""
+
+    def code(*more: str) -> tuple[str, str]:
+        with home.start("send", "hello", *more) as child:
+            found = child.wait_for(r"^(\d+-\S+)\n")[1]
+            child.interrupt()
+            return found, child.wait().err
+
+    first, said = code()
+    assert "going on" not in said
+    ann, bob = code("--to", "ann")[0], code("--to", "bob")[0]
+    assert len({first, ann, bob}) == 3
+    again, said = code("--to", "ann")
+    assert again == ann
+    assert "going on with the code of this very text" in said
+    assert "--to WHO makes another code" in said
+
+
 def test_wrong_words(home: Holdfast, stock: StockReceivers) -> None:
     """A recipient with other words ends it with status 1; nothing was sent."""
     with home.start("send", "hello") as child:

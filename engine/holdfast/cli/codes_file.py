@@ -44,6 +44,10 @@ class CodesFile:
         if not os.access(self._path.resolve().parent, os.W_OK):
             raise self._place.failure_of_whole("its directory cannot be written")
 
+    def codes(self) -> dict[str, str]:
+        """Return the codes that are in the file, by name.  Raises Failure as `check` does."""
+        return self._read()
+
     def update(self, codes: Mapping[str, str]) -> None:
         """Add these codes, or put them in the place of earlier ones of the same people.
 

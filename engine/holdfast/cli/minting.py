@@ -124,8 +124,8 @@ def script_with_name(words: Sequence[str]) -> str | None:
 
 
 def _names_of(word: str, *, first: bool) -> Iterator[str]:
-    """The program's name, without a version; also of what a symbolic link leads to."""
-    paths = {word, os.path.realpath(word)} if first else {word}
+    """Yield the program's name, without a version too; also of what a symbolic link leads to."""
+    paths = [word, os.path.realpath(word)] if first else [word]
     for path in paths:
         name = path.rpartition("/")[2]
         yield name

@@ -97,6 +97,7 @@ def command(
     Exit status: 0 if everybody has collected, 1 if somebody has not, 2 if nothing was started.
     """
     from holdfast.cli.codes_file import CodesFile
+    from holdfast.cli.codes_in_use import check_codes_in_use
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.progress import Progress
     from holdfast.cli.serving import Service
@@ -118,6 +119,8 @@ def command(
         require_pictures()
     service = Service(db, connections=connections, retain=retain)
     terms = _Terms(relay, appid, None if deadline is None else time.time() + deadline, mint_timeout)
+    if codes_file is not None:
+        check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
     existing = _start(service.journal, batch, people, minting, source, terms)
     progress = Progress(names, codes_file, pictures=pictures)
     progress.begin(existing)

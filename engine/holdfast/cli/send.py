@@ -12,7 +12,7 @@ import click
 
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, because
-from holdfast.cli.people import LONGEST_SECRET
+from holdfast.cli.people import LONGEST_SECRET, same_name
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 
@@ -31,6 +31,11 @@ BATCH = "send"
     metavar="FILE",
     help="Send the text in this file, byte for byte; - is standard input, byte for byte too.",
 )
+@click.option(
+    "--to",
+    metavar="WHO",
+    help="Tell two recipients of the same text apart: each WHO has a code of their own.",
+)
 @click.option("--again", is_flag=True, help="Even if this very text was sent before.")
 @click.option("--qr", is_flag=True, help="Show the code as a picture too, on a terminal.")
 @click.option(
@@ -44,6 +49,7 @@ BATCH = "send"
 def command(
     text: str | None,
     path: str | None,
+    to: str | None,
     again: bool,
     qr: bool,
     seconds: float | None,
@@ -58,7 +64,8 @@ def command(
     It is TEXT, the text in a file, or standard input without the line end, if there is one, that
     ends it. Prints the code for 'wormhole receive' at the
     other end. Start the same command again after a crash or Ctrl-C, and it goes on with the same
-    code; once the text was collected, it says so. TEXT can be seen by other users of this machine
+    code; once the text was collected, it says so. Give --to to send the same text to another person
+    meanwhile. TEXT can be seen by other users of this machine
     while the command runs; a file or standard input cannot.
     """
     from holdfast.cli.one_flow import finish, rows_of, start_or_resume
@@ -70,11 +77,14 @@ def command(
     if qr:
         require_pictures()
     service = Service(db, timing=recorder(dump_timing))
-    fingerprint = service.journal.fingerprint("send", secret, relay, appid)
+    whom = () if to is None else (same_name(to),)
+    fingerprint = service.journal.fingerprint("send", secret, relay, appid, *whom)
     before = rows_of(service.journal, BATCH, fingerprint)
     if before and before[-1].status == "done" and not again:
         _already(before[-1])
         return
+    if before and before[-1].finished_at is None:
+        _goes_on(before[-1])
     name = start_or_resume(
         service.journal,
         BATCH,
@@ -95,6 +105,16 @@ def _already(row: FlowRow) -> None:
 
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
     click.echo(f"holdfast: this text was collected{when}; --again sends it once more", err=True)
+
+
+def _goes_on(row: FlowRow) -> None:
+    from holdfast.cli.tables import timestamp
+
+    click.echo(
+        f"holdfast: going on with the code of this very text, started at"
+        f" {timestamp(row.created_at)}; for somebody else, --to WHO makes another code",
+        err=True,
+    )
 
 
 def _text(text: str | None, file: str | None) -> str:

@@ -13,6 +13,7 @@ from holdfast.cli.database import open_journal
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.printable import printable
 from holdfast.cli.settings import DEFAULT_CONNECTIONS
+from holdfast.cli.stopping import Stopping
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure as Failed
@@ -57,6 +58,7 @@ class Service:
     _error: BaseException | None = field(default=None, init=False)
     _looking: Any = field(default=None, init=False)
     _seen: Seen | None = field(default=None, init=False)
+    _stopping: Stopping = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         from twisted.internet import reactor
@@ -65,6 +67,7 @@ class Service:
         from holdfast.cli.logs import log_what_goes_wrong
 
         self._reactor = reactor
+        self._stopping = Stopping(reactor)
         self.journal = open_journal(self.db, self._reactor, self._fatal)
         self.journal.retain = self.retain or 0.0
         raise_open_files_limit()
@@ -115,6 +118,7 @@ class Service:
         )
 
         def start() -> None:
+            self._stopping.heed_signals()
             engine.start().addErrback(self._failed)
             self._look_at(watch, batch)
             if seconds is not None:
@@ -149,7 +153,7 @@ class Service:
         if self._looking is not None:
             self._looking.stop()
         if self._reactor.running:
-            self._reactor.stop()
+            self._stopping.stop()
 
     def _failed(self, failure: Failed) -> None:
         from twisted.logger import Logger

@@ -53,8 +53,7 @@ class _Command:
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise TaskFailed(f"the command could not be started: {why}") from None
-        assert self._process.stdout is not None
-        self._pipe = self._process.stdout
+        self._pipe: Any = self._process.stdout
         os.set_blocking(self._pipe.fileno(), False)
         reactor.addReader(self)
         # The reactor calls `reapProcess` whenever a child has ended.
