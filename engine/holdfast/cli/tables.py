@@ -78,8 +78,8 @@ def _moment(then: time.struct_time, today: time.struct_time) -> str:
 
 
 def timestamp(at: float) -> str:
-    """Return local time to the second, with its offset, ``2026-11-23 06:15:03 +0100``."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))
+    """Return local time to the second, with its offset, ``2026-11-23 06:15:03+0100``."""
+    return time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(at))
 
 
 def iso(at: float | None) -> str | None:
