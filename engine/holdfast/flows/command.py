@@ -53,11 +53,13 @@ class _Command:
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise TaskFailed(f"the command could not be started: {why}") from None
-        self._pipe: Any = self._process.stdout
-        os.set_blocking(self._pipe.fileno(), False)
+        pipe: Any = self._process.stdout  # which is there: it was asked for
+        self._pipe = pipe
+        os.set_blocking(pipe.fileno(), False)
         reactor.addReader(self)
         # The reactor calls `reapProcess` whenever a child has ended.
-        reapProcessHandlers[self._process.pid] = self
+        handlers: dict[int, Any] = reapProcessHandlers  # declared for Twisted's own class
+        handlers[self._process.pid] = self
         self.reapProcess()
 
     def kill(self) -> None:
@@ -112,6 +114,10 @@ class _Command:
         self._kill_group()
         status = process.wait()
         del reapProcessHandlers[process.pid]
+        self.ended(status)
+
+    def ended(self, status: int) -> None:
+        """The command has ended: negative is a signal."""
         self.doRead()
         self._close()
         if self.done.called:
