@@ -16,7 +16,7 @@ class Reactor:
     def __init__(self) -> None:
         self.stops = 0
 
-    def callFromThread(self, call: Callable[[], object]) -> None:
+    def callFromThread(self, call: Callable[[], object]) -> None:  # noqa: N802 - Twisted's
         call()
 
     def stop(self) -> None:
