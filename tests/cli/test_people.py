@@ -47,6 +47,10 @@ GOOD = {
         b'name,secret\nann,"A\nB, ""C"""\nbob,B\n',
         [("ann", 'A\nB, "C"', 2), ("bob", "B", 4)],
     ),
+    "quotation marks, commas and line ends in quotation marks": (
+        b'name,secret\r\n"a, ""n""","A,""\r\n"",""B"\r\n"b",""""\r\n',
+        [('a, "n"', 'A,"\r\n","B', 2), ("b", '"', 4)],
+    ),
     "blank lines": (b"\n\nname,secret\n\nann,A\n \n", [("ann", "A", 5)]),
     "composed names": ("name,secret\nZoe\u0308,A\n".encode(), [("Zoë", "A", 2)]),
     "JSON by content": (
@@ -106,6 +110,13 @@ BAD = {
     "too many values": (b"name,secret\nann,A,B\n", "line 2: 3 values where the header has 2"),
     "open quotation": (b'name,secret\nann,"A\n', "line 2: the file ends inside a quoted value"),
     "text after quotation": (b'name,secret\nann,"A"B\n', "line 2: text after a closing"),
+    "blank before a quotation mark": (
+        b'name,secret\n"ada", "x"\n',
+        "line 2: a quotation mark inside a value that does not begin with one",
+    ),
+    "blank before a mark in the header": (b'"name", "secret"\nann,A\n', "line 1: a quotation"),
+    "quotation mark inside": (b'name,secret\nann,"A"\nbob,B"B\n', "line 3: a quotation mark"),
+    "lonely quotation mark": (b'name,secret\nann, "\n', "line 2: a quotation mark inside"),
     "old Macintosh": (b"name,secret\rann,A\r", "bare carriage return"),
     "no object": (b'{"name": "ann", "secret": "A"}\n7\n', "line 2: not a JSON object"),
     "malformed": (b'{"name": "ann", "secret": "A"\n', "line 1: malformed JSON in column"),

@@ -131,6 +131,31 @@ def test_stopped_and_taken_over(home: Holdfast, stock: StockReceivers, tmp_path:
         assert child.wait().status == 0
 
 
+def test_one_codes_file_for_two_batches(home: Holdfast, tmp_path: Path) -> None:
+    """A code that still waits is not written over by one of the same name in another batch."""
+    source = people(tmp_path / "people.csv", ("ann", "A-1"), ("bob", "B-2"))
+    codes = tmp_path / "codes.csv"
+    command = ("provision", source, "--codes", codes)
+    with home.start(*command) as child:
+        until(lambda: len(codes_in(codes)) == 2, "both codes")
+        child.interrupt()
+        child.wait()
+    given = codes_in(codes)
+    second = home.run(*command, "--batch", "march")
+    assert second.status == 2
+    assert second.err.count("\n") == 1
+    assert f"{codes}: it holds the code of 'ann' in the batch 'default'" in second.err
+    assert codes_in(codes) == given
+    assert set(statuses(home)) == {"ann", "bob"}
+    # Other people may share the file, and so may the same batch.
+    people(source, ("eve", "E-3"))
+    with home.start(*command, "--batch", "march") as child:
+        until(lambda: len(codes_in(codes)) == 3, "the third code")
+    assert given.items() <= codes_in(codes).items()
+    people(source, ("ann", "A-1"), ("bob", "B-2"))
+    assert home.run(*command, "--for", "1s").status == 1
+
+
 def test_its_time_is_over(home: Holdfast, tmp_path: Path) -> None:
     """After --for it ends with status 1, and says that not everybody has collected."""
     source = people(tmp_path / "people.csv", ("ann", "A-1"))

@@ -3,6 +3,8 @@
 import stat
 from pathlib import Path
 
+import pytest
+
 from tests.cli.journals import failed, run
 from tests.cli.test_provision import on_terminal
 from tests.harness.peers import StockReceivers, code_of
@@ -43,6 +45,18 @@ def test_onto_standard_output(home: Holdfast, stock: StockReceivers) -> None:
     assert ended.status == 0
     assert ended.out == "a \x1b[31mred\x1b[0m text\n"
     assert stock.wait(code).ok
+
+
+def test_a_dash_is_standard_output(
+    home: Holdfast, stock: StockReceivers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--out -` makes no file of that name, and adds no line end."""
+    monkeypatch.chdir(tmp_path)
+    code = "709-purple-sausages"
+    stock.send(code, "exactly\tthis")
+    ended = home.run("receive", code, "--out", "-")
+    assert (ended.status, ended.out) == (0, "exactly\tthis")
+    assert not (tmp_path / "-").exists()
 
 
 def test_no_sender_commands_the_terminal(home: Holdfast, stock: StockReceivers) -> None:

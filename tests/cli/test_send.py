@@ -1,15 +1,17 @@
 """``holdfast send``: one text from wherever it is, the same exchange after a kill."""
 
+import io
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from holdfast.cli.main import holdfast
+from holdfast.cli.send import _text
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, run
 from tests.harness.peers import StockReceivers, shown
-from tests.harness.process import BIN, Child, Holdfast
+from tests.harness.process import Holdfast
 
 
 def test_an_argument_through_a_kill(home: Holdfast, stock: StockReceivers) -> None:
@@ -32,20 +34,56 @@ def test_an_argument_through_a_kill(home: Holdfast, stock: StockReceivers) -> No
     assert text not in ended.err
 
 
-def test_a_file_and_standard_input(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> None:
-    """A file's text, and standard input's, arrive without the line's end that ends them."""
-    source = tmp_path / "text"
-    source.write_text("two\nlines\n")
-    command = [BIN / "holdfast", "send"]
-    piped = ["/bin/sh", "-c", 'exec "$@" < "$0"', source, *command]
-    with (
-        home.start("send", "--file", source) as child,
-        Child(piped, env=home._environment({"HOLDFAST_DB": f"{home.db}.2"})) as other,
-    ):
-        for each in (child, other):
-            code = each.wait_for(r"^(\d+-\S+)\n")[1]
-            assert stock.wait(stock.receive(code)).text == shown("two\nlines")
-            assert each.wait().status == 0
+def test_a_file_arrives_byte_for_byte(home: Holdfast, tmp_path: Path) -> None:
+    """From `send --file` to `receive --out` no byte is lost, gained or changed."""
+    source, out = tmp_path / "text", tmp_path / "out"
+    source.write_bytes("\ufeffkey\r\n\0ünï\r\n\n".encode())
+    with home.start("send", "--file", source) as child:
+        code = child.wait_for(r"^(\d+-\S+)\n")[1]
+        other = home.run("receive", code, "--out", out, HOLDFAST_DB=f"{home.db}.2")
+        assert other.status == 0, other
+        assert child.wait().status == 0
+    assert out.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        (b"a\nb\n", "a\nb"),
+        (b"a\r\n", "a"),
+        (b"a", "a"),
+        (b"a\n\n", "a\n"),
+        (b"a\r\n\r\n", "a\r\n"),
+        (b"a\r", "a\r"),
+        (b"a\n\r", "a\n\r"),
+    ],
+)
+def test_standard_input_loses_one_line_end(
+    monkeypatch: pytest.MonkeyPatch, typed: bytes, sent: str
+) -> None:
+    """Of either kind, and no more; a file, and `--file -`, lose nothing."""
+    for file, expected in ((None, sent), ("-", typed.decode())):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed)))
+        assert _text(None, file) == expected
+
+
+def test_one_text_for_two_people(home: Holdfast, tmp_path: Path) -> None:
+    """Each of them has a code of their own, which the same command goes on with."""
+
+    def code(*more: str) -> tuple[str, str]:
+        with home.start("send", "hello", *more) as child:
+            found = child.wait_for(r"^(\d+-\S+)\n")[1]
+            child.interrupt()
+            return found, child.wait().err
+
+    first, said = code()
+    assert "going on" not in said
+    ann, bob = code("--to", "ann")[0], code("--to", "bob")[0]
+    assert len({first, ann, bob}) == 3
+    again, said = code("--to", "ann")
+    assert again == ann
+    assert "going on with the code of this very text" in said
+    assert "--to WHO makes another code" in said
 
 
 def test_wrong_words(home: Holdfast, stock: StockReceivers) -> None:
@@ -65,9 +103,8 @@ def test_bad_input(tmp_path: Path) -> None:
     database = tmp_path / "none.db"
     for content, said in [
         (b"", "there is no text"),
-        (b"\n", "there is no text"),
-        (b"ab\xff", "not UTF-8 at byte 3"),
-        (b"x" * 15_001, "longer than 15000 bytes"),
+        (b"ab\xff", "not UTF-8 at byte 3, and a text message holds nothing else: encode it"),
+        (b"x" * 15_001 + b"\r\n", "longer than 15000 bytes"),
         ("é".encode() * 8_000, "longer than 15000 bytes"),
         (b"line\n" * 3_000, "takes 18,000 bytes in a message"),
     ]:
@@ -75,6 +112,9 @@ def test_bad_input(tmp_path: Path) -> None:
         failed(run(database, "send", "--file", str(source)), said)
         env = {"HOLDFAST_DB": str(database)}
         failed(CliRunner().invoke(holdfast, ["send"], input=content, env=env), said)
+    env = {"HOLDFAST_DB": str(database)}
+    for content in (b"\n", b"\r\n"):
+        failed(CliRunner().invoke(holdfast, ["send"], input=content, env=env), "there is no text")
     failed(run(database, "send", ""), "there is no text")
     failed(run(database, "send", "x", "--file", str(source)), "not both")
     failed(run(database, "send", "--file", str(tmp_path / "none")), "none: No such file")
@@ -82,9 +122,12 @@ def test_bad_input(tmp_path: Path) -> None:
     assert not database.exists()
 
 
-@pytest.mark.parametrize("size", [15_000])
-def test_the_longest_text_is_taken(tmp_path: Path, size: int) -> None:
+def test_the_longest_text_is_taken(tmp_path: Path) -> None:
     """The limit itself is not too long; what is refused here is the database."""
     source = tmp_path / "text"
-    source.write_bytes(b"x" * size + b"\n")
+    source.write_bytes(b"x" * 15_000)
     failed(run(tmp_path, "send", "--file", str(source)), "is a directory")
+    for end in (b"", b"\n", b"\r\n"):
+        env = {"HOLDFAST_DB": str(tmp_path)}
+        content = source.read_bytes() + end
+        failed(CliRunner().invoke(holdfast, ["send"], input=content, env=env), "is a directory")

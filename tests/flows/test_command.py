@@ -1,15 +1,20 @@
 """The command that mints a credential, as a real child process."""
 
+from __future__ import annotations
+
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import CancelledError
 
-from holdfast.flows.command import KEY_VARIABLE, mint
+from holdfast.flows.command import KEY_VARIABLE, NAME_VARIABLE, mint
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.flows.text import LONGEST_TEXT
 from tests.harness import reactor
+from tests.harness.waiting import until
 
 KEY = "k" * 32
 
@@ -22,11 +27,11 @@ def no_leftovers() -> Iterator[None]:
     assert not reapProcessHandlers, "a child process is still there"
 
 
-def run(*command: str) -> str:
+def run(*command: str, **more: object) -> str:
     async def running() -> str:
         from twisted.internet import reactor as real
 
-        return await mint(Call({"command": list(command)}, KEY, real))
+        return await mint(Call({"command": list(command), **more}, KEY, real))
 
     return reactor.run(running)
 
@@ -48,6 +53,8 @@ def fails(script: str) -> TaskFailed:
         (r"token\n", "token"),
         (r"token\r\n", "token"),
         (r"token\n\n", "token\n"),
+        (r"token\r", "token\r"),
+        (r"token\r\r\n", "token\r"),
         (r" a\nb ", " a\nb "),
         (r"\303\274", "ü"),
     ],
@@ -127,13 +134,87 @@ def test_a_command_that_takes_too_long(tmp_path: Path) -> None:
 
 def test_a_program_that_is_gone(tmp_path: Path) -> None:
     """A program that vanished after the start is a failed try, not the end of the engine."""
-    with pytest.raises((TaskFailed, OSError)):
+    with pytest.raises(TaskFailed, match="could not be started: No such file"):
         run(str(tmp_path / "gone"))
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Iterator[Witness]:
+    yield (made := Witness(tmp_path / "fifo"))
+    os.close(made.reader)
+
+
+class Witness:
+    """A pipe that each process of a command holds open, as long as one of them is alive."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self.reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def script(self, rest: str) -> list[str]:
+        return ["/bin/sh", "-c", f"exec 9> {self.path}; echo >&9; {rest}"]
+
+    def nobody_is_left(self) -> bool:
+        try:
+            return os.read(self.reader, 100) == b""
+        except BlockingIOError:
+            return False
+
+    def somebody_is_there(self) -> bool:
+        try:
+            return os.read(self.reader, 1) != b""
+        except BlockingIOError:
+            return False
+
+
+def test_the_result_is_there_when_the_command_is(witness: Witness) -> None:
+    """What it leaves running holds the pipe, and neither delays the result nor outlives it."""
+    assert run(*witness.script("sleep 600 & echo token")) == "token"
+    until(witness.nobody_is_left, "the end of what it had started")
+
+
+def test_output_may_end_before_the_command() -> None:
+    """A command that closes its output has not worked until it says so."""
+    assert str(fails("echo token; exec >&-; sleep 0.05; exit 3")) == (
+        "the command's exit status was 3"
+    )
+
+
+def test_cancelling_ends_the_whole_tree(witness: Witness) -> None:
+    """What the command has started is killed with it."""
+
+    async def running() -> None:
+        from twisted.internet import reactor as real
+
+        command = witness.script("sleep 600 & sleep 600 & wait")
+        done = mint(Call({"command": command}, KEY, real))
+        done.addErrback(lambda failure: failure.trap(CancelledError))
+        await reactor.until(witness.somebody_is_there, "the command")
+        done.cancel()
+        await reactor.until(witness.nobody_is_left, "the end of all")
+
+    reactor.run(running)
+    wait_for_children()
+
+
+def test_its_time_is_limited(witness: Witness) -> None:
+    """After its own time-out it is killed with all it has started, and that is a failed try."""
+    command = witness.script("sleep 600 & wait")
+    with pytest.raises(TaskFailed, match=r"killed after 0\.2 seconds") as failed:
+        run(*command, timeout=0.2)
+    assert not failed.value.final
+    until(witness.nobody_is_left, "the end of all")
+    wait_for_children()
+
+
+def test_the_name_is_in_its_environment() -> None:
+    """Whatever is in it, a shell takes it for nothing but a value."""
+    name = '"$(touch pwned)" `id` Zoë'
+    assert run("/bin/sh", "-c", f'echo "${NAME_VARIABLE}"', name=name) == name
 
 
 def wait_for_children() -> None:
     from twisted.internet.process import reapProcessHandlers
-
-    from tests.harness.waiting import until
 
     until(lambda: not reapProcessHandlers, "the end of the child")

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from attrs import field
 
 from holdfast.errors import BadCheckpoint
 from holdfast.flows import document
-from holdfast.flows.document import Checkpoint, Params
+from holdfast.flows.base import Flow, flow
+from holdfast.flows.document import Checkpoint, Params, new_flow
 
 PARAMS = Params(relay="ws://mailbox.example/v1", appid="test", params={"name": "ann"})
 CHECKPOINT = Checkpoint(data={"name": "ann"}, wormhole={}, verdict="", performed=3)
@@ -56,3 +58,59 @@ def test_not_ours(cls: type[Params] | type[Checkpoint], content: object, said: s
     """What a newer release wrote is told apart from what is damaged."""
     with pytest.raises(BadCheckpoint, match=said):
         cls.from_bytes(json.dumps(content).encode())
+
+
+@flow("test-typed", appid="test")
+class Typed(Flow):
+    """Fields of several types."""
+
+    user: str
+    size: int = 0
+    words: list[str] = field(factory=list)
+    more: dict[str, Any] = field(factory=dict)
+
+
+def new(**fields: Any) -> Any:
+    return new_flow("ann", Typed(**fields), relay="ws://mailbox.example/v1", appid="test")
+
+
+def test_parameters_that_fit() -> None:
+    """They come back from the document as they were."""
+    given = Typed(user="ann", size=3, words=["a"], more={"b": [1, None, 2.5]})
+    made = new_flow("ann", given, relay="ws://mailbox.example/v1", appid="test")
+    assert document.begin("test-typed", Params.from_bytes(made.params).params) == given
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "what"),
+    [
+        ({"user": 17_042}, "Typed.user", "expected str, found int"),
+        ({"user": None}, "Typed.user", "expected str, found NoneType"),
+        ({"user": "s3cr3t", "size": "s3cr3t"}, "Typed.size", "expected int, found str"),
+        ({"user": "ann", "words": ["a", 17_042]}, "Typed.words", "expected str, found int"),
+        ({"user": b"s3cr3t"}, "Typed.user", "bytes"),
+        ({"user": "ann", "more": {"a": {17_042}}}, "Typed.more", "set"),
+        ({"user": "ann", "more": {"a": object()}}, "Typed.more", "object"),
+    ],
+)
+def test_parameters_that_do_not_fit(fields: dict[str, Any], where: str, what: str) -> None:
+    """They are refused where the flow is started, by field and type, without the value."""
+    with pytest.raises(TypeError) as refused:
+        new(**fields)
+    said = str(refused.value)
+    assert where in said
+    assert what in said
+    assert "s3cr3t" not in said
+    assert "17042" not in said
+
+
+def test_a_parameter_that_holds_itself() -> None:
+    """It is refused likewise, and so is one that lies too deep to be read again."""
+    loop: dict[str, Any] = {}
+    loop["loop"] = loop
+    deep: list[Any] = []
+    for _ in range(document.DEEPEST):
+        deep = [deep]
+    for value in (loop, {"deep": deep}):
+        with pytest.raises(TypeError, match=r"Typed.* too deep or in itself"):
+            new(user="ann", more=value)

@@ -2,8 +2,10 @@
 
 import json
 
+import attrs
 import pytest
 
+from holdfast.flows import tasks
 from holdfast.flows.provision import Provision, SendText
 from holdfast.flows.text import APPID
 from holdfast.shell.wormhole import DelegatedWormhole
@@ -46,6 +48,22 @@ def test_the_text_arrives_as_it_is(world: World, secret: str) -> None:
     peer = world.peer(begin(world, Provision(name="ann", secret=secret)), APPID)
     world.until(lambda: peer.messages)
     assert json.loads(peer.messages[0]) == {"offer": {"message": secret}}
+
+
+def test_what_the_command_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task that mints has the name and the time that the operator gave."""
+    calls: list[dict[str, object]] = []
+
+    def run(call: tasks.Call) -> str:
+        calls.append(call.arguments)
+        return "token"
+
+    kind = attrs.evolve(tasks._kinds["mint"], run=run)
+    monkeypatch.setitem(tasks._kinds, "mint", kind)
+    code = begin(world, Provision(name="ann", mint=["x"], mint_timeout=300.0))
+    peer = world.peer(code, APPID)
+    world.until(lambda: peer.messages)
+    assert calls == [{"command": ["x"], "name": "ann", "timeout": 300.0}]
 
 
 def test_an_answer_before_the_offer(world: World) -> None:

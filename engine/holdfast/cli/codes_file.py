@@ -65,6 +65,10 @@ class CodesFile:
                         f"what the command prints goes into this file already; {_INSTEAD}"
                     )
 
+    def codes(self) -> dict[str, str]:
+        """Return the codes that are in the file, by name.  Raises Failure as `check` does."""
+        return self._read()
+
     def update(self, codes: Mapping[str, str]) -> None:
         """Add these codes, or put them in the place of earlier ones of the same people.
 

@@ -8,6 +8,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
+from holdfast.cli.stopping import Stopping
 
 if TYPE_CHECKING:
     from holdfast.mailbox import MailboxService
@@ -79,15 +80,17 @@ def _run(reactor: Any, server: "MailboxService") -> str | None:
     from twisted.python.failure import Failure as Failed
 
     failed: list[str] = []
+    stopping = Stopping(reactor)
 
     def listens(url: str) -> None:
         say.out(f"mailbox server: {url}")
 
     def does_not(failure: Failed) -> None:
         failed.append(failure.getErrorMessage())
-        reactor.stop()
+        stopping.stop()
 
     def start() -> None:
+        stopping.heed_signals()
         reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
         server.startService()
         server.when_listening().addCallbacks(listens, does_not)

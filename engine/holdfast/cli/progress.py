@@ -29,6 +29,9 @@ LINE_EVERY = 5.0
 SHOWN_NAMES = 10
 """How many names of people who have not collected are listed at the end."""
 
+NOT_SEEN = "not looked at yet"
+"""The status that is counted for a person whose flow this command has not read."""
+
 
 class Progress:
     """Prints codes and collections as they come, and counts.
@@ -107,10 +110,12 @@ class Progress:
         if self._filing is not None:
             self._filing.finish()
         self._clear()
-        live = [row for row in self._rows.values() if row.finished_at is None]
-        bad = [row for row in self._rows.values() if row.finished_at is not None]
-        bad = [row for row in bad if row.status != "done"]
-        self._line(f"{counted(+self._statuses)}.")
+        finished = [row for row in self._rows.values() if row.finished_at is not None]
+        bad = [row for row in finished if row.status != "done"]
+        # Counted from the people, not from what was seen: a flow that nobody has looked at yet is
+        # not known to be over.
+        open_ = len(self._names) - len(finished)
+        self._line(f"{counted(self._everybody())}.")
         if bad:
             names = ", ".join(printable(row.name, 40) for row in bad[:SHOWN_NAMES])
             more = f" and {len(bad) - SHOWN_NAMES} more" if len(bad) > SHOWN_NAMES else ""
@@ -120,13 +125,17 @@ class Progress:
                 "stopped; nothing is lost, and the codes stay good: start the same command again,"
                 " or 'holdfast run', to go on"
             )
-        if live:
+        if open_:
             raise Unfinished(
-                f"the time is over, and {len(live)} have not collected; start the same command"
+                f"the time is over, and {open_} have not collected; start the same command"
                 " again, or 'holdfast run', to go on"
             )
         if bad:
             raise Unfinished(f"{len(bad)} of {len(self._names)} have not collected")
+
+    def _everybody(self) -> Counter[str]:
+        """Count the statuses of everybody, also of those whose flow was not seen yet."""
+        return self._statuses + Counter({NOT_SEEN: len(self._names) - len(self._rows)})
 
     def _tell(self, row: FlowRow) -> None:
         if row.status == "done" and not self._first:
@@ -148,7 +157,7 @@ class Progress:
                 say.out(fitting_picture(code))
 
     def _count(self) -> None:
-        text = counted(+self._statuses)
+        text = counted(self._everybody())
         if text == self._said or say.error_is_behind():
             return
         now = time.monotonic()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from attrs import frozen
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.flows_by_name import DEFAULT_BATCH
+from holdfast.cli.minting import PLACEHOLDER, parse_command
 from holdfast.cli.people import Person, read_people
 from holdfast.cli.printable import quoted
 from holdfast.cli.settings import (
@@ -39,15 +38,23 @@ if TYPE_CHECKING:
     "--mint",
     metavar="COMMAND",
     help="Make each secret when its recipient is there and has proved the code: the standard"
-    " output of COMMAND, run without a shell. {name} in its arguments is the person's name;"
+    " output of COMMAND, run without a shell, less the line end that ends it. {name} in its"
+    " arguments is the person's name, and so is the environment variable HOLDFAST_NAME;"
     " HOLDFAST_IDEMPOTENCY_KEY is the same at every retry.",
+)
+@click.option(
+    "--mint-timeout",
+    "mint_seconds",
+    type=Duration(),
+    metavar="DURATION",
+    show_default="60s",
+    help="Kill COMMAND, and whatever it has started, after this long, and try it again later.",
 )
 @click.option("--batch", default=DEFAULT_BATCH, show_default=True, help="Names are unique in it.")
 @click.option(
     "--codes",
-    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the codes to this CSV file, as they come, instead of printing them.",
+    help="Write the codes to this CSV file, as they come, instead of printing them; - prints them.",
 )
 @click.option("--qr", is_flag=True, help="Show each code as a picture too, on a terminal.")
 @click.option(
@@ -68,8 +75,9 @@ def command(
     name_column: str,
     secret_column: str,
     mint: str | None,
+    mint_seconds: float | None,
     batch: str,
-    codes: Path | None,
+    codes: str | None,
     qr: bool,
     seconds: float | None,
     deadline: float | None,
@@ -90,26 +98,30 @@ def command(
     Output that cannot be written changes nothing; 'holdfast status' shows the codes.
     """
     from holdfast.cli.codes_file import CodesFile
+    from holdfast.cli.codes_in_use import check_codes_in_use
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.progress import Progress
     from holdfast.cli.serving import Service
 
     place: Path | Literal["-"] = "-" if source == "-" else Path(source)
-    minting = None if mint is None else _minting(mint)
+    minting = None if mint is None else parse_command(mint)
+    mint_timeout = _seconds(mint, mint_seconds)
     people = read_people(
         place, name_column=name_column, secret_column=None if minting else secret_column
     )
     if minting:
         _check_names(people, minting, source)
     names = [person.name for person in people]
-    codes_file = None if codes is None else CodesFile(codes, names)
+    codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
     if codes_file is not None:
         codes_file.check()
     pictures = qr and sys.stdout.isatty()
     if qr:
         require_pictures()
     service = Service(db, connections=connections, retain=retain)
-    terms = _Terms(relay, appid, None if deadline is None else time.time() + deadline)
+    terms = _Terms(relay, appid, None if deadline is None else time.time() + deadline, mint_timeout)
+    if codes_file is not None:
+        check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
     existing = _start(service.journal, batch, people, minting, source, terms)
     progress = Progress(names, codes_file, pictures=pictures)
     progress.begin(existing)
@@ -119,30 +131,35 @@ def command(
 
 @frozen
 class _Terms:
-    """What is the same for everybody; the deadline in seconds since the epoch."""
+    """What is the same for everybody.
+
+    Args:
+        deadline: in seconds since the epoch.
+        mint_timeout: seconds that the command of --mint is given.
+    """
 
     relay: str
     appid: str
     deadline: float | None
+    mint_timeout: float
 
 
-def _minting(text: str) -> list[str]:
-    """Return the words of the command, its program found."""
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise Failure(f"--mint: {str(error).lower()}: {quoted(text)}") from None
-    if not words:
-        raise Failure("--mint: there is no command in it")
-    program = shutil.which(words[0])
-    if program is None:
-        raise Failure(f"--mint: there is no program {quoted(words[0])} that can be run")
-    return [str(Path(program).absolute()), *words[1:]]
+def _seconds(mint: str | None, timeout: float | None) -> float:
+    """Return how long a command may take.  Raises Failure."""
+    from holdfast.flows.command import LONGEST_TIMEOUT, TIMEOUT
+
+    if timeout is None:
+        return TIMEOUT
+    if mint is None:
+        raise Failure("--mint-timeout: there is no --mint whose time it could limit")
+    if timeout > LONGEST_TIMEOUT:
+        raise Failure("--mint-timeout: at most 24h")
+    return timeout
 
 
 def _check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
     """A name that stands alone in an argument must not be taken for an option."""
-    if not any(word.startswith("{name}") for word in minting):
+    if not any(word.startswith(PLACEHOLDER) for word in minting):
         return
     for person in people:
         if person.name.startswith("-"):
@@ -190,8 +207,8 @@ def _flow(
     from holdfast.flows.provision import Provision
 
     if minting is not None:
-        words = [word.replace("{name}", person.name) for word in minting]
-        flow = Provision(name=person.name, mint=words)
+        words = [word.replace(PLACEHOLDER, person.name) for word in minting]
+        flow = Provision(name=person.name, mint=words, mint_timeout=terms.mint_timeout)
         fingerprint = journal.fingerprint("mint", *words)
     else:
         flow = Provision(name=person.name, secret=person.secret or "")

@@ -12,7 +12,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, Unfinished, because
-from holdfast.cli.printable import printable
+from holdfast.cli.printable import printable, quoted
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
@@ -31,9 +31,9 @@ _PRINTING = 20 * 86400.0
 @click.argument("code")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the text to this file, whole or not at all, mode 0600, instead of printing it.",
+    help="Write the text to this file, byte for byte, whole or not at all, mode 0600, instead of"
+    " printing it; - is standard output, byte for byte where that is no terminal.",
 )
 @click.option(
     "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
@@ -44,7 +44,7 @@ _PRINTING = 20 * 86400.0
 @appid_option
 def command(
     code: str,
-    out: Path | None,
+    out: str | None,
     seconds: float | None,
     dump_timing: Path | None,
     db: str,
@@ -68,7 +68,7 @@ def command(
     except KeyFormatError as error:
         said = str(error).removesuffix(".")
         raise Failure(said[:1].lower() + said[1:]) from None
-    target = None if out is None else out.expanduser().absolute()
+    target = None if out in (None, "-") else _target(str(out))
     service = Service(
         db,
         serve=EVERYWHERE if target else (*EVERYWHERE, "receive-here"),
@@ -86,7 +86,7 @@ def command(
     if target is not None:
         flow = ReceiveToFile(code=code, out=str(target))
     else:
-        unprinted = _register_printer()
+        unprinted = _register_printer(exact=out == "-")
     name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
     rows: list[FlowRow] = []
 
@@ -128,8 +128,17 @@ def _check(target: Path) -> None:
         raise because(f"--out: {target}", error) from None
 
 
-def _register_printer() -> list[OSError]:
+def _target(out: str) -> Path:
+    try:
+        return Path(out).expanduser().absolute()
+    except RuntimeError:
+        raise Failure(f"--out: {quoted(out)}: there is no such home directory") from None
+
+
+def _register_printer(*, exact: bool) -> list[OSError]:
     """Only this process has the terminal on which the text is to appear.
+
+    What is *exact* goes into a pipe or file byte for byte, and without a line end of ours.
 
     Return a list that gets the error if it cannot appear. The task stays undone then, and so the
     next process that receives with this code does it.
@@ -150,7 +159,8 @@ def _register_printer() -> list[OSError]:
             else:
                 errors.append(error)
 
-        say.deliver(_as_shown(call.arguments["text"] + "\n"), done)
+        ends = "" if exact and not sys.stdout.isatty() else "\n"
+        say.deliver(_as_shown(call.arguments["text"] + ends), done)
         return printed
 
     return errors

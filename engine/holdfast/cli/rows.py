@@ -6,6 +6,7 @@ No error message repeats a value: any of them may be secret.
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -41,6 +42,17 @@ def read_rows(
     return _csv_rows(everything, place, wanted)
 
 
+_QUOTED_VALUE = re.compile(r'(?:^|(?<=,))"(?:[^"]++|"")*+"(?=,|\r?\n?\Z)')
+"""A whole value in quotation marks, in a row that the strict parser has taken."""
+
+_JSON_ARRAY = "JSON must be one object a line, not one array"
+
+_BARE_MARK = (
+    "a quotation mark inside a value that does not begin with one; put no blank between a comma"
+    ' and a quotation mark, and write a value that holds one as "say ""x"""'
+)
+
+
 class _Counted:
     """The lines of a CSV file on their way to the parser: counted, and bounded for each row."""
 
@@ -48,11 +60,18 @@ class _Counted:
         self._lines = iter(lines)
         self._place = place
         self._size = 0
+        self._row: list[str] = []
         self.number = 0
         self.row_began = 1
 
+    @property
+    def row(self) -> str:
+        """The row's own characters."""
+        return "".join(self._row)
+
     def begin_row(self) -> None:
         self._size = 0
+        self._row.clear()
         self.row_began = self.number + 1
 
     def __iter__(self) -> "_Counted":
@@ -61,6 +80,7 @@ class _Counted:
     def __next__(self) -> str:
         line = next(self._lines)
         self.number += 1
+        self._row.append(line)
         self._size += len(line)
         if self._size > LONGEST_LINE:
             raise self._place.failure(
@@ -101,6 +121,10 @@ def csv_records(lines: Iterator[str], place: Place) -> Iterator[tuple[int, list[
             raise place.failure(counted.row_began, problem) from None
         if record is None:
             return
+        row = counted.row
+        if '"' in row and '"' in _QUOTED_VALUE.sub("", row):
+            # The parser would take it, and a blank before it, for a part of the value.
+            raise place.failure(counted.row_began, _JSON_ARRAY if row[0] == "[" else _BARE_MARK)
         blank = not record or (len(record) == 1 and not record[0].strip())
         if not blank:
             yield counted.row_began, record
@@ -145,7 +169,7 @@ def _which_columns(columns: Sequence[str], wanted: Sequence[str]) -> str:
     if len(columns) == 1 and any(each in columns[0] for each in ";\t"):
         return "the columns must be separated by commas"
     if columns[0].startswith("["):
-        return "JSON must be one object a line, not one array"
+        return _JSON_ARRAY
     if known:
         names = ", ".join(quoted(each, 40) for each in columns[:12])
         return f"its columns are {names}" + (" and more" if len(columns) > 12 else "")

@@ -13,7 +13,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, because
-from holdfast.cli.people import LONGEST_SECRET
+from holdfast.cli.people import LONGEST_SECRET, same_name
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 
@@ -29,9 +29,13 @@ BATCH = "send"
 @click.option(
     "--file",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Send the text in this file.",
+    help="Send the text in this file, byte for byte; - is standard input, byte for byte too.",
+)
+@click.option(
+    "--to",
+    metavar="WHO",
+    help="Tell two recipients of the same text apart: each WHO has a code of their own.",
 )
 @click.option("--again", is_flag=True, help="Even if this very text was sent before.")
 @click.option("--qr", is_flag=True, help="Show the code as a picture too, on a terminal.")
@@ -45,7 +49,8 @@ BATCH = "send"
 @appid_option
 def command(
     text: str | None,
-    path: Path | None,
+    path: str | None,
+    to: str | None,
     again: bool,
     qr: bool,
     seconds: float | None,
@@ -57,9 +62,11 @@ def command(
 ) -> None:
     """Send one text.
 
-    It is TEXT, the text in a file, or standard input. Prints the code for 'wormhole receive' at the
+    It is TEXT, the text in a file, or standard input without the line end, if there is one, that
+    ends it. Prints the code for 'wormhole receive' at the
     other end. Start the same command again after a crash or Ctrl-C, and it goes on with the same
-    code; once the text was collected, it says so. TEXT can be seen by other users of this machine
+    code; once the text was collected, it says so. Give --to to send the same text to another person
+    meanwhile. TEXT can be seen by other users of this machine
     while the command runs; a file or standard input cannot.
     """
     from holdfast.cli.one_flow import finish, rows_of, start_or_resume
@@ -71,11 +78,14 @@ def command(
     if qr:
         require_pictures()
     service = Service(db, timing=recorder(dump_timing))
-    fingerprint = service.journal.fingerprint("send", secret, relay, appid)
+    whom = () if to is None else (same_name(to),)
+    fingerprint = service.journal.fingerprint("send", secret, relay, appid, *whom)
     before = rows_of(service.journal, BATCH, fingerprint)
     if before and before[-1].status == "done" and not again:
         _already(before[-1])
         return
+    if before and before[-1].finished_at is None:
+        _goes_on(before[-1])
     name = start_or_resume(
         service.journal,
         BATCH,
@@ -98,26 +108,32 @@ def _already(row: FlowRow) -> None:
     say.err(f"holdfast: this text was collected{when}; --again sends it once more")
 
 
-def _text(text: str | None, path: Path | None) -> str:
-    """Return the text to send.  Raises Failure."""
-    from holdfast.flows.text import LONGEST_ENCODED, encoded_size
+def _goes_on(row: FlowRow) -> None:
+    from holdfast.cli.tables import timestamp
 
-    if text is not None and path is not None:
+    say.err(
+        f"holdfast: going on with the code of this very text, started at"
+        f" {timestamp(row.created_at)}; for somebody else, --to WHO makes another code"
+    )
+
+
+def _text(text: str | None, file: str | None) -> str:
+    """Return the text to send.  Raises Failure."""
+    from holdfast.flows.text import LONGEST_ENCODED, encoded_size, without_line_end
+
+    if text is not None and file is not None:
         raise Failure("give the text or --file, not both")
     if text is None:
+        where = "standard input" if file in (None, "-") else str(file)
         try:
-            data = _typed() if path is None else _read(path)
+            data = _typed() if file in (None, "-") else _read(Path(str(file)))
         except OSError as error:
-            raise because(str(path or "standard input"), error) from None
-        where = str(path or "standard input")
-        try:
-            text = data[: LONGEST_SECRET + 1].decode()
-        except UnicodeDecodeError as error:
-            if len(data) > LONGEST_SECRET and error.start >= LONGEST_SECRET - 3:
-                text = data[: error.start].decode() + "…"
-            else:
-                raise Failure(f"{where}: not UTF-8 at byte {error.start + 1}") from None
-        text = text.removesuffix("\n")
+            raise because(where, error) from None
+        except ValueError:  # a NUL in the path
+            raise Failure(f"{where}: this cannot be the name of a file") from None
+        text = _decoded(data, where)
+        if file is None:
+            text = without_line_end(text)
     if not text:
         raise Failure("there is no text to send")
     try:
@@ -138,17 +154,36 @@ def _text(text: str | None, path: Path | None) -> str:
     return text
 
 
+def _decoded(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        if len(data) > LONGEST_SECRET and error.start >= LONGEST_SECRET - 3:
+            # Cut inside a character; it is too long whatever comes.
+            return data[: error.start].decode() + "…"
+        problem = (
+            f"{where}: not UTF-8 at byte {error.start + 1}, and a text message holds nothing else:"
+            " encode it, with base64 for one, or send the file with 'wormhole send'"
+        )
+    # Raised outside the handler: the decoder's own error holds the text.
+    raise Failure(problem)
+
+
+_ENOUGH = LONGEST_SECRET + len("\r\n") + 1
+"""Bytes after which it is certain that a text is too long, even without its line end."""
+
+
 def _typed() -> bytes:
     if sys.stdin is None:
         raise Failure("there is no text to send: standard input is closed")
     if sys.stdin.isatty():
         say.err("Type the text; Ctrl-D on a line of its own ends it.")
-    return sys.stdin.buffer.read(LONGEST_SECRET + 1)
+    return sys.stdin.buffer.read(_ENOUGH)
 
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(LONGEST_SECRET + 1)
+        return stream.read(_ENOUGH)
 
 
 class _Watcher:

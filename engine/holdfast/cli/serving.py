@@ -15,6 +15,7 @@ from holdfast.cli.database import open_journal
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.printable import printable
 from holdfast.cli.settings import DEFAULT_CONNECTIONS
+from holdfast.cli.stopping import Stopping
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure as Failed
@@ -59,6 +60,7 @@ class Service:
     _error: BaseException | None = field(default=None, init=False)
     _looking: Any = field(default=None, init=False)
     _seen: Seen | None = field(default=None, init=False)
+    _stopping: Stopping = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         from twisted.internet import reactor
@@ -68,6 +70,7 @@ class Service:
 
         say.take_over()  # from here on, because the next thing may be that flows are started
         self._reactor = reactor
+        self._stopping = Stopping(reactor)
         self.journal = open_journal(self.db, self._reactor, self._fatal)
         self.journal.retain = self.retain or 0.0
         raise_open_files_limit()
@@ -133,6 +136,7 @@ class Service:
         )
 
         def start() -> None:
+            self._stopping.heed_signals()
             engine.start().addErrback(self._failed)
             self._look_at(watch, batch, names)
             if seconds is not None:
@@ -174,7 +178,7 @@ class Service:
         if self._looking is not None:
             self._looking.stop()
         if self._reactor.running:
-            self._reactor.stop()
+            self._stopping.stop()
 
     def _failed(self, failure: Failed) -> None:
         from twisted.logger import Logger

@@ -116,10 +116,17 @@ def narrowed(text: str, width: int) -> str:
 def moment(at: float, now: float | None = None) -> str:
     """Say when something was, in local time and few columns: the nearer, the finer.
 
-    ``at`` and ``now`` are seconds since the epoch.
+    Where the offset from UTC was not that of now, as before the change of the clock, it is shown:
+    otherwise an hour would be there twice. ``at`` and ``now`` are seconds since the epoch.
     """
     then = time.localtime(at)
     today = time.localtime(now)
+    return _moment(then, today) + (
+        time.strftime(" %z", then) if then.tm_gmtoff != today.tm_gmtoff else ""
+    )
+
+
+def _moment(then: time.struct_time, today: time.struct_time) -> str:
     if then[:3] == today[:3]:
         return time.strftime("%H:%M:%S", then)
     if then.tm_year == today.tm_year:
@@ -128,8 +135,8 @@ def moment(at: float, now: float | None = None) -> str:
 
 
 def timestamp(at: float) -> str:
-    """Return local time to the second, ``2026-11-23 06:15:03``."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    """Return local time to the second, with its offset, ``2026-11-23 06:15:03+0100``."""
+    return time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(at))
 
 
 def iso(at: float | None) -> str | None:

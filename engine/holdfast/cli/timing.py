@@ -18,13 +18,12 @@ from holdfast.cli.failure import Failure, because
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     default="timing.html",
     show_default=True,
-    help="The HTML page to write.",
+    help="The HTML page to write; - is standard output.",
 )
-def command(recordings: Sequence[Path], out: Path) -> None:
+def command(recordings: Sequence[Path], out: str) -> None:
     """Draw recordings of message times.
 
     They become an HTML page. A recording is what 'holdfast send --dump-timing FILE' writes, or
@@ -43,8 +42,11 @@ def command(recordings: Sequence[Path], out: Path) -> None:
         except (NotARecording, UnicodeDecodeError) as error:
             said = str(error) if isinstance(error, NotARecording) else "it is no text"
             raise Failure(f"{path}: {said}") from None
+    if out == "-":
+        click.echo(draw(read_in), nl=False)
+        return
     try:
-        write_whole(out, draw(read_in).encode(), mode=0o644)
+        write_whole(Path(out), draw(read_in).encode(), mode=0o644)
     except OSError as error:
-        raise because(str(out), error) from None
+        raise because(out, error) from None
     click.echo(f"drawn: {out}")

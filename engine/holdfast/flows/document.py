@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from attrs import AttrsInstance, define, field, fields, frozen
+from cattrs import transform_error
 from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.v import format_exception
 
 from holdfast.core.documents import converter, structure, unstructure
 from holdfast.core.strict_json import check_depth
@@ -193,6 +195,43 @@ def new_flow(
         appid: the application's identifier.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
+
+    Raises:
+        TypeError: a parameter holds what its field cannot, or what is no JSON value; the message
+            names the field and the type, never the value.
     """
-    params = Params(relay=relay, appid=appid, params=params_of(flow), deadline=deadline)
+    try:
+        checked = params_of(flow)
+    except RecursionError:
+        raise TypeError(
+            f"a parameter of {type(flow).__name__} lies too deep or in itself"
+        ) from None
+    _check(type(flow), checked)
+    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
+
+
+def _check(cls: type[Flow], params: dict[str, Any]) -> None:
+    """Raise TypeError unless a flow of *cls* can be made again from these parameters' JSON."""
+    for name, value in params.items():
+        try:
+            check_depth(json.loads(json.dumps(value)), DEEPEST - 4)
+        except (TypeError, ValueError, RecursionError) as error:
+            # Of json's own words only these name types and nothing else.
+            why = str(error) if isinstance(error, TypeError) else "it lies too deep or in itself"
+            raise TypeError(f"{cls.__name__}.{name} is no JSON value: {why}") from None
+    try:
+        _reader(cls)(json.loads(json.dumps(params)), cls)
+    except (BaseValidationError, TypeError, ValueError, KeyError) as error:
+        why = type(error).__name__
+        if isinstance(error, BaseValidationError):
+            why = "; ".join(transform_error(error, cls.__name__, _in_words))
+        raise TypeError(f"a parameter does not fit its field: {why}") from None
+
+
+def _in_words(error: BaseException, kind: type | None) -> str:
+    said = str(error)
+    # Of our own checks, which name types; others quote the value.
+    if isinstance(error, TypeError) and said.startswith("expected "):
+        return said
+    return format_exception(error, kind)

@@ -51,18 +51,20 @@ class Provision(HandOver):
         secret: the text, unless it is to be minted.
         mint: the command and its arguments that print the text; run once the recipient is there
             and has proved the code.
+        mint_timeout: seconds that the command is given.
     """
 
     name: str
     secret: str = field(default="", repr=False)
     mint: list[str] = field(factory=list)
+    mint_timeout: float = 60.0
     code_length: int = 2
     offered: bool = field(default=False, init=False)
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
         """The recipient is there and has proved the code."""
         if self.mint:
-            self.perform("mint", command=self.mint)
+            self.perform("mint", command=self.mint, name=self.name, timeout=self.mint_timeout)
         else:
             self.hand_over(self.secret)
 

@@ -57,6 +57,15 @@ class PeerSaysNo:
 TextMessage: TypeAlias = TextOffer | OtherOffer | Accepted | PeerSaysNo
 
 
+def without_line_end(text: str) -> str:
+    """Return *text* without the one line end, LF or CRLF, that ends it, if there is one.
+
+    For what comes from a terminal or a pipe, where the last line end belongs to the line and not
+    to the text.  A carriage return alone ends no line.
+    """
+    return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
 def offer(text: str) -> bytes:
     """Return the message that hands over *text*."""
     return _json({"offer": {"message": text}}).encode("utf-8", "surrogatepass")

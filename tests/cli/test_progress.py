@@ -1,0 +1,63 @@
+"""What ``holdfast provision`` says at its end, of those whom it has seen and of the others."""
+
+import pytest
+
+from holdfast.cli.failure import Interrupted, Unfinished
+from holdfast.cli.progress import Progress
+from holdfast.cli.serving import Ending
+from holdfast_journal import FlowRow
+
+
+def row(name: str, status: str, finished_at: float | None) -> FlowRow:
+    return FlowRow(
+        id=len(name),
+        uid=name,
+        name=name,
+        batch="default",
+        kind="provision",
+        status=status,
+        attempt=1,
+        seq=1,
+        request=None,
+        created_at=1.0,
+        updated_at=1.0,
+        finished_at=finished_at,
+        published={},
+        owner=None,
+        owner_host=None,
+        owner_pid=None,
+        owner_alive=False,
+        wake_at=None,
+        failures=0,
+        trouble=None,
+    )
+
+
+def progress() -> Progress:
+    return Progress(["ann", "robert"], None, pictures=False)
+
+
+@pytest.mark.parametrize("ending", list(Ending))
+def test_nobody_was_seen(ending: Ending, capsys: pytest.CaptureFixture[str]) -> None:
+    """However it ended: whoever was not seen has not collected, and the exit status says so."""
+    with pytest.raises((Unfinished, Interrupted)) as ended:
+        progress().end(ending)
+    assert ended.value.exit_code in (1, 130)
+    assert capsys.readouterr().err == "2 flows: 2 not looked at yet.\n"
+
+
+def test_some_were_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    """One who has collected says nothing about the other."""
+    shown = progress()
+    assert not shown.watch([row("ann", "done", 2.0)])
+    with pytest.raises(Unfinished, match="and 1 have not collected"):
+        shown.end(Ending.TIME)
+    assert capsys.readouterr().err.endswith("2 flows: 1 done, 1 not looked at yet.\n")
+
+
+def test_everybody_has_collected(capsys: pytest.CaptureFixture[str]) -> None:
+    """That everybody was seen, and each is done, is the one success."""
+    shown = progress()
+    assert shown.watch([row("ann", "done", 2.0), row("robert", "done", 2.0)])
+    shown.end(Ending.DONE)
+    assert capsys.readouterr().err.endswith("2 flows: 2 done.\n")
