@@ -241,6 +241,8 @@ class Database:
         """
         if writes and self._broken is not None:
             raise self._broken
+        if isinstance(self._place, LookedAt) and self._place.begins():
+            self.engine.dispose()
         self.see_that_it_is_there()
         alone = not self.is_postgresql and (writes or self.in_memory)
         try:

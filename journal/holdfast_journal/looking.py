@@ -5,7 +5,8 @@ deletes them again if it can; whoever may not write the directory cannot read at
 three ways to look, by what lies there:
 
 - no log: nobody has the database open, and all of it is in its file, which is read as one that
-  does not change.  If somebody begins to write meanwhile, that is noticed, and said.
+  does not change.  Whoever begins to write writes a log, which the next transaction reads too; that
+  the log is taken into the file meanwhile is noticed, and said.
 - a log and its index: a process uses the database, or has died; a read-only connection reads it.
 - a log without an index, which must have been copied with the database: a copy of both is read, in
   a directory of its own that is deleted afterwards.  SQLite copies the database itself, so that no
@@ -84,12 +85,19 @@ class LookedAt:
             mode = "mode=ro"
         return _open(self._reads, mode)
 
+    def begins(self) -> bool:
+        """Decide anew, before a transaction; whether what is open must be opened again for it."""
+        if self._still is None or not _has_log(self.path):
+            return False
+        self._still = None
+        return True
+
     def check(self) -> None:
-        """See that what was read is whole.  Raises DatabaseAway if somebody has begun to write."""
+        """See that what was read is whole.  Raises DatabaseAway if the file was written."""
         if self._still is None:
             return
         try:
-            same = _likeness(self.path) == self._still and not _has_log(self.path)
+            same = _likeness(self.path) == self._still
         except OSError:
             same = False
         if not same:

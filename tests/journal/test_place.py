@@ -531,12 +531,22 @@ class TestLooking:
         assert files(path.parent).keys() == before.keys()
 
     def test_a_writer_that_comes_meanwhile(self, path: Path, journals: Journals) -> None:
-        """What was read while somebody began to write is not told as true."""
+        """What it commits is seen from the next look on."""
         looking = journals.open(f"sqlite:///{path}", looks=True)
+        assert looking.overview() == []
         start(journals.open(f"sqlite:///{path}"), "ada")
-        with pytest.raises(DatabaseAway, match="another process began to write"):
-            looking.overview()
+        assert [each.name for each in looking.overview()] == ["ada"]
         looking.close()
+
+    def test_a_file_that_is_written_meanwhile(self, path: Path, journals: Journals) -> None:
+        """What was read while the log was taken into the file is not told as true."""
+        database = Database.open(f"sqlite:///{path}", looks=True)
+        writer = journals.open(f"sqlite:///{path}")
+        with pytest.raises(DatabaseAway, match="another process began to write"):
+            with database.reading():
+                start(writer, "ada")
+                writer.close()
+        database.close()
 
     def test_a_writer_that_comes_while_it_is_copied(
         self, path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch

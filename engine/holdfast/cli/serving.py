@@ -82,10 +82,9 @@ class Service:
         if most is None or self.connections <= most:
             return
         if self.connections != DEFAULT_CONNECTIONS:
-            click.echo(
+            say.err(
                 f"holdfast: --connections is {most} here, not {self.connections}: this process may"
-                " open no more files (ulimit -n)",
-                err=True,
+                " open no more files (ulimit -n)"
             )
         self.connections = most
 
