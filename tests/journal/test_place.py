@@ -541,9 +541,9 @@ class TestLooking:
     def test_a_file_that_is_written_meanwhile(self, path: Path, journals: Journals) -> None:
         """What was read while the log was taken into the file is not told as true."""
         database = Database.open(f"sqlite:///{path}", looks=True)
-        writer = journals.open(f"sqlite:///{path}")
         with pytest.raises(DatabaseAway, match="another process began to write"):
             with database.reading():
+                writer = journals.open(f"sqlite:///{path}")
                 start(writer, "ada")
                 writer.close()
         database.close()

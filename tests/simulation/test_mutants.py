@@ -1,5 +1,7 @@
 """The simulator finds what is broken: `make mutants` tries all mutants, and here are some."""
 
+import re
+
 import pytest
 
 from holdfast_journal import statements
@@ -11,20 +13,20 @@ from tests.simulation.running import run
 QUICK = {
     "released-before-commit": "not durable",
     "closed-before-release": "closes before it has released",
-    "processed-not-saved": "does not lead to its checkpoint (inbox)",
+    "processed-not-saved": "times in attempt|does not lead to its checkpoint",
     "fresh-ciphertext-on-resend": "two things under",
     "published-not-sealed": "not sealed",
     "told-before-it-is-good": "does not work yet",
     "done-before-confirmed": "is done, and its recipient has 0",
 }
-"""Mutants that are found within some seeds, and what they violate."""
+"""Mutants that are found within some seeds, and what they violate, as a pattern."""
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_it_is_found(name: str) -> None:
     """A seed fails under this mutant, and is well without it."""
     found = search(name)
-    assert QUICK[name] in found.problem
+    assert re.search(QUICK[name], found.problem)
 
 
 def test_what_they_break_is_there() -> None:
