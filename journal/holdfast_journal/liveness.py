@@ -48,15 +48,17 @@ class Moving:
     _writing_since: float | None = field(default=None, init=False)
     """When the writer last began, or tried again, what it has not finished."""
     _writer: int | None = field(default=None, init=False)
-    _looked_at: float | None = field(default=None, init=False)
+    _rests_since: float | None = field(default=None, init=False)
+    """When whoever looks went to sleep, to look again soon."""
 
     def look(self, patience: float) -> tuple[str, float, str] | None:
         """What stands still for longer than `patience` seconds, for how long, and where.
 
-        For the thread that renews the lease, which calls it about once in `patience`.
+        For the thread that renews the lease, which `rests` for about `patience` in between.
         """
         now = self.uptime()
-        before, self._looked_at = self._looked_at, now
+        # Not since the last look: a database may take its time with what follows that.
+        before, self._rests_since = self._rests_since, None
         if before is not None and now - before > 2 * patience:
             # All of this process was paused, and nobody could give any sign.
             if self._asked_at is not None:
@@ -74,6 +76,10 @@ class Moving:
         if self._writer is None or writing_since is None or now - writing_since <= patience:
             return None
         return "the journal's writer", now - writing_since, place_in(self._writer)
+
+    def rests(self) -> None:
+        """Whoever looks goes to sleep now."""
+        self._rests_since = self.uptime()
 
     def turned(self) -> None:
         """The reactor turns: called in its thread."""

@@ -293,6 +293,8 @@ class Registration:
             if self.holds():
                 while self._asked:
                     self._asked.pop()()
+            if self.moving is not None:
+                self.moving.rests()
             self._wake.wait(delay)
             self._wake.clear()
 

@@ -30,6 +30,7 @@ def row(name: str, status: str, finished_at: float | None) -> FlowRow:
         wake_at=None,
         failures=0,
         trouble=None,
+        deaths=0,
     )
 
 

@@ -105,7 +105,7 @@ def install(fate):
     _around_reads(fate, contact.Contact)
     _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
     tasks, runner = holdfast.flows.tasks.Executor, holdfast.flows.runner.FlowRunner
-    _around(fate, tasks, "_begin", lambda _executor, _customer, task: f"task-{task.name}")
+    _around(fate, tasks, "_begin", lambda _executor, _customer, task, *_: f"task-{task.name}")
     _around(fate, holdfast.flows.command._Command, "ended", lambda *_: "command-end")
     _around(fate, runner, "task_done", lambda _runner, task, _: f"task-{task.name}-done")
     _around(fate, runner, "_finished", lambda *_: "over")

@@ -85,7 +85,7 @@ ASKED: dict[str, Callable[[SqlJournal], object]] = {
     "what is not over in a batch": lambda journal: journal.unfinished("default"),
     "how many are not over": lambda journal: journal.counts(finished=False),
     "the same of a batch": lambda journal: journal.counts("default", finished=False),
-    "how many wait": lambda journal: journal.unowned(),
+    "how many wait": lambda journal: journal.count_unfinished(),
     "flows of these names": lambda journal: journal.named("default", ["ann", "p7", "nobody"]),
     "one flow": lambda journal: journal.overview(name="ann"),
     "one flow of a batch": lambda journal: journal.overview("default", "ann"),

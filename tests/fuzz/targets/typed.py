@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from holdfast import codes
 from holdfast.cli.durations import parse_duration
 from holdfast.cli.failure import Failure
-from holdfast.cli.provision import _minting
+from holdfast.cli.minting import parse_command
 from holdfast.cli.settings import checked_relay
 from holdfast.codes.helper import InputHelper, Stage
 from holdfast.errors import KeyFormatError
@@ -160,7 +160,7 @@ def database_url(data: bytes) -> None:
 )
 def mint(data: bytes) -> None:
     """The command line of --mint."""
-    words = _minting(_typed(data))
+    words = parse_command(_typed(data))
     expect(words and os.path.isabs(words[0]), "a program that depends on where we are")  # noqa: PTH117
 
 
