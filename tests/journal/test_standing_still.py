@@ -106,9 +106,23 @@ class TestMoving:
         reactor.turn()
         moving.writes()
         self.look(moving, clock, 2)
+        moving.rests()
         clock.now += 1000
         assert self.look(moving, clock, 1) is None
         assert self.look(moving, clock, 6) is not None
+
+    def test_a_database_that_takes_its_time(self) -> None:
+        """Renewing may take long: that is no pause, in which a reactor could give no sign."""
+        clock, reactor = Clock(), Asked()
+        moving = Moving(reactor, lambda: True, clock)
+        moving.look(5.0)
+        moving.rests()
+        assert self.look(moving, clock, 4) is None
+        clock.now += 20  # the renewal
+        moving.rests()
+        still = self.look(moving, clock, 5)
+        assert still is not None
+        assert still[0] == "the reactor"
 
     def test_a_writer_that_does_not_finish(self) -> None:
         """It stands still while it neither finishes nor tries again."""
