@@ -70,7 +70,7 @@ def key_changes_between_tries(patches: Patches) -> None:
 @mutant(
     "a task's result is told after the task is crossed off",
     "a crash loses the result",
-    trouble={"death after COMMIT": 0.2},
+    trouble={"death after COMMIT": 0.3},
     kinds=("mint",),
 )
 def result_after_the_task(patches: Patches) -> None:
