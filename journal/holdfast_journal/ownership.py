@@ -164,6 +164,7 @@ def give_back_failed(
             failures=case((of_late, flows.c.failures + 1), else_=1),
             failed_at=now,
             trouble=trouble[:LONGEST_TROUBLE],
+            deaths=None,
         )
         .returning(flows.c.failures)
     )
@@ -179,7 +180,7 @@ def give_back_unloaded(
         connection.execute(
             update(flows)
             .where(flows.c.id == flow, flows.c.owner == worker)
-            .values(owner=None, wake_at=wake_at, trouble=reason[:LONGEST_TROUBLE])
+            .values(owner=None, wake_at=wake_at, trouble=reason[:LONGEST_TROUBLE], deaths=None)
         )
 
 

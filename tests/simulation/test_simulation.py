@@ -16,6 +16,7 @@ LEARNT = [
     4005,  # an allocation whose answer was lost is on a nameplate that nobody knows
     610,  # flows were lost sight of when the database went away just after they had been taken
     50785,  # suspects never had their turn where others waited for the same few places
+    381,  # a flow that is given back because it cannot be loaded has outlived its process
     1112,  # each application has nameplates of its own: two flows may both have the number 7
 ]
 """Seeds that once failed, and what was learnt from each."""
