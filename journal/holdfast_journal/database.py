@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     InterfaceError,
+    InvalidRequestError,
     OperationalError,
     SQLAlchemyError,
 )
@@ -80,6 +81,9 @@ _REMEDIES = {
     "53300": "raise max_connections, or end some connections",
     "57P03": "wait until the server has started",
 }
+
+
+_UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 
 def trouble(error: SQLAlchemyError) -> Trouble:
@@ -274,7 +278,7 @@ class Database:
         """Raise DatabaseUnusable where the database's state explains an error of SQLAlchemy's."""
         try:
             yield
-        except (DBAPIError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout, InvalidRequestError) as error:
             raise self._clear(error) from error
         except UnicodeDecodeError:
             # SQLite quotes in its errors what stands in a damaged file, and the driver stumbles.
@@ -308,11 +312,15 @@ class Database:
             self._place.close()
 
     def _clear(self, error: SQLAlchemyError) -> Exception:
-        """One clear line for errors that the database's state explains; others as they are."""
+        """One clear line for whatever the database says, except that a key is taken."""
         found = trouble(error)
         remedy = _REMEDIES.get(str(getattr(getattr(error, "orig", None), "sqlstate", "")))
+        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        if state == "23505" or code in _UNIQUE:
+            return error  # somebody was quicker, and whoever asked knows what that means
         if found is Trouble.REFUSED and not isinstance(error, OperationalError) and not remedy:
-            return error
+            remedy = "is it as Holdfast made it? 'holdfast db check' and 'holdfast doctor' tell"
         why = reason(error) + (f"; {remedy}" if remedy else "")
         text = f"the database {self.name} cannot be used: {why}"
         return DatabaseAway(text, why) if found is Trouble.PASSING else DatabaseUnusable(text)

@@ -62,6 +62,8 @@ class Wanted:
     ids: Collection[int] | None = None
     kinds: Collection[str] | None = None
     limit: int | None = None
+    without: Collection[int] = ()
+    """Flows that are left to other workers."""
     begun: bool = False
     """Only such as have begun, or are asked for something."""
     suspects: bool | None = None
@@ -97,6 +99,7 @@ class Due:
             "kinds": listed(is_postgresql, wanted.kinds),
             "ids": listed(is_postgresql, wanted.ids),
             "names": listed(is_postgresql, wanted.names),
+            "without": listed(is_postgresql, wanted.without or None),
             "batch": wanted.batch,
             "limit": limit,
             "suspects": SUSPECT if wanted.suspects else None,
@@ -172,6 +175,8 @@ def _search(is_postgresql: bool, given: Set[str], *, begun: bool) -> Select[Any]
         chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
     if "kinds" in given:
         chosen &= among(is_postgresql, flows.c.kind, "kinds")
+    if "without" in given:
+        chosen &= ~among(is_postgresql, flows.c.id, "without")
     if "ids" in given:
         chosen &= among(is_postgresql, flows.c.id, "ids")
     if "names" in given:

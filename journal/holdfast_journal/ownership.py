@@ -172,15 +172,13 @@ def give_back_failed(
         return connection.execute(statement).scalar() or 0
 
 
-def give_back_unloaded(
-    database: Database, worker: int, flow: int, reason: str, wake_at: float
-) -> None:
+def give_back_unloaded(database: Database, worker: int, flow: int, reason: str) -> None:
     """Give back a flow that could not be loaded, which is not counted as a failure of its own."""
     with database.writing() as connection:
         connection.execute(
             update(flows)
             .where(flows.c.id == flow, flows.c.owner == worker)
-            .values(owner=None, wake_at=wake_at, trouble=reason[:LONGEST_TROUBLE], deaths=None)
+            .values(owner=None, wake_at=None, trouble=reason[:LONGEST_TROUBLE], deaths=None)
         )
 
 

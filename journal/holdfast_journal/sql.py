@@ -278,6 +278,7 @@ class SqlJournal:
         again: bool = False,
         begun: bool = False,
         suspects: bool | None = None,
+        without: Collection[int] = (),
     ) -> list[TakenFlow]:
         """Take unfinished flows that nobody alive owns, or that we own and do not run.
 
@@ -291,7 +292,8 @@ class SqlJournal:
         some of them, and nothing else; then say `survived` of those that did no harm.
         It costs less to ask `again`, for whoever did just now and knows that there were more: then
         the workers and keys are taken to be as they were. With `begun`, flows that have not begun
-        stay where they are, unless something is asked of them.
+        stay where they are, unless something is asked of them. `without` are the ids of flows that
+        are left to other workers.
         """
         worker = self._registration.id()
         if not again:
@@ -320,7 +322,7 @@ class SqlJournal:
                 limit = room if limit is None else min(limit, room)
             if limit == 0:
                 return []
-            wanted = due.Wanted(batch, names, ids, kinds, limit, begun, suspects)
+            wanted = due.Wanted(batch, names, ids, kinds, limit, without, begun, suspects)
             try:
                 found = ownership.take(
                     self._database, self._keys, self._registration, free, wanted, expected=again
@@ -400,15 +402,23 @@ class SqlJournal:
             self._running.pop(flow_id, None)
         return failures
 
-    def give_back_unloaded(self, flow_id: int, reason: str, wake_at: float) -> None:
+    def share(self, on: bool) -> None:
+        """Take part in sharing flows with the other services, or leave their shares to them.
+
+        Nothing changes for who does not `serve`. Raises DatabaseUnusable.
+        """
+        self._registration.share(on)
+
+    def give_back_unloaded(self, flow_id: int, reason: str) -> None:
         """Give back a flow that this process cannot load; `reason`, no secret, begins as UNLOADED.
 
-        No worker takes it before `wake_at`, in seconds since the epoch. Raises DatabaseUnusable.
+        Others may be able to, and can take it at once: see `without` of `take`.
+        Raises DatabaseUnusable.
         """
         worker = self._registration.current
         with self._running_lock:
             if worker is not None:
-                ownership.give_back_unloaded(self._database, worker, flow_id, reason, wake_at)
+                ownership.give_back_unloaded(self._database, worker, flow_id, reason)
             self._running.pop(flow_id, None)
 
     def forget_trouble(self, flow_id: int) -> None:

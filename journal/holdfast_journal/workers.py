@@ -89,6 +89,8 @@ class Registration:
     again: to let go of those that they took."""
     lapses: int = field(default=0, init=False)
     """How often that has happened, or is about to."""
+    _service: str | None = field(default=None, init=False)
+    """What `serves` is while it shares."""
     serves: str | None = field(default=None, init=False)
     """Which kinds of flows it shares with others that have the same there, as in its row."""
     _lapsed: bool = field(default=False, init=False)
@@ -148,6 +150,15 @@ class Registration:
         worker = self.id()
         self.locks.serve()
         serves = None if kinds is None else json.dumps(sorted(set(kinds)))
+        with self._database.writing() as connection:
+            connection.execute(update(workers).where(workers.c.id == worker).values(serves=serves))
+        self.serves = self._service = serves
+
+    def share(self, on: bool) -> None:
+        """Share what it serves with others, or leave it to them. Raises DatabaseUnusable."""
+        worker, serves = self._id, self._service if on else None
+        if worker is None or serves == self.serves:
+            return
         with self._database.writing() as connection:
             connection.execute(update(workers).where(workers.c.id == worker).values(serves=serves))
         self.serves = serves

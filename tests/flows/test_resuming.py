@@ -274,7 +274,8 @@ def test_what_one_release_cannot_load_another_serves(
     # Later each time, and not more often than once a minute in the end.
     assert 10 <= calls.count("ann") <= 20
     assert calls.count("bob") == 1
-    assert world.row().owner is None, "it is free for others"
+    row = world.row()
+    assert (row.owner, row.wake_at) == (None, None), "it is free for others, at once"
     monkeypatch.setattr(FlowRunner, "__init__", original)
     world.until(lambda: world.published().get("code"))
     world.until(lambda: world.row().trouble is None)

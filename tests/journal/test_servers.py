@@ -138,6 +138,29 @@ def test_a_missing_table(postgres: Server, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE holdfast_flows ADD COLUMN extra int NOT NULL",
+        "ALTER TABLE holdfast_batches ALTER COLUMN created_at TYPE boolean USING true",
+    ],
+)
+def test_tables_that_somebody_changed(postgres: Server, url: str, change: str) -> None:
+    """What the server does not take any more is one line, without a value of a flow's."""
+    journal = SqlJournal.open(url, keys=KEYS, environ={})
+    admin(postgres, url, change)
+    with pytest.raises(DatabaseUnusable, match="is it as Holdfast made it") as caught:
+        start(journal, "ada")
+    assert "\n" not in str(caught.value)
+    assert "params of" not in str(caught.value)
+    journal.close()
+
+
+def test_an_option_that_nobody_knows(url: str) -> None:
+    """An option of the URL that the driver does not know is one line without the password."""
+    refused(f"{url}&nonsense=1", "nonsense")
+
+
+@pytest.mark.parametrize(
     "kind", ["TABLE holdfast_flows (id int)", "VIEW holdfast_flows AS SELECT 1"]
 )
 def test_somebody_elses_names(postgres: Server, kind: str) -> None:

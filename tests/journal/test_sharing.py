@@ -65,6 +65,18 @@ def services(postgres: Server, upgraded: str, journals: Journals, time: Time) ->
 
 
 class TestShares:
+    def test_who_is_not_fit_to_share(self, services: Services) -> None:
+        """A service that cannot load what there is leaves the shares to the others for a while."""
+        one, two = services.open(*KINDS), services.open(*KINDS)
+        services.flows(10)
+        one.share(False)
+        assert len(two.take()) == 10
+        services.later()
+        assert two.excess() == 0
+        one.share(True)
+        services.later()
+        assert two.excess() == 5
+
     def test_taking(self, services: Services) -> None:
         """Each takes its part and no more, rounded up; the limit of a call still holds."""
         one, two = services.open(*KINDS), services.open(*reversed(KINDS))

@@ -179,6 +179,21 @@ class TestFailing:
         assert (row.owner, row.failures) == (other.worker, 0)
 
 
+class TestLeftToOthers:
+    def test_what_one_worker_cannot_load(self, url: str, journals: Journals) -> None:
+        """It is given back with the reason, and another worker takes it at once."""
+        one, two = journals.open(url), journals.open(url)
+        start(one, "ada", "bob")
+        ada, _ = one.take()
+        one.give_back_unloaded(ada.id, "cannot be loaded: for a test")
+        assert one.take(without=[ada.id]) == []
+        (taken,) = two.take()
+        assert (taken.name, taken.failures, taken.deaths) == ("ada", 0, 0)
+        assert taken.trouble == "cannot be loaded: for a test"
+        two.forget_trouble(ada.id)
+        assert [each.trouble for each in one.overview()] == [None, None]
+
+
 class TestStrays:
     """Flows that a worker owns and does not run are found again."""
 

@@ -147,6 +147,10 @@ class Engine:
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
     _parking: Parking = field(init=False)
     _unloaded: Unloaded = field(factory=Unloaded, init=False)
+    _left: Collection[int] = field(default=(), init=False)
+    """Flows that are left to others, as of the last look."""
+    _shares: bool = field(default=True, init=False)
+    """Whether it takes part in sharing flows with other services."""
     _probation: Probation = field(factory=Probation, init=False)
     _owed: deque[Owed] = field(factory=deque, init=False)
     """What the database is to be told, in order, once it answers."""
@@ -288,6 +292,7 @@ class Engine:
             yield self._take_turns()
         if self._journal.pressure.high_besides(_WHO):
             return False  # what follows leads to more that must be written
+        self._left = self._unloaded.left_to_others(self._reactor.seconds())
         free = min(self.connections - len(self.running) - len(self._leaving), TAKE_AT_ONCE)
         if free <= 0:
             return self._soon()
@@ -342,6 +347,9 @@ class Engine:
 
     @inlineCallbacks
     def _pay(self) -> Any:
+        if self._unloaded.is_fit != self._shares:
+            self._shares = self._unloaded.is_fit
+            self._owed.append(Owed((), partial(self._journal.share, self._shares)))
         while self._owed:
             yield self._in_thread(self._owed[0].call)
             self._owed.popleft()
@@ -451,6 +459,7 @@ class Engine:
             again=again,
             begun=begun,
             suspects=suspects,
+            without=self._left,
         )
 
     def _kinds(self) -> Collection[str]:
@@ -508,10 +517,9 @@ class Engine:
 
     def _cannot_load(self, taken: TakenFlow, failure: Failure) -> None:
         """Give it back: it is no fault of the flow."""
-        told = self._unloaded.failed(taken, failure)
-        if told is not None:
-            reason, delay = told
-            call = partial(self._journal.give_back_unloaded, taken.id, reason, self._now() + delay)
+        reason = self._unloaded.failed(taken, failure, self._reactor.seconds())
+        if reason is not None:
+            call = partial(self._journal.give_back_unloaded, taken.id, reason)
             self._owed.append(Owed([taken.id], call))
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
