@@ -553,9 +553,12 @@ def test_a_journal_of_an_earlier_release(
 
 
 class TestWorkers:
-    def test_a_dead_one(self, url: str, journals: Journals) -> None:
+    def test_a_dead_one(
+        self, url: str, journals: Journals, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Flows of a dead worker are a finding, unless a living one takes them over."""
         journals.keys = RING
+        monkeypatch.setenv("HOLDFAST_KEY", "ab" * 32)  # until it has another journal
         world = World(url)
         world.journal.close()
         world.journal = journals.open(url, clock=world.now)
