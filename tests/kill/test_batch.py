@@ -12,7 +12,7 @@ from tests.harness.peers import Received, shown
 from tests.kill.world import World
 
 PEOPLE = 20
-KILLS = 20
+KILLS = 12
 
 
 def test_killed_at_random_moments(world: World) -> None:

@@ -1,6 +1,6 @@
 """A command that is killed at any moment of an exchange, and started again, finishes it.
 
-Every eighth moment of `provision` is walked, and of the others those that differ; with EVERY_MOMENT
+Every twelfth moment of `provision` is walked, and of the others those that differ; with EVERY_MOMENT
 set in the environment, all of all. (`tests/simulation/test_crashes.py` dies everywhere, always.)
 """
 
@@ -17,7 +17,7 @@ OUT_OF_TURN = 5
 
 def test_provision(world: World) -> None:
     """A person gets their secret exactly once, whatever the moment of the death."""
-    missed = world.walk(provision, lambda moments: moments if EVERY else moments[::8])
+    missed = world.walk(provision, lambda moments: moments if EVERY else moments[::12])
     assert len(missed) <= OUT_OF_TURN, missed
 
 
@@ -39,7 +39,7 @@ def test_send(world: World) -> None:
 
     def some(moments: list[str]) -> list[str]:
         # The last ones too: what was sent must not be sent again because nobody was told.
-        return moments if EVERY else [*moments[:-4:6], *moments[-4:]]
+        return moments if EVERY else [*moments[:-4:9], *moments[-4:]]
 
     missed = world.walk(send, some)
     assert len(missed) <= OUT_OF_TURN, missed

@@ -15,7 +15,9 @@ def log_what_goes_wrong() -> None:
 
     def observe(event: LogEvent) -> None:
         # What is reported through Twisted's old log has its failure under another name.
-        failure = event.get("log_failure") or (event.get("isError") and event.get("failure"))
+        failure = event.get("log_failure")
+        if failure is None and event.get("isError"):
+            failure = event.get("failure")
         if failure is not None:
             place = "an unknown place"
             if failure.frames:
