@@ -351,15 +351,17 @@ class AdvisoryLocks:
         connection = self._database.engine.connect()
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.detach()  # from the pool, which would hand it to others
-        # A machine that vanishes without a word is noticed in a minute, not in two hours.
-        for setting in ("idle = 30", "interval = 10", "count = 3"):
-            connection.execute(text(f"SET tcp_keepalives_{setting}"))
-        statement = text(f"SELECT pg_try_advisory_lock({_NUMBER})")
-        if connection.execute(statement, {"worker": self._worker}).scalar_one():
-            self._connection = connection
-        else:
-            # Our own lost session is not noticed yet and holds it still; the next keep() comes.
-            connection.close()
+        try:
+            # A machine that vanishes without a word is noticed in a minute, not in two hours.
+            for setting in ("idle = 30", "interval = 10", "count = 3"):
+                connection.execute(text(f"SET tcp_keepalives_{setting}"))
+            statement = text(f"SELECT pg_try_advisory_lock({_NUMBER})")
+            if connection.execute(statement, {"worker": self._worker}).scalar_one():
+                self._connection = connection
+        finally:
+            if self._connection is not connection:
+                # Our own lost session may not be noticed yet and hold it still: keep() comes again.
+                connection.close()
 
     def is_alive(self, worker: int) -> bool:
         """Try to share the lock, for the length of a transaction."""

@@ -89,6 +89,8 @@ class Registration:
     again: to let go of those that they took."""
     lapses: int = field(default=0, init=False)
     """How often that has happened, or is about to."""
+    _late: bool = field(default=False, init=False)
+    """Whether `drop` had to leave the lock to the thread that renews."""
     _service: str | None = field(default=None, init=False)
     """What `serves` is while it shares."""
     serves: str | None = field(default=None, init=False)
@@ -263,6 +265,7 @@ class Registration:
         self._wake.set()
         # A database that does not answer must not keep us: the lease ends without us too.
         if not self._once.acquire(timeout=CLOSING):
+            self._late = True
             return
         try:
             with contextlib.suppress(SQLAlchemyError, DatabaseUnusable):
@@ -308,6 +311,10 @@ class Registration:
                 self.moving.rests()
             self._wake.wait(delay)
             self._wake.clear()
+
+        if self._late:
+            # `drop` could not wait for what we were doing, and nobody else gives up the lock.
+            self.locks.drop()
 
     def _moves(self) -> bool:
         """Whether this process does its work; says so when it does not, and when it does again."""
