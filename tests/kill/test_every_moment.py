@@ -1,7 +1,8 @@
 """A command that is killed at any moment of an exchange, and started again, finishes it.
 
 Every twelfth moment of `provision` is walked, and of the others those that differ; with
-EVERY_MOMENT set in the environment, all of all. (`tests/simulation/test_crashes.py` dies everywhere, always.)
+EVERY_MOMENT set in the environment, all of all. (`tests/simulation/test_crashes.py` dies
+everywhere, always.)
 """
 
 import os
