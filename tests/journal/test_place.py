@@ -111,6 +111,11 @@ def names_after_a_kill(path: Path, *careless: str) -> list[str]:
         journal.close()
 
 
+# As `cp` does it: into the file that is there. In a process of its own, since a descriptor that is
+# closed in ours would cost SQLite its locks.
+COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "HOLDFAST_KEY": HEX}
 
@@ -386,7 +391,7 @@ class TestTakenAway:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # A process of its own: closing the file in this one would drop SQLite's locks.
-        subprocess.run(["cp", other, path], check=True)
+        subprocess.run([sys.executable, "-c", COPY, other, path], check=True)
         with pytest.raises(DatabaseUnusable, match="does not know this process any more"):
             journal.take()
 
