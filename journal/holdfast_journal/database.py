@@ -166,7 +166,7 @@ class Database:
     """The path of the SQLite file as it was given: perhaps that of a symbolic link to it."""
     _place: Place | LookedAt | None = field(default=None, repr=False)
     """What sees to it that an SQLite file is still the one that was opened."""
-    _anchor: Any = field(default=None, repr=False)
+    _anchor: Connection | None = field(default=None, repr=False)
     """A connection that is open for as long as this is, so that SQLite keeps the log."""
     # One writer at a time in this process: fair, where SQLite's busy handler polls. A database in
     # memory has one connection, so its readers take turns too.
@@ -214,12 +214,11 @@ class Database:
                 pass
             if database.path is not None and not looks:
                 with database.clearly():
-                    database._anchor = database.engine.raw_connection()
-                    database._anchor.detach()
+                    anchor = database.engine.connect().execution_options(**{_WRITES: None})
+                    anchor.detach()
+                    database._anchor = anchor
                     # Reading is what takes SQLite's lock, until the connection is closed.
-                    cursor = database._anchor.cursor()
-                    cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                    cursor.close()
+                    anchor.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
                 database._place = Place.of(database.path, given)
         except BaseException:
             database.close()
@@ -314,11 +313,11 @@ class Database:
     def _clear(self, error: SQLAlchemyError) -> Exception:
         """One clear line for whatever the database says, except that a key is taken."""
         found = trouble(error)
-        remedy = _REMEDIES.get(str(getattr(getattr(error, "orig", None), "sqlstate", "")))
-        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-        state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if state == "23505" or code in _UNIQUE:
+        said = getattr(error, "orig", None)
+        state = getattr(said, "sqlstate", None)
+        if state == "23505" or getattr(said, "sqlite_errorcode", None) in _UNIQUE:
             return error  # somebody was quicker, and whoever asked knows what that means
+        remedy = _REMEDIES.get(state or "")
         if found is Trouble.REFUSED and not isinstance(error, OperationalError) and not remedy:
             remedy = "is it as Holdfast made it? 'holdfast db check' and 'holdfast doctor' tell"
         why = reason(error) + (f"; {remedy}" if remedy else "")
