@@ -166,7 +166,7 @@ class Database:
     """The path of the SQLite file as it was given: perhaps that of a symbolic link to it."""
     _place: Place | LookedAt | None = field(default=None, repr=False)
     """What sees to it that an SQLite file is still the one that was opened."""
-    _anchor: Connection | None = field(default=None, repr=False)
+    _anchor: Any = field(default=None, repr=False)
     """A connection that is open for as long as this is, so that SQLite keeps the log."""
     # One writer at a time in this process: fair, where SQLite's busy handler polls. A database in
     # memory has one connection, so its readers take turns too.
@@ -214,11 +214,12 @@ class Database:
                 pass
             if database.path is not None and not looks:
                 with database.clearly():
-                    anchor = database.engine.connect().execution_options(**{_WRITES: None})
-                    anchor.detach()
-                    database._anchor = anchor
+                    database._anchor = database.engine.raw_connection()
+                    database._anchor.detach()
                     # Reading is what takes SQLite's lock, until the connection is closed.
-                    anchor.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+                    cursor = database._anchor.cursor()
+                    cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                    cursor.close()
                 database._place = Place.of(database.path, given)
         except BaseException:
             database.close()
@@ -279,6 +280,8 @@ class Database:
             yield
         except (DBAPIError, PoolTimeout, InvalidRequestError) as error:
             raise self._clear(error) from error
+        except sqlite3.Error as error:  # of a connection of our own, beside SQLAlchemy's
+            raise DatabaseUnusable(f"the database {self.name} cannot be used: {error}") from error
         except UnicodeDecodeError:
             # SQLite quotes in its errors what stands in a damaged file, and the driver stumbles.
             text = f"the database {self.name} cannot be used: its file is damaged"
