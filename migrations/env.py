@@ -1,14 +1,14 @@
 """How alembic reaches the database.
 
-holdfast_journal.upgrading hands over its connection, inside its transaction. A developer's
+holdfast_journal.store.upgrading hands over its connection, inside its transaction. A developer's
 `alembic` command says which database with `-x db=URL`.
 """
 
 from alembic import context
 from sqlalchemy.engine import Connection
 
-from holdfast_journal.database import Database
-from holdfast_journal.schema import VERSION_TABLE, metadata
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import VERSION_TABLE, metadata
 
 
 def run(connection: Connection) -> None:

@@ -8,7 +8,6 @@ database. This package knows nothing of wormholes: what it stores is bytes under
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from holdfast_journal.checkpointed import Journal
 from holdfast_journal.errors import (
     AlreadyServed,
     CommitFailed,
@@ -26,9 +25,10 @@ from holdfast_journal.errors import (
     Unreadable,
     WrongKey,
 )
-from holdfast_journal.immediate import ImmediateJournal
 from holdfast_journal.interface import Call, History, IJournal
-from holdfast_journal.records import (
+from holdfast_journal.plain.checkpointed import Journal
+from holdfast_journal.plain.immediate import ImmediateJournal
+from holdfast_journal.reading.rows import (
     Changes,
     EntryRow,
     Event,
@@ -44,8 +44,8 @@ from holdfast_journal.records import (
 )
 
 if TYPE_CHECKING:
-    from holdfast_journal.flow import FlowJournal
-    from holdfast_journal.sealing import KeyRing
+    from holdfast_journal.commits.flow import FlowJournal
+    from holdfast_journal.keys.sealing import KeyRing
     from holdfast_journal.sql import SqlJournal
 
 __all__ = [
@@ -88,8 +88,8 @@ __all__ = [
 
 # Loaded when first asked for: they bring SQLAlchemy and Twisted with them.
 _LATER = {
-    "FlowJournal": "holdfast_journal.flow",
-    "KeyRing": "holdfast_journal.sealing",
+    "FlowJournal": "holdfast_journal.commits.flow",
+    "KeyRing": "holdfast_journal.keys.sealing",
     "SqlJournal": "holdfast_journal.sql",
 }
 

@@ -20,21 +20,23 @@ from typing import TYPE_CHECKING, Self
 from attrs import define, field
 from twisted.logger import Logger
 
-from holdfast_journal import due, ownership, reading, starting
-from holdfast_journal.commits import Lease
-from holdfast_journal.committing import Committer
-from holdfast_journal.database import Database
+from holdfast_journal.commits.committer import Committer
+from holdfast_journal.commits.flow import FlowJournal
+from holdfast_journal.commits.inline import InlineWriter
+from holdfast_journal.commits.messages import Messages
+from holdfast_journal.commits.pressure import Pressure
+from holdfast_journal.commits.threaded import Reactor, ThreadedWriter, Writer
+from holdfast_journal.commits.values import Lease
+from holdfast_journal.doctor.soundness import Checks
 from holdfast_journal.errors import Fenced, JournalBroken
-from holdfast_journal.flow import FlowJournal
-from holdfast_journal.following import Seen
-from holdfast_journal.inline import InlineWriter
-from holdfast_journal.liveness import moving
-from holdfast_journal.locks import locks_for
-from holdfast_journal.masterkeys import MissingKeys, fingerprint_key, given_keys
-from holdfast_journal.messages import Messages
-from holdfast_journal.opening import look_ready, make_ready
-from holdfast_journal.pressure import Pressure
-from holdfast_journal.records import (
+from holdfast_journal.keys.master import MissingKeys, fingerprint_key, given_keys
+from holdfast_journal.keys.sealing import KeyRing, Sealer, fingerprint
+from holdfast_journal.ownership import due, starting, taking
+from holdfast_journal.ownership.sharing import Sharing
+from holdfast_journal.ownership.suspects import deaths_of
+from holdfast_journal.reading import reading
+from holdfast_journal.reading.following import Seen
+from holdfast_journal.reading.rows import (
     Changes,
     EntryRow,
     Event,
@@ -46,14 +48,13 @@ from holdfast_journal.records import (
     Unfinished,
     Worker,
 )
-from holdfast_journal.sealing import KeyRing, Sealer, fingerprint
-from holdfast_journal.shared_time import SharedTime
-from holdfast_journal.sharing import Sharing
-from holdfast_journal.shredding import empty_log, shred_due
-from holdfast_journal.soundness import Checks
-from holdfast_journal.suspects import deaths_of
-from holdfast_journal.workers import LEASE, Registration, boot_time
-from holdfast_journal.writer import Reactor, ThreadedWriter, Writer
+from holdfast_journal.store.database import Database
+from holdfast_journal.upkeep.opening import look_ready, make_ready
+from holdfast_journal.upkeep.shredding import empty_log, shred_due
+from holdfast_journal.workers.liveness import moving
+from holdfast_journal.workers.locks import locks_for
+from holdfast_journal.workers.registration import LEASE, Registration, boot_time
+from holdfast_journal.workers.shared_time import SharedTime
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -324,7 +325,7 @@ class SqlJournal:
                 return []
             wanted = due.Wanted(batch, names, ids, kinds, limit, without, begun, suspects)
             try:
-                found = ownership.take(
+                found = taking.take(
                     self._database, self._keys, self._registration, free, wanted, expected=again
                 )
             except BaseException:
@@ -371,7 +372,7 @@ class SqlJournal:
             if worker is not None and ids:
                 if wake_at is not None:
                     wake_at = self._time.of(wake_at)
-                ownership.give_back(self._database, worker, ids, wake_at)
+                taking.give_back(self._database, worker, ids, wake_at)
             for flow in ids:
                 self._running.pop(flow, None)
 
@@ -382,7 +383,7 @@ class SqlJournal:
         """
         worker = self._registration.current
         if worker is not None:
-            ownership.survived(self._database, worker, flow_ids)
+            taking.survived(self._database, worker, flow_ids)
 
     def give_back_failed(self, flow_id: int, trouble: str, wake_at: float) -> int:
         """Give back a flow whose own code failed, and note that, and where: `trouble`, no secret.
@@ -396,7 +397,7 @@ class SqlJournal:
             failures = 0
             if worker is not None:
                 wake_at = self._time.of(wake_at)
-                failures = ownership.give_back_failed(
+                failures = taking.give_back_failed(
                     self._database, worker, flow_id, trouble, wake_at, self._clock()
                 )
             self._running.pop(flow_id, None)
@@ -418,14 +419,14 @@ class SqlJournal:
         worker = self._registration.current
         with self._running_lock:
             if worker is not None:
-                ownership.give_back_unloaded(self._database, worker, flow_id, reason)
+                taking.give_back_unloaded(self._database, worker, flow_id, reason)
             self._running.pop(flow_id, None)
 
     def forget_trouble(self, flow_id: int) -> None:
         """A flow that could not be loaded is running now. Raises DatabaseUnusable."""
         worker = self._registration.current
         if worker is not None:
-            ownership.forget_trouble(self._database, worker, flow_id)
+            taking.forget_trouble(self._database, worker, flow_id)
 
     def shred_due(self) -> int:
         """Shred the flows that were kept long enough; return how many. Call it once a minute.
@@ -450,7 +451,7 @@ class SqlJournal:
             return []
         with self._database.clearly():
             self._registration.keep()
-        return ownership.requests(self._database, worker)
+        return taking.requests(self._database, worker)
 
     # From any process
 
@@ -540,7 +541,7 @@ class SqlJournal:
 
     def tell(self, notice: str | None) -> None:
         """Tell operators this of our work until something else is told. Raises DatabaseUnusable."""
-        ownership.tell(self._database, self._registration.id(), notice)
+        taking.tell(self._database, self._registration.id(), notice)
 
     @property
     def services(self) -> int:
@@ -567,7 +568,7 @@ class SqlJournal:
         """What looks for damage, and writes nothing."""
         return Checks(self._database, self._keys, self._registration.alive, self._clock)
 
-    def _taken(self, flow: ownership.Taken, worker: int) -> TakenFlow:
+    def _taken(self, flow: taking.Taken, worker: int) -> TakenFlow:
         row = flow.row
         lease = Lease(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
         journal = FlowJournal(
@@ -598,7 +599,7 @@ class SqlJournal:
     def _let_go(self) -> None:
         """Find out which of our flows others have taken. Raises SQLAlchemy's errors."""
         running = dict(self._running)
-        epochs = ownership.epochs(self._database, running)
+        epochs = taking.epochs(self._database, running)
         for flow, journal in running.items():
             if epochs.get(flow) != journal.epoch:
                 error = Fenced(f"flow {flow} was taken over while this process was paused")

@@ -20,10 +20,10 @@ from sqlalchemy import create_engine, text
 
 from holdfast.flows import text as words
 from holdfast.flows.provision import Provision
-from holdfast_journal.database import Database
-from holdfast_journal.locks import locks_for
-from holdfast_journal.purging import Old, purge
-from holdfast_journal.workers import Registration
+from holdfast_journal.store.database import Database
+from holdfast_journal.upkeep.purging import Old, purge
+from holdfast_journal.workers.locks import locks_for
+from holdfast_journal.workers.registration import Registration
 from tests.flows.world import Peer, World
 from tests.journal.postgres import find_server, memory, server
 

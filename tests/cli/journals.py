@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from holdfast.cli.main import holdfast
-from holdfast_journal.records import NewFlow, Published, Snapshot, TakenFlow
+from holdfast_journal.reading.rows import NewFlow, Published, Snapshot, TakenFlow
 from holdfast_journal.sql import SqlJournal
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from holdfast_journal.upgrading import VERSION_TABLE
+from holdfast_journal.store.upgrading import VERSION_TABLE
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, open_at, run
 from tests.harness.peers import StockReceivers

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from holdfast import Flow, flow
 from holdfast.cli.doctor import check
-from holdfast_journal.purging import Old, purge
+from holdfast_journal.upkeep.purging import Old, purge
 from tests.flows.world import Peer, World
 
 APPID = "example.com/ticker"

@@ -21,7 +21,7 @@ from holdfast.flows.looking import LONGEST_DELAY
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.dialer import Dialer
 from holdfast_journal import DatabaseUnusable, WrongKey
-from holdfast_journal.writer import BATCH, MOST_COMMITS
+from holdfast_journal.commits.threaded import BATCH, MOST_COMMITS
 from tests.flows.world import World
 from tests.journal.conftest import Journals, journals
 from tests.journal.helpers import PATIENCE, ManualReactor, Runner, at_commit, locked, run

@@ -2,7 +2,7 @@
 
 from holdfast import Flow, flow
 from holdfast.flows.probation import PROBATION
-from holdfast_journal.suspects import MOST_DEATHS
+from holdfast_journal.ownership.suspects import MOST_DEATHS
 from tests.flows.world import Crashing, World
 
 REASON = "process after process ended while it ran, at last when it ran alone"

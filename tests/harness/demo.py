@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast_journal import schema
+from holdfast_journal.store import schema
 from tests.harness.aftermath import check_journal, check_statuses, codes_in
 from tests.harness.batch import Batch
 from tests.harness.nursery import PROGRAM, Death

@@ -94,11 +94,11 @@ def install(fate):
     import holdfast.flows.tasks
     import holdfast.rendezvous.websocket
     import holdfast.shell.contact
-    import holdfast_journal.opening
     import holdfast_journal.sql
+    import holdfast_journal.upkeep.opening
 
     journal, contact = holdfast_journal.sql, holdfast.shell.contact
-    _around(fate, holdfast_journal.opening, "upgrade", lambda *_, **__: "upgrade")
+    _around(fate, holdfast_journal.upkeep.opening, "upgrade", lambda *_, **__: "upgrade")
     _around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
     _around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")
     _around(fate, journal.SqlJournal, "close", lambda *_: "leave")
@@ -182,8 +182,8 @@ def _around_renames(fate):
 
 
 def _around_commits(fate):
-    from holdfast_journal.committing import Committer
-    from holdfast_journal.statements import Prepared
+    from holdfast_journal.commits.committer import Committer
+    from holdfast_journal.commits.statements import Prepared
 
     commit, write = Committer.commit, Prepared.write
     under_way = threading.local()

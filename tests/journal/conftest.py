@@ -10,8 +10,8 @@ import pytest
 from attrs import define, field
 
 from holdfast_journal import KeyRing, SqlJournal
-from holdfast_journal.database import Database
-from holdfast_journal.upgrading import upgrade
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.upgrading import upgrade
 from tests.journal.postgres import Server, find_server, memory, server
 
 

@@ -23,7 +23,8 @@ import holdfast
 from holdfast.flows import text
 from holdfast.flows.document import new_flow
 from holdfast.flows.provision import Provision
-from holdfast_journal import Journal, SqlJournal, schema
+from holdfast_journal import Journal, SqlJournal
+from holdfast_journal.store import schema
 from tests.harness.peers import StockReceivers
 from tests.harness.process import Holdfast
 from tests.harness.reactor import call, stop

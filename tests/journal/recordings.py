@@ -11,9 +11,9 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import String, insert, text
 
-from holdfast_journal.database import Database
-from holdfast_journal.schema import metadata
-from holdfast_journal.upgrading import migrate
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import metadata
+from holdfast_journal.store.upgrading import migrate
 from tests.journal.recording import KEY, RECORDED, WANTED
 
 RECORDINGS = sorted(path.name for path in RECORDED.iterdir() if path.is_dir())

@@ -15,7 +15,7 @@ from attrs import define, field
 from sqlalchemy import text
 
 from holdfast_journal import KeyRing, SqlJournal
-from holdfast_journal.database import Database
+from holdfast_journal.store.database import Database
 from tests.harness.waiting import until
 from tests.journal import chaos_worker
 from tests.journal.conftest import Journals

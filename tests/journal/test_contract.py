@@ -35,7 +35,7 @@ from holdfast_journal import (
     SqlJournal,
     TakenFlow,
 )
-from holdfast_journal.schema import entries, flows, tasks
+from holdfast_journal.store.schema import entries, flows, tasks
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, Runner, at_commit, at_once, locked
 from tests.journal.postgres import Server

@@ -16,9 +16,10 @@ from sqlalchemy.engine import Connection
 from holdfast.cli.doctor import check
 from holdfast.flows import base
 from holdfast.flows import tasks as flow_tasks
-from holdfast_journal import KeyRing, NewFlow, SqlJournal, schema
-from holdfast_journal.database import parse_url
-from holdfast_journal.sealing import seal, unseal
+from holdfast_journal import KeyRing, NewFlow, SqlJournal
+from holdfast_journal.keys.sealing import seal, unseal
+from holdfast_journal.store import schema
+from holdfast_journal.store.database import parse_url
 from tests.cli.journals import failed
 from tests.cli.journals import run as command
 from tests.flows.issue_token import APPID, TROUBLE, IssueToken, TaskFailed

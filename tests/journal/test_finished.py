@@ -12,7 +12,8 @@ from attrs import define
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from holdfast_journal import KeyRing, NewFlow, SqlJournal, reading
+from holdfast_journal import KeyRing, NewFlow, SqlJournal
+from holdfast_journal.reading import reading
 from tests.cli.journals import move, start
 from tests.journal.conftest import Journals
 from tests.journal.many import multiply

@@ -17,8 +17,8 @@ from sqlalchemy import event, select, text, update
 from sqlalchemy.engine import Connection, Engine
 
 from holdfast_journal import DatabaseUnusable, Fenced, KeyRing, SqlJournal
-from holdfast_journal.database import Database
-from holdfast_journal.schema import flows, workers
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import flows, workers
 from tests.journal.conftest import Journals
 from tests.journal.helpers import PATIENCE, ManualReactor, Runner, at_commit, locked, run, start
 from tests.journal.postgres import Server

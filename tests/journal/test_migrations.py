@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from holdfast_journal import DatabaseUnusable, NewerSchema
-from holdfast_journal.database import Database
-from holdfast_journal.schema import REVISIONS, VERSION_TABLE, metadata
-from holdfast_journal.upgrading import downgrade, migrations, schema_state, upgrade
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import REVISIONS, VERSION_TABLE, metadata
+from holdfast_journal.store.upgrading import downgrade, migrations, schema_state, upgrade
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run
 

@@ -21,13 +21,13 @@ from holdfast_journal import (
     OlderSchema,
     SqlJournal,
 )
-from holdfast_journal.database import Database
+from holdfast_journal.doctor.health import check
 from holdfast_journal.errors import DatabaseAway, DatabaseMoved
-from holdfast_journal.health import check
-from holdfast_journal.keyfiles import add_key
-from holdfast_journal.locks import FileLocks, locks_for
-from holdfast_journal.schema import batches, workers
-from holdfast_journal.workers import Registration
+from holdfast_journal.keys.files import add_key
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import batches, workers
+from holdfast_journal.workers.locks import FileLocks, locks_for
+from holdfast_journal.workers.registration import Registration
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, run, start
 
@@ -244,7 +244,7 @@ class TestNames:
 
         A rename of its directory stands for the mount: there too the log has another name.
         """
-        monkeypatch.setattr("holdfast_journal.place.OTHER_NAME", 0.1)
+        monkeypatch.setattr("holdfast_journal.store.place.OTHER_NAME", 0.1)
         journal = journals.open(f"sqlite:///{path}")
         other = path.with_name("other.db")
         path.rename(other)
@@ -565,7 +565,7 @@ class TestLooking:
             copyfile(*names)
             journals.open(f"sqlite:///{path}")
 
-        monkeypatch.setattr("holdfast_journal.looking.shutil.copyfile", slowly)
+        monkeypatch.setattr("holdfast_journal.store.looking.shutil.copyfile", slowly)
         with pytest.raises(DatabaseAway, match="another process began to write"):
             SqlJournal.open(f"sqlite:///{path}", looks=True)
 
@@ -606,7 +606,7 @@ class TestLimits:
         self, path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nobody waits for ever for a lock of another program, in a transaction least of all."""
-        monkeypatch.setattr("holdfast_journal.locks.LOOKS_LAST", 0.05)
+        monkeypatch.setattr("holdfast_journal.workers.locks.LOOKS_LAST", 0.05)
         program = (
             "import fcntl, sys\n"
             f"file = open({str(path) + '.workers'!r}, 'w+b')\n"
@@ -637,7 +637,7 @@ class TestLimits:
 
         from holdfast_journal import WrongKey
 
-        monkeypatch.setattr("holdfast_journal.keyfiles.WAITS_FOR", 0.05)
+        monkeypatch.setattr("holdfast_journal.keys.files.WAITS_FOR", 0.05)
         path = tmp_path / "key"
         path.write_text(HEX)
         with path.open() as file:

@@ -13,7 +13,7 @@ from holdfast.cli.own_flows import ship
 from holdfast.flows import text
 from holdfast.flows.engine import Engine
 from holdfast_journal import OlderSchema, SqlJournal
-from holdfast_journal.upkeep import Upkeep
+from holdfast_journal.upkeep.upkeep import Upkeep
 from tests.harness.peers import StockReceivers
 from tests.harness.reactor import call, run
 from tests.harness.server import MailboxServer

@@ -8,10 +8,10 @@ from attrs import define
 from sqlalchemy import text
 
 from holdfast_journal import NoSuchFlow, NotRetryable, Shredded, SqlJournal
-from holdfast_journal.database import Database
-from holdfast_journal.locks import locks_for
-from holdfast_journal.purging import Old, Purge, find, purge
-from holdfast_journal.workers import Registration
+from holdfast_journal.store.database import Database
+from holdfast_journal.upkeep.purging import Old, Purge, find, purge
+from holdfast_journal.workers.locks import locks_for
+from holdfast_journal.workers.registration import Registration
 from tests.journal.conftest import Journals
 from tests.journal.helpers import Runner, run, start
 

@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import text
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from holdfast_journal import KeyRing, WrongKey, rotating
-from holdfast_journal.database import Database
-from holdfast_journal.keyfiles import KeyFile, add_key, key_lines
-from holdfast_journal.masterkeys import used_keys
-from holdfast_journal.rotating import Rotation, key_uses
+from holdfast_journal import KeyRing, WrongKey
+from holdfast_journal.keys.files import KeyFile, add_key, key_lines
+from holdfast_journal.keys.master import used_keys
+from holdfast_journal.store.database import Database
+from holdfast_journal.upkeep import rotating
+from holdfast_journal.upkeep.rotating import Rotation, key_uses
 from tests.harness.waiting import until
 from tests.journal.conftest import Journals
 from tests.journal.helpers import Runner, at_commit, run, start
@@ -283,7 +284,7 @@ class TestKeyFiles:
         """No key is lost when several are added in the same moment."""
         path = key_file(folder, HEX)
         program = (
-            "import sys; from pathlib import Path; from holdfast_journal.keyfiles import add_key\n"
+            "import sys; from pathlib import Path; from holdfast_journal.keys.files import add_key\n"
             "for _ in range(20): print(add_key(Path(sys.argv[1])))"
         )
         children = [
@@ -313,7 +314,7 @@ class TestKeyFiles:
         said: list[str] = []
 
         def observe(event: LogEvent) -> None:
-            if event["log_namespace"] == "holdfast_journal.sealing":
+            if event["log_namespace"] == "holdfast_journal.keys.sealing":
                 said.append(str(formatEvent(event)))
 
         globalLogPublisher.addObserver(observe)

@@ -14,8 +14,8 @@ from holdfast_journal import (
     Unreadable,
     WrongKey,
 )
-from holdfast_journal.database import Database
-from holdfast_journal.sealing import KEY_BYTES, Sealer, fingerprint, new_key, unseal
+from holdfast_journal.keys.sealing import KEY_BYTES, Sealer, fingerprint, new_key, unseal
+from holdfast_journal.store.database import Database
 from tests.journal.conftest import Journals
 from tests.journal.helpers import at_once, run, start
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from holdfast_journal import SqlJournal
-from holdfast_journal.shared_time import COMPARE_EVERY, SharedTime
+from holdfast_journal.workers.shared_time import COMPARE_EVERY, SharedTime
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run
 from tests.journal.postgres import Server

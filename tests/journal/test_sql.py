@@ -10,8 +10,8 @@ from holdfast_journal import (
     NotRetryable,
     SqlJournal,
 )
-from holdfast_journal.database import Database
-from holdfast_journal.schema import tasks
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import tasks
 from tests.journal.conftest import Journals
 from tests.journal.helpers import Runner, run, start
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from twisted.logger import globalLogPublisher
 
 from holdfast_journal import Fenced
-from holdfast_journal.liveness import Moving, place_in
+from holdfast_journal.workers.liveness import Moving, place_in
 from tests.journal.conftest import Journals
 from tests.journal.helpers import PATIENCE, ManualReactor, run
 from tests.journal.test_leases import kinds, names
@@ -47,7 +47,7 @@ def told() -> Iterator[list[str]]:
     lines: list[str] = []
 
     def observe(event: Any) -> None:
-        if event["log_namespace"] == "holdfast_journal.workers":
+        if event["log_namespace"] == "holdfast_journal.workers.registration":
             lines.append(event["log_format"].format(**event))
 
     globalLogPublisher.addObserver(observe)

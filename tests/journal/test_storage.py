@@ -23,9 +23,9 @@ from holdfast_journal import (
     JournalStopped,
     SqlJournal,
 )
-from holdfast_journal import database as database_module
-from holdfast_journal.database import Trouble, trouble
-from holdfast_journal.writer import MOST_BYTES, MOST_COMMITS
+from holdfast_journal.commits.threaded import MOST_BYTES, MOST_COMMITS
+from holdfast_journal.store import database as database_module
+from holdfast_journal.store.database import Trouble, trouble
 from tests.journal.conftest import Journals
 from tests.journal.helpers import (
     PATIENCE,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from holdfast_journal import SqlJournal, TakenFlow
-from holdfast_journal.suspects import MOST_DEATHS
+from holdfast_journal.ownership.suspects import MOST_DEATHS
 from tests.journal.conftest import Journals
 from tests.journal.helpers import Runner, start
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast_journal import DatabaseUnusable, WrongKey, copies, opening, upgrading
-from holdfast_journal.database import Database
-from holdfast_journal.health import check
-from holdfast_journal.schema import REVISIONS
-from holdfast_journal.upgrading import downgrade, revision, schema_state
+from holdfast_journal import DatabaseUnusable, WrongKey
+from holdfast_journal.doctor.health import check
+from holdfast_journal.store import copies, upgrading
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import REVISIONS
+from holdfast_journal.store.upgrading import downgrade, revision, schema_state
+from holdfast_journal.upkeep import opening
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run
 from tests.journal.recordings import ENVIRON, WANTED, Recording

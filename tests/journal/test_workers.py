@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from holdfast_journal import KeyRing
-from holdfast_journal.database import Database
+from holdfast_journal.store.database import Database
 from tests.journal.conftest import Journals
 from tests.journal.helpers import PATIENCE, ManualReactor, Runner, run, start
 from tests.journal.postgres import Server

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from holdfast_journal import DatabaseUnusable, SqlJournal, WrongKey
-from holdfast_journal.schema import REVISIONS, VERSION_TABLE
+from holdfast_journal.store.schema import REVISIONS, VERSION_TABLE
 from tests.power.disk import State
 from tests.power.programs import digest
 

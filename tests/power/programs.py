@@ -19,7 +19,10 @@ from typing import Any
 from sqlalchemy import event
 
 from holdfast import files
-from holdfast_journal import NewFlow, Snapshot, SqlJournal, TakenFlow, database, opening, writer
+from holdfast_journal import NewFlow, Snapshot, SqlJournal, TakenFlow
+from holdfast_journal.commits import threaded
+from holdfast_journal.store import database
+from holdfast_journal.upkeep import opening
 from tests.journal.helpers import ManualReactor
 from tests.power.recording import MARKS
 
@@ -71,14 +74,14 @@ def weaken() -> None:
 
 def mark_releases() -> None:
     """Mark each commit of a flow when its calls are made: first of all of them."""
-    submit = writer.ThreadedWriter.submit
+    submit = threaded.ThreadedWriter.submit
 
-    def submitting(self: writer.ThreadedWriter, commit: Any) -> None:
+    def submitting(self: threaded.ThreadedWriter, commit: Any) -> None:
         here = functools.partial(mark, f"entry {commit.lease.id} {commit.seq}")
         commit.calls = [here, *commit.calls]
         submit(self, commit)
 
-    writer.ThreadedWriter.submit = submitting  # type: ignore[method-assign]
+    threaded.ThreadedWriter.submit = submitting  # type: ignore[method-assign]
 
 
 def mark_files(module: Any) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from holdfast_journal.database import Database
-from holdfast_journal.upgrading import upgrade
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.upgrading import upgrade
 from tests.harness.aftermath import codes_in
 from tests.harness.peers import StockReceivers
 from tests.harness.server import MailboxServer

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast_journal.errors import Unreadable
-from holdfast_journal.sealing import unseal
+from holdfast_journal.keys.sealing import unseal
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Flow

@@ -5,7 +5,7 @@
 
 import pytest
 
-from holdfast_journal import writer
+from holdfast_journal.commits import threaded
 from tests.simulation import crashes
 from tests.simulation.histories import HISTORIES, History, named
 
@@ -49,12 +49,12 @@ def test_two_deaths_are_two_deaths() -> None:
 def test_a_writer_that_does_not_wait_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The enumeration fails if what a commit releases leaves before it is durable."""
 
-    def hand_over(self: writer.ThreadedWriter) -> None:
+    def hand_over(self: threaded.ThreadedWriter) -> None:
         for commit in self._turn:
             for call in commit.calls:
                 self._run(call)
         real(self)
 
-    real = writer.ThreadedWriter._hand_over
-    monkeypatch.setattr(writer.ThreadedWriter, "_hand_over", hand_over)
+    real = threaded.ThreadedWriter._hand_over
+    monkeypatch.setattr(threaded.ThreadedWriter, "_hand_over", hand_over)
     assert crashes.play(named("hand over")).problem

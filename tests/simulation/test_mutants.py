@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from holdfast_journal import statements
-from holdfast_journal.writer import ThreadedWriter
+from holdfast_journal.commits import statements
+from holdfast_journal.commits.threaded import ThreadedWriter
 from tests.simulation.mutants import MUTANTS, Gone, Patches
 from tests.simulation.mutants.hunting import search
 from tests.simulation.running import run

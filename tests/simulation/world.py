@@ -22,8 +22,10 @@ from holdfast.flows.provision import Provision
 from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import wormhole as shell
-from holdfast_journal import SqlJournal, sql, workers, writer
+from holdfast_journal import SqlJournal, sql
+from holdfast_journal.commits import threaded
 from holdfast_journal.errors import JournalError
+from holdfast_journal.workers import registration
 from tests.simulation import storage, threads
 from tests.simulation.faults import Swarm
 from tests.simulation.flows import Chat, Mint, TakeIn, Timer
@@ -173,7 +175,7 @@ class World:
             chance._urandom,  # type: ignore[attr-defined]
             looking.LOOK_EVERY,
             shell._alive,
-            [(module, module.threading) for module in (sql, workers, writer)],
+            [(module, module.threading) for module in (sql, registration, threaded)],
             (sql.Database, sql.locks_for),
             engine.FlowRunner,
         )

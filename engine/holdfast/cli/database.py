@@ -11,10 +11,10 @@ from holdfast.cli.printable import printable
 from holdfast.cli.settings import default_database
 
 if TYPE_CHECKING:
+    from holdfast_journal.commits.threaded import Reactor
     from holdfast_journal.errors import JournalBroken
     from holdfast_journal.sql import SqlJournal
-    from holdfast_journal.upkeep import Upkeep
-    from holdfast_journal.writer import Reactor
+    from holdfast_journal.upkeep.upkeep import Upkeep
 
 
 def open_journal(
@@ -80,7 +80,7 @@ def upkeep(url: str, *, upgrade: bool = False, looks: bool = False) -> Iterator[
     ``upgrade`` and ``looks`` are those of ``Upkeep.open``. Raises as `existing_journal` does;
     nothing is made.
     """
-    from holdfast_journal.upkeep import Upkeep
+    from holdfast_journal.upkeep.upkeep import Upkeep
 
     must_exist(url)
     keeper = Upkeep.open(url, upgrade=upgrade, looks=looks)
@@ -93,7 +93,7 @@ def upkeep(url: str, *, upgrade: bool = False, looks: bool = False) -> Iterator[
 
 def must_exist(url: str) -> None:
     """Refuse a database that is not there, instead of making it. Raises :class:`Failure`."""
-    from holdfast_journal.database import parse_url
+    from holdfast_journal.store.database import parse_url
 
     parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":

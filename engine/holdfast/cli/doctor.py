@@ -15,8 +15,8 @@ from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
     from holdfast_journal import SqlJournal
-    from holdfast_journal.checking import Finding
-    from holdfast_journal.soundness import Unattended
+    from holdfast_journal.doctor.checking import Finding
+    from holdfast_journal.doctor.soundness import Unattended
 
 LONG: Final = 300.0
 """Seconds after which a flow that is due should have found a worker."""
@@ -121,8 +121,8 @@ def check(
     from sqlalchemy.exc import DatabaseError
 
     from holdfast.flows.replay import check_flow
+    from holdfast_journal.doctor.soundness import damage
     from holdfast_journal.errors import DatabaseUnusable
-    from holdfast_journal.soundness import damage
 
     report = Report()
     try:
@@ -158,7 +158,7 @@ def _free(
 
 def _about(free: Sequence[Unattended], somebody: bool) -> Iterator[Finding]:
     """Say what must be done for flows that nobody runs."""
-    from holdfast_journal.checking import Finding
+    from holdfast_journal.doctor.checking import Finding
 
     groups: dict[tuple[str, bool], list[Unattended]] = {}
     for each in free:

@@ -44,8 +44,8 @@ from holdfast_journal import (
     SqlJournal,
     TakenFlow,
 )
-from holdfast_journal.records import Unfinished
-from holdfast_journal.suspects import MOST_DEATHS
+from holdfast_journal.ownership.suspects import MOST_DEATHS
+from holdfast_journal.reading.rows import Unfinished
 
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""

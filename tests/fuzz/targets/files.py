@@ -12,9 +12,9 @@ from holdfast.cli.people import LONGEST_NAME, LONGEST_SECRET, read_people, same_
 from holdfast.cli.timing_diagram import Recording, draw
 from holdfast.timing import DebugTiming, NotARecording, read
 from holdfast_journal import WrongKey
-from holdfast_journal.keyfiles import KeyFile, add_key, key_lines
-from holdfast_journal.masterkeys import given_keys
-from holdfast_journal.sealing import key_id
+from holdfast_journal.keys.files import KeyFile, add_key, key_lines
+from holdfast_journal.keys.master import given_keys
+from holdfast_journal.keys.sealing import key_id
 from tests.fuzz.scratch import folder, written
 from tests.fuzz.target import SECRET, expect, target
 

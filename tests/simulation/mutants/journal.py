@@ -7,14 +7,14 @@ from unittest.mock import patch
 
 from attrs import evolve
 
-from holdfast_journal import statements
-from holdfast_journal.committing import Committer
-from holdfast_journal.flow import FlowJournal
-from holdfast_journal.pressure import Pressure
+from holdfast_journal.commits import statements
+from holdfast_journal.commits.committer import Committer
+from holdfast_journal.commits.flow import FlowJournal
+from holdfast_journal.commits.pressure import Pressure
+from holdfast_journal.commits.statements import Prepared
+from holdfast_journal.commits.threaded import ThreadedWriter
 from holdfast_journal.sql import SqlJournal
-from holdfast_journal.statements import Prepared
-from holdfast_journal.workers import Registration
-from holdfast_journal.writer import ThreadedWriter
+from holdfast_journal.workers.registration import Registration
 from tests.simulation.mutants.mutant import Patches, mutant
 
 PAUSES = {"pause around a commit": 0.3, "seconds": 300.0}

@@ -1,0 +1,278 @@
+"""Writing many commits in one transaction, with few statements.
+
+The statements that are needed most have many rows in one text, instead of being executed once a
+row: the driver lets other threads run at every execution, and a busy reactor would then keep the
+writer waiting some milliseconds for every single row.
+
+Here is also where events and checkpoints are sealed: in the writer's thread, and of a flow's
+checkpoints only the last.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, TypeAlias
+
+from attrs import frozen
+from sqlalchemy import Double, bindparam, case, delete, select, update
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.commits.messages import COLUMN, drop
+from holdfast_journal.commits.values import AddTask, Commit, DeferTask, FinishTask, Statement
+from holdfast_journal.store.schema import flows, tasks
+
+Rows: TypeAlias = list[dict[str, Any]]
+
+_ENTRY = ("flow_id", "seq", "at", "worker", "kind", "heard", "said", "event")
+_ENTRIES_AT_ONCE = 64
+
+_FLOW = {  # what _UPDATE needs of each flow, with PostgreSQL's types
+    "id": "bigint",
+    "epoch": "bigint",
+    "base": "bigint",
+    "seq": "bigint",
+    "status": "text",
+    "at": "double precision",
+    "checkpoint": "bytea",
+    "published": "bytea",
+}
+_UPDATE = (
+    "UPDATE holdfast_flows AS flow SET seq = {seq}, status = {status}, updated_at = {at},"
+    " checkpoint = {checkpoint}, published = {published}{values}"
+    " WHERE flow.id {ids} AND flow.epoch = {epoch} AND flow.seq = {base}"
+)
+"""No indexed column is among them, nor one with a foreign key: those cost SQLite more than all."""
+_FLOWS_AT_ONCE = 16
+"""SQLite looks for a flow's values among those of all flows of the statement, one by one."""
+
+_ROWS_AT_ONCE = 256
+"""On PostgreSQL, where each statement is a question and an answer."""
+
+_OVER = bindparam("over", type_=Double)
+_END = (
+    update(flows)
+    .where(flows.c.id == bindparam("flow"))
+    .values(
+        finished_at=_OVER,
+        owner=case((_OVER.is_(None), flows.c.owner)),
+        request=case((_OVER.is_(None), flows.c.request)),
+        shred_at=bindparam("later", type_=Double),
+        params=case((bindparam("now"), None), else_=flows.c.params),
+        data_key=case((bindparam("now"), None), else_=flows.c.data_key),
+    )
+)
+"""What changes in a flow's row when it is over, beside the rest."""
+
+_TASK = ("flow_id", "number", "name", "arguments", "key", "due_at", "attempts", "error")
+_TASKS_AT_ONCE = 32
+
+_MESSAGE = ("flow_id", "number", "body")
+_MESSAGES_AT_ONCE = 64
+
+_DEFER_TASK = (
+    update(tasks)
+    .where(tasks.c.flow_id == bindparam("flow"), tasks.c.number == bindparam("task"))
+    .values(
+        due_at=bindparam("new_due_at"),
+        attempts=bindparam("new_attempts"),
+        error=bindparam("new_error"),
+    )
+)
+_DROP_TASKS = delete(tasks).where(tasks.c.flow_id.in_(bindparam("flows", expanding=True)))
+
+
+class FenceBroken(Exception):
+    """Fewer flows were where their owners left them than were to be written."""
+
+
+@frozen
+class Prepared:
+    """Several flows' commits, sealed and arranged by statement, ready to be written."""
+
+    # One list of all values, and not one for each row, of which the garbage collector makes much.
+    flows: Sequence[Any]
+    """The values of _FLOW, of one flow after the other."""
+    entries: Sequence[Any]
+    """The values of _ENTRY, of one entry after the other."""
+    begun: Sequence[Any]
+    """The values of _TASK, of one new task after the other."""
+    deferred: Rows
+    """What _DEFER_TASK needs."""
+    finished: Sequence[Any]
+    """The flow and the number of one task that is over after the other."""
+    ended: Rows
+    """What _END needs."""
+    over: Sequence[int]
+    """The flows whose tasks and messages nobody needs any more."""
+    messages: Sequence[Any]
+    """The values of _MESSAGE, of one message after the other."""
+    statements: Sequence[Statement]
+
+    def write(self, connection: Connection) -> None:
+        """Execute everything. Raises FenceBroken, or SQLAlchemy's errors."""
+        written = _write(connection, _update_flows, self.flows, len(_FLOW), _FLOWS_AT_ONCE)
+        if written != len(self.flows) // len(_FLOW):
+            raise FenceBroken
+        _write(connection, _add_entries, self.entries, len(_ENTRY), _ENTRIES_AT_ONCE)
+        # No task has its number from another: whatever became of one comes after its beginning.
+        _write(connection, _add_tasks, self.begun, len(_TASK), _TASKS_AT_ONCE)
+        if self.deferred:
+            connection.execute(_DEFER_TASK, self.deferred)
+        _write(connection, _finish_tasks, self.finished, 2, _TASKS_AT_ONCE)
+        if self.ended:
+            connection.execute(_END, self.ended)
+        _write(connection, _add_messages, self.messages, len(_MESSAGE), _MESSAGES_AT_ONCE)
+        if self.over:
+            connection.execute(_DROP_TASKS, {"flows": self.over})
+            drop(connection, self.over)
+        for own in self.statements:
+            connection.execute(own.statement, own.parameters)
+
+    def is_written(self, connection: Connection) -> bool:
+        """Whether an earlier `write` was committed after all.
+
+        Nobody but us can have moved a flow to our seq under our epoch; and all of it was one
+        transaction, so that one flow speaks for all. If every flow has been taken over since, this
+        says no: then the fence tells us, and their new owners have found what we wrote.
+        """
+        rows = (self.flows[at : at + len(_FLOW)] for at in range(0, len(self.flows), len(_FLOW)))
+        named = [dict(zip(_FLOW, row, strict=True)) for row in rows]
+        ours = {row["id"]: (row["epoch"], row["seq"]) for row in named}
+        query = select(flows.c.id, flows.c.epoch, flows.c.seq).where(flows.c.id.in_(list(ours)))
+        return any(ours[row.id] == (row.epoch, row.seq) for row in connection.execute(query))
+
+
+def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
+    """Seal and arrange `groups`; each holds the commits of one flow, in order, that write."""
+    # Always in the same order, so that two workers never wait for each other's rows.
+    ordered = sorted(groups, key=lambda group: group[0].lease.id)
+    rows: list[Any] = []
+    entries: list[Any] = []
+    begun: list[Any] = []
+    deferred: Rows = []
+    finished: list[Any] = []
+    statements: list[Statement] = []
+    ended: Rows = []
+    over: list[int] = []
+    messages: list[Any] = []
+    for group in ordered:
+        lease, last = group[0].lease, group[-1]
+        flow, worker, epoch, seal = lease.id, lease.worker, lease.epoch, lease.sealer.seal
+        for commit in group:
+            for e in commit.entries:
+                event = seal("event", e.seq, e.event)
+                entries += (flow, e.seq, e.at, worker, e.kind, e.heard, e.said, event)
+            for change in commit.tasks:
+                match change:
+                    case AddTask(t):
+                        begun += (flow, t.number, t.name, t.arguments, t.key)
+                        begun += (t.due_at, t.attempts, t.error)
+                    case DeferTask(number, due_at, attempts, error):
+                        again = {"new_due_at": due_at, "new_attempts": attempts, "new_error": error}
+                        deferred.append({"flow": flow, "task": number, **again})
+                    case FinishTask(number):
+                        finished += (flow, number)
+            for number, body in commit.messages:
+                messages += (flow, number, seal(COLUMN, number, body))
+            statements += commit.statements
+            if commit.state is not None and commit.state.finished_at is not None:
+                over.append(flow)  # nobody will ask for results, and a retry begins anew
+        if (state := last.state) is None:
+            continue
+        checkpoint = state.checkpoint
+        if checkpoint is not None:
+            checkpoint = seal("checkpoint", last.seq, checkpoint)
+        rows += (flow, epoch, group[0].base, last.seq)
+        rows += (state.status, last.at, checkpoint, state.published)
+        if state.finished_at is not None or state.shred or state.shred_at is not None:
+            end = {"over": state.finished_at, "now": state.shred, "later": state.shred_at}
+            ended.append({"flow": flow, **end})
+    return Prepared(rows, entries, begun, deferred, finished, ended, over, messages, statements)
+
+
+def _write(
+    connection: Connection,
+    text: Callable[[int, bool], str],
+    values: Sequence[Any],
+    width: int,
+    most: int,
+) -> int:
+    """Write rows of `width` values each with `text(count, postgresql)`, on SQLite `most` at once.
+
+    Returns how many rows the database has changed.
+    """
+    if connection.dialect.name == "postgresql":
+        return sum(
+            connection.exec_driver_sql(text(count, True), piece).rowcount
+            for count, pieces in _in_pieces(values, width, _ROWS_AT_ONCE)
+            for piece in pieces
+        )
+    return sum(
+        connection.exec_driver_sql(text(count, False), pieces).rowcount
+        for count, pieces in _in_pieces(values, width, most)
+    )
+
+
+def _in_pieces(
+    values: Sequence[Any], width: int, most: int
+) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
+    """Divide rows: a count, and the values of so many rows, once or several times.
+
+    The counts are powers of two, so that the driver keeps the few statements that there are.
+    """
+    done, count = 0, most
+    while done < len(values):
+        size = count * width
+        end = len(values) - (len(values) - done) % size
+        if end > done:
+            yield count, [tuple(values[at : at + size]) for at in range(done, end, size)]
+            done = end
+        count //= 2
+
+
+@cache
+def _update_flows(count: int, postgresql: bool) -> str:
+    if postgresql:
+        row = ", ".join(f"%s::{kind}" for kind in _FLOW.values())
+        values = f" FROM (VALUES {', '.join([f'({row})'] * count)}) AS v ({', '.join(_FLOW)})"
+        return _UPDATE.format(values=values, ids="= v.id", **{name: f"v.{name}" for name in _FLOW})
+    # There the rows would go through a temporary table, and take twice the time.
+    places = [
+        {name: f"?{row * len(_FLOW) + number}" for number, name in enumerate(_FLOW, 1)}
+        for row in range(count)
+    ]
+    chosen = {
+        name: "CASE id {} END".format(" ".join(f"WHEN {p['id']} THEN {p[name]}" for p in places))
+        for name in _FLOW
+    }
+    ids = "IN ({})".format(", ".join(p["id"] for p in places))
+    return _UPDATE.format(values="", ids=ids, **chosen)
+
+
+@cache
+def _add_entries(count: int, postgresql: bool) -> str:
+    places = ", ".join(["%s" if postgresql else "?"] * len(_ENTRY))
+    columns = ", ".join(_ENTRY)
+    return f"INSERT INTO holdfast_entries ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+
+
+@cache
+def _add_tasks(count: int, postgresql: bool) -> str:
+    places = ", ".join(["%s" if postgresql else "?"] * len(_TASK))
+    columns = ", ".join(_TASK)
+    return f"INSERT INTO holdfast_tasks ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+
+
+@cache
+def _add_messages(count: int, postgresql: bool) -> str:
+    places = ", ".join(["%s" if postgresql else "?"] * len(_MESSAGE))
+    columns = ", ".join(_MESSAGE)
+    return f"INSERT INTO holdfast_messages ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+
+
+@cache
+def _finish_tasks(count: int, postgresql: bool) -> str:
+    if postgresql:
+        chosen = f"(flow_id, number) IN (VALUES {', '.join(['(%s::bigint, %s::int)'] * count)})"
+    else:  # it would read the whole table for that
+        chosen = " OR ".join(["(flow_id = ? AND number = ?)"] * count)
+    return f"DELETE FROM holdfast_tasks WHERE {chosen}"  # noqa: S608

@@ -1,0 +1,131 @@
+"""What one event leaves behind, until it is written.
+
+One is made for every event, and thousands may wait. So they are plain classes, which are made four
+times as fast as frozen ones, and of few objects: the garbage collector looks at each that is new.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from attrs import define, field, frozen
+from sqlalchemy import Executable
+
+from holdfast_journal.interface import Call
+from holdfast_journal.keys.sealing import Sealer
+from holdfast_journal.reading.rows import Task
+
+Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+@define(eq=False)
+class Lease:
+    """The right to write one flow, which lasts until somebody else takes it.
+
+    For the thread that processes events, and for no other.
+    """
+
+    id: int
+    epoch: int
+    worker: int
+    sealer: Sealer = field(repr=False)
+    pending: int = 0
+    """Commits that were submitted and whose calls have not all been run."""
+    lost: Exception | None = None
+
+
+@define(eq=False)
+class Entry:
+    """One row of the history."""
+
+    seq: int
+    at: float
+    kind: str
+    heard: str
+    said: str
+    """A JSON list of strings."""
+    event: bytes = field(repr=False)
+    """Plain."""
+
+
+@frozen
+class AddTask:
+    """A task to be remembered; its arguments are sealed."""
+
+    task: Task
+
+
+@frozen
+class DeferTask:
+    """A task that is being tried, or failed and is to be tried again."""
+
+    number: int
+    due_at: float
+    attempts: int
+    error: str
+
+
+@frozen
+class FinishTask:
+    """A task that is over."""
+
+    number: int
+
+
+TaskChange: TypeAlias = AddTask | DeferTask | FinishTask
+
+
+@frozen
+class Statement:
+    """An application's own statement."""
+
+    statement: Executable
+    parameters: Parameters = field(repr=False)
+
+
+@define(eq=False)
+class State:
+    """A flow's row after the event."""
+
+    status: str
+    finished_at: float | None
+    shred: bool
+    """Whether everything that is sealed goes at once."""
+    shred_at: float | None
+    """When it is to go, if it is kept for a while; seconds since the epoch."""
+    checkpoint: bytes | None = field(repr=False)
+    """Plain; None if shredded."""
+    published: bytes | None = field(repr=False)
+    """Sealed; None if shredded."""
+
+
+class Owner(Protocol):
+    """Whoever makes commits."""
+
+    def refused(self, error: Exception) -> None:
+        """Hear that a commit is lost, and all that come after it."""
+        ...
+
+
+@define(eq=False)
+class Commit:
+    """One event's share of a transaction, and what happens afterwards."""
+
+    lease: Lease
+    base: int
+    """The flow's seq before this."""
+    seq: int
+    """The flow's seq after this; equal to `base` if there is nothing to write."""
+    owner: Owner = field(repr=False)
+    at: float = 0.0
+    state: State | None = None
+    """None if there is nothing to write."""
+    calls: list[Call] = field(factory=list)
+    called: int = 0
+    """How many of them have been run."""
+    entries: Sequence[Entry] = ()
+    tasks: Sequence[TaskChange] = ()
+    statements: Sequence[Statement] = ()
+    messages: Sequence[tuple[int, bytes]] = ()
+    """Messages to be kept, plain, with their numbers."""
+    size: int = 0
+    """Bytes that it keeps in memory until it is written, more or less."""

@@ -1,0 +1,1 @@
+"""Who runs which flow: starting, taking, sharing and giving back."""

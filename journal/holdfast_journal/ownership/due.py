@@ -1,0 +1,240 @@
+"""Which flows are there to be taken: found with the indexes, however many are not.
+
+A worker asks twice a second, and the usual answer is "none". So each way in which a flow can be
+due is a search of its own, which an index answers without a look at what is running or parked; and
+the statement is made once for each kind of question, since making it costs more than asking.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from functools import cache
+from typing import Any, TypeAlias
+
+from attrs import frozen
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Double,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    func,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.keys.master import known, opens
+from holdfast_journal.keys.sealing import KeyRing
+from holdfast_journal.ownership.suspects import SUSPECT
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import NEW, batches, flows
+
+Alive: TypeAlias = Callable[[Collection[int]], Set[int]]
+"""Tells which workers are alive."""
+
+CROWD = 4
+"""How many times as many flows are looked at as are wanted, where others may be taking the same."""
+
+LONGEST_PAUSE = 600.0
+"""Seconds that a flow given back with a `wake_at` waits at most: a clock that was set back by a day
+must not let it wait for a day. More than any worker asks for, since clocks of two machines differ.
+"""
+
+SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
+"""Since when a flow waits to be taken."""
+
+
+def is_parked(now: float | BindParameter[float]) -> ColumnElement[bool]:
+    """Whether a flow that nobody owns is to be left alone at `now`, unless something is asked."""
+    return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
+
+
+@frozen
+class Wanted:
+    """Which flows to take; None stands for any."""
+
+    batch: str | None = None
+    names: Collection[str] | None = None
+    ids: Collection[int] | None = None
+    kinds: Collection[str] | None = None
+    limit: int | None = None
+    without: Collection[int] = ()
+    """Flows that are left to other workers."""
+    begun: bool = False
+    """Only such as have begun, or are asked for something."""
+    suspects: bool | None = None
+    """Whether to take suspects, and no others, or no suspects; see `suspects`."""
+
+
+@frozen
+class Due:
+    """Whose flows may be taken by `worker`, now."""
+
+    worker: int
+    now: float
+    """Seconds since the epoch."""
+    dead: Sequence[int]
+    """Workers that are gone, or seemed to be lately; their flows are due at once."""
+    strays: Set[int]
+    """Flows that `worker` owns and does not run."""
+    keys: KeyRing
+    """What must open a flow that is to be taken."""
+
+    def find(self, connection: Connection, wanted: Wanted) -> list[int]:
+        """The flows that may be taken, the one that has waited longest first."""
+        is_postgresql = connection.dialect.name == "postgresql"
+        limit = wanted.limit
+        if limit is not None and is_postgresql:
+            limit *= CROWD
+        values = {
+            "now": self.now,
+            "worker": self.worker,
+            "known": known(self.keys),
+            "dead": self.dead or None,
+            "strays": listed(is_postgresql, self.strays or None),
+            "kinds": listed(is_postgresql, wanted.kinds),
+            "ids": listed(is_postgresql, wanted.ids),
+            "names": listed(is_postgresql, wanted.names),
+            "without": listed(is_postgresql, wanted.without or None),
+            "batch": wanted.batch,
+            "limit": limit,
+            "suspects": SUSPECT if wanted.suspects else None,
+            "others": SUSPECT if wanted.suspects is False else None,
+        }
+        given = {name: value for name, value in values.items() if value is not None}
+        search = _search(is_postgresql, frozenset(given), begun=wanted.begun)
+        return list(connection.scalars(search, given))
+
+    def lock(self, connection: Connection, ids: Sequence[int], limit: int) -> Sequence[Any]:
+        """The rows of those of `ids` that may be taken still, with their batch as `batch_name`.
+
+        The one that has waited longest first. Nobody else can take them before the end of this
+        transaction.
+        """
+        given = {
+            "now": self.now,
+            "owners": [self.worker, *self.dead],
+            "known": known(self.keys),
+            "ids": ids,
+            "limit": limit,
+        }
+        return connection.execute(_lock(connection.dialect.name == "postgresql"), given).all()
+
+
+def dead_owners(database: Database, alive: Alive, worker: int) -> Sequence[int]:
+    """The workers that are gone and have left flows to be run."""
+    with database.reading() as connection:
+        owners = set(connection.scalars(_OWNERS)) - {worker}
+    dead = owners - alive(owners) if owners else ()
+    return sorted(dead, key=str)
+
+
+def _owners() -> Select[Any]:
+    """All who own unfinished flows; from one to the next through the index, however many flows."""
+    unfinished = select(func.min(flows.c.owner).label("owner")).where(flows.c.finished_at.is_(None))
+    # From anything on that was ever put there, by whomever.
+    found = unfinished.where(flows.c.owner > -(2**63)).cte("owners", recursive=True)
+    following = unfinished.where(flows.c.owner > found.c.owner).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.owner.is_not(None)))
+    return select(found.c.owner).where(found.c.owner.is_not(None))
+
+
+_OWNERS = _owners()
+
+
+@cache
+def _search(is_postgresql: bool, given: Set[str], *, begun: bool) -> Select[Any]:
+    """The search for flows that are due, for questions in which these parameters are given."""
+    unfinished = flows.c.finished_at.is_(None)
+    unowned = unfinished & flows.c.owner.is_(None)
+    now = bindparam("now", type_=Double)
+    ways: list[ColumnElement[bool]] = [
+        unowned & flows.c.wake_at.is_(None),
+        unowned & (flows.c.wake_at <= now),
+        unowned & (flows.c.wake_at > now + LONGEST_PAUSE),
+        # What is finished has no request; to ask for that too would lead the database to the
+        # larger index, and through all that are parked.
+        flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now),
+    ]
+    if "dead" in given:
+        # Not `among`: somebody may have put anything there.
+        ways.append(unfinished & flows.c.owner.in_(bindparam("dead", expanding=True)))
+    if "strays" in given:
+        strays = among(is_postgresql, flows.c.id, "strays")
+        ways.append(unfinished & (flows.c.owner == bindparam("worker")) & strays)
+    chosen = opens(bindparam("known", expanding=True))
+    if begun:
+        chosen &= (flows.c.status != NEW) | flows.c.request.is_not(None)
+    # Not by the indexes of batches and names: they have more flows than are due.
+    if "batch" in given:
+        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
+        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
+    if "kinds" in given:
+        chosen &= among(is_postgresql, flows.c.kind, "kinds")
+    if "without" in given:
+        chosen &= ~among(is_postgresql, flows.c.id, "without")
+    if "ids" in given:
+        chosen &= among(is_postgresql, flows.c.id, "ids")
+    if "names" in given:
+        chosen &= among(is_postgresql, flows.c.name + "", "names")
+    if "suspects" in given:
+        chosen &= flows.c.deaths >= bindparam("suspects")
+    if "others" in given:
+        chosen &= func.coalesce(flows.c.deaths, 0) < bindparam("others")
+    wanted = (flows.c.id, flows.c.deaths, SINCE.label("since"))
+    found = union_all(*(select(*wanted).where(way & chosen) for way in ways)).subquery("found")
+    first = (found.c.deaths,) if "suspects" in given else ()
+    query = select(found.c.id).order_by(*first, found.c.since, found.c.id)
+    return query.limit(bindparam("limit")) if "limit" in given else query
+
+
+@cache
+def _lock(is_postgresql: bool) -> Select[Any]:
+    """The same question again, of flows that were found."""
+    now = bindparam("now", type_=Double)
+    asked = flows.c.request.is_not(None)
+    free = or_(flows.c.wake_at.is_(None), ~is_parked(now), asked)
+    unowned = flows.c.owner.is_(None) & free
+    ours = or_(unowned, flows.c.owner.in_(bindparam("owners", expanding=True)))
+    query = (
+        select(flows, batches.c.name.label("batch_name"))
+        .join(batches, flows.c.batch_id == batches.c.id)
+        .where(
+            flows.c.id.in_(bindparam("ids", expanding=True)),
+            flows.c.finished_at.is_(None),
+            ours,
+            opens(bindparam("known", expanding=True)),
+        )
+        .order_by(SINCE, flows.c.id)
+        .limit(bindparam("limit"))
+    )
+    if is_postgresql:
+        # Several workers may take at once: each gets rows that no other is taking.
+        query = query.with_for_update(of=flows, skip_locked=True)
+    return query
+
+
+def owned(database: Database, worker: int) -> set[int]:
+    """The unfinished flows that `worker` owns."""
+    query = select(flows.c.id).where(flows.c.finished_at.is_(None), flows.c.owner == worker)
+    with database.reading() as connection:
+        return set(connection.scalars(query))
+
+
+def among(is_postgresql: bool, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """`column` IN the parameter `name`, which is what `listed` makes of any number of values."""
+    if is_postgresql:
+        return column == any_(bindparam(name, type_=ARRAY(column.type)))
+    each = func.json_each(bindparam(name, type_=Text)).table_valued("value", name="each")
+    return column.in_(select(each.c.value))
+
+
+def listed(is_postgresql: bool, values: Iterable[object] | None) -> object:
+    """Values for `among`; None for None."""
+    if values is None:
+        return None
+    return list(values) if is_postgresql else json.dumps(list(values))

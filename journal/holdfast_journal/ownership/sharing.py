@@ -1,0 +1,132 @@
+"""Fair shares: services that do the same work have about as many flows each.
+
+Nobody decides for all. Each service counts, every few seconds, the flows that are there to be run
+and the services that are alive, and takes no more than its part. What one has above that, because
+another has just begun, it gives back, little by little.
+
+A share is no promise: another service may have no connections left, or be stuck. So flows that stay
+while we have our share already are taken beyond it in the end, and then kept for a while.
+"""
+
+from collections.abc import Callable, Set
+from math import inf
+
+from attrs import define, field
+from sqlalchemy import Double, Select, and_, bindparam, func, or_, select
+
+from holdfast_journal.keys.sealing import KeyRing
+from holdfast_journal.ownership.due import among, dead_owners, is_parked
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import flows, workers
+from holdfast_journal.workers.registration import Registration, in_time
+
+COUNT_EVERY = 2.0
+"""Seconds between two counts."""
+
+BEYOND_FOR = 10
+"""Leases for which a service that had to help out does not care for shares."""
+
+
+@define
+class Sharing:
+    """This worker's share. Used by one thread at a time."""
+
+    _database: Database
+    _keys: KeyRing
+    _registration: Registration
+    _clock: Callable[[], float]
+    _share: int | None = field(default=None, init=False)
+    """How many flows are ours; None: as many as there are."""
+    _waiting: int = field(default=0, init=False)
+    """How many nobody runs."""
+    _peers: Set[int] = field(default=frozenset(), init=False)
+    """The services that share, we among them."""
+    _count_at: float = field(default=-inf, init=False)
+    _left_since: float = field(default=inf, init=False)
+    """Since when there are flows beyond our share that nobody takes."""
+    _beyond_until: float = field(default=-inf, init=False)
+
+    @property
+    def peers(self) -> int:
+        """How many services share, we among them."""
+        return max(1, len(self._peers))
+
+    def room(self, running: int) -> int | None:
+        """How many flows may be taken by a worker that runs so many; None: any number.
+
+        Raises DatabaseUnusable.
+        """
+        self._count(running)
+        return None if self._share is None else max(0, self._share - running)
+
+    def excess(self, running: int) -> int:
+        """How many flows it runs above its share. Raises DatabaseUnusable."""
+        self._count(running)
+        # While others do not even take what is there, it would be of no use to them.
+        return 0 if self._share is None or self._waiting else max(0, running - self._share)
+
+    def _count(self, running: int) -> None:
+        now = self._registration.uptime()
+        if self._registration.serves is None or not self._database.is_postgresql:
+            self._share = None
+            return
+        if now < self._count_at:
+            return
+        peers = self._find_peers()
+        if peers != self._peers:
+            self._peers, self._left_since, self._beyond_until = peers, inf, -inf
+        self._share = None
+        if len(peers) > 1 and now >= self._beyond_until:
+            total, self._waiting = self._find_flows()
+            self._share = -(-total // len(peers))
+            if running < self._share or not self._waiting:
+                self._left_since = inf
+            elif self._left_since == inf:
+                self._left_since = now
+            elif now - self._left_since >= self._registration.lease:
+                self._left_since = inf
+                self._beyond_until = now + BEYOND_FOR * self._registration.lease
+                self._share = None
+        self._count_at = now + COUNT_EVERY
+
+    def _find_peers(self) -> Set[int]:
+        """The services that are alive and have the same kinds of flows as we."""
+        same = workers.c.serves == self._registration.serves
+        current = in_time(self._database, self._clock())
+        with self._database.reading() as connection:
+            found = set(connection.scalars(select(workers.c.id).where(same, current)))
+        ours = self._registration.id()
+        return self._registration.alive(found - {ours}) | {ours}
+
+    def _find_flows(self) -> tuple[int, int]:
+        """How many flows there are to be run now; and how many of them nobody runs."""
+        now = self._clock()
+        ours = self._registration.id()
+        dead = dead_owners(self._database, self._registration.alive, ours)
+        given = {
+            "now": now,
+            "dead": list(dead),
+            "peers": list(self._peers),
+            "kinds": self._registration.kinds,
+        }
+        with self._database.reading() as connection:
+            total, waiting = connection.execute(_TO_RUN, given).one()
+        return total, waiting
+
+
+def _to_run() -> Select[int, int]:
+    """The flows that there are to be run, on PostgreSQL; and those of them that nobody runs."""
+    now = bindparam("now", type_=Double)
+    free = and_(
+        flows.c.owner.is_(None),
+        or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
+    )
+    left = or_(free, among(True, flows.c.owner, "dead"))
+    return select(func.count(), func.count().filter(left)).where(
+        flows.c.finished_at.is_(None),
+        among(True, flows.c.kind, "kinds"),
+        or_(left, among(True, flows.c.owner, "peers")),
+    )
+
+
+_TO_RUN = _to_run()

@@ -1,0 +1,216 @@
+"""Starting flows, starting them again, and asking something of them."""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from holdfast_journal.commits import messages
+from holdfast_journal.errors import NoSuchFlow, NotRetryable
+from holdfast_journal.keys.master import note_key
+from holdfast_journal.keys.sealing import KeyRing, new_key, published_json, seal
+from holdfast_journal.ownership.taking import chunks
+from holdfast_journal.reading.rows import ExistingFlow, NewFlow, Started
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import NEW, batches, entries, flows, tasks
+
+
+def start_flows(
+    database: Database,
+    ring: KeyRing,
+    batch: str,
+    new: Sequence[NewFlow],
+    owner: int | None,
+    now: float,
+) -> Started:
+    """Start those of `new` whose names are not in `batch` yet, in one transaction.
+
+    Raises ValueError if a name comes twice in `new`, and WrongKey.
+    """
+    names = [flow.name for flow in new]
+    if len(set(names)) != len(names):
+        raise ValueError("a name comes twice among the flows to be started")
+    published = [published_json(flow.published) for flow in new]
+    attempts = 3
+    while True:
+        attempts -= 1
+        try:
+            with database.writing() as connection:
+                note_key(connection, database, ring, now)
+                batch_id = _batch(connection, batch, now)
+                existing = _existing(connection, batch_id, names)
+                rows = [
+                    _row(ring, batch_id, flow, shown, owner, now)
+                    for flow, shown in zip(new, published, strict=True)
+                    if flow.name not in existing
+                ]
+                if rows:
+                    connection.execute(insert(flows), rows)
+            break
+        except IntegrityError:
+            # PostgreSQL only: another process has just started the same ones.
+            if not attempts:
+                raise
+    return Started(
+        started=[row["name"] for row in rows],
+        existing=[existing[name] for name in names if name in existing],
+    )
+
+
+def existing_flows(database: Database, batch: str, names: Sequence[str]) -> list[ExistingFlow]:
+    """Those of `names` that are in `batch` already, in the order of `names`."""
+    query = select(batches.c.id).where(batches.c.name == batch)
+    with database.reading() as connection:
+        batch_id = connection.scalar(query)
+        if batch_id is None:
+            return []
+        found = _existing(connection, batch_id, names)
+    return [found[name] for name in names if name in found]
+
+
+def ask(database: Database, flow: int, request: str | None) -> bool:
+    """Leave `request` for the flow's owner; False if the flow is finished."""
+    statement = (
+        update(flows)
+        .where(flows.c.id == flow, flows.c.finished_at.is_(None))
+        .values(request=request)
+    )
+    with database.writing() as connection:
+        return connection.execute(statement).rowcount == 1
+
+
+def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], now: float) -> None:
+    """Put a finished flow back to its beginning. Raises NotRetryable, NoSuchFlow, WrongKey."""
+    query = select(flows).where(flows.c.id == flow)
+    if database.is_postgresql:
+        query = query.with_for_update()
+    with database.writing() as connection:
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NoSuchFlow(f"there is no flow {flow}")
+        if row.finished_at is None:
+            raise NotRetryable(f"{row.name!r} is still under way ({row.status})")
+        if row.status in done:
+            raise NotRetryable(f"{row.name!r} went well ({row.status}); there is nothing to retry")
+        if row.shred_at is not None:
+            raise NotRetryable(f"{row.name!r} is over ({row.status}), and only kept to be read")
+        if row.data_key is None or row.params is None:
+            raise NotRetryable(f"the parameters of {row.name!r} were shredded or purged")
+        key = ring.open_data_key(row.uid, row.data_key)
+        seq, attempt = row.seq + 1, row.attempt + 1
+        connection.execute(delete(tasks).where(tasks.c.flow_id == flow))
+        messages.drop(connection, [flow])
+        connection.execute(
+            insert(entries).values(
+                flow_id=flow,
+                seq=seq,
+                at=now,
+                worker=None,
+                kind="retried",
+                heard=f"retried after {row.status}, attempt {attempt}",
+                said="[]",
+                event=seal(key, row.uid, "event", seq, b""),
+            )
+        )
+        connection.execute(
+            update(flows)
+            .where(flows.c.id == flow)
+            .values(
+                status=NEW,
+                updated_at=now,
+                finished_at=None,
+                attempt=attempt,
+                epoch=row.epoch + 1,
+                owner=None,
+                seq=seq,
+                request=None,
+                wake_at=None,
+                failures=0,
+                failed_at=None,
+                trouble=None,
+                deaths=None,
+                checkpoint=None,
+                published=seal(key, row.uid, "published", 0, b"{}"),
+            )
+        )
+
+
+def find(database: Database, name: str, batch: str | None) -> int:
+    """The id of a flow. Without `batch` the name must be in one batch only. Raises NoSuchFlow."""
+    inside = select(batches.c.id)
+    if batch is not None:
+        inside = inside.where(batches.c.name == batch)
+    # A name has an index with its batch only.
+    query = select(flows.c.id).where(flows.c.batch_id.in_(inside), flows.c.name == name)
+    with database.reading() as connection:
+        found = connection.execute(query.limit(2)).all()
+    match found:
+        case [row]:
+            return int(row.id)
+        case []:
+            where = "" if batch is None else f" in batch {batch!r}"
+            raise NoSuchFlow(f"there is no flow named {name!r}{where}")
+        case _:
+            raise NoSuchFlow(f"several batches have a flow named {name!r}; say which batch")
+
+
+def _batch(connection: Connection, name: str, now: float) -> int:
+    found = connection.execute(select(batches.c.id).where(batches.c.name == name)).scalar()
+    if found is None:
+        statement = insert(batches).values(name=name, created_at=now).returning(batches.c.id)
+        found = connection.execute(statement).scalar_one()
+    return int(found)
+
+
+_EXISTING = select(
+    *(
+        flows.c[name]
+        for name in ("id", "name", "kind", "status", "finished_at", "fingerprint", "attempt")
+    )
+)
+
+
+def _existing(
+    connection: Connection, batch_id: int, names: Sequence[str]
+) -> Mapping[str, ExistingFlow]:
+    found: dict[str, ExistingFlow] = {}
+    for chunk in chunks(names):
+        query = _EXISTING.where(flows.c.batch_id == batch_id, flows.c.name.in_(chunk))
+        for row in connection.execute(query):
+            found[row.name] = ExistingFlow(
+                id=row.id,
+                name=row.name,
+                kind=row.kind,
+                status=row.status,
+                finished=row.finished_at is not None,
+                fingerprint=row.fingerprint,
+                attempt=row.attempt,
+            )
+    return found
+
+
+def _row(
+    ring: KeyRing, batch_id: int, flow: NewFlow, published: bytes, owner: int | None, now: float
+) -> dict[str, Any]:
+    uid, key = secrets.token_hex(16), new_key()
+    return {
+        "uid": uid,
+        "batch_id": batch_id,
+        "name": flow.name,
+        "kind": flow.kind,
+        "status": NEW,
+        "created_at": now,
+        "updated_at": now,
+        "attempt": 1,
+        "epoch": 0,
+        "owner": owner,
+        "seq": 0,
+        "failures": 0,
+        "fingerprint": flow.fingerprint,
+        "params": seal(key, uid, "params", 0, flow.params),
+        "published": seal(key, uid, "published", 0, published),
+        "data_key": ring.seal_data_key(uid, key),
+    }

@@ -1,0 +1,1 @@
+"""Journals without a database: no SQL and no Twisted."""

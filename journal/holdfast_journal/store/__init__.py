@@ -1,0 +1,1 @@
+"""The database: opening SQLite and PostgreSQL, the schema, and what errors mean."""

@@ -1,0 +1,182 @@
+"""Where an SQLite database lies, and whether it lies there still.
+
+POSIX drops every lock that a process has on a file as soon as it closes *any* descriptor of that
+file, and SQLite's hold on its write-ahead log is such locks.  So nothing here ever opens a file
+that may be a database: what has to be known is asked of its name, with `stat`.
+
+A database is one file, by whatever name.  SQLite calls its log after the name, and so do we call
+the key and the locks of the workers; two names for one file would give it two logs, each with
+commits that the other lacks.  Symbolic links are followed; other names are refused.
+"""
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Self, TypeAlias
+
+from attrs import define
+
+from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
+from holdfast_journal.keys.files import sync_directory
+
+OTHER_NAME = 5.0
+"""Seconds for which a new opener waits for whoever has the file open under another name."""
+
+_Identity: TypeAlias = tuple[int, int]
+"""Device and inode."""
+
+# A new file is made, and its descriptor closed, before any other thread of ours lets SQLite open
+# it: otherwise closing it would drop that thread's locks.
+_making = threading.Lock()
+
+
+def log_of(path: Path) -> Path:
+    """Where SQLite keeps the write-ahead log of the database at `path`."""
+    return path.with_name(path.name + "-wal")
+
+
+def find(path: Path, *, make: bool, make_parents: bool = False) -> Path:
+    """The file that `path` leads to, through symbolic links; made if it is missing and may be.
+
+    A file is made private to its owner, and SQLite gives its log the same mode; with
+    `make_parents` missing directories above it are made too, as private.
+    Raises DatabaseUnusable.
+    """
+    try:
+        real = Path(os.path.realpath(path))
+        if make and make_parents:
+            _make_folder(real.parent)
+        with _making:
+            try:
+                found = real.stat()
+            except FileNotFoundError:
+                if not make:
+                    raise DatabaseUnusable(f"there is no database {path}") from None
+                os.close(os.open(real, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                found = real.stat()
+    except FileExistsError:
+        return find(path, make=make)  # another process has just made it
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        if isinstance(error, FileNotFoundError):
+            reason = f"the directory {path.parent} does not exist"
+        raise _unusable(path, reason) from error
+    if stat.S_ISDIR(found.st_mode):
+        raise _unusable(path, "it is a directory")
+    if not stat.S_ISREG(found.st_mode):
+        raise _unusable(path, "it is not a file")
+    if found.st_nlink > 1:
+        raise _unusable(
+            path,
+            f"the file has {found.st_nlink} names (hard links), and SQLite would keep a log for"
+            " each; remove the others, or copy the file with cp and use the copy",
+        )
+    if not os.access(real, os.R_OK | (os.W_OK if make else 0)):
+        raise _unusable(path, "Permission denied" if _is_writable(real) else "it is read-only")
+    return real
+
+
+def refuse_another_name(path: Path) -> None:
+    """Refuse a file that somebody has open under another name, such as that of a bind mount.
+
+    Whoever has it open by this name has a log beside it.  If there is none, the file can be locked
+    as a whole, for a moment, unless somebody has it open elsewhere.  Raises DatabaseUnusable.
+    """
+    until = time.monotonic() + OTHER_NAME
+    while path.stat().st_size and not log_of(path).exists():
+        try:
+            with closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as connection:
+                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+                connection.execute("BEGIN EXCLUSIVE")
+                connection.execute("COMMIT")
+                return
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                return  # whoever opens it next says it better
+        if time.monotonic() > until:
+            raise _unusable(
+                path,
+                "a process has this file open under another name (a bind mount, or a directory"
+                " that was renamed); use one name for it everywhere",
+            )
+        time.sleep(0.05)
+
+
+@define
+class Place:
+    """The place of a database that is open."""
+
+    path: Path
+    _given: Path
+    _file: _Identity
+    _log: _Identity
+
+    @classmethod
+    def of(cls, path: Path, given: Path) -> Self:
+        """The place of the database at `path`, which a connection has open and has read.
+
+        `given` is its path as others know it, perhaps that of a symbolic link to `path`.
+        Raises DatabaseMoved.
+        """
+        file, log = _identity(path), _identity(log_of(path))
+        if file is None or log is None:
+            raise DatabaseMoved(f"the database {path} went away while it was opened")
+        return cls(path, given, file, log)
+
+    def check(self) -> None:
+        """See that the file and its log are still those that were opened.  Raises DatabaseMoved.
+
+        What is written to a file that has no name any more is gone when the process ends.
+        """
+        found = _identity(self.path)
+        if found != self._file:
+            what = "moved away or deleted" if found is None else "replaced by another file"
+            raise DatabaseMoved(
+                f"the database {self.path} was {what} while it was in use; put it back, with its"
+                " write-ahead log (-wal), while no process uses it, and start again"
+            )
+        if self._given != self.path and _identity(self._given) != self._file:
+            raise DatabaseMoved(
+                f"the symbolic link {self._given} was led away from the database {self.path} while"
+                " that was in use; start again to use what it leads to now"
+            )
+        found = _identity(log_of(self.path))
+        if found != self._log:
+            what = "deleted" if found is None else "replaced"
+            raise DatabaseMoved(
+                f"the write-ahead log of the database {self.path} was {what} while it was in use,"
+                " and what was committed last may be lost; stop every process that uses it, and"
+                " run 'holdfast doctor' before you start again"
+            )
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _unusable(path: Path, why: str) -> DatabaseUnusable:
+    return DatabaseUnusable(f"the database {path} cannot be used: {why}")
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether its file system is."""
+    return not os.statvfs(path).f_flag & os.ST_RDONLY
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a directory and what is missing above it, each private, and on disk.
+
+    Without that a power cut could take the directory, and with it what was committed there.
+    """
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_directory(folder)

@@ -1,0 +1,130 @@
+"""Forgetting flows that ended long ago, so that a database does not grow for ever.
+
+A purged flow keeps one small row: its name, so that the same people file starts nobody twice, how
+it ended, when, and the fingerprint that tells whether it comes with another secret. Its history,
+its tasks and its secrets are gone. In batches, each a transaction of its own, while workers run.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.ownership.due import Alive
+from holdfast_journal.ownership.taking import CHUNK, chunks
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import batches, entries, flows, workers
+from holdfast_journal.upkeep.shredding import shred
+
+
+@frozen
+class Old:
+    """Which flows are to be purged."""
+
+    before: float
+    """Those that finished earlier, in seconds since the epoch."""
+    batch: str | None = None
+    names: bool = False
+    """Whether their rows go too."""
+
+
+@frozen
+class Purge:
+    """What there is to purge, or what was."""
+
+    flows: int
+    entries: int
+    workers: int
+    statuses: Mapping[str, int]
+    """How many of the flows ended how."""
+
+
+def find(database: Database, alive: Alive, old: Old) -> Purge:
+    """Say what `purge` would delete, without doing anything. Raises DatabaseUnusable."""
+    with database.reading() as connection:
+        query = (
+            select(flows.c.status, func.count().label("n"))
+            .where(_old(old))
+            .group_by(flows.c.status)
+        )
+        statuses = {row.status: row.n for row in connection.execute(query)}
+        ids = select(flows.c.id).where(_old(old))
+        history = select(func.count()).where(entries.c.flow_id.in_(ids))
+        count = connection.scalar(history) or 0
+    gone = _idle_workers(database, alive, old)
+    return Purge(sum(statuses.values()), count, len(gone), statuses)
+
+
+def purge(
+    database: Database, alive: Alive, old: Old, *, each: Callable[[], object] = lambda: None
+) -> Purge:
+    """Delete what is `old`; `each` is called after every transaction. Raises DatabaseUnusable.
+
+    Killed in between, it has done a part of it, and the next one does the rest.
+    """
+    statuses: dict[str, int] = {}
+    count = last = 0
+    while True:
+        with database.writing() as connection:
+            query = select(flows.c.id, flows.c.status).where(_old(old), flows.c.id > last)
+            query = query.order_by(flows.c.id).limit(CHUNK)
+            if database.is_postgresql:
+                # Whatever somebody is just about to retry stays; it is not old any more.
+                query = query.with_for_update(skip_locked=True)
+            rows = connection.execute(query).all()
+            ids = [row.id for row in rows]
+            for row in rows:
+                statuses[row.status] = statuses.get(row.status, 0) + 1
+            count += _delete(connection, ids, old.names)
+        each()
+        if not rows:
+            break
+        last = ids[-1]
+    if old.names:
+        with database.writing() as connection:
+            unused = ~exists().where(flows.c.batch_id == batches.c.id)
+            connection.execute(delete(batches).where(unused, batches.c.created_at < old.before))
+    gone = _idle_workers(database, alive, old)
+    for chunk in chunks(gone):
+        with database.writing() as connection:
+            connection.execute(delete(workers).where(workers.c.id.in_(chunk)))
+    return Purge(sum(statuses.values()), count, len(gone), statuses)
+
+
+def _old(old: Old) -> ColumnElement[bool]:
+    wanted = flows.c.finished_at < old.before
+    if old.batch is not None:
+        named = select(batches.c.id).where(batches.c.name == old.batch)
+        wanted &= flows.c.batch_id.in_(named)
+    if not old.names:
+        # Those that were purged before have nothing left.
+        history = exists().where(entries.c.flow_id == flows.c.id)
+        wanted &= or_(flows.c.data_key.is_not(None), history)
+    return wanted
+
+
+def _delete(connection: Connection, ids: list[int], names: bool) -> int:
+    if not ids:
+        return 0
+    gone: Any = connection.execute(delete(entries).where(entries.c.flow_id.in_(ids)))
+    shred(connection, ids)
+    if names:
+        connection.execute(delete(flows).where(flows.c.id.in_(ids)))
+    return int(gone.rowcount)
+
+
+def _idle_workers(database: Database, alive: Alive, old: Old) -> list[int]:
+    """Dead workers of long ago that no entry and no flow names any more."""
+    query = select(workers.c.id).where(
+        workers.c.started_at < old.before,
+        or_(workers.c.lease_until.is_(None), workers.c.lease_until < old.before),
+    )
+    with database.reading() as connection:
+        found = set(connection.scalars(query))
+        if found:
+            # Each of them once through an index would cost more than all of them in one go.
+            found -= set(connection.scalars(select(entries.c.worker).distinct()))
+            found -= set(connection.scalars(select(flows.c.owner).distinct()))
+    return sorted(set(found) - alive(found))

@@ -1,0 +1,79 @@
+"""Deleting what finished flows kept, so that it is gone from the disk too.
+
+SQLite overwrites what is deleted in its file with zeros (secure_delete), but the write-ahead log
+still holds the pages as they were, until it is written over. So it is emptied after shredding,
+when nobody happens to be reading; otherwise the next time.
+"""
+
+import sqlite3
+from contextlib import closing
+from typing import Any, Final
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.commits import messages
+from holdfast_journal.ownership.taking import CHUNK
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import flows, tasks
+
+NOTHING_LEFT: Final = {
+    "data_key": None,
+    "params": None,
+    "checkpoint": None,
+    "published": None,
+    "shred_at": None,
+}
+"""What a flow's row keeps of its secrets once it is shredded."""
+
+
+def shred_due(database: Database, now: float) -> int:
+    """Shred the finished flows whose time has come; return how many. Raises DatabaseUnusable."""
+    # Not by id: that would lead the database past the small index, through all flows.
+    query = select(flows.c.id).where(flows.c.shred_at <= now).limit(CHUNK)
+    if database.is_postgresql:
+        query = query.with_for_update(skip_locked=True)
+    with database.reading() as connection:
+        if connection.scalar(select(flows.c.id).where(flows.c.shred_at <= now).limit(1)) is None:
+            return 0
+    shredded = 0
+    while True:
+        with database.writing() as connection:
+            ids = list(connection.scalars(query))
+            shred(connection, ids)
+        if not ids:
+            return shredded
+        shredded += len(ids)
+
+
+def shred(connection: Connection, ids: list[int]) -> None:
+    """Delete what these flows keep, but for their history's shape."""
+    if ids:
+        connection.execute(delete(tasks).where(tasks.c.flow_id.in_(ids)))
+        messages.drop(connection, ids)
+        connection.execute(update(flows).where(flows.c.id.in_(ids)).values(**NOTHING_LEFT))
+
+
+def empty_log(database: Database) -> bool:
+    """Empty SQLite's write-ahead log, waiting for nobody; False if somebody is reading it.
+
+    Costs a look at a file if it is empty already. Raises DatabaseUnusable.
+    """
+    if database.path is None:
+        return True
+    log = database.path.with_name(database.path.name + "-wal")
+    try:
+        if not log.stat().st_size:
+            return True
+    except FileNotFoundError:
+        return True
+    # A connection of its own: in a pool's its short timeout would stay.
+    with database.clearly(), closing(_raw(database)) as connection:
+        busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not busy
+
+
+def _raw(database: Database) -> Any:
+    connection = sqlite3.connect(str(database.path), timeout=0, isolation_level=None)
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection

@@ -1,0 +1,120 @@
+"""What an operator does with a database: keys, old flows, the schema. Runs no flows."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from attrs import define
+
+from holdfast_journal.keys.files import KeyFile
+from holdfast_journal.keys.master import find_keys, given_keys, key_file_of
+from holdfast_journal.ownership.due import Alive
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.upgrading import schema_state
+from holdfast_journal.upkeep import purging, rotating
+from holdfast_journal.upkeep.opening import Ready, look_ready, make_ready
+from holdfast_journal.upkeep.purging import Old, Purge
+from holdfast_journal.upkeep.rotating import KeyUse, Rotation
+from holdfast_journal.upkeep.shredding import empty_log, shred_due
+from holdfast_journal.workers.locks import locks_for
+from holdfast_journal.workers.registration import Registration
+
+
+@define(eq=False)
+class Upkeep:
+    """A database in the hands of its operator. Every method raises DatabaseUnusable."""
+
+    _database: Database
+    _alive: Alive
+    _clock: Callable[[], float]
+    ready: Ready
+    key_file: Path | None
+    """Where the keys are; None if they come from HOLDFAST_KEY."""
+    upgraded: bool
+    """Whether opening it changed its schema."""
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.time,
+        upgrade: bool = False,
+        looks: bool = False,
+    ) -> Self:
+        """Open the database at `url` with its keys, as `SqlJournal.open` does.
+
+        With `upgrade` a PostgreSQL database of an older release is upgraded too. Who only `looks`
+        changes nothing, and can call nothing but `old` and `find`.
+        Raises DatabaseUnusable and WrongKey; then nothing was changed.
+        """
+        given = given_keys(environ)
+        database = Database.open(url, looks=looks)
+        try:
+            before = schema_state(database)
+            ring = None if given is None else given.ring
+            if looks:
+                ready = look_ready(database, ring)
+            else:
+                ready = make_ready(database, ring, clock, asked=upgrade)
+        except BaseException:
+            database.close()
+            raise
+        file = None if given is None else given.file
+        if given is None and database.given_path is not None:
+            file = key_file_of(database.given_path)
+        alive = Registration(database, clock, locks_for(database, looks=looks)).alive
+        return cls(database, alive, clock, ready, file, before != "current")
+
+    @property
+    def name(self) -> str:
+        """The database's URL for people, its password hidden."""
+        return self._database.name
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def rotate(self) -> Rotation:
+        """Seal every flow's data key under the first master key; see `rotating`.
+
+        Raises WrongKey.
+        """
+        return rotating.rotate(self._database, self.ready.keys, self._clock())
+
+    def old(self, seconds: float, batch: str | None, *, names: bool) -> Old:
+        """The flows that finished more than `seconds` ago."""
+        return Old(self._clock() - seconds, batch, names)
+
+    def find(self, old: Old) -> Purge:
+        """What `purge` would delete."""
+        return purging.find(self._database, self._alive, old)
+
+    def purge(self, old: Old) -> Purge:
+        """Delete what is old, and shred what is due; see `purging`."""
+        shred_due(self._database, self._clock())
+        found = purging.purge(self._database, self._alive, old)
+        empty_log(self._database)
+        return found
+
+
+def list_keys(url: str, environ: Mapping[str, str]) -> tuple[Sequence[KeyUse], Path | None]:
+    """Every master key that is given or asked for, and the key file, if there is one.
+
+    Also of a database that lacks some of its keys. Raises DatabaseUnusable and WrongKey.
+    """
+    given = given_keys(environ)
+    database = Database.open(url, looks=True)
+    try:
+        file = None if given is None else given.file
+        if given is None and database.given_path is not None:
+            file = key_file_of(database.given_path)
+        if given is None and file is None:
+            find_keys(database, None)  # raises what there is to say
+        ring = given.ring if given is not None else KeyFile(file or Path()).ring()
+        return rotating.key_uses(database, ring), file
+    finally:
+        database.close()

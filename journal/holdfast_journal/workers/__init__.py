@@ -1,0 +1,1 @@
+"""The processes that run flows: their locks, their lease and their clocks."""
