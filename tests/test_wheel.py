@@ -77,8 +77,8 @@ import pathlib, sys
 import holdfast, holdfast_journal
 for package in (holdfast, holdfast_journal):
     assert pathlib.Path(package.__file__).is_relative_to(sys.prefix), package.__file__
-from holdfast_journal.database import Database
-from holdfast_journal.upgrading import downgrade, migrations, schema_state, upgrade
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.upgrading import downgrade, migrations, schema_state, upgrade
 assert migrations().is_relative_to(sys.prefix)
 database = Database.open("sqlite:///journal.db")
 print(schema_state(database), upgrade(database), schema_state(database), upgrade(database))

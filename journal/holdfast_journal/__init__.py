@@ -3,11 +3,16 @@
 `IJournal` is what a wormhole asks of a journal. `ImmediateJournal` keeps nothing,
 `Journal(save_checkpoint)` keeps what its user keeps, and `SqlJournal` keeps many flows in one SQL
 database. This package knows nothing of wormholes: what it stores is bytes under a name.
+
+This is the face of the package. Others import from here, from `doctor` and `upkeep`, which are for
+operators, and from `errors`; what lies deeper may move. What is not in `__all__` is for the engine
+of `holdfast` alone.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from holdfast_journal.commits.values import Snapshot, Task
 from holdfast_journal.errors import (
     AlreadyServed,
     CommitFailed,
@@ -25,28 +30,26 @@ from holdfast_journal.errors import (
     Unreadable,
     WrongKey,
 )
-from holdfast_journal.interface import Call, History, IJournal
+from holdfast_journal.interface import Call, History, IJournal, Published
+from holdfast_journal.ownership.values import UNLOADED as UNLOADED
+from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started, TakenFlow
+from holdfast_journal.ownership.values import Unfinished as Unfinished
 from holdfast_journal.plain.checkpointed import Journal
 from holdfast_journal.plain.immediate import ImmediateJournal
-from holdfast_journal.reading.rows import (
-    Changes,
-    EntryRow,
-    Event,
-    ExistingFlow,
-    FlowRow,
-    NewFlow,
-    Published,
-    Snapshot,
-    Started,
-    TakenFlow,
-    Task,
-    Worker,
-)
+from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
 
 if TYPE_CHECKING:
+    from holdfast_journal.commits.boundaries import Reactor as Reactor
     from holdfast_journal.commits.flow import FlowJournal
-    from holdfast_journal.keys.sealing import KeyRing
+    from holdfast_journal.commits.pressure import Pressure as Pressure
+    from holdfast_journal.commits.values import Parameters as Parameters
+    from holdfast_journal.keys.ring import KeyRing
+    from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
+    from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
+    from holdfast_journal.reading.following import Seen as Seen
     from holdfast_journal.sql import SqlJournal
+    from holdfast_journal.workers.clocks import boot_time as boot_time
+    from holdfast_journal.workers.liveness import place_in as place_in
 
 __all__ = [
     "AlreadyServed",
@@ -88,16 +91,24 @@ __all__ = [
 
 # Loaded when first asked for: they bring SQLAlchemy and Twisted with them.
 _LATER = {
-    "FlowJournal": "holdfast_journal.commits.flow",
-    "KeyRing": "holdfast_journal.keys.sealing",
-    "SqlJournal": "holdfast_journal.sql",
+    "FlowJournal": "commits.flow",
+    "KeyRing": "keys.ring",
+    "LONGEST_PAUSE": "ownership.due",
+    "MOST_DEATHS": "ownership.suspects",
+    "Parameters": "commits.values",
+    "Pressure": "commits.pressure",
+    "Reactor": "commits.boundaries",
+    "Seen": "reading.following",
+    "SqlJournal": "sql",
+    "boot_time": "workers.clocks",
+    "place_in": "workers.liveness",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(_LATER[name]), name)
+    found: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     globals()[name] = found
     return found
 

@@ -5,9 +5,11 @@ and say with `queue_outbound()` what must not happen before that event is durabl
 a journal that also keeps a readable record of what happened.
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 Call = Callable[[], object]
 """An outbound action with its arguments bound."""
@@ -42,3 +44,7 @@ class History(Protocol):
         it is sealed where the journal can seal.
         """
         ...
+
+
+Published: TypeAlias = Mapping[str, str | int | float | None]
+"""What a flow shows to its operators, such as its code. Sealed at rest all the same."""

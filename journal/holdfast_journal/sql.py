@@ -20,40 +20,34 @@ from typing import TYPE_CHECKING, Self
 from attrs import define, field
 from twisted.logger import Logger
 
+from holdfast_journal.commits.boundaries import Reactor, Writer
 from holdfast_journal.commits.committer import Committer
 from holdfast_journal.commits.flow import FlowJournal
 from holdfast_journal.commits.inline import InlineWriter
 from holdfast_journal.commits.messages import Messages
 from holdfast_journal.commits.pressure import Pressure
-from holdfast_journal.commits.threaded import Reactor, ThreadedWriter, Writer
+from holdfast_journal.commits.threaded import ThreadedWriter
 from holdfast_journal.commits.values import Lease
 from holdfast_journal.doctor.soundness import Checks
 from holdfast_journal.errors import Fenced, JournalBroken
 from holdfast_journal.keys.master import MissingKeys, fingerprint_key, given_keys
-from holdfast_journal.keys.sealing import KeyRing, Sealer, fingerprint
+from holdfast_journal.keys.ring import KeyRing, fingerprint
+from holdfast_journal.keys.sealer import Sealer
 from holdfast_journal.ownership import due, starting, taking
 from holdfast_journal.ownership.sharing import Sharing
 from holdfast_journal.ownership.suspects import deaths_of
+from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started, TakenFlow, Unfinished
 from holdfast_journal.reading import reading
 from holdfast_journal.reading.following import Seen
-from holdfast_journal.reading.rows import (
-    Changes,
-    EntryRow,
-    Event,
-    ExistingFlow,
-    FlowRow,
-    NewFlow,
-    Started,
-    TakenFlow,
-    Unfinished,
-    Worker,
-)
+from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import DONE
 from holdfast_journal.upkeep.opening import look_ready, make_ready
 from holdfast_journal.upkeep.shredding import empty_log, shred_due
+from holdfast_journal.workers.clocks import boot_time
 from holdfast_journal.workers.liveness import moving
 from holdfast_journal.workers.locks import locks_for
-from holdfast_journal.workers.registration import LEASE, Registration, boot_time
+from holdfast_journal.workers.registration import LEASE, Registration
 from holdfast_journal.workers.shared_time import SharedTime
 
 if TYPE_CHECKING:
@@ -62,8 +56,6 @@ if TYPE_CHECKING:
 BUSY = 5.0
 """Seconds for which a busy machine may make us silent in the middle of a transaction."""
 
-DONE = "done"
-"""The status that cannot be retried."""
 
 _log = Logger()
 
@@ -530,7 +522,7 @@ class SqlJournal:
 
         Raises DatabaseUnusable.
         """
-        return reading.count_unfinished(self._database, due.Wanted(batch, names, kinds=kinds))
+        return due.count_unfinished(self._database, due.Wanted(batch, names, kinds=kinds))
 
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words).

@@ -6,7 +6,9 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from holdfast.cli.main import holdfast
-from holdfast_journal.reading.rows import NewFlow, Published, Snapshot, TakenFlow
+from holdfast_journal.commits.values import Snapshot
+from holdfast_journal.interface import Published
+from holdfast_journal.ownership.values import NewFlow, TakenFlow
 from holdfast_journal.sql import SqlJournal
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast_journal.reading.rows import NewFlow
+from holdfast_journal.ownership.values import NewFlow
 from tests.cli.journals import failed, move, open_at, run, start
 
 

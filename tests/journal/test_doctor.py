@@ -19,7 +19,7 @@ from holdfast.flows import tasks as flow_tasks
 from holdfast_journal import KeyRing, NewFlow, SqlJournal
 from holdfast_journal.keys.sealing import seal, unseal
 from holdfast_journal.store import schema
-from holdfast_journal.store.database import parse_url
+from holdfast_journal.store.urls import parse_url
 from tests.cli.journals import failed
 from tests.cli.journals import run as command
 from tests.flows.issue_token import APPID, TROUBLE, IssueToken, TaskFailed

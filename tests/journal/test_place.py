@@ -65,7 +65,8 @@ def files(folder: Path) -> Mapping[str, tuple[bytes, int, int]]:
 TWICE = """
 import os, sys
 from pathlib import Path
-from holdfast_journal import NewFlow, SqlJournal, place
+from holdfast_journal import NewFlow, SqlJournal
+from holdfast_journal.store import place
 if len(sys.argv) > 2:
     careful = place.find
     def careless(path, **options):
@@ -287,7 +288,7 @@ def seen_by_another(locks: Path) -> str:
     program = f"""
 from pathlib import Path
 from holdfast_journal.errors import AlreadyServed
-from holdfast_journal.locks import FileLocks
+from holdfast_journal.workers.locks import FileLocks
 locks = FileLocks(Path({str(locks)!r}))
 alive = "alive" if locks.is_alive(7) else "dead"
 locks.hold(8)

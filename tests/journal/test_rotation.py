@@ -284,7 +284,8 @@ class TestKeyFiles:
         """No key is lost when several are added in the same moment."""
         path = key_file(folder, HEX)
         program = (
-            "import sys; from pathlib import Path; from holdfast_journal.keys.files import add_key\n"
+            "import sys; from pathlib import Path\n"
+            "from holdfast_journal.keys.files import add_key\n"
             "for _ in range(20): print(add_key(Path(sys.argv[1])))"
         )
         children = [
@@ -314,7 +315,7 @@ class TestKeyFiles:
         said: list[str] = []
 
         def observe(event: LogEvent) -> None:
-            if event["log_namespace"] == "holdfast_journal.keys.sealing":
+            if event["log_namespace"] == "holdfast_journal.keys.ring":
                 said.append(str(formatEvent(event)))
 
         globalLogPublisher.addObserver(observe)

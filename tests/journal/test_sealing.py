@@ -14,7 +14,9 @@ from holdfast_journal import (
     Unreadable,
     WrongKey,
 )
-from holdfast_journal.keys.sealing import KEY_BYTES, Sealer, fingerprint, new_key, unseal
+from holdfast_journal.keys.ring import fingerprint
+from holdfast_journal.keys.sealer import Sealer
+from holdfast_journal.keys.sealing import KEY_BYTES, new_key, unseal
 from holdfast_journal.store.database import Database
 from tests.journal.conftest import Journals
 from tests.journal.helpers import at_once, run, start

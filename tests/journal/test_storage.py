@@ -24,8 +24,8 @@ from holdfast_journal import (
     SqlJournal,
 )
 from holdfast_journal.commits.threaded import MOST_BYTES, MOST_COMMITS
-from holdfast_journal.store import database as database_module
-from holdfast_journal.store.database import Trouble, trouble
+from holdfast_journal.store import postgresql, sqlite
+from holdfast_journal.store.trouble import Trouble, trouble
 from tests.journal.conftest import Journals
 from tests.journal.helpers import (
     PATIENCE,
@@ -165,7 +165,8 @@ class TestLocks:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """While somebody else holds a lock everything waits, unchanged, and says so."""
-        monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.05)
+        for kind in (sqlite, postgresql):
+            monkeypatch.setattr(kind, "BUSY_TIMEOUT", 0.05)
         journal = journals.open(url, reactor=reactor)
         ada, bob = run(journal, "ada", "bob")
         with _lock_everything(url):

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from holdfast_journal import DatabaseUnusable, NewFlow, SqlJournal
 from holdfast_journal.ownership.due import LONGEST_PAUSE
-from holdfast_journal.reading.rows import Unfinished
+from holdfast_journal.ownership.values import Unfinished
 from holdfast_journal.store.schema import flows
 from tests.journal.conftest import Journals
 from tests.journal.helpers import at_commit, locked, run, start

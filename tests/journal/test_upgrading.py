@@ -125,7 +125,8 @@ def test_killed_for_good(folder: Path, journals: Journals) -> None:
     """A process that dies by SIGKILL in the middle of it leaves a database that can be used."""
     url = OLD.copy(folder)
     program = (
-        "import os, sys; from holdfast_journal import SqlJournal, opening\n"
+        "import os, sys; from holdfast_journal import SqlJournal\n"
+        "from holdfast_journal.upkeep import opening\n"
         "opening.note_key = lambda *_: os.kill(os.getpid(), 9)\n"
         "SqlJournal.open(sys.argv[1], environ={})"
     )

@@ -50,7 +50,7 @@ def weaken() -> None:
     """Be less careful, if we are asked to."""
     wanted = os.environ.get(WEAK, "").split()
     if "normal" in wanted:
-        strong = database._sqlite
+        strong = database.sqlite_engine
 
         def weak(url: Any) -> Any:
             engine = strong(url)
@@ -59,7 +59,7 @@ def weaken() -> None:
             )
             return engine
 
-        database._sqlite = weak
+        database.sqlite_engine = weak
     if "unsynced" in wanted:
         os.fsync = lambda fd: None
     if "careless" in wanted:

@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
-from holdfast_journal.keys.sealing import KeyRing
+from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.sql import SqlJournal
 from holdfast_journal.store.database import Database
 from tests.simulation.kernel import Actor, Kernel
@@ -130,7 +130,7 @@ class Storage(Database):
 
 @define
 class Locks:
-    """The lock that each worker holds for as long as it lives (`holdfast_journal.workers.registration`)."""
+    """The lock that each worker holds for as long as it lives (`workers.registration`)."""
 
     actor: Actor | None
     holders: dict[int, Actor | None]

@@ -9,6 +9,6 @@ def keep_time_steadily(reactor: Any) -> None:
     Twisted asks for the time of day. When that is set back by a day, whatever is to happen in half
     a second happens a day later: no look into the database, no retry, no sign of life.
     """
-    from holdfast_journal.workers.registration import boot_time
+    from holdfast_journal import boot_time
 
     reactor.seconds = boot_time

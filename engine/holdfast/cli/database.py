@@ -11,10 +11,9 @@ from holdfast.cli.printable import printable
 from holdfast.cli.settings import default_database
 
 if TYPE_CHECKING:
-    from holdfast_journal.commits.threaded import Reactor
+    from holdfast_journal import Reactor, SqlJournal
     from holdfast_journal.errors import JournalBroken
-    from holdfast_journal.sql import SqlJournal
-    from holdfast_journal.upkeep.upkeep import Upkeep
+    from holdfast_journal.upkeep import Upkeep
 
 
 def open_journal(
@@ -29,7 +28,7 @@ def open_journal(
     on standard error.
     Raises JournalError.
     """
-    from holdfast_journal.sql import SqlJournal
+    from holdfast_journal import SqlJournal
 
     make_parents = url == default_database()
     if on_fatal is None:
@@ -63,7 +62,7 @@ def existing_journal(url: str, *, looks: bool = False) -> Iterator["SqlJournal"]
     A command that only ``looks`` changes nothing, and works on what cannot be written.
     Raises :class:`Failure` if there is no such database yet, and JournalError; nothing is made.
     """
-    from holdfast_journal.sql import SqlJournal
+    from holdfast_journal import SqlJournal
 
     must_exist(url)
     journal = SqlJournal.open(url, looks=True) if looks else open_journal(url)
@@ -80,7 +79,7 @@ def upkeep(url: str, *, upgrade: bool = False, looks: bool = False) -> Iterator[
     ``upgrade`` and ``looks`` are those of ``Upkeep.open``. Raises as `existing_journal` does;
     nothing is made.
     """
-    from holdfast_journal.upkeep.upkeep import Upkeep
+    from holdfast_journal.upkeep import Upkeep
 
     must_exist(url)
     keeper = Upkeep.open(url, upgrade=upgrade, looks=looks)
@@ -93,7 +92,7 @@ def upkeep(url: str, *, upgrade: bool = False, looks: bool = False) -> Iterator[
 
 def must_exist(url: str) -> None:
     """Refuse a database that is not there, instead of making it. Raises :class:`Failure`."""
-    from holdfast_journal.store.database import parse_url
+    from holdfast_journal.upkeep import parse_url
 
     parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":

@@ -10,7 +10,7 @@ from holdfast.cli.failure import Unfinished
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
-    from holdfast_journal.doctor.health import Health
+    from holdfast_journal.doctor import Health
 
 
 @click.group()
@@ -46,7 +46,7 @@ def check(db: str) -> None:
     Exit status: 0 if all is well, 1 if not.
     """
     from holdfast.cli.database import must_exist
-    from holdfast_journal.doctor.health import check as look
+    from holdfast_journal.doctor import check as look
     from holdfast_journal.errors import DatabaseUnusable
 
     must_exist(db)

@@ -15,8 +15,7 @@ from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
     from holdfast_journal import SqlJournal
-    from holdfast_journal.doctor.checking import Finding
-    from holdfast_journal.doctor.soundness import Unattended
+    from holdfast_journal.doctor import Finding, Unattended
 
 LONG: Final = 300.0
 """Seconds after which a flow that is due should have found a worker."""
@@ -121,7 +120,7 @@ def check(
     from sqlalchemy.exc import DatabaseError
 
     from holdfast.flows.replay import check_flow
-    from holdfast_journal.doctor.soundness import damage
+    from holdfast_journal.doctor import damage
     from holdfast_journal.errors import DatabaseUnusable
 
     report = Report()
@@ -158,7 +157,7 @@ def _free(
 
 def _about(free: Sequence[Unattended], somebody: bool) -> Iterator[Finding]:
     """Say what must be done for flows that nobody runs."""
-    from holdfast_journal.doctor.checking import Finding
+    from holdfast_journal.doctor import Finding
 
     groups: dict[tuple[str, bool], list[Unattended]] = {}
     for each in free:

@@ -7,8 +7,7 @@ from holdfast.cli.people import same_name
 from holdfast.cli.printable import quoted
 
 if TYPE_CHECKING:
-    from holdfast_journal.reading.rows import FlowRow
-    from holdfast_journal.sql import SqlJournal
+    from holdfast_journal import FlowRow, SqlJournal
 
 DEFAULT_BATCH = "default"
 """The batch of flows that were started without one."""

@@ -14,7 +14,7 @@ from holdfast.cli.printable import printable, quoted
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
-    from holdfast_journal.upkeep.rotating import Rotation
+    from holdfast_journal.upkeep import Rotation
 
 
 @click.group()
@@ -41,12 +41,12 @@ def new(printed: bool, db: str) -> None:
     new key seals new flows, and the old one still opens the others.
     """
     if printed:
-        from holdfast_journal.keys.sealing import new_key
+        from holdfast_journal.upkeep import new_key
 
         click.echo(new_key().hex())
         return
 
-    from holdfast_journal.keys.files import add_key
+    from holdfast_journal.upkeep import add_key
 
     path = _key_file(db)
     name = add_key(path)
@@ -65,7 +65,7 @@ def list_(db: str) -> None:
     """
     from holdfast.cli.database import must_exist
     from holdfast.cli.tables import cell, column, new_table, show
-    from holdfast_journal.upkeep.upkeep import list_keys
+    from holdfast_journal.upkeep import list_keys
 
     must_exist(db)
     found, file = list_keys(db, os.environ)
@@ -127,14 +127,13 @@ def _tell_unneeded(done: Rotation, file: Path | None, lines: Mapping[str, int]) 
 
 
 def _lines(file: Path | None) -> Mapping[str, int]:
-    from holdfast_journal.keys.files import key_lines
+    from holdfast_journal.upkeep import key_lines
 
     return {} if file is None else key_lines(file)
 
 
 def _key_file(db: str) -> Path:
-    from holdfast_journal.keys.master import key_file_of
-    from holdfast_journal.store.database import parse_url
+    from holdfast_journal.upkeep import key_file_of, parse_url
 
     if os.environ.get("HOLDFAST_KEY"):
         raise Failure(

@@ -8,7 +8,7 @@ import click
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
-    from holdfast_journal.reading.rows import EntryRow
+    from holdfast_journal import EntryRow
 
 
 @click.command()

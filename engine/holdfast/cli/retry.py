@@ -9,7 +9,7 @@ from holdfast.cli.printable import quoted
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
-    from holdfast_journal.reading.rows import FlowRow
+    from holdfast_journal import FlowRow
 
 
 @click.command()

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
-    from holdfast_journal import FlowRow, JournalBroken, SqlJournal
-    from holdfast_journal.reading.following import Seen
+    from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = ("provision", "send", "receive")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""

@@ -15,7 +15,7 @@ from holdfast.cli.settings import db_option
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from holdfast_journal.reading.rows import FlowRow
+    from holdfast_journal import FlowRow
 
 TIMES = ("sent", "collected")
 """What the flows that ship publish as a time, in seconds since the epoch."""
@@ -166,7 +166,7 @@ def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
 
 
 def _is_unloaded(row: "FlowRow") -> bool:
-    from holdfast_journal.reading.rows import UNLOADED
+    from holdfast_journal import UNLOADED
 
     return row.finished_at is None and (row.trouble or "").startswith(UNLOADED)
 
@@ -187,7 +187,7 @@ def _nobody_serves(rows: Sequence["FlowRow"]) -> bool:
 
 def is_parked(row: "FlowRow") -> bool:
     """Whether the flow waits without a connection for its next turn, which is not overdue."""
-    from holdfast_journal.ownership.due import LONGEST_PAUSE
+    from holdfast_journal import LONGEST_PAUSE
 
     if row.finished_at is not None or row.owner is not None or row.wake_at is None:
         return False
@@ -235,7 +235,7 @@ def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
 def _trouble(row: "FlowRow") -> "Text":
     """Return where the flow's own code raised, line by line; or why it cannot be loaded."""
     from holdfast.cli.tables import cell
-    from holdfast_journal.reading.rows import UNLOADED
+    from holdfast_journal import UNLOADED
 
     if (row.trouble or "").startswith(UNLOADED):
         return cell(row.trouble or "")

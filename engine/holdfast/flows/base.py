@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
 
     from holdfast.shell.wormhole import DelegatedWormhole
-    from holdfast_journal.commits.values import Parameters
+    from holdfast_journal import Parameters
 
 
 class Host(Protocol):

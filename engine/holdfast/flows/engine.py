@@ -37,15 +37,15 @@ from holdfast.shell.contact import MakesConnector
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import (
+    MOST_DEATHS,
     DatabaseAway,
     DatabaseUnusable,
     Fenced,
     JournalStopped,
     SqlJournal,
     TakenFlow,
+    Unfinished,
 )
-from holdfast_journal.ownership.suspects import MOST_DEATHS
-from holdfast_journal.reading.rows import Unfinished
 
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""

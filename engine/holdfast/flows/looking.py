@@ -9,8 +9,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
-from holdfast_journal import DatabaseAway
-from holdfast_journal.commits.pressure import Pressure
+from holdfast_journal import DatabaseAway, Pressure
 
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks into the database."""

@@ -20,7 +20,7 @@ from holdfast.errors import BadCheckpoint, WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import UnknownFlow
 from holdfast.flows.tasks import is_known
-from holdfast_journal.doctor.checking import BACKUP, RESTORE, Examined, OpenedEntry
+from holdfast_journal.doctor import BACKUP, RESTORE, Examined, OpenedEntry
 
 _SAID: Final[Mapping[str, Frame]] = {"allocate": Allocate(), "claim": Claim("")}
 """The frames that change a state when they are said, by their codes in the journal."""

@@ -28,7 +28,7 @@ from holdfast_journal import JournalError, Snapshot, TakenFlow, Task
 if TYPE_CHECKING:
     from sqlalchemy import Executable
 
-    from holdfast_journal.commits.values import Parameters
+    from holdfast_journal import Parameters
 
 GRACE: Final = 600.0
 """Seconds that a flow whose other side is there may go on after its deadline."""

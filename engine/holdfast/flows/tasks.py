@@ -25,8 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.flows.threads import DaemonThreads, Threads, call_in
-from holdfast_journal import Task
-from holdfast_journal.workers.liveness import place_in
+from holdfast_journal import Task, place_in
 
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 60.0

@@ -18,8 +18,7 @@ from twisted.python.failure import Failure
 from holdfast.errors import WormholeError
 from holdfast.flows.aside import end
 from holdfast.flows.trouble import place_of
-from holdfast_journal import TakenFlow
-from holdfast_journal.reading.rows import UNLOADED
+from holdfast_journal import UNLOADED, TakenFlow
 
 FIRST_DELAY: Final = 2.0
 """Seconds until it is tried again for the first time; twice as many each time after that."""

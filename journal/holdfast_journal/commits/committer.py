@@ -13,8 +13,9 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from holdfast_journal.commits.statements import FenceBroken, Prepared, prepare
 from holdfast_journal.commits.values import Commit
 from holdfast_journal.errors import CommitFailed, DatabaseMoved, Fenced, JournalBroken
-from holdfast_journal.store.database import Database, Trouble, reason, trouble
+from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import flows
+from holdfast_journal.store.trouble import Trouble, reason, trouble
 
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 5.0

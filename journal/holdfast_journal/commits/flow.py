@@ -9,8 +9,8 @@ from types import TracebackType
 from attrs import define, field
 from sqlalchemy import Executable
 
+from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.messages import Messages
-from holdfast_journal.commits.threaded import Writer
 from holdfast_journal.commits.values import (
     AddTask,
     Commit,
@@ -19,14 +19,15 @@ from holdfast_journal.commits.values import (
     FinishTask,
     Lease,
     Parameters,
+    Snapshot,
     State,
     Statement,
+    Task,
     TaskChange,
 )
 from holdfast_journal.errors import JournalError
 from holdfast_journal.interface import History, IJournal
 from holdfast_journal.keys.sealing import published_json
-from holdfast_journal.reading.rows import Snapshot, Task
 
 
 @define

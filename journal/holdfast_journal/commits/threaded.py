@@ -9,12 +9,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from holdfast_journal.commits.boundaries import Reactor
 from holdfast_journal.commits.committer import Committer
 from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.commits.values import Commit
@@ -37,30 +38,6 @@ SLOW = 10.0
 """Seconds after which a database that has not finished a transaction is said not to answer."""
 
 _log = Logger()
-
-
-class Reactor(Protocol):
-    """The two methods of Twisted's reactor that the writer uses."""
-
-    def callLater(self, delay: float, function: Callable[[], object], /) -> Any:  # noqa: N802
-        """As IReactorTime has it: what is returned can be cancelled."""
-        ...
-
-    def callFromThread(self, function: Callable[[], object], /) -> None:  # noqa: N802
-        """As IReactorFromThreads has it."""
-        ...
-
-
-class Writer(Protocol):
-    """Takes commits, makes them durable, and then runs their calls."""
-
-    def submit(self, commit: Commit) -> None:
-        """Take `commit`. Raises JournalStopped."""
-        ...
-
-    def stop(self, patience: float | None = None) -> "Deferred[None]":
-        """Finish what was submitted, then take no more."""
-        ...
 
 
 @define

@@ -4,15 +4,20 @@ One is made for every event, and thousands may wait. So they are plain classes, 
 times as fast as frozen ones, and of few objects: the garbage collector looks at each that is new.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import define, field, frozen
-from sqlalchemy import Executable
+from attrs.validators import instance_of
 
-from holdfast_journal.interface import Call
-from holdfast_journal.keys.sealing import Sealer
-from holdfast_journal.reading.rows import Task
+from holdfast_journal.interface import Call, Published
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable
+
+    from holdfast_journal.keys.sealer import Sealer
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -129,3 +134,29 @@ class Commit:
     """Messages to be kept, plain, with their numbers."""
     size: int = 0
     """Bytes that it keeps in memory until it is written, more or less."""
+
+
+@frozen
+class Snapshot:
+    """A flow as it stands at the end of an event. Asked for once a commit."""
+
+    status: str = field(validator=instance_of(str))
+    checkpoint: bytes = field(repr=False, validator=instance_of(bytes))
+    published: Published = field(repr=False, factory=dict)
+    finished: bool = False
+    shred: bool = False
+    """Nothing of the flow is needed any more: delete its data key, parameters, checkpoint and
+    published values, at once or after `SqlJournal.retain` seconds."""
+
+
+@frozen
+class Task:
+    """Work that a flow asked for and that is not finished. `due_at` in seconds since the epoch."""
+
+    number: int
+    name: str
+    arguments: bytes = field(repr=False)
+    key: str
+    due_at: float
+    attempts: int = 0
+    error: str = ""

@@ -1,1 +1,18 @@
 """Is all well: the checks of flows, of the database around them, and of its keys."""
+
+from holdfast_journal.doctor.checking import BACKUP, RESTORE, Examined, Finding, OpenedEntry
+from holdfast_journal.doctor.health import Health, check
+from holdfast_journal.doctor.soundness import Checks, Unattended, damage
+
+__all__ = [
+    "BACKUP",
+    "RESTORE",
+    "Checks",
+    "Examined",
+    "Finding",
+    "Health",
+    "OpenedEntry",
+    "Unattended",
+    "check",
+    "damage",
+]

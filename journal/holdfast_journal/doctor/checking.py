@@ -17,13 +17,13 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal.commits import messages
 from holdfast_journal.errors import Unreadable, WrongKey
-from holdfast_journal.keys.sealing import KeyRing, unseal
-from holdfast_journal.ownership.taking import DAMAGED, chunks
-from holdfast_journal.reading.reading import texts
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.schema import batches, entries, flows, tasks
+from holdfast_journal.store.many import chunks
+from holdfast_journal.store.schema import DAMAGED, batches, entries, flows, tasks
 from holdfast_journal.store.schema import messages as message_table
-from holdfast_journal.store.values import altered, mended, unsound
+from holdfast_journal.store.values import altered, mended, texts, unsound
 
 AT_ONCE = 20
 """Flows that are read in one transaction: their histories are in memory together."""

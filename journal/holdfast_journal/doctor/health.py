@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from holdfast_journal.errors import DatabaseUnusable, Unreadable, WrongKey
 from holdfast_journal.keys.master import find_keys, given_keys, used_keys
-from holdfast_journal.keys.sealing import KeyRing
+from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import REVISIONS, flows
 from holdfast_journal.store.upgrading import SchemaState, revision, schema_state

@@ -12,9 +12,9 @@ from sqlalchemy.exc import DatabaseError
 from holdfast_journal.doctor import checking
 from holdfast_journal.doctor.checking import RESTORE, Examined, Finding
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
-from holdfast_journal.keys.sealing import KeyRing
-from holdfast_journal.ownership.due import Alive, is_parked
-from holdfast_journal.store.database import Database, reason
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.ownership.due import is_parked
+from holdfast_journal.store.database import Database
 from holdfast_journal.store.place import log_of
 from holdfast_journal.store.schema import (
     batches,
@@ -25,7 +25,9 @@ from holdfast_journal.store.schema import (
     tasks,
     workers,
 )
+from holdfast_journal.store.trouble import reason
 from holdfast_journal.workers.locks import FileLocks
+from holdfast_journal.workers.registration import Alive
 
 _MOST = 20
 """Lines of SQLite's own check that are repeated."""

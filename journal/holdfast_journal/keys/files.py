@@ -7,7 +7,6 @@ reads half of it.
 import fcntl
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,9 @@ from pathlib import Path
 from attrs import define
 
 from holdfast_journal.errors import WrongKey
-from holdfast_journal.keys.sealing import KeyRing, key_id, new_key, parse_keys
+from holdfast_journal.files import draft_beside, sync_directory
+from holdfast_journal.keys.ring import KeyRing, key_id, parse_keys
+from holdfast_journal.keys.sealing import new_key
 
 WAITS_FOR = 10.0
 """Seconds for which somebody else may be changing the file."""
@@ -59,7 +60,7 @@ def make_key_file(path: Path) -> bool:
     content = "# Holdfast's master key. Whoever has it can read the database beside it.\n"
     content += new_key().hex() + "\n"
     try:
-        with _draft(path, content) as draft:
+        with draft_beside(path, content) as draft:
             try:
                 os.link(draft, path)
             except FileExistsError:
@@ -85,7 +86,7 @@ def add_key(path: Path) -> str:
             lines = text.split("\n")
             before = next(n for n, line in enumerate(lines) if line.partition("#")[0].strip())
             lines.insert(before, f"{key.hex()}  # {key_id(key)}")
-            with _draft(path, "\n".join(lines)) as draft:
+            with draft_beside(path, "\n".join(lines)) as draft:
                 found = path.stat()
                 if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
                     os.chown(draft, found.st_uid, found.st_gid)
@@ -123,21 +124,6 @@ def _unreadable(path: Path, error: OSError) -> WrongKey:
 
 
 @contextmanager
-def _draft(path: Path, content: str) -> Iterator[Path]:
-    """A file beside `path` with this content, on disk, for its owner only; gone afterwards."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield draft
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep others who do the same waiting. The file that we lock may be replaced meanwhile."""
     until = time.monotonic() + WAITS_FOR
@@ -155,12 +141,3 @@ def _alone(path: Path) -> Iterator[None]:
             time.sleep(0.01)
         finally:
             os.close(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Have the names in the directory of `path` on disk. Raises OSError."""
-    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -27,7 +27,8 @@ from twisted.logger import Logger
 
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.files import KeyFile, make_key_file
-from holdfast_journal.keys.sealing import ID_BYTES, KeyRing, missing_key, new_key, sealed_under
+from holdfast_journal.keys.ring import ID_BYTES, KeyRing, missing_key, sealed_under
+from holdfast_journal.keys.sealing import new_key
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import flows, keys
 

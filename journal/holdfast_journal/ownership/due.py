@@ -5,20 +5,16 @@ due is a search of its own, which an index answers without a look at what is run
 the statement is made once for each kind of question, since making it costs more than asking.
 """
 
-import json
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import (
-    ARRAY,
     BindParameter,
     ColumnElement,
     Double,
     Select,
-    Text,
-    any_,
     bindparam,
     func,
     or_,
@@ -28,13 +24,13 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.keys.master import known, opens
-from holdfast_journal.keys.sealing import KeyRing
+from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.suspects import SUSPECT
+from holdfast_journal.ownership.values import Unfinished
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.many import among, listed
 from holdfast_journal.store.schema import NEW, batches, flows
-
-Alive: TypeAlias = Callable[[Collection[int]], Set[int]]
-"""Tells which workers are alive."""
+from holdfast_journal.workers.registration import Alive
 
 CROWD = 4
 """How many times as many flows are looked at as are wanted, where others may be taking the same."""
@@ -225,16 +221,21 @@ def owned(database: Database, worker: int) -> set[int]:
         return set(connection.scalars(query))
 
 
-def among(is_postgresql: bool, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """`column` IN the parameter `name`, which is what `listed` makes of any number of values."""
-    if is_postgresql:
-        return column == any_(bindparam(name, type_=ARRAY(column.type)))
-    each = func.json_each(bindparam(name, type_=Text)).table_valued("value", name="each")
-    return column.in_(select(each.c.value))
-
-
-def listed(is_postgresql: bool, values: Iterable[object] | None) -> object:
-    """Values for `among`; None for None."""
-    if values is None:
-        return None
-    return list(values) if is_postgresql else json.dumps(list(values))
+def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
+    """How many flows are to be run, of the batch, names and kinds that are wanted."""
+    new = flows.c.status == NEW
+    unowned = flows.c.owner.is_(None) & ~new
+    query = select(
+        func.count().filter(~new), func.count().filter(new), func.count().filter(unowned)
+    ).where(flows.c.finished_at.is_(None))
+    if wanted.batch is not None:
+        named = select(batches.c.id).where(batches.c.name == wanted.batch)
+        query = query.where(flows.c.batch_id == named.scalar_subquery())
+    given = {"names": wanted.names, "kinds": wanted.kinds}
+    values = {name: value for name, value in given.items() if value is not None}
+    for name, column in (("names", flows.c.name), ("kinds", flows.c.kind)):
+        if name in values:
+            query = query.where(among(database.is_postgresql, column, name))
+    parameters = {name: listed(database.is_postgresql, each) for name, each in values.items()}
+    with database.reading() as connection:
+        return Unfinished(*connection.execute(query, parameters).one())

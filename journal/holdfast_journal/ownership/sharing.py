@@ -14,11 +14,13 @@ from math import inf
 from attrs import define, field
 from sqlalchemy import Double, Select, and_, bindparam, func, or_, select
 
-from holdfast_journal.keys.sealing import KeyRing
-from holdfast_journal.ownership.due import among, dead_owners, is_parked
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.ownership.due import dead_owners, is_parked
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.many import among
 from holdfast_journal.store.schema import flows, workers
-from holdfast_journal.workers.registration import Registration, in_time
+from holdfast_journal.workers.clocks import in_time
+from holdfast_journal.workers.registration import Registration
 
 COUNT_EVERY = 2.0
 """Seconds between two counts."""

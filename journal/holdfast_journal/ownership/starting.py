@@ -11,10 +11,11 @@ from sqlalchemy.exc import IntegrityError
 from holdfast_journal.commits import messages
 from holdfast_journal.errors import NoSuchFlow, NotRetryable
 from holdfast_journal.keys.master import note_key
-from holdfast_journal.keys.sealing import KeyRing, new_key, published_json, seal
-from holdfast_journal.ownership.taking import chunks
-from holdfast_journal.reading.rows import ExistingFlow, NewFlow, Started
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.keys.sealing import new_key, published_json, seal
+from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import NEW, batches, entries, flows, tasks
 
 

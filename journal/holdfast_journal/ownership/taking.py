@@ -1,27 +1,23 @@
 """Who runs which flow: taking flows, giving them back, and what others ask of their owner."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from attrs import evolve, field, frozen
 from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.engine import Connection
 
+from holdfast_journal.commits.values import Task
 from holdfast_journal.errors import Unreadable
-from holdfast_journal.keys.sealing import KeyRing, unseal
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.ownership.due import CROWD, Due, Wanted
 from holdfast_journal.ownership.suspects import clear, counted, mark_alone, wave
-from holdfast_journal.reading.rows import Task
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.schema import entries, flows, tasks, workers
+from holdfast_journal.store.many import chunks
+from holdfast_journal.store.schema import DAMAGED, entries, flows, tasks, workers
 from holdfast_journal.store.values import altered, is_number, unsound
 from holdfast_journal.workers.registration import Registration
-
-_T = TypeVar("_T")
-
-DAMAGED = "damaged"
-"""The status of a flow whose saved state cannot be read."""
 
 OF_LATE = 3600.0
 """Seconds after which a flow's failures are forgotten."""
@@ -50,16 +46,6 @@ _TASKS = (
     .where(tasks.c.flow_id.in_(bindparam("ids", expanding=True)))
     .order_by(tasks.c.number)
 )
-
-CHUNK = 500
-"""Values in one IN (...): every database takes this many."""
-
-
-def chunks(values: Iterable[_T], size: int = CHUNK) -> Iterator[list[_T]]:
-    """Cut `values` into lists of at most `size`."""
-    iterator = iter(values)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 @frozen

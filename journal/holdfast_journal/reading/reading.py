@@ -10,23 +10,17 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.errors import NoSuchFlow, Shredded, Unreadable, WrongKey
-from holdfast_journal.keys.sealing import KeyRing, unseal
-from holdfast_journal.ownership.due import Alive, Wanted, among, listed
-from holdfast_journal.ownership.taking import CHUNK, chunks
+from holdfast_journal.interface import Published
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.reading import following
 from holdfast_journal.reading.following import Seen
-from holdfast_journal.reading.rows import (
-    Changes,
-    EntryRow,
-    Event,
-    FlowRow,
-    Published,
-    Unfinished,
-    Worker,
-)
+from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.schema import NEW, batches, entries, flows, workers
-from holdfast_journal.store.values import altered, mended, unsound
+from holdfast_journal.store.many import CHUNK, chunks
+from holdfast_journal.store.schema import batches, entries, flows, workers
+from holdfast_journal.store.values import altered, mended, texts, unsound
+from holdfast_journal.workers.registration import Alive
 
 _NOT_SHOWN = ("checkpoint", "params", "fingerprint")
 _SHOWN = (
@@ -138,26 +132,6 @@ def counts(
     return found
 
 
-def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
-    """How many flows are to be run, of the batch, names and kinds that are wanted."""
-    new = flows.c.status == NEW
-    unowned = flows.c.owner.is_(None) & ~new
-    query = select(
-        func.count().filter(~new), func.count().filter(new), func.count().filter(unowned)
-    ).where(flows.c.finished_at.is_(None))
-    if wanted.batch is not None:
-        named = select(batches.c.id).where(batches.c.name == wanted.batch)
-        query = query.where(flows.c.batch_id == named.scalar_subquery())
-    given = {"names": wanted.names, "kinds": wanted.kinds}
-    values = {name: value for name, value in given.items() if value is not None}
-    for name, column in (("names", flows.c.name), ("kinds", flows.c.kind)):
-        if name in values:
-            query = query.where(among(database.is_postgresql, column, name))
-    parameters = {name: listed(database.is_postgresql, each) for name, each in values.items()}
-    with database.reading() as connection:
-        return Unfinished(*connection.execute(query, parameters).one())
-
-
 def notices(database: Database, alive: Alive) -> list[tuple[int, str]]:
     """What workers that are alive have to say: (worker, words)."""
     query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))
@@ -212,15 +186,6 @@ def _sound_entry(row: Any) -> Any:
     found = mended(row, entries, columns)
     found.heard = f"journal: this entry was altered: {altered(columns)}"
     return found
-
-
-def texts(said: object) -> list[str]:
-    """The texts in what an entry keeps as JSON; none if that was altered."""
-    try:
-        found = json.loads(said) if isinstance(said, str) else None
-    except (ValueError, RecursionError):
-        found = None
-    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 _UNFINISHED = select(flows.c.id).where(flows.c.finished_at.is_(None))

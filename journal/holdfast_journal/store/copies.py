@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from holdfast_journal.errors import DatabaseUnusable
-from holdfast_journal.keys.files import sync_directory
+from holdfast_journal.files import sync_directory
 
 _MOST = 100
 """Copies of one second."""

@@ -21,7 +21,7 @@ from typing import Self, TypeAlias
 from attrs import define
 
 from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
-from holdfast_journal.keys.files import sync_directory
+from holdfast_journal.files import sync_directory
 
 OTHER_NAME = 5.0
 """Seconds for which a new opener waits for whoever has the file open under another name."""

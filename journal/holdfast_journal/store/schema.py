@@ -10,6 +10,11 @@ Nothing here creates a table: migrations/ is the only way to a schema, and a tes
   a check of ours. `entries` keeps arrival order on disk, so that group commit appends.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -185,3 +190,11 @@ messages = Table(
     Column("body", LargeBinary, nullable=False),  # sealed
     UniqueConstraint("flow_id", "number"),
 )
+
+
+DAMAGED = "damaged"
+"""The status of a flow whose saved state cannot be read."""
+
+
+DONE = "done"
+"""The status that cannot be retried."""

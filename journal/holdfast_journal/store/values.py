@@ -4,6 +4,7 @@ Whoever can write to the file can put a text where a number belongs. One such ro
 anybody from all the others.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import NoneType, SimpleNamespace
@@ -62,3 +63,12 @@ def _own(column: Column[Any]) -> tuple[type, ...]:
 
 def _harmless(column: Column[Any]) -> object:
     return None if column.nullable else _own(column)[0]()
+
+
+def texts(said: object) -> list[str]:
+    """The texts in what an entry keeps as JSON; none if that was altered."""
+    try:
+        found = json.loads(said) if isinstance(said, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal.errors import OlderSchema
 from holdfast_journal.keys.master import find_keys, note_key, used_keys
-from holdfast_journal.keys.sealing import KeyRing
+from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.store.copies import keep_copy
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import REVISIONS

@@ -12,11 +12,11 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.engine import Connection
 
-from holdfast_journal.ownership.due import Alive
-from holdfast_journal.ownership.taking import CHUNK, chunks
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.many import CHUNK, chunks
 from holdfast_journal.store.schema import batches, entries, flows, workers
 from holdfast_journal.upkeep.shredding import shred
+from holdfast_journal.workers.registration import Alive
 
 
 @frozen

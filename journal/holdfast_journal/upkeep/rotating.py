@@ -14,9 +14,9 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.master import SEALED_UNDER, note_key
-from holdfast_journal.keys.sealing import KeyRing
-from holdfast_journal.ownership.taking import CHUNK
+from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.many import CHUNK
 from holdfast_journal.store.schema import flows, keys
 
 _PASSES = 5

@@ -13,8 +13,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.commits import messages
-from holdfast_journal.ownership.taking import CHUNK
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.many import CHUNK
 from holdfast_journal.store.schema import flows, tasks
 
 NOTHING_LEFT: Final = {

@@ -10,7 +10,6 @@ from attrs import define
 
 from holdfast_journal.keys.files import KeyFile
 from holdfast_journal.keys.master import find_keys, given_keys, key_file_of
-from holdfast_journal.ownership.due import Alive
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.upgrading import schema_state
 from holdfast_journal.upkeep import purging, rotating
@@ -19,7 +18,7 @@ from holdfast_journal.upkeep.purging import Old, Purge
 from holdfast_journal.upkeep.rotating import KeyUse, Rotation
 from holdfast_journal.upkeep.shredding import empty_log, shred_due
 from holdfast_journal.workers.locks import locks_for
-from holdfast_journal.workers.registration import Registration
+from holdfast_journal.workers.registration import Alive, Registration
 
 
 @define(eq=False)

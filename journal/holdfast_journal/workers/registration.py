@@ -19,13 +19,12 @@ import json
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from math import inf
-from typing import Any
+from typing import TypeAlias
 
 from attrs import define, field
-from sqlalchemy import ColumnElement, and_, extract, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from twisted.logger import Logger
@@ -33,6 +32,7 @@ from twisted.logger import Logger
 from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import workers
+from holdfast_journal.workers.clocks import boot_time, database_clock, in_time
 from holdfast_journal.workers.liveness import Moving
 from holdfast_journal.workers.locks import Locks
 
@@ -49,27 +49,6 @@ CLOSING = 5.0
 
 
 _log = Logger()
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def boot_time() -> float:
-    """Seconds since this machine started, those in which it was suspended included."""
-    return time.clock_gettime(_CLOCK)
-
-
-def database_clock(database: Database, now: float) -> ColumnElement[Any]:
-    """The time that leases go by, in seconds since the epoch: the server's, where there is one."""
-    if database.is_postgresql:
-        # Not now(), which stands still in a transaction: ours may begin long before it is served.
-        return extract("epoch", func.clock_timestamp())
-    return literal(now)
-
-
-def in_time(database: Database, now: float) -> ColumnElement[bool]:
-    """Whether a worker's lease has not run out. One of an old release has none, only its lock."""
-    over = database_clock(database, now)
-    return or_(workers.c.lease_until.is_(None), workers.c.lease_until > over)
 
 
 @define(eq=False)
@@ -335,3 +314,7 @@ class Registration:
                 place=place,
             )
         return False
+
+
+Alive: TypeAlias = Callable[[Collection[int]], Set[int]]
+"""Tells which workers are alive."""

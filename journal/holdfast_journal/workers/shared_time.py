@@ -13,7 +13,7 @@ from attrs import define, field
 from sqlalchemy import select
 
 from holdfast_journal.store.database import Database
-from holdfast_journal.workers.registration import boot_time, database_clock
+from holdfast_journal.workers.clocks import boot_time, database_clock
 
 COMPARE_EVERY = 60.0
 """Seconds between two looks at the server's clock."""

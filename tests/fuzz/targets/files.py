@@ -14,7 +14,7 @@ from holdfast.timing import DebugTiming, NotARecording, read
 from holdfast_journal import WrongKey
 from holdfast_journal.keys.files import KeyFile, add_key, key_lines
 from holdfast_journal.keys.master import given_keys
-from holdfast_journal.keys.sealing import key_id
+from holdfast_journal.keys.ring import key_id
 from tests.fuzz.scratch import folder, written
 from tests.fuzz.target import SECRET, expect, target
 

@@ -25,7 +25,7 @@ from holdfast.mailbox.address import endpoint
 from holdfast.mailbox.errors import AddressUnusable
 from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
 from holdfast_journal import DatabaseUnusable, SqlJournal
-from holdfast_journal.store.database import parse_url
+from holdfast_journal.store.urls import parse_url
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import SECRET, expect, target
 
@@ -141,9 +141,9 @@ def database_url(data: bytes) -> None:
     text = _typed(data)
     url = parse_url(text)
     if url.get_backend_name() == "postgresql":
-        from holdfast_journal.store.database import _postgresql
+        from holdfast_journal.store.postgresql import postgresql_engine
 
-        _postgresql(url, 0.1).dispose()
+        postgresql_engine(url, 0.1).dispose()
         return
     made = make_url(text)
     if made.database and made.database != ":memory:":
