@@ -31,14 +31,14 @@ from holdfast.errors import (
 
 if TYPE_CHECKING:
     from holdfast.api import create, from_serialized
-    from holdfast.codes.helper import InputHelper
-    from holdfast.codes.readline import input_with_completion
     from holdfast.flows import Call, Flow, TaskFailed, UnknownFlow, flow, task
     from holdfast.flows.document import new_flow
-    from holdfast.flows.engine import Engine
+    from holdfast.flows.engine.engine import Engine
     from holdfast.rendezvous.relay_url import BadRelayUrl
     from holdfast.rendezvous.tor import TorManager, TorUnavailable, get_tor
     from holdfast.shell.deferred import DeferredWormhole
+    from holdfast.shell.typing.helper import InputHelper
+    from holdfast.shell.typing.readline import input_with_completion
     from holdfast.shell.wormhole import DelegatedWormhole
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
@@ -52,17 +52,17 @@ _HOMES = {
     "DebugTiming": "holdfast.timing",
     "DeferredWormhole": "holdfast.shell.deferred",
     "DelegatedWormhole": "holdfast.shell.wormhole",
-    "Engine": "holdfast.flows.engine",
+    "Engine": "holdfast.flows.engine.engine",
     "IJournal": "holdfast_journal",
     "ImmediateJournal": "holdfast_journal",
-    "InputHelper": "holdfast.codes.helper",
+    "InputHelper": "holdfast.shell.typing.helper",
     "Journal": "holdfast_journal",
     "SqlJournal": "holdfast_journal",
     "Status": "holdfast.status",
     "TorManager": "holdfast.rendezvous.tor",
     "TorUnavailable": "holdfast.rendezvous.tor",
     "get_tor": "holdfast.rendezvous.tor",
-    "input_with_completion": "holdfast.codes.readline",
+    "input_with_completion": "holdfast.shell.typing.readline",
     "Flow": "holdfast.flows",
     "TaskFailed": "holdfast.flows",
     "flow": "holdfast.flows",

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from holdfast.flows import text as words
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
+from holdfast.transfer import text as words
 from tests.flows.world import Peer, World
 from tests.harness.server import MailboxServer
 from tests.journal.many import multiply

@@ -68,9 +68,9 @@ def flows(url: str, steps: list[int], database: str, reactor: Any) -> Figures:
     import gc
 
     from holdfast.flows.document import new_flow
-    from holdfast.flows.engine import Engine
-    from holdfast.flows.provision import Provision
-    from holdfast.flows.text import APPID as TEXT
+    from holdfast.flows.engine.engine import Engine
+    from holdfast.flows.shipped.provision import Provision
+    from holdfast.transfer.text import APPID as TEXT
     from holdfast_journal import SqlJournal
 
     journal = SqlJournal.open(database, reactor=reactor)

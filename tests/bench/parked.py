@@ -23,8 +23,8 @@ def measure(database: str) -> Figures:
 
     from twisted.internet import reactor
 
-    import holdfast.flows.provision  # noqa: F401 - registers the flows
-    from holdfast.flows.engine import Engine
+    import holdfast.flows.shipped.provision  # noqa: F401 - registers the flows
+    from holdfast.flows.engine.engine import Engine
     from holdfast_journal import SqlJournal
 
     journal = SqlJournal.open(database, reactor=reactor)

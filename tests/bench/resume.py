@@ -25,9 +25,9 @@ def measure(database: str, count: int, started: float) -> Figures:
     """Seconds until all are loaded, and until the first hundred are connected."""
     from twisted.internet import reactor
 
-    import holdfast.flows.provision  # noqa: F401 - registers the flows
-    from holdfast.cli.limits import raise_open_files_limit
-    from holdfast.flows.engine import Engine
+    import holdfast.flows.shipped.provision  # noqa: F401 - registers the flows
+    from holdfast.flows.engine.engine import Engine
+    from holdfast.operating.limits import raise_open_files_limit
     from holdfast_journal import SqlJournal
 
     raise_open_files_limit()

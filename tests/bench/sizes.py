@@ -18,8 +18,8 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
-from holdfast.flows import text as words
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
+from holdfast.transfer import text as words
 from holdfast_journal.store.database import Database
 from holdfast_journal.upkeep.purging import Old, purge
 from holdfast_journal.workers.locks import locks_for

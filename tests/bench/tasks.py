@@ -53,7 +53,7 @@ def measure(url: str, count: int, at_once: int) -> Figures:
 
     from holdfast.flows import Flow, flow, task
     from holdfast.flows.document import new_flow
-    from holdfast.flows.engine import Engine
+    from holdfast.flows.engine.engine import Engine
     from holdfast_journal import SqlJournal
 
     @task("bench-step")

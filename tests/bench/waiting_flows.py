@@ -17,8 +17,8 @@ from typing import Any
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 
 from holdfast.flows.document import Checkpoint, new_flow
-from holdfast.flows.provision import Provision
-from holdfast.flows.text import APPID
+from holdfast.flows.shipped.provision import Provision
+from holdfast.transfer.text import APPID
 from holdfast_journal import NewFlow, Snapshot, SqlJournal
 from tests.bench.measuring import Figures, program
 from tests.flows.world import World

@@ -2,7 +2,7 @@
 
 from twisted.internet.base import ReactorBase
 
-from holdfast.cli.clock import keep_time_steadily
+from holdfast.operating.clock import keep_time_steadily
 
 
 class Reactor(ReactorBase):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.codes_file import CodesFile
 from holdfast.cli.failure import Failure
+from holdfast.operating.codes_file import CodesFile
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -120,7 +120,7 @@ def test_pipes_are_refused(tmp_path: Path) -> None:
 def test_the_file_that_is_printed_to(tmp_path: Path) -> None:
     """`--codes /dev/stdout > FILE` would replace the file under what is printed."""
     path = tmp_path / "codes.csv"
-    script = "from pathlib import Path; from holdfast.cli.codes_file import CodesFile;"
+    script = "from pathlib import Path; from holdfast.operating.codes_file import CodesFile;"
     script += "CodesFile(Path('/dev/stdout')).check()"
     with path.open("wb") as out:
         ran = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.limits import RESERVE, connections_at_most, raise_open_files_limit
+from holdfast.operating.limits import RESERVE, connections_at_most, raise_open_files_limit
 from tests.harness.process import BIN
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli import one_flow, status
-from holdfast.flows.provision import SendText
-from holdfast.flows.text import APPID
+from holdfast.cli.commands import status
+from holdfast.flows.shipped.provision import SendText
+from holdfast.operating import one_flow
+from holdfast.transfer.text import APPID
 from tests.cli.journals import move, open_at, run, start
 from tests.journal.many import multiply
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.minting import script_with_name
+from holdfast.operating.minting import script_with_name
 from tests.cli.journals import failed, run
 
 RUN = [

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.cli.failure import Failure
-from holdfast.cli.people import Person, read_people, same_name
-from holdfast.cli.printable import is_hidden
+from holdfast.operating.people import Person, read_people, same_name
+from holdfast.operating.printable import is_hidden
 
 SECRET = "s3cr3t-of-ann"
 

@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.progress import Progress
-from holdfast.cli.serving import Ending
+from holdfast.operating.service import Ending
 from holdfast_journal import FlowRow
 
 

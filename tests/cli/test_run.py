@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from holdfast.flows.document import new_flow
-from holdfast.flows.provision import Provision
-from holdfast.flows.text import APPID
+from holdfast.flows.shipped.provision import Provision
+from holdfast.transfer.text import APPID
 from tests.cli.conftest import mistyped
 from tests.cli.journals import open_at, run
 from tests.harness.peers import StockReceivers

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from holdfast import new_flow
-from holdfast.cli.own_flows import ship
 from holdfast.flows.base import _kinds as flow_kinds
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.tasks import _kinds as task_kinds
-from holdfast.flows.text import APPID
+from holdfast.operating.own_flows import ship
+from holdfast.transfer.text import APPID
 from tests.cli.journals import failed, open_at, run
 from tests.harness import reactor
 from tests.harness.process import Child, Holdfast

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from holdfast.cli import say
-from holdfast.cli.codes_file import CodesFile
 from holdfast.cli.failure import Failure
 from holdfast.cli.filing import Filing
 from holdfast.cli.say import Outlet
+from holdfast.operating.codes_file import CodesFile
 from tests.harness.waiting import until
 
 LINES = [f"{number} Zoë\n".encode() for number in range(6)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from holdfast.cli.commands.send import _text
 from holdfast.cli.main import holdfast
-from holdfast.cli.send import _text
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, run
 from tests.harness.peers import StockReceivers, shown

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import holdfast
-import holdfast.mailbox
+import holdfast.server
 import holdfast_journal
 from tests.docs.conftest import DOCS
 
@@ -13,7 +13,7 @@ PAGE = (DOCS / "api.md").read_text()
 DOCUMENTED = set(re.findall(r"^ *\.\. auto\w+:: ([\w.]+)", PAGE, re.MULTILINE))
 
 
-@pytest.mark.parametrize("package", [holdfast, holdfast_journal, holdfast.mailbox])
+@pytest.mark.parametrize("package", [holdfast, holdfast_journal, holdfast.server])
 def test_every_name_is_there(package: object) -> None:
     """Each name of a package's `__all__` is documented, under its own name or the journal's."""
     home = package.__name__  # type: ignore[attr-defined]
@@ -27,7 +27,7 @@ def test_nothing_else_is_there() -> None:
     """No line of the reference is about something that is not public."""
     public = {
         f"{package.__name__}.{name}"
-        for package in (holdfast, holdfast_journal, holdfast.mailbox)
+        for package in (holdfast, holdfast_journal, holdfast.server)
         for name in package.__all__
     }
     others = {each for each in DOCUMENTED - public if "." in each}

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import CancelledError
 
-from holdfast.flows.command import KEY_VARIABLE, NAME_VARIABLE, mint
+from holdfast.flows.shipped.command import KEY_VARIABLE, NAME_VARIABLE, mint
 from holdfast.flows.tasks import Call, TaskFailed
-from holdfast.flows.text import LONGEST_TEXT
+from holdfast.transfer.text import LONGEST_TEXT
 from tests.harness import reactor
 from tests.harness.waiting import until
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from holdfast.flows.provision import Provision
-from holdfast.flows.text import APPID
+from holdfast.flows.shipped.provision import Provision
+from holdfast.transfer.text import APPID
 from holdfast_journal import NotRetryable
 from holdfast_journal.errors import Shredded
 from tests.flows.world import BATCH, World

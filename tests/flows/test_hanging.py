@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import globalLogPublisher
 
 from holdfast import Flow, TaskFailed, flow, task
-from holdfast.flows.threads import DaemonThreads, call_in
+from holdfast.flows.engine.threads import DaemonThreads, call_in
 from tests.flows.world import Crashing, Reactor, World
 
 CALLS: list[str] = []

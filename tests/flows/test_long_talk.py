@@ -10,7 +10,7 @@ import pytest
 from attrs import define, field
 
 from holdfast import Flow, flow
-from holdfast.cli.doctor import check
+from holdfast.cli.commands.doctor import check
 from holdfast_journal.upkeep.purging import Old, purge
 from tests.flows.world import Peer, World
 

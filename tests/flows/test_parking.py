@@ -11,7 +11,7 @@ from attrs import define, field
 
 from holdfast.flows import Flow, flow
 from holdfast.flows.document import new_flow
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
 from holdfast_journal import Snapshot
 from tests.flows.world import BATCH, URL, Line, Link, Server, World
 

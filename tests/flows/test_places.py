@@ -8,7 +8,7 @@ from attrs import define
 from twisted.internet.defer import Deferred, succeed
 
 from holdfast import Flow, flow, task
-from holdfast.flows.looking import LOOK_EVERY
+from holdfast.flows.engine.looking import LOOK_EVERY
 from holdfast_journal import DatabaseAway, SqlJournal
 from tests.flows.world import World
 

@@ -6,9 +6,9 @@ import attrs
 import pytest
 
 from holdfast.flows import tasks
-from holdfast.flows.provision import Provision, SendText
-from holdfast.flows.text import APPID
+from holdfast.flows.shipped.provision import Provision, SendText
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.transfer.text import APPID
 from tests.flows.world import Peer, World
 
 ACCEPT = b'{"answer": {"message_ack": "ok"}}'

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.flows import writing  # noqa: F401 - registers the task
-from holdfast.flows.receive import ReceiveToFile
-from holdfast.flows.text import APPID
+from holdfast.flows.shipped import writing  # noqa: F401 - registers the task
+from holdfast.flows.shipped.receive import ReceiveToFile
+from holdfast.transfer.text import APPID
 from tests.flows.world import Peer, World
 
 

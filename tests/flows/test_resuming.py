@@ -7,7 +7,7 @@ from attrs import field
 
 from holdfast import Flow, flow
 from holdfast.flows import base
-from holdfast.flows.runner import FlowRunner
+from holdfast.flows.engine.runner import FlowRunner
 from holdfast_journal import Shredded, TakenFlow
 from tests.flows.issue_token import APPID, CALLS, TROUBLE, IssueToken
 from tests.flows.world import BATCH, Peer, Server, World
@@ -149,7 +149,7 @@ def test_many_flows_with_the_server_gone(world: World) -> None:
 
 def test_more_flows_than_one_look_takes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that there are are taken, a part at a time, and no time passes in between."""
-    monkeypatch.setattr("holdfast.flows.engine.TAKE_AT_ONCE", 2)
+    monkeypatch.setattr("holdfast.flows.engine.engine.TAKE_AT_ONCE", 2)
     for number in range(5):
         world.add(IssueToken(user="ann"), f"ann {number}")
     began = world.now()

@@ -1,7 +1,7 @@
 """The engine shreds what was kept long enough."""
 
-from holdfast.flows import text
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
+from holdfast.transfer import text
 from tests.flows.world import Peer, World
 
 

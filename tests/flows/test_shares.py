@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
 from holdfast_journal import SqlJournal
 from tests.flows.test_parking import accept, add, codes, people
 from tests.flows.world import World

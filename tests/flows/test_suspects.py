@@ -1,7 +1,7 @@
 """A flow that ends the process that runs it is set aside in the end, and no other."""
 
 from holdfast import Flow, flow
-from holdfast.flows.probation import PROBATION
+from holdfast.flows.engine.probation import PROBATION
 from holdfast_journal.ownership.suspects import MOST_DEATHS
 from tests.flows.world import Crashing, World
 

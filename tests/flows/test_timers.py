@@ -5,7 +5,7 @@ from attrs import field
 
 from holdfast import Flow, flow
 from holdfast.flows.document import new_flow
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
 from tests.flows.world import BATCH, URL, World
 
 APPID = "example.com/timers"

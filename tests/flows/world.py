@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from holdfast.core.exchange import Exchange
 from holdfast.flows import Flow
 from holdfast.flows.document import new_flow
-from holdfast.flows.engine import Engine
+from holdfast.flows.engine.engine import Engine
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Owner
 from holdfast.shell.wormhole import DelegatedWormhole

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 import holdfast.flows  # noqa: F401 - registers the kinds of flows in the recording
-from holdfast.cli.doctor import check
+from holdfast.cli.commands.doctor import check
 from holdfast_journal import JournalError, SqlJournal
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import check_error, expect

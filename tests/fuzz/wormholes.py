@@ -20,10 +20,10 @@ from holdfast.core.exchange import Exchange
 from holdfast.core.wanted import Said, wanted
 from holdfast.crypto import phase_key, seal
 from holdfast.errors import ServerError, WelcomeError, WormholeClosed, WormholeError
-from holdfast.flows import text
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Owner
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.transfer import text
 from holdfast_journal import ImmediateJournal
 from tests.core.record import CHECKPOINTS
 from tests.fuzz.target import check_error, expect

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from holdfast.cli.doctor import check
-from holdfast.cli.own_flows import ship
+from holdfast.cli.commands.doctor import check
+from holdfast.operating.own_flows import ship
 from holdfast_journal import SqlJournal
 
 

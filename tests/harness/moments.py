@@ -89,8 +89,8 @@ class Fate:
 
 def install(fate):
     """Put `fate` around everything that happens in this process from now on."""
-    import holdfast.flows.command
-    import holdfast.flows.runner
+    import holdfast.flows.engine.runner
+    import holdfast.flows.shipped.command
     import holdfast.flows.tasks
     import holdfast.rendezvous.websocket
     import holdfast.shell.contact
@@ -104,9 +104,9 @@ def install(fate):
     _around(fate, journal.SqlJournal, "close", lambda *_: "leave")
     _around_reads(fate, contact.Contact)
     _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
-    tasks, runner = holdfast.flows.tasks.Executor, holdfast.flows.runner.FlowRunner
+    tasks, runner = holdfast.flows.tasks.Executor, holdfast.flows.engine.runner.FlowRunner
     _around(fate, tasks, "_begin", lambda _executor, _customer, task, *_: f"task-{task.name}")
-    _around(fate, holdfast.flows.command._Command, "ended", lambda *_: "command-end")
+    _around(fate, holdfast.flows.shipped.command._Command, "ended", lambda *_: "command-end")
     _around(fate, runner, "task_done", lambda _runner, task, _: f"task-{task.name}-done")
     _around(fate, runner, "_finished", lambda *_: "over")
     _around_renames(fate)

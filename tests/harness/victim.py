@@ -40,9 +40,18 @@ def preload():
     for name in (
         *("alembic.command", "alembic.runtime.migration", "sqlalchemy.dialects.sqlite.pysqlite"),
         *("twisted.internet.epollreactor", "twisted.internet.endpoints", "rich.table"),
-        *("holdfast.flows.engine", "holdfast.flows.receive", "holdfast.flows.writing"),
+        *(
+            "holdfast.flows.engine.engine",
+            "holdfast.flows.shipped.receive",
+            "holdfast.flows.shipped.writing",
+        ),
         *(f"holdfast.cli.{each}" for each in COMMANDS),
-        *("holdfast.cli.progress", "holdfast.cli.one_flow", "holdfast_journal.sql", "moments"),
+        *(
+            "holdfast.cli.progress",
+            "holdfast.operating.one_flow",
+            "holdfast_journal.sql",
+            "moments",
+        ),
     ):
         importlib.import_module(name)
     assert "twisted.internet.reactor" not in sys.modules

@@ -20,9 +20,9 @@ from attrs import define, field
 from twisted.internet import reactor
 
 import holdfast
-from holdfast.flows import text
 from holdfast.flows.document import new_flow
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
+from holdfast.transfer import text
 from holdfast_journal import Journal, SqlJournal
 from holdfast_journal.store import schema
 from tests.harness.peers import StockReceivers

@@ -13,7 +13,7 @@ from click.testing import Result
 from sqlalchemy import create_engine, delete, event, insert, select, text, update
 from sqlalchemy.engine import Connection
 
-from holdfast.cli.doctor import check
+from holdfast.cli.commands.doctor import check
 from holdfast.flows import base
 from holdfast.flows import tasks as flow_tasks
 from holdfast_journal import KeyRing, NewFlow, SqlJournal

@@ -9,9 +9,9 @@ from twisted.internet import reactor
 
 import holdfast
 from holdfast.api import connectors
-from holdfast.cli.own_flows import ship
-from holdfast.flows import text
-from holdfast.flows.engine import Engine
+from holdfast.flows.engine.engine import Engine
+from holdfast.operating.own_flows import ship
+from holdfast.transfer import text
 from holdfast_journal import OlderSchema, SqlJournal
 from holdfast_journal.upkeep.upkeep import Upkeep
 from tests.harness.peers import StockReceivers

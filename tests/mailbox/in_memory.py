@@ -15,13 +15,13 @@ from twisted.python.failure import Failure
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 from wormhole_mailbox_server.server import make_server
 
-from holdfast.mailbox.database import Database, open_database
-from holdfast.mailbox.turn import Turn
+from holdfast.server.database import Database, open_database
+from holdfast.server.turn import Turn
 
 with warnings.catch_warnings():
     # `twisted.web.static`, which the package imports, warns of itself.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from holdfast.mailbox.websocket import site
+    from holdfast.server.websocket import site
 
 APP = "example.com/test"
 

@@ -4,8 +4,8 @@ import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import MemoryReactorClock
 
-from holdfast.mailbox import AddressUnusable
-from holdfast.mailbox.address import endpoint, url
+from holdfast.server import AddressUnusable
+from holdfast.server.address import endpoint, url
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 
-from holdfast.mailbox import DatabaseUnusable
-from holdfast.mailbox.database import open_database
+from holdfast.server import DatabaseUnusable
+from holdfast.server.database import open_database
 
 
 def test_a_committed_message_survives_a_power_cut(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from holdfast.mailbox import service
+from holdfast.server import service
 from tests.mailbox.in_memory import APP, Server, connection
 
 

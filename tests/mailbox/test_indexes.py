@@ -8,7 +8,7 @@ import pytest
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 from wormhole_mailbox_server.server import SidedMessage, make_server
 
-from holdfast.mailbox.database import open_database
+from holdfast.server.database import open_database
 from tests.mailbox.in_memory import Server
 
 

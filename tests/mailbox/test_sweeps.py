@@ -11,8 +11,8 @@ from attrs import define
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from holdfast.mailbox import service
-from holdfast.mailbox.sweeping import period
+from holdfast.server import service
+from holdfast.server.sweeping import period
 from tests.harness.reactor import flush_logged_errors
 from tests.mailbox.in_memory import APP, Client, connection
 

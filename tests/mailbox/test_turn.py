@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from holdfast.mailbox.turn import Turn
+from holdfast.server.turn import Turn
 
 
 @define(eq=False)

@@ -179,9 +179,9 @@ def write_files() -> None:
 
 def command(*words: str) -> None:
     """Be the `holdfast` command."""
-    from holdfast.cli import codes_file
     from holdfast.cli.main import main
-    from holdfast.flows import writing
+    from holdfast.flows.shipped import writing
+    from holdfast.operating import codes_file
 
     mark_releases()
     mark_files(codes_file)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
 from holdfast.crypto import OVERHEAD
-from holdfast.flows.text import LONGEST_ENCODED, LONGEST_TEXT, encoded_size, offer
 from holdfast.rendezvous.wire import LONGEST_NAME, Malformed, Nameplates, Pong, read, write
+from holdfast.transfer.text import LONGEST_ENCODED, LONGEST_TEXT, encoded_size, offer
 
 DEEP = '{"type": "welcome", "welcome": ' + '{"a": ' * 900 + "1" + "}" * 901
 

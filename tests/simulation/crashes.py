@@ -21,7 +21,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 from twisted.logger import globalLogBeginner
 
-from holdfast.flows import looking
+from holdfast.flows.engine import looking
 from tests.simulation import endings, running
 from tests.simulation.histories import HISTORIES, History, named
 from tests.simulation.stage import NAMES, Stage

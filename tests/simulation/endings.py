@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from holdfast.flows.replay import check_flow
+from holdfast.flows.engine.replay import check_flow
 from tests.simulation.flows import MESSAGES
 from tests.simulation.invariants import Flow
 from tests.simulation.peers import CLEAN, Person

@@ -13,11 +13,11 @@ from attrs import field
 from sqlalchemy import text as sql
 from twisted.internet.defer import Deferred
 
-from holdfast.flows import text
 from holdfast.flows.base import Flow, flow
-from holdfast.flows.provision import HandOver, Provision
-from holdfast.flows.receive import Receive
+from holdfast.flows.shipped.provision import HandOver, Provision
+from holdfast.flows.shipped.receive import Receive
 from holdfast.flows.tasks import Call, TaskFailed, task
+from holdfast.transfer import text
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

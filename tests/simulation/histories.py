@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from attrs import field, frozen
 
 from holdfast.flows.base import Flow
-from holdfast.flows.provision import Provision
+from holdfast.flows.shipped.provision import Provision
 from tests.simulation.flows import MESSAGES, Chat, Given, Mint, Timer, Typed
 from tests.simulation.stage import Stage
 

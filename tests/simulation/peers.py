@@ -14,8 +14,8 @@ from attrs import define, field
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.errors import WormholeError
-from holdfast.flows import text
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.transfer import text
 from holdfast_journal import ImmediateJournal, Journal
 from tests.simulation.flows import MESSAGES
 from tests.simulation.network import Socket

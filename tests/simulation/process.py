@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from attrs import define, field
 
-from holdfast.flows.engine import Engine
+from holdfast.flows.engine.engine import Engine
 from holdfast.flows.tasks import Executor
 from holdfast.rendezvous.connector import Connector
 from holdfast.shell import wormhole as shell

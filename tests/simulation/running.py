@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field
 
-from holdfast.flows import looking
+from holdfast.flows.engine import looking
 from tests.simulation import endings
 from tests.simulation.world import FLOWS, Violation, World
 

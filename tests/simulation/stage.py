@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from holdfast.flows import text
 from holdfast.flows.tasks import Call
+from holdfast.transfer import text
 from holdfast_journal import SqlJournal
 from tests.simulation import storage
 from tests.simulation.faults import Swarm

@@ -15,13 +15,14 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import formatEvent, globalLogPublisher
 
-from holdfast.flows import engine, looking, text
 from holdfast.flows.base import Flow as AnyFlow
 from holdfast.flows.document import new_flow
-from holdfast.flows.provision import Provision
-from holdfast.flows.runner import FlowRunner
+from holdfast.flows.engine import engine, looking
+from holdfast.flows.engine.runner import FlowRunner
+from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import wormhole as shell
+from holdfast.transfer import text
 from holdfast_journal import SqlJournal, sql
 from holdfast_journal.commits import threaded
 from holdfast_journal.errors import JournalError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli import say
 from holdfast.cli.failure import Failure
-from holdfast.cli.printable import printable
 from holdfast.cli.settings import default_database
+from holdfast.operating.printable import printable
 
 if TYPE_CHECKING:
     from holdfast_journal import Reactor, SqlJournal

@@ -18,7 +18,7 @@ from typing import IO, Any
 import click
 
 from holdfast.cli import say, streams
-from holdfast.cli.printable import printable
+from holdfast.operating.printable import printable
 
 _LONGEST_MESSAGE = 2000
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

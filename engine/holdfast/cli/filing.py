@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from holdfast.cli import say
-from holdfast.cli.codes_file import CodesFile
 from holdfast.cli.failure import Failure
-from holdfast.cli.printable import printable
+from holdfast.operating.codes_file import CodesFile
+from holdfast.operating.printable import printable
 
 
 @define(eq=False)

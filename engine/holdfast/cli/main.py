@@ -1,6 +1,7 @@
 """The ``holdfast`` command.
 
-Each subcommand is a module ``holdfast.cli.<name>`` that exposes ``command``, a click command.
+Each subcommand is a module ``holdfast.cli.commands.<name>`` that exposes ``command``, a click
+command.
 It is imported when it is called and not before: ``holdfast --help`` needs neither Twisted nor a
 database library.
 To add a command, write its module and its line in :data:`COMMANDS`.
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from holdfast.cli import say, streams
-from holdfast.cli.failure import Failure, one_line_errors
+from holdfast.cli.failure import one_line_errors
 from holdfast.cli.version import VERSION
 
 COMMANDS: Mapping[str, str] = {
@@ -46,13 +47,7 @@ class LazyCommands(click.Group):
         """Import one subcommand, or return None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        where = f"holdfast.cli.{cmd_name}"
-        try:
-            module = importlib.import_module(where)
-        except ModuleNotFoundError as error:
-            if error.name != where:
-                raise
-            raise Failure(f"'{cmd_name}' is not part of Holdfast {VERSION} yet") from None
+        module = importlib.import_module(f"holdfast.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from holdfast.cli import say
-from holdfast.cli.codes_file import CodesFile
+from holdfast.cli.commands.status import live_code
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.filing import Filing
 from holdfast.cli.pictures import fitting_picture
-from holdfast.cli.printable import printable
-from holdfast.cli.serving import Ending
-from holdfast.cli.status import live_code
 from holdfast.cli.tables import counted, narrowed
+from holdfast.operating.codes_file import CodesFile
+from holdfast.operating.printable import printable
+from holdfast.operating.service import Ending
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow

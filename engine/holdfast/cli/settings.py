@@ -13,7 +13,7 @@ import click
 
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
-from holdfast.cli.printable import is_hidden, quoted
+from holdfast.operating.printable import is_hidden, quoted
 
 DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
 """The mailbox server that the stock clients use."""

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.cli.printable import printable
+from holdfast.operating.printable import printable
 
 _PIPE_WIDTH = 1_000_000
 _NARROWEST = 10

@@ -24,7 +24,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from holdfast.flows.threads import DaemonThreads, Threads, call_in
+from holdfast.flows.engine.threads import DaemonThreads, Threads, call_in
 from holdfast_journal import Task, place_in
 
 FIRST_DELAY: Final = 1.0

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from holdfast.codes.helper import InputHelper
 from holdfast.errors import CannotSerialize, WormholeClosed
+from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.wormhole import DelegatedWormhole
 
 T = TypeVar("T")

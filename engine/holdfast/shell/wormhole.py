@@ -20,7 +20,6 @@ from twisted.python.failure import Failure
 
 from holdfast import errors
 from holdfast.codes import validate
-from holdfast.codes.helper import InputHelper
 from holdfast.core import checkpoint
 from holdfast.core import events as ev
 from holdfast.core import notices as out
@@ -35,7 +34,8 @@ from holdfast.shell.news import News
 from holdfast.shell.patience import Clock
 from holdfast.shell.recording import Heard, write_down
 from holdfast.shell.telling import called, result
-from holdfast.shell.typing_code import TypingCode
+from holdfast.shell.typing.helper import InputHelper
+from holdfast.shell.typing.typed import TypingCode
 from holdfast.status import Closed, Connecting, Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import DatabaseAway, History, IJournal

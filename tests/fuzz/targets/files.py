@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from holdfast.cli.codes_file import CodesFile
 from holdfast.cli.failure import Failure
-from holdfast.cli.people import LONGEST_NAME, LONGEST_SECRET, read_people, same_name
 from holdfast.cli.timing_diagram import Recording, draw
+from holdfast.operating.codes_file import CodesFile
+from holdfast.operating.people import LONGEST_NAME, LONGEST_SECRET, read_people, same_name
 from holdfast.timing import DebugTiming, NotARecording, read
 from holdfast_journal import WrongKey
 from holdfast_journal.keys.files import KeyFile, add_key, key_lines

@@ -18,11 +18,11 @@ from holdfast.core.codec import from_json, to_json
 from holdfast.core.messages import parse_pake, parse_versions
 from holdfast.crypto import BadPake
 from holdfast.errors import BadCheckpoint
-from holdfast.flows import text
 from holdfast.rendezvous.heartbeat import Heartbeat
 from holdfast.rendezvous.intake import Intake
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import Malformed, read
+from holdfast.transfer import text
 from tests.core.record import HISTORIES
 from tests.fuzz.target import expect, target
 from tests.fuzz.wormholes import CUT, PEER, alive, check_document, look_at, recorded

@@ -14,16 +14,16 @@ from twisted.internet.defer import Deferred, succeed
 from holdfast import codes
 from holdfast.cli.durations import parse_duration
 from holdfast.cli.failure import Failure
-from holdfast.cli.minting import parse_command
 from holdfast.cli.settings import checked_relay
-from holdfast.codes.helper import InputHelper, Stage
 from holdfast.errors import KeyFormatError
-from holdfast.flows.command import _text
+from holdfast.flows.shipped.command import _text
 from holdfast.flows.tasks import TaskFailed
-from holdfast.flows.text import LONGEST_TEXT
-from holdfast.mailbox.address import endpoint
-from holdfast.mailbox.errors import AddressUnusable
+from holdfast.operating.minting import parse_command
 from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
+from holdfast.server.address import endpoint
+from holdfast.server.errors import AddressUnusable
+from holdfast.shell.typing.helper import InputHelper, Stage
+from holdfast.transfer.text import LONGEST_TEXT
 from holdfast_journal import DatabaseUnusable, SqlJournal
 from holdfast_journal.store.urls import parse_url
 from tests.fuzz.scratch import folder

@@ -7,11 +7,12 @@ from typing import Any
 from attrs import evolve
 
 from holdfast.errors import WrongPasswordError
-from holdfast.flows import document, runner
-from holdfast.flows.aside import set_aside
-from holdfast.flows.engine import Engine
-from holdfast.flows.provision import HandOver
-from holdfast.flows.runner import FlowRunner
+from holdfast.flows import document
+from holdfast.flows.engine import runner
+from holdfast.flows.engine.aside import set_aside
+from holdfast.flows.engine.engine import Engine
+from holdfast.flows.engine.runner import FlowRunner
+from holdfast.flows.shipped.provision import HandOver
 from holdfast.flows.tasks import method_name
 from tests.simulation.mutants.mutant import Patches, mutant
 

@@ -1,0 +1,1 @@
+"""A module for each subcommand; each has `command`, a click command."""

@@ -1,0 +1,57 @@
+"""``holdfast cancel``: end a flow that nobody has collected, and free its code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli import say
+from holdfast.cli.failure import Failure, Unfinished
+from holdfast.cli.settings import db_option
+from holdfast.operating.printable import quoted
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+PATIENCE = 10.0
+"""Seconds to wait for the mailbox server to free the code."""
+
+
+@click.command()
+@click.argument("name")
+@click.option("--batch", metavar="BATCH", help="The batch, if NAME is in several.")
+@db_option
+def command(name: str, batch: str | None, db: str) -> None:
+    """End a flow that nobody has collected.
+
+    Its code is freed, and its secret is made unreadable. If no other process runs the flow, this
+    command does what is to be done at the mailbox server; if the server cannot be reached, the next
+    'holdfast run' does.
+    """
+    from holdfast.cli.database import existing_journal
+    from holdfast.operating.finding import one_flow
+    from holdfast.operating.service import EVERYWHERE, Ending, Service
+
+    with existing_journal(db) as journal:
+        flow = one_flow(journal, name, batch)
+        if not journal.ask(flow.name, flow.batch, "cancel"):
+            raise Failure(f"{quoted(flow.name)} has ended already ({flow.status})")
+    service = Service(db, serve=(*EVERYWHERE, "receive-here"))
+    ended: list[FlowRow] = []
+
+    def watch(moved: Sequence[FlowRow]) -> bool:
+        ended.extend(row for row in moved if row.id == flow.id and row.finished_at is not None)
+        return bool(ended)
+
+    ending = service.run(watch, batch=flow.batch, names={flow.name}, seconds=PATIENCE)
+    if ended:
+        if ended[0].status != "cancelled":
+            raise Unfinished(f"{quoted(flow.name)} had ended before ({ended[0].status})")
+        say.out(f"{quoted(flow.name, 200)} is cancelled.")
+        return
+    when = "stopped waiting" if ending is Ending.SIGNAL else "the server has not answered yet"
+    raise Unfinished(
+        f"{quoted(flow.name)} will be cancelled, but {when}; 'holdfast run' goes on with that"
+    )

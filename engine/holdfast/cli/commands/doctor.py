@@ -1,0 +1,184 @@
+"""``holdfast doctor``: is all well with a journal? It repairs nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import click
+from attrs import define, field
+
+from holdfast.cli.commands.run import ONE_COMMANDS
+from holdfast.cli.settings import db_option
+
+if TYPE_CHECKING:
+    from holdfast_journal import SqlJournal
+    from holdfast_journal.doctor import Finding, Unattended
+
+LONG: Final = 300.0
+"""Seconds after which a flow that is due should have found a worker."""
+
+LOOK_AGAIN: Final = 3.0
+"""Seconds in which a living worker takes what is free."""
+
+
+@click.command(
+    epilog="With --json: one object whose keys are flows, shredded (how many were looked at, and"
+    " how many of them could not be opened because their keys were deleted) and findings, an array"
+    " of objects with the keys check, batch, flow (null if it is about more than one), what, do,"
+    " and hint (true if all may be well). The exit status is 1 if one of them is no hint."
+)
+@click.argument("name", required=False)
+@click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
+@click.option(
+    "--flows",
+    "sources",
+    multiple=True,
+    metavar="MODULE",
+    help="Know flows of your own too, which importing this module, or this .py file, registers."
+    " May be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON document for programs.")
+@db_option
+def command(
+    name: str | None, batch: str | None, sources: Sequence[str], as_json: bool, db: str
+) -> None:
+    """Look for damage in a database, and repair nothing.
+
+    Each flow, or that called NAME, is opened, its history is replayed, and the outcome compared
+    with what it would be resumed from. A line for each thing that is not as it must be says what,
+    where, and what to do. Processes that serve flows may go on meanwhile.
+    """
+    from holdfast.cli.database import existing_journal
+    from holdfast.operating.finding import check_batch, one_flow
+    from holdfast.operating.own_flows import load
+
+    load(sources)
+    with existing_journal(db, looks=True) as journal:
+        if name is not None:
+            flow = one_flow(journal, name, batch)
+            name, batch = flow.name, flow.batch
+        elif batch is not None:
+            check_batch(journal, batch)
+        report = check(journal, batch, name)
+    if as_json:
+        click.echo(json.dumps(report.as_object(), indent=2))
+    else:
+        report.show()
+    if report.bad:
+        click.get_current_context().exit(1)
+
+
+@define
+class Report:
+    """What was found, in the order in which it was found."""
+
+    flows: int = 0
+    shredded: int = 0
+    findings: list[Finding] = field(factory=list)
+
+    @property
+    def bad(self) -> int:
+        """How many findings are no hints."""
+        return sum(not each.hint for each in self.findings)
+
+    def as_object(self) -> dict[str, object]:
+        """Return it for programs."""
+        from attrs import asdict
+
+        findings = [asdict(each) for each in self.findings]
+        return {"flows": self.flows, "shredded": self.shredded, "findings": findings}
+
+    def show(self) -> None:
+        """Print it for people, a line for each finding."""
+        from holdfast.operating.printable import printable
+
+        for each in self.findings:
+            where = "" if each.flow is None else f"{each.batch}/{each.flow}: "
+            hint = "hint: " if each.hint else ""
+            click.echo(printable(f"{hint}{where}{each.what}; {each.do}", 2000))
+        looked = _flows(self.flows)
+        if self.shredded:
+            looked += f", {self.shredded} of them not opened because their keys were deleted"
+        found = "nothing" if not self.bad else "1 thing" if self.bad == 1 else f"{self.bad} things"
+        click.echo(f"looked at {looked}; found {found}")
+
+
+def check(
+    journal: SqlJournal,
+    batch: str | None = None,
+    name: str | None = None,
+    pause: Callable[[float], object] = time.sleep,
+) -> Report:
+    """Check the database, its workers, and each flow of *batch*, or that called *name*, or each.
+
+    Raises:
+        DatabaseUnusable: the database does not answer.
+    """
+    from sqlalchemy.exc import DatabaseError
+
+    from holdfast.flows.engine.replay import check_flow
+    from holdfast_journal.doctor import damage
+    from holdfast_journal.errors import DatabaseUnusable
+
+    report = Report()
+    try:
+        report.findings += journal.checks.database()
+        for flow in journal.checks.flows(batch, name):
+            check_flow(flow)
+            report.flows += 1
+            report.shredded += flow.shredded
+            report.findings += flow.findings
+        free = _free(journal, batch, name, pause)
+        report.findings += _about(free, any(each.alive for each in journal.workers()))
+    except (DatabaseUnusable, DatabaseError) as error:
+        report.findings.append(damage(error))
+    return report
+
+
+def _free(
+    journal: SqlJournal, batch: str | None, name: str | None, pause: Callable[[float], object]
+) -> list[Unattended]:
+    """Return the flows that nobody runs, and that none of the living workers has taken."""
+
+    def look() -> dict[tuple[int, int], Unattended]:
+        found = journal.checks.unattended(batch)
+        return {(each.id, each.epoch): each for each in found if name in (None, each.name)}
+
+    first = look()
+    if first and any(each.alive for each in journal.workers()):
+        pause(LOOK_AGAIN)
+        again = look()
+        return [each for place, each in first.items() if place in again]
+    return list(first.values())
+
+
+def _about(free: Sequence[Unattended], somebody: bool) -> Iterator[Finding]:
+    """Say what must be done for flows that nobody runs."""
+    from holdfast_journal.doctor import Finding
+
+    groups: dict[tuple[str, bool], list[Unattended]] = {}
+    for each in free:
+        groups.setdefault((each.kind, each.left), []).append(each)
+    for (kind, left), those in sorted(groups.items()):
+        late = somebody and max(each.waiting for each in those) > LONG
+        if left:
+            state = "belong to processes that are dead or silent, and no other goes on with them"
+        elif late:
+            state = f"have waited for more than {LONG / 60:.0f} minutes, and no process takes them"
+        else:
+            state = "wait for a process"
+        do = "start 'holdfast run'"
+        if kind == ONE_COMMANDS:
+            do = "start the same 'holdfast receive' again, or cancel it"
+        elif somebody:
+            do = "start another 'holdfast run'; --flows names the modules of your own flows"
+        what = f"flows of the kind {kind!r} {state} ({len(those)}, {those[0].name!r} for one)"
+        hint = kind == ONE_COMMANDS or not (left or late)
+        yield Finding("lease", what, do, those[0].batch, hint=hint)
+
+
+def _flows(number: int) -> str:
+    return "1 flow" if number == 1 else f"{number} flows"

@@ -1,0 +1,101 @@
+"""`holdfast mailbox`: run a mailbox server whose codes live as long as its operator wants."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holdfast.cli import say
+from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure
+from holdfast.cli.stopping import Stopping
+
+if TYPE_CHECKING:
+    from holdfast.server import MailboxService
+
+
+def _default_database() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("holdfast") / "mailbox.sqlite"
+
+
+@click.command()
+@click.option(
+    "--listen",
+    metavar="ADDRESS",
+    default="127.0.0.1:4000",
+    show_default=True,
+    help="host:port, [v6 address]:port (all interfaces: [::]:4000), or a Twisted endpoint"
+    " string. Port 0 lets the system choose.",
+)
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default=_default_database,
+    show_default="mailbox.sqlite in the state directory",
+    help="SQLite file of the mailboxes; made if it is new.",
+)
+@click.option(
+    "--keep",
+    type=Duration(),
+    metavar="DURATION",
+    default="30d",
+    show_default=True,
+    help="How long to remember a mailbox that nobody touches: 90s, 8h, 1h30m, 30d.",
+)
+@click.option("--motd", metavar="TEXT", help="Shown to everybody who connects.")
+def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
+    """Run a mailbox server until it is told to stop.
+
+    Give the URL that it prints to `holdfast --relay` and to `wormhole --relay-url`.
+    """
+    from twisted.internet import reactor
+
+    from holdfast.cli.logs import log_what_goes_wrong
+    from holdfast.operating.limits import connections_at_most, raise_open_files_limit
+    from holdfast.server import MailboxServerError, service
+
+    raise_open_files_limit()
+    log_what_goes_wrong()
+    try:
+        server = service(
+            reactor,
+            listen=listen,
+            database=database,
+            keep=keep,
+            motd=motd,
+            most=connections_at_most(),
+        )
+    except MailboxServerError as error:
+        raise Failure(str(error)) from error
+    failure = _run(reactor, server)
+    if failure is not None:
+        raise Failure(failure)
+
+
+def _run(reactor: Any, server: "MailboxService") -> str | None:
+    """Run `server` until SIGINT or SIGTERM; return why it could not listen, or None."""
+    from twisted.python.failure import Failure as Failed
+
+    failed: list[str] = []
+    stopping = Stopping(reactor)
+
+    def listens(url: str) -> None:
+        say.out(f"mailbox server: {url}")
+
+    def does_not(failure: Failed) -> None:
+        failed.append(failure.getErrorMessage())
+        stopping.stop()
+
+    def start() -> None:
+        stopping.heed_signals()
+        reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
+        server.startService()
+        server.when_listening().addCallbacks(listens, does_not)
+
+    reactor.callWhenRunning(start)
+    say.take_over()
+    reactor.run()
+    return failed[0] if failed else None

@@ -1,0 +1,223 @@
+"""``holdfast provision``: one flow for each person in a file, started once, finished once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+from attrs import frozen
+
+from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure
+from holdfast.cli.settings import (
+    appid_option,
+    connections_option,
+    db_option,
+    deadline_option,
+    relay_option,
+    retain_option,
+)
+from holdfast.operating.finding import DEFAULT_BATCH
+from holdfast.operating.minting import PLACEHOLDER, parse_command
+from holdfast.operating.people import Person, read_people
+from holdfast.operating.printable import quoted
+
+if TYPE_CHECKING:
+    from holdfast_journal import NewFlow, SqlJournal
+
+
+@click.command()
+@click.argument("source", metavar="PEOPLE")
+@click.option("--name-column", default="name", show_default=True, help="Who it is for.")
+@click.option("--secret-column", default="secret", show_default=True, help="What they get.")
+@click.option(
+    "--mint",
+    metavar="COMMAND",
+    help="Make each secret when its recipient is there and has proved the code: the standard"
+    " output of COMMAND, run without a shell, less the line end that ends it. {name} in its"
+    " arguments is the person's name, and so is the environment variable HOLDFAST_NAME;"
+    " HOLDFAST_IDEMPOTENCY_KEY is the same at every retry.",
+)
+@click.option(
+    "--mint-timeout",
+    "mint_seconds",
+    type=Duration(),
+    metavar="DURATION",
+    show_default="60s",
+    help="Kill COMMAND, and whatever it has started, after this long, and try it again later.",
+)
+@click.option("--batch", default=DEFAULT_BATCH, show_default=True, help="Names are unique in it.")
+@click.option(
+    "--codes",
+    metavar="FILE",
+    help="Write the codes to this CSV file, as they come, instead of printing them; - prints them.",
+)
+@click.option("--qr", is_flag=True, help="Show each code as a picture too, on a terminal.")
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="DURATION",
+    help="Stay at most this long: 90s, 8h, 1h30m, 30d.",
+)
+@deadline_option
+@connections_option
+@retain_option
+@db_option
+@relay_option
+@appid_option
+def command(
+    source: str,
+    name_column: str,
+    secret_column: str,
+    mint: str | None,
+    mint_seconds: float | None,
+    batch: str,
+    codes: str | None,
+    qr: bool,
+    seconds: float | None,
+    deadline: float | None,
+    connections: int,
+    retain: float | None,
+    db: str,
+    relay: str,
+    appid: str,
+) -> None:
+    """Give each person in a file their secret.
+
+    Once, and each through a wormhole code of their own. PEOPLE is a CSV file with a header, or JSON
+    lines; '-' is standard input. Each person collects with any Magic-Wormhole client: 'wormhole
+    receive CODE'. Start the same command again after a crash or Ctrl-C, and it goes on where it
+    was: no name is ever started twice.
+
+    Exit status: 0 if everybody has collected, 1 if somebody has not, 2 if nothing was started.
+    Output that cannot be written changes nothing; 'holdfast status' shows the codes.
+    """
+    from holdfast.cli.pictures import require_pictures
+    from holdfast.cli.progress import Progress
+    from holdfast.operating.codes_file import CodesFile
+    from holdfast.operating.codes_in_use import check_codes_in_use
+    from holdfast.operating.service import Service
+
+    place: Path | Literal["-"] = "-" if source == "-" else Path(source)
+    minting = None if mint is None else parse_command(mint)
+    mint_timeout = _seconds(mint, mint_seconds)
+    people = read_people(
+        place, name_column=name_column, secret_column=None if minting else secret_column
+    )
+    if minting:
+        _check_names(people, minting, source)
+    names = [person.name for person in people]
+    codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
+    if codes_file is not None:
+        codes_file.check()
+    pictures = qr and sys.stdout.isatty()
+    if qr:
+        require_pictures()
+    service = Service(db, connections=connections, retain=retain)
+    terms = _Terms(relay, appid, None if deadline is None else time.time() + deadline, mint_timeout)
+    if codes_file is not None:
+        check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
+    existing = _start(service.journal, batch, people, minting, source, terms)
+    progress = Progress(names, codes_file, pictures=pictures)
+    progress.begin(existing)
+    ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
+    progress.end(ending)
+
+
+@frozen
+class _Terms:
+    """What is the same for everybody.
+
+    Args:
+        deadline: in seconds since the epoch.
+        mint_timeout: seconds that the command of --mint is given.
+    """
+
+    relay: str
+    appid: str
+    deadline: float | None
+    mint_timeout: float
+
+
+def _seconds(mint: str | None, timeout: float | None) -> float:
+    """Return how long a command may take.  Raises Failure."""
+    from holdfast.flows.shipped.command import LONGEST_TIMEOUT, TIMEOUT
+
+    if timeout is None:
+        return TIMEOUT
+    if mint is None:
+        raise Failure("--mint-timeout: there is no --mint whose time it could limit")
+    if timeout > LONGEST_TIMEOUT:
+        raise Failure("--mint-timeout: at most 24h")
+    return timeout
+
+
+def _check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
+    """A name that stands alone in an argument must not be taken for an option."""
+    if not any(word.startswith(PLACEHOLDER) for word in minting):
+        return
+    for person in people:
+        if person.name.startswith("-"):
+            raise Failure(
+                f"{source}:{person.line}: the name {quoted(person.name)} begins with a hyphen, and"
+                " the command of --mint would take it for an option"
+            )
+
+
+def _start(
+    journal: SqlJournal,
+    batch: str,
+    people: Sequence[Person],
+    minting: Sequence[str] | None,
+    source: str,
+    terms: _Terms,
+) -> int:
+    """Start a flow for everybody who has none; return how many had one.
+
+    Raises Failure if somebody was started with another secret: then nobody is started.
+    """
+    flows = [_flow(journal, person, minting, terms) for person in people]
+    lines = {person.name: person.line for person in people}
+    fingerprints = {flow.name: flow.fingerprint for flow in flows}
+    for old in journal.existing(batch, [person.name for person in people]):
+        # A minted secret that was collected is what it is, whatever mints the next ones.
+        matters = minting is None or not old.finished
+        if matters and old.fingerprint != fingerprints[old.name]:
+            what = "another secret" if minting is None else "another command or secret"
+            raise Failure(
+                f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
+                f" before (it is {old.status}); --batch NAME begins a new round"
+            )
+    started = journal.start_flows(batch, flows, own=True)
+    return len(started.existing)
+
+
+def _flow(
+    journal: SqlJournal,
+    person: Person,
+    minting: Sequence[str] | None,
+    terms: _Terms,
+) -> NewFlow:
+    from holdfast.flows.document import new_flow
+    from holdfast.flows.shipped.provision import Provision
+
+    if minting is not None:
+        words = [word.replace(PLACEHOLDER, person.name) for word in minting]
+        flow = Provision(name=person.name, mint=words, mint_timeout=terms.mint_timeout)
+        fingerprint = journal.fingerprint("mint", *words)
+    else:
+        flow = Provision(name=person.name, secret=person.secret or "")
+        fingerprint = journal.fingerprint("secret", person.secret or "")
+    return new_flow(
+        person.name,
+        flow,
+        relay=terms.relay,
+        appid=terms.appid,
+        fingerprint=fingerprint,
+        deadline=terms.deadline,
+    )

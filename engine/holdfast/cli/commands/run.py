@@ -1,0 +1,113 @@
+"""``holdfast run``: serve every unfinished flow, as a service does."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli import say
+from holdfast.cli.durations import Duration
+from holdfast.cli.settings import connections_option, db_option, retain_option
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+ONE_COMMANDS = "receive-here"
+"""The kind of flow that belongs to one command's terminal."""
+
+
+@click.command()
+@click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
+@click.option(
+    "--flows",
+    "sources",
+    multiple=True,
+    metavar="MODULE",
+    help="Serve flows of your own too, which importing this module, or this .py file, registers."
+    " May be given several times.",
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="DURATION",
+    help="Stop after this long: 90s, 8h, 1h30m, 30d.",
+)
+@connections_option
+@retain_option
+@db_option
+def command(
+    batch: str | None,
+    sources: Sequence[str],
+    seconds: float | None,
+    connections: int,
+    retain: float | None,
+    db: str,
+) -> None:
+    """Serve every unfinished flow, as a service does.
+
+    It runs until it is told to stop (SIGINT or SIGTERM). Flows that other commands start meanwhile
+    are served too. Killing it loses nothing: start it again. Each flow that changes is a line of
+    output, without its code.
+    """
+    from holdfast.cli.tables import counted
+    from holdfast.operating.own_flows import load
+    from holdfast.operating.printable import printable
+    from holdfast.operating.service import EVERYWHERE, Service
+
+    own = load(sources) if sources else ()
+    service = Service(db, serve=(*EVERYWHERE, *own), connections=connections, retain=retain)
+    # Who serves one batch takes all of it that it can, beside those who share everything.
+    service.be_the_service(None if batch is not None else service.serve)
+    log = _Log()
+    open_flows = service.journal.unfinished(batch)
+    unfinished = counted(Counter(row.status for row in open_flows)) if open_flows else ""
+    place = service.journal.name.removeprefix("sqlite:///")
+    say.out(f"serving {printable(place)} ({unfinished or 'no unfinished flows'})")
+    _tell_others(open_flows, service.serve)
+    service.run(log.watch, batch=batch, seconds=seconds)
+    say.out("stopped; nothing is lost")
+
+
+def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
+    """Say which kinds of flows nobody serves who does not know their classes."""
+    from holdfast.operating.printable import quoted
+
+    others = {row.kind for row in rows} - {*served, ONE_COMMANDS}
+    if others:
+        kinds = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
+        say.err(
+            f"holdfast: not served here, because their classes are not known: flows of the kind"
+            f" {kinds}; --flows names the module that defines them"
+        )
+
+
+class _Log:
+    """Prints a line for each flow whose status changes."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[int, str] | None = None
+
+    def watch(self, moved: Sequence[FlowRow]) -> bool:
+        from holdfast.cli.tables import timestamp
+        from holdfast.operating.printable import printable
+
+        first = self._statuses is None
+        known = self._statuses = self._statuses or {}
+        for row in moved:
+            if known.get(row.id) != row.status and not (first and row.finished_at is not None):
+                reason = (row.published or {}).get("reason")
+                because = f" ({printable(str(reason), 200)})" if reason else ""
+                when = timestamp(time.time() if first else row.updated_at)
+                say.out(
+                    f"{when} {printable(row.batch)}/{printable(row.name)} {row.status}{because}"
+                )
+            if row.finished_at is None:
+                known[row.id] = row.status
+            else:
+                known.pop(row.id, None)  # or they would be more and more
+        return False

@@ -1,0 +1,213 @@
+"""``holdfast send``: send one text, and go on with it after a crash."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli import say
+from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure, because
+from holdfast.cli.recording import dump_timing_option, recorder
+from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
+from holdfast.operating.people import LONGEST_SECRET, same_name
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+BATCH = "send"
+"""The batch of everything that is sent by hand."""
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option(
+    "--file",
+    "path",
+    metavar="FILE",
+    help="Send the text in this file, byte for byte; - is standard input, byte for byte too.",
+)
+@click.option(
+    "--to",
+    metavar="WHO",
+    help="Tell two recipients of the same text apart: each WHO has a code of their own.",
+)
+@click.option("--again", is_flag=True, help="Even if this very text was sent before.")
+@click.option("--qr", is_flag=True, help="Show the code as a picture too, on a terminal.")
+@click.option(
+    "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
+)
+@deadline_option
+@dump_timing_option
+@db_option
+@relay_option
+@appid_option
+def command(
+    text: str | None,
+    path: str | None,
+    to: str | None,
+    again: bool,
+    qr: bool,
+    seconds: float | None,
+    deadline: float | None,
+    dump_timing: Path | None,
+    db: str,
+    relay: str,
+    appid: str,
+) -> None:
+    """Send one text.
+
+    It is TEXT, the text in a file, or standard input without the line end, if there is one, that
+    ends it. Prints the code for 'wormhole receive' at the
+    other end. Start the same command again after a crash or Ctrl-C, and it goes on with the same
+    code; once the text was collected, it says so. Give --to to send the same text to another person
+    meanwhile. TEXT can be seen by other users of this machine
+    while the command runs; a file or standard input cannot.
+    """
+    from holdfast.cli.pictures import require_pictures
+    from holdfast.flows.shipped.provision import SendText
+    from holdfast.operating.one_flow import finish, rows_of, start_or_resume
+    from holdfast.operating.service import Service
+
+    secret = _text(text, path)
+    if qr:
+        require_pictures()
+    service = Service(db, timing=recorder(dump_timing))
+    whom = () if to is None else (same_name(to),)
+    fingerprint = service.journal.fingerprint("send", secret, relay, appid, *whom)
+    before = rows_of(service.journal, BATCH, fingerprint)
+    if before and before[-1].status == "done" and not again:
+        _already(before[-1])
+        return
+    if before and before[-1].finished_at is None:
+        _goes_on(before[-1])
+    name = start_or_resume(
+        service.journal,
+        BATCH,
+        SendText(secret=secret),
+        fingerprint,
+        relay=relay,
+        appid=appid,
+        deadline=None if deadline is None else time.time() + deadline,
+    )
+    watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
+    ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
+    finish(watcher.row, ending)
+    say.err("sent: the recipient has it")
+
+
+def _already(row: FlowRow) -> None:
+    from holdfast.cli.tables import timestamp
+
+    when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
+    say.err(f"holdfast: this text was collected{when}; --again sends it once more")
+
+
+def _goes_on(row: FlowRow) -> None:
+    from holdfast.cli.tables import timestamp
+
+    say.err(
+        f"holdfast: going on with the code of this very text, started at"
+        f" {timestamp(row.created_at)}; for somebody else, --to WHO makes another code"
+    )
+
+
+def _text(text: str | None, file: str | None) -> str:
+    """Return the text to send.  Raises Failure."""
+    from holdfast.transfer.text import LONGEST_ENCODED, encoded_size, without_line_end
+
+    if text is not None and file is not None:
+        raise Failure("give the text or --file, not both")
+    if text is None:
+        where = "standard input" if file in (None, "-") else str(file)
+        try:
+            data = _typed() if file in (None, "-") else _read(Path(str(file)))
+        except OSError as error:
+            raise because(where, error) from None
+        except ValueError:  # a NUL in the path
+            raise Failure(f"{where}: this cannot be the name of a file") from None
+        text = _decoded(data, where)
+        if file is None:
+            text = without_line_end(text)
+    if not text:
+        raise Failure("there is no text to send")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise Failure("the text is not UTF-8") from None
+    if size > LONGEST_SECRET:
+        raise Failure(
+            f"the text is longer than {LONGEST_SECRET} bytes, more than some recipients' clients"
+            " take"
+        )
+    if (encoded := encoded_size(text)) > LONGEST_ENCODED:
+        raise Failure(
+            f"the text takes {encoded:,} bytes in a message (line ends and the like count more"
+            f" than once); the limit is {LONGEST_ENCODED:,}, because some recipients' clients drop"
+            " larger messages"
+        )
+    return text
+
+
+def _decoded(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        if len(data) > LONGEST_SECRET and error.start >= LONGEST_SECRET - 3:
+            # Cut inside a character; it is too long whatever comes.
+            return data[: error.start].decode() + "…"
+        problem = (
+            f"{where}: not UTF-8 at byte {error.start + 1}, and a text message holds nothing else:"
+            " encode it, with base64 for one, or send the file with 'wormhole send'"
+        )
+    # Raised outside the handler: the decoder's own error holds the text.
+    raise Failure(problem)
+
+
+_ENOUGH = LONGEST_SECRET + len("\r\n") + 1
+"""Bytes after which it is certain that a text is too long, even without its line end."""
+
+
+def _typed() -> bytes:
+    if sys.stdin is None:
+        raise Failure("there is no text to send: standard input is closed")
+    if sys.stdin.isatty():
+        say.err("Type the text; Ctrl-D on a line of its own ends it.")
+    return sys.stdin.buffer.read(_ENOUGH)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(_ENOUGH)
+
+
+class _Watcher:
+    """Prints the code once, and notices the end."""
+
+    def __init__(self, name: str, *, pictures: bool) -> None:
+        self.row: FlowRow | None = None
+        self._name = name
+        self._pictures = pictures
+        self._shown: str | None = None
+
+    def watch(self, moved: Sequence[FlowRow]) -> bool:
+        from holdfast.cli.commands.status import live_code
+        from holdfast.cli.pictures import fitting_picture
+
+        for row in moved:
+            if row.name != self._name:
+                continue
+            self.row = row
+            code = live_code(row)
+            if code is not None and code != self._shown:
+                self._shown = code
+                say.out(code)
+                if self._pictures:
+                    say.out(fitting_picture(code))
+                say.err(f"on the other computer: wormhole receive {code}")
+        return self.row is not None and self.row.finished_at is not None

@@ -1,0 +1,259 @@
+"""``holdfast status``: how each flow stands."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holdfast.cli.settings import db_option
+from holdfast.operating.printable import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from holdfast_journal import FlowRow
+
+TIMES = ("sent", "collected")
+"""What the flows that ship publish as a time, in seconds since the epoch."""
+
+LONGEST_NOTICE = 500
+"""Characters that are shown of what a worker says."""
+SHOWN = 200
+"""How many of the flows that are over are shown, those that were the last to end."""
+
+OVERDUE = 60.0
+"""Seconds after which nobody seems to be there who takes a parked flow in its turn."""
+
+
+@click.command(
+    epilog="With --json: one array with an object a flow, whose keys are name, batch, kind, status,"
+    " code (null unless it can be used now), published (what the flow shows of itself; null once"
+    " it was shredded), attempt, request, wake_at (when a parked flow has its next turn), failures"
+    " and trouble (how often and where its own code raised; or why it cannot be loaded),"
+    " deaths (how many workers in a row ended soon after they had taken it),"
+    " started_at, changed_at, finished_at"
+    " (UTC, ISO 8601) and worker (null, or an object with id, host, pid and alive)."
+)
+@click.argument("name", required=False)
+@click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON document for programs.")
+@db_option
+def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None:
+    """Show how each flow stands.
+
+    All that are not over, and the last 200 that are. With NAME, everything that is known of one
+    flow.
+    """
+    from holdfast.cli.database import existing_journal
+    from holdfast.operating.finding import check_batch, one_flow
+
+    with existing_journal(db, looks=True) as journal:
+        notices = [] if as_json else journal.notices()
+        if name is not None:
+            flow = one_flow(journal, name, batch)
+            if as_json:
+                _write_json([[flow]])
+            else:
+                _show_one(flow, waits_for_room=bool(notices) and flow.status == "new")
+            return
+        check_batch(journal, batch)
+        if as_json:
+            _write_json(journal.pages(batch))
+            return
+        finished = journal.counts(batch, finished=True)
+        rows = journal.unfinished(batch)
+        open_ones = {row.id for row in rows}
+        rows += [row for row in journal.last_finished(SHOWN, batch) if row.id not in open_ones]
+    if rows:
+        _show_all(sorted(rows, key=lambda row: row.id), finished)
+        for worker, words in notices:
+            click.echo(f"Worker {worker}: {printable(words, LONGEST_NOTICE)}.")
+    else:
+        click.echo("No flows yet.")
+
+
+def _write_json(pages: Iterable[Sequence["FlowRow"]]) -> None:
+    """Write one array, object by object: there may be more flows than fit into memory."""
+    before = "["
+    for page in pages:
+        for row in page:
+            written = indent(json.dumps(_as_object(row), indent=2), "  ")
+            click.echo(f"{before}\n{written}", nl=False)
+            before = ","
+    click.echo("[]" if before == "[" else "\n]")
+
+
+def live_code(row: "FlowRow") -> str | None:
+    """Return the code that a recipient can use now, or None."""
+    code = (row.published or {}).get("code")
+    return code if row.finished_at is None and isinstance(code, str) else None
+
+
+def _as_object(row: "FlowRow") -> dict[str, Any]:
+    from holdfast.cli.tables import iso
+
+    worker = None
+    if row.owner is not None:
+        worker = {
+            "id": row.owner,
+            "host": row.owner_host,
+            "pid": row.owner_pid,
+            "alive": row.owner_alive,
+        }
+    return {
+        "name": row.name,
+        "batch": row.batch,
+        "kind": row.kind,
+        "status": row.status,
+        "code": live_code(row),
+        "published": None if row.published is None else dict(row.published),
+        "attempt": row.attempt,
+        "request": row.request,
+        "wake_at": iso(row.wake_at),
+        "failures": row.failures,
+        "trouble": row.trouble,
+        "deaths": row.deaths,
+        "started_at": iso(row.created_at),
+        "changed_at": iso(row.updated_at),
+        "finished_at": iso(row.finished_at),
+        "worker": worker,
+    }
+
+
+def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
+    from holdfast.cli.tables import cell, column, counted, moment, new_table, show, status_cell
+
+    several = len({each.batch for each in rows}) > 1
+    table = new_table()
+    if several:
+        column(table, "BATCH", folds=True)
+    column(table, "NAME", folds=True)
+    column(table, "STATUS")
+    column(table, "CODE")
+    column(table, "SINCE")
+    column(table, "ATTEMPT", right=True)
+    for row in rows:
+        cells = [
+            cell(row.name),
+            status_cell(_shown_status(row)),
+            cell(live_code(row) or ""),
+            cell(moment(_since(row))),
+            cell(str(row.attempt)),
+        ]
+        table.add_row(*([cell(row.batch)] if several else []), *cells)
+    show(table)
+    statuses = Counter(_shown_status(each) for each in rows if each.finished_at is None)
+    click.echo(f"\n{counted(statuses + Counter(finished))}.")
+    over = sum(each.finished_at is not None for each in rows)
+    if over < sum(finished.values()):
+        click.echo(f"Of those that are over the last {over} are shown; --json lists all.")
+    unloaded = [each for each in rows if _is_unloaded(each)]
+    if unloaded:
+        first = unloaded[0]
+        click.echo(
+            printable(
+                f"{len(unloaded)} of them wait because a worker could not load them:"
+                f" {first.name} {first.trouble}",
+                1000,
+            )
+        )
+    if _nobody_serves(rows):
+        click.echo("No process serves the unfinished ones; 'holdfast run' goes on with them.")
+
+
+def _is_unloaded(row: "FlowRow") -> bool:
+    from holdfast_journal import UNLOADED
+
+    return row.finished_at is None and (row.trouble or "").startswith(UNLOADED)
+
+
+def _shown_status(row: "FlowRow") -> str:
+    # Asked for, and not yet seen by the process that serves the flow.
+    return "cancelling" if row.request == "cancel" else row.status
+
+
+def _since(row: "FlowRow") -> float:
+    return row.updated_at if row.finished_at is None else row.finished_at
+
+
+def _nobody_serves(rows: Sequence["FlowRow"]) -> bool:
+    unfinished = [each for each in rows if each.finished_at is None]
+    return bool(unfinished) and not any(each.owner_alive or is_parked(each) for each in unfinished)
+
+
+def is_parked(row: "FlowRow") -> bool:
+    """Whether the flow waits without a connection for its next turn, which is not overdue."""
+    from holdfast_journal import LONGEST_PAUSE
+
+    if row.finished_at is not None or row.owner is not None or row.wake_at is None:
+        return False
+    return -OVERDUE < row.wake_at - time.time() <= LONGEST_PAUSE
+
+
+def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
+    from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
+
+    table = new_table()
+    table.show_header = False
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    finished = "" if row.finished_at is None else timestamp(row.finished_at)
+    for label, value in [
+        ("name", cell(row.name)),
+        ("batch", cell(row.batch)),
+        ("kind", cell(row.kind)),
+        ("status", status_cell(_shown_status(row))),
+        ("code", cell(live_code(row) or "", whole=True)),
+        ("attempt", cell(str(row.attempt))),
+        ("started", cell(timestamp(row.created_at))),
+        ("changed", cell(timestamp(row.updated_at))),
+        ("finished", cell(finished)),
+        ("served by", cell("nobody yet; it waits for room" if waits_for_room else _served_by(row))),
+    ]:
+        if value.plain:
+            table.add_row(cell(label, "bold"), value)
+    if row.trouble is not None:
+        table.add_row(cell("trouble", "bold"), _trouble(row))
+    if row.deaths and row.finished_at is None:
+        table.add_row(
+            cell("deaths", "bold"),
+            cell(f"{row.deaths} workers in a row ended soon after they had taken it"),
+        )
+    for key, shown in (row.published or {}).items():
+        if key != "code" and shown is not None:
+            is_time = key in TIMES and isinstance(shown, float)
+            table.add_row(
+                cell(key, "bold"), cell(timestamp(float(shown)) if is_time else str(shown))
+            )
+    show(table)
+
+
+def _trouble(row: "FlowRow") -> "Text":
+    """Return where the flow's own code raised, line by line; or why it cannot be loaded."""
+    from holdfast.cli.tables import cell
+    from holdfast_journal import UNLOADED
+
+    if (row.trouble or "").startswith(UNLOADED):
+        return cell(row.trouble or "")
+    times = "once" if row.failures == 1 else f"{row.failures} times"
+    lines = [f"its own code raised {times}:", *(row.trouble or "").splitlines()]
+    text = cell(lines[0])
+    for line in lines[1:]:
+        text.append("\n").append(cell(line))
+    return text
+
+
+def _served_by(row: "FlowRow") -> str:
+    from holdfast.cli.tables import timestamp
+
+    if row.finished_at is not None:
+        return ""
+    if is_parked(row) and row.wake_at is not None:
+        return f"parked; its next turn is at {timestamp(row.wake_at)}"
+    if not row.owner_alive:
+        return "no process; 'holdfast run' goes on with it"
+    return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

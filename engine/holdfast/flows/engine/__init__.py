@@ -1,0 +1,1 @@
+"""What runs flows: the engine, and what it makes of each flow that it takes."""

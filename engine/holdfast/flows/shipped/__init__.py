@@ -1,0 +1,1 @@
+"""The flows and tasks that ship with Holdfast."""

@@ -1,0 +1,196 @@
+"""The task "mint": run an operator's command, whose standard output is the credential."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.process import reapProcessHandlers
+
+from holdfast.flows.tasks import Call, TaskFailed, task
+from holdfast.transfer.text import LONGEST_ENCODED, LONGEST_TEXT, encoded_size, without_line_end
+
+KEY_VARIABLE: Final = "HOLDFAST_IDEMPOTENCY_KEY"
+"""The environment variable that is the same at every try of one credential."""
+
+NAME_VARIABLE: Final = "HOLDFAST_NAME"
+"""The environment variable that holds the name of the person whom the credential is for."""
+
+TIMEOUT: Final = 60.0
+"""Seconds that a command is given, unless the flow says otherwise."""
+
+LONGEST_TIMEOUT: Final = 86_400.0
+"""Seconds that a command can be given at most."""
+
+
+class _Command:
+    """A command in a session of its own, all of which is killed when the command has ended.
+
+    What counts is the end of the command itself: something that it has started may hold the pipe
+    open for as long as it likes.  A process that leaves the session on purpose, as a daemon does,
+    goes on.
+
+    Raises:
+        TaskFailed: the command could not be started.
+    """
+
+    def __init__(self, reactor: Any, words: list[str], environment: dict[bytes, bytes]) -> None:
+        self._reactor = reactor
+        self._output = bytearray()
+        self.done: Deferred[bytes] = Deferred(lambda _: self.kill())
+        try:
+            self._process = subprocess.Popen(
+                [_encoded(word) for word in words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise TaskFailed(f"the command could not be started: {why}") from None
+        pipe: Any = self._process.stdout  # which is there: it was asked for
+        self._pipe = pipe
+        os.set_blocking(pipe.fileno(), False)
+        reactor.addReader(self)
+        # The reactor calls `reapProcess` whenever a child has ended.
+        handlers: dict[int, Any] = reapProcessHandlers  # declared for Twisted's own class
+        handlers[self._process.pid] = self
+        self.reapProcess()
+
+    def kill(self) -> None:
+        """Kill the command, and whatever it has started."""
+        if self._process.returncode is None:
+            self._kill_group()
+        self._close()
+
+    def fail(self, why: str, *, final: bool = False) -> None:
+        """End the try, and the command."""
+        self.kill()
+        if not self.done.called:
+            self.done.errback(TaskFailed(why, final=final))
+
+    # What the reactor asks of a reader.
+
+    def fileno(self) -> int:
+        """Return the pipe's descriptor."""
+        return -1 if self._pipe.closed else self._pipe.fileno()
+
+    def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
+        """Name this in the reactor's own messages."""
+        return "mint"
+
+    def doRead(self) -> None:
+        """Take what the command has printed, and no more of it than can be sent."""
+        while not self._pipe.closed:
+            try:
+                data = os.read(self._pipe.fileno(), 65_536)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close()  # it may go on for all that
+                return
+            self._output += data
+            if len(self._output) > LONGEST_TEXT + len("\r\n"):
+                self.fail(f"the command printed more than {LONGEST_TEXT} bytes", final=True)
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor is about to end, or cannot watch the pipe."""
+        self._close()
+
+    # What the reactor asks of a process.
+
+    def reapProcess(self) -> None:  # noqa: N802 - Twisted's name
+        """See whether the command has ended."""
+        process = self._process
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return
+        # As long as it is not reaped, no other group of processes can have its number.
+        self._kill_group()
+        status = process.wait()
+        del reapProcessHandlers[process.pid]
+        self.ended(status)
+
+    def ended(self, status: int) -> None:
+        """The command has ended: negative is a signal."""
+        self.doRead()
+        self._close()
+        if self.done.called:
+            return
+        if status < 0:
+            self.fail(f"the command died of signal {-status}")
+        elif status:
+            self.fail(f"the command's exit status was {status}")
+        else:
+            self.done.callback(bytes(self._output))
+
+    def _kill_group(self) -> None:
+        # Some systems refuse if nothing but the command's remains is left, and all do if what is
+        # left runs as another user, whom we may not kill.
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _close(self) -> None:
+        if not self._pipe.closed:
+            self._reactor.removeReader(self)
+            self._pipe.close()
+
+
+# The command's own time-out is what counts: it comes first.
+@task("mint", timeout=LONGEST_TIMEOUT + 60.0)
+def mint(call: Call) -> Deferred[str]:
+    """Run the command, without a shell, and return what it prints.
+
+    The command's standard error is ours.  It inherits our environment, except for the key that
+    seals the journal, and has the idempotency key in HOLDFAST_IDEMPOTENCY_KEY and the person's name
+    in HOLDFAST_NAME.
+    """
+    arguments = call.arguments
+    seconds = float(arguments.get("timeout", TIMEOUT))
+    # In UTF-8 wherever we run, as the people file was.
+    environment = {**os.environb, KEY_VARIABLE.encode(): call.key.encode()}
+    if "name" in arguments:  # not in the tasks of releases before
+        environment[NAME_VARIABLE.encode()] = _encoded(arguments["name"])
+    environment.pop(b"HOLDFAST_KEY", None)
+    command = _Command(call.reactor, arguments["command"], environment)
+    if command.done.called:
+        return command.done.addCallback(_text)
+    late = call.reactor.callLater(
+        seconds, command.fail, f"the command was killed after {seconds:g} seconds"
+    )
+
+    def in_time(result: Any) -> Any:
+        if late.active():
+            late.cancel()
+        return result
+
+    return command.done.addBoth(in_time).addCallback(_text)
+
+
+def _encoded(word: str) -> bytes:
+    return word.encode("utf-8", "surrogateescape")
+
+
+def _text(output: bytes) -> str:
+    """Return the credential: the output without the line's end that most commands print."""
+    try:
+        printed = output.decode()
+    except UnicodeDecodeError:
+        raise TaskFailed("the command printed something that is no UTF-8") from None
+    printed = without_line_end(printed)
+    if not printed:
+        raise TaskFailed("the command printed nothing")
+    if len(printed.encode()) > LONGEST_TEXT:
+        raise TaskFailed(f"the command printed more than {LONGEST_TEXT} bytes", final=True)
+    if (size := encoded_size(printed)) > LONGEST_ENCODED:
+        raise TaskFailed(
+            f"what the command printed takes {size:,} bytes in a message (line ends and the like"
+            f" count more than once); the limit is {LONGEST_ENCODED:,}",
+            final=True,
+        )
+    return printed

@@ -1,0 +1,91 @@
+"""Hand a text to whoever proves the code, with any stock client: exactly once."""
+
+from __future__ import annotations
+
+from attrs import field
+
+from holdfast.flows.base import Flow, flow
+from holdfast.transfer import text
+
+
+class HandOver(Flow):
+    """Allocate a code, wait for the recipient, hand over the text, and see it accepted."""
+
+    code_length: int
+    offered: bool
+
+    def started(self) -> None:
+        """Ask for a code."""
+        self.wormhole.allocate_code(self.code_length)
+
+    def wormhole_got_code(self, code: str) -> None:
+        """Show the code to the operator, who passes it on."""
+        self.publish(code=code)
+
+    def hand_over(self, secret: str) -> None:
+        """Send the text; it is not needed here any more afterwards."""
+        self.offered = True
+        self.publish(sent=self.now())
+        self.wormhole.send_message(text.offer(secret))
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        """The recipient's client accepts or refuses."""
+        try:
+            said = text.read(message)
+        except ValueError as error:
+            self.fail(str(error))
+            return
+        if isinstance(said, text.Accepted) and self.offered:
+            self.publish(collected=self.now())
+            self.finish()
+        elif isinstance(said, text.PeerSaysNo):
+            self.fail(f"the recipient's client said: {said.error}")
+
+
+@flow("provision", appid=text.APPID)
+class Provision(HandOver):
+    """One person's credential.
+
+    Args:
+        name: whom it is for.
+        secret: the text, unless it is to be minted.
+        mint: the command and its arguments that print the text; run once the recipient is there
+            and has proved the code.
+        mint_timeout: seconds that the command is given.
+    """
+
+    name: str
+    secret: str = field(default="", repr=False)
+    mint: list[str] = field(factory=list)
+    mint_timeout: float = 60.0
+    code_length: int = 2
+    offered: bool = field(default=False, init=False)
+
+    def wormhole_got_versions(self, versions: dict[str, object]) -> None:
+        """The recipient is there and has proved the code."""
+        if self.mint:
+            self.perform("mint", command=self.mint, name=self.name, timeout=self.mint_timeout)
+        else:
+            self.hand_over(self.secret)
+
+    def mint_done(self, secret: str) -> None:
+        """The credential exists now."""
+        self.hand_over(secret)
+
+    def mint_failed(self, reason: str) -> None:
+        """No credential, after all tries."""
+        self.wormhole.send_message(text.refuse("the sender could not make the credential"))
+        self.fail(f"mint: {reason}")
+
+
+@flow("send", appid=text.APPID)
+class SendText(HandOver):
+    """A text that somebody sends by hand."""
+
+    secret: str = field(repr=False)
+    code_length: int = 2
+    offered: bool = field(default=False, init=False)
+
+    def wormhole_got_versions(self, versions: dict[str, object]) -> None:
+        """The recipient is there and has proved the code."""
+        self.hand_over(self.secret)

@@ -1,0 +1,90 @@
+"""Receive a text from any stock client: written down before the sender is told that it arrived."""
+
+from __future__ import annotations
+
+from attrs import field
+
+from holdfast.flows.base import Flow, flow
+from holdfast.transfer import text
+
+
+class Receive(Flow):
+    """Enter with a code, take the text, put it where it belongs, and only then accept it."""
+
+    code: str
+    writing: bool
+
+    def started(self) -> None:
+        """Go where the sender is."""
+        self.wormhole.set_code(self.code)
+
+    def put(self, received: str) -> None:
+        """Ask for the task that puts the text where it belongs."""
+        raise NotImplementedError
+
+    def accept(self) -> None:
+        """It is there: tell the sender."""
+        self.wormhole.send_message(text.accept())
+        self.finish()
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        """The sender offers something, or gives up."""
+        try:
+            said = text.read(message)
+        except ValueError as error:
+            self.refuse(str(error))
+            return
+        if isinstance(said, text.TextOffer) and not self.writing:
+            self.writing = True
+            self.put(said.text)
+        elif isinstance(said, text.OtherOffer):
+            self.refuse("this client receives texts only, no files")
+        elif isinstance(said, text.PeerSaysNo):
+            self.fail(f"the sender's client said: {said.error}")
+
+    def refuse(self, why: str) -> None:
+        """Tell the sender why nothing will come of it."""
+        self.wormhole.send_message(text.refuse(why))
+        self.fail(why)
+
+
+@flow("receive", appid=text.APPID)
+class ReceiveToFile(Receive):
+    """Into a file, which any worker on this machine can write."""
+
+    code: str = field(repr=False)
+    out: str
+    writing: bool = field(default=False, init=False)
+
+    def put(self, received: str) -> None:
+        """Write the file, whole or not at all."""
+        self.perform("write-file", path=self.out, text=received)
+
+    # Task names may hold hyphens; methods may not.
+    def write_file_done(self, result: None) -> None:
+        """The file is there."""
+        self.accept()
+
+    def write_file_failed(self, reason: str) -> None:
+        """The sender is told, and may send again elsewhere."""
+        self.refuse(f"the file could not be written: {reason}")
+
+
+@flow("receive-here", appid=text.APPID)
+class ReceiveHere(Receive):
+    """Onto the terminal of the command that receives it, and of no other process."""
+
+    code: str = field(repr=False)
+    writing: bool = field(default=False, init=False)
+
+    def put(self, received: str) -> None:
+        """Print it."""
+        self.perform("print", text=received)
+
+    def print_done(self, result: None) -> None:
+        """Somebody can read it."""
+        self.accept()
+
+    def print_failed(self, reason: str) -> None:
+        """The sender is told."""
+        self.refuse(f"the text could not be printed: {reason}")

@@ -1,0 +1,186 @@
+"""The command of ``provision --mint``: its words, and where a name may stand in them.
+
+A name comes from a file that strangers may have filled in. In an argument it is data, whatever is
+in it; inside a script that a shell or another interpreter is given, it would be run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from holdfast.cli.failure import Failure
+from holdfast.operating.printable import quoted
+
+PLACEHOLDER: Final = "{name}"
+
+_SHELLS: Final = frozenset(
+    [
+        "sh",
+        "ash",
+        "bash",
+        "csh",
+        "dash",
+        "elvish",
+        "fish",
+        "ksh",
+        "lksh",
+        "mksh",
+        "nu",
+        "oksh",
+        "rbash",
+        "rc",
+        "tcsh",
+        "xonsh",
+        "yash",
+        "zsh",
+    ]
+)
+
+_CODE_FLAGS: Final = {
+    **dict.fromkeys(_SHELLS, "c"),
+    # They hand it to a shell.
+    **dict.fromkeys(("expect", "flock", "runuser", "script", "sg", "su"), "c"),
+    **dict.fromkeys(("python", "pypy", "guile", "psql", "pwsh", "powershell"), "cC"),
+    **dict.fromkeys(("perl", "ruby", "lua", "luajit", "julia", "elixir", "erl", "groovy"), "eE"),
+    **dict.fromkeys(("node", "nodejs", "bun", "deno"), "ep"),
+    **dict.fromkeys(("osascript", "Rscript", "R", "mysql", "mariadb"), "e"),
+    "php": "rBRE",
+    "env": "S",
+}
+"""The letters of the options whose value each of these runs."""
+
+_LONG_FLAGS: Final = (
+    *("--command", "--eval", "--exec", "--execute", "--expression", "--print", "--run"),
+    *("--session-command", "--source", "--split-string"),
+)
+
+_FIRST_WORD_IS_CODE: Final = frozenset(
+    ["awk", "gawk", "mawk", "nawk", "busybox-awk", "sed", "gsed"]
+)
+_THEIR_OPTIONS_WITH_VALUE: Final = frozenset({"-v", "-F", "-f", "--assign", "--file"})
+
+_ALL_IS_CODE: Final = frozenset(
+    [
+        "ssh",
+        "autossh",
+        "mosh",
+        "rsh",
+        "sshpass",
+        "eval",
+        "watch",
+        "parallel",
+        "make",
+        "gmake",
+        "at",
+        "batch",
+        "cmd",
+        "cmd.exe",
+    ]
+)
+"""What joins its arguments and has a shell read them, here or elsewhere."""
+
+
+def parse_command(text: str) -> list[str]:
+    """Return the words of the command, its program found.
+
+    Raises Failure if it is malformed, or if a name would be run as a part of a script.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise Failure(f"--mint: {str(error).lower()}: {quoted(text)}") from None
+    if not words:
+        raise Failure("--mint: there is no command in it")
+    program = shutil.which(words[0])
+    if program is None:
+        raise Failure(f"--mint: there is no program {quoted(words[0])} that can be run")
+    words = [str(Path(program).absolute()), *words[1:]]
+    runs_it = script_with_name(words)
+    if runs_it is not None:
+        raise Failure(
+            f"--mint: {PLACEHOLDER} stands in a script that {quoted(runs_it)} runs, and a name that"
+            " holds a command would be run too; read the environment variable HOLDFAST_NAME there"
+            ' instead: "$HOLDFAST_NAME" in a shell, with the quotation marks'
+        )
+    return words
+
+
+def script_with_name(words: Sequence[str]) -> str | None:
+    """Return the interpreter that would read a name as a part of its script, or None.
+
+    It may stand anywhere, as in ``env X=1 nice bash -ec SCRIPT``.
+    """
+    for position, word in enumerate(words):
+        for name in _names_of(word, first=position == 0):
+            if any(PLACEHOLDER in each for each in _code(name, words[position + 1 :])):
+                return name
+    return None
+
+
+def _names_of(word: str, *, first: bool) -> Iterator[str]:
+    """Yield the program's name, without a version too; also of what a symbolic link leads to."""
+    paths = [word, os.path.realpath(word)] if first else [word]
+    for path in paths:
+        name = path.rpartition("/")[2]
+        yield name
+        yield re.sub(r"[-0-9.]+$", "", name)
+
+
+def _code(program: str, words: Sequence[str]) -> Iterator[str]:
+    """The words that the program would read as code."""
+    if program in _ALL_IS_CODE:
+        yield from words
+    elif program in _FIRST_WORD_IS_CODE:
+        yield from _first_word(words)
+    elif program in _CODE_FLAGS:
+        yield from _flagged(program, words)
+
+
+def _flagged(program: str, words: Sequence[str]) -> Iterator[str]:
+    # These take one script, and all that follows is its arguments.
+    takes_one = program in _SHELLS or program in ("python", "pypy")
+    behind_flag = value = False
+    for word in words:
+        if word.startswith(("-", "+")):
+            if _is_code_flag(word, _CODE_FLAGS[program]):
+                behind_flag = True
+                yield word  # the code may be in the same word
+            value = takes_one and word.endswith(("o", "O", "W", "X", "file"))
+        elif value:
+            value = False
+        elif behind_flag:
+            behind_flag = False
+            yield word
+            if takes_one:
+                return
+        elif takes_one:
+            return  # a file that holds the script
+
+
+def _is_code_flag(word: str, letters: str) -> bool:
+    if word.startswith("--"):
+        return word.partition("=")[0] in _LONG_FLAGS
+    # PowerShell spells -Command out, which has the letter too.
+    return any(letter in word for letter in letters)
+
+
+def _first_word(words: Sequence[str]) -> Iterator[str]:
+    value = False
+    for word in words:
+        if value:
+            value = False
+        elif word in _THEIR_OPTIONS_WITH_VALUE:
+            value = True
+        elif word.startswith("-") and word != "-":
+            if _is_code_flag(word, "e"):
+                yield from words
+                return
+        else:
+            yield word
+            return

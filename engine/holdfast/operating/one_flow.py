@@ -1,0 +1,79 @@
+"""What ``send`` and ``receive`` share: one flow, the same for the same arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.cli.failure import Interrupted, Unfinished
+from holdfast.operating.printable import printable
+from holdfast.operating.service import Ending
+
+if TYPE_CHECKING:
+    from holdfast.flows import Flow
+    from holdfast_journal import FlowRow, SqlJournal
+
+
+AT_ONCE = 50
+"""Names that are looked up together; hardly anybody sends the same so often."""
+
+
+def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:
+    """Return every flow that was started with the same arguments, the first one first."""
+    rows: list[FlowRow] = []
+    first = 1
+    while True:
+        names = [_name(fingerprint, number) for number in range(first, first + AT_ONCE)]
+        found = journal.named(batch, names)
+        if not found:
+            return rows
+        rows += found
+        first += AT_ONCE
+
+
+def _name(fingerprint: str, number: int) -> str:
+    return f"{fingerprint[:12]}-{number}"
+
+
+def start_or_resume(
+    journal: SqlJournal,
+    batch: str,
+    flow: Flow,
+    fingerprint: str,
+    *,
+    relay: str,
+    appid: str,
+    deadline: float | None = None,
+) -> str:
+    """Return the name of the unfinished flow with this fingerprint, started now if need be.
+
+    The fingerprint is keyed, so that the name tells nothing about the secret.
+    """
+    from holdfast.flows.document import new_flow
+
+    rows = rows_of(journal, batch, fingerprint)
+    for row in rows:
+        if row.finished_at is None:
+            return row.name
+    # The first of them may have been purged.
+    number = int(rows[-1].name.rpartition("-")[2]) + 1 if rows else 1
+    name = _name(fingerprint, number)
+    new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
+    journal.start_flows(batch, [new], own=True)
+    return name
+
+
+def finish(row: FlowRow | None, ending: Ending) -> None:
+    """Say how it went, unless it went well.
+
+    Raises:
+        Interrupted, Unfinished: it did not.
+    """
+    if row is not None and row.finished_at is not None:
+        if row.status == "done":
+            return
+        reason = (row.published or {}).get("reason")
+        because = f": {printable(str(reason), 300)}" if reason else ""
+        raise Unfinished(f"it ended as {row.status}{because}; start again for a new exchange")
+    if ending is Ending.SIGNAL:
+        raise Interrupted("stopped; nothing is lost: start the same command again to go on")
+    raise Unfinished("the time is over; start the same command again to go on")

@@ -1,0 +1,159 @@
+"""The people file: who gets a secret, and which.
+
+Everything in it is checked before anything is started, and no error message holds a secret.
+"""
+
+import contextlib
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from attrs import field, frozen
+
+from holdfast.cli.failure import Failure, because
+from holdfast.operating.lines import Place, place_of, text_lines
+from holdfast.operating.printable import is_hidden, quoted
+from holdfast.operating.rows import Row, read_rows
+
+LONGEST_NAME = 200
+"""Characters."""
+
+LONGEST_SECRET = 15_000
+"""Bytes of UTF-8, as `holdfast.transfer.text` has it."""
+
+_LONGEST_DECOMPOSED = 4 * LONGEST_NAME
+"""Characters of the longest name before it is composed; no character is made of more than four."""
+
+_JSON_SUFFIXES = (".jsonl", ".ndjson")
+
+
+@frozen
+class Person:
+    """One person of the file; ``secret`` is None if it is to be minted."""
+
+    name: str
+    secret: str | None = field(repr=False)
+    line: int
+    """Where the person's row begins."""
+
+
+def read_people(
+    source: Path | Literal["-"], *, name_column: str, secret_column: str | None
+) -> list[Person]:
+    """Read and check a whole people file, in its order; ``-`` is standard input.
+
+    ``secret_column`` is None if secrets are minted: none is read then.
+    The file is CSV with a header, or JSON lines if it begins with ``{`` or is called
+    ``*.jsonl`` or ``*.ndjson``. Names come back as :func:`same_name` has them.
+    Raises :class:`Failure` for the first thing that is wrong, with its line.
+    """
+    if name_column == secret_column:
+        raise Failure(f"name and secret cannot both be in column {quoted(name_column)}")
+    wanted = [name_column] if secret_column is None else [name_column, secret_column]
+    place = place_of("standard input" if isinstance(source, str) else str(source))
+    json_lines = not isinstance(source, str) and source.suffix.lower() in _JSON_SUFFIXES
+    people: list[Person] = []
+    first_lines: dict[str, int] = {}
+    with _opened(source, place) as stream:
+        lines = text_lines(stream, place)
+        for row in read_rows(lines, place, wanted, json_lines=json_lines):
+            person = _person(row, wanted, place)
+            earlier = first_lines.setdefault(person.name, person.line)
+            if earlier != person.line:
+                raise place.failure(
+                    person.line, f"the name {quoted(person.name)} is also on line {earlier}"
+                )
+            people.append(person)
+    if not people:
+        raise place.failure_of_whole("nobody is in this file")
+    return people
+
+
+def same_name(text: str) -> str:
+    """Return the one spelling of a name: no white space around it, and composed (NFC).
+
+    A name typed on the command line must go through this too, so that it meets the file's.
+    """
+    return unicodedata.normalize("NFC", text.strip())
+
+
+@contextlib.contextmanager
+def _opened(source: Path | Literal["-"], place: Place) -> Iterator[BinaryIO]:
+    if isinstance(source, str):
+        if sys.stdin is None:
+            raise place.failure_of_whole("it is closed")
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise because(place.file, error) from None
+    except ValueError:  # a NUL in the path
+        raise place.failure_of_whole("this cannot be the name of a file") from None
+    with stream:
+        yield stream
+
+
+def _person(row: Row, wanted: list[str], place: Place) -> Person:
+    name = _name(row.values[0], wanted[0], row.line, place)
+    secret = None
+    if len(wanted) > 1:
+        secret = _secret(row.values[1], wanted[1], row.line, place)
+    return Person(name, secret, row.line)
+
+
+def _name(value: object, column: str, line: int, place: Place) -> str:
+    given = _string(value, column, "name", line, place).strip()
+    # To compose a long row of accents takes time that grows with its square.
+    name = same_name(given) if len(given) <= _LONGEST_DECOMPOSED else given
+    if not name:
+        raise place.failure(line, f"no name in column {quoted(column)}")
+    if len(name) > LONGEST_NAME:
+        raise place.failure(
+            line, f"the name has {len(name)} characters; the limit is {LONGEST_NAME}"
+        )
+    hidden = next((each for each in name if is_hidden(each)), None)
+    if hidden is not None:
+        raise place.failure(line, f"the name holds a control character, U+{ord(hidden):04X}")
+    return name
+
+
+def _secret(value: object, column: str, line: int, place: Place) -> str:
+    from holdfast.transfer.text import LONGEST_ENCODED, encoded_size
+
+    secret = _string(value, column, "secret", line, place)
+    if not secret.strip():
+        raise place.failure(line, f"no secret in column {quoted(column)}")
+    try:
+        size = len(secret.encode("utf-8"))
+    except UnicodeEncodeError:
+        # A JSON escape such as \ud800; the error itself would hold the secret.
+        size = -1
+    if size < 0 or "\0" in secret:
+        raise place.failure(line, "the secret is not text: half a character, or a NUL")
+    if size > LONGEST_SECRET:
+        raise place.failure(
+            line,
+            f"the secret has {size:,} bytes; the limit is {LONGEST_SECRET:,}, because some"
+            " recipients' clients drop larger messages",
+        )
+    if (encoded := encoded_size(secret)) > LONGEST_ENCODED:
+        raise place.failure(
+            line,
+            f"the secret takes {encoded:,} bytes in a message (line ends and the like count"
+            f" more than once); the limit is {LONGEST_ENCODED:,}, because some recipients'"
+            " clients drop larger messages",
+        )
+    return secret
+
+
+def _string(value: object, column: str, what: str, line: int, place: Place) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise place.failure(line, f"no {what} in column {quoted(column)}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise place.failure(line, f"the {what} is a number; write it in quotation marks")
+    raise place.failure(line, f"the {what} is not a string; write it in quotation marks")

@@ -1,0 +1,126 @@
+"""The server's SQLite file: made by the package, made durable here."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+
+from holdfast.server.errors import DatabaseUnusable
+
+# The package looks for rows by these columns, and its schema has no index that begins with them:
+# a command would cost more with every mailbox that waits. A stock server that opens the file later
+# keeps them up to date.
+INDEXES = {
+    "holdfast_claims": "nameplate_sides (nameplates_id, side)",
+    "holdfast_claimants": "nameplate_sides (side)",
+    "holdfast_nameplates": "nameplates (mailbox_id)",
+    "holdfast_sides": "mailbox_sides (mailbox_id, side)",
+    "holdfast_messages": "messages (mailbox_id)",
+}
+
+
+@define
+class Database:
+    """An open database and the lock that keeps a second server off it."""
+
+    connection: sqlite3.Connection
+    lock: int
+
+    def close(self) -> None:
+        """Close the connection, then let the next server in."""
+        self.connection.close()
+        os.close(self.lock)
+
+
+def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> Database:
+    """Open `path`, made if it is new, so that a committed message survives a power cut.
+
+    `create_or_upgrade` is the package's function of that purpose; it makes new files
+    readable by their owner alone. Raises DatabaseUnusable.
+    """
+    try:
+        # The lock is the file's, by whatever name it is given.
+        path = Path(os.path.realpath(path))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_other_names(path)
+        lock = _lock(path)
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"cannot use the database {path}: {error.strerror or error}"
+        ) from error
+    try:
+        return Database(_open(path, create_or_upgrade), lock)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _refuse_other_names(path: Path) -> None:
+    """Refuse hard links: each name would get a lock, and a log, of its own."""
+    if path.exists() and path.stat().st_nlink > 1:
+        raise DatabaseUnusable(
+            f"cannot use the database {path}: the file has several names (hard links); remove the"
+            " others, or copy the file with cp and use the copy"
+        )
+
+
+def _lock(path: Path) -> int:
+    # A message reaches the listeners of the process that stored it, and no others: under a
+    # second server on the same file, peers would wait for each other until they reconnect.
+    # The kernel drops the lock with its process, however that ends. It is on a file of its
+    # own because SQLite locks the database's.
+    lock = os.open(
+        path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise DatabaseUnusable(
+            f"cannot use the database {path}: another mailbox server is using it"
+        ) from None
+    return lock
+
+
+def _open(path: Path, create_or_upgrade: Callable[[str], Any]) -> sqlite3.Connection:
+    from wormhole_mailbox_server.database import DBError
+
+    try:
+        connection: sqlite3.Connection = create_or_upgrade(str(path))
+    except (OSError, sqlite3.Error, DBError) as error:
+        raise DatabaseUnusable(f"cannot use the database {path}: {_why(error)}") from error
+    except TypeError as error:
+        # What the package does with a version table that has no row.
+        raise DatabaseUnusable(
+            f"cannot use the database {path}: it is not a mailbox server's"
+        ) from error
+    try:
+        # What the server tells anybody is committed before. With the default rollback journal a
+        # commit is four syncs of the disk, with a write-ahead log one.
+        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        connection.execute("PRAGMA synchronous=FULL")
+        # Transactions begin and end where `turn` says, and nowhere else.
+        connection.isolation_level = None
+        # The package's own factory makes a dict of each row; it only looks up names.
+        connection.row_factory = sqlite3.Row
+        # Finds out now, and not at the first client, whether the file can be written.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE version SET version=version")
+        for name, columns in INDEXES.items():
+            connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {columns}")
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        connection.close()
+        raise DatabaseUnusable(f"cannot use the database {path}: {_why(error)}") from error
+    return connection
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # The package's text names the file again before SQLite's own words.
+    return " ".join(str(error).split()).rpartition(": ")[2] or type(error).__name__

@@ -1,0 +1,121 @@
+"""The package's WebSocket server, whose answers wait for the disk.
+
+Imported only where the package is installed. Of the package's classes, nothing is used or
+overridden here whose name says that it is its own.
+"""
+
+from typing import Any
+
+from autobahn.exception import Disconnected
+from autobahn.twisted.resource import WebSocketResource
+from twisted.logger import Logger
+from wormhole_mailbox_server.server_websocket import Error, WebSocketServer, WebSocketServerFactory
+from wormhole_mailbox_server.web import make_web_server
+
+from holdfast.server.nameplates import free_nameplate
+from holdfast.server.turn import Turn
+
+FULL = 503
+"""The answer of HTTP to whoever comes when there are too many: service unavailable."""
+
+# The package takes messages of any size from anybody. Eight megabytes are hundreds of times
+# what an exchange needs, and few enough for the memory of a small machine.
+LARGEST_MESSAGE = 8 * 1024 * 1024
+
+_log = Logger()
+
+
+class _Connection(WebSocketServer):  # type: ignore[misc]
+    """One client's connection."""
+
+    factory: "_Connections"
+    maxMessagePayloadSize: int  # noqa: N815
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bound: tuple[Any, str, str] | None = None
+        self._has_allocated = False
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.factory.turn.begin()
+        super().onMessage(payload, isBinary)
+
+    def failHandshake(  # noqa: N802
+        self, reason: str, code: int = 400, *args: Any, **kwargs: Any
+    ) -> None:
+        if code == FULL:
+            self.factory.is_full()
+        super().failHandshake(reason, code, *args, **kwargs)
+
+    def sendMessage(self, payload: bytes, isBinary: bool = False, **options: Any) -> None:
+        # All that the package says, it says with this, as text and without options.
+        self.factory.turn.answer(self, payload)
+
+    def tell(self, payload: bytes) -> None:
+        # The limit is for what comes in. What was taken must be passed on, with what the package
+        # puts around it: whoever cannot be told it now could not be told it the next time either.
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(payload)
+        except Disconnected:
+            pass  # it asks again when it is back
+        finally:
+            self.maxMessagePayloadSize = limit
+
+    def cut(self) -> None:
+        self.dropConnection(abort=True)
+
+    def handle_bind(self, msg: Any, server_rx: float) -> None:
+        super().handle_bind(msg, server_rx)
+        self._bound = self.factory.rendezvous.get_app(msg["appid"]), msg["appid"], msg["side"]
+
+    def handle_allocate(self, server_rx: float) -> None:
+        # The package reads the names of all nameplates that are taken, for each allocation.
+        if self._has_allocated:
+            raise Error("you already allocated one, don't be greedy")
+        if self._bound is None:
+            raise Error("must bind first")
+        app, name, side = self._bound
+        nameplate = free_nameplate(self.factory.turn, name)
+        if nameplate is None:
+            raise Error("no nameplate is free")
+        app.claim_nameplate(nameplate, side, server_rx)
+        self._has_allocated = True
+        self.send("allocated", nameplate=nameplate)
+
+
+class _Connections(WebSocketServerFactory):  # type: ignore[misc]
+    """Makes one for each client."""
+
+    protocol = _Connection
+
+    def __init__(self, server: Any, turn: Turn, most: int | None) -> None:
+        super().__init__(None, server)
+        self.rendezvous = server
+        self.turn = turn
+        self._most = most
+        self._said_full = False
+        # Whoever sends too much is told so, and need not find out by trying again.
+        self.setProtocolOptions(
+            maxMessagePayloadSize=LARGEST_MESSAGE, failByDrop=False, maxConnections=most
+        )
+
+    def is_full(self) -> None:
+        """Somebody had to be sent away: say so, once."""
+        if not self._said_full:
+            self._said_full = True
+            _log.warn(
+                "there are {most} connections, as many as this process may open (ulimit -n); who"
+                " comes now is sent away",
+                most=self._most,
+            )
+
+
+def site(server: Any, turn: Turn, most: int | None = None) -> Any:
+    """Return the package's web site, with these connections, for a `server` that uses `turn`.
+
+    With `most`, no more of them than that.
+    """
+    result = make_web_server(server, log_requests=False)
+    result.resource.putChild(b"v1", WebSocketResource(_Connections(server, turn, most)))
+    return result

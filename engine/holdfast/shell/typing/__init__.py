@@ -1,0 +1,1 @@
+"""A code that a person types: what completes it, on a terminal or elsewhere."""

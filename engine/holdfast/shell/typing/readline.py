@@ -1,0 +1,211 @@
+"""Ask a person for a code on the terminal, with Tab for completion."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import blockingCallFromThread
+from twisted.python.failure import Failure
+
+from holdfast.errors import AlreadyChoseNameplateError, KeyFormatError
+from holdfast.shell.typing.helper import InputHelper
+
+_WORDLIST_PATIENCE = 5.0
+"""Seconds for which Tab waits until the server has answered for the nameplate."""
+
+
+def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Deferred[bool]:
+    """Ask for a code with *prompt*, and give it to *helper*.
+
+    The person types in a thread of its own, so that the reactor goes on.  Ctrl-C stops the reactor
+    as ever: the terminal is put right again, and nobody waits for Return.
+
+    Returns:
+        A Deferred that fires when the code is complete, with whether Tab was of use; it fails
+        with KeyFormatError for a malformed code, and with EOFError where the input ends.
+    """
+    done: Deferred[bool] = Deferred()
+    completer = Completer(helper, reactor)
+    restore = _terminal()
+
+    def tell(outcome: bool | Failure) -> None:
+        if stopped.is_set():
+            return
+        reactor.removeSystemEventTrigger(trigger)
+        if done.called:
+            return
+        if isinstance(outcome, Failure):
+            done.errback(outcome)
+        else:
+            done.callback(outcome)
+
+    def ask() -> None:
+        try:
+            with completer.on_readline():
+                typed = input(prompt)
+            completer.finish(typed)
+            outcome: bool | Failure = completer.was_used
+        except BaseException:  # noqa: BLE001 - all of it is told
+            outcome = Failure()
+        reactor.callFromThread(tell, outcome)
+
+    def stop() -> None:
+        stopped.set()
+        restore()
+        if sys.stdout.isatty():
+            sys.stdout.write("\n")
+        _wake(thread)
+
+    stopped = threading.Event()
+    trigger = reactor.addSystemEventTrigger("before", "shutdown", stop)
+    # A daemon, because nothing can wake a thread that waits for a person to type.
+    thread = threading.Thread(target=ask, daemon=True, name="wormhole code")
+    thread.start()
+    return done
+
+
+class Completer:
+    """What readline asks, in its thread; the helper lives in the reactor's.
+
+    Args:
+        helper: knows the completions.
+        reactor: where the helper may be called.
+    """
+
+    def __init__(self, helper: InputHelper, reactor: Any) -> None:
+        self.was_used = False
+        self._helper = helper
+        self._reactor = reactor
+        self._nameplate: str | None = None
+        self._matches: list[str] = []
+
+    @contextlib.contextmanager
+    def on_readline(self) -> Any:
+        """Let readline ask this completer inside the block; without readline there is no Tab."""
+        try:
+            import readline
+        except ModuleNotFoundError:
+            yield
+            return
+        before = readline.get_completer(), readline.get_completer_delims()
+        readline.set_completer(self.complete)
+        readline.set_completer_delims("")
+        libedit = "libedit" in (readline.__doc__ or "")
+        readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+        # A nameplate that was chosen in an earlier life cannot be chosen again.
+        self._nameplate = self._call(lambda: self._helper.chosen_nameplate)
+        try:
+            yield
+        finally:
+            readline.set_completer(before[0])
+            readline.set_completer_delims(before[1])
+
+    def complete(self, text: str, state: int) -> str | None:
+        """Return the completion number *state* of *text*, or None after the last."""
+        if state == 0:
+            self.was_used = True
+            try:
+                self._matches = sorted(self._completions(text))
+            except Exception:  # noqa: BLE001 - readline would print it into the line being typed
+                self._matches = []
+        return self._matches[state] if state < len(self._matches) else None
+
+    def finish(self, text: str) -> None:
+        """Give the whole code to the helper.
+
+        Raises:
+            KeyFormatError: it is malformed, or has another nameplate than the one that Tab has
+                already claimed.
+        """
+        nameplate, hyphen, words = text.partition("-")
+        if not hyphen:
+            raise KeyFormatError(
+                "The code has no hyphen: it begins with a number and a hyphen,"
+                " as in 4-purple-sausages."
+            )
+        self._choose(nameplate)
+        self._call(self._helper.choose_words, words)
+
+    def _completions(self, text: str) -> set[str]:
+        nameplate, hyphen, words = text.partition("-")
+        if not hyphen:
+            if self._nameplate is not None:
+                return {f"{self._nameplate}-"} if self._nameplate.startswith(nameplate) else set()
+            self._call(self._helper.refresh_nameplates)
+            found: set[str] = self._call(self._helper.get_nameplate_completions, nameplate)
+            return found
+        self._choose(nameplate)
+        self._call(self._wordlist)
+        found = self._call(self._helper.get_word_completions, words)
+        return {f"{nameplate}-{each}" for each in found}
+
+    def _wordlist(self) -> Deferred[None]:
+        known = self._helper.when_wordlist_is_available()
+        known.addTimeout(_WORDLIST_PATIENCE, self._reactor)
+        return known
+
+    def _choose(self, nameplate: str) -> None:
+        if self._nameplate is None:
+            try:
+                self._call(self._helper.choose_nameplate, nameplate)
+            except AlreadyChoseNameplateError:
+                raise KeyFormatError("The nameplate was chosen elsewhere already.") from None
+            self._nameplate = nameplate
+        elif self._nameplate != nameplate:
+            raise KeyFormatError(
+                f"The number was {self._nameplate} when Tab was pressed, and that one is claimed:"
+                " start again for another."
+            )
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        return blockingCallFromThread(self._reactor, function, *args)
+
+
+def _wake(thread: threading.Thread) -> None:
+    """Let the thread end if it reads from a pipe: there it holds a lock of Python's standard input.
+
+    An interpreter that ends while somebody holds that lock aborts.  (On a terminal readline reads,
+    which holds none.)
+    """
+    try:
+        descriptor = sys.stdin.fileno()
+        if os.isatty(descriptor) or not thread.is_alive():
+            return
+        # A read that is interrupted by a signal is tried again, and then finds the end.
+        before = signal.signal(signal.SIGURG, lambda *_: None)
+    except (AttributeError, OSError, ValueError):
+        return  # no standard input; or not in the main thread, or not on this system
+    saved, nothing = os.dup(descriptor), os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.dup2(nothing, descriptor)
+        for _ in range(100):  # the signal may come just before the read begins
+            if not thread.is_alive():
+                break
+            signal.pthread_kill(thread.ident or 0, signal.SIGURG)
+            thread.join(0.01)
+    finally:
+        os.dup2(saved, descriptor)
+        os.close(saved)
+        os.close(nothing)
+        signal.signal(signal.SIGURG, before)
+
+
+def _terminal() -> Callable[[], None]:
+    """Return what puts the terminal back as it is now."""
+    try:
+        import termios
+
+        descriptor = sys.stdin.fileno()
+        attributes = termios.tcgetattr(descriptor)
+    except (ImportError, OSError, ValueError):
+        return lambda: None
+    except termios.error:
+        return lambda: None  # standard input is no terminal
+    return lambda: termios.tcsetattr(descriptor, termios.TCSANOW, attributes)

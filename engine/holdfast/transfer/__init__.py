@@ -1,0 +1,1 @@
+"""What the two sides of a transfer say to each other."""
