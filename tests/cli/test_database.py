@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.database import open_journal
-from holdfast.cli.settings import default_database, sqlite_url
+from holdfast.cli import say
+from holdfast.operating.addresses import default_database, sqlite_url
+from holdfast.operating.database import open_journal
 from holdfast_journal import DatabaseUnusable
 from tests.cli.journals import failed, open_at, run, start, url
 
@@ -31,7 +32,7 @@ def database(tmp_path: Path) -> Path:
 def test_a_new_key_file_is_told_of_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The operator hears of a new key file when it is made, and not again."""
     for expected in (1, 0):
-        journal = open_journal(url(tmp_path / "holdfast.db"))
+        journal = open_journal(url(tmp_path / "holdfast.db"), say.tell)
         journal.close()
         said = capsys.readouterr()
         assert said.out == ""
@@ -44,7 +45,7 @@ def test_the_default_database_gets_its_directory(
 ) -> None:
     """In an empty home directory the default database can be made, for its owner alone."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    open_journal(default_database()).close()
+    open_journal(default_database(), say.tell).close()
     made = tmp_path / "state/holdfast"
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert (made / "holdfast.db").exists()
@@ -54,7 +55,7 @@ def test_the_default_database_gets_its_directory(
 def test_a_path_means_exactly_that_file(tmp_path: Path, name: str) -> None:
     """No character of a path is taken for part of a URL."""
     path = tmp_path / name
-    open_journal(sqlite_url(path)).close()
+    open_journal(sqlite_url(path), say.tell).close()
     assert path.exists()
     assert run(path, "status").exit_code == 0
 
@@ -89,7 +90,7 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
     other.write_bytes(b"this is no database at all" * 100)
     failed(run(other, "status"), "other.db", "not a database")
     with pytest.raises(DatabaseUnusable, match="nowhere does not exist"):
-        open_journal(url(tmp_path / "nowhere/holdfast.db"))
+        open_journal(url(tmp_path / "nowhere/holdfast.db"), say.tell)
 
 
 def test_a_newer_schema(database: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.cli.durations import parse_duration
+from holdfast.operating.durations import parse_duration
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.cli.failure import Failure
 from holdfast.operating.people import Person, read_people, same_name
 from holdfast.operating.printable import is_hidden
+from holdfast.operating.refused import Refused
 
 SECRET = "s3cr3t-of-ann"
 
@@ -138,11 +138,10 @@ BAD = {
 def test_what_is_wrong_is_one_line(tmp_path: Path, case: str) -> None:
     """Every defect is told with the file and what to look for, and nothing is returned."""
     content, expected = BAD[case]
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Refused) as caught:
         read(tmp_path, content)
-    assert expected in caught.value.message
-    assert caught.value.message.startswith(str(tmp_path / "people.csv"))
-    assert caught.value.exit_code == 2
+    assert expected in caught.value.words
+    assert caught.value.words.startswith(str(tmp_path / "people.csv"))
 
 
 LEAKS = [
@@ -167,7 +166,7 @@ LEAKS = [
 @pytest.mark.parametrize("template", LEAKS)
 def test_no_error_tells_a_secret(tmp_path: Path, template: bytes) -> None:
     """Neither the message nor anything chained to the error holds the secret."""
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Refused) as caught:
         read(tmp_path, template.replace(b"%s", SECRET.encode()))
     error: BaseException | None = caught.value
     assert SECRET not in str(error)
@@ -184,7 +183,7 @@ def test_a_person_does_not_show_the_secret() -> None:
 @pytest.mark.parametrize("suffix", [".jsonl", ".ndjson", ".JSONL"])
 def test_json_by_suffix(tmp_path: Path, suffix: str) -> None:
     """A file that is called JSON lines is read as such, whatever it begins with."""
-    with pytest.raises(Failure, match="not a JSON object"):
+    with pytest.raises(Refused, match="not a JSON object"):
         read(tmp_path, b"7\n", file="people" + suffix)
 
 
@@ -202,14 +201,14 @@ def test_names_alone(tmp_path: Path) -> None:
 
 def test_one_column_for_both(tmp_path: Path) -> None:
     """The same column cannot be a name, which is shown, and a secret, which is not."""
-    with pytest.raises(Failure, match="cannot both be in column 'name'"):
+    with pytest.raises(Refused, match="cannot both be in column 'name'"):
         read(tmp_path, b"name\nann\n", secret="name")
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dash reads standard input, and an error says so."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"name,secret\nann,A\n,\n")))
-    with pytest.raises(Failure, match=r"^standard input, line 3: no name"):
+    with pytest.raises(Refused, match=r"^standard input, line 3: no name"):
         read_people("-", name_column="name", secret_column="secret")
 
 
@@ -220,7 +219,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path, "Is a directory"),
         (tmp_path / "a\0b", "cannot be the name of a file"),
     ]:
-        with pytest.raises(Failure, match=problem):
+        with pytest.raises(Refused, match=problem):
             read_people(path, name_column="name", secret_column="secret")
 
 
@@ -237,7 +236,7 @@ def test_an_endless_line_is_not_read_whole() -> None:
             os._exit(0)
     os.close(writer)
     try:
-        with pytest.raises(Failure, match="longer than 1 MiB"):
+        with pytest.raises(Refused, match="longer than 1 MiB"):
             read_people(Path(f"/dev/fd/{reader}"), name_column="name", secret_column=None)
     finally:
         os.close(reader)
@@ -289,5 +288,5 @@ def test_any_bytes_are_read_or_refused(
     for head in (b"", b"name,secret\n", b'{"name": "ann", "secret": "A"}\n'):
         try:
             assert read(tmp_path_factory.getbasetemp(), head + content)
-        except Failure as failure:
-            assert failure.message
+        except Refused as refused:
+            assert refused.words

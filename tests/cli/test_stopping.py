@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.error import ReactorNotRunning
 
-from holdfast.cli.stopping import Stopping
+from holdfast.operating.stopping import Stopping
 
 
 class Reactor:

@@ -104,7 +104,7 @@ def install(fate):
     _around(fate, journal.SqlJournal, "close", lambda *_: "leave")
     _around_reads(fate, contact.Contact)
     _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
-    tasks, runner = holdfast.flows.tasks.Executor, holdfast.flows.engine.runner.FlowRunner
+    tasks, runner = holdfast.flows.engine.executor.Executor, holdfast.flows.engine.runner.FlowRunner
     _around(fate, tasks, "_begin", lambda _executor, _customer, task, *_: f"task-{task.name}")
     _around(fate, holdfast.flows.shipped.command._Command, "ended", lambda *_: "command-end")
     _around(fate, runner, "task_done", lambda _runner, task, _: f"task-{task.name}-done")

@@ -40,18 +40,10 @@ def preload():
     for name in (
         *("alembic.command", "alembic.runtime.migration", "sqlalchemy.dialects.sqlite.pysqlite"),
         *("twisted.internet.epollreactor", "twisted.internet.endpoints", "rich.table"),
-        *(
-            "holdfast.flows.engine.engine",
-            "holdfast.flows.shipped.receive",
-            "holdfast.flows.shipped.writing",
-        ),
-        *(f"holdfast.cli.{each}" for each in COMMANDS),
-        *(
-            "holdfast.cli.progress",
-            "holdfast.operating.one_flow",
-            "holdfast_journal.sql",
-            "moments",
-        ),
+        *(f"holdfast.flows.{each}" for each in ("engine.engine", "shipped.receive")),
+        *("holdfast.flows.shipped.writing", "holdfast.operating.one_flow"),
+        *(f"holdfast.cli.commands.{each}" for each in COMMANDS),
+        *("holdfast.cli.progress", "holdfast_journal.sql", "moments"),
     ):
         importlib.import_module(name)
     assert "twisted.internet.reactor" not in sys.modules

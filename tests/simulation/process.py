@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from attrs import define, field
 
 from holdfast.flows.engine.engine import Engine
-from holdfast.flows.tasks import Executor
+from holdfast.flows.engine.executor import Executor
 from holdfast.rendezvous.connector import Connector
 from holdfast.shell import wormhole as shell
 from holdfast_journal import DatabaseUnusable, SqlJournal

@@ -19,17 +19,14 @@ import click
 
 from holdfast.cli import say, streams
 from holdfast.operating.printable import printable
+from holdfast.operating.refused import Refused, Stopped
 
 _LONGEST_MESSAGE = 2000
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class Failure(click.ClickException):
-    """Nothing was started: bad input, or something that is needed is not there. Exit status 2.
-
-    ``message`` is one sentence without a final full stop; it says what is wrong, where (file
-    and line number) and what to do, and holds nothing secret.
-    """
+class Failure(click.ClickException, Refused):
+    """Nothing was started, as a :class:`Refused`. Exit status 2."""
 
     exit_code = 2
 
@@ -72,11 +69,6 @@ class NobodyReads(Failure):
         """Say nothing: whoever closed the pipe had enough."""
 
 
-def because(what: str, error: OSError) -> Failure:
-    """Turn an operating system's refusal into a :class:`Failure`: ``what: its reason``."""
-    return Failure(f"{what}: {error.strerror or type(error).__name__}")
-
-
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn click's own errors, Ctrl-C, a full disk and the journal's errors into one line each.
@@ -87,16 +79,20 @@ def one_line_errors() -> Iterator[None]:
         yield
     except (Failure, click.exceptions.NoArgsIsHelpError):
         raise
+    except Stopped as stopped:
+        raise Unfinished(stopped.words) from None
+    except Refused as refused:
+        raise Failure(refused.words) from None
     except click.UsageError as error:
         raise Failure(_usage(error)) from None
     except click.ClickException as error:
         raise Failure(error.format_message()) from None
     except OSError as error:
-        refused = streams.refused()
-        if refused is not None:
-            if refused.errno == errno.EPIPE:
+        output = streams.refused()
+        if output is not None:
+            if output.errno == errno.EPIPE:
                 raise NobodyReads from None
-            raise Unfinished(f"standard output: {refused.strerror}") from None
+            raise Unfinished(f"standard output: {output.strerror}") from None
         if error.errno not in _NO_SPACE:
             raise
         where = "" if error.filename is None else f"{error.filename}: "

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from holdfast.cli import say
-from holdfast.cli.failure import Failure
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.printable import printable
+from holdfast.operating.refused import Refused
 
 
 @define(eq=False)
@@ -63,8 +63,8 @@ class Filing:
                 codes = dict(self._waiting)
             try:
                 self._file.update(codes)
-            except Failure as failure:
-                self._failed(printable(failure.message))
+            except Refused as refused:
+                self._failed(printable(refused.words))
             except (OSError, ValueError) as error:
                 self._failed(f"{self._file.name}: {type(error).__name__}")
             else:

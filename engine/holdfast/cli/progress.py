@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from holdfast.cli import say
-from holdfast.cli.commands.status import live_code
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.filing import Filing
 from holdfast.cli.pictures import fitting_picture
@@ -19,6 +18,7 @@ from holdfast.cli.tables import counted, narrowed
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
+from holdfast.operating.standing import live_code
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow

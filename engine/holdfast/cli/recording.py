@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import say
-from holdfast.cli.failure import because
+from holdfast.operating.refused import because
 
 if TYPE_CHECKING:
     from holdfast.timing import DebugTiming

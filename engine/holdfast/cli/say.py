@@ -223,6 +223,11 @@ def err(text: str, *, end: str = "\n") -> None:
     _line(sys.stderr, "standard error", text + end)
 
 
+def tell(text: str) -> None:
+    """Tell the operator something on standard error, in one line."""
+    err(f"holdfast: {text}")
+
+
 class _Handed(io.RawIOBase):
     """What stands behind `sys.stdout` while flows run, for those who print there themselves."""
 

@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from holdfast.cli.failure import because
 from holdfast.files import NotRegularError, check_whole, clear_leftovers, write_whole
 from holdfast.operating.lines import Place, place_of, text_lines
+from holdfast.operating.refused import because
 from holdfast.operating.rows import csv_records
 
 _HEADER = ["name", "code"]
@@ -41,7 +41,7 @@ class CodesFile:
         """Find out whether the file can be updated, before anything is started.
 
         All of an update is done, but for the codes.
-        Raises :class:`Failure` if the file is something else than a codes file, or cannot be
+        Raises :class:`Refused` if the file is something else than a codes file, or cannot be
         written. Leftovers of killed writers are removed.
         """
         try:
@@ -66,14 +66,14 @@ class CodesFile:
                     )
 
     def codes(self) -> dict[str, str]:
-        """Return the codes that are in the file, by name.  Raises Failure as `check` does."""
+        """Return the codes that are in the file, by name.  Raises Refused as `check` does."""
         return self._read()
 
     def update(self, codes: Mapping[str, str]) -> None:
         """Add these codes, or put them in the place of earlier ones of the same people.
 
         Costs one rewrite and one fsync of the file: give it many codes at a time.
-        Raises :class:`Failure` as :meth:`check` does, and leaves the file as it was.
+        Raises :class:`Refused` as :meth:`check` does, and leaves the file as it was.
         """
         before = self._read()
         after = {**before, **codes}

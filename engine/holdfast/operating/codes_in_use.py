@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from holdfast.cli.commands.status import live_code
-from holdfast.cli.failure import Failure
 from holdfast.operating.printable import quoted
+from holdfast.operating.refused import Refused
+from holdfast.operating.standing import live_code
 
 if TYPE_CHECKING:
     from holdfast_journal import SqlJournal
@@ -24,7 +24,7 @@ def check_codes_in_use(
         file: what the file is called.
 
     Raises:
-        Failure: it does; a new code of the same name would take its place.
+        Refused: it does; a new code of the same name would take its place.
     """
     shared = [name for name in names if name in there]
     if not shared:
@@ -35,7 +35,7 @@ def check_codes_in_use(
         return  # as at every start again: reading all flows costs more than these two
     for row in journal.overview():
         if row.name in others and row.batch != batch and live_code(row) == there[row.name]:
-            raise Failure(
+            raise Refused(
                 f"{file}: it holds the code of {quoted(row.name)} in the batch"
                 f" {quoted(row.batch)}, who has not collected; give --codes another file"
             )

@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 from attrs import frozen
 
-from holdfast.cli.failure import Failure, because
 from holdfast.operating.printable import printable
+from holdfast.operating.refused import Refused, because
 
 LONGEST_LINE = 1024 * 1024
 """Bytes. A line that is longer is refused before it has been read whole."""
@@ -21,13 +21,13 @@ class Place:
 
     file: str
 
-    def failure(self, line: int, problem: str) -> Failure:
+    def failure(self, line: int, problem: str) -> Refused:
         """Return the failure ``FILE, line N: problem``."""
-        return Failure(f"{self.file}, line {line}: {problem}")
+        return Refused(f"{self.file}, line {line}: {problem}")
 
-    def failure_of_whole(self, problem: str) -> Failure:
+    def failure_of_whole(self, problem: str) -> Refused:
         """Return the failure ``FILE: problem``."""
-        return Failure(f"{self.file}: {problem}")
+        return Refused(f"{self.file}: {problem}")
 
 
 def place_of(file: str) -> Place:
@@ -38,7 +38,7 @@ def place_of(file: str) -> Place:
 def text_lines(stream: BinaryIO, place: Place) -> Iterator[str]:
     """Yield each line, its line end included, decoded from UTF-8; a byte order mark is dropped.
 
-    Raises :class:`Failure` with the line's number for a line that is too long, a NUL byte, what
+    Raises :class:`Refused` with the line's number for a line that is too long, a NUL byte, what
     is not UTF-8, or a file that cannot be read on. None of them repeats anything of the line.
     """
     number = 0

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from holdfast.cli.failure import Failure
 from holdfast.operating.printable import quoted
+from holdfast.operating.refused import Refused
 
 PLACEHOLDER: Final = "{name}"
 
@@ -89,21 +89,21 @@ _ALL_IS_CODE: Final = frozenset(
 def parse_command(text: str) -> list[str]:
     """Return the words of the command, its program found.
 
-    Raises Failure if it is malformed, or if a name would be run as a part of a script.
+    Raises Refused if it is malformed, or if a name would be run as a part of a script.
     """
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise Failure(f"--mint: {str(error).lower()}: {quoted(text)}") from None
+        raise Refused(f"--mint: {str(error).lower()}: {quoted(text)}") from None
     if not words:
-        raise Failure("--mint: there is no command in it")
+        raise Refused("--mint: there is no command in it")
     program = shutil.which(words[0])
     if program is None:
-        raise Failure(f"--mint: there is no program {quoted(words[0])} that can be run")
+        raise Refused(f"--mint: there is no program {quoted(words[0])} that can be run")
     words = [str(Path(program).absolute()), *words[1:]]
     runs_it = script_with_name(words)
     if runs_it is not None:
-        raise Failure(
+        raise Refused(
             f"--mint: {PLACEHOLDER} stands in a script that {quoted(runs_it)} runs, and a name that"
             " holds a command would be run too; read the environment variable HOLDFAST_NAME there"
             ' instead: "$HOLDFAST_NAME" in a shell, with the quotation marks'

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.cli.failure import Interrupted, Unfinished
-from holdfast.operating.printable import printable
-from holdfast.operating.service import Ending
-
 if TYPE_CHECKING:
     from holdfast.flows import Flow
     from holdfast_journal import FlowRow, SqlJournal
@@ -60,20 +56,3 @@ def start_or_resume(
     new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
     journal.start_flows(batch, [new], own=True)
     return name
-
-
-def finish(row: FlowRow | None, ending: Ending) -> None:
-    """Say how it went, unless it went well.
-
-    Raises:
-        Interrupted, Unfinished: it did not.
-    """
-    if row is not None and row.finished_at is not None:
-        if row.status == "done":
-            return
-        reason = (row.published or {}).get("reason")
-        because = f": {printable(str(reason), 300)}" if reason else ""
-        raise Unfinished(f"it ended as {row.status}{because}; start again for a new exchange")
-    if ending is Ending.SIGNAL:
-        raise Interrupted("stopped; nothing is lost: start the same command again to go on")
-    raise Unfinished("the time is over; start the same command again to go on")

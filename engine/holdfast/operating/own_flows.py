@@ -11,8 +11,8 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
-from holdfast.cli.failure import Failure
 from holdfast.operating.printable import quoted
+from holdfast.operating.refused import Refused
 
 
 def ship() -> None:
@@ -30,7 +30,7 @@ def load(sources: Sequence[str]) -> Sequence[str]:
         sources: names of modules, or paths of files that end with .py.
 
     Raises:
-        Failure: one cannot be imported, or registers no flow.
+        Refused: one cannot be imported, or registers no flow.
     """
     from holdfast.flows.base import flow_class, kinds
 
@@ -44,23 +44,23 @@ def load(sources: Sequence[str]) -> Sequence[str]:
 def _import(source: str) -> ModuleType:
     try:
         return _from_file(Path(source)) if source.endswith(".py") else _by_name(source)
-    except Failure:
+    except Refused:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the module raised; it is told
         said = f": {error}" if str(error) else ""
-        raise Failure(f"--flows {source}: {type(error).__name__}{said}{_place(error)}") from None
+        raise Refused(f"--flows {source}: {type(error).__name__}{said}{_place(error)}") from None
 
 
 def _from_file(path: Path) -> ModuleType:
     path = path.absolute()
     if not path.is_file():
-        raise Failure(f"--flows: there is no file {path}")
+        raise Refused(f"--flows: there is no file {path}")
     name = path.stem
     if name in sys.modules:
-        raise Failure(f"--flows {path}: a module called {quoted(name)} is imported already")
+        raise Refused(f"--flows {path}: a module called {quoted(name)} is imported already")
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise Failure(f"--flows {path}: not a Python file")
+        raise Refused(f"--flows {path}: not a Python file")
     _find_in(path.parent)
     module = module_from_spec(spec)
     sys.modules[name] = module
@@ -74,7 +74,7 @@ def _from_file(path: Path) -> ModuleType:
 
 def _by_name(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
-        raise Failure(f"--flows: {quoted(name)} is neither a module's name nor a .py file")
+        raise Refused(f"--flows: {quoted(name)} is neither a module's name nor a .py file")
     _find_in(Path.cwd())
     return import_module(name)
 
@@ -104,4 +104,4 @@ def _check(source: str, module: ModuleType) -> None:
             kind = getattr(value, "kind", None)
             if kind in known:
                 return
-    raise Failure(f"--flows {source}: no flow is registered there; see @holdfast.flow")
+    raise Refused(f"--flows {source}: no flow is registered there; see @holdfast.flow")

@@ -12,9 +12,9 @@ from typing import BinaryIO, Literal
 
 from attrs import field, frozen
 
-from holdfast.cli.failure import Failure, because
 from holdfast.operating.lines import Place, place_of, text_lines
 from holdfast.operating.printable import is_hidden, quoted
+from holdfast.operating.refused import Refused, because
 from holdfast.operating.rows import Row, read_rows
 
 LONGEST_NAME = 200
@@ -47,10 +47,10 @@ def read_people(
     ``secret_column`` is None if secrets are minted: none is read then.
     The file is CSV with a header, or JSON lines if it begins with ``{`` or is called
     ``*.jsonl`` or ``*.ndjson``. Names come back as :func:`same_name` has them.
-    Raises :class:`Failure` for the first thing that is wrong, with its line.
+    Raises :class:`Refused` for the first thing that is wrong, with its line.
     """
     if name_column == secret_column:
-        raise Failure(f"name and secret cannot both be in column {quoted(name_column)}")
+        raise Refused(f"name and secret cannot both be in column {quoted(name_column)}")
     wanted = [name_column] if secret_column is None else [name_column, secret_column]
     place = place_of("standard input" if isinstance(source, str) else str(source))
     json_lines = not isinstance(source, str) and source.suffix.lower() in _JSON_SUFFIXES

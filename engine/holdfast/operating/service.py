@@ -1,31 +1,34 @@
-"""Running the engine in a command: from the first flow to the last, or to Ctrl-C."""
+"""Running the engine in a process: from the first flow to the last, or to Ctrl-C."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import click
 from attrs import define, field
 
-from holdfast.cli import say
-from holdfast.cli.database import open_journal
-from holdfast.cli.failure import Unfinished
-from holdfast.cli.settings import DEFAULT_CONNECTIONS
-from holdfast.cli.stopping import Stopping
+from holdfast.operating.addresses import DEFAULT_CONNECTIONS
+from holdfast.operating.database import Tell, open_journal
 from holdfast.operating.printable import printable
+from holdfast.operating.refused import Refused, Stopped
+from holdfast.operating.stopping import Stopping
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure as Failed
 
+    from holdfast.flows.engine.looking import Looking
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = ("provision", "send", "receive")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
+
+ONE_COMMANDS = "receive-here"
+"""The kind of flow that only the command which started it can run."""
 
 
 class Ending(Enum):
@@ -38,10 +41,11 @@ class Ending(Enum):
 
 @define(eq=False)
 class Service:
-    """One journal and one engine, for the life of a command.
+    """One journal and one engine, for as long as the context lasts that this opens.
 
     Args:
         db: the database's URL.
+        tell: what the operator should know, line by line.
         serve: the kinds of flows to run.
         connections: how many connections may be open at once.
         timing: records when every message went and came.
@@ -49,51 +53,47 @@ class Service:
     """
 
     db: str
+    tell: Tell
     serve: Sequence[str] = EVERYWHERE
     connections: int = DEFAULT_CONNECTIONS
     timing: DebugTiming | None = None
     retain: float | None = None
     journal: SqlJournal = field(init=False)
+    """Open inside the context."""
     _reactor: Any = field(init=False)
+    _stopping: Stopping = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
     _error: BaseException | None = field(default=None, init=False)
-    _looking: Any = field(default=None, init=False)
-    _seen: Seen | None = field(default=None, init=False)
-    _stopping: Stopping = field(init=False)
+    _looking: Looking | None = field(default=None, init=False)
 
-    def __attrs_post_init__(self) -> None:
+    def __enter__(self) -> Self:
+        """Open the database. Raises JournalError."""
         from twisted.internet import reactor
 
-        from holdfast.cli.logs import log_what_goes_wrong
         from holdfast.operating.limits import connections_at_most, raise_open_files_limit
 
-        say.take_over()  # from here on, because the next thing may be that flows are started
         self._reactor = reactor
         self._stopping = Stopping(reactor)
-        self.journal = open_journal(self.db, self._reactor, self._fatal)
+        self.journal = open_journal(self.db, self.tell, self._reactor, self._fatal)
         self.journal.retain = self.retain or 0.0
         raise_open_files_limit()
-        log_what_goes_wrong()
         self._obey(connections_at_most())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the database, whose flows are free from now on."""
+        self.journal.close()
 
     def _obey(self, most: int | None) -> None:
         """Open no more connections than the system allows, and say so to whoever asked for more."""
         if most is None or self.connections <= most:
             return
         if self.connections != DEFAULT_CONNECTIONS:
-            say.err(
-                f"holdfast: --connections is {most} here, not {self.connections}: this process may"
+            self.tell(
+                f"--connections is {most} here, not {self.connections}: this process may"
                 " open no more files (ulimit -n)"
             )
         self.connections = most
-
-    def be_the_service(self, kinds: Collection[str] | None) -> None:
-        """See `SqlJournal.serve`. Raises AlreadyServed, DatabaseUnusable."""
-        try:
-            self.journal.serve(kinds)
-        except BaseException:
-            self.journal.close()
-            raise
 
     def run(
         self,
@@ -112,7 +112,7 @@ class Service:
             seconds: for how long at most.
 
         Raises:
-            Unfinished: the database or its disk failed, or *watch* raised a ClickException.
+            Stopped: the database or its disk failed, or *watch* refused.
         """
         from holdfast.flows.engine.engine import Engine
         from holdfast.flows.engine.threads import let_the_reactor_end
@@ -129,7 +129,7 @@ class Service:
             batch=batch,
             names=names,
             connections=self.connections,
-            on_status_update=ServerNews().tell,
+            on_status_update=ServerNews(self.tell).hear,
             timing=self.timing,
         )
 
@@ -143,7 +143,6 @@ class Service:
         self._reactor.addSystemEventTrigger("before", "shutdown", engine.stop)
         self._reactor.callWhenRunning(start)
         self._reactor.run()
-        self.journal.close()
         if self._error is not None:
             raise self._error
         return self._ending
@@ -158,13 +157,15 @@ class Service:
         from holdfast.flows.engine.threads import DaemonThreads, call_in
 
         threads = DaemonThreads("status")
+        seen: Seen | None = None
 
-        def look() -> Any:
-            poll = partial(self.journal.poll, batch, self._seen, names=names)
+        def look() -> Deferred[Any]:
+            poll = partial(self.journal.poll, batch, seen, names=names)
             return call_in(threads, self._reactor, poll).addCallback(moved)
 
         def moved(changes: Any) -> None:
-            self._seen = changes.seen
+            nonlocal seen
+            seen = changes.seen
             if watch(changes.rows):
                 self._end(Ending.DONE)
 
@@ -183,19 +184,19 @@ class Service:
 
         from holdfast_journal import JournalError
 
-        if isinstance(failure.value, click.ClickException):
+        if isinstance(failure.value, Refused):
             # Whatever went wrong now, it went wrong after something was started.
-            self._error = Unfinished(failure.value.format_message())
+            self._error = Stopped(failure.value.words)
         elif failure.check(JournalError):
-            self._error = Unfinished(failure.getErrorMessage())
+            self._error = Stopped(failure.getErrorMessage())
         else:
             kind = failure.type.__name__ if failure.type is not None else "an error"
-            self._error = Unfinished(f"{kind} inside Holdfast; nothing is lost, start again")
+            self._error = Stopped(f"{kind} inside Holdfast; nothing is lost, start again")
             Logger().failure("The command failed", failure)
         self._end(Ending.DONE)
 
     def _fatal(self, error: JournalBroken) -> None:
-        self._error = Unfinished(f"{error}; start again to go on from what is on the disk")
+        self._error = Stopped(f"{error}; start again to go on from what is on the disk")
         self._end(Ending.DONE)
 
 
@@ -203,19 +204,20 @@ class Service:
 class ServerNews:
     """Tells once when a mailbox server cannot be reached, and once when it can again."""
 
+    tell: Tell
     _lost: set[str] = field(factory=set)
 
-    def tell(self, status: Status) -> None:
+    def hear(self, status: Status) -> None:
         """Hear news of one wormhole of many."""
         from holdfast.status import Connected, Unreachable
 
         news = status.mailbox_connection
         if isinstance(news, Unreachable) and news.url not in self._lost:
             self._lost.add(news.url)
-            say.err(
-                f"holdfast: cannot reach {printable(news.url)}: {printable(news.reason)};"
+            self.tell(
+                f"cannot reach {printable(news.url)}: {printable(news.reason)};"
                 " trying again until it can be reached"
             )
         elif isinstance(news, Connected) and news.url in self._lost:
             self._lost.discard(news.url)
-            say.err(f"holdfast: {printable(news.url)} can be reached again")
+            self.tell(f"{printable(news.url)} can be reached again")

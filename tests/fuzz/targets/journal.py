@@ -16,8 +16,8 @@ from twisted.internet.task import Clock
 from holdfast.errors import BadCheckpoint, WormholeError
 from holdfast.flows.base import UnknownFlow
 from holdfast.flows.document import Checkpoint, Params, begin, restore
+from holdfast.flows.engine.executor import Executor
 from holdfast.flows.engine.replay import check_flow
-from holdfast.flows.tasks import Executor
 from holdfast_journal import JournalError, KeyRing, SqlJournal, Task
 from holdfast_journal.doctor.checking import Examined, OpenedEntry
 from holdfast_journal.keys.sealing import unseal

@@ -12,12 +12,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 
 from holdfast import codes
-from holdfast.cli.durations import parse_duration
 from holdfast.cli.failure import Failure
-from holdfast.cli.settings import checked_relay
 from holdfast.errors import KeyFormatError
 from holdfast.flows.shipped.command import _text
 from holdfast.flows.tasks import TaskFailed
+from holdfast.operating.addresses import checked_relay
+from holdfast.operating.durations import parse_duration
 from holdfast.operating.minting import parse_command
 from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
 from holdfast.server.address import endpoint

@@ -31,21 +31,22 @@ def command(name: str, batch: str | None, db: str) -> None:
     'holdfast run' does.
     """
     from holdfast.cli.database import existing_journal
+    from holdfast.cli.serving import serving
     from holdfast.operating.finding import one_flow
-    from holdfast.operating.service import EVERYWHERE, Ending, Service
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Ending
 
     with existing_journal(db) as journal:
         flow = one_flow(journal, name, batch)
         if not journal.ask(flow.name, flow.batch, "cancel"):
             raise Failure(f"{quoted(flow.name)} has ended already ({flow.status})")
-    service = Service(db, serve=(*EVERYWHERE, "receive-here"))
     ended: list[FlowRow] = []
 
     def watch(moved: Sequence[FlowRow]) -> bool:
         ended.extend(row for row in moved if row.id == flow.id and row.finished_at is not None)
         return bool(ended)
 
-    ending = service.run(watch, batch=flow.batch, names={flow.name}, seconds=PATIENCE)
+    with serving(db, serve=(*EVERYWHERE, ONE_COMMANDS)) as service:
+        ending = service.run(watch, batch=flow.batch, names={flow.name}, seconds=PATIENCE)
     if ended:
         if ended[0].status != "cancelled":
             raise Unfinished(f"{quoted(flow.name)} had ended before ({ended[0].status})")

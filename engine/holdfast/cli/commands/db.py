@@ -45,7 +45,7 @@ def check(db: str) -> None:
 
     Exit status: 0 if all is well, 1 if not.
     """
-    from holdfast.cli.database import must_exist
+    from holdfast.operating.database import must_exist
     from holdfast_journal.doctor import check as look
     from holdfast_journal.errors import DatabaseUnusable
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import click
 from attrs import define, field
 
-from holdfast.cli.commands.run import ONE_COMMANDS
 from holdfast.cli.settings import db_option
+from holdfast.operating.service import ONE_COMMANDS
 
 if TYPE_CHECKING:
     from holdfast_journal import SqlJournal

@@ -63,8 +63,8 @@ def list_(db: str) -> None:
 
     The keys themselves are never shown.
     """
-    from holdfast.cli.database import must_exist
     from holdfast.cli.tables import cell, column, new_table, show
+    from holdfast.operating.database import must_exist
     from holdfast_journal.upkeep import list_keys
 
     must_exist(db)

@@ -8,7 +8,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
-from holdfast.cli.stopping import Stopping
+from holdfast.operating.stopping import Stopping
 
 if TYPE_CHECKING:
     from holdfast.server import MailboxService

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
-from attrs import frozen
 
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
@@ -21,13 +19,13 @@ from holdfast.cli.settings import (
     relay_option,
     retain_option,
 )
+from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.finding import DEFAULT_BATCH
-from holdfast.operating.minting import PLACEHOLDER, parse_command
-from holdfast.operating.people import Person, read_people
-from holdfast.operating.printable import quoted
+from holdfast.operating.minting import parse_command
+from holdfast.operating.people import read_people
 
 if TYPE_CHECKING:
-    from holdfast_journal import NewFlow, SqlJournal
+    pass
 
 
 @click.command()
@@ -99,9 +97,9 @@ def command(
     """
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.progress import Progress
+    from holdfast.cli.serving import serving
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
-    from holdfast.operating.service import Service
 
     place: Path | Literal["-"] = "-" if source == "-" else Path(source)
     minting = None if mint is None else parse_command(mint)
@@ -110,7 +108,7 @@ def command(
         place, name_column=name_column, secret_column=None if minting else secret_column
     )
     if minting:
-        _check_names(people, minting, source)
+        check_names(people, minting, source)
     names = [person.name for person in people]
     codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
     if codes_file is not None:
@@ -118,30 +116,15 @@ def command(
     pictures = qr and sys.stdout.isatty()
     if qr:
         require_pictures()
-    service = Service(db, connections=connections, retain=retain)
-    terms = _Terms(relay, appid, None if deadline is None else time.time() + deadline, mint_timeout)
-    if codes_file is not None:
-        check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
-    existing = _start(service.journal, batch, people, minting, source, terms)
-    progress = Progress(names, codes_file, pictures=pictures)
-    progress.begin(existing)
-    ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
+    terms = Terms(relay, appid, None if deadline is None else time.time() + deadline, mint_timeout)
+    with serving(db, connections=connections, retain=retain) as service:
+        if codes_file is not None:
+            check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
+        existing = start_batch(service.journal, batch, people, minting, source, terms)
+        progress = Progress(names, codes_file, pictures=pictures)
+        progress.begin(existing)
+        ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
     progress.end(ending)
-
-
-@frozen
-class _Terms:
-    """What is the same for everybody.
-
-    Args:
-        deadline: in seconds since the epoch.
-        mint_timeout: seconds that the command of --mint is given.
-    """
-
-    relay: str
-    appid: str
-    deadline: float | None
-    mint_timeout: float
 
 
 def _seconds(mint: str | None, timeout: float | None) -> float:
@@ -155,69 +138,3 @@ def _seconds(mint: str | None, timeout: float | None) -> float:
     if timeout > LONGEST_TIMEOUT:
         raise Failure("--mint-timeout: at most 24h")
     return timeout
-
-
-def _check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
-    """A name that stands alone in an argument must not be taken for an option."""
-    if not any(word.startswith(PLACEHOLDER) for word in minting):
-        return
-    for person in people:
-        if person.name.startswith("-"):
-            raise Failure(
-                f"{source}:{person.line}: the name {quoted(person.name)} begins with a hyphen, and"
-                " the command of --mint would take it for an option"
-            )
-
-
-def _start(
-    journal: SqlJournal,
-    batch: str,
-    people: Sequence[Person],
-    minting: Sequence[str] | None,
-    source: str,
-    terms: _Terms,
-) -> int:
-    """Start a flow for everybody who has none; return how many had one.
-
-    Raises Failure if somebody was started with another secret: then nobody is started.
-    """
-    flows = [_flow(journal, person, minting, terms) for person in people]
-    lines = {person.name: person.line for person in people}
-    fingerprints = {flow.name: flow.fingerprint for flow in flows}
-    for old in journal.existing(batch, [person.name for person in people]):
-        # A minted secret that was collected is what it is, whatever mints the next ones.
-        matters = minting is None or not old.finished
-        if matters and old.fingerprint != fingerprints[old.name]:
-            what = "another secret" if minting is None else "another command or secret"
-            raise Failure(
-                f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
-                f" before (it is {old.status}); --batch NAME begins a new round"
-            )
-    started = journal.start_flows(batch, flows, own=True)
-    return len(started.existing)
-
-
-def _flow(
-    journal: SqlJournal,
-    person: Person,
-    minting: Sequence[str] | None,
-    terms: _Terms,
-) -> NewFlow:
-    from holdfast.flows.document import new_flow
-    from holdfast.flows.shipped.provision import Provision
-
-    if minting is not None:
-        words = [word.replace(PLACEHOLDER, person.name) for word in minting]
-        flow = Provision(name=person.name, mint=words, mint_timeout=terms.mint_timeout)
-        fingerprint = journal.fingerprint("mint", *words)
-    else:
-        flow = Provision(name=person.name, secret=person.secret or "")
-        fingerprint = journal.fingerprint("secret", person.secret or "")
-    return new_flow(
-        person.name,
-        flow,
-        relay=terms.relay,
-        appid=terms.appid,
-        fingerprint=fingerprint,
-        deadline=terms.deadline,
-    )

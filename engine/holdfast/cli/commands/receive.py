@@ -11,10 +11,11 @@ import click
 
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
-from holdfast.cli.failure import Failure, Unfinished, because
+from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
 from holdfast.operating.printable import printable, quoted
+from holdfast.operating.refused import because
 
 if TYPE_CHECKING:
     from holdfast.flows.shipped.receive import Receive
@@ -57,11 +58,13 @@ def command(
     printed, or safely in FILE. Start the same command again after a crash or Ctrl-C, and it goes on
     with the same exchange.
     """
+    from holdfast.cli.one_flow import finish
+    from holdfast.cli.serving import serving
     from holdfast.codes import validate
     from holdfast.errors import KeyFormatError
     from holdfast.flows.shipped.receive import ReceiveHere, ReceiveToFile
-    from holdfast.operating.one_flow import finish, rows_of, start_or_resume
-    from holdfast.operating.service import EVERYWHERE, Service
+    from holdfast.operating.one_flow import rows_of, start_or_resume
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
     try:
         code = validate(code)
@@ -69,38 +72,35 @@ def command(
         said = str(error).removesuffix(".")
         raise Failure(said[:1].lower() + said[1:]) from None
     target = None if out in (None, "-") else _target(str(out))
-    service = Service(
-        db,
-        serve=EVERYWHERE if target else (*EVERYWHERE, "receive-here"),
-        timing=recorder(dump_timing),
-    )
-    fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
-    before = rows_of(service.journal, BATCH, fingerprint)
-    if before and before[-1].status == "done":
-        _already(before[-1], target)
-        return
-    if target is not None and not (before and before[-1].finished_at is None):
-        _check(target)
-    unprinted: list[OSError] = []
-    flow: Receive = ReceiveHere(code=code)
-    if target is not None:
-        flow = ReceiveToFile(code=code, out=str(target))
-    else:
-        unprinted = _register_printer(exact=out == "-")
-    name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
-    rows: list[FlowRow] = []
+    served = EVERYWHERE if target else (*EVERYWHERE, ONE_COMMANDS)
+    with serving(db, serve=served, timing=recorder(dump_timing)) as service:
+        fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
+        before = rows_of(service.journal, BATCH, fingerprint)
+        if before and before[-1].status == "done":
+            _already(before[-1], target)
+            return
+        if target is not None and not (before and before[-1].finished_at is None):
+            _check(target)
+        unprinted: list[OSError] = []
+        flow: Receive = ReceiveHere(code=code)
+        if target is not None:
+            flow = ReceiveToFile(code=code, out=str(target))
+        else:
+            unprinted = _register_printer(exact=out == "-")
+        name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
+        rows: list[FlowRow] = []
 
-    def watch(moved: Sequence[FlowRow]) -> bool:
-        if unprinted:
-            why = unprinted[0].strerror or type(unprinted[0]).__name__
-            raise Unfinished(
-                f"the text is here, but standard output cannot be written: {why}; nothing is lost:"
-                " start the same command again to go on"
-            )
-        rows.extend(row for row in moved if row.name == name)
-        return bool(rows) and rows[-1].finished_at is not None
+        def watch(moved: Sequence[FlowRow]) -> bool:
+            if unprinted:
+                why = unprinted[0].strerror or type(unprinted[0]).__name__
+                raise Unfinished(
+                    f"the text is here, but standard output cannot be written: {why}; nothing is"
+                    " lost: start the same command again to go on"
+                )
+            rows.extend(row for row in moved if row.name == name)
+            return bool(rows) and rows[-1].finished_at is not None
 
-    ending = service.run(watch, batch=BATCH, names={name}, seconds=seconds)
+        ending = service.run(watch, batch=BATCH, names={name}, seconds=seconds)
     finish(rows[-1] if rows else None, ending)
     if target is not None:
         say.err(f"received: {printable(str(target))}")

@@ -16,9 +16,6 @@ from holdfast.cli.settings import connections_option, db_option, retain_option
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
 
-ONE_COMMANDS = "receive-here"
-"""The kind of flow that belongs to one command's terminal."""
-
 
 @click.command()
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
@@ -54,28 +51,31 @@ def command(
     are served too. Killing it loses nothing: start it again. Each flow that changes is a line of
     output, without its code.
     """
+    from holdfast.cli.serving import serving
     from holdfast.cli.tables import counted
     from holdfast.operating.own_flows import load
     from holdfast.operating.printable import printable
-    from holdfast.operating.service import EVERYWHERE, Service
+    from holdfast.operating.service import EVERYWHERE
 
     own = load(sources) if sources else ()
-    service = Service(db, serve=(*EVERYWHERE, *own), connections=connections, retain=retain)
-    # Who serves one batch takes all of it that it can, beside those who share everything.
-    service.be_the_service(None if batch is not None else service.serve)
-    log = _Log()
-    open_flows = service.journal.unfinished(batch)
-    unfinished = counted(Counter(row.status for row in open_flows)) if open_flows else ""
-    place = service.journal.name.removeprefix("sqlite:///")
-    say.out(f"serving {printable(place)} ({unfinished or 'no unfinished flows'})")
-    _tell_others(open_flows, service.serve)
-    service.run(log.watch, batch=batch, seconds=seconds)
+    served = (*EVERYWHERE, *own)
+    with serving(db, serve=served, connections=connections, retain=retain) as service:
+        # Who serves one batch takes all of it that it can, beside those who share everything.
+        service.journal.serve(None if batch is not None else service.serve)
+        log = _Log()
+        open_flows = service.journal.unfinished(batch)
+        unfinished = counted(Counter(row.status for row in open_flows)) if open_flows else ""
+        place = service.journal.name.removeprefix("sqlite:///")
+        say.out(f"serving {printable(place)} ({unfinished or 'no unfinished flows'})")
+        _tell_others(open_flows, service.serve)
+        service.run(log.watch, batch=batch, seconds=seconds)
     say.out("stopped; nothing is lost")
 
 
 def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
     """Say which kinds of flows nobody serves who does not know their classes."""
     from holdfast.operating.printable import quoted
+    from holdfast.operating.service import ONE_COMMANDS
 
     others = {row.kind for row in rows} - {*served, ONE_COMMANDS}
     if others:

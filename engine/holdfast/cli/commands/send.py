@@ -12,10 +12,11 @@ import click
 
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
-from holdfast.cli.failure import Failure, because
+from holdfast.cli.failure import Failure
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.operating.people import LONGEST_SECRET, same_name
+from holdfast.operating.refused import because
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -69,34 +70,35 @@ def command(
     meanwhile. TEXT can be seen by other users of this machine
     while the command runs; a file or standard input cannot.
     """
+    from holdfast.cli.one_flow import finish
     from holdfast.cli.pictures import require_pictures
+    from holdfast.cli.serving import serving
     from holdfast.flows.shipped.provision import SendText
-    from holdfast.operating.one_flow import finish, rows_of, start_or_resume
-    from holdfast.operating.service import Service
+    from holdfast.operating.one_flow import rows_of, start_or_resume
 
     secret = _text(text, path)
     if qr:
         require_pictures()
-    service = Service(db, timing=recorder(dump_timing))
     whom = () if to is None else (same_name(to),)
-    fingerprint = service.journal.fingerprint("send", secret, relay, appid, *whom)
-    before = rows_of(service.journal, BATCH, fingerprint)
-    if before and before[-1].status == "done" and not again:
-        _already(before[-1])
-        return
-    if before and before[-1].finished_at is None:
-        _goes_on(before[-1])
-    name = start_or_resume(
-        service.journal,
-        BATCH,
-        SendText(secret=secret),
-        fingerprint,
-        relay=relay,
-        appid=appid,
-        deadline=None if deadline is None else time.time() + deadline,
-    )
-    watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
-    ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
+    with serving(db, timing=recorder(dump_timing)) as service:
+        fingerprint = service.journal.fingerprint("send", secret, relay, appid, *whom)
+        before = rows_of(service.journal, BATCH, fingerprint)
+        if before and before[-1].status == "done" and not again:
+            _already(before[-1])
+            return
+        if before and before[-1].finished_at is None:
+            _goes_on(before[-1])
+        name = start_or_resume(
+            service.journal,
+            BATCH,
+            SendText(secret=secret),
+            fingerprint,
+            relay=relay,
+            appid=appid,
+            deadline=None if deadline is None else time.time() + deadline,
+        )
+        watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
+        ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
     finish(watcher.row, ending)
     say.err("sent: the recipient has it")
 
@@ -196,8 +198,8 @@ class _Watcher:
         self._shown: str | None = None
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
-        from holdfast.cli.commands.status import live_code
         from holdfast.cli.pictures import fitting_picture
+        from holdfast.operating.standing import live_code
 
         for row in moved:
             if row.name != self._name:

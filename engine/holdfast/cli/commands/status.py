@@ -1,7 +1,6 @@
 """``holdfast status``: how each flow stands."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import indent
@@ -11,6 +10,14 @@ import click
 
 from holdfast.cli.settings import db_option
 from holdfast.operating.printable import printable
+from holdfast.operating.standing import (
+    is_parked,
+    is_unloaded,
+    live_code,
+    nobody_serves,
+    shown_status,
+    since,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -24,9 +31,6 @@ LONGEST_NOTICE = 500
 """Characters that are shown of what a worker says."""
 SHOWN = 200
 """How many of the flows that are over are shown, those that were the last to end."""
-
-OVERDUE = 60.0
-"""Seconds after which nobody seems to be there who takes a parked flow in its turn."""
 
 
 @click.command(
@@ -87,12 +91,6 @@ def _write_json(pages: Iterable[Sequence["FlowRow"]]) -> None:
     click.echo("[]" if before == "[" else "\n]")
 
 
-def live_code(row: "FlowRow") -> str | None:
-    """Return the code that a recipient can use now, or None."""
-    code = (row.published or {}).get("code")
-    return code if row.finished_at is None and isinstance(code, str) else None
-
-
 def _as_object(row: "FlowRow") -> dict[str, Any]:
     from holdfast.cli.tables import iso
 
@@ -139,19 +137,19 @@ def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
     for row in rows:
         cells = [
             cell(row.name),
-            status_cell(_shown_status(row)),
+            status_cell(shown_status(row)),
             cell(live_code(row) or ""),
-            cell(moment(_since(row))),
+            cell(moment(since(row))),
             cell(str(row.attempt)),
         ]
         table.add_row(*([cell(row.batch)] if several else []), *cells)
     show(table)
-    statuses = Counter(_shown_status(each) for each in rows if each.finished_at is None)
+    statuses = Counter(shown_status(each) for each in rows if each.finished_at is None)
     click.echo(f"\n{counted(statuses + Counter(finished))}.")
     over = sum(each.finished_at is not None for each in rows)
     if over < sum(finished.values()):
         click.echo(f"Of those that are over the last {over} are shown; --json lists all.")
-    unloaded = [each for each in rows if _is_unloaded(each)]
+    unloaded = [each for each in rows if is_unloaded(each)]
     if unloaded:
         first = unloaded[0]
         click.echo(
@@ -161,37 +159,8 @@ def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
                 1000,
             )
         )
-    if _nobody_serves(rows):
+    if nobody_serves(rows):
         click.echo("No process serves the unfinished ones; 'holdfast run' goes on with them.")
-
-
-def _is_unloaded(row: "FlowRow") -> bool:
-    from holdfast_journal import UNLOADED
-
-    return row.finished_at is None and (row.trouble or "").startswith(UNLOADED)
-
-
-def _shown_status(row: "FlowRow") -> str:
-    # Asked for, and not yet seen by the process that serves the flow.
-    return "cancelling" if row.request == "cancel" else row.status
-
-
-def _since(row: "FlowRow") -> float:
-    return row.updated_at if row.finished_at is None else row.finished_at
-
-
-def _nobody_serves(rows: Sequence["FlowRow"]) -> bool:
-    unfinished = [each for each in rows if each.finished_at is None]
-    return bool(unfinished) and not any(each.owner_alive or is_parked(each) for each in unfinished)
-
-
-def is_parked(row: "FlowRow") -> bool:
-    """Whether the flow waits without a connection for its next turn, which is not overdue."""
-    from holdfast_journal import LONGEST_PAUSE
-
-    if row.finished_at is not None or row.owner is not None or row.wake_at is None:
-        return False
-    return -OVERDUE < row.wake_at - time.time() <= LONGEST_PAUSE
 
 
 def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
@@ -206,7 +175,7 @@ def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
         ("name", cell(row.name)),
         ("batch", cell(row.batch)),
         ("kind", cell(row.kind)),
-        ("status", status_cell(_shown_status(row))),
+        ("status", status_cell(shown_status(row))),
         ("code", cell(live_code(row) or "", whole=True)),
         ("attempt", cell(str(row.attempt))),
         ("started", cell(timestamp(row.created_at))),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from holdfast.cli.failure import Failure, because
+from holdfast.cli.failure import Failure
+from holdfast.operating.refused import because
 
 
 @click.command()

@@ -24,6 +24,7 @@ from holdfast.api import through
 from holdfast.flows.base import kinds
 from holdfast.flows.engine import looking
 from holdfast.flows.engine.aside import set_aside
+from holdfast.flows.engine.executor import Executor
 from holdfast.flows.engine.parking import Parking
 from holdfast.flows.engine.probation import PROBATION, Probation
 from holdfast.flows.engine.runner import FlowRunner
@@ -31,7 +32,6 @@ from holdfast.flows.engine.threads import DaemonThreads, Threads, call_in
 from holdfast.flows.engine.trouble import place_of, traceback_of
 from holdfast.flows.engine.unloaded import Unloaded
 from holdfast.flows.engine.visits import MuteServers, Standing
-from holdfast.flows.tasks import Executor
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.shell.contact import MakesConnector
 from holdfast.status import Status

@@ -19,7 +19,7 @@ from holdfast.core.parts import PARTS
 from holdfast.errors import BadCheckpoint, WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import UnknownFlow
-from holdfast.flows.tasks import is_known
+from holdfast.flows.tasks import kind_of
 from holdfast_journal.doctor import BACKUP, RESTORE, Examined, OpenedEntry
 
 _SAID: Final[Mapping[str, Frame]] = {"allocate": Allocate(), "claim": Claim("")}
@@ -39,7 +39,7 @@ class _Impossible(Exception):
 def check_flow(flow: Examined) -> None:
     """Add to *flow* what is wrong with its parameters, its checkpoint and its history."""
     _check_params(flow)
-    for name in sorted({name for name in flow.tasks if not is_known(name)}):
+    for name in sorted({name for name in flow.tasks if kind_of(name) is None}):
         what = f"no function is known here for its task {name!r}"
         flow.found("task", what, "--flows names the module that defines it", hint=True)
     if not flow.checkpoint:

@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 from holdfast.core import checkpoint as wormhole_checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.flows import document
+from holdfast.flows.engine.executor import Executor, asked
 from holdfast.flows.engine.verdict import SHREDDED, verdict_of
-from holdfast.flows.tasks import Executor, asked, method_name
+from holdfast.flows.tasks import method_name
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.patience import Clock
 from holdfast.shell.wormhole import DelegatedWormhole

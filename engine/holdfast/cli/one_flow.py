@@ -1,0 +1,29 @@
+"""How `send` and `receive` say how it went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.cli.failure import Interrupted, Unfinished
+from holdfast.operating.printable import printable
+from holdfast.operating.service import Ending
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+
+def finish(row: FlowRow | None, ending: Ending) -> None:
+    """Say how it went, unless it went well.
+
+    Raises:
+        Interrupted, Unfinished: it did not.
+    """
+    if row is not None and row.finished_at is not None:
+        if row.status == "done":
+            return
+        reason = (row.published or {}).get("reason")
+        because = f": {printable(str(reason), 300)}" if reason else ""
+        raise Unfinished(f"it ended as {row.status}{because}; start again for a new exchange")
+    if ending is Ending.SIGNAL:
+        raise Interrupted("stopped; nothing is lost: start the same command again to go on")
+    raise Unfinished("the time is over; start the same command again to go on")

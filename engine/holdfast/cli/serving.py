@@ -1,0 +1,34 @@
+"""Serving flows in a command, which prints through `say` from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from holdfast.cli import say
+from holdfast.cli.logs import log_what_goes_wrong
+from holdfast.operating.addresses import DEFAULT_CONNECTIONS
+from holdfast.operating.service import EVERYWHERE, Service
+
+if TYPE_CHECKING:
+    from holdfast.timing import DebugTiming
+
+
+@contextmanager
+def serving(
+    db: str,
+    *,
+    serve: Sequence[str] = EVERYWHERE,
+    connections: int = DEFAULT_CONNECTIONS,
+    timing: DebugTiming | None = None,
+    retain: float | None = None,
+) -> Iterator[Service]:
+    """Open a `Service` for one command; its arguments are the service's.
+
+    Raises JournalError.
+    """
+    say.take_over()  # from here on, because the next thing may be that flows are started
+    with Service(db, say.tell, serve, connections, timing, retain) as service:
+        log_what_goes_wrong()
+        yield service

@@ -1,0 +1,96 @@
+"""Where things are: the database, the mailbox server, the application id."""
+
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from holdfast.operating.printable import is_hidden, quoted
+from holdfast.operating.refused import Refused
+
+DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
+"""The mailbox server that the stock clients use."""
+
+
+DEFAULT_APPID = "lothar.com/wormhole/text-or-file-xfer"
+"""The application id of the stock clients' send and receive (WIRE.md, section 4)."""
+
+
+DEFAULT_CONNECTIONS = 2000
+"""How many connections one process has open; a connected flow weighs some 60 kB."""
+
+
+_LONGEST = 2000
+
+
+def default_database() -> str:
+    """Return the URL of the SQLite file in the platform's state directory."""
+    import platformdirs  # takes longer than the rest of this module
+
+    return sqlite_url(Path(platformdirs.user_state_dir("holdfast"), "holdfast.db"))
+
+
+def sqlite_url(path: Path, where: str = "the default database") -> str:
+    """Return the SQLAlchemy URL of an SQLite file; ``where`` says in errors who named it.
+
+    Raises :class:`Refused` for a path that SQLAlchemy would take for something else.
+    """
+    try:
+        absolute = str(path.expanduser().absolute())
+    except RuntimeError:
+        raise Refused(f"{where}: {quoted(str(path))}: there is no such home directory") from None
+    if "?" in absolute or "%" in absolute:
+        # What follows a question mark would be options; from 2.1 on, %20 would be a space.
+        raise Refused(
+            f"{where}: {quoted(absolute, 200)}: the path of a database cannot hold a question"
+            " mark or a percent sign"
+        )
+    return f"sqlite:///{absolute}"
+
+
+def is_line(value: str) -> bool:
+    """Whether ``value`` is one line with something to see in it, and not overlong."""
+    return bool(value.strip()) and len(value) <= _LONGEST and not any(map(is_hidden, value))
+
+
+def checked_relay(url: str, where: str) -> str:
+    """Return ``url`` if it is that of a WebSocket server.
+
+    Raises :class:`Refused`, which never repeats a URL that may hold a password.
+    """
+    parts = _split(url, where)
+    shown = where if "@" in url else f"{where}: {quoted(url)}"
+    if parts.username is not None or parts.password is not None:
+        raise Refused(f"{where}: a mailbox server's URL has no user name and no password")
+    if parts.scheme not in ("ws", "wss"):
+        raise Refused(
+            f"{shown} is not a mailbox server's URL, which begins with ws:// or wss://,"
+            f" such as {DEFAULT_RELAY}"
+        )
+    if not parts.hostname:
+        raise Refused(f"{shown} names no host; an example is {DEFAULT_RELAY}")
+    if parts.fragment:
+        raise Refused(f"{shown} has a part after '#', which no server would see")
+    from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url  # takes its time
+
+    try:
+        parse_relay_url(url)  # what connects later has rules of its own
+    except BadRelayUrl as error:
+        raise Refused(f"{where}: {error}") from None
+    return url
+
+
+def _split(url: str, where: str) -> SplitResult:
+    malformed = f"{where}: malformed URL; an example is {DEFAULT_RELAY}"
+    # urlsplit() silently drops tabs and line ends, so they are looked for first.
+    if len(url) > _LONGEST or any(is_hidden(each) or each.isspace() for each in url):
+        raise Refused(malformed)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Refused(malformed) from None
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or parts.netloc.endswith(":"):
+        raise Refused(f"{where}: the port must be a number from 1 to 65535")
+    return parts

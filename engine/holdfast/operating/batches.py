@@ -1,0 +1,97 @@
+"""Starting a flow for each person of a list: all of them, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from holdfast.operating.minting import PLACEHOLDER
+from holdfast.operating.people import Person
+from holdfast.operating.printable import quoted
+from holdfast.operating.refused import Refused
+
+if TYPE_CHECKING:
+    from holdfast_journal import NewFlow, SqlJournal
+
+
+@frozen
+class Terms:
+    """What is the same for everybody.
+
+    Args:
+        deadline: in seconds since the epoch.
+        mint_timeout: seconds that the command of --mint is given.
+    """
+
+    relay: str
+    appid: str
+    deadline: float | None
+    mint_timeout: float
+
+
+def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
+    """A name that stands alone in an argument must not be taken for an option."""
+    if not any(word.startswith(PLACEHOLDER) for word in minting):
+        return
+    for person in people:
+        if person.name.startswith("-"):
+            raise Refused(
+                f"{source}:{person.line}: the name {quoted(person.name)} begins with a hyphen, and"
+                " the command of --mint would take it for an option"
+            )
+
+
+def start_batch(
+    journal: SqlJournal,
+    batch: str,
+    people: Sequence[Person],
+    minting: Sequence[str] | None,
+    source: str,
+    terms: Terms,
+) -> int:
+    """Start a flow for everybody who has none; return how many had one.
+
+    Raises Refused if somebody was started with another secret: then nobody is started.
+    """
+    flows = [_flow(journal, person, minting, terms) for person in people]
+    lines = {person.name: person.line for person in people}
+    fingerprints = {flow.name: flow.fingerprint for flow in flows}
+    for old in journal.existing(batch, [person.name for person in people]):
+        # A minted secret that was collected is what it is, whatever mints the next ones.
+        matters = minting is None or not old.finished
+        if matters and old.fingerprint != fingerprints[old.name]:
+            what = "another secret" if minting is None else "another command or secret"
+            raise Refused(
+                f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
+                f" before (it is {old.status}); --batch NAME begins a new round"
+            )
+    started = journal.start_flows(batch, flows, own=True)
+    return len(started.existing)
+
+
+def _flow(
+    journal: SqlJournal,
+    person: Person,
+    minting: Sequence[str] | None,
+    terms: Terms,
+) -> NewFlow:
+    from holdfast.flows.document import new_flow
+    from holdfast.flows.shipped.provision import Provision
+
+    if minting is not None:
+        words = [word.replace(PLACEHOLDER, person.name) for word in minting]
+        flow = Provision(name=person.name, mint=words, mint_timeout=terms.mint_timeout)
+        fingerprint = journal.fingerprint("mint", *words)
+    else:
+        flow = Provision(name=person.name, secret=person.secret or "")
+        fingerprint = journal.fingerprint("secret", person.secret or "")
+    return new_flow(
+        person.name,
+        flow,
+        relay=terms.relay,
+        appid=terms.appid,
+        fingerprint=fingerprint,
+        deadline=terms.deadline,
+    )

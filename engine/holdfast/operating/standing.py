@@ -1,0 +1,51 @@
+"""How a flow stands, for whoever shows it."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+
+OVERDUE = 60.0
+"""Seconds after which nobody seems to be there who takes a parked flow in its turn."""
+
+
+def live_code(row: "FlowRow") -> str | None:
+    """Return the code that a recipient can use now, or None."""
+    code = (row.published or {}).get("code")
+    return code if row.finished_at is None and isinstance(code, str) else None
+
+
+def is_unloaded(row: "FlowRow") -> bool:
+    """Whether the flow waits for a worker that can load it."""
+    from holdfast_journal import UNLOADED
+
+    return row.finished_at is None and (row.trouble or "").startswith(UNLOADED)
+
+
+def shown_status(row: "FlowRow") -> str:
+    """Return the flow's status as operators should see it."""
+    # Asked for, and not yet seen by the process that serves the flow.
+    return "cancelling" if row.request == "cancel" else row.status
+
+
+def since(row: "FlowRow") -> float:
+    """Since when it is so, in seconds since the epoch."""
+    return row.updated_at if row.finished_at is None else row.finished_at
+
+
+def nobody_serves(rows: Sequence["FlowRow"]) -> bool:
+    """Whether there are unfinished flows, and no process that runs any of them."""
+    unfinished = [each for each in rows if each.finished_at is None]
+    return bool(unfinished) and not any(each.owner_alive or is_parked(each) for each in unfinished)
+
+
+def is_parked(row: "FlowRow") -> bool:
+    """Whether the flow waits without a connection for its next turn, which is not overdue."""
+    from holdfast_journal import LONGEST_PAUSE
+
+    if row.finished_at is not None or row.owner is not None or row.wake_at is None:
+        return False
+    return -OVERDUE < row.wake_at - time.time() <= LONGEST_PAUSE
