@@ -10,7 +10,7 @@ the connection, or another refusal, is the end of it.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, frozen
 from automat import TypeMachineBuilder
@@ -40,6 +40,8 @@ class Ended:
 
 Effects: TypeAlias = tuple[Leave | Ended, ...]
 
+State: TypeAlias = Literal["lonely", "happy", "closing", "leaving", "ended"]
+
 
 class Inputs(Protocol):
     """Everything that decides the mood."""
@@ -68,7 +70,7 @@ class Inputs(Protocol):
         """Nothing of ours is left on the server."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -147,4 +149,4 @@ def end(inputs: Inputs, data: Lifecycle) -> Effects:
 
 
 LIFECYCLE = blueprint(builder, Inputs.where, Lifecycle, (lonely, happy, closing, leaving, ended))
-LifecyclePart: TypeAlias = Part[Inputs, Lifecycle]
+LifecyclePart: TypeAlias = Part[Inputs, Lifecycle, State]

@@ -13,7 +13,7 @@ takes them out of here (`Outbox.take_shown`), and what an event costs does not g
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 from attrs.validators import ge, lt
@@ -40,6 +40,8 @@ class Echoed:
 
 
 Effects: TypeAlias = tuple[Seal | Echoed, ...]
+
+State: TypeAlias = Literal["holding", "flowing", "shut"]
 
 
 class Inputs(Protocol):
@@ -77,7 +79,7 @@ class Inputs(Protocol):
         """Nobody is there to read it."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -252,4 +254,4 @@ def drop(inputs: Inputs, data: Outbox) -> Effects:
 
 
 OUTBOX = blueprint(builder, Inputs.where, Outbox, (holding, flowing, shut))
-OutboxPart: TypeAlias = Part[Inputs, Outbox]
+OutboxPart: TypeAlias = Part[Inputs, Outbox, State]

@@ -102,18 +102,18 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     frames: list[Frame] = []
     if Bind not in said.once:
         frames.append(Bind(exchange.appid, exchange.side))
-    if exchange.code.state in ("wanted", "asked") and Allocate not in said.once:
+    if exchange.code.is_in("wanted", "asked") and Allocate not in said.once:
         frames.append(Allocate())
     nameplate = exchange.nameplate
-    if nameplate.state in ("wanted", "claiming") and Claim not in said.once:
+    if nameplate.is_in("wanted", "claiming") and Claim not in said.once:
         frames.append(Claim(nameplate.data.nameplate))
     frames.extend(_fill_mailbox(exchange, said))
-    if nameplate.state in ("releasing", "yielding") and Release not in said.once:
+    if nameplate.is_in("releasing", "yielding") and Release not in said.once:
         frames.append(Release(nameplate.data.nameplate))
     mailbox = exchange.mailbox
     if (
         mailbox.state == "closing"
-        and nameplate.state in ("none", "released", "doubtful", "lost", "yielded")
+        and nameplate.is_in("none", "released", "doubtful", "lost", "yielded")
         and (nameplate.state == "yielded" or not exchange.outbox.data.undelivered)
         and CloseMailbox not in said.once
     ):
@@ -168,11 +168,11 @@ def used_up(exchange: Exchange, said: Said) -> bool:
     """
     mailbox = exchange.mailbox
     released = said.once[said.once.index(Release) :] if Release in said.once else ()
-    if exchange.nameplate.state in ("claimed", "releasing") and Claim in released:
+    if exchange.nameplate.is_in("claimed", "releasing") and Claim in released:
         return True
     if mailbox.state == "open" and CloseMailbox in said.once:
         return True
-    if mailbox.state not in ("open", "closing"):
+    if not mailbox.is_in("open", "closing"):
         return False
     return any(other != mailbox.data.mailbox for other in said.mailboxes)
 
@@ -205,7 +205,7 @@ def _fills(exchange: Exchange, said: Said) -> bool:
     undelivered = exchange.outbox.data.undelivered
     if mailbox.state != "open" and not (mailbox.state == "closing" and undelivered):
         return False
-    if exchange.nameplate.state in ("doubtful", "yielding", "yielded"):
+    if exchange.nameplate.is_in("doubtful", "yielding", "yielded"):
         return False
     return not used_up(exchange, said)
 
