@@ -419,12 +419,7 @@ class Exchange:
         spoken = (parts[name] for name in ("key", "outbox", "inbox"))
         talk = Talk(saved.appid, saved.side, saved.versions, *spoken)
         lifecycle = parts["lifecycle"]
-        exchange = cls(
-            saved.appid, saved.side, saved.versions, saved.welcome, meeting, talk, lifecycle
-        )
-        if not exchange.well:
-            exchange.outbox.change().forget()  # earlier releases kept what will never be sent
-        return exchange
+        return cls(saved.appid, saved.side, saved.versions, saved.welcome, meeting, talk, lifecycle)
 
 
 _HANDLERS: Final[Mapping[type, Callable[[Exchange, Any, Entropy], out.Notices | None]]] = {
