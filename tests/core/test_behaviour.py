@@ -266,7 +266,7 @@ def test_a_bad_pake_is_scary(body: bytes) -> None:
 
 
 def test_our_own_half_reflected_is_scary() -> None:
-    """Our own element under another side's name is refused (WIRE, section 2)."""
+    """Our own element under another side's name is refused."""
     us, peer = met()
     [sent] = us.exchange.outbox.data.sent
     us.happen(ev.MessageArrived(peer.name, "pake", bytes.fromhex(sent.body)))

@@ -283,7 +283,7 @@ def test_nothing_is_told_after_the_end(stage: str) -> None:
 
 
 def test_a_scared_wormhole_keeps_no_unsent_secret() -> None:
-    """What will never be sent is in no checkpoint any more, not even once one of the first version is loaded."""
+    """What will never be sent is in no checkpoint any more, nor once an old one is loaded."""
     world = alone()
     world.us.happen(ev.SendMessage(b"secret"))
     document = world.us.exchange.serialize()

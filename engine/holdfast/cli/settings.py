@@ -19,7 +19,8 @@ DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
 """The mailbox server that the stock clients use."""
 
 DEFAULT_APPID = "lothar.com/wormhole/text-or-file-xfer"
-"""The application id of the stock clients' send and receive (WIRE.md, section 4)."""
+"""The application id of the stock clients' send and receive (server-protocol.md, "Application
+IDs")."""
 
 DEFAULT_CONNECTIONS = 2000
 """How many connections one process has open; a connected flow weighs some 60 kB."""

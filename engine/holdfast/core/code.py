@@ -8,6 +8,8 @@
 leaves nothing behind on the server.
 
 A code that nobody was told can be dropped for another one, which leads from `known` to `wanted`.
+
+How a nameplate is allocated is specified in server-protocol.md, "Nameplates".
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@
 
 Until there is a key, messages wait encrypted.  Afterwards each is decrypted as it comes, and waits
 only for messages with a smaller number.
+
+Specified at the head of client-protocol.md: phases that are numbers are the application's, come in
+any order and any number of times, and are delivered once, in order.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ A half for a code that is dropped is dropped too, and leads back to `fresh`.
 
 `agreed` means only that somebody answered.  The first message that decrypts confirms the key.
 The arithmetic is in `holdfast.crypto`; its results come in as inputs, a bad one as another input.
+
+Specified in client-protocol.md, "Pake" and "Version exchange".
 """
 
 from __future__ import annotations

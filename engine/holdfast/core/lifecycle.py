@@ -6,6 +6,8 @@
 `closing` insists: it comes back through any number of connections until the server has confirmed
 that nothing of ours is left.  `leaving`, after the server itself failed us, tries once: the end of
 the connection, or another refusal, is the end of it.
+
+The moods are those of server-protocol.md, "Mailboxes".
 """
 
 from __future__ import annotations

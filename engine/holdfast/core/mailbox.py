@@ -4,6 +4,8 @@
 
 After the server has forgotten it, it is `unknown` or `open` again: another one, to which the
 nameplate leads then.
+
+Specified in server-protocol.md, "Mailboxes".
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ somebody else since, so we do not claim it before we know better.
 
 If somebody has it, and that may be we, we give it back (`yielding`), which changes nothing for
 anybody else, and look again (`yielded`): whoever has it now is not we.
+
+Specified in server-protocol.md, "Nameplates", which does not say what a server forgets.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ phase for an attack, or for a repetition.
 The application's messages that the mailbox has shown are done, in the order of their numbers.  Only
 a server that has forgotten the mailbox needs them once more; so whoever has another place for them
 takes them out of here (`Outbox.take_shown`), and what an event costs does not grow with them.
+
+What is put there is specified in client-protocol.md: the half of the key in "Pake", our versions in
+"Version exchange", the application's messages in "Application-specific".
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 The three machines of this part of an exchange are `key`, `outbox` and `inbox`.  What they lead to
 is returned: notices for the application, and what the rest of the exchange must know of the peer.
+
+Specified in client-protocol.md.
 """
 
 from __future__ import annotations
