@@ -105,7 +105,7 @@ def test_a_server_that_never_welcomes_is_left(first: str) -> None:
     delegate = Delegate()
     made, connections = wormhole(delegate, f"shell2{len(first)}", [])
     made.set_code("4-purple-sausages")
-    made.exchange.nameplate.inputs.claim()  # something of ours may be there already
+    made.exchange.nameplate.change().claim()  # something of ours may be there already
     link: Any = Link()
     connections.owner.connected(link)
     connections.owner.received([first])

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from holdfast.cli import failure, main
-from holdfast.cli.version import VERSION
+from holdfast.version import VERSION
 
 HEAVY = {"twisted", "sqlalchemy", "alembic", "rich", "nacl", "platformdirs", "websockets"}
 

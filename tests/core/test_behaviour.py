@@ -206,7 +206,7 @@ def test_18_there_is_only_one_code(first: ev.Event, second: ev.Event) -> None:
 def test_19_the_peers_pake_may_come_before_our_words() -> None:
     """It is kept; nothing is put into the mailbox before the code is complete."""
     part = KEY.begin(Key())
-    assert part.inputs.keep("bb") == ()
+    assert part.change().keep("bb") == ()
     assert (part.state, part.data.theirs) == ("answered", "bb")
 
 
@@ -266,7 +266,7 @@ def test_a_bad_pake_is_scary(body: bytes) -> None:
 
 
 def test_our_own_half_reflected_is_scary() -> None:
-    """Our own element under another side's name is refused (WIRE, section 2)."""
+    """Our own element under another side's name is refused."""
     us, peer = met()
     [sent] = us.exchange.outbox.data.sent
     us.happen(ev.MessageArrived(peer.name, "pake", bytes.fromhex(sent.body)))
@@ -404,7 +404,7 @@ def test_the_known_exchange_gives_the_known_bytes() -> None:
     exchange.key.data.scalar = half.scalar
     exchange.outbox.data.sent[0].body = json.dumps({"pake_v1": VECTOR["ours"]}).encode().hex()
     exchange.saying(())
-    exchange.nameplate.inputs.claim()
+    exchange.nameplate.change().claim()
     exchange.apply(ev.Claimed("m"), seed(2))
     body = json.dumps({"pake_v1": VECTOR["theirs"]}).encode()
     notices = exchange.apply(ev.MessageArrived("f0e1d2c3b4", "pake", body), seed(3))

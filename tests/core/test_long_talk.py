@@ -120,7 +120,7 @@ def test_nothing_is_ever_sent_under_a_phase_that_is_done() -> None:
     """One phase, one body, for ever, wherever that lies."""
     world = happy()
     talk(world, {}, 3)
-    world.us.exchange.outbox.inputs.put("1", "00")
+    world.us.exchange.outbox.change().put("1", "00")
     outbox = world.us.exchange.outbox.data
     assert Sent("1", "00") not in outbox.sent
 

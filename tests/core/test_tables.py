@@ -209,7 +209,7 @@ CELLS = [
 ]
 
 
-def part_in(machine: str, state: str) -> Part[Any, Any]:
+def part_in(machine: str, state: str) -> Part[Any, Any, Any]:
     """A part of that machine in that state, with some data where its behaviour needs them."""
     given = {**attrs.asdict(PARTS[machine].data()), **DATA.get(machine, {})}
     return PARTS[machine].restore({"state": state, "data": given})
@@ -229,7 +229,7 @@ def test_every_cell_of_the_table_is_decided(machine: str, state: str, name: str)
     """Each input in each state leads where the table says, or is refused; effects are a tuple."""
     part = part_in(machine, state)
     expected = TABLE[machine][state].get(name)
-    call = getattr(part.inputs, name)
+    call = getattr(part.change(), name)
     if expected is None:
         with pytest.raises(NoTransition):
             call(*SAMPLES[machine][name])
@@ -252,9 +252,9 @@ def test_every_state_answers_with_its_name(machine: str) -> None:
 def test_saving_between_inputs_changes_nothing(machine: str, state: str, name: str) -> None:
     """A part that was saved and restored does what the part itself would have done."""
 
-    def outcome(part: Part[Any, Any]) -> object:
+    def outcome(part: Part[Any, Any, Any]) -> object:
         try:
-            return getattr(part.inputs, name)(*SAMPLES[machine][name]), part.serialize()
+            return getattr(part.change(), name)(*SAMPLES[machine][name]), part.serialize()
         except NoTransition as refused:
             return refused.symbol
 
@@ -289,3 +289,11 @@ def test_states_of_one_name_are_refused() -> None:
     twins = [builder.state("same"), builder.state("same")]
     with pytest.raises(ValueError, match="share a name"):
         blueprint(builder, mailbox.Inputs.where, mailbox.Mailbox, twins)
+
+
+def test_states_that_the_types_do_not_know_are_refused() -> None:
+    """The names that a type checker knows are those of the states, in their order."""
+    builder = TypeMachineBuilder(mailbox.Inputs, mailbox.Mailbox)
+    states = [builder.state(name) for name in ("unknown", "open", "closed")]
+    with pytest.raises(ValueError, match="not those of its Literal"):
+        blueprint(builder, mailbox.Inputs.where, mailbox.Mailbox, states)

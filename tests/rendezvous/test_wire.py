@@ -1,5 +1,6 @@
 """What servers say is read as a value, as nothing, or as malformed; what we say is exact."""
 
+import importlib.metadata
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from holdfast.crypto import OVERHEAD
 from holdfast.rendezvous.wire import LONGEST_NAME, Malformed, Nameplates, Pong, read, write
 from holdfast.transfer.text import LONGEST_ENCODED, LONGEST_TEXT, encoded_size, offer
 
+RELEASE = importlib.metadata.version("holdfast")
 DEEP = '{"type": "welcome", "welcome": ' + '{"a": ' * 900 + "1" + "}" * 901
 
 MALFORMED = [
@@ -183,7 +185,7 @@ def test_any_text_is_a_value_or_nothing_or_malformed(text: str) -> None:
 WRITTEN: list[tuple[fr.Frame, dict[str, Any]]] = [
     (
         fr.Bind("app", "side"),
-        {"type": "bind", "appid": "app", "side": "side", "client_version": ["holdfast", "0.1"]},
+        {"type": "bind", "appid": "app", "side": "side", "client_version": ["holdfast", RELEASE]},
     ),
     (fr.Allocate(), {"type": "allocate"}),
     (fr.Claim("4"), {"type": "claim", "nameplate": "4"}),
@@ -197,5 +199,5 @@ WRITTEN: list[tuple[fr.Frame, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("frame", "expected"), WRITTEN, ids=lambda value: str(value)[:20])
 def test_what_we_say_is_exact(frame: fr.Frame, expected: dict[str, Any]) -> None:
-    """Each frame is one JSON object with the keys of the protocol and an id (WIRE, section 1)."""
+    """Each frame is one JSON object with an id and the keys of server-protocol.md."""
     assert json.loads(write(frame, "1a2b")) == {**expected, "id": "1a2b"}

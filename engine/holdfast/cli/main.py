@@ -15,7 +15,7 @@ import click
 
 from holdfast.cli import say, streams
 from holdfast.cli.failure import one_line_errors
-from holdfast.cli.version import VERSION
+from holdfast.version import VERSION
 
 COMMANDS: Mapping[str, str] = {
     "provision": "Give each person in a file their secret.",

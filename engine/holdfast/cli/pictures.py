@@ -23,8 +23,9 @@ def require_pictures() -> None:
 def code_picture(code: str) -> str:
     """Return the QR code that wormhole applications scan, as lines for a terminal.
 
-    The content is ``wormhole-transfer:CODE`` (WIRE.md, section 4: the URI scheme). Colours are
-    set in each line, because scanners want dark on light whatever the terminal's colours are.
+    The content is ``wormhole-transfer:CODE`` (uri-scheme.md of magic-wormhole-protocols).
+    Colours are set in each line, because scanners want dark on light whatever the terminal's
+    colours are.
     Raises :class:`Failure` if the package that draws is not installed.
     """
     drawn = io.StringIO()

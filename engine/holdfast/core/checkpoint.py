@@ -8,13 +8,13 @@ when the server last showed that it had something of ours (seconds since the epo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from attrs import frozen
 
 from holdfast.core.codec import from_json, to_json
-from holdfast.core.documents import structure
+from holdfast.core.documents import Step, structure, versioned
 from holdfast.core.exchange import Exchange
 from holdfast.core.notices import Notice, Notices
 from holdfast.errors import BadCheckpoint
@@ -23,14 +23,21 @@ VERSION: Final = 3
 
 
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
-    """It told neither the time nor where a code came from: what is not known counts as doubtful."""
+    """Three things are new.
+
+    It told neither the time nor where a code came from: what is not known counts as doubtful.  And
+    what a closing wormhole held back, which will never be sent, was kept.
+    """
     try:
-        code = document["exchange"]["code"]
+        code, outbox = document["exchange"]["code"], document["exchange"]["outbox"]
         data = {**code["data"], "allocated": code["state"] == "known"}
-        exchange = {**document["exchange"], "code": {**code, "data": data}}
+        well = document["exchange"]["lifecycle"]["state"] in ("lonely", "happy")
+        if outbox["state"] == "holding" and not well:
+            outbox = {**outbox, "data": {**outbox["data"], "queued": []}}
+        exchange = {**document["exchange"], "code": {**code, "data": data}, "outbox": outbox}
     except (KeyError, TypeError):
-        raise BadCheckpoint("the saved wormhole is damaged: it has no code") from None
-    return {**document, "version": 2, "exchange": exchange, "heard_at": None}
+        raise BadCheckpoint("the saved wormhole is damaged: it lacks a machine") from None
+    return {**document, "exchange": exchange, "heard_at": None}
 
 
 def _from_version_2(document: dict[str, Any]) -> dict[str, Any]:
@@ -57,10 +64,10 @@ def _from_version_2(document: dict[str, Any]) -> dict[str, Any]:
         }
     except (KeyError, TypeError):
         raise BadCheckpoint("the saved wormhole is damaged: it has no code or outbox") from None
-    return {**document, "version": 3, "exchange": exchange}
+    return {**document, "exchange": exchange}
 
 
-BRING_FORWARD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+BRING_FORWARD: Final[Mapping[int, Step]] = {
     1: _from_version_1,
     2: _from_version_2,
 }
@@ -110,18 +117,7 @@ def load(data: object) -> Saved:
     """
     if not isinstance(data, Mapping):
         raise BadCheckpoint("the saved wormhole is damaged: it is no JSON object")
-    document = dict(data)
-    version = document.get("version")
-    if type(version) is not int or version < 1:
-        raise BadCheckpoint("the saved wormhole is damaged: it has no version")
-    if version > VERSION:
-        raise BadCheckpoint(
-            f"the saved wormhole has version {version}, and this Holdfast knows {VERSION}:"
-            " load it with the release that saved it, or a newer one"
-        )
-    for old in range(version, VERSION):
-        document = BRING_FORWARD[old](document)
-    saved = structure(document, _Document)
+    saved = structure(versioned(data, VERSION, BRING_FORWARD, "the saved wormhole"), _Document)
     return Saved(
         saved.relay,
         Exchange.from_serialized(saved.exchange),

@@ -8,11 +8,13 @@
 leaves nothing behind on the server.
 
 A code that nobody was told can be dropped for another one, which leads from `known` to `wanted`.
+
+How a nameplate is allocated is specified in server-protocol.md, "Nameplates".
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 from automat import TypeMachineBuilder
@@ -37,6 +39,16 @@ class CodeKnown:
 
 
 Effects: TypeAlias = tuple[NameplateKnown | CodeKnown, ...]
+
+State: TypeAlias = Literal[
+    "unset",
+    "wanted",
+    "asked",
+    "typing",
+    "typing_words",
+    "known",
+    "abandoned",
+]
 
 
 class Inputs(Protocol):
@@ -82,7 +94,7 @@ class Inputs(Protocol):
         """No code will be needed any more."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -192,4 +204,4 @@ def drop_code(inputs: Inputs, data: Code, draw: str) -> Effects:
 CODE = blueprint(
     builder, Inputs.where, Code, (unset, wanted, asked, typing, typing_words, known, abandoned)
 )
-CodePart: TypeAlias = Part[Inputs, Code]
+CodePart: TypeAlias = Part[Inputs, Code, State]

@@ -6,14 +6,16 @@ name of a class or module would turn a tidy-up into a migration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
-from attrs import NOTHING, fields
+from cattrs.errors import ForbiddenExtraKeysError
 
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
 from holdfast.core import notices as out
+from holdfast.core.documents import converter, exactly
 from holdfast.errors import BadCheckpoint
 
 CODES: Final[dict[str, type]] = {
@@ -46,7 +48,6 @@ CODES: Final[dict[str, type]] = {
     "got-closed": out.Closed,
 }
 _CODE_OF: Final = {kind: code for code, kind in CODES.items()}
-_NAMES: Final = {kind: tuple(each.name for each in fields(kind)) for kind in _CODE_OF}
 
 FRAME_CODES: Final[dict[type, str]] = {
     fr.Bind: "bind",
@@ -72,33 +73,28 @@ def said_codes(frames: Iterable[fr.Frame]) -> list[str]:
     return [FRAME_CODES[type(frame)] for frame in frames]
 
 
+def _is_mapping(kind: object) -> bool:
+    return kind == Mapping[str, Any]
+
+
+_converter: Final = converter.copy(detailed_validation=False)
+"""Like that of documents; but bytes become hexadecimal, and a mapping is what the server or the
+peer sent, which is passed on as it is."""
+
+_converter.register_unstructure_hook(bytes, bytes.hex)
+_converter.register_structure_hook(bytes, lambda digits, _: bytes.fromhex(digits))
+_converter.register_unstructure_hook_func(_is_mapping, lambda value: value)
+_converter.register_structure_hook_func(_is_mapping, exactly(dict))
+
+# cattrs writes and compiles a function for each class: at its first use, and once.
+_writer: Final = cache(_converter.get_unstructure_hook)
+_reader: Final = cache(_converter.get_structure_hook)
+
+
 def to_json(value: ev.Event | out.Notice) -> dict[str, Any]:
     """Return *value* as JSON values; bytes become hexadecimal."""
-    record: dict[str, Any] = {"type": code_of(value)}
-    for name in _NAMES[type(value)]:
-        content = getattr(value, name)
-        record[name] = content.hex() if isinstance(content, bytes) else content
-    return record
-
-
-def _exactly(*kinds: type) -> Callable[[object], object]:
-    def check(value: object) -> object:
-        if type(value) not in kinds:
-            raise TypeError
-        return value
-
-    return check
-
-
-_READ: Final[dict[object, Callable[[Any], object]]] = {
-    "bytes": bytes.fromhex,
-    "str": _exactly(str),
-    "str | None": _exactly(str, type(None)),
-    "int": _exactly(int),
-    "bool": _exactly(bool),
-    "Mapping[str, Any]": _exactly(dict),
-}
-"""How a field of each annotation is read back."""
+    kind: type = type(value)
+    return {"type": _CODE_OF[kind], **_writer(kind)(value)}
 
 
 def from_json(record: object) -> Any:
@@ -110,9 +106,6 @@ def from_json(record: object) -> Any:
     try:
         given = dict(record)  # type: ignore[call-overload]
         kind = CODES[given.pop("type")]
-        for each in fields(kind):
-            if each.name in given or each.default is NOTHING:
-                given[each.name] = _READ[each.type](given[each.name])
-        return kind(**given)
-    except (TypeError, ValueError, KeyError):
+        return _reader(kind)(given, kind)
+    except (TypeError, ValueError, KeyError, ForbiddenExtraKeysError):
         raise BadCheckpoint("the saved wormhole is damaged: an event cannot be read") from None

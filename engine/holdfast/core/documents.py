@@ -1,4 +1,4 @@
-"""JSON documents to attrs values and back, with every type checked.
+"""JSON documents to attrs values and back, with every type checked, and old ones brought forward.
 
 cattrs on its own turns a number into a string where a string is expected; a checkpoint in which
 that is necessary is damaged, and is refused here.
@@ -6,7 +6,7 @@ that is necessary is damaged, and is refused here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from cattrs import Converter, transform_error
@@ -20,7 +20,9 @@ LONGEST_WHY: Final = 500
 """Characters of what an error says about a document."""
 
 
-def _exactly(kind: type) -> Any:
+def exactly(kind: type) -> Any:
+    """Return a hook that takes values of this very type: no bool for a number."""
+
     def check(value: object, _: type) -> object:
         if type(value) is not kind:
             raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
@@ -51,7 +53,7 @@ def _number(value: object, _: type) -> float:
 
 
 for _kind in (str, int, bool):
-    converter.register_structure_hook(_kind, _exactly(_kind))
+    converter.register_structure_hook(_kind, exactly(_kind))
 converter.register_structure_hook(float, _number)
 
 
@@ -61,6 +63,40 @@ converter.register_structure_hook_func(lambda kind: kind is Hex, _hex)
 def unstructure(value: object) -> Any:
     """Return an attrs value as JSON values."""
     return converter.unstructure(value)
+
+
+Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes a document of the next version from one of its own; the number is not its business."""
+
+
+def versioned(
+    document: Mapping[str, Any], newest: int, steps: Mapping[int, Step], what: str
+) -> dict[str, Any]:
+    """Return *document* as one of the version *newest*.
+
+    Args:
+        document: says its version under that name.
+        newest: the version that this release writes.
+        steps: for each old version, what leads to the next one; none if nothing has to be done.
+        what: the document in words, for the messages of errors.
+
+    Raises:
+        BadCheckpoint: it has no version, or a newer one.
+    """
+    version = document.get("version")
+    if type(version) is not int or version < 1:
+        raise BadCheckpoint(f"{what} is damaged: it has no version")
+    if version > newest:
+        raise BadCheckpoint(
+            f"{what} has version {version}, and this Holdfast knows {newest}:"
+            " use the release that saved it, or a newer one"
+        )
+    record = dict(document)
+    for old in range(version, newest):
+        if old in steps:
+            record = steps[old](record)
+        record = {**record, "version": old + 1}
+    return record
 
 
 def copied(value: Any) -> Any:

@@ -99,7 +99,7 @@ class Exchange:
     @property
     def well(self) -> bool:
         """Whether it has not begun to close."""
-        return self.lifecycle.state in ("lonely", "happy")
+        return self.lifecycle.is_in("lonely", "happy")
 
     @property
     def is_resting(self) -> bool:
@@ -107,15 +107,15 @@ class Exchange:
         return (
             self.well
             and self.mailbox.state == "open"
-            and self.nameplate.state in ("claimed", "released")
-            and self.key.state in ("started", "agreed", "confirmed")
+            and self.nameplate.is_in("claimed", "released")
+            and self.key.is_in("started", "agreed", "confirmed")
             and not self.outbox.data.undelivered
         )
 
     @property
     def has_met(self) -> bool:
         """Whether anything of a peer's has come."""
-        return self.key.state not in ("fresh", "started")
+        return not self.key.is_in("fresh", "started")
 
     @property
     def shared_key(self) -> bytes | None:
@@ -156,26 +156,26 @@ class Exchange:
     def _allocate_code(self, event: ev.AllocateCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
         draw = entropy.draw("words", event.length).hex()
-        self.code.inputs.allocate(draw, event.discreet)
+        self.code.change().allocate(draw, event.discreet)
         return ()
 
     def _set_code(self, event: ev.SetCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        return self._code_known(self.code.inputs.enter(event.code, event.discreet), entropy)
+        return self._code_known(self.code.change().enter(event.code, event.discreet), entropy)
 
     def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        return self._code_known(self.code.inputs.type(event.discreet), entropy)
+        return self._code_known(self.code.change().type(event.discreet), entropy)
 
     def _choose_nameplate(self, event: ev.ChooseNameplate, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "typing":
             return None
-        return self._code_known(self.code.inputs.choose_nameplate(event.nameplate), entropy)
+        return self._code_known(self.code.change().choose_nameplate(event.nameplate), entropy)
 
     def _choose_words(self, event: ev.ChooseWords, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "typing_words":
             return None
-        return self._code_known(self.code.inputs.choose_words(event.words), entropy)
+        return self._code_known(self.code.change().choose_words(event.words), entropy)
 
     def _only_one_code(self) -> None:
         if self.code.state != "unset":
@@ -188,7 +188,7 @@ class Exchange:
         return ()
 
     def _close(self, event: ev.Close, entropy: Entropy) -> out.Notices | None:
-        return self._leaving(self.lifecycle.inputs.close()) if self.well else None
+        return self._leaving(self.lifecycle.change().close()) if self.well else None
 
     # From the server.
 
@@ -196,14 +196,14 @@ class Exchange:
         abandoned = not self.well and self.code.state == "asked"
         if abandoned:
             # The answer went with the old connection, and the nameplate in it is unknown to us.
-            self.code.inputs.abandon()
+            self.code.change().abandon()
         if self.ended or event.welcome == self.welcome:
             return () if abandoned else None
         self.welcome = event.welcome
         error = event.welcome.get("error")
         if error is not None:
             # No welcome at all: whoever waits for one gets the error.
-            failed = self.lifecycle.inputs.fail("unwelcome", "WelcomeError", str(error))
+            failed = self.lifecycle.change().fail("unwelcome", "WelcomeError", str(error))
             return self._leaving(failed)
         # The application may do with its copy what it likes.
         return (out.GotWelcome(copied(event.welcome)),)
@@ -211,11 +211,11 @@ class Exchange:
     def _allocated(self, event: ev.Allocated, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "asked":
             return None
-        known = self.code.inputs.allocated(event.nameplate)
+        known = self.code.change().allocated(event.nameplate)
         if self.well:
             return self._code_known(known, entropy)
         # We learn of it only to give it back.
-        self.nameplate.inputs.want(event.nameplate)
+        self.nameplate.change().want(event.nameplate)
         return ()
 
     def _claimed(self, event: ev.Claimed, entropy: Entropy) -> out.Notices | None:
@@ -232,7 +232,7 @@ class Exchange:
         if event.side == self.side:
             if not self.outbox.data.awaits(event.phase):
                 return None  # a mailbox shows all that was ever said, on every connection
-            if not self.outbox.inputs.echoed(event.phase):
+            if not self.outbox.change().echoed(event.phase):
                 return None
             return self._code_works() if self.well else ()
         if not self.well or self.mailbox.state != "open":
@@ -246,15 +246,15 @@ class Exchange:
         return (*told, *self._carry(heard))
 
     def _released(self, event: ev.NameplateReleased, entropy: Entropy) -> out.Notices | None:
-        if self.nameplate.state not in ("releasing", "yielding"):
+        if not self.nameplate.is_in("releasing", "yielding"):
             return None
-        self.nameplate.inputs.released()
+        self.nameplate.change().released()
         return ()
 
     def _mailbox_closed(self, event: ev.MailboxClosed, entropy: Entropy) -> out.Notices | None:
         if self.mailbox.state != "closing":
             return None
-        self.mailbox.inputs.closed()
+        self.mailbox.change().closed()
         return ()
 
     def _refused(self, event: ev.Refused, entropy: Entropy) -> out.Notices | None:
@@ -264,12 +264,12 @@ class Exchange:
         kind = "CrowdedError" if crowded else "ServerError"
         if event.about == "close" and self.mailbox.state == "closing":
             # Nothing better will come of asking again: a crowded mailbox refuses for ever.
-            self.mailbox.inputs.closed()
+            self.mailbox.change().closed()
             if self.well:
                 return ()  # it was not the last one
-            return self._leaving(self.lifecycle.inputs.fail("errory", kind, event.error))
-        if event.about == "release" and self.nameplate.state in ("releasing", "yielding"):
-            self.nameplate.inputs.released()
+            return self._leaving(self.lifecycle.change().fail("errory", kind, event.error))
+        if event.about == "release" and self.nameplate.is_in("releasing", "yielding"):
+            self.nameplate.change().released()
             return ()
         if self.lifecycle.state == "leaving" and event.about is not None:
             # A frame that had left before the first refusal came, and is refused in its turn.
@@ -283,19 +283,19 @@ class Exchange:
         if self.ended:
             return None
         if self.lifecycle.state == "leaving":
-            return self._ending(self.lifecycle.inputs.give_up())
-        return self._leaving(self.lifecycle.inputs.fail("errory", kind, detail))
+            return self._ending(self.lifecycle.change().give_up())
+        return self._leaving(self.lifecycle.change().fail("errory", kind, detail))
 
     def _no_server(self, event: ev.NoServer, entropy: Entropy) -> out.Notices | None:
         if not self.well:
             return None
-        failed = self.lifecycle.inputs.fail("errory", "ServerConnectionError", event.reason)
+        failed = self.lifecycle.change().fail("errory", "ServerConnectionError", event.reason)
         return self._leaving(failed)
 
     def _connection_lost(self, event: ev.ConnectionLost, entropy: Entropy) -> out.Notices | None:
         if self.lifecycle.state != "leaving":
             return None
-        return self._ending(self.lifecycle.inputs.give_up())
+        return self._ending(self.lifecycle.change().give_up())
 
     # What the server may have forgotten.
 
@@ -311,10 +311,10 @@ class Exchange:
         return () if self.meeting.missing(stored=self.outbox.data.stored) else None
 
     def _listed(self, event: ev.NameplateListed, entropy: Entropy) -> out.Notices | None:
-        if self.nameplate.state not in ("doubtful", "yielded"):
+        if not self.nameplate.is_in("doubtful", "yielded"):
             return None
         if self.meeting.kept(taken=event.taken, lately=event.lately):
-            self.nameplate.inputs.keep()
+            self.nameplate.change().keep()
         elif self.well and self.meeting.may_be_ours(
             taken=event.taken, stored=self.outbox.data.stored
         ):
@@ -324,10 +324,10 @@ class Exchange:
             if self.well and self.meeting.is_replaceable:
                 self._replace_code(entropy)
             elif self.well:
-                return self._leaving(self.lifecycle.inputs.fail("errory", "CodeLostError", ""))
+                return self._leaving(self.lifecycle.change().fail("errory", "CodeLostError", ""))
         else:
             self.meeting.freed()
-            self.outbox.inputs.missing()
+            self.outbox.change().missing()
         if not self.well:
             self.meeting.give_back(self.lifecycle.data.mood)
         return ()
@@ -345,7 +345,7 @@ class Exchange:
         """The server has our first message: whoever enters the code will find us."""
         if self.code.state != "known" or not self.code.data.untold:
             return ()
-        self.code.inputs.tell()
+        self.code.change().tell()
         return (out.GotCode(self.code.data.code),)
 
     def _replace_code(self, entropy: Entropy) -> None:
@@ -358,11 +358,11 @@ class Exchange:
         notices: out.Notices = ()
         for effect in effects:
             if isinstance(effect, Proved):
-                self.lifecycle.inputs.prove()
+                self.lifecycle.change().prove()
             elif isinstance(effect, Distrusted):
-                notices += self._leaving(self.lifecycle.inputs.distrust())
+                notices += self._leaving(self.lifecycle.change().distrust())
             elif isinstance(effect, PeerFailed):
-                failed = self.lifecycle.inputs.fail("errory", "PeerError", effect.detail)
+                failed = self.lifecycle.change().fail("errory", "PeerError", effect.detail)
                 notices += self._leaving(failed)
             else:
                 notices += (effect,)
@@ -375,15 +375,15 @@ class Exchange:
         for effect in effects:
             if isinstance(effect, Leave):
                 self.talk.leave(deliver=effect.deliver)
-                self.meeting.leave(effect)
+                self.meeting.leave(effect.mood, insist=effect.insist)
             else:
                 notices += self._ending((effect,))
         return notices
 
     def _settle(self) -> out.Notices:
         """End once nothing of ours is left on the server."""
-        if self.lifecycle.state in ("closing", "leaving") and self.meeting.given_back:
-            return self._ending(self.lifecycle.inputs.finish())
+        if self.lifecycle.is_in("closing", "leaving") and self.meeting.given_back:
+            return self._ending(self.lifecycle.change().finish())
         return ()
 
     def _ending(self, effects: LifecycleEffects) -> out.Notices:
@@ -419,12 +419,7 @@ class Exchange:
         spoken = (parts[name] for name in ("key", "outbox", "inbox"))
         talk = Talk(saved.appid, saved.side, saved.versions, *spoken)
         lifecycle = parts["lifecycle"]
-        exchange = cls(
-            saved.appid, saved.side, saved.versions, saved.welcome, meeting, talk, lifecycle
-        )
-        if not exchange.well:
-            exchange.outbox.inputs.forget()  # earlier releases kept what will never be sent
-        return exchange
+        return cls(saved.appid, saved.side, saved.versions, saved.welcome, meeting, talk, lifecycle)
 
 
 _HANDLERS: Final[Mapping[type, Callable[[Exchange, Any, Entropy], out.Notices | None]]] = {

@@ -4,12 +4,15 @@
 
 Until there is a key, messages wait encrypted.  Afterwards each is decrypted as it comes, and waits
 only for messages with a smaller number.
+
+Specified at the head of client-protocol.md: phases that are numbers are the application's, come in
+any order and any number of times, and are delivered once, in order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 from automat import TypeMachineBuilder
@@ -54,6 +57,8 @@ class Overflow:
 
 Effects: TypeAlias = tuple[Unseal | Deliver | Overflow, ...]
 
+State: TypeAlias = Literal["locked", "unlocked", "shut"]
+
 
 class Inputs(Protocol):
     """Everything that can happen to what we receive."""
@@ -74,7 +79,7 @@ class Inputs(Protocol):
         """Nobody wants to know any more."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -187,4 +192,4 @@ def drop(inputs: Inputs, data: Inbox) -> Effects:
 
 
 INBOX = blueprint(builder, Inputs.where, Inbox, (locked, unlocked, shut))
-InboxPart: TypeAlias = Part[Inputs, Inbox]
+InboxPart: TypeAlias = Part[Inputs, Inbox, State]

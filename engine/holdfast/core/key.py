@@ -7,11 +7,13 @@ A half for a code that is dropped is dropped too, and leads back to `fresh`.
 
 `agreed` means only that somebody answered.  The first message that decrypts confirms the key.
 The arithmetic is in `holdfast.crypto`; its results come in as inputs, a bad one as another input.
+
+Specified in client-protocol.md, "Pake" and "Version exchange".
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, field
 from automat import TypeMachineBuilder
@@ -20,6 +22,8 @@ from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
 
 Effects: TypeAlias = tuple[()]
+
+State: TypeAlias = Literal["fresh", "started", "answered", "agreed", "confirmed", "refused"]
 
 
 class Inputs(Protocol):
@@ -49,7 +53,7 @@ class Inputs(Protocol):
         """A message of the peer decrypted."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -116,4 +120,4 @@ def forget_halves(inputs: Inputs, data: Key) -> Effects:
 
 
 KEY = blueprint(builder, Inputs.where, Key, (fresh, started, answered, agreed, confirmed, refused))
-KeyPart: TypeAlias = Part[Inputs, Key]
+KeyPart: TypeAlias = Part[Inputs, Key, State]

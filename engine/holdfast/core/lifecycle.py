@@ -6,11 +6,13 @@
 `closing` insists: it comes back through any number of connections until the server has confirmed
 that nothing of ours is left.  `leaving`, after the server itself failed us, tries once: the end of
 the connection, or another refusal, is the end of it.
+
+The moods are those of server-protocol.md, "Mailboxes".
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, frozen
 from automat import TypeMachineBuilder
@@ -40,6 +42,8 @@ class Ended:
 
 Effects: TypeAlias = tuple[Leave | Ended, ...]
 
+State: TypeAlias = Literal["lonely", "happy", "closing", "leaving", "ended"]
+
 
 class Inputs(Protocol):
     """Everything that decides the mood."""
@@ -68,7 +72,7 @@ class Inputs(Protocol):
         """Nothing of ours is left on the server."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -147,4 +151,4 @@ def end(inputs: Inputs, data: Lifecycle) -> Effects:
 
 
 LIFECYCLE = blueprint(builder, Inputs.where, Lifecycle, (lonely, happy, closing, leaving, ended))
-LifecyclePart: TypeAlias = Part[Inputs, Lifecycle]
+LifecyclePart: TypeAlias = Part[Inputs, Lifecycle, State]

@@ -4,11 +4,13 @@
 
 After the server has forgotten it, it is `unknown` or `open` again: another one, to which the
 nameplate leads then.
+
+Specified in server-protocol.md, "Mailboxes".
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define
 from automat import TypeMachineBuilder
@@ -16,6 +18,8 @@ from automat import TypeMachineBuilder
 from holdfast.core.machine import Part, blueprint
 
 Effects: TypeAlias = tuple[()]
+
+State: TypeAlias = Literal["unknown", "open", "closing", "closed"]
 
 
 class Inputs(Protocol):
@@ -37,7 +41,7 @@ class Inputs(Protocol):
         """It never held anything of ours, and the nameplate will lead to another."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -80,4 +84,4 @@ def remember_mood(inputs: Inputs, data: Mailbox, mood: str) -> Effects:
 
 
 MAILBOX = blueprint(builder, Inputs.where, Mailbox, (unknown, open_, closing, closed))
-MailboxPart: TypeAlias = Part[Inputs, Mailbox]
+MailboxPart: TypeAlias = Part[Inputs, Mailbox, State]

@@ -12,7 +12,6 @@ from attrs import define, field
 from holdfast.core.code import CODE, Code, CodePart, NameplateKnown
 from holdfast.core.code import Effects as CodeEffects
 from holdfast.core.frames import Allocate, Claim, Frame
-from holdfast.core.lifecycle import Leave
 from holdfast.core.mailbox import MAILBOX, Mailbox, MailboxPart
 from holdfast.core.nameplate import NAMEPLATE, Nameplate, NameplatePart
 
@@ -29,9 +28,9 @@ class Meeting:
     def given_back(self) -> bool:
         """Whether nothing of ours is left on the server."""
         return (
-            self.code.state in ("known", "abandoned")
-            and self.nameplate.state in ("none", "released", "lost")
-            and self.mailbox.state in ("unknown", "closed")
+            self.code.is_in("known", "abandoned")
+            and self.nameplate.is_in("none", "released", "lost")
+            and self.mailbox.is_in("unknown", "closed")
         )
 
     def saying(self, frames: Iterable[Frame]) -> bool:
@@ -39,9 +38,9 @@ class Meeting:
         before = self.code.state, self.nameplate.state
         for frame in frames:
             if isinstance(frame, Allocate):
-                self.code.inputs.ask()
+                self.code.change().ask()
             elif isinstance(frame, Claim):
-                self.nameplate.inputs.claim()
+                self.nameplate.change().claim()
         return (self.code.state, self.nameplate.state) != before
 
     def know(self, effects: CodeEffects) -> str | None:
@@ -49,23 +48,23 @@ class Meeting:
         code = None
         for known in effects:
             if isinstance(known, NameplateKnown):
-                self.nameplate.inputs.want(known.nameplate)
+                self.nameplate.change().want(known.nameplate)
             else:
                 code = known.code
         return code
 
     def claimed(self, mailbox: str) -> None:
         """The nameplate leads to *mailbox*."""
-        for found in self.nameplate.inputs.claimed(mailbox):
-            self.mailbox.inputs.found(found.mailbox)
+        for found in self.nameplate.change().claimed(mailbox):
+            self.mailbox.change().found(found.mailbox)
 
     def met(self) -> bool:
         """The peer is in the mailbox: the nameplate has done its work, if it had not yet."""
         if self.nameplate.state == "doubtful":
-            self.nameplate.inputs.keep()
+            self.nameplate.change().keep()
         if self.nameplate.state != "claimed":
             return False
-        self.nameplate.inputs.release()
+        self.nameplate.change().release()
         return True
 
     # When the server may have forgotten us.
@@ -78,7 +77,7 @@ class Meeting:
         """
         if self.nameplate.state != "claiming" or (well and not self.code.data.allocated):
             return False
-        self.nameplate.inputs.doubt()
+        self.nameplate.change().doubt()
         return True
 
     def missing(self, *, stored: bool) -> bool:
@@ -90,9 +89,9 @@ class Meeting:
         """
         if self.nameplate.state != "claimed" or self.mailbox.state != "open":
             return False
-        self.nameplate.inputs.doubt()
+        self.nameplate.change().doubt()
         if stored:
-            self.mailbox.inputs.close("lonely")
+            self.mailbox.change().close("lonely")
         return True
 
     def kept(self, *, taken: bool, lately: bool) -> bool:
@@ -101,11 +100,11 @@ class Meeting:
 
     def freed(self) -> None:
         """The server has forgotten our nameplate, and nobody has it: it will be claimed again."""
-        self.nameplate.inputs.free()
+        self.nameplate.change().free()
         if self.mailbox.state == "open":
-            self.mailbox.inputs.forget()
+            self.mailbox.change().forget()
         elif self.mailbox.state == "closing":
-            self.mailbox.inputs.closed()
+            self.mailbox.change().closed()
 
     def may_be_ours(self, *, taken: bool, stored: bool) -> bool:
         """Whether the nameplate has to be given back to find out whose it is.
@@ -117,9 +116,9 @@ class Meeting:
 
     def yield_(self) -> None:
         """Give the nameplate back, if it is ours still; and the mailbox, in which nothing is."""
-        self.nameplate.inputs.yield_()
+        self.nameplate.change().yield_()
         if self.mailbox.state == "open":
-            self.mailbox.inputs.close("lonely")
+            self.mailbox.change().close("lonely")
 
     @property
     def is_replaceable(self) -> bool:
@@ -129,8 +128,8 @@ class Meeting:
 
     def replace(self, draw: str) -> None:
         """Want another code."""
-        self.nameplate.inputs.drop()
-        self.code.inputs.again(draw)
+        self.nameplate.change().drop()
+        self.code.change().again(draw)
 
     def lost(self) -> None:
         """The nameplate is somebody else's now, or perhaps still ours."""
@@ -138,29 +137,34 @@ class Meeting:
             # Nothing of ours was ever seen there, so the server may have forgotten nothing. Then
             # this mailbox cannot be closed before the nameplate is released; and whoever has no
             # claim changes nothing by a release.
-            self.nameplate.inputs.keep()
+            self.nameplate.change().keep()
         else:
-            self.nameplate.inputs.lose()
+            self.nameplate.change().lose()
 
     # The end.
 
-    def leave(self, leave: Leave) -> None:
-        """Give everything back, as far as it is known."""
-        if self.code.state in ("unset", "wanted", "typing", "typing_words") or (
-            self.code.state == "asked" and not leave.insist
+    def leave(self, mood: str, *, insist: bool) -> None:
+        """Give everything back, as far as it is known.
+
+        Args:
+            mood: what to tell the server.
+            insist: whether to learn of a nameplate or mailbox that we may have been given.
+        """
+        if self.code.is_in("unset", "wanted", "typing", "typing_words") or (
+            self.code.state == "asked" and not insist
         ):
-            self.code.inputs.abandon()
-        if self.nameplate.state == "claiming" and leave.insist:
+            self.code.change().abandon()
+        if self.nameplate.state == "claiming" and insist:
             return  # the answer tells which mailbox to close
         if self.nameplate.state == "doubtful" and self.mailbox.state == "open":
-            if leave.insist:
+            if insist:
                 return  # the answer tells whether there is a nameplate to release
-            self.nameplate.inputs.keep()  # most likely
+            self.nameplate.change().keep()  # most likely
         if self.code.state == "asked":
             return  # the answer tells which nameplate to release
-        self.give_back(leave.mood)
+        self.give_back(mood)
 
     def give_back(self, mood: str) -> None:
         """Release the nameplate and close the mailbox."""
-        self.nameplate.inputs.release()
-        self.mailbox.inputs.close(mood)
+        self.nameplate.change().release()
+        self.mailbox.change().close(mood)

@@ -1,4 +1,7 @@
-"""Reading what the peer put in the mailbox.  All of it is hostile until proven otherwise."""
+"""Reading what the peer put in the mailbox.  All of it is hostile until proven otherwise.
+
+The forms are those of client-protocol.md, "Pake" and "Version exchange".
+"""
 
 from __future__ import annotations
 

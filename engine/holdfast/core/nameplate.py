@@ -14,11 +14,13 @@ somebody else since, so we do not claim it before we know better.
 
 If somebody has it, and that may be we, we give it back (`yielding`), which changes nothing for
 anybody else, and look again (`yielded`): whoever has it now is not we.
+
+Specified in server-protocol.md, "Nameplates", which does not say what a server forgets.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 from automat import TypeMachineBuilder
@@ -34,6 +36,19 @@ class MailboxFound:
 
 
 Effects: TypeAlias = tuple[MailboxFound, ...]
+
+State: TypeAlias = Literal[
+    "none",
+    "wanted",
+    "claiming",
+    "claimed",
+    "releasing",
+    "released",
+    "doubtful",
+    "lost",
+    "yielding",
+    "yielded",
+]
 
 
 class Inputs(Protocol):
@@ -83,7 +98,7 @@ class Inputs(Protocol):
         """It is somebody else's, and we shall have another."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -169,4 +184,4 @@ NAMEPLATE = blueprint(
         yielded,
     ),
 )
-NameplatePart: TypeAlias = Part[Inputs, Nameplate]
+NameplatePart: TypeAlias = Part[Inputs, Nameplate, State]

@@ -9,11 +9,14 @@ phase for an attack, or for a repetition.
 The application's messages that the mailbox has shown are done, in the order of their numbers.  Only
 a server that has forgotten the mailbox needs them once more; so whoever has another place for them
 takes them out of here (`Outbox.take_shown`), and what an event costs does not grow with them.
+
+What is put there is specified in client-protocol.md: the half of the key in "Pake", our versions in
+"Version exchange", the application's messages in "Application-specific".
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 from attrs.validators import ge, lt
@@ -40,6 +43,8 @@ class Echoed:
 
 
 Effects: TypeAlias = tuple[Seal | Echoed, ...]
+
+State: TypeAlias = Literal["holding", "flowing", "shut"]
 
 
 class Inputs(Protocol):
@@ -77,7 +82,7 @@ class Inputs(Protocol):
         """Nobody is there to read it."""
         ...
 
-    def where(self) -> str:
+    def where(self) -> State:
         """Name the current state, for the checkpoint."""
         ...
 
@@ -252,4 +257,4 @@ def drop(inputs: Inputs, data: Outbox) -> Effects:
 
 
 OUTBOX = blueprint(builder, Inputs.where, Outbox, (holding, flowing, shut))
-OutboxPart: TypeAlias = Part[Inputs, Outbox]
+OutboxPart: TypeAlias = Part[Inputs, Outbox, State]

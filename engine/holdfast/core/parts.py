@@ -33,7 +33,7 @@ class SavedExchange:
     lifecycle: dict[str, Any]
 
 
-PARTS: dict[str, Blueprint[Any, Any]] = {
+PARTS: dict[str, Blueprint[Any, Any, Any]] = {
     "code": CODE,
     "nameplate": NAMEPLATE,
     "mailbox": MAILBOX,

@@ -2,6 +2,8 @@
 
 The three machines of this part of an exchange are `key`, `outbox` and `inbox`.  What they lead to
 is returned: notices for the application, and what the rest of the exchange must know of the peer.
+
+Specified in client-protocol.md.
 """
 
 from __future__ import annotations
@@ -75,20 +77,20 @@ class Talk:
         """The *code* is known: make our half of the key."""
         half = start(code, self.appid, entropy.draw("scalar", 64))
         body = json.dumps({"pake_v1": half.message.hex()}).encode()
-        self.outbox.inputs.put("pake", body.hex())
+        self.outbox.change().put("pake", body.hex())
         if self.key.state == "answered":
             return self._agree(code, half, bytes.fromhex(self.key.data.theirs), entropy)
-        self.key.inputs.start(half.scalar)
+        self.key.change().start(half.scalar)
         return ()
 
     def begin_anew(self) -> None:
         """There will be another code, and nobody has seen anything under this one."""
-        self.key.inputs.drop()
-        self.outbox.inputs.withdraw()
+        self.key.change().drop()
+        self.outbox.change().withdraw()
 
     def send(self, plaintext: bytes, entropy: Entropy) -> None:
         """Say *plaintext* to the peer, now or once it has proved itself."""
-        self._sealing(self.outbox.inputs.send(plaintext.hex()), entropy)
+        self._sealing(self.outbox.change().send(plaintext.hex()), entropy)
 
     def hear(
         self, side: str, phase: str, body: bytes, code: str, entropy: Entropy
@@ -105,26 +107,26 @@ class Talk:
             return self._pake(body, code, entropy)
         if ignored_phase(phase) or self.inbox.data.has(phase):
             return None
-        return self._reading(self.inbox.inputs.arrived(side, phase, body.hex()), entropy)
+        return self._reading(self.inbox.change().arrived(side, phase, body.hex()), entropy)
 
     def leave(self, *, deliver: bool) -> None:
         """Hear nothing more; say nothing more but, with *deliver*, what is on its way."""
-        self.inbox.inputs.shut()
-        self.outbox.inputs.forget()
+        self.inbox.change().shut()
+        self.outbox.change().forget()
         if not deliver:
-            self.outbox.inputs.shut()
+            self.outbox.change().shut()
 
     # The key.
 
     def _pake(self, body: bytes, code: str, entropy: Entropy) -> Effects | None:
-        if self.key.state not in ("fresh", "started"):
+        if not self.key.is_in("fresh", "started"):
             return None
         try:
             theirs = parse_pake(body)
         except BadPake:
             return self._distrust()
         if self.key.state == "fresh":
-            self.key.inputs.keep(theirs.hex())
+            self.key.change().keep(theirs.hex())
             return ()
         return self._agree(code, self._half(), theirs, entropy)
 
@@ -144,15 +146,15 @@ class Talk:
             shared = finish(code, self.appid, half, theirs)
         except BadPake:
             return self._distrust()
-        self.key.inputs.agree(shared.hex())
+        self.key.change().agree(shared.hex())
         versions = json.dumps({"app_versions": self.versions}).encode()
         self._put("version", versions, entropy)
-        heard = self._reading(self.inbox.inputs.unlock(), entropy)
+        heard = self._reading(self.inbox.change().unlock(), entropy)
         return (out.GotUnverifiedKey(shared), *heard)
 
     def _distrust(self) -> Effects:
-        if self.key.state in ("fresh", "started", "answered"):
-            self.key.inputs.refuse()
+        if self.key.is_in("fresh", "started", "answered"):
+            self.key.change().refuse()
         return (Distrusted(),)
 
     # What we hear.
@@ -177,17 +179,17 @@ class Talk:
             return self._distrust()
         heard: Effects = ()
         if self.key.state == "agreed":
-            self.key.inputs.confirm()
+            self.key.change().confirm()
             heard += (Proved(), out.GotVerifier(verifier(shared)))
-            self._sealing(self.outbox.inputs.flow(), entropy)
+            self._sealing(self.outbox.change().flow(), entropy)
         if box.phase == "version":
             try:
                 versions = parse_versions(plaintext)
             except ValueError as error:
                 return (*heard, PeerFailed(str(error)))
-            self.inbox.inputs.opened(box.phase, plaintext.hex())
+            self.inbox.change().opened(box.phase, plaintext.hex())
             return (*heard, out.GotVersions(versions))
-        for effect in self.inbox.inputs.opened(box.phase, plaintext.hex()):
+        for effect in self.inbox.change().opened(box.phase, plaintext.hex()):
             if isinstance(effect, Deliver):
                 heard += (out.GotMessage(bytes.fromhex(effect.plaintext)),)
             elif isinstance(effect, Overflow):
@@ -205,7 +207,7 @@ class Talk:
         """Encrypt once; these very bytes are sent however often they must be."""
         secret = phase_key(bytes.fromhex(self.key.data.key), self.side, phase)
         box = seal(secret, plaintext, entropy.draw(f"nonce {phase}", 24))
-        self.outbox.inputs.put(phase, box.hex())
+        self.outbox.change().put(phase, box.hex())
 
 
 def _too_much() -> PeerFailed:

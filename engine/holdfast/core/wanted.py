@@ -4,6 +4,40 @@ Being connected is not part of a wormhole's state; wanting to be is.  So the fra
 remembered anywhere: `wanted` derives them from the state and from what has been said on this very
 connection.  The same function serves the first connection, a reconnection and a restart after a
 crash, and after each event it gives the difference that the event made.
+
+Theory of operation
+===================
+
+Two values are compared.  The `Exchange` survives everything, and says what is to be true on the
+server: a nameplate claimed, a mailbox that holds all our messages, or both given back.  `Said`
+belongs to one connection: what was said and shown there.  It is thrown away with the connection,
+and the next one begins with an empty one, so a lost connection and a crash are the same case, and
+neither has code of its own.
+
+`wanted` returns the frames that are lacking, and changes nothing.  The shell passes each to
+`Said.note` and sends it behind the commit; asked again, `wanted` returns nothing, until an event
+changes the state.  A frame is never remembered as unanswered: its answer changes the state, and
+without one the next connection says it again.  A server bears that: a second claim, `open`,
+release or `close` of one side changes nothing, and a second `allocate` costs a nameplate, which is
+forgotten in time.  But some peers fail on a phase that comes twice, so `add` needs more thought:
+
+    open, ping                we ask for all that the mailbox holds ...
+    message, message, ...     ... the server replays it (`Said.hear`) ...
+    pong                      ... and that was all: the barrier, `Said.caught_up`.
+    add, add, ...             what was not among it
+
+Before the barrier nothing is added.  It is passed without waiting if this connection's own claim
+told us the mailbox: then we cannot have put anything there.
+
+At the barrier the shell asks two questions more.  `missing`: does the mailbox hold nothing, as if
+the server had forgotten it?  `absent`: which of the lacking messages lie outside the exchange, and
+must be fetched first?  And after each event `used_up`: is what is wanted possible only on another
+connection, since this one has opened or closed another mailbox already?
+
+The rules of order are with `wanted` itself.  What the frames mean is specified in
+server-protocol.md: `bind` and `ping` in "Connection-Specific (Client-to-Server) Messages", the
+others in "Nameplates" and "Mailboxes".  The rules are not there: they were learnt from the real
+server, and so was what it forgets.
 """
 
 from __future__ import annotations
@@ -86,14 +120,13 @@ class Said:
 def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     """Return the frames to send now, in order.  Changes nothing.
 
-    Four rules of order were learnt from the real server:
+    It holds four rules of order, which were learnt from the real server:
 
     - A nameplate is released, and that confirmed, before the mailbox is closed; otherwise the
       server cuts the connection at every attempt to close.
     - After `open` comes a `ping`; its `pong` arrives behind the whole replay.  Only then is it
-      known which of our messages the server lacks, and no others are added: some peers fail on a
-      phase that comes twice.
-    - Each of these frames is said once a connection; a second one is an error.
+      known which of our messages the server lacks, and no others are added.
+    - Every frame but `add`, `ping` and `list` is said once a connection; a second one is an error.
     - A mailbox that the server has forgotten is closed before its nameplate is claimed again, since
       closing takes our name off every nameplate.
     """
@@ -102,18 +135,18 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     frames: list[Frame] = []
     if Bind not in said.once:
         frames.append(Bind(exchange.appid, exchange.side))
-    if exchange.code.state in ("wanted", "asked") and Allocate not in said.once:
+    if exchange.code.is_in("wanted", "asked") and Allocate not in said.once:
         frames.append(Allocate())
     nameplate = exchange.nameplate
-    if nameplate.state in ("wanted", "claiming") and Claim not in said.once:
+    if nameplate.is_in("wanted", "claiming") and Claim not in said.once:
         frames.append(Claim(nameplate.data.nameplate))
     frames.extend(_fill_mailbox(exchange, said))
-    if nameplate.state in ("releasing", "yielding") and Release not in said.once:
+    if nameplate.is_in("releasing", "yielding") and Release not in said.once:
         frames.append(Release(nameplate.data.nameplate))
     mailbox = exchange.mailbox
     if (
         mailbox.state == "closing"
-        and nameplate.state in ("none", "released", "doubtful", "lost", "yielded")
+        and nameplate.is_in("none", "released", "doubtful", "lost", "yielded")
         and (nameplate.state == "yielded" or not exchange.outbox.data.undelivered)
         and CloseMailbox not in said.once
     ):
@@ -168,11 +201,11 @@ def used_up(exchange: Exchange, said: Said) -> bool:
     """
     mailbox = exchange.mailbox
     released = said.once[said.once.index(Release) :] if Release in said.once else ()
-    if exchange.nameplate.state in ("claimed", "releasing") and Claim in released:
+    if exchange.nameplate.is_in("claimed", "releasing") and Claim in released:
         return True
     if mailbox.state == "open" and CloseMailbox in said.once:
         return True
-    if mailbox.state not in ("open", "closing"):
+    if not mailbox.is_in("open", "closing"):
         return False
     return any(other != mailbox.data.mailbox for other in said.mailboxes)
 
@@ -205,7 +238,7 @@ def _fills(exchange: Exchange, said: Said) -> bool:
     undelivered = exchange.outbox.data.undelivered
     if mailbox.state != "open" and not (mailbox.state == "closing" and undelivered):
         return False
-    if exchange.nameplate.state in ("doubtful", "yielding", "yielded"):
+    if exchange.nameplate.is_in("doubtful", "yielding", "yielded"):
         return False
     return not used_up(exchange, said)
 

@@ -4,6 +4,8 @@ Our half of the exchange is a function of the code, the application's id and one
 scalar, so the scalar and what was sent are all that has to be kept until the peer's half
 arrives.  The
 protocol is that of the `spake2` package; the arithmetic is libsodium's (`ed25519`).
+
+The message is that of client-protocol.md, "Pake".
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""Keys for single purposes, and the boxes that messages travel in."""
+"""Keys for single purposes, and the boxes that messages travel in (client-protocol.md, "Pake")."""
 
 from hashlib import sha256
 from typing import Final

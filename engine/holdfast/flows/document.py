@@ -12,7 +12,7 @@ from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.v import format_exception
 
-from holdfast.core.documents import converter, structure, unstructure
+from holdfast.core.documents import Step, converter, structure, unstructure, versioned
 from holdfast.core.strict_json import check_depth
 from holdfast.errors import BadCheckpoint
 from holdfast.flows.base import Flow, flow_class
@@ -24,7 +24,7 @@ DEEPEST: Final = 200
 """How many objects and arrays of a flow may lie inside each other: deeper, and they could be read,
 but not written again."""
 
-BRING_FORWARD: Final[Mapping[str, Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]]] = {
+BRING_FORWARD: Final[Mapping[str, Mapping[int, Step]]] = {
     "params": {},
     "checkpoint": {},
 }
@@ -103,20 +103,9 @@ def _load(data: bytes, kind: str) -> dict[str, Any]:
         record = dict(json.loads(data))
         if data.count(b"[") + data.count(b"{") > DEEPEST:  # otherwise it cannot be deep
             check_depth(record, DEEPEST)
-        version = record["version"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         raise BadCheckpoint("the flow's saved state is damaged") from None
-    if type(version) is not int or version < 1:
-        raise BadCheckpoint("the flow's saved state is damaged: it has no version")
-    if version > VERSION:
-        raise BadCheckpoint(
-            f"the flow's saved state has version {version}, and this Holdfast knows {VERSION}:"
-            " run it with the release that saved it, or a newer one"
-        )
-    for old in range(version, VERSION):
-        step = BRING_FORWARD[kind].get(old)
-        record = {**(step(record) if step is not None else record), "version": old + 1}
-    return record
+    return versioned(record, VERSION, BRING_FORWARD[kind], "the flow's saved state")
 
 
 def params_of(flow: Flow) -> dict[str, Any]:

@@ -11,7 +11,8 @@ DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
 
 
 DEFAULT_APPID = "lothar.com/wormhole/text-or-file-xfer"
-"""The application id of the stock clients' send and receive (WIRE.md, section 4)."""
+"""The application id of the stock clients' send and receive (server-protocol.md, "Application
+IDs")."""
 
 
 DEFAULT_CONNECTIONS = 2000

@@ -2,6 +2,8 @@
 
 Connections come and go; what has to be said on a new one follows from the wormhole's own
 state.  So this knows nothing of what is said, only when to try again.
+
+That is what server-protocol.md, "WebSocket Transport", asks of clients.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,9 @@
 
 Thousands of wormholes wait at once, each with a connection of its own.  A timer for each would
 cost more than the rest of their waiting, so they share one.
+
+The heartbeats are WebSocket's own pings, as server-protocol.md has it in "Connection-Specific
+(Client-to-Server) Messages"; the `ping` of the mailbox protocol is something else.
 """
 
 from heapq import heappop, heappush

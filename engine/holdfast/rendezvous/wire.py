@@ -1,7 +1,7 @@
 """Frames and events, to and from the text that goes over the WebSocket.
 
-One JSON object a message, with its kind under `type` (WIRE, section 1).  Everything that comes in
-is hostile until it has passed through `read`.
+One JSON object a message, with its kind under `type` (server-protocol.md, "WebSocket Transport" and
+"All Message Types").  Everything that comes in is hostile until it has passed through `read`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from holdfast.codes import is_nameplate
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
 from holdfast.core import strict_json
+from holdfast.version import VERSION
 
-CLIENT_VERSION: Final = ("holdfast", "0.1")
+CLIENT_VERSION: Final = ("holdfast", VERSION)
+"""What servers are told of us, in every `bind`."""
 
 LONGEST_NAME: Final = 200
 """Characters of the longest mailbox, side or phase that is accepted."""

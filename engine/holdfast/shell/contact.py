@@ -209,7 +209,7 @@ class Contact:
             if isinstance(said, Nameplates):
                 self._hears.listed(said.nameplates)
                 nameplate = self._exchange.nameplate
-                if nameplate.state in ("doubtful", "yielded"):
+                if nameplate.is_in("doubtful", "yielded"):
                     taken = nameplate.data.nameplate in said.nameplates
                     yield ev.NameplateListed(taken, conversation.lately)
             elif isinstance(said, Pong):

@@ -10,6 +10,7 @@ from holdfast.core import describe
 from holdfast.core import events as ev
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Frame
+from holdfast.core.key import State
 from holdfast.status import (
     AllegedKey,
     ConfirmedKey,
@@ -33,7 +34,7 @@ FROM_APPLICATION = (
 """The events that are the application's own doing."""
 
 _NO_KEY = NoKey()
-_KEYS: Mapping[str, Key] = {"agreed": AllegedKey(), "confirmed": ConfirmedKey()}
+_KEYS: Mapping[State, Key] = {"agreed": AllegedKey(), "confirmed": ConfirmedKey()}
 _log = Logger()
 
 

@@ -1,4 +1,6 @@
-"""The messages by which a stock client hands over a text (WIRE, section 4).
+"""The messages by which a stock client hands over a text.
+
+They are those of file-transfer-protocol.md, "Sender" and "Recipient" (magic-wormhole-protocols).
 
 The sender says `{"offer": {"message": TEXT}}`, the receiver `{"answer": {"message_ack": "ok"}}`,
 and either may say `{"error": WORDS}`.

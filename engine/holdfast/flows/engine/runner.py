@@ -159,7 +159,7 @@ class FlowRunner:
         """Whether its server is not there, or owes it an answer."""
         if not self.wormhole.is_connected:
             return True
-        asks = self.wormhole.exchange.code.state in ("wanted", "asked", "known")
+        asks = self.wormhole.exchange.code.is_in("wanted", "asked", "known")
         return asks and not self.wormhole.is_resting
 
     @property

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from holdfast.core import events as ev
+from holdfast.core.code import State
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import ListNameplates
 from holdfast.shell.conversation import Conversation
 from holdfast.shell.typing.helper import InputHelper, Stage
 from holdfast_journal import IJournal
 
-_STAGES = {"typing": Stage.NAMEPLATE, "typing_words": Stage.WORDS}
+_STAGES: Mapping[State, Stage] = {"typing": Stage.NAMEPLATE, "typing_words": Stage.WORDS}
 
 
 class TypingCode:
@@ -83,7 +84,7 @@ class TypingCode:
     @property
     def wordlist_is_known(self) -> bool:
         """Whether the nameplate is claimed; every nameplate has the same word list so far."""
-        return self._exchange.nameplate.state in ("claimed", "releasing", "released")
+        return self._exchange.nameplate.is_in("claimed", "releasing", "released")
 
     def list_nameplates(self) -> None:
         """Ask the server which nameplates there are, now or on the next connection."""
