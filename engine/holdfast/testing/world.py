@@ -16,7 +16,7 @@ from holdfast.testing.clock import Clock
 from holdfast.testing.network import Network
 from holdfast.testing.peer import Peer
 from holdfast.testing.server import MailboxServer
-from holdfast_journal import EntryRow, FlowRow, KeyRing, SqlJournal
+from holdfast_journal import EntryRow, FlowRow, SqlJournal
 
 URL: Final = "ws://mailbox.example/v1"
 """The mailbox server's, which nobody but its own world can reach."""
@@ -58,7 +58,6 @@ class World:
     """The process, or None after a crash."""
     crashes: int = field(default=0, init=False)
     """How often a process has died."""
-    _keys: KeyRing = field(factory=KeyRing.random, init=False)
     _options: dict[str, Any] = field(factory=dict, init=False)
     _appid: str = field(default="", init=False)
     _crash_after: int | None = field(default=None, init=False)
@@ -186,9 +185,9 @@ class World:
             step: how much at one time; half a second, or more where that would be many steps.
         """
         step = max(STEP, seconds / MOST_STEPS) if step is None else step
-        end = self.now() + seconds
+        end = self.clock.seconds() + seconds
         self.settle()
-        while (left := end - self.now()) > 0:
+        while (left := end - self.clock.seconds()) > 0:
             self._tick(min(step, left))
             self.settle()
 
@@ -200,10 +199,10 @@ class World:
         Raises:
             TimeoutError: it is not, in so many seconds.
         """
-        end = self.now() + seconds
+        end = self.clock.seconds() + seconds
         self.settle()
         while not reached():
-            if self.now() >= end:
+            if self.clock.seconds() >= end:
                 raise TimeoutError(f"not reached in {seconds} s: {self.journal.overview()[:9]}")
             self._tick(step)
             self.settle()
@@ -256,9 +255,15 @@ class World:
         Args:
             code: such as `code` returns.
             on_message: what they do with each message; by default they only keep it.
-            appid: the application's identifier, unless it is that of the last flow.
+            appid: the application's identifier, unless it is that of the flow added last.
+
+        Raises:
+            ValueError: there is no *appid*, and no such flow.
         """
-        return Peer(self.network, appid or self._appid, on_message).enter(code)
+        appid = appid or self._appid
+        if not appid:
+            raise ValueError("no flow was added to this world: a peer needs an appid")
+        return Peer(self.network, appid, on_message).enter(code)
 
     # Inside.
 
@@ -269,7 +274,7 @@ class World:
         )
 
     def _open(self) -> SqlJournal:
-        return SqlJournal.open(self.database, keys=self._keys, clock=self.now, uptime=self.now)
+        return SqlJournal.open(self.database, clock=self.now, uptime=self.now)
 
     def _is_dead(self, sending: bool = False) -> bool:
         """Whether the process has come to the entry after which it dies."""
