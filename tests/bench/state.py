@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.core.exchange import Exchange
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.testing import Clock, MailboxServer, Network
-from holdfast.testing.world import URL
+from holdfast.testing.network import URL
 from holdfast_journal import ImmediateJournal
 from tests.bench.measuring import Bench, Figures, Outcome, Row, program, sample
 

@@ -10,7 +10,8 @@ from typing import Any
 from attrs import define
 
 from holdfast import testing
-from holdfast.testing.world import BATCH, URL
+from holdfast.testing.network import URL
+from holdfast.testing.world import BATCH
 from holdfast_journal import FlowRow
 
 __all__ = ["BATCH", "URL", "World"]

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 
+from holdfast.api import connect_through
 from holdfast.rendezvous.boundaries import Clock, ConnectionEnded, Fault, Timer
 from holdfast.testing.server import MailboxServer
 
 if TYPE_CHECKING:
     from holdfast.rendezvous.connector import Owner
     from holdfast.rendezvous.websocket import WebSocket
+
+URL: Final = "ws://mailbox.example/v1"
+"""The mailbox server's, for those who must give one."""
 
 RETRY: Final = 1.0
 """Seconds between the end of a connection and the next attempt."""
@@ -33,9 +37,12 @@ class Network:
     What a wormhole says is with the server at once.  What it hears waits until `step` or `settle`
     lets it arrive, so that a test can do something between any two messages.
 
+    Every wormhole that is made on *clock*, as `holdfast.create(appid, URL, clock)` does, connects
+    through here.
+
     Args:
         server: where every URL leads.
-        clock: by which connections that ended come back.
+        clock: by which connections that ended come back, after a second.
     """
 
     server: MailboxServer
@@ -48,6 +55,9 @@ class Network:
     """Those that are started, and not stopped."""
     queue: deque[Callable[[], object]] = field(factory=deque, init=False)
     """What arrives next, as calls without arguments."""
+
+    def __attrs_post_init__(self) -> None:
+        connect_through(self.clock, self.connector)
 
     def connector(
         self,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-from holdfast.core.exchange import Exchange
-from holdfast.shell.wormhole import DelegatedWormhole
-from holdfast.testing.network import Network
-from holdfast_journal import ImmediateJournal
+from holdfast.api import create
+from holdfast.testing.network import URL, Network
 
 
 class Peer:
@@ -30,11 +27,7 @@ class Peer:
         self.on_message = on_message
         self.got: list[tuple[str, Any]] = []
         """What they were told, in order: ("versions", ...), ("message", ...), ("closed", ...)."""
-        exchange = Exchange(appid, os.urandom(5).hex())
-        self.wormhole = DelegatedWormhole(
-            "", exchange, self, ImmediateJournal(), network.connector, clock=None
-        )
-        self.wormhole.start()
+        self.wormhole = create(appid, URL, network.clock, delegate=self)
 
     @property
     def messages(self) -> list[bytes]:

@@ -13,13 +13,10 @@ from holdfast.flows.base import Flow
 from holdfast.flows.document import new_flow
 from holdfast.flows.engine import Engine
 from holdfast.testing.clock import Clock
-from holdfast.testing.network import Network
+from holdfast.testing.network import URL, Network
 from holdfast.testing.peer import Peer
 from holdfast.testing.server import MailboxServer
 from holdfast_journal import EntryRow, FlowRow, SqlJournal
-
-URL: Final = "ws://mailbox.example/v1"
-"""The mailbox server's, which nobody but its own world can reach."""
 
 BATCH: Final = "batch"
 """That of all flows of a world."""
