@@ -259,6 +259,14 @@ def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
     return through(Dialer(reactor, endpoints=endpoints))
 
 
+def connect_through(reactor: Any, connector: MakesConnector) -> None:
+    """Have the wormholes of *reactor* connect through *connector*, those aside that use Tor.
+
+    For tests, whose reactor is a clock; see `holdfast.testing`.
+    """
+    _connectors[reactor] = connector
+
+
 def _one_of(made: WeakKeyDictionary[Any, T], reactor: Any, make: Callable[[Any], T]) -> T:
     if reactor not in made:
         made[reactor] = make(reactor)

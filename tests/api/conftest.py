@@ -1,24 +1,16 @@
 """A net without network for each test, and one real mailbox server for all that need one."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from holdfast import api
 from tests.api.world import Net
 from tests.harness.server import MailboxServer
 
 
 @pytest.fixture
-def net(monkeypatch: pytest.MonkeyPatch) -> Net:
-    net = Net()
-
-    def connectors(reactor: Any, tor: Any = None) -> Any:
-        return net.server.connector
-
-    monkeypatch.setattr(api, "connectors", connectors)
-    return net
+def net() -> Net:
+    return Net()
 
 
 @pytest.fixture(scope="session")

@@ -41,9 +41,9 @@ def test_a_happy_end_in_both_modes(net: Net) -> None:
     net.run()
     assert delegate.got("closed") == "happy"
     assert ends(net, theirs) == "happy"
-    assert net.server.moods == ["happy", "happy"]
-    assert net.server.empty
-    assert not net.server.lines, "the connections are closed"
+    assert net.network.moods == ["happy", "happy"]
+    assert net.server.tables().empty
+    assert not net.network.connectors, "the connections are closed"
 
 
 def test_lonely(net: Net) -> None:
@@ -52,8 +52,8 @@ def test_lonely(net: Net) -> None:
     ours.set_code(CODE)
     net.run()
     assert isinstance(ends(net, ours), holdfast.LonelyError)
-    assert net.server.moods == ["lonely"]
-    assert net.server.empty
+    assert net.network.moods == ["lonely"]
+    assert net.server.tables().empty
 
 
 def test_lonely_with_an_unverified_key(net: Net) -> None:
@@ -74,33 +74,33 @@ def test_wrong_password(net: Net) -> None:
     net.run()
     for delegate in delegates:
         assert isinstance(delegate.got("closed"), holdfast.WrongPasswordError)
-    assert net.server.moods == ["scary", "scary"]
-    assert net.server.empty
+    assert net.network.moods == ["scary", "scary"]
+    assert net.server.tables().empty
 
 
 def test_server_error(net: Net) -> None:
     """The server rejected something we did: mood "errory"."""
     _ours, delegate, _ = met(net)
-    net.server.say(type="error", error="no more", orig={"type": "add"})
+    net.network.say("error", error="no more", orig={"type": "add"})
     net.run()
     assert isinstance(delegate.got("closed"), holdfast.ServerError)
-    assert net.server.moods == ["errory", "errory"]
+    assert net.network.moods == ["errory", "errory"]
 
 
 def test_welcome_error_has_a_mood_of_its_own(net: Net) -> None:
     """A server that turns us away in the middle is told "unwelcome"."""
     _ours, delegate, _ = met(net)
     net.server.welcome = {"error": "go"}
-    net.server.go_down()
-    net.server.up = True
+    net.server.stop()
+    net.server.start()
     net.run(2)
     assert isinstance(delegate.got("closed"), holdfast.WelcomeError)
-    assert set(net.server.moods) == {"unwelcome"}
+    assert set(net.network.moods) == {"unwelcome"}
 
 
 def test_a_server_that_cannot_be_reached_if_that_is_to_be_final(net: Net) -> None:
     """ServerConnectionError with the reason, only with `first_failure_is_final`."""
-    net.server.up = False
+    net.server.stop()
     patient, hasty = net.create(), net.create(first_failure_is_final=True)
     waiting = patient.get_welcome()
     net.run(30)
@@ -110,7 +110,7 @@ def test_a_server_that_cannot_be_reached_if_that_is_to_be_final(net: Net) -> Non
     assert str(caught.value.reason) == "connection refused"
     assert isinstance(caught.value.reason, ConnectionError), "where there is no exception"
     assert not waiting.called
-    net.server.up = True
+    net.server.start()
     assert net.result(waiting, seconds=2) == {}
 
 
@@ -118,9 +118,9 @@ def test_a_later_failure_is_never_final(net: Net) -> None:
     """Once there was a connection, the server may go away and come back."""
     ours = net.create(first_failure_is_final=True)
     net.run()
-    net.server.go_down()
+    net.server.stop()
     net.run(30)
-    net.server.up = True
+    net.server.start()
     ours.allocate_code()
     net.run(2)
     assert net.result(ours.get_code())
@@ -134,7 +134,7 @@ def test_close_twice_gives_the_same_result(net: Net) -> None:
     assert [net.result(each) for each in (*waiting, ours.close())] == ["happy"] * 3
     alone = net.create()
     assert [type(ends(net, alone)) for _ in range(2)] == [holdfast.LonelyError] * 2
-    assert net.server.moods.count("happy") == 1
+    assert net.network.moods.count("happy") == 1
 
 
 def test_the_delegate_is_told_once(net: Net) -> None:
@@ -153,18 +153,18 @@ def test_close_before_a_code(net: Net) -> None:
     before, connected = net.create(), net.create()
     assert isinstance(ends(net, before), holdfast.LonelyError)
     assert isinstance(ends(net, connected), holdfast.LonelyError)
-    assert {frame["type"] for frame in net.server.frames} <= {"bind"}
+    assert {frame["type"] for frame in net.network.frames} <= {"bind"}
 
 
 def test_close_while_the_code_is_being_allocated(net: Net) -> None:
     """The nameplate that comes too late is given back."""
     ours = net.create()
     ours.allocate_code()
-    net.server.queue.popleft()()
-    net.server.queue.popleft()()
-    assert [frame["type"] for frame in net.server.frames] == ["bind", "allocate"]
+    net.network.step()
+    net.network.step()
+    assert [frame["type"] for frame in net.network.frames] == ["bind", "allocate"]
     assert isinstance(ends(net, ours), holdfast.LonelyError)
-    assert net.server.empty or not net.server.nameplates
+    assert net.server.tables().empty or not net.server.tables().nameplates
 
 
 def test_close_while_a_code_is_typed(net: Net) -> None:
@@ -172,25 +172,25 @@ def test_close_while_a_code_is_typed(net: Net) -> None:
     ours = net.create()
     ours.input_code().choose_nameplate("4")
     net.run()
-    assert net.server.nameplates
+    assert net.server.tables().nameplates
     assert isinstance(ends(net, ours), holdfast.LonelyError)
-    assert net.server.empty
+    assert net.server.tables().empty
 
 
 def test_close_offline_waits_for_the_server(net: Net) -> None:
     """So that nothing stays allocated (BEHAVIOUR 16); what was sent before arrives (15)."""
     ours, theirs = net.pair()
-    net.server.go_down()
+    net.server.stop()
     net.run()
     ours.send_message(b"on the way out")
     waiting = ours.close()
     net.run(600)
     assert not waiting.called
-    net.server.up = True
+    net.server.start()
     assert net.result(waiting, seconds=2) == "happy"
     assert net.result(theirs.get_message(), seconds=2) == b"on the way out"
     assert ends(net, theirs) == "happy"
-    assert net.server.empty
+    assert net.server.tables().empty
 
 
 def test_send_directly_followed_by_close(net: Net) -> None:
@@ -226,27 +226,27 @@ def test_sending_after_close_goes_nowhere(net: Net) -> None:
 
 def test_released_before_closed(net: Net) -> None:
     """The server is asked to close the mailbox when it has confirmed the release."""
-    net.server.mute.add("release")
+    net.network.mute.add("release")
     ours = net.create()
     ours.set_code(CODE)
     net.run()
     ours.close().addErrback(lambda failure: failure.trap(holdfast.LonelyError))
     net.run()
-    kinds = [frame["type"] for frame in net.server.frames]
+    kinds = [frame["type"] for frame in net.network.frames]
     assert kinds[-1] == "release"
-    net.server.say(type="released")
+    net.network.say("released")
     net.run()
-    assert net.server.frames[-1]["type"] == "close"
+    assert net.network.frames[-1]["type"] == "close"
 
 
 @pytest.mark.parametrize("stage", ["claim", "open", "close", "release"])
 def test_crowded_for_ever_ends_in_an_error(net: Net, stage: str) -> None:
     """A server that refuses for ever, also the closing, gives ServerError and no waiting."""
-    net.server.refusing = dict.fromkeys(("claim", "open", "close"), "crowded")
+    net.network.refusing = dict.fromkeys(("claim", "open", "close"), "crowded")
     if stage in ("close", "release"):
-        net.server.refusing = {stage: "crowded"}
+        net.network.refusing = {stage: "crowded"}
     elif stage == "open":
-        del net.server.refusing["claim"]
+        del net.network.refusing["claim"]
     ours = net.create()
     ours.set_code(CODE)
     net.run()
@@ -261,7 +261,7 @@ def test_crowded_for_ever_ends_in_an_error(net: Net, stage: str) -> None:
 @pytest.mark.parametrize("mute", ["release", "close", "claim"])
 def test_a_server_that_never_answers(net: Net, mute: str) -> None:
     """It is left after as many connections as patience has, and that is an error."""
-    net.server.mute.add(mute)
+    net.network.mute.add(mute)
     ours = net.create()
     ours.set_code(CODE)
     net.run()
@@ -270,27 +270,28 @@ def test_a_server_that_never_answers(net: Net, mute: str) -> None:
     assert not waiting.called
     with pytest.raises(holdfast.ServerError, match="does not answer our closing"):
         net.result(waiting, seconds=20)
-    assert len([each for each in net.server.frames if each["type"] == "bind"]) == MOST_CLOSING_TRIES
-    assert not net.server.lines
+    kinds = [frame["type"] for frame in net.network.frames]
+    assert kinds.count("bind") == MOST_CLOSING_TRIES
+    assert not net.network.connectors
     assert not net.clock.getDelayedCalls() or net.run(5) is None
 
 
 def test_an_answer_that_waits_for_the_journal(net: Net) -> None:
     """While we do not listen ourselves, a server's silence is not held against it."""
-    net.server.mute.add("release")
+    net.network.mute.add("release")
     ours = net.create()
     ours.set_code(CODE)
     net.run()
     waiting = ours.close()
-    [line] = net.server.lines
+    [line] = net.network.connectors
     assert line.link is not None
     line.link.is_paused = True
     net.run(MOST_CLOSING_TRIES * 2 * CLOSING_TIME)
     assert not waiting.called
-    assert len([each for each in net.server.frames if each["type"] == "bind"]) == 1
+    assert len([each for each in net.network.frames if each["type"] == "bind"]) == 1
     line.link.is_paused = False
-    net.server.mute.clear()
-    net.server.say(type="released")
+    net.network.mute.clear()
+    net.network.say("released")
     with pytest.raises(holdfast.LonelyError):
         net.result(waiting)
 
@@ -300,28 +301,28 @@ def test_a_server_that_cuts_every_closing(net: Net) -> None:
 
     def cut(link: Any, frame: dict[str, Any]) -> None:
         if frame["type"] == "close":
-            link.line.cut()
+            link.connector.cut()
 
-    net.server.watch = cut
-    net.server.mute.add("close")
+    net.network.watch = cut
+    net.network.mute.add("close")
     ours = net.create()
     ours.set_code(CODE)
     net.run()
     waiting: Deferred[str] = ours.close()
     with pytest.raises(holdfast.ServerError, match="cuts every connection on which we close"):
         net.result(waiting, seconds=MOST_CUT_CLOSINGS * 2)
-    assert len(net.server.moods) == MOST_CUT_CLOSINGS
-    assert not net.server.lines
+    assert len(net.network.moods) == MOST_CUT_CLOSINGS
+    assert not net.network.connectors
 
 
 def test_a_closing_that_is_cut_twice_is_no_error(net: Net) -> None:
     """A network that breaks while we close costs nothing."""
 
     def cut(link: Any, frame: dict[str, Any]) -> None:
-        if frame["type"] == "close" and len(net.server.moods) < 2:
-            link.line.cut()
+        if frame["type"] == "close" and len(net.network.moods) < 2:
+            link.connector.cut()
 
-    net.server.watch = cut
+    net.network.watch = cut
     ours, theirs = net.pair()
     net.run()
     waiting: Deferred[str] = ours.close()
@@ -356,29 +357,29 @@ def test_connections_lost_while_the_closing_waits_for_its_commit(net: Net) -> No
         call()
     net.run(10)
     assert delegate.got("closed") == "happy"
-    assert net.server.moods == ["happy"]
+    assert net.network.moods == ["happy"]
     theirs.close()
 
 
 def test_patience_begins_anew_with_progress(net: Net) -> None:
     """A server that is merely slow is waited for."""
-    net.server.mute.update(("release", "close"))
+    net.network.mute.update(("release", "close"))
     ours = net.create()
     ours.set_code(CODE)
     net.run()
     waiting = ours.close()
     net.run(CLOSING_TIME * 2.5)
-    net.server.say(type="released")
+    net.network.say("released")
     net.run(CLOSING_TIME * 2.5)
     assert not waiting.called
-    net.server.say(type="closed")
+    net.network.say("closed")
     with pytest.raises(holdfast.LonelyError):
         net.result(waiting)
 
 
 def test_a_server_that_keeps_greeting_makes_no_progress(net: Net) -> None:
     """A new welcome every second does not put off the end for ever."""
-    net.server.mute.add("release")
+    net.network.mute.add("release")
     ours = net.create()
     ours.set_code(CODE)
     net.run()
@@ -386,24 +387,24 @@ def test_a_server_that_keeps_greeting_makes_no_progress(net: Net) -> None:
     ended: list[Any] = []
     waiting.addBoth(ended.append)
     for number in range(int(MOST_CLOSING_TRIES * CLOSING_TIME) + 20):
-        net.server.say(type="welcome", welcome={"motd": str(number)})
+        net.network.say("welcome", welcome={"motd": str(number)})
         net.run(1)
     assert ended[0].check(holdfast.ServerError)
 
 
 def test_time_without_a_connection_is_not_counted(net: Net) -> None:
     """Patience is for servers that are there: an hour offline does not end the closing."""
-    net.server.mute.add("release")
+    net.network.mute.add("release")
     ours = net.create()
     ours.set_code(CODE)
     net.run()
     waiting = ours.close()
     net.run(CLOSING_TIME - 1)
-    net.server.go_down()
+    net.server.stop()
     net.run(3600)
     assert not waiting.called
-    net.server.mute.clear()
-    net.server.up = True
+    net.network.mute.clear()
+    net.server.start()
     with pytest.raises(holdfast.LonelyError):
         net.result(waiting, seconds=2)
 
@@ -486,15 +487,15 @@ class Fussy:
     times: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.net.server.watch = self.hears
+        self.net.network.watch = self.hears
 
     def hears(self, link: Any, frame: dict[str, Any]) -> None:
         refused = frame["type"] == "add" and frame["phase"] == self.phase
         # What was sent behind it is lost with the connection.
-        self.net.server.mute = {"add"} if refused or not link.up else set()
+        self.net.network.mute = {"add"} if refused or not link.up else set()
         if refused and link.up:
             self.times += 1
-            link.line.cut(self.fault)
+            link.connector.cut(fault=self.fault)
 
 
 def test_a_message_that_the_server_hangs_up_at(net: Net) -> None:
@@ -509,7 +510,7 @@ def test_a_message_that_the_server_hangs_up_at(net: Net) -> None:
     assert isinstance(ended, holdfast.ServerError)
     assert str(ended).startswith("10 connections in a row ended at our message '1' of 1")
     assert fussy.times == 11, "at first, the receipt for the message before it was lost too"
-    assert "errory" in net.server.moods
+    assert "errory" in net.network.moods
 
 
 def test_a_message_that_the_server_says_is_too_long(net: Net) -> None:
@@ -525,10 +526,10 @@ def test_a_message_that_the_server_says_is_too_long(net: Net) -> None:
 def test_a_server_that_sends_what_cannot_be_read(net: Net) -> None:
     """The eleventh connection would bring the same."""
     _, delegate, _ = met(net)
-    line = net.server.lines[0]
+    line = net.network.connectors[0]
     for times in range(10):
         assert "closed" not in delegate.names, times
-        line.cut(Fault.UNACCEPTABLE)
+        line.cut(fault=Fault.UNACCEPTABLE)
         net.run(2)
     assert "10 connections in a row ended at what the server sends" in str(delegate.got("closed"))
 
@@ -557,15 +558,15 @@ def test_a_server_that_serves_nobody(net: Net) -> None:
     def hears(link: Any, frame: dict[str, Any]) -> None:
         if frame["type"] == "open":
             opened.append(link)
-            net.server.mute = {"open", "ping", "add"}
-            link.line.cut()
+            net.network.mute = {"open", "ping", "add"}
+            link.connector.cut()
 
-    for line in tuple(net.server.lines):
+    for line in tuple(net.network.connectors):
         line.cut()
     ours.send_message(b"patience")
-    net.server.watch = hears
+    net.network.watch = hears
     net.run(60)
     assert len(opened) > 50
-    net.server.watch, net.server.mute = lambda link, frame: None, set()
+    net.network.watch, net.network.mute = lambda link, frame: None, set()
     net.run(2)
     assert net.result(got) == b"patience"

@@ -7,7 +7,7 @@ import pytest
 
 import holdfast
 from holdfast.codes.words import THREE_SYLLABLES, TWO_SYLLABLES
-from tests.api.world import CODE, Delegate, Net
+from tests.api.world import APPID, CODE, Delegate, Net
 
 # allocate_code.
 
@@ -24,7 +24,7 @@ def test_allocate_code_makes_a_nameplate_and_words_of_alternating_lists(
     ours = net.create()
     ours.allocate_code(**arguments)
     nameplate, *chosen = net.result(ours.get_code()).split("-")
-    assert nameplate == "1"
+    assert [nameplate] == net.server.tables().names(APPID)
     assert len(chosen) == words
     for place, word in enumerate(chosen):
         assert word in (TWO_SYLLABLES if place % 2 else THREE_SYLLABLES)
@@ -175,7 +175,7 @@ def test_no_code_after_the_end(net: Net, closed: str) -> None:
 
 def typing(net: Net, listed: list[str] | None = None) -> tuple[Any, Any]:
     """A connected wormhole and its helper, which knows the nameplates."""
-    net.server.listed = listed
+    net.network.listed = listed
     ours = net.create()
     helper = ours.input_code()
     net.run()
@@ -223,7 +223,7 @@ def test_word_completions_are_empty_until_the_wordlist_is_known(net: Net) -> Non
 def test_refreshed_nameplates_come_in_the_background(net: Net) -> None:
     """Completions use the list as it was before the answer, and the new one after it."""
     _, helper = typing(net, ["1"])
-    net.server.listed = ["1", "2"]
+    net.network.listed = ["1", "2"]
     helper.refresh_nameplates()
     assert helper.get_nameplate_completions("") == {"1-"}
     net.run()
@@ -232,23 +232,23 @@ def test_refreshed_nameplates_come_in_the_background(net: Net) -> None:
 
 def test_nameplates_asked_for_offline_are_asked_for_later(net: Net) -> None:
     """A question while there is no connection is asked on the next one."""
-    net.server.up = False
-    net.server.listed = ["7"]
+    net.server.stop()
+    net.network.listed = ["7"]
     helper = net.create().input_code()
     net.run()
-    net.server.up = True
+    net.server.start()
     net.run(2)
     assert helper.get_nameplate_completions("") == {"7-"}
 
 
 def test_nameplates_whose_list_was_lost_are_asked_for_again(net: Net) -> None:
     """Once on each connection, until there is an answer."""
-    net.server.mute = {"list"}
+    net.network.mute = {"list"}
     _, helper = typing(net, ["7"])
-    [line] = net.server.lines
+    [line] = net.network.connectors
 
     def asked() -> int:
-        return [frame["type"] for frame in net.server.frames].count("list")
+        return [frame["type"] for frame in net.network.frames].count("list")
 
     def come_back() -> None:
         line.cut()
@@ -257,7 +257,7 @@ def test_nameplates_whose_list_was_lost_are_asked_for_again(net: Net) -> None:
     assert asked() == 1
     come_back()
     assert asked() == 2
-    net.server.mute = set()
+    net.network.mute = set()
     come_back()
     assert helper.get_nameplate_completions("") == {"7-"}
     come_back()
@@ -336,10 +336,10 @@ def test_choose_nameplate_claims_at_once_and_adds_nothing(net: Net) -> None:
     theirs.set_code(CODE)
     net.run()
     ours, helper = typing(net)
-    before = len(net.server.frames)
+    before = len(net.network.frames)
     helper.choose_nameplate("4")
     net.run()
-    kinds = [frame["type"] for frame in net.server.frames[before:]]
+    kinds = [frame["type"] for frame in net.network.frames[before:]]
     assert "claim" in kinds
     assert "add" not in kinds
     helper.choose_words("purple-sausages")
@@ -370,7 +370,7 @@ def test_typing_is_resumed_in_delegated_mode(net: Net) -> None:
     helper.choose_words("purple-sausages")
     net.run()
     assert delegate.got("code") == CODE
-    assert net.server.nameplates.keys() == {"4"}
+    assert net.server.tables().names(APPID) == ["4"]
 
 
 def test_typing_does_not_mix_with_setting(net: Net) -> None:
@@ -418,7 +418,6 @@ def test_offline_codes_with_the_stock_client(mailbox: Any) -> None:
     """The document's own examples, set on both sides, reach a stock peer."""
     from twisted.internet import reactor as real
 
-    from tests.api.world import APPID
     from tests.harness import reactor
     from tests.harness.scripted import StockPeer
 

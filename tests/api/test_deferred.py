@@ -77,7 +77,7 @@ def ended_badly(net: Net) -> tuple[Any, type[Exception]]:
 
 
 def refused(net: Net) -> tuple[Any, type[Exception]]:
-    net.server.refusing["claim"] = "crowded"
+    net.network.refusing["claim"] = "crowded"
     ours = net.create()
     ours.set_code(CODE)
     return ours, holdfast.CrowdedError
@@ -130,7 +130,7 @@ def test_everything_fails_when_a_message_does_not_decrypt_after_a_happy_start(ne
     ours, _ = net.pair()
     assert len(net.result(ours.get_verifier())) == 32
     waiting = ours.get_message()
-    net.server.say(type="message", side="stranger", phase="0", body="00" * 50)
+    net.network.say("message", side="stranger", phase="0", body="00" * 50)
     first = outcomes(waiting)
     net.run()
     rest = outcomes(*(getattr(ours, get)() for get in GETS), ours.close())
@@ -171,8 +171,8 @@ def test_a_message_that_came_before_the_end_is_not_lost(net: Net) -> None:
     waiting = ours.get_message()
     theirs.send_message(b"last words")
     # Let the message and the end arrive without a turn of the reactor in between.
-    while net.server.queue:
-        net.server.queue.popleft()()
+    while net.network.queue:
+        net.network.step()
     ours._observers.wormhole_closed("happy")
     assert net.result(waiting) == b"last words"
 

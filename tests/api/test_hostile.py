@@ -242,13 +242,13 @@ class Villain:
     scalar: bytes = bytes([7]) * 64
 
     def say(self, phase: Any, body: Any) -> None:
-        self.net.server.say(type="message", side=self.side, phase=phase, body=body)
+        self.net.network.say("message", side=self.side, phase=phase, body=body)
         self.net.run()
 
     def agree(self) -> None:
         """Answer their PAKE, honestly."""
         half = start(CODE, APPID, self.scalar)
-        frames = [each for each in self.net.server.frames if each.get("phase") == "pake"]
+        frames = [each for each in self.net.network.frames if each.get("phase") == "pake"]
         theirs = bytes.fromhex(json.loads(bytes.fromhex(frames[0]["body"]))["pake_v1"])
         self.key = finish(CODE, APPID, half, theirs)
         self.say("pake", json.dumps({"pake_v1": half.message.hex()}).encode().hex())
@@ -277,10 +277,10 @@ Scene = tuple[Net, Delegate, Villain]
 def test_a_pake_reflected(scene: Scene) -> None:
     """Our own first message, under another side: WrongPasswordError."""
     net, delegate, villain = scene
-    [ours] = [each for each in net.server.frames if each.get("phase") == "pake"]
+    [ours] = [each for each in net.network.frames if each.get("phase") == "pake"]
     villain.say("pake", ours["body"])
     assert isinstance(delegate.got("closed"), holdfast.WrongPasswordError)
-    assert net.server.moods == ["scary"]
+    assert net.network.moods == ["scary"]
 
 
 def test_a_phase_repeated_with_other_content(scene: Scene) -> None:
@@ -312,7 +312,7 @@ def test_phases_that_are_never_to_be_next_are_bounded(scene: Scene) -> None:
     villain.agree()
     for number in range(1, MOST_EARLY + 2):
         box = villain.box(str(number), b"x")
-        net.server.say(type="message", side="villain", phase=str(number), body=box)
+        net.network.say("message", side="villain", phase=str(number), body=box)
     net.run()
     assert isinstance(delegate.got("closed"), holdfast.PeerError)
 
@@ -321,7 +321,7 @@ def test_strangers_before_the_key_are_bounded(scene: Scene) -> None:
     """Anybody may write into a mailbox, but not fill our memory."""
     net, delegate, _villain = scene
     for number in range(MOST_LOCKED + 1):
-        net.server.say(type="message", side="x", phase=str(number), body="00" * 50)
+        net.network.say("message", side="x", phase=str(number), body="00" * 50)
     net.run()
     assert isinstance(delegate.got("closed"), holdfast.PeerError)
 
@@ -337,7 +337,7 @@ def test_a_version_message_that_is_no_json(scene: Scene, plaintext: bytes) -> No
     villain.agree()
     villain.send("version", plaintext)
     assert isinstance(delegate.got("closed"), holdfast.PeerError)
-    assert net.server.moods == ["errory"]
+    assert net.network.moods == ["errory"]
 
 
 @pytest.mark.parametrize("body", ["", "00", "00" * 24, "00" * 100, "zz", 5, None], ids=str)

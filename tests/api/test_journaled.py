@@ -63,11 +63,11 @@ def test_save_checkpoint_before_anything_leaves(net: Net) -> None:
     checked: list[str] = []
 
     def watch(link: Any, frame: dict[str, Any]) -> None:
-        if link.owner.exchange is store.wormhole.exchange and frame["type"] != "bind":
+        if link.connector.owner.exchange is store.wormhole.exchange and frame["type"] != "bind":
             assert json.loads(store.saved[-1])["wormhole"] == store.wormhole.serialize()
             checked.append(frame["type"])
 
-    net.server.watch = watch
+    net.network.watch = watch
     theirs = net.create()
     theirs.set_code(CODE)
     theirs.send_message(b"gift")
@@ -82,12 +82,12 @@ def test_an_exception_in_save_checkpoint_leaves_the_journal_usable(net: Net) -> 
     theirs = net.create()
     theirs.set_code(CODE)
     net.run()
-    saved, frames = list(store.saved), len(net.server.frames)
+    saved, frames = list(store.saved), len(net.network.frames)
     store.fails = OSError
     with pytest.raises(OSError):
         store.wormhole.send_message(b"lost")
     net.run()
-    assert (store.saved, len(net.server.frames)) == (saved, frames)
+    assert (store.saved, len(net.network.frames)) == (saved, frames)
     store.fails = None
     document = json.loads(saved[-1])
     store.wormhole = net.resume(document["wormhole"], store, journal)

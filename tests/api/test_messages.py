@@ -103,7 +103,7 @@ def test_nothing_leaves_before_the_key_is_verified(net: Net) -> None:
     ours.set_code(CODE)
     theirs.set_code(CODE + "x")
     net.run()
-    phases = [frame["phase"] for frame in net.server.frames if frame["type"] == "add"]
+    phases = [frame["phase"] for frame in net.network.frames if frame["type"] == "add"]
     assert set(phases) <= {"pake", "version"}
 
 
@@ -172,9 +172,9 @@ def test_exactly_once_through_a_cut_connection(net: Net, cut: int, sender: str) 
     for number in range(3):
         source.send_message(b"%d" % number)
     for _ in range(cut):
-        if net.server.queue:
-            net.server.queue.popleft()()
-    for line in tuple(net.server.lines):
+        if net.network.queue:
+            net.network.step()
+    for line in tuple(net.network.connectors):
         line.cut()
     net.run(10)
     assert delegates[sender == "ours"].messages == [b"0", b"1", b"2"]

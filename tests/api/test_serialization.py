@@ -48,7 +48,7 @@ def test_restored_in_roughly_the_same_state(net: Net) -> None:
     net.run()
     assert second.got("closed") == "happy"
     assert net.result(theirs.close()) == "happy"
-    assert net.server.empty
+    assert net.server.tables().empty
 
 
 @pytest.mark.parametrize("steps", range(40))
@@ -63,8 +63,8 @@ def test_legal_at_every_point_of_an_exchange(net: Net, steps: int) -> None:
     ours.send_message(b"ours")
     theirs.send_message(b"theirs")
     for _ in range(steps):
-        if net.server.queue:
-            net.server.queue.popleft()()
+        if net.network.queue:
+            net.network.step()
     text = json.dumps(ours.serialize())
     ours.abandon()
     told.append(Delegate())
@@ -77,7 +77,7 @@ def test_legal_at_every_point_of_an_exchange(net: Net, steps: int) -> None:
     theirs.close()
     net.run(5)
     assert told[1].got("closed") == theirs_told.got("closed") == "happy"
-    assert net.server.empty
+    assert net.server.tables().empty
 
 
 def test_what_was_not_delivered_before_the_save_is_delivered_after_it(net: Net) -> None:
@@ -90,7 +90,7 @@ def test_what_was_not_delivered_before_the_save_is_delivered_after_it(net: Net) 
     theirs.set_code(CODE)
     theirs.send_message(b"x")
     while not saved:
-        net.server.queue.popleft()()
+        net.network.step()
     ours.abandon()
     second = Delegate()
     net.resume(saved[0], second)
@@ -122,7 +122,7 @@ def test_never_the_same_wormhole_twice(net: Net) -> None:
     net.run()
     with pytest.raises(holdfast.AlreadyResumed):
         net.resume(data, Delegate())
-    net.server.queue.clear()
+    net.network.queue.clear()
     del again, ours
     gc.collect()
 
@@ -144,10 +144,10 @@ def test_documents_that_are_refused(net: Net, change: str) -> None:
         data = [1]
     else:
         data["exchange"] = None
-    lines = len(net.server.lines)
+    lines = len(net.network.connectors)
     with pytest.raises(error):
         holdfast.from_serialized(data, net.clock, Delegate())
-    assert len(net.server.lines) == lines
+    assert len(net.network.connectors) == lines
 
 
 def test_a_finished_wormhole_stays_finished(net: Net) -> None:
@@ -163,7 +163,7 @@ def test_a_finished_wormhole_stays_finished(net: Net) -> None:
     resumed.close()
     net.run(5)
     assert second.told == []
-    assert not net.server.lines
+    assert not net.network.connectors
 
 
 def test_an_end_that_was_not_told_is_told_in_the_next_life(net: Net) -> None:
@@ -183,7 +183,7 @@ def test_an_end_that_was_not_told_is_told_in_the_next_life(net: Net) -> None:
     net.run()
     net.create(delegate=object()).set_code(CODE + "x")
     while not saved:
-        net.server.queue.popleft()()
+        net.network.step()
     ours.abandon()
     second = Delegate()
     net.resume(saved[0], second)

@@ -49,18 +49,18 @@ def test_wrong_words_are_alleged_and_never_confirmed(net: Net) -> None:
 def test_connections_come_and_go(net: Net) -> None:
     """Unreachable with reason and delay, connected, disconnected with the reason."""
     heard: list[Any] = []
-    net.server.up = False
+    net.server.stop()
     ours = net.create(on_status_update=lambda status: heard.append(status.mailbox_connection))
     net.run()
-    net.server.up = True
+    net.server.start()
     net.run(2)
-    net.server.go_down()
+    net.server.stop()
     net.run()
     assert heard[:4] == [
         Connecting(URL),
         Unreachable(URL, "connection refused", 1.0),
         Connected(URL),
-        Disconnected(URL, "cut"),
+        Disconnected(URL, "the server hung up"),
     ]
     assert isinstance(ours, holdfast.DeferredWormhole)
 
@@ -110,4 +110,4 @@ def test_calls_from_inside_a_listener(net: Net) -> None:
             assert isinstance(ended[1], holdfast.LonelyError)
         made[0].close()
         net.run()
-        assert net.server.empty
+        assert net.server.tables().empty

@@ -41,12 +41,12 @@ def test_welcome_handler_is_called_with_the_welcome(net: Net, mode: str) -> None
     ours.set_code(CODE)
     net.run()
     assert heard == [WELCOME]
-    net.server.go_down()
-    net.server.up = True
+    net.server.stop()
+    net.server.start()
     net.run(2)
     assert heard == [WELCOME]
-    net.server.go_down()
-    net.server.up = True
+    net.server.stop()
+    net.server.start()
     net.server.welcome = {"motd": "news"}
     net.run(2)
     assert heard == [WELCOME, {"motd": "news"}]
@@ -83,7 +83,7 @@ def test_error_is_wrapped_in_a_welcome_error(net: Net, error: Any) -> None:
     assert isinstance(ended, holdfast.WormholeError)
     assert str(ended) == str(error)
     assert heard == []
-    assert not net.server.lines
+    assert not net.network.connectors
 
 
 def test_all_api_calls_signal_the_error(net: Net) -> None:
@@ -104,8 +104,8 @@ def test_error_counts_on_a_later_connection_too(net: Net) -> None:
     """A welcome with an error ends a wormhole in the middle of its life (BEHAVIOUR 12)."""
     ours, theirs = net.pair()
     net.result(ours.get_verifier())
-    net.server.go_down()
-    net.server.up = True
+    net.server.stop()
+    net.server.start()
     net.server.welcome = {"error": "maintenance"}
     net.run(2)
     for each in (ours.get_welcome(), ours.get_message(), ours.close(), theirs.close()):
@@ -125,7 +125,7 @@ def test_an_explicit_error_message_is_a_server_error(net: Net, text: str) -> Non
     ours = net.create()
     ours.set_code(CODE)
     net.run()
-    net.server.say(type="error", error=text, orig={})
+    net.network.say("error", error=text, orig={})
     with pytest.raises(holdfast.ServerError) as ended:
         net.result(ours.close())
     assert str(ended.value) == text

@@ -6,89 +6,23 @@ from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Clock
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 import holdfast
-from holdfast.rendezvous.boundaries import ConnectionEnded, Fault
-from holdfast.rendezvous.connector import Owner
-from tests.flows import world
+from holdfast import testing
+from holdfast.testing import Clock, MailboxServer
+from holdfast.testing.network import URL, Link
 
 T = TypeVar("T")
 
 APPID = "example.com/api"
-URL = world.URL
 CODE = "4-purple-sausages"
 
 
-@define(eq=False)
-class Line:
-    """A connector, which comes back a second after each end of a connection."""
-
-    server: "Server"
-    owner: Owner
-    link: Any = None
-    there: bool = False
-
-    def start(self) -> None:
-        self.there = True
-        self.server.lines.append(self)  # type: ignore[arg-type]
-        self.connect()
-
-    def connect(self) -> None:
-        if not self.there:
-            return
-        if not self.server.up:
-            reason = ConnectionEnded("connection refused", clean=False)
-            self.server.queue.append(partial(self._tell, self.owner.failed, reason, 1.0))
-            self.server.clock.callLater(1, self.connect)
-            return
-        self.link = Link(self.server, self.owner, lambda: False, line=self)
-        self.server.queue.append(partial(self._tell, self.owner.connected, self.link))
-        self.link.receive(type="welcome", welcome=self.server.welcome)
-
-    def cut(self, fault: Fault | None = None) -> None:
-        """The connection breaks."""
-        if self.link is not None and self.link.up:
-            self.link.up = False
-            reason = ConnectionEnded("cut", clean=False, fault=fault)
-            self.server.queue.append(partial(self._tell, self.owner.disconnected, reason))
-            self.server.clock.callLater(1, self.connect)
-
-    def welcomed(self) -> None:
-        pass
-
-    def stop(self) -> "Deferred[None]":
-        self.there = False
-        if self.link is not None:
-            self.link.up = False
-        if self in self.server.lines:
-            self.server.lines.remove(self)  # type: ignore[arg-type]
-        return succeed(None)
-
-    def _tell(self, method: Callable[..., object], *args: object) -> None:
-        if self.there:
-            method(*args)
-
-
-@define(eq=False)
-class Link(world.Link):
-    """A connection whose end is noticed."""
-
-    line: Any = None
-
-    def abort(self, reason: str = "") -> None:
-        self.line.cut()
-
-    def say(self, **fields: Any) -> None:
-        """The server says this out of turn."""
-        self.receive(**fields)
-
-
-@define(eq=False)
-class Server(world.Server):
-    """A server that also lists nameplates, and can misbehave.
+@define(eq=False, repr=False)
+class Network(testing.Network):
+    """A network at whose end the server seems to misbehave.
 
     Args:
         refusing: types of frames that get an error instead of an answer, and the error's text.
@@ -97,40 +31,36 @@ class Server(world.Server):
         moods: what was said in `close` frames.
     """
 
-    clock: Clock = field(factory=Clock)
-    refusing: dict[str, str] = field(factory=dict)
-    mute: set[str] = field(factory=set)
-    listed: list[str] | None = None
-    moods: list[str] = field(factory=list)
-    frames: list[dict[str, Any]] = field(factory=list)
-    watch: Callable[[Any, dict[str, Any]], object] = lambda link, frame: None
+    refusing: dict[str, str] = field(factory=dict, kw_only=True)
+    mute: set[str] = field(factory=set, kw_only=True)
+    listed: list[str] | None = field(default=None, kw_only=True)
+    moods: list[str] = field(factory=list, kw_only=True)
+    frames: list[dict[str, Any]] = field(factory=list, kw_only=True)
+    watch: Callable[[Any, dict[str, Any]], object] = field(
+        default=lambda link, frame: None, kw_only=True
+    )
     """Called with every frame, before it is answered."""
 
-    def connector(self, url: str, owner: Owner) -> Any:
-        assert url == URL
-        return Line(self, owner)
-
-    def heard(self, link: Any, frame: dict[str, Any]) -> None:
+    def hear(self, link: Link, text: str) -> None:
+        frame = json.loads(text)
         kind = frame["type"]
         self.frames.append(frame)
         self.watch(link, frame)
         if kind == "close":
             self.moods.append(frame["mood"])
         if kind in self.refusing:
-            link.receive(type="error", error=self.refusing[kind], orig=frame)
-        elif kind == "add" and link.mailbox is None:
-            link.receive(type="error", error="must open mailbox before adding", orig=frame)
-        elif kind not in self.mute:
-            super().heard(link, frame)
+            link.line.say("error", error=self.refusing[kind], orig=frame)
+        elif kind in self.mute:
+            pass
+        elif kind == "list" and self.listed is not None:
+            link.line.say("nameplates", nameplates=[{"id": each} for each in self.listed])
+        else:
+            super().hear(link, text)
 
-    def _list(self, link: Any, frame: dict[str, Any]) -> None:
-        listed = list(self.nameplates) if self.listed is None else self.listed
-        link.receive(type="nameplates", nameplates=[{"id": each} for each in listed])
-
-    def say(self, **fields: Any) -> None:
-        """Say something to everybody."""
-        for line in tuple(self.lines):
-            line.link.receive(**fields)  # type: ignore[union-attr]
+    def say(self, kind: str, **fields: Any) -> None:
+        """Say something to everybody, out of turn."""
+        for line in tuple(self.server.lines):
+            line.say(kind, **fields)
 
 
 @define(eq=False)
@@ -169,10 +99,12 @@ class Net:
     """A server, a clock, and the wormholes of one test."""
 
     clock: Clock = field(factory=Clock)
-    server: Server = field(init=False)
+    server: MailboxServer = field(init=False)
+    network: Network = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.server = Server(clock=self.clock)
+        self.server = MailboxServer(self.clock.seconds)
+        self.network = Network(self.server, self.clock)
 
     def create(self, appid: str = APPID, **options: Any) -> Any:
         """Make a wormhole as an application does."""
@@ -195,8 +127,7 @@ class Net:
         """Let everything arrive that is on its way; then let time pass, and again."""
         end = self.clock.seconds() + seconds
         while True:
-            while self.server.queue:
-                self.server.queue.popleft()()
+            self.network.settle()
             calls = self.clock.getDelayedCalls()
             due = min((call.getTime() for call in calls), default=end + 1)
             if due > end:

@@ -23,8 +23,9 @@ from pathlib import Path
 from attrs import frozen
 
 from holdfast.flows.shipped.provision import Provision
+from holdfast.testing import Peer
 from holdfast.transfer import text as words
-from tests.flows.world import Peer, World
+from tests.flows.world import World
 from tests.harness.server import MailboxServer
 from tests.journal.many import multiply
 from tests.journal.postgres import memory
@@ -50,15 +51,15 @@ def build(path: Path, count: int) -> None:
     """Make a database of so many flows that went well, and one that waits."""
 
     def accept(peer: Peer, _: bytes) -> None:
-        peer.wormhole.send_message(words.accept())
+        peer.send(words.accept())
 
     world = World(f"sqlite:///{path}")
     world.add(Provision(name="p", secret="s" * 32), "p")
-    world.start()
-    world.peer(world.code("p"), words.APPID, on_message=accept)
+    world.serve()
+    world.peer(world.code("p"), on_message=accept)
     world.until(lambda: world.finished("p"))
     assert world.status("p") == "done"
-    world.stop()
+    world.close()
     multiply(path, count)
 
 

@@ -20,7 +20,8 @@ from typing import Any
 from attrs import field, frozen
 
 from holdfast import Flow, flow
-from tests.flows.world import Peer, World
+from holdfast.testing import Peer
+from tests.flows.world import World
 from tests.journal.postgres import memory
 
 FEW = 600
@@ -71,7 +72,7 @@ def measure(path: Path, count: int) -> Cost:
     """Let a flow say so much."""
     world = World(f"sqlite:///{path}")
     world.add(Talk(count=count))
-    world.start()
+    world.serve()
     code = world.code()
     with closing(sqlite3.connect(path)) as connection:
         # The log is emptied by us alone, so that its length is what was written.
@@ -84,16 +85,16 @@ def measure(path: Path, count: int) -> Cost:
             if len(peer.messages) % 10 == 0:
                 written += log.stat().st_size
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            peer.wormhole.send_message(b"ok")
+            peer.send(b"ok")
 
-        peer = world.peer(code, APPID, on_message=answer)
+        peer = world.peer(code, on_message=answer)
         begun = time.process_time()
         world.until(lambda: len(peer.messages) == count)
-        world.rest(1)
+        world.advance(1)
         cpu = time.process_time() - begun
         query = "SELECT length(checkpoint) FROM holdfast_flows"
         [(size,)] = connection.execute(query)
-    world.stop()
+    world.close()
     return Cost(cpu, written, size)
 
 

@@ -19,12 +19,13 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from holdfast.flows.shipped.provision import Provision
+from holdfast.testing import Peer
 from holdfast.transfer import text as words
 from holdfast_journal.store.database import Database
 from holdfast_journal.upkeep.purging import Old, purge
 from holdfast_journal.workers.locks import locks_for
 from holdfast_journal.workers.registration import Registration
-from tests.flows.world import Peer, World
+from tests.flows.world import World
 from tests.journal.postgres import find_server, memory, server
 
 PEOPLE = 500
@@ -60,7 +61,7 @@ def postgresql_size(url: str) -> int:
 
 def accept(peer: Peer, _: bytes) -> None:
     """Take the secret, as a stock client does."""
-    peer.wormhole.send_message(words.accept())
+    peer.send(words.accept())
 
 
 def measure(kind: str, url: str, size: Callable[[], int], say: Callable[[str], object]) -> None:
@@ -75,13 +76,13 @@ def measure(kind: str, url: str, size: Callable[[], int], say: Callable[[str], o
     names = [f"person {number}" for number in range(PEOPLE)]
     for name in names:
         world.add(Provision(name=name, secret="s" * 32), name)
-    world.start()
+    world.serve()
     world.until(lambda: set(world.journal.counts()) == {"waiting"})
     told("waits")
     for row in world.rows():
         code = str((row.published or {})["code"])
-        world.peer(code, words.APPID, on_message=accept)
-        world.rest(1)
+        world.peer(code, on_message=accept)
+        world.advance(1)
     world.until(lambda: set(world.journal.counts()) == {"done"})
     told("has finished")
     database = Database.open(url)
@@ -89,7 +90,7 @@ def measure(kind: str, url: str, size: Callable[[], int], say: Callable[[str], o
     purge(database, alive, Old(1e12))
     database.close()
     told("was purged")
-    world.stop()
+    world.close()
 
 
 def tell(say: Callable[[str], object]) -> None:

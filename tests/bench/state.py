@@ -9,22 +9,23 @@ from typing import Any
 
 from holdfast.core.exchange import Exchange
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.testing import Clock, MailboxServer, Network
+from holdfast.testing.network import URL
 from holdfast_journal import ImmediateJournal
 from tests.bench.measuring import Bench, Figures, Outcome, Row, program, sample
-from tests.flows.world import URL, Server
 
 APPID = "lothar.com/wormhole/text-or-file-xfer"
 
 
 def waiting() -> dict[str, Any]:
     """The document of a wormhole that waits."""
-    server = Server()
+    clock = Clock()
+    network = Network(MailboxServer(clock.seconds), clock)
     exchange = Exchange(APPID, "0123456789")
-    wormhole = DelegatedWormhole(URL, exchange, object(), ImmediateJournal(), server.connector)
+    wormhole = DelegatedWormhole(URL, exchange, object(), ImmediateJournal(), network.connector)
     wormhole.start()
     wormhole.allocate_code()
-    while server.queue:
-        server.queue.popleft()()
+    network.settle()
     assert wormhole.is_resting
     return wormhole.serialize()
 

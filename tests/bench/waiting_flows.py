@@ -28,14 +28,14 @@ def template() -> Checkpoint:
     """A flow that waits."""
     world = World()
     world.add(Provision(name="p", secret="s" * 32), "p")
-    world.start()
+    world.serve()
     world.until(lambda: world.status("p") == "waiting")
-    world.rest(1)
+    world.advance(1)
     assert world.engine is not None
     [runner] = world.engine.running.values()
     assert runner.is_resting
     state = Checkpoint.from_bytes(runner._snapshot().checkpoint)
-    world.stop()
+    world.close()
     return state
 
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.world import Crashing, World
+from tests.flows.world import World
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
     world = World()
     yield world
-    world.stop()
+    world.close()
 
 
 @pytest.fixture
-def crashing(tmp_path: Path) -> Iterator[Crashing]:
-    made = Crashing(f"sqlite:///{tmp_path}/journal.db")
+def crashing(tmp_path: Path) -> Iterator[World]:
+    made = World(f"sqlite:///{tmp_path}/journal.db")
     yield made
-    made.stop()
+    made.close()

@@ -3,19 +3,18 @@
 import pytest
 
 from holdfast.flows.shipped.provision import Provision
-from holdfast.transfer.text import APPID
 from holdfast_journal import NotRetryable
 from holdfast_journal.errors import Shredded
 from tests.flows.world import BATCH, World
 
 
 def accept(peer, message: bytes) -> None:
-    peer.wormhole.send_message(b'{"answer": {"message_ack": "ok"}}')
+    peer.send(b'{"answer": {"message_ack": "ok"}}')
 
 
 def begin(world: World) -> str:
     world.add(Provision(name="ann", secret="s3cr3t"))
-    world.start()
+    world.serve()
     return world.code()
 
 
@@ -34,21 +33,21 @@ def shredded(world: World) -> bool:
 
 def test_done(world: World) -> None:
     """Collected: done, and the secret is gone from the database."""
-    peer = world.peer(begin(world), APPID, on_message=accept)
+    peer = world.peer(begin(world), on_message=accept)
     world.until(world.finished)
     assert world.status() == "done"
     assert shredded(world)
     assert len(peer.messages) == 1
-    peer.wormhole.close()
-    world.pump()
-    assert world.server.empty
+    peer.close()
+    world.settle()
+    assert world.server.tables().empty
 
 
 def test_scared(world: World) -> None:
     """Another code: scared, nothing was sent, and retry hands the same secret over."""
     code = begin(world)
     nameplate = code.partition("-")[0]
-    peer = world.peer(f"{nameplate}-wrong-words", APPID)
+    peer = world.peer(f"{nameplate}-wrong-words")
     world.until(world.finished)
     assert world.status() == "scared"
     assert "different code" in world.published()["reason"]
@@ -57,7 +56,7 @@ def test_scared(world: World) -> None:
     assert peer.messages == []
     world.journal.retry("ann", BATCH)
     world.until(lambda: world.published().get("code") not in (None, code))
-    again = world.peer(world.code(), APPID, on_message=accept)
+    again = world.peer(world.code(), on_message=accept)
     world.until(world.finished)
     assert world.status() == "done"
     assert b"s3cr3t" in again.messages[0]
@@ -65,8 +64,8 @@ def test_scared(world: World) -> None:
 
 def test_failed(world: World) -> None:
     """The recipient refuses: failed, with their words, and the secret is kept for another try."""
-    peer = world.peer(begin(world), APPID)
-    peer.wormhole.send_message(b'{"error": "no \\u001b[2J thanks"}')
+    peer = world.peer(begin(world))
+    peer.send(b'{"error": "no \\u001b[2J thanks"}')
     world.until(world.finished)
     assert world.status() == "failed"
     assert world.published()["reason"] == "the recipient's client said: no  [2J thanks"
@@ -77,7 +76,7 @@ def test_the_server_fails(world: World) -> None:
     """A server that turns us away: failed, with its words."""
     world.server.welcome = {"error": "go away"}
     world.add(Provision(name="ann", secret="s3cr3t"))
-    world.start()
+    world.serve()
     world.until(world.finished)
     assert world.status() == "failed"
     assert world.published()["reason"] == "go away"
@@ -89,46 +88,46 @@ def test_cancelled(world: World, moment: str) -> None:
     """Cancelled at any time: nothing is left on the server, and the secret is gone."""
     world.add(Provision(name="ann", secret="s3cr3t"))
     if moment == "starting":
-        world.server.up = False
+        world.server.stop()
     if moment != "new":
-        world.start()
-        world.pump()
+        world.serve()
+        world.settle()
     peer = None
     if moment == "exchanging":
-        peer = world.peer(world.code(), APPID)
+        peer = world.peer(world.code())
         world.until(lambda: peer.messages)
     assert world.status() == moment
     assert world.journal.ask("ann", BATCH, "cancel")
     if moment == "new":
-        world.start()
+        world.serve()
     world.until(world.finished)
     assert world.status() == "cancelled"
     assert shredded(world)
     if peer is not None:
-        peer.wormhole.close()
-        world.pump()
-    assert world.server.empty
+        peer.close()
+        world.settle()
+    assert world.server.tables().empty
 
 
 def test_cancelled_while_the_server_is_gone(world: World) -> None:
     """A code that is on the server is freed when the server is back, by whatever process."""
     begin(world)
-    world.server.go_down()
-    world.pump()
+    world.server.stop()
+    world.settle()
     world.journal.ask("ann", BATCH, "cancel")
-    world.rest()
+    world.advance(5)
     assert world.status() == "closing"
-    world.kill()
-    world.server.up = True
-    world.start()
+    world.crash()
+    world.server.start()
+    world.serve()
     world.until(world.finished)
     assert world.status() == "cancelled"
-    assert world.server.empty
+    assert world.server.tables().empty
 
 
 def test_too_late_to_cancel(world: World) -> None:
     """What was collected stays done, even if the server has not heard of it yet."""
-    peer = world.peer(begin(world), APPID)
+    peer = world.peer(begin(world))
     world.until(lambda: peer.messages)
     accept(peer, b"")
     world.until(lambda: world.status() in ("closing", "done"))
@@ -140,9 +139,9 @@ def test_too_late_to_cancel(world: World) -> None:
 
 def test_the_first_word_counts(world: World) -> None:
     """An accepted secret stays accepted, whatever the other side says afterwards."""
-    peer = world.peer(begin(world), APPID)
+    peer = world.peer(begin(world))
     world.until(lambda: peer.messages)
-    peer.wormhole.send_message(b'{"answer": {"message_ack": "ok"}}')
-    peer.wormhole.send_message(b'{"error": "no"}')
+    peer.send(b'{"answer": {"message_ack": "ok"}}')
+    peer.send(b'{"error": "no"}')
     world.until(world.finished)
     assert world.status() == "done"

@@ -61,7 +61,7 @@ class Fragile(Flow):
 def begin(world: World) -> None:
     world.add(Fragile())
     world.add(Fragile(), "bob")
-    world.start()
+    world.serve()
 
 
 def set_aside(world: World, where: str) -> None:
@@ -85,11 +85,11 @@ def test_at_the_start(world: World) -> None:
 
     TROUBLE["started"] = counted
     world.add(Fragile())
-    world.start()
+    world.serve()
     set_aside(world, "fails")
     assert len(calls) == 3
     assert calls[1] - calls[0] < calls[2] - calls[1]
-    assert world.server.log == []
+    assert world.network.log == []
 
 
 @pytest.mark.parametrize("where", ["code", "versions", "message"])
@@ -102,7 +102,7 @@ def test_in_a_callback(world: World, where: str) -> None:
         set_aside(world, "fails")
         assert "code" not in world.published()
         return
-    ann = world.peer(codes["ann"], APPID)
+    ann = world.peer(codes["ann"])
     if where == "message":
         ann.wormhole.send_message(b"hello")
     set_aside(world, "fails")
@@ -110,7 +110,7 @@ def test_in_a_callback(world: World, where: str) -> None:
     assert "got" not in world.published()
     assert world.published()["code"] == codes["ann"]
     TROUBLE.clear()
-    bob = world.peer(codes["bob"], APPID)
+    bob = world.peer(codes["bob"])
     bob.wormhole.send_message(b"hello")
     world.until(lambda: world.finished("bob"))
     assert world.status("bob") == "done"
@@ -119,10 +119,10 @@ def test_in_a_callback(world: World, where: str) -> None:
 def test_it_may_pass(world: World) -> None:
     """After a failure that does not come again the flow goes on as if nothing had been."""
     begin(world)
-    peer = world.peer(world.code(), APPID)
+    peer = world.peer(world.code())
     TROUBLE["message"] = fails
-    peer.wormhole.send_message(b"hello")
-    world.pump()
+    peer.send(b"hello")
+    world.settle()
     TROUBLE.clear()
     world.until(world.finished)
     assert world.status() == "done"
@@ -132,9 +132,9 @@ def test_it_may_pass(world: World) -> None:
 def test_in_the_last_callback(world: World) -> None:
     """A flow that fails while it is told of the end is set aside too."""
     begin(world)
-    peer = world.peer(world.code(), APPID)
+    peer = world.peer(world.code())
     TROUBLE["closed"] = fails
-    peer.wormhole.send_message(b"hello")
+    peer.send(b"hello")
     set_aside(world, "fails")
 
 
@@ -143,14 +143,14 @@ def test_retry_begins_anew(world: World) -> None:
     begin(world)
     first = world.code()
     TROUBLE["versions"] = fails
-    world.peer(first, APPID)
+    world.peer(first)
     set_aside(world, "fails")
     TROUBLE.clear()
     world.journal.retry("ann", BATCH)
     second = world.code()
     assert second != first
-    peer = world.peer(second, APPID)
-    peer.wormhole.send_message(b"hello")
+    peer = world.peer(second)
+    peer.send(b"hello")
     world.until(world.finished)
     assert world.status() == "done"
     assert peer.messages[0] == b"step 1"
@@ -160,7 +160,7 @@ def test_its_checkpoint_is_kept(world: World) -> None:
     """What a flow that is set aside knew stays in the database, sealed."""
     begin(world)
     TROUBLE["versions"] = fails
-    world.peer(world.code(), APPID)
+    world.peer(world.code())
     set_aside(world, "fails")
     assert world.journal.events(world.row().id), "its events can still be opened"
     assert world.published()["code"]
@@ -169,18 +169,18 @@ def test_its_checkpoint_is_kept(world: World) -> None:
 def test_a_commit_that_is_refused(world: World) -> None:
     """When somebody else has the flow, the runner lets go, with nothing sent and no blame."""
     begin(world)
-    peer = world.peer(world.code(), APPID)
+    peer = world.peer(world.code())
     [runner] = [each for each in world.engine.running.values() if each.taken.name == "ann"]
     # Another process takes the flow over: the epoch rises.
     world.journal.give_back([runner.taken.id])
     [elsewhere] = world.journal.take(names=["ann"])
     assert elsewhere.epoch > runner.taken.epoch
-    sent = len([frame for side, frame in world.server.log if side != peer.wormhole.exchange.side])
-    world.pump()
-    ours = [frame for side, frame in world.server.log if side != peer.wormhole.exchange.side]
+    sent = len([frame for side, frame in world.network.log if side != peer.wormhole.exchange.side])
+    world.settle()
+    ours = [frame for side, frame in world.network.log if side != peer.wormhole.exchange.side]
     assert len(ours) == sent
     assert runner.taken.id not in world.engine.running
-    world.rest(60)
+    world.advance(60)
     assert world.status() != "failed"
     assert not world.finished()
 
@@ -200,7 +200,7 @@ def test_refused_while_flows_are_taken(world: World, monkeypatch: pytest.MonkeyP
     world.until(lambda: world.row().failures)
     assert runner.taken.id not in world.engine.running
     world.until(lambda: runner.taken.id in world.engine.running)
-    world.rest(30)
+    world.advance(30)
     assert runner.taken.id in world.engine.running
     assert world.row().failures == 1
 
@@ -215,7 +215,7 @@ def test_a_journal_that_has_stopped(world: World) -> None:
     globalLogPublisher.addObserver(events.append)
     try:
         world.engine.broken(runner, Failure(JournalStopped("the disk failed")))
-        world.rest(5)
+        world.advance(5)
     finally:
         globalLogPublisher.removeObserver(events.append)
     assert [each for each in events if "flow" in str(each.get("log_format"))] == []
@@ -240,7 +240,7 @@ def test_the_log_tells_no_secret(world: World) -> None:
         begin(world)
         TROUBLE["started"] = fails
         TROUBLE["code"] = fails
-        world.rest(30)
+        world.advance(30)
     finally:
         globalLogPublisher.removeObserver(events.append)
     assert events

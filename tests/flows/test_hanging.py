@@ -10,7 +10,8 @@ from twisted.logger import globalLogPublisher
 
 from holdfast import Flow, TaskFailed, flow, task
 from holdfast.flows.engine.threads import DaemonThreads, call_in
-from tests.flows.world import Crashing, Reactor, World
+from holdfast.testing import Clock
+from tests.flows.world import World
 
 CALLS: list[str] = []
 OUTCOMES: list[Any] = []
@@ -93,13 +94,13 @@ def deaths(world: World, most: int) -> int:
     for number in range(most):
         OUTCOMES[:] = [Deferred()]
         before = len(CALLS)
-        world.start()
+        world.serve()
         world.until(
             lambda before=before: len(CALLS) > before or world.published().get("failed"), 100
         )
         if len(CALLS) == before:
             return number
-        world.kill()
+        world.crash()
     return most
 
 
@@ -115,26 +116,26 @@ class TestTriesAreCountedWhenTheyBegin:
         """What failed, and what nobody heard of any more, are tries alike."""
         world.add(Hanging(job="test-pill"))
         OUTCOMES[:] = [TaskFailed("no"), Deferred()]
-        world.start()
+        world.serve()
         world.until(lambda: len(CALLS) == 2)
         assert "task test-pill: try 2 begins" in world.heard()
-        world.kill()
+        world.crash()
         OUTCOMES[:] = [TaskFailed("no again")]
-        world.start()
+        world.serve()
         world.until(lambda: world.published().get("failed") == "no again")
         assert len(CALLS) == 3
 
     @pytest.mark.parametrize("job", ["test-pill", "test-one-try"])
-    def test_a_clean_stop_costs_no_try(self, crashing: Crashing, job: str) -> None:
+    def test_a_clean_stop_costs_no_try(self, crashing: World, job: str) -> None:
         """However often a worker is asked to stop while a task runs, that is none of its tries."""
         crashing.add(Hanging(job=job))
         for _ in range(5):
             OUTCOMES[:] = [Deferred()]
             calls = len(CALLS)
-            crashing.start()
+            crashing.serve()
             crashing.until(lambda calls=calls: len(CALLS) > calls)
-            crashing.restart()
-        crashing.start()
+            crashing.stop()
+        crashing.serve()
         crashing.until(lambda: crashing.published().get("result") == "result")
         assert len(set(CALLS)) == 1
 
@@ -142,13 +143,13 @@ class TestTriesAreCountedWhenTheyBegin:
         """Of tasks that ran when a process ended each is alone until its next try is over."""
         world.add(Hanging(job="test-pill", jobs=3))
         OUTCOMES[:] = [Deferred(), Deferred(), Deferred()]
-        world.start()
+        world.serve()
         world.until(lambda: len(CALLS) == 3)
-        world.kill()
+        world.crash()
         first: Deferred[str] = Deferred()
         OUTCOMES[:] = [first]
-        world.start()
-        world.rest(5)
+        world.serve()
+        world.advance(5)
         assert len(CALLS) == 4
         first.callback("result")
         world.until(lambda: len(CALLS) == 6)
@@ -168,21 +169,22 @@ class TestLateTries:
 
         OUTCOMES[:] = [stubborn(), "second"]
         world.add(Hanging(job="test-hang"))
-        world.start()
+        world.serve()
         world.until(lambda: any("it still runs" in heard for heard in world.heard()))
         assert any("keeps one of its 1 places" in line for line in told)
-        world.rest(20)
+        world.advance(20)
         assert len(CALLS) == 1
         over.callback("too late")
         world.until(lambda: world.published().get("result") == "second")
 
     def test_a_function_that_hangs(self, told: list[str]) -> None:
         """It keeps its place; the engine, other tasks, and its end do not wait for it."""
-        world = World(reactor=Threaded())
+        world = World()
+        world.reactor = Threaded()
         world.add(Hanging(job="test-sleep", jobs=2), "ann")
-        world.start(threads=Some(world.reactor))
+        world.serve(threads=Some(world.reactor))
         world.until(lambda: SLEEPS)
-        world.rest(40)
+        world.advance(40)
         assert len(SLEEPS) == 1  # the other job's turn has not come
         assert any("it still runs, and keeps its place" in heard for heard in world.heard())
         assert any("wait, line" in line and "sleep, line" in line for line in told)
@@ -190,13 +192,13 @@ class TestLateTries:
         world.until(lambda: world.published("bob").get("result"))
         assert not world.finished("ann")
         stopped = world.engine.stop()
-        world.rest(1)
+        world.advance(1)
         assert stopped.called
         world.engine = None
-        world.stop()
+        world.close()
 
 
-class Threaded(Reactor):
+class Threaded(Clock):
     """A clock to which threads may give calls."""
 
     def __init__(self) -> None:
@@ -213,7 +215,7 @@ class Threaded(Reactor):
 class Some:
     """Threads for what hangs, and none for what does not."""
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Clock) -> None:
         self.reactor = reactor
         self.daemons = DaemonThreads("test")
 
@@ -231,6 +233,6 @@ def test_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(threading.Thread, "start", fail)
     failed: list[object] = []
-    asked = call_in(DaemonThreads("test"), Reactor(), lambda: None)
+    asked = call_in(DaemonThreads("test"), Clock(), lambda: None)
     asked.addErrback(lambda failure: failed.append(failure.type))
     assert failed == [RuntimeError]

@@ -11,11 +11,11 @@ from attrs import define, field
 
 from holdfast import Flow, flow
 from holdfast.cli.commands.doctor import check
+from holdfast.testing import Peer
 from holdfast_journal.upkeep.purging import Old, purge
-from tests.flows.world import Peer, World
+from tests.flows.world import World
 
 APPID = "example.com/ticker"
-MAILBOX = "mailbox-1"
 MANY = 100
 """More than are looked up at once."""
 
@@ -76,42 +76,44 @@ class Talk:
     def ours(self) -> dict[str, str]:
         """What the mailbox holds of the flow's, each phase once."""
         side = self.peer.wormhole.exchange.side
-        found = [each for each in self.world.server.mailboxes[MAILBOX] if each["side"] != side]
-        bodies = {each["phase"]: each["body"] for each in found}
+        [stored] = self.world.server.tables().messages.values()
+        found = [each for each in stored if each.side != side]
+        bodies = {each.phase: each.body for each in found}
         assert len(bodies) == len(found), "nothing is there twice"
         return bodies
 
     def lose_mailbox(self, *, dies: bool) -> None:
         """The server has forgotten all that was said when we come again."""
         if dies:
-            self.world.kill()
-        self.world.server.go_down()
-        self.world.rest()
-        self.world.server.mailboxes[MAILBOX].clear()
-        self.world.server.come_up()
+            self.world.crash()
+        self.world.server.stop()
+        self.world.advance(5)
+        for stored in self.world.server.tables().messages.values():
+            stored.clear()
+        self.world.server.start()
         if dies:
-            self.world.start()
+            self.world.serve()
 
 
 @pytest.fixture
 def talk(tmp_path: Path) -> Iterator[Talk]:
     """One that has said all that it had to say."""
     file = tmp_path / "journal.db"
-    world = World(url=f"sqlite:///{file}")
+    world = World(f"sqlite:///{file}")
     world.add(Ticker(count=MANY))
-    world.start()
+    world.serve()
     sizes: list[int] = []
 
     def answer(peer: Peer, message: bytes) -> None:
         sizes.append(found.checkpoint())
-        peer.wormhole.send_message(b"ok")
+        peer.send(b"ok")
 
-    peer = world.peer(world.code(), APPID, on_message=answer)
+    peer = world.peer(world.code(), on_message=answer)
     found = Talk(file, world, peer, sizes)
     world.until(lambda: len(peer.messages) == MANY)
-    world.rest(2)
+    world.advance(2)
     yield found
-    world.stop()
+    world.close()
 
 
 def test_a_commit_writes_as_much_at_the_end_as_at_the_beginning(talk: Talk) -> None:
@@ -124,10 +126,10 @@ def test_a_commit_writes_as_much_at_the_end_as_at_the_beginning(talk: Talk) -> N
 def test_another_connection_writes_nothing(talk: Talk) -> None:
     """All that the mailbox shows again was heard before."""
     before = talk.world.row().seq
-    talk.world.server.go_down()
-    talk.world.rest()
-    talk.world.server.come_up()
-    talk.world.rest()
+    talk.world.server.stop()
+    talk.world.advance(5)
+    talk.world.server.start()
+    talk.world.advance(5)
     assert talk.world.row().seq == before
 
 
@@ -138,9 +140,9 @@ def test_a_server_that_has_forgotten_is_filled_again(talk: Talk, dies: bool) -> 
     talk.lose_mailbox(dies=dies)
     talk.world.until(lambda: len(talk.ours()) == len(before))
     assert talk.ours() == before
-    talk.world.rest()
+    talk.world.advance(5)
     assert talk.findings() == []
-    talk.peer.wormhole.send_message(b"end")
+    talk.peer.send(b"end")
     talk.world.until(talk.world.finished)
     assert talk.world.status() == "done"
     assert talk.peer.messages == [b"%1000d" % number for number in range(1, MANY + 1)]
@@ -152,17 +154,17 @@ def test_killed_while_it_fills_the_server_again(talk: Talk) -> None:
     talk.lose_mailbox(dies=False)
     talk.world.dies_when = talk.world.loses_when = lambda: len(talk.ours()) > MANY // 2
     talk.world.until(lambda: False)
-    talk.world.kill()
+    talk.world.crash()
     assert len(talk.ours()) == MANY // 2 + 1
     talk.world.dies_when = talk.world.loses_when = lambda: False
-    talk.world.start()
+    talk.world.serve()
     talk.world.until(lambda: len(talk.ours()) == len(before))
     assert talk.ours() == before
 
 
 def test_nothing_is_left_of_a_talk_that_is_over(talk: Talk) -> None:
     """Nobody can ask for its messages any more."""
-    talk.peer.wormhole.send_message(b"end")
+    talk.peer.send(b"end")
     talk.world.until(talk.world.finished)
     assert talk.numbers() == []
     assert talk.findings() == []
@@ -170,11 +172,10 @@ def test_nothing_is_left_of_a_talk_that_is_over(talk: Talk) -> None:
 
 def test_a_talk_that_the_server_ends_is_sound(talk: Talk) -> None:
     """What was said is of no use any more, and its history leads there all the same."""
-    for line in talk.world.lines:
-        if line.link is not None:
-            line.link.receive(type="error", error="no more", orig={})
+    for line in talk.world.server.lines:
+        line.say("error", error="no more", orig={})
     while talk.world.status() != "closing":
-        talk.world.server.queue.popleft()()
+        assert talk.world.network.step()
     assert talk.findings() == []
     talk.world.until(talk.world.finished)
     assert talk.world.status() == "failed"
@@ -184,9 +185,9 @@ def test_a_talk_that_the_server_ends_is_sound(talk: Talk) -> None:
 
 def test_a_second_attempt_has_messages_of_its_own(talk: Talk) -> None:
     """One that was set aside keeps its rows until then, and a retry begins with none."""
-    talk.world.kill()
+    talk.world.crash()
     talk.query("UPDATE holdfast_flows SET checkpoint = x'00'")
-    talk.world.start()
+    talk.world.serve()
     talk.world.until(talk.world.finished)
     assert talk.world.status() == "damaged"
     talk.world.journal.retry("ann", None)
@@ -195,9 +196,9 @@ def test_a_second_attempt_has_messages_of_its_own(talk: Talk) -> None:
 
 def test_a_purge_takes_them_too(talk: Talk) -> None:
     """Of a flow that was set aside nothing stays that belongs to no flow."""
-    talk.world.kill()
+    talk.world.crash()
     talk.query("UPDATE holdfast_flows SET checkpoint = x'00'")
-    talk.world.start()
+    talk.world.serve()
     talk.world.until(talk.world.finished)
     assert talk.numbers() == list(range(MANY))
     journal = talk.world.journal

@@ -70,7 +70,7 @@ def takes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def start(world: World, flows: int) -> None:
     for number in range(flows):
         world.add(Worker(), f"flow {number}")
-    world.start(connector=Nobody, connections=PLACES)
+    world.serve(connector=Nobody, connections=PLACES)
 
 
 def done(world: World) -> int:
@@ -87,10 +87,10 @@ def test_nobody_looks_in_vain(world: World, takes: list[Any]) -> None:
     """Where no flow waited for a place, one that becomes free leads to no look."""
     SLOW.append(answer := Deferred())
     start(world, 1)
-    world.rest(LOOK_EVERY / 2, step=SOON)
+    world.advance(LOOK_EVERY / 2, step=SOON)
     before = len(takes)
     answer.callback("done")
-    world.rest(LOOK_EVERY / 4, step=SOON)
+    world.advance(LOOK_EVERY / 4, step=SOON)
     assert done(world) == 1
     assert len(takes) == before
 
@@ -100,7 +100,7 @@ def test_one_look_for_all_places_of_a_turn(world: World, takes: list[Any]) -> No
     answers: list[Deferred[str]] = [Deferred(), Deferred()]
     SLOW.extend(answers)
     start(world, 4)
-    world.rest(LOOK_EVERY / 2, step=SOON)
+    world.advance(LOOK_EVERY / 2, step=SOON)
     assert takes == [PLACES]
     for answer in answers:
         answer.callback("done")
@@ -114,7 +114,7 @@ def test_a_database_that_is_away_is_not_hurried(
     """Free places do not make looks into a database more frequent that does not answer."""
     SLOW.extend(answers := [Deferred(), Deferred()])
     start(world, 4)
-    world.rest(LOOK_EVERY / 4, step=SOON)
+    world.advance(LOOK_EVERY / 4, step=SOON)
     tries: list[object] = []
 
     def fail(self: SqlJournal, **wanted: Any) -> Any:
@@ -125,7 +125,7 @@ def test_a_database_that_is_away_is_not_hurried(
         away.setattr(SqlJournal, "take", fail)
         for answer in answers:
             answer.callback("done")
-            world.rest(LOOK_EVERY / 4, step=SOON)
+            world.advance(LOOK_EVERY / 4, step=SOON)
         assert done(world) == 2
         assert len(tries) == 1
     world.until(lambda: done(world) == 4, step=SOON)

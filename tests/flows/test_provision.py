@@ -8,15 +8,16 @@ import pytest
 from holdfast.flows import tasks
 from holdfast.flows.shipped.provision import Provision, SendText
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.testing import Peer
 from holdfast.transfer.text import APPID
-from tests.flows.world import Peer, World
+from tests.flows.world import World
 
 ACCEPT = b'{"answer": {"message_ack": "ok"}}'
 
 
 def begin(world: World, flow: Provision | SendText | None = None) -> str:
     world.add(flow or Provision(name="ann", secret="s3cr3t"))
-    world.start()
+    world.serve()
     return world.code()
 
 
@@ -32,20 +33,20 @@ def test_nothing_is_sent_before_the_code_is_proved(world: World) -> None:
         def wormhole_got_versions(self, versions: dict) -> None:
             order.append("versions")
 
-    peer = Watched(world.server, APPID, on_message=lambda peer, _: order.append("message"))
-    world.pump()
+    peer = Watched(world.network, APPID, on_message=lambda peer, _: order.append("message"))
+    world.settle()
     assert "sent" not in world.published()
     peer.enter(code)
     world.until(lambda: "message" in order)
     assert order == ["key", "versions", "message"]
-    ours = [frame for side, frame in world.server.log if side != peer.wormhole.exchange.side]
+    ours = [frame for side, frame in world.network.log if side != peer.wormhole.exchange.side]
     assert ours.index("add version") < ours.index("add 0")
 
 
 @pytest.mark.parametrize("secret", ["x", "ünï-çødé 山田 😀", 'a "quoted"\nline\\', "y" * 15_000])
 def test_the_text_arrives_as_it_is(world: World, secret: str) -> None:
     """Any text that is taken arrives unchanged, as stock clients read it."""
-    peer = world.peer(begin(world, Provision(name="ann", secret=secret)), APPID)
+    peer = world.peer(begin(world, Provision(name="ann", secret=secret)))
     world.until(lambda: peer.messages)
     assert json.loads(peer.messages[0]) == {"offer": {"message": secret}}
 
@@ -61,7 +62,7 @@ def test_what_the_command_is_told(world: World, monkeypatch: pytest.MonkeyPatch)
     kind = attrs.evolve(tasks._kinds["mint"], run=run)
     monkeypatch.setitem(tasks._kinds, "mint", kind)
     code = begin(world, Provision(name="ann", mint=["x"], mint_timeout=300.0))
-    peer = world.peer(code, APPID)
+    peer = world.peer(code)
     world.until(lambda: peer.messages)
     assert calls == [{"command": ["x"], "name": "ann", "timeout": 300.0}]
 
@@ -69,10 +70,10 @@ def test_what_the_command_is_told(world: World, monkeypatch: pytest.MonkeyPatch)
 def test_an_answer_before_the_offer(world: World) -> None:
     """An acknowledgement of what was never offered is ignored."""
     code = begin(world, Provision(name="ann", mint=["never"]))
-    peer = world.peer(code, APPID)
-    peer.wormhole.send_message(ACCEPT)
+    peer = world.peer(code)
+    peer.send(ACCEPT)
     for _ in range(3):
-        world.pump()
+        world.settle()
     assert not world.finished()
     assert "collected" not in world.published()
 
@@ -93,8 +94,8 @@ def test_an_answer_before_the_offer(world: World) -> None:
 )
 def test_what_strange_recipients_say(world: World, message: bytes, said: str) -> None:
     """A malformed message fails the flow with a defined, bounded reason."""
-    peer = world.peer(begin(world), APPID)
-    peer.wormhole.send_message(message)
+    peer = world.peer(begin(world))
+    peer.send(message)
     world.until(world.finished)
     assert world.status() == "failed"
     reason = world.published()["reason"]
@@ -109,21 +110,21 @@ def test_what_strange_recipients_say(world: World, message: bytes, said: str) ->
 )  # fmt: skip
 def test_what_other_protocols_say(world: World, message: bytes) -> None:
     """What does not concern the text is passed over, and the flow goes on."""
-    peer = world.peer(begin(world), APPID)
-    peer.wormhole.send_message(message)
+    peer = world.peer(begin(world))
+    peer.send(message)
     world.until(lambda: peer.messages)
     assert not world.finished()
-    peer.wormhole.send_message(ACCEPT)
+    peer.send(ACCEPT)
     world.until(world.finished)
     assert world.status() == "done"
 
 
 def test_sending_by_hand(world: World) -> None:
     """A text that somebody sends goes the same way."""
-    peer = world.peer(begin(world, SendText(secret="hello")), APPID)
+    peer = world.peer(begin(world, SendText(secret="hello")))
     world.until(lambda: peer.messages)
     assert json.loads(peer.messages[0]) == {"offer": {"message": "hello"}}
-    peer.wormhole.send_message(ACCEPT)
+    peer.send(ACCEPT)
     world.until(world.finished)
     assert world.status() == "done"
 

@@ -9,23 +9,24 @@ import pytest
 
 from holdfast.flows.shipped import writing  # noqa: F401 - registers the task
 from holdfast.flows.shipped.receive import ReceiveToFile
+from holdfast.testing import Peer
 from holdfast.transfer.text import APPID
-from tests.flows.world import Peer, World
+from tests.flows.world import World
 
 
 def sender(world: World, message: bytes) -> tuple[Peer, str]:
-    peer = Peer(world.server, APPID)
+    peer = Peer(world.network, APPID)
     peer.wormhole.allocate_code()
-    world.pump()
+    world.settle()
     code = peer.wormhole.exchange.code.data.code
-    peer.wormhole.send_message(message)
+    peer.send(message)
     return peer, code
 
 
 def receive(world: World, message: bytes, out: Path) -> Peer:
     peer, code = sender(world, message)
     world.add(ReceiveToFile(code=code, out=str(out)))
-    world.start()
+    world.serve()
     world.until(world.finished)
     world.until(lambda: peer.messages)
     return peer
@@ -55,7 +56,7 @@ def test_what_is_not_taken(world: World, tmp_path: Path, message: bytes, said: s
     """What is no text ends the flow as failed, and both sides hear why; no file is made."""
     peer, code = sender(world, message)
     world.add(ReceiveToFile(code=code, out=str(tmp_path / "out")))
-    world.start()
+    world.serve()
     world.until(world.finished)
     assert world.status() == "failed"
     assert said in world.published()["reason"]
@@ -80,15 +81,15 @@ def test_written_before_a_kill(world: World, tmp_path: Path) -> None:
         peer, code = sender(world, b'{"offer": {"message": "hello"}}')
         world.add(ReceiveToFile(code=code, out=str(out)), name)
         world.dies_when = lambda name=name, dies_at=dies_at: world.row(name).seq >= dies_at
-        world.start()
+        world.serve()
         world.until(lambda: False, seconds=600) if not world.dies_when() else None
-        world.kill()
+        world.crash()
         assert not peer.messages or out.read_text() == "hello"
         world.dies_when = lambda: False
-        world.start()
+        world.serve()
         world.until(lambda name=name: world.finished(name))
         world.until(lambda peer=peer: peer.messages)
         assert world.status(name) == "done"
         assert out.read_text() == "hello"
         assert len(peer.messages) == 1
-        world.kill()
+        world.crash()

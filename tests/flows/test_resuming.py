@@ -8,9 +8,10 @@ from attrs import field
 from holdfast import Flow, flow
 from holdfast.flows import base
 from holdfast.flows.engine.runner import FlowRunner
+from holdfast.testing import Peer
 from holdfast_journal import Shredded, TakenFlow
 from tests.flows.issue_token import APPID, CALLS, TROUBLE, IssueToken
-from tests.flows.world import BATCH, Peer, Server, World
+from tests.flows.world import BATCH, World
 
 ENTRIES = 19
 """Entries of the exchange below, unless it is disturbed."""
@@ -27,12 +28,12 @@ def lasting() -> World:
     """One world for many exchanges, because a journal takes its time to be made."""
     world = World()
     yield world
-    world.stop()
+    world.close()
 
 
 def answer(peer: Peer, message: bytes) -> None:
-    peer.wormhole.send_message(b"thanks")
-    peer.wormhole.send_message(b"ok")
+    peer.send(b"thanks")
+    peer.send(b"ok")
 
 
 def exchange(world: World, name: str, dies_at: int = 0, *, lost: bool = False) -> dict[str, Any]:
@@ -49,31 +50,31 @@ def exchange(world: World, name: str, dies_at: int = 0, *, lost: bool = False) -
     def watch() -> bool:
         code = world.published(name).get("code")
         if code and not peers:
-            peers.append(world.peer(code, APPID, on_message=answer))
+            peers.append(world.peer(code, on_message=answer))
         return world.finished(name)
 
-    world.server = Server()
+    world.server.restart(forget=True)
     world.dies_when = dead
     world.loses_when = dead if lost else lambda: False
     world.add(IssueToken(user="ann", greeting="good day"), name)
-    world.start()
+    world.serve()
     world.until(watch)
     if dies_at:
         assert dead()
-        world.kill()
+        world.crash()
         lives += 1
-        world.start()
+        world.serve()
         world.until(watch)
     [peer] = peers
-    peer.wormhole.close()
+    peer.close()
     world.until(lambda: peer.result)
-    world.kill()
+    world.crash()
     return {
         "status": world.status(name),
         "peer": peer.got,
         "keys": len(set(CALLS)),
         "left on the server": peer.wormhole.exchange.nameplate.data.nameplate
-        in world.server.nameplates,
+        in world.server.tables().names(APPID),
     }
 
 
@@ -94,7 +95,7 @@ def test_the_exchange_undisturbed(lasting: World) -> None:
     """The flow of the design works, and the tests below kill it after each of its entries."""
     assert exchange(lasting, "undisturbed") == EXPECTED
     assert lasting.row("undisturbed").seq == ENTRIES
-    assert lasting.server.empty
+    assert lasting.server.tables().empty
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -107,41 +108,41 @@ def test_killed_after_every_entry(lasting: World, dies_at: int, lost: bool) -> N
 def test_what_is_saved(world: World) -> None:
     """Parameters, own data and what was published are there again after a restart."""
     world.add(IssueToken(user="ann", greeting="salut"))
-    world.start()
+    world.serve()
     code = world.code()
-    peer = world.peer(code, APPID)
+    peer = world.peer(code)
     world.until(lambda: peer.messages)
-    peer.wormhole.send_message(b"one")
-    world.pump()
-    world.kill()
-    world.start()
-    peer.wormhole.send_message(b"two")
-    world.pump()
-    world.kill()
-    world.start()
+    peer.send(b"one")
+    world.settle()
+    world.crash()
+    world.serve()
+    peer.send(b"two")
+    world.settle()
+    world.crash()
+    world.serve()
     assert world.published() == {"code": code}
-    peer.wormhole.send_message(b"ok")
+    peer.send(b"ok")
     world.until(world.finished)
     assert peer.messages == [b"salut token of ann", b"you said one two ok"]
 
 
 def test_many_flows_with_the_server_gone(world: World) -> None:
     """Flows are started with no server to reach, and all of them end well once there is one."""
-    world.server.up = False
+    world.server.stop()
     names = [f"person {number}" for number in range(20)]
     for name in names:
         world.add(IssueToken(user=name), name)
-    world.start()
-    world.rest()
+    world.serve()
+    world.advance(5)
     assert {row.status for row in world.rows()} == {"starting"}
-    world.kill()
-    world.start()
-    world.server.come_up()
-    peers = [world.peer(world.code(name), APPID, on_message=answer) for name in names]
+    world.crash()
+    world.serve()
+    world.server.start()
+    peers = [world.peer(world.code(name), on_message=answer) for name in names]
     world.until(lambda: all(peer.messages for peer in peers))
-    world.server.go_down()
-    world.rest()
-    world.server.come_up()
+    world.server.stop()
+    world.advance(5)
+    world.server.start()
     world.until(lambda: all(world.finished(name) for name in names))
     assert {row.status for row in world.rows()} == {"done"}
     assert [peer.messages[0].decode() for peer in peers] == [f"hello token of {n}" for n in names]
@@ -153,7 +154,7 @@ def test_more_flows_than_one_look_takes(world: World, monkeypatch: pytest.Monkey
     for number in range(5):
         world.add(IssueToken(user="ann"), f"ann {number}")
     began = world.now()
-    world.start()
+    world.serve()
     assert world.engine is not None
     for _ in range(3):
         world.reactor.advance(0)
@@ -167,16 +168,16 @@ def test_unknown_kinds_are_left_alone(world: World, monkeypatch: pytest.MonkeyPa
     world.add(IssueToken(user="ann"))
     with monkeypatch.context() as patch:
         patch.delitem(base._kinds, "test-issue-token")
-        world.start()
-        world.rest()
+        world.serve()
+        world.advance(5)
         assert world.status() == "new"
         assert world.row().owner is None
-        world.kill()
-    world.start(serve=["something-else"])
-    world.rest()
+        world.crash()
+    world.serve(serve=["something-else"])
+    world.advance(5)
     assert world.status() == "new"
-    world.kill()
-    world.start()
+    world.crash()
+    world.serve()
     assert world.code()
 
 
@@ -211,29 +212,29 @@ def release(monkeypatch: pytest.MonkeyPatch, cls: type[Flow]) -> None:
 def test_fields_of_a_new_release(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new field has its default and a lost one is dropped, in a flow that is under way."""
     world.add(IssueToken(user="ann"))
-    world.start()
-    peer = world.peer(world.code(), APPID)
+    world.serve()
+    peer = world.peer(world.code())
     world.until(lambda: peer.messages)
-    peer.wormhole.send_message(b"before")
-    world.pump()
-    world.kill()
+    peer.send(b"before")
+    world.settle()
+    world.crash()
     release(monkeypatch, Renewed)
-    world.start()
-    peer.wormhole.send_message(b"after")
-    world.pump()
+    world.serve()
+    peer.send(b"after")
+    world.settle()
     assert world.published()["seen"] == "ann warm 7 ['before', 'after']"
 
 
 def test_a_release_that_cannot_read_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flow that a release cannot load stays as it is, with the reason, and no value is told."""
     world.add(IssueToken(user="s3cr3t"))
-    world.start()
+    world.serve()
     code = world.code()
-    world.kill()
+    world.crash()
     release(monkeypatch, Incompatible)
     world.add(Renewed(user="bob"), "bob")
-    world.start()
-    world.rest(300)
+    world.serve()
+    world.advance(300)
     row = world.row()
     assert (row.status, row.finished_at, row.failures) == ("waiting", None, 0)
     assert row.trouble is not None
@@ -242,12 +243,12 @@ def test_a_release_that_cannot_read_it(world: World, monkeypatch: pytest.MonkeyP
     assert "s3cr3t" not in row.trouble
     assert world.published() == {"code": code}
     assert world.status("bob") != "new"
-    world.kill()
+    world.crash()
     # The release before, again: it is served as before, and nothing is said of it any more.
     monkeypatch.undo()
-    world.start()
+    world.serve()
     world.until(lambda: world.row().owner_alive)
-    peer = world.peer(code, APPID)
+    peer = world.peer(code)
     world.until(lambda: peer.messages)
     assert world.row().trouble is None
 
@@ -268,9 +269,9 @@ def test_what_one_release_cannot_load_another_serves(
     world.add(IssueToken(user="ann"))
     world.add(IssueToken(user="bob"), "bob")
     monkeypatch.setattr(FlowRunner, "__init__", load)
-    world.start()
+    world.serve()
     assert world.code("bob")
-    world.rest(600)
+    world.advance(600)
     # Later each time, and not more often than once a minute in the end.
     assert 10 <= calls.count("ann") <= 20
     assert calls.count("bob") == 1
@@ -294,7 +295,7 @@ def test_an_operator_ends_what_cannot_be_loaded(
 
     world.add(IssueToken(user="ann"))
     monkeypatch.setattr(IssueToken, "__setattr__", broken)
-    world.start()
+    world.serve()
     world.until(lambda: world.row().trouble)
     assert "s3cr3t" not in (world.row().trouble or "")
     assert world.journal.ask("ann", BATCH, "cancel")
@@ -322,8 +323,8 @@ def test_what_cannot_be_loaded_is_logged_once(
     monkeypatch.setattr(IssueToken, "__setattr__", broken)
     globalLogPublisher.addObserver(hear)
     try:
-        world.start()
-        world.rest(300)
+        world.serve()
+        world.advance(300)
     finally:
         globalLogPublisher.removeObserver(hear)
     [line] = [each for each in lines if "cannot be loaded" in each]
@@ -337,13 +338,13 @@ def test_a_server_that_no_wormhole_can_have(world: World) -> None:
     def connector(url: str, owner: Any) -> Any:
         if url == "nonsense":
             raise ValueError("s3cr3t")
-        return world._ours(url, owner)
+        return world.connector(url, owner)
 
     new = new_flow("ann", IssueToken(user="ann"), relay="nonsense", appid=APPID)
     world.journal.start_flows(BATCH, [new])
     world.add(IssueToken(user="bob"), "bob")
-    world.start(connector=connector)
-    world.rest()
+    world.serve(connector=connector)
+    world.advance(5)
     assert not world.finished()
     assert "ValueError in connector" in (world.row().trouble or "")
     assert world.code("bob")

@@ -14,7 +14,7 @@ from tests.flows.world import World
 def world() -> Iterator[World]:
     world = World()
     yield world
-    world.stop()
+    world.close()
 
 
 def epochs(world: World) -> list[int]:
@@ -29,22 +29,22 @@ def test_what_is_given_away(
     """As many waiting flows as are above the share are free for others, but not many at once."""
     left = [excess]
     add(world, people(55))
-    world.start()
+    world.serve()
     world.until(lambda: len(codes(world)) == 55)
-    world.rest(5)
+    world.advance(5)
     monkeypatch.setattr(SqlJournal, "excess", lambda _: left.pop() if left else 0)
-    world.rest(5)
+    world.advance(5)
     # There is nobody else, so they come back.
     assert epochs(world) == [1] * (55 - given) + [2] * given
-    world.peer(codes(world)["p54"], Provision.appid, on_message=accept)
+    world.peer(codes(world)["p54"], appid=Provision.appid, on_message=accept)
     world.until(lambda: world.finished("p54"))
 
 
 def test_what_is_busy_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flow that is not merely waiting is not given away."""
-    world.server.up = False
+    world.server.stop()
     add(world, people(10))
-    world.start()
+    world.serve()
     monkeypatch.setattr(SqlJournal, "excess", lambda _: 10)
-    world.rest(10)
+    world.advance(10)
     assert epochs(world) == [1] * 10

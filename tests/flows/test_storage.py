@@ -15,8 +15,8 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from holdfast import Flow, flow
-from holdfast.flows.engine import engine as engine_module
 from holdfast.flows.engine.engine import STOP_PATIENCE
+from holdfast.flows.engine import engine as engine_module
 from holdfast.flows.engine.looking import LONGEST_DELAY
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.dialer import Dialer
@@ -75,16 +75,16 @@ def log() -> Iterator[list[str]]:
 
 def test_the_engine_waits(world: World, log: list[str]) -> None:
     """A database that is away costs one line, and one when it is back; looks become rarer."""
-    world.start()
+    world.serve()
     with away(world.now) as looks:
-        world.rest(60)
+        world.advance(60)
         assert world.journal.pressure.high
     assert len(log) == 1
     assert "cannot be used now: database is locked" in log[0]
     gaps = [after - before for before, after in pairwise(looks)]
     assert gaps[0] < LONGEST_DELAY
     assert set(gaps[4:]) == {LONGEST_DELAY}
-    world.rest(LONGEST_DELAY)
+    world.advance(LONGEST_DELAY)
     assert not world.journal.pressure.high
     assert len(log) == 2
     assert "can be used again" in log[1]
@@ -94,10 +94,10 @@ def test_the_engine_waits(world: World, log: list[str]) -> None:
 
 def test_a_database_that_can_only_be_read(world: World, log: list[str]) -> None:
     """With a full disk looking works, and taking does not: that is one trouble, told once."""
-    world.start()
+    world.serve()
     world.add(Simple())
     with away(world.now, reads=True) as asked:
-        world.rest(60)
+        world.advance(60)
         assert len(asked) > 10, "it tries again, since nobody else would find out"
         assert world.journal.pressure.high
         assert len(log) == 1
@@ -114,7 +114,7 @@ def test_what_waiting_does_not_mend(world: World, error: Exception) -> None:
         world.journal,
         world.reactor,
         now=world.now,
-        connector=world.server.connector,
+        connector=world.connector,
         threads=world.reactor,
     )
     failed: list[object] = []
@@ -126,7 +126,7 @@ def test_what_waiting_does_not_mend(world: World, error: Exception) -> None:
 
     event.listen(Database, "begin", fail)
     try:
-        world.rest(2)
+        world.advance(2)
     finally:
         event.remove(Database, "begin", fail)
     assert failed == [error]
@@ -137,11 +137,11 @@ def test_what_waiting_does_not_mend(world: World, error: Exception) -> None:
 def test_stopping_meanwhile(world: World, log: list[str]) -> None:
     """Whoever stops does not wait for the database."""
     world.add(Simple())
-    world.start()
+    world.serve()
     world.code()
     assert world.engine is not None
     with away(world.now):
-        world.rest(2)
+        world.advance(2)
         stopped = world.engine.stop()
         world.reactor.advance(STOP_PATIENCE)
         assert stopped.called
@@ -153,7 +153,7 @@ def test_stopping_meanwhile(world: World, log: list[str]) -> None:
 def test_stopping_while_the_disk_fails(world: World, log: list[str]) -> None:
     """Stopping ends well also when the flows cannot be given back because the disk failed."""
     world.add(Simple())
-    world.start()
+    world.serve()
     world.code()
     assert world.engine is not None
 
@@ -178,16 +178,16 @@ def test_connections_wait_for_the_journal(world: World, monkeypatch: pytest.Monk
     servers = Exchange(world.reactor)
     monkeypatch.setattr(engine_module, "Dialer", lambda reactor: Dialer(reactor, endpoints=servers))
     world.add(Simple())
-    world.start(connector=None)
+    world.serve(connector=None)
     line = servers.last.open()
     world.journal.pressure.fails("somebody", "no reason")
     line.say('{"type": "welcome", "welcome": {}}')
     world.add(Simple(), "bob")
-    world.rest(60)
+    world.advance(60)
     assert line.texts == []
     assert world.row("bob").owner is None, "nobody is taken who could not begin"
     world.journal.pressure.answers("somebody")
-    world.rest(1)
+    world.advance(1)
     assert '"bind"' in line.texts[0]
     assert world.row("bob").owner is not None
 

@@ -78,11 +78,11 @@ def test_a_clock_that_is_set_back(world: World) -> None:
     """A try that is due by a clock which was set back since is made all the same, soon."""
     WORK.outcomes = [TaskFailed("not yet")]
     world.add(Worker())
-    world.start()
+    world.serve()
     world.until(lambda: WORK.calls)
-    world.kill()
+    world.crash()
     world.set_back = 86400.0
-    world.start()
+    world.serve()
     world.until(lambda: world.published().get("result"), seconds=62)
     assert len(keys()) == 1
 
@@ -90,11 +90,11 @@ def test_a_clock_that_is_set_back(world: World) -> None:
 def test_a_result_comes_back(world: World) -> None:
     """The task runs once, after the commit that asked for it, and its result is told."""
     world.add(Worker())
-    world.start()
+    world.serve()
     assert world.row().seq >= 1
     assert not WORK.calls
     world.until(lambda: world.published().get("result") == "result")
-    world.rest(200)
+    world.advance(200)
     assert len(WORK.calls) == 1
     assert [len(key) for key in keys()] == [32]
 
@@ -104,9 +104,9 @@ def test_many_that_wait_and_are_done_at_once(world: World) -> None:
     slow: list[Deferred[str]] = [Deferred(), Deferred()]
     WORK.outcomes = [*slow]
     world.add(Worker(jobs=150))
-    world.start()
+    world.serve()
     world.until(lambda: len(WORK.calls) == 2)
-    world.rest(1)
+    world.advance(1)
     slow[0].callback("result")
     world.until(lambda: len(WORK.calls) == 150)
     slow[1].callback("result")
@@ -118,7 +118,7 @@ def test_tried_again_with_growing_delays(world: World) -> None:
     """Failed tries are repeated later and later, under one key, and then given up."""
     WORK.outcomes = [TaskFailed(f"no {number}") for number in range(9)]
     world.add(Worker())
-    world.start()
+    world.serve()
     world.until(lambda: world.published().get("failed") == "no 3")
     times = [at for at, _ in WORK.calls]
     assert len(times) == 4
@@ -135,10 +135,10 @@ def test_the_key_stays_across_a_restart(world: World) -> None:
     WORK.outcomes = [Deferred(), TaskFailed("no"), "at last"]
     world.add(Worker())
     for calls in (1, 2):
-        world.start()
+        world.serve()
         world.until(lambda calls=calls: len(WORK.calls) == calls)
-        world.kill()
-    world.start()
+        world.crash()
+    world.serve()
     world.until(lambda: world.published().get("result") == "at last")
     assert len(keys()) == 1
 
@@ -148,10 +148,10 @@ def test_the_number_of_tries_survives(world: World) -> None:
     WORK.outcomes = [TaskFailed("no") for _ in range(9)]
     world.add(Worker())
     for calls in range(1, 5):
-        world.start()
+        world.serve()
         world.until(lambda calls=calls: len(WORK.calls) == calls)
-        world.kill()
-    world.start()
+        world.crash()
+    world.serve()
     assert world.published() == {"failed": "no"}
     assert len(keys()) == 1
 
@@ -160,7 +160,7 @@ def test_two_tasks_have_two_keys(world: World) -> None:
     """Each request for a task has a key of its own, and another flow's differ too."""
     world.add(Worker(jobs=2))
     world.add(Worker(jobs=2), "bob")
-    world.start()
+    world.serve()
     world.until(lambda: len(WORK.calls) == 4)
     assert len(keys()) == 4
 
@@ -169,9 +169,9 @@ def test_final_failures_are_not_repeated(world: World) -> None:
     """A failure that says it is final ends the task at its first try."""
     WORK.outcomes = [TaskFailed("never", final=True)]
     world.add(Worker())
-    world.start()
+    world.serve()
     world.until(lambda: world.published().get("failed") == "never")
-    world.rest(100)
+    world.advance(100)
     assert len(WORK.calls) == 1
 
 
@@ -183,7 +183,7 @@ def test_timeouts(world: World) -> None:
 
     WORK.outcomes = [Deferred(cancelled), "in time"]
     world.add(Worker())
-    world.start()
+    world.serve()
     world.until(lambda: world.published().get("result") == "in time")
     assert WORK.cancelled == 1
     assert any("no result after 30 seconds" in entry for entry in world.heard())
@@ -193,7 +193,7 @@ def test_an_exception_tells_only_its_type(world: World) -> None:
     """What a task raises may quote a secret: only its type gets into the history."""
     WORK.outcomes = [ValueError("s3cr3t")]
     world.add(Worker())
-    world.start()
+    world.serve()
     world.until(lambda: world.published().get("result"))
     assert any("it raised ValueError" in entry for entry in world.heard())
     assert "s3cr3t" not in str(world.heard())
@@ -204,12 +204,12 @@ def test_not_more_at_once_than_allowed(world: World) -> None:
     WORK.outcomes = running = [Deferred() for _ in range(5)]
     running = list(running)
     world.add(Worker(jobs=5))
-    world.start()
-    world.rest()
+    world.serve()
+    world.advance(5)
     assert len(WORK.calls) == 2
     for done, begun in zip(running, [3, 4, 5, 5, 5], strict=True):
         done.callback("done")
-        world.rest(1)
+        world.advance(1)
         assert len(WORK.calls) == begun
 
 
@@ -217,7 +217,7 @@ def test_without_a_method_for_failures_the_flow_fails(world: World) -> None:
     """A task that fails for good fails a flow that has no say in it, with the reason."""
     WORK.outcomes = [TaskFailed("never", final=True)]
     world.add(Careless(job="test-work"))
-    world.start()
+    world.serve()
     world.until(world.finished)
     assert world.status() == "failed"
     assert world.published()["reason"] == "test-work: never"
@@ -226,7 +226,7 @@ def test_without_a_method_for_failures_the_flow_fails(world: World) -> None:
 def test_a_task_that_nobody_knows(world: World) -> None:
     """A task that is not registered in this process fails, and says so."""
     world.add(Careless(job="unheard-of"))
-    world.start()
+    world.serve()
     world.until(world.finished)
     assert world.status() == "failed"
     assert "no task called 'unheard-of' is known here" in world.published()["reason"]
@@ -240,13 +240,13 @@ def test_cancelled_with_its_flow(world: World) -> None:
 
     WORK.outcomes = [Deferred(cancelled), "result"]
     world.add(Worker())
-    world.start()
+    world.serve()
     world.until(lambda: WORK.calls)
     for runner in list(world.engine.running.values()):
         runner.abandon()
     assert WORK.cancelled == 1
-    world.kill()
-    world.start()
+    world.crash()
+    world.serve()
     world.until(lambda: world.published().get("result"))
     assert len(keys()) == 1
 
@@ -268,16 +268,17 @@ def test_not_begun_by_a_worker_that_was_paused(tmp_path: Path, taken: bool) -> N
     other = SqlJournal.open(url, keys=keys, **clocks)
     WORK.outcomes = [TaskFailed("no"), "at last"]
     world.add(Worker())
-    world.start()
+    world.serve()
     world.until(lambda: len(WORK.calls) == 1)
     for call in world.reactor.getDelayedCalls():
         if not getattr(call.func, "__qualname__", "").startswith("Executor"):
             call.delay(3600)  # the task is what wakes up first
-    world.reactor.rightNow += 100  # paused
+    for clock in (world.clock, world.reactor):
+        clock.rightNow += 100  # paused
     if taken:
         assert [flow.name for flow in other.take()] == ["ann"]
     world.reactor.advance(0)
     assert len(WORK.calls) == (1 if taken else 2)
     assert (world.engine is not None) and (not world.engine.running) is taken
-    world.stop()
+    world.close()
     other.close()

@@ -16,14 +16,15 @@ from sqlalchemy.engine import Connection
 from holdfast.cli.commands.doctor import check
 from holdfast.flows import base
 from holdfast.flows import tasks as flow_tasks
+from holdfast.testing import Peer
 from holdfast_journal import KeyRing, NewFlow, SqlJournal
 from holdfast_journal.keys.sealing import seal, unseal
 from holdfast_journal.store import schema
 from holdfast_journal.store.urls import parse_url
 from tests.cli.journals import failed
 from tests.cli.journals import run as command
-from tests.flows.issue_token import APPID, TROUBLE, IssueToken, TaskFailed
-from tests.flows.world import BATCH, Peer, World
+from tests.flows.issue_token import TROUBLE, IssueToken, TaskFailed
+from tests.flows.world import BATCH, World
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run, start
 from tests.journal.postgres import Server
@@ -39,50 +40,50 @@ def build(url: str) -> None:
     """A journal with a flow of every kind in it, each named for how it stands."""
 
     def ok(peer: Peer, message: bytes) -> None:
-        peer.wormhole.send_message(b"ok")
+        peer.send(b"ok")
 
     def collect(name: str, **options: Any) -> Peer:
-        return world.peer(world.code(name), APPID, **options)
+        return world.peer(world.code(name), **options)
 
     world = World(url)
     names = ["done", "cancelled", "scared", "again", "waiting", "talking", "minting", "twice"]
     for name in names:
         world.add(IssueToken(user=name), name)
     # The answers to these are lost, and the requests are made again.
-    world.dies_when = lambda: len(world.server.log) > 2 * len(names)
-    world.start()
+    world.dies_when = lambda: len(world.network.log) > 2 * len(names)
+    world.serve()
     world.until(lambda: False)
     world.dies_when = lambda: False
-    world.server.go_down()
-    world.rest()
-    world.server.come_up()
+    world.server.stop()
+    world.advance(5)
+    world.server.start()
     for name in names:
         world.code(name)
-    world.server.go_down()
-    world.rest()
-    world.server.come_up()
-    world.rest()
+    world.server.stop()
+    world.advance(5)
+    world.server.start()
+    world.advance(5)
     collect("done", on_message=ok)
     collect("talking")
     world.until(lambda: world.finished("done") and world.status("talking") == "exchanging")
     for name in ("scared", "again", "twice"):
-        world.peer(f"{world.code(name)}-wrong", APPID)
+        world.peer(f"{world.code(name)}-wrong")
     world.journal.ask("cancelled", None, "cancel")
     world.until(lambda: world.finished("cancelled") and world.finished("twice"))
-    world.rest(2)
-    world.kill()
-    world.start()  # from the checkpoints
+    world.advance(2)
+    world.crash()
+    world.serve()  # from the checkpoints
     for name in ("again", "twice"):
         world.journal.retry(name, None)
-    world.peer(f"{world.code('twice')}-wrong", APPID)
+    world.peer(f"{world.code('twice')}-wrong")
     world.until(lambda: world.finished("twice"))
     world.code("again")
     TROUBLE.append(TaskFailed("no route"))
     collect("minting")
     world.until(lambda: not TROUBLE)
-    world.kill()
-    world.add(IssueToken(user="new"), "new")
     world.stop()
+    world.add(IssueToken(user="new"), "new")
+    world.close()
 
 
 @pytest.fixture(scope="module")
@@ -564,7 +565,7 @@ class TestWorkers:
         world.journal.close()
         world.journal = journals.open(url, clock=world.now)
         world.add(IssueToken(user="ann"))
-        world.start()
+        world.serve()
         world.code()
         doctor, other = (journals.open(url, clock=world.now) for _ in range(2))
         assert check(doctor, pause=pytest.fail).findings == []
@@ -601,10 +602,8 @@ class TestBesideWorkers:
         """Whatever step a worker has come to, nothing is found."""
         world = World()
         world.add(IssueToken(user="ann"))
-        world.start()
-        world.peer(
-            world.code(), APPID, on_message=lambda peer, _: peer.wormhole.send_message(b"ok")
-        )
+        world.serve()
+        world.peer(world.code(), on_message=lambda peer, _: peer.send(b"ok"))
         checked = 0
 
         def silent() -> bool:
@@ -615,7 +614,7 @@ class TestBesideWorkers:
 
         world.dies_when = silent
         world.until(world.finished)
-        world.stop()
+        world.close()
         assert checked > 10
 
     def test_within_a_step(self, url: str, journals: Journals) -> None:

@@ -32,7 +32,7 @@ class ServerLine(Protocol):
 
 
 class MailboxServer(Protocol):
-    """See tests/simulation/server.py."""
+    """See `holdfast.testing.MailboxServer`."""
 
     running: bool
 

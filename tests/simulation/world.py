@@ -22,6 +22,7 @@ from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import wormhole as shell
+from holdfast.testing import MailboxServer
 from holdfast.transfer import text
 from holdfast_journal import SqlJournal, sql
 from holdfast_journal.commits import threaded
@@ -35,7 +36,6 @@ from tests.simulation.kernel import Died, Kernel
 from tests.simulation.network import Network, Socket
 from tests.simulation.peers import CLEAN, PLANS, URL, Person, Stranger, repeat
 from tests.simulation.process import Life
-from tests.simulation.server import Server
 from tests.simulation.trace import Trace
 
 BATCH = "batch"
@@ -103,7 +103,7 @@ class World:
     watch: Watch = field(init=False)
     faults: Swarm = field(init=False)
     storage: storage.Storage = field(init=False)
-    server: Server = field(init=False)
+    server: MailboxServer = field(init=False)
     network: Network = field(init=False)
     outside: Outside = field(init=False)
     operator: SqlJournal = field(init=False)
@@ -135,7 +135,7 @@ class World:
         self.faults = self._trouble()
         self.faults.rates.update(self.trouble)
         self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
-        self.server = Server(self.seconds, self.random)
+        self.server = MailboxServer(self.seconds, self.random)
         self.network = Network(self.kernel, self.server, self.watch)
         self.outside = Outside(self)
 

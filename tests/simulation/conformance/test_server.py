@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from holdfast.testing import MailboxServer as Model
+from holdfast.testing.server.tables import Tables
 from tests.harness.server import MailboxServer
 from tests.simulation.conformance.real import HOST, PORT, RealServer
 from tests.simulation.conformance.scenes import SCENES
 from tests.simulation.conformance.scripts import APPID, Stage, in_words, steps
 from tests.simulation.conformance.sockets import SocketServer
-from tests.simulation.server import Server
-from tests.simulation.tables import Tables
 
 WELCOME = {"your-address": {"port": PORT, "ipv4": HOST}}
 
@@ -38,13 +38,13 @@ class Both:
     patch: pytest.MonkeyPatch
     clock: Clock = field(factory=Clock)
     real: RealServer = field(init=False)
-    model: Server = field(init=False)
+    model: Model = field(init=False)
     stages: list[Stage] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.clock.advance(1_700_000_000.25)
         self.real = RealServer(self.patch, Least(1), self.clock)
-        self.model = Server(self.clock.seconds, Least(1), WELCOME)
+        self.model = Model(self.clock.seconds, Least(1), WELCOME)
         self.stages = [Stage(self.real), Stage(self.model)]
 
     def play(self, script: str) -> None:
@@ -263,7 +263,7 @@ def test_sockets(tmp_path: Path) -> None:
     with MailboxServer(tmp_path) as process:
         real = SocketServer(process)
         for number, scene in enumerate(scenes):
-            model = Server(lambda: 0.0)
+            model = Model(lambda: 0.0)
             stages = [Stage(server, appid=f"{number}") for server in (model, real)]
             # A mailbox belongs to one application.
             for who, what in steps(scene.replace("box", f"box{number}")):

@@ -1,8 +1,9 @@
 """A model of the mailbox server: what `magic-wormhole-mailbox-server` 0.8.0 does, and nothing else.
 
 It has no sockets, no clock and no randomness of its own, and it answers within the call.
-`test_server.py` runs the same scripts against it and the real one and compares every answer and,
-after each step, every row; so what looks odd here is odd there. The oddities worth knowing:
+`tests/simulation/conformance` runs the same scripts against it and the real one, and compares every
+answer and, after each step, every row; so what looks odd here is odd there.
+The oddities worth knowing:
 
 - An `ack` goes out before the work, but is lost if the work makes the server cut the connection:
   it was not written yet.
@@ -32,9 +33,9 @@ from random import Random
 
 from attrs import define, field
 
-from tests.simulation.line import Line
-from tests.simulation.service import Service
-from tests.simulation.tables import Tables
+from holdfast.testing.server.line import Line
+from holdfast.testing.server.service import Service
+from holdfast.testing.server.tables import Tables
 
 EXPIRY = 660.0
 """Seconds after its last touch in which a mailbox without subscribers is kept."""
@@ -43,7 +44,7 @@ PERIOD = 300.0
 
 
 @define(eq=False, repr=False)
-class Server:
+class MailboxServer:
     """The server.
 
     Args:
@@ -53,7 +54,7 @@ class Server:
     """
 
     now: Callable[[], float]
-    random: Random = field(factory=lambda: Random(0))
+    random: Random = field(factory=lambda: Random(0))  # noqa: S311 - of a test
     welcome: Mapping[str, object] = field(factory=dict)
     lines: list[Line] = field(factory=list, init=False)
     """The connections that there are, as far as it knows."""

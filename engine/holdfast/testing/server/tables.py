@@ -6,6 +6,7 @@ commit, whoever causes it, makes them durable; only a server that dies before ta
 """
 
 import math
+from bisect import insort
 from collections.abc import Callable
 from functools import partial
 
@@ -79,6 +80,7 @@ class Tables:
 
     @property
     def empty(self) -> bool:
+        """Whether nothing is there."""
         return not (self.nameplates or self.mailboxes or self.messages)
 
     @property
@@ -94,6 +96,7 @@ class Tables:
         return sorted(row.name for row in self.nameplates.values() if row.app == app)
 
     def commit(self) -> None:
+        """Let what was done stay."""
         self._undo.clear()
 
     def roll_back(self) -> None:
@@ -104,10 +107,12 @@ class Tables:
     # These can be taken back.
 
     def add_nameplate(self, row: Nameplate) -> None:
+        """Add a nameplate."""
         self.nameplates[row.app, row.name] = row
         self._undo.append(lambda: self.nameplates.pop((row.app, row.name)))
 
     def add_mailbox(self, row: Mailbox) -> None:
+        """Add a mailbox."""
         self.mailboxes[row.name] = row
         self._undo.append(lambda: self.mailboxes.pop(row.name))
 
@@ -121,9 +126,9 @@ class Tables:
     # These are committed at once.
 
     def add_message(self, message: Message) -> None:
+        """Add a message, and touch its mailbox."""
         stored = self.messages.setdefault(message.mailbox, [])
-        stored.append(message)
-        stored.sort(key=lambda each: each.at)
+        insort(stored, message, key=lambda each: each.at)
         self.touch(message.mailbox, message.at)
         self.commit()
 

@@ -1,6 +1,6 @@
 """What the mailbox server does for a side of an application, without connections and time.
 
-Part of the model in `server.py`, which says what is odd about it.
+Part of the model in `mailbox_server.py`, which says what is odd about it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from attrs import define, field
 
-from tests.simulation.tables import Mailbox, Message, Nameplate, Tables, column
+from holdfast.testing.server.tables import Mailbox, Message, Nameplate, Tables, column
 
 
 class Refused(Exception):
@@ -55,6 +55,7 @@ class Service:
     apps: dict[str, App] = field(factory=dict)
 
     def app(self, name: str) -> App:
+        """Return an application, which need not have been there."""
         if name not in self.apps:
             self.apps[name] = App(name)
         return self.apps[name]

@@ -1,6 +1,6 @@
 """One connection to the model of the mailbox server: what may be said on it, and when.
 
-Part of the model in `server.py`, which says what is odd about it.
+Part of the model in `mailbox_server.py`, which says what is odd about it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from tests.simulation.service import App, Refused, Room, Stumbled
-from tests.simulation.tables import Message
+from holdfast.testing.server.service import App, Refused, Room, Stumbled
+from holdfast.testing.server.tables import Message
 
 if TYPE_CHECKING:
-    from tests.simulation.server import Server
+    from holdfast.testing.server.mailbox_server import MailboxServer
 
 _DIGITS = re.compile(r"^\d+$")
 
@@ -25,7 +25,7 @@ _DIGITS = re.compile(r"^\d+$")
 class Line:
     """A connection, from the server's point of view."""
 
-    server: Server
+    server: MailboxServer
     _deliver: Callable[[str], None]
     _cut: Callable[[], None]
     there: bool = True

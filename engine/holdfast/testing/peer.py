@@ -1,0 +1,73 @@
+"""The other side of a wormhole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from holdfast.api import create
+from holdfast.testing.network import URL, Network
+
+
+class Peer:
+    """Somebody with an ordinary client, which notes all that it is told.
+
+    Args:
+        network: what their client connects through.
+        appid: the application's identifier.
+        on_message: called with the peer and each message.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        appid: str,
+        on_message: Callable[[Peer, bytes], object] | None = None,
+    ) -> None:
+        self.on_message = on_message
+        self.got: list[tuple[str, Any]] = []
+        """What they were told, in order: ("versions", ...), ("message", ...), ("closed", ...)."""
+        self.wormhole = create(appid, URL, network.clock, delegate=self)
+
+    @property
+    def messages(self) -> list[bytes]:
+        """What they were sent, in order."""
+        return [argument for name, argument in self.got if name == "message"]
+
+    @property
+    def result(self) -> str | Exception | None:
+        """How their wormhole has ended: "happy", or an error; None while it has not."""
+        return next((argument for name, argument in self.got if name == "closed"), None)
+
+    def enter(self, code: str) -> Peer:
+        """Type *code*; return the peer."""
+        self.wormhole.set_code(code)
+        return self
+
+    def send(self, message: bytes) -> None:
+        """Send a message."""
+        self.wormhole.send_message(message)
+
+    def close(self) -> None:
+        """Close the wormhole."""
+        self.wormhole.close()
+
+    def vanish(self) -> None:
+        """Be gone without a word."""
+        self.wormhole.abandon()
+
+    # What the wormhole tells (it is the delegate).
+
+    def wormhole_got_versions(self, versions: dict[str, Any]) -> None:
+        """The other side has proved the code."""
+        self.got.append(("versions", versions))
+
+    def wormhole_got_message(self, message: bytes) -> None:
+        """The other side has sent something."""
+        self.got.append(("message", message))
+        if self.on_message is not None:
+            self.on_message(self, message)
+
+    def wormhole_closed(self, result: str | Exception) -> None:
+        """It is over."""
+        self.got.append(("closed", result))
