@@ -158,7 +158,7 @@ def create(
 def _check_journal(journal: object) -> None:
     if journal is not None and not hasattr(journal, "queue_outbound"):
         raise TypeError(
-            "journal has no queue_outbound(): it is no IJournal. A SqlJournal keeps many flows:"
+            "journal has no queue_outbound(): it is not an IJournal. A SqlJournal keeps many flows:"
             " pass the journal of one of them."
         )
 
@@ -168,7 +168,7 @@ def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(versions), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"versions are no JSON values: {error}") from None
+        raise TypeError(f"versions must be JSON values: {error}") from None
     size = len(json.dumps({"app_versions": copy}))
     if size > LONGEST_MESSAGE:
         raise ValueError(

@@ -22,7 +22,7 @@ class WormholeError(Exception):
 class KeyFormatError(WormholeError):
     """The code, or a part of it, is malformed."""
 
-    advice = "That is no wormhole code: it looks like 4-purple-sausages, without spaces."
+    advice = "That is not a wormhole code: a code looks like 4-purple-sausages, without spaces."
 
 
 class WrongPasswordError(WormholeError):
@@ -55,7 +55,7 @@ class CrowdedError(ServerError):
     """
 
     advice = (
-        "A third party entered the mailbox, so the mailbox server lets nobody in any more."
+        "A third party entered the mailbox, so the mailbox server lets no one else in."
         " Start again with a new code."
     )
 
@@ -120,7 +120,7 @@ class CannotSerialize(WormholeError):
 class NoKeyError(WormholeError):
     """A key was asked for before there was one."""
 
-    advice = "There is no key yet: derive keys after wormhole_got_unverified_key."
+    advice = "The key does not exist yet: derive keys after wormhole_got_unverified_key."
 
 
 class OnlyOneCodeError(WormholeError):

@@ -80,7 +80,7 @@ def read(text: str) -> list[Moment]:
     except NotARecording:
         raise
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        raise NotARecording("it is no recording of message times") from None
+        raise NotARecording("it is not a recording of message times") from None
     if any(each.way not in WAYS for each in moments):
         raise NotARecording("it was written by another release of Holdfast")
     return moments

@@ -37,6 +37,7 @@ from holdfast_journal.ownership.values import Unfinished as Unfinished
 from holdfast_journal.plain.checkpointed import Journal
 from holdfast_journal.plain.immediate import ImmediateJournal
 from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
+from holdfast_journal.statuses import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal.commits.boundaries import Reactor as Reactor
@@ -64,6 +65,7 @@ __all__ = [
     "Fenced",
     "FlowJournal",
     "FlowRow",
+    "FlowStatus",
     "History",
     "IJournal",
     "ImmediateJournal",

@@ -69,7 +69,7 @@ def test_well_formed_files(tmp_path: Path, case: str) -> None:
 
 BAD = {
     "empty": (b"", "the file is empty"),
-    "header alone": (b"name,secret\n", "nobody is in this file"),
+    "header alone": (b"name,secret\n", "this file names no people"),
     "missing column": (
         b"name,token\nann,A\n",
         "line 1: no column 'secret' in the header; its columns are 'name', 'token'",

@@ -192,7 +192,7 @@ def test_minted_secrets_for_json_lines_on_standard_input(
         bob = child.wait_for("^bob\t(\\S+)$")[1]
         assert calls.read_text() == ""
         assert stock.wait(mistyped(stock, bob)).error == "WrongPasswordError"
-        child.wait_for("^bob: scared", stream="err")
+        child.wait_for("^bob: wrong code", stream="err")
         assert stock.wait(stock.receive(ann)).text == "minted for ann smith"
         ended = child.wait()
     assert ended.status == 1
@@ -267,7 +267,7 @@ def refused(tmp_path: Path, *args: str | Path) -> Result:
         (b'{"name": "ann"}\n', ", line 1: no key 'secret'"),
         (b'{"name": "ann", "secret": "A"}\n{"name"\n', ", line 2: malformed JSON"),
         (b"", "the file is empty"),
-        (b"name,secret\n", "nobody is in this file"),
+        (b"name,secret\n", "this file names no people"),
     ],
 )
 def test_bad_people(tmp_path: Path, content: bytes, said: str) -> None:
@@ -295,7 +295,7 @@ def test_a_line_of_100_megabytes(tmp_path: Path) -> None:
         (["--mint", ""], "--mint: there is no command"),
         (["--mint", "no-such-program-anywhere {name}"], "'no-such-program-anywhere'"),
         (["--for", "8"], "give it a unit"),
-        (["--for", "soon"], "no duration"),
+        (["--for", "soon"], "not a duration"),
         (["--name-column", "x"], "no column 'x'"),
         (["--nonsense"], "--nonsense"),
     ],

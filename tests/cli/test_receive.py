@@ -31,7 +31,7 @@ def test_into_a_file_through_a_kill(
     assert out.read_text() == "ünï\ntext"
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert stock.wait(code).ok
-    # Once more: it is there already, and nothing is asked of the server.
+    # Once more: it exists already, and nothing is asked of the server.
     again = home.run("receive", code, "--out", out)
     assert again.status == 0
     assert f"written to {out}" in again.err
@@ -86,7 +86,7 @@ def test_a_file_is_refused_on_both_sides(
         out.write_text("mine")
         again = home.run("receive", code, "--out", out)
         assert again.status == 2
-        assert "is there already" in again.err
+        assert "exists already" in again.err
         assert out.read_text() == "mine"
 
 
@@ -108,7 +108,7 @@ def test_bad_places(tmp_path: Path, home: Holdfast) -> None:
     there.write_text("mine")
     ended = home.run("receive", "4-a-b", "--out", there)
     assert ended.status == 2
-    assert f"--out: {there} is there already" in ended.err
+    assert f"--out: {there} exists already" in ended.err
     assert there.read_text() == "mine"
     ended = home.run("receive", "4-a-b", "--out", tmp_path / "none/out")
     assert ended.status == 2

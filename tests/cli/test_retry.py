@@ -69,7 +69,7 @@ def test_who_may_have_the_secret_is_asked_about(database: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("done", "went well"), ("waiting", "still under way"), ("shredded", "shredded")],
+    [("done", "went well"), ("waiting", "still running"), ("shredded", "shredded")],
 )
 @pytest.mark.parametrize("force", [[], ["--force"]])
 def test_flows_that_cannot_begin_again(

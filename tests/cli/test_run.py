@@ -54,7 +54,7 @@ def test_a_service(home: Holdfast, stock: StockReceivers) -> None:
         first = code(home, "bob")
         wrong = mistyped(stock, first)
         assert stock.wait(wrong).error == "WrongPasswordError"
-        child.wait_for(r"default/bob scared \(the other side used a different code\)$")
+        child.wait_for(r"default/bob wrong code \(the other side used a different code\)$")
         # Tried again by somebody else.
         assert "gets a new code" in run(Path(str(home.db)), "retry", "bob").stdout
         second = code(home, "bob")

@@ -82,7 +82,7 @@ def test_one_text_for_two_people(home: Holdfast, tmp_path: Path) -> None:
     assert len({first, ann, bob}) == 3
     again, said = code("--to", "ann")
     assert again == ann
-    assert "going on with the code of this very text" in said
+    assert "continuing with the code of this text" in said
     assert "--to WHO makes another code" in said
 
 
@@ -94,7 +94,7 @@ def test_wrong_words(home: Holdfast, stock: StockReceivers) -> None:
         assert stock.wait(wrong).error == "WrongPasswordError"
         ended = child.wait()
     assert ended.status == 1
-    assert "it ended as scared: the other side used a different code" in ended.err
+    assert "it ended as wrong code: the other side used a different code" in ended.err
 
 
 def test_bad_input(tmp_path: Path) -> None:

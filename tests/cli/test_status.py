@@ -31,10 +31,10 @@ def test_the_table(database: Path) -> None:
     assert lines[0].split() == ["NAME", "STATUS", "CODE", "SINCE", "ATTEMPT"]
     assert lines[1].split()[:3] == ["zoe", "waiting", "7-guitarist-revenge"]
     assert lines[2].split()[:2] == ["ann", "done"]
-    assert lines[3].split()[:2] == ["[b]bob[/b]", "scared"]
+    assert lines[3].split()[:2] == ["[b]bob[/b]", "wrong"]
     assert "8-a-b" not in result.stdout
     assert "9-a-b" not in result.stdout
-    assert lines[5] == "3 flows: 1 done, 1 scared, 1 waiting."
+    assert lines[5] == "3 flows: 1 done, 1 waiting, 1 wrong code."
     assert "'holdfast run'" in lines[6]
 
 
@@ -42,7 +42,7 @@ def test_columns_are_aligned(database: Path) -> None:
     """In a pipe every column begins at the same place in every line, and no line is padded."""
     lines = run(database, "status").stdout.splitlines()
     start_of_status = lines[0].index("STATUS")
-    for line, status in zip(lines[1:4], ["waiting", "done", "scared"], strict=True):
+    for line, status in zip(lines[1:4], ["waiting", "done", "wrong code"], strict=True):
         assert line.index(status) == start_of_status
     assert all(line == line.rstrip() for line in lines)
 

@@ -70,13 +70,13 @@ def test_what_is_no_recording(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     path = tmp_path / "recording"
     for content, said in [
-        (b"", "no recording"),
-        (b"\xff", "no text"),
-        (b"{}", "no recording"),
+        (b"", "not a recording"),
+        (b"\xff", "not a text"),
+        (b"{}", "not a recording"),
         (b'{"version": 2, "moments": []}', "another release"),
         (b'{"version": 1, "moments": [[1, "sung", "x"]]}', "another release"),
-        (b'{"version": 1, "moments": [[1, "said"]]}', "no recording"),
-        (b"[" * 100_000, "no recording"),
+        (b'{"version": 1, "moments": [[1, "said"]]}', "not a recording"),
+        (b"[" * 100_000, "not a recording"),
     ]:
         path.write_bytes(content)
         ran = CliRunner().invoke(holdfast, ["timing", str(path), "--out", str(page)])

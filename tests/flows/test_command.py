@@ -96,7 +96,7 @@ def test_how_it_fails() -> None:
         ("echo s3cr3t; kill -9 $$", "the command died of signal 9"),
         ("true", "the command printed nothing"),
         ("echo", "the command printed nothing"),
-        (r"printf '\377\376'", "the command printed something that is no UTF-8"),
+        (r"printf '\377\376'", "the command printed something that is not UTF-8"),
     ]:
         failure = fails(script)
         assert str(failure) == said

@@ -15,8 +15,8 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from holdfast import Flow, flow
-from holdfast.flows.engine.engine import STOP_PATIENCE
 from holdfast.flows.engine import engine as engine_module
+from holdfast.flows.engine.engine import STOP_PATIENCE
 from holdfast.flows.engine.looking import LONGEST_DELAY
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.dialer import Dialer

@@ -648,7 +648,7 @@ class TestCommand:
         hint, summary = result.stdout.splitlines()
         assert hint.startswith("hint: flows of the kind 'test-issue-token' wait for a process")
         assert summary == (
-            "looked at 9 flows, 2 of them not opened because their keys were deleted; found nothing"
+            "checked 9 flows, 2 of them not opened because their keys were deleted: no problems"
         )
         assert Path(str(parse_url(file.url).database)).read_bytes() == before
 
@@ -660,7 +660,7 @@ class TestCommand:
         line = result.stdout.splitlines()[0]
         assert line.startswith("batch/talking: the events of the entries 3 to 4 do not open")
         assert line.endswith("; compare it with a backup")
-        assert result.stdout.splitlines()[-1] == "looked at 1 flow; found 1 thing"
+        assert result.stdout.splitlines()[-1] == "checked 1 flow: 1 problem"
         assert self.run(file, "waiting", "--batch", "batch").exit_code == 0
 
     def test_json(self, file: Patient) -> None:

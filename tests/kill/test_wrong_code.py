@@ -61,7 +61,7 @@ def test_wrong_code(world: World, mint: bool, while_running: bool) -> None:
     first.go_on()
     failed = world.peers.wait(wrong)
     assert (failed.ok, failed.error) == (False, "WrongPasswordError"), failed
-    until(lambda: "Ada: scared" in first.err, first.describe)
+    until(lambda: "Ada: wrong code" in first.err, first.describe)
     assert not (home / "runs").exists(), "a secret was made for somebody with a wrong code"
     if not while_running:
         assert first.wait().status == 1

@@ -63,7 +63,7 @@ class NobodyReads(Failure):
     exit_code = 128 + signal.SIGPIPE
 
     def __init__(self) -> None:
-        super().__init__("nobody reads standard output any more")
+        super().__init__("standard output is closed")
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Say nothing: whoever closed the pipe had enough."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
+from holdfast.operating.standing import shown_word
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -19,11 +21,13 @@ def finish(row: FlowRow | None, ending: Ending) -> None:
         Interrupted, Unfinished: it did not.
     """
     if row is not None and row.finished_at is not None:
-        if row.status == "done":
+        if row.status == FlowStatus.DONE:
             return
         reason = (row.published or {}).get("reason")
         because = f": {printable(str(reason), 300)}" if reason else ""
-        raise Unfinished(f"it ended as {row.status}{because}; start again for a new exchange")
+        raise Unfinished(
+            f"it ended as {shown_word(row.status)}{because}; start again for a new exchange"
+        )
     if ending is Ending.SIGNAL:
         raise Interrupted("stopped; nothing is lost: start the same command again to go on")
     raise Unfinished("the time is over; start the same command again to go on")

@@ -18,7 +18,8 @@ from holdfast.cli.tables import counted, narrowed
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
-from holdfast.operating.standing import live_code
+from holdfast.operating.standing import live_code, shown_word
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -111,7 +112,7 @@ class Progress:
             self._filing.finish()
         self._clear()
         finished = [row for row in self._rows.values() if row.finished_at is not None]
-        bad = [row for row in finished if row.status != "done"]
+        bad = [row for row in finished if row.status != FlowStatus.DONE]
         # Counted from the people, not from what was seen: a flow that nobody has looked at yet is
         # not known to be over.
         open_ = len(self._names) - len(finished)
@@ -138,12 +139,12 @@ class Progress:
         return self._statuses + Counter({NOT_SEEN: len(self._names) - len(self._rows)})
 
     def _tell(self, row: FlowRow) -> None:
-        if row.status == "done" and not self._first:
+        if row.status == FlowStatus.DONE and not self._first:
             self._line(f"{printable(row.name)}: collected")
-        elif row.finished_at is not None and row.status != "done":
+        elif row.finished_at is not None and row.status != FlowStatus.DONE:
             reason = (row.published or {}).get("reason")
             because = f" ({printable(str(reason), 200)})" if reason else ""
-            self._line(f"{printable(row.name)}: {row.status}{because}")
+            self._line(f"{printable(row.name)}: {shown_word(row.status)}{because}")
 
     def _give(self, codes: dict[str, str]) -> None:
         if self._filing is not None:

@@ -19,7 +19,7 @@ dump_timing_option = click.option(
     "--dump-timing",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write to FILE when every message went and came, for 'holdfast timing' to draw.",
+    help="Write the time of every message to FILE, for 'holdfast timing' to draw.",
 )
 
 

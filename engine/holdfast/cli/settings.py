@@ -103,8 +103,8 @@ def retain_option(command: Command) -> Command:
         type=Duration(),
         metavar="DURATION",
         help="Keep the key of a flow that went well, was cancelled or expired for this long: 8h,"
-        " 30d. What it did can be read until then, its secret included. Without, the key is deleted"
-        " when the flow ends.",
+        " 30d. Until then its history can be read, including its secret. Without this option,"
+        " the key is deleted when the flow ends.",
     )(command)
 
 
@@ -116,8 +116,8 @@ def connections_option(command: Command) -> Command:
         default=DEFAULT_CONNECTIONS,
         show_default=True,
         metavar="N",
-        help="How many connections are open at once; flows that wait beyond that take turns,"
-        " each every eight minutes at least.",
+        help="Keep at most N connections open. Further waiting flows share them; each is visited"
+        " at least every eight minutes.",
     )(command)
 
 
@@ -127,6 +127,6 @@ def deadline_option(command: Command) -> Command:
         "--deadline",
         type=Duration(),
         metavar="DURATION",
-        help="Take back a code that nobody has used for this long, and make its secret"
+        help="If nobody has used a code after this long, take it back and make its secret"
         " unreadable: 12h, 30d.",
     )(command)

@@ -16,12 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.operating.printable import printable
+from holdfast.operating.standing import shown_word, went_badly
+from holdfast_journal import FlowStatus
 
 _PIPE_WIDTH = 1_000_000
 _NARROWEST = 10
 """Columns of a terminal that what folds keeps at least."""
-_GOOD = frozenset({"done"})
-_BAD = frozenset({"scared", "failed", "crowded", "code lost", "expired", "damaged"})
 
 
 def new_table() -> Table:
@@ -50,10 +50,10 @@ def cell(text: str, style: str = "", *, whole: bool = False) -> Text:
     return Text(shown, style=style, no_wrap=True if whole else None)
 
 
-def status_cell(status: str) -> Text:
-    """Return a flow's status, green if it went well and red if it did not."""
-    style = "green" if status in _GOOD else "red" if status in _BAD else ""
-    return cell(status, style)
+def status_cell(word: str) -> Text:
+    """Return the word for how a flow stands, green if it went well and red if it did not."""
+    style = "green" if word == FlowStatus.DONE else "red" if went_badly(word) else ""
+    return cell(word, style)
 
 
 def show(table: Table) -> None:
@@ -152,8 +152,8 @@ def counted(counts: Mapping[str, int]) -> str:
     """Say how many flows have each status: ``20 flows: 17 done, 3 waiting``."""
     total = sum(counts.values())
     parts = ", ".join(
-        f"{number} {printable(status)}"
-        for status, number in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+        f"{-number} {printable(word)}"
+        for number, word in sorted((-number, shown_word(each)) for each, number in counts.items())
     )
     flows = "1 flow" if total == 1 else f"{total} flows"
     return f"{flows}: {parts}"

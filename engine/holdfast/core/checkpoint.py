@@ -116,7 +116,7 @@ def load(data: object) -> Saved:
         BadCheckpoint: it is damaged, or a newer Holdfast wrote it.
     """
     if not isinstance(data, Mapping):
-        raise BadCheckpoint("the saved wormhole is damaged: it is no JSON object")
+        raise BadCheckpoint("the saved wormhole is damaged: it is not a JSON object")
     saved = structure(versioned(data, VERSION, BRING_FORWARD, "the saved wormhole"), _Document)
     return Saved(
         saved.relay,
@@ -129,5 +129,5 @@ def load(data: object) -> Saved:
 def _notice(record: object) -> Notice:
     notice = from_json(record)
     if not isinstance(notice, Notice):
-        raise BadCheckpoint("the saved wormhole is damaged: something pending is no notice")
+        raise BadCheckpoint("the saved wormhole is damaged: something pending is not a notice")
     return notice

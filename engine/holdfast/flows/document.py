@@ -208,7 +208,7 @@ def _check(cls: type[Flow], params: dict[str, Any]) -> None:
         except (TypeError, ValueError, RecursionError) as error:
             # Of json's own words only these name types and nothing else.
             why = str(error) if isinstance(error, TypeError) else "it lies too deep or in itself"
-            raise TypeError(f"{cls.__name__}.{name} is no JSON value: {why}") from None
+            raise TypeError(f"{cls.__name__}.{name} is not a JSON value: {why}") from None
     try:
         _reader(cls)(json.loads(json.dumps(params)), cls)
     except (BaseValidationError, TypeError, ValueError, KeyError) as error:

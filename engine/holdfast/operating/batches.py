@@ -11,6 +11,7 @@ from holdfast.operating.minting import PLACEHOLDER
 from holdfast.operating.people import Person
 from holdfast.operating.printable import quoted
 from holdfast.operating.refused import Refused
+from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
     from holdfast_journal import NewFlow, SqlJournal
@@ -65,7 +66,7 @@ def start_batch(
             what = "another secret" if minting is None else "another command or secret"
             raise Refused(
                 f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
-                f" before (it is {old.status}); --batch NAME begins a new round"
+                f" before (it is {shown_word(old.status)}); --batch NAME begins a new round"
             )
     started = journal.start_flows(batch, flows, own=True)
     return len(started.existing)

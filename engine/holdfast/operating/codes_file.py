@@ -112,7 +112,7 @@ def _codes(lines: Iterator[str], place: Place) -> dict[str, str]:
         if line == 1 or len(record) != len(_HEADER) or record[0] in codes:
             raise place.failure(
                 line,
-                "this is not a file of codes (name,code) and is not overwritten;"
+                "this is not a codes file (header name,code), and is not overwritten;"
                 " give --codes another file",
             )
         codes[record[0]] = record[1]

@@ -24,8 +24,10 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(compact)
     if not compact or match is None:
         hint = "give it a unit" if compact.isdigit() else "write it like 90s, 8h, 1h30m or 30d"
-        raise ValueError(f"{text!r} is no duration: {hint}")
+        raise ValueError(f"{text!r} is not a duration: {hint}")
     seconds = sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict("0").items())
     if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"{text!r} is no useful duration: more than 0s, at most a hundred years")
+        raise ValueError(
+            f"{text!r} is out of range: a duration is more than 0s and at most a hundred years"
+        )
     return float(seconds)

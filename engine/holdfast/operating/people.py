@@ -67,7 +67,7 @@ def read_people(
                 )
             people.append(person)
     if not people:
-        raise place.failure_of_whole("nobody is in this file")
+        raise place.failure_of_whole("this file names no people")
     return people
 
 

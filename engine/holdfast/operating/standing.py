@@ -4,9 +4,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from holdfast_journal import FlowStatus
+
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
 
+
+CANCELLING = "cancelling"
+"""The word for a flow of which an operator has asked that it ends, and which has not ended yet."""
+
+_BAD_WORDS = frozenset(status.shown for status in FlowStatus if status.went_badly)
 
 OVERDUE = 60.0
 """Seconds after which nobody seems to be there who takes a parked flow in its turn."""
@@ -28,7 +35,20 @@ def is_unloaded(row: "FlowRow") -> bool:
 def shown_status(row: "FlowRow") -> str:
     """Return the flow's status as operators should see it."""
     # Asked for, and not yet seen by the process that serves the flow.
-    return "cancelling" if row.request == "cancel" else row.status
+    return CANCELLING if row.request == "cancel" else shown_word(row.status)
+
+
+def shown_word(status: str) -> str:
+    """Return the word that operators see for what the database has."""
+    try:
+        return FlowStatus(status).shown
+    except ValueError:  # of a later release
+        return status
+
+
+def went_badly(word: str) -> bool:
+    """Whether a word that operators see is that of a flow which ended badly."""
+    return word in _BAD_WORDS
 
 
 def since(row: "FlowRow") -> float:

@@ -60,7 +60,7 @@ def of_parser(problem: Exception) -> str:
     if isinstance(problem, PayloadTooBig):
         return "the server sent a message that is too long"
     if isinstance(problem, UnicodeError):
-        return "the server sent a message that is no UTF-8"
+        return "the server sent a message that is not UTF-8"
     return f"the server broke the WebSocket protocol: {printable(str(problem))}"
 
 

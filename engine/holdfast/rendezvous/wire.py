@@ -95,9 +95,9 @@ def read(text: str) -> FromServer | None:
     try:
         frame = strict_json.parse(text)
     except ValueError:
-        raise Malformed("the server sent something that is no JSON") from None
+        raise Malformed("the server sent something that is not JSON") from None
     if not isinstance(frame, dict):
-        raise Malformed("the server sent something that is no JSON object")
+        raise Malformed("the server sent something that is not a JSON object")
     kind = frame.get("type")
     if not isinstance(kind, str):
         raise Malformed("the server sent a message without a type")
@@ -115,7 +115,7 @@ def _string(frame: dict[str, Any], key: str, longest: int = LONGEST_NAME) -> str
 def _welcome(frame: dict[str, Any]) -> FromServer:
     welcome = frame.get("welcome")
     if not isinstance(welcome, dict):
-        raise Malformed("the server sent a welcome that is no JSON object")
+        raise Malformed("the server sent a welcome that is not a JSON object")
     if len(json.dumps(welcome)) > 16 * LONGEST_TEXT:
         raise Malformed("the server sent a welcome of an unreasonable size")
     return ev.Welcomed(welcome)
@@ -124,7 +124,7 @@ def _welcome(frame: dict[str, Any]) -> FromServer:
 def _allocated(frame: dict[str, Any]) -> FromServer:
     nameplate = _string(frame, "nameplate")
     if not is_nameplate(nameplate):
-        raise Malformed("the server allocated a nameplate that is no number")
+        raise Malformed("the server allocated a nameplate that is not a number")
     return ev.Allocated(nameplate)
 
 

@@ -231,7 +231,7 @@ class DelegatedWormhole:
             KeyFormatError: it is malformed; the wormhole may still be given another.
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
-            TypeError: it is no text.
+            TypeError: it is not a text file.
         """
         if not isinstance(code, str):
             raise TypeError("a code is text")

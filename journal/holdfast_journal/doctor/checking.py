@@ -187,7 +187,7 @@ def _examined(
             "task",
             f"it is over, and {_counted(len(task_rows), 'task')} of it"
             f" {'is' if len(task_rows) == 1 else 'are'} left",
-            "nobody runs them any more, and a retry removes them",
+            "no worker runs them any more, and a retry removes them",
         )
     flow.tasks = [task.name for task in task_rows]
     key = _data_key(flow, keys, row)
@@ -290,7 +290,7 @@ def _json_object(flow: Examined, published: bytes) -> Mapping[str, Any] | None:
         value = None
     if isinstance(value, dict):
         return value
-    flow.found("seal", "what it shows is no JSON object", RESTORE)
+    flow.found("seal", "what it shows is not a JSON object", RESTORE)
     return None
 
 

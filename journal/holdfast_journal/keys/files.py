@@ -57,7 +57,7 @@ def make_key_file(path: Path) -> bool:
 
     On disk before it returns: what is sealed with it must never outlive it. Raises WrongKey.
     """
-    content = "# Holdfast's master key. Whoever has it can read the database beside it.\n"
+    content = "# Holdfast's master key. Anyone who has it can read the database beside it.\n"
     content += new_key().hex() + "\n"
     try:
         with draft_beside(path, content) as draft:

@@ -284,5 +284,5 @@ def _published(row: Any, keys: KeyRing) -> Published | None:
         return {"reason": str(error)}
     except (ValueError, RecursionError):
         found = None
-    shown: Published = found if isinstance(found, dict) else {"reason": "what it shows is no JSON"}
+    shown: Published = found if isinstance(found, dict) else {"reason": "what it shows is not JSON"}
     return shown

@@ -11,6 +11,8 @@ from holdfast.cli import say
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
 from holdfast.operating.printable import quoted
+from holdfast.operating.standing import shown_word
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -26,9 +28,8 @@ PATIENCE = 10.0
 def command(name: str, batch: str | None, db: str) -> None:
     """End a flow that nobody has collected.
 
-    Its code is freed, and its secret is made unreadable. If no other process runs the flow, this
-    command does what is to be done at the mailbox server; if the server cannot be reached, the next
-    'holdfast run' does.
+    Frees its code and makes its secret unreadable. If no other process runs the flow, this command
+    tells the mailbox server itself; if the server cannot be reached, the next 'holdfast run' does.
     """
     from holdfast.cli.database import existing_journal
     from holdfast.cli.serving import serving
@@ -38,7 +39,7 @@ def command(name: str, batch: str | None, db: str) -> None:
     with existing_journal(db) as journal:
         flow = one_flow(journal, name, batch)
         if not journal.ask(flow.name, flow.batch, "cancel"):
-            raise Failure(f"{quoted(flow.name)} has ended already ({flow.status})")
+            raise Failure(f"{quoted(flow.name)} has ended already ({shown_word(flow.status)})")
     ended: list[FlowRow] = []
 
     def watch(moved: Sequence[FlowRow]) -> bool:
@@ -48,11 +49,12 @@ def command(name: str, batch: str | None, db: str) -> None:
     with serving(db, serve=(*EVERYWHERE, ONE_COMMANDS)) as service:
         ending = service.run(watch, batch=flow.batch, names={flow.name}, seconds=PATIENCE)
     if ended:
-        if ended[0].status != "cancelled":
-            raise Unfinished(f"{quoted(flow.name)} had ended before ({ended[0].status})")
+        if ended[0].status != FlowStatus.CANCELLED:
+            word = shown_word(ended[0].status)
+            raise Unfinished(f"{quoted(flow.name)} had ended before ({word})")
         say.out(f"{quoted(flow.name, 200)} is cancelled.")
         return
     when = "stopped waiting" if ending is Ending.SIGNAL else "the server has not answered yet"
     raise Unfinished(
-        f"{quoted(flow.name)} will be cancelled, but {when}; 'holdfast run' goes on with that"
+        f"{quoted(flow.name)} will be cancelled, but {when}; the next 'holdfast run' continues"
     )

@@ -23,10 +23,10 @@ def command() -> None:
 def upgrade(db: str) -> None:
     """Bring the database to what this release of Holdfast needs.
 
-    An SQLite file is copied first, beside itself. Make a copy of a PostgreSQL database yourself,
-    with pg_dump. All of it happens, or nothing does. Commands upgrade an SQLite file by themselves;
-    a PostgreSQL database is upgraded by this command only, once, and then the new release can be
-    started on every machine. Workers of the release before may go on until then.
+    An SQLite file is copied first, beside itself. Copy a PostgreSQL database yourself, with
+    pg_dump. Either the whole upgrade happens, or nothing does. Commands upgrade an SQLite file by
+    themselves; a PostgreSQL database is upgraded by this command only: run it once, then start the
+    new release on every machine. Workers of the previous release may keep running until then.
     """
     from holdfast.cli.database import upkeep
 
@@ -40,10 +40,10 @@ def upgrade(db: str) -> None:
 def check(db: str) -> None:
     """Say which database this is, and whether it can be used.
 
-    Its revision and the one that this release needs, whether the master key opens it, and for an
-    SQLite file whether it is whole. Nothing is changed, and no secret is shown.
+    Shows its revision and the one that this release needs, whether the master key opens it, and,
+    for an SQLite file, whether it is whole. Changes nothing, and shows no secret.
 
-    Exit status: 0 if all is well, 1 if not.
+    Exit status: 0 if there is no problem, 1 if there is.
     """
     from holdfast.operating.database import must_exist
     from holdfast_journal.doctor import check as look

@@ -25,10 +25,11 @@ LOOK_AGAIN: Final = 3.0
 
 
 @click.command(
-    epilog="With --json: one object whose keys are flows, shredded (how many were looked at, and"
-    " how many of them could not be opened because their keys were deleted) and findings, an array"
-    " of objects with the keys check, batch, flow (null if it is about more than one), what, do,"
-    " and hint (true if all may be well). The exit status is 1 if one of them is no hint."
+    epilog="With --json: one object whose keys are flows and shredded (how many were checked, and"
+    " how many of these could not be opened because their keys were deleted) and findings, an"
+    " array of objects with the keys check, batch, flow (null if it is about more than one),"
+    " what, do, and hint (true if there may be no problem). The exit status is 1 if a finding"
+    " is not a hint."
 )
 @click.argument("name", required=False)
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
@@ -37,8 +38,8 @@ LOOK_AGAIN: Final = 3.0
     "sources",
     multiple=True,
     metavar="MODULE",
-    help="Know flows of your own too, which importing this module, or this .py file, registers."
-    " May be given several times.",
+    help="Also know your own flows: import MODULE (a module name or a .py file), which registers"
+    " them. Repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document for programs.")
 @db_option
@@ -47,9 +48,9 @@ def command(
 ) -> None:
     """Look for damage in a database, and repair nothing.
 
-    Each flow, or that called NAME, is opened, its history is replayed, and the outcome compared
-    with what it would be resumed from. A line for each thing that is not as it must be says what,
-    where, and what to do. Processes that serve flows may go on meanwhile.
+    Opens each flow, or only NAME, replays its history, and compares the outcome with the checkpoint
+    from which it would be resumed. Prints one line per problem: what is wrong, where, and what to
+    do about it. Workers may keep running meanwhile.
     """
     from holdfast.cli.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
@@ -102,8 +103,10 @@ class Report:
         looked = _flows(self.flows)
         if self.shredded:
             looked += f", {self.shredded} of them not opened because their keys were deleted"
-        found = "nothing" if not self.bad else "1 thing" if self.bad == 1 else f"{self.bad} things"
-        click.echo(f"looked at {looked}; found {found}")
+        found = (
+            "no problems" if not self.bad else f"{self.bad} problem{'' if self.bad == 1 else 's'}"
+        )
+        click.echo(f"checked {looked}: {found}")
 
 
 def check(
@@ -165,7 +168,9 @@ def _about(free: Sequence[Unattended], somebody: bool) -> Iterator[Finding]:
     for (kind, left), those in sorted(groups.items()):
         late = somebody and max(each.waiting for each in those) > LONG
         if left:
-            state = "belong to processes that are dead or silent, and no other goes on with them"
+            state = (
+                "belong to processes that are dead or silent, and no other process has taken them"
+            )
         elif late:
             state = f"have waited for more than {LONG / 60:.0f} minutes, and no process takes them"
         else:

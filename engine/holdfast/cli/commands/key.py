@@ -31,7 +31,7 @@ def command() -> None:
     "--print",
     "printed",
     is_flag=True,
-    help="Print a new key and change nothing, for whoever keeps it in HOLDFAST_KEY.",
+    help="Print a new key and change nothing. Use this if you keep the key in HOLDFAST_KEY.",
 )
 @db_option
 def new(printed: bool, db: str) -> None:
@@ -91,9 +91,9 @@ def list_(db: str) -> None:
 def rotate(db: str) -> None:
     """Seal every flow under the first master key.
 
-    What is sealed again is each flow's own key, of a few bytes, so a hundred thousand flows take
-    seconds. Workers may run meanwhile, and this command may be killed: started again, it does the
-    rest. At its end it says which keys are not needed any more.
+    Only each flow's own key, a few bytes, is sealed again, so a hundred thousand flows take
+    seconds. Workers may keep running. If this command is killed, start it again: it does the rest.
+    At the end it says which keys are no longer needed.
     """
     from holdfast.cli.database import upkeep
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def command(name: str, batch: str | None, db: str) -> None:
     """Show the journal of one flow.
 
-    A line for each thing that happened: its number, when, which worker recorded it (a process
-    that was killed and started again is another worker), what came in, and what went out.
-    Secrets are not in it.
+    Prints one line per event: its number, the time, the worker that recorded it (a process that was
+    killed and started again is another worker), what came in, and what went out. Secrets are not
+    shown.
     """
     from holdfast.cli.database import existing_journal
     from holdfast.operating.finding import one_flow

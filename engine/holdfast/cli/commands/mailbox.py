@@ -35,7 +35,7 @@ def _default_database() -> Path:
     metavar="FILE",
     default=_default_database,
     show_default="mailbox.sqlite in the state directory",
-    help="SQLite file of the mailboxes; made if it is new.",
+    help="SQLite file of the mailboxes; created if it does not exist.",
 )
 @click.option(
     "--keep",
@@ -43,9 +43,11 @@ def _default_database() -> Path:
     metavar="DURATION",
     default="30d",
     show_default=True,
-    help="How long to remember a mailbox that nobody touches: 90s, 8h, 1h30m, 30d.",
+    help="Forget a mailbox that nobody has used for this long: 90s, 8h, 1h30m, 30d.",
 )
-@click.option("--motd", metavar="TEXT", help="Shown to everybody who connects.")
+@click.option(
+    "--motd", metavar="TEXT", help="A message that every client is shown when it connects."
+)
 def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
     """Run a mailbox server until it is told to stop.
 

@@ -30,14 +30,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="PEOPLE")
-@click.option("--name-column", default="name", show_default=True, help="Who it is for.")
-@click.option("--secret-column", default="secret", show_default=True, help="What they get.")
+@click.option("--name-column", default="name", show_default=True, help="The column with the names.")
+@click.option(
+    "--secret-column", default="secret", show_default=True, help="The column with the secrets."
+)
 @click.option(
     "--mint",
     metavar="COMMAND",
-    help="Make each secret when its recipient is there and has proved the code: the standard"
-    " output of COMMAND, run without a shell, less the line end that ends it. {name} in its"
-    " arguments is the person's name, and so is the environment variable HOLDFAST_NAME;"
+    help="Make each secret when its recipient is there and has proved the code: it is the standard"
+    " output of COMMAND, run without a shell, less the final line end. {name} in its arguments"
+    " is the person's name, and so is the environment variable HOLDFAST_NAME;"
     " HOLDFAST_IDEMPOTENCY_KEY is the same at every retry.",
 )
 @click.option(
@@ -46,21 +48,27 @@ if TYPE_CHECKING:
     type=Duration(),
     metavar="DURATION",
     show_default="60s",
-    help="Kill COMMAND, and whatever it has started, after this long, and try it again later.",
+    help="If COMMAND has not ended after this long, kill it and everything that it started, and"
+    " try again later.",
 )
-@click.option("--batch", default=DEFAULT_BATCH, show_default=True, help="Names are unique in it.")
+@click.option(
+    "--batch",
+    default=DEFAULT_BATCH,
+    show_default=True,
+    help="The batch to put the flows in. A name is unique within its batch.",
+)
 @click.option(
     "--codes",
     metavar="FILE",
-    help="Write the codes to this CSV file, as they come, instead of printing them; - prints them.",
+    help="Write the codes to this CSV file as they come, instead of printing them; - prints them.",
 )
-@click.option("--qr", is_flag=True, help="Show each code as a picture too, on a terminal.")
+@click.option("--qr", is_flag=True, help="On a terminal, show each code as a QR code too.")
 @click.option(
     "--for",
     "seconds",
     type=Duration(),
     metavar="DURATION",
-    help="Stay at most this long: 90s, 8h, 1h30m, 30d.",
+    help="Stop after this long at the latest: 90s, 8h, 1h30m, 30d.",
 )
 @deadline_option
 @connections_option
@@ -87,13 +95,13 @@ def command(
 ) -> None:
     """Give each person in a file their secret.
 
-    Once, and each through a wormhole code of their own. PEOPLE is a CSV file with a header, or JSON
-    lines; '-' is standard input. Each person collects with any Magic-Wormhole client: 'wormhole
-    receive CODE'. Start the same command again after a crash or Ctrl-C, and it goes on where it
-    was: no name is ever started twice.
+    Each person gets it once, through a wormhole code of their own. PEOPLE is a CSV file with a
+    header, or JSON lines; '-' is standard input. Each person collects with any Magic-Wormhole
+    client: 'wormhole receive CODE'. After a crash or Ctrl-C, start the same command again: it
+    continues where it was, and never starts the same name twice.
 
-    Exit status: 0 if everybody has collected, 1 if somebody has not, 2 if nothing was started.
-    Output that cannot be written changes nothing; 'holdfast status' shows the codes.
+    Exit status: 0 if everyone has collected, 1 if not, 2 if nothing was started. If output cannot
+    be written, the flows continue; 'holdfast status' shows the codes.
     """
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.progress import Progress

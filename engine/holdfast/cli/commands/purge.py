@@ -19,7 +19,7 @@ from holdfast.cli.settings import db_option
     type=Duration(),
     required=True,
     metavar="DURATION",
-    help="Flows that ended longer ago than this: 90s, 8h, 30d, 52w.",
+    help="Purge flows that ended longer ago than this: 90s, 8h, 30d, 52w.",
 )
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
 @click.option(
@@ -27,16 +27,16 @@ from holdfast.cli.settings import db_option
     is_flag=True,
     help="Forget their names too. The same people file would then start all of them again.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Say what there is to purge, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Say what would be purged, and delete nothing.")
 @db_option
 def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool, db: str) -> None:
     """Forget flows that ended long ago.
 
-    Their journals and whatever is left of their secrets are deleted, also of those that failed,
-    which cannot be retried any more. A small row stays of each: its name, how it ended and when, so
-    that the same people file starts nobody twice. Unfinished flows are never purged. Workers may
-    run meanwhile, and this command may be killed: started again, it does the rest.
+    Deletes their journals and what is left of their secrets, also of flows that failed, which
+    cannot be retried afterwards. One small row per flow is kept (its name, how it ended, and when),
+    so that the same people file does not start anyone again. Unfinished flows are never purged.
+    Workers may keep running. If this command is killed, start it again: it does the rest.
     """
     from holdfast.cli.database import upkeep
 

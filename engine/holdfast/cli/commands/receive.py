@@ -16,6 +16,7 @@ from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
 from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import because
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast.flows.shipped.receive import Receive
@@ -33,11 +34,15 @@ _PRINTING = 20 * 86400.0
 @click.option(
     "--out",
     metavar="FILE",
-    help="Write the text to this file, byte for byte, whole or not at all, mode 0600, instead of"
-    " printing it; - is standard output, byte for byte where that is no terminal.",
+    help="Write the text to this file instead of printing it: byte for byte, whole or not at all,"
+    " with mode 0600. - is standard output, byte for byte unless that is a terminal.",
 )
 @click.option(
-    "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="DURATION",
+    help="Stop after this long at the latest.",
 )
 @dump_timing_option
 @db_option
@@ -54,9 +59,9 @@ def command(
 ) -> None:
     """Receive one text.
 
-    CODE is what the sender gave you. The sender is told that the text has arrived only when it is
-    printed, or safely in FILE. Start the same command again after a crash or Ctrl-C, and it goes on
-    with the same exchange.
+    CODE is what the sender gave you. The sender is told that the text has arrived only when it has
+    been printed, or is safely in FILE. After a crash or Ctrl-C, start the same command again: it
+    continues with the same exchange.
     """
     from holdfast.cli.one_flow import finish
     from holdfast.cli.serving import serving
@@ -76,7 +81,7 @@ def command(
     with serving(db, serve=served, timing=recorder(dump_timing)) as service:
         fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
         before = rows_of(service.journal, BATCH, fingerprint)
-        if before and before[-1].status == "done":
+        if before and before[-1].status == FlowStatus.DONE:
             _already(before[-1], target)
             return
         if target is not None and not (before and before[-1].finished_at is None):
@@ -119,7 +124,7 @@ def _check(target: Path) -> None:
     from holdfast.files import check_new
 
     if target.exists() or target.is_symlink():
-        raise Failure(f"--out: {target} is there already; move it away or choose another name")
+        raise Failure(f"--out: {target} exists already; move it away or choose another name")
     if not target.parent.is_dir():
         raise Failure(f"--out: there is no directory {target.parent}")
     try:

@@ -7,6 +7,8 @@ import click
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import db_option
 from holdfast.operating.printable import quoted
+from holdfast.operating.standing import shown_word
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -15,12 +17,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name")
 @click.option("--batch", metavar="BATCH", help="The batch, if NAME is in several.")
-@click.option("--force", is_flag=True, help="Even if the secret may have arrived already.")
+@click.option("--force", is_flag=True, help="Retry even if the secret may have arrived already.")
 @db_option
 def command(name: str, batch: str | None, force: bool, db: str) -> None:
     """Give a flow that failed a new code.
 
-    The old code is of no use any more. Whoever serves the flows goes on with this one.
+    The old code stops working. The running worker, or the next one, continues with the new one.
     """
     from holdfast.cli.database import existing_journal
     from holdfast.operating.finding import one_flow
@@ -37,17 +39,20 @@ def command(name: str, batch: str | None, force: bool, db: str) -> None:
     click.echo(f"{quoted(flow.name, 200)} gets a new code: attempt {flow.attempt + 1}.")
     if served:
         processes = ", ".join(str(each.pid) for each in served)
-        click.echo(f"Process {processes} is running, and goes on with it if it serves this batch.")
+        click.echo(
+            f"Process {processes} is running, and continues with it if it serves this batch."
+        )
     else:
-        click.echo("Go on with 'holdfast run', or with the same provision command again.")
+        click.echo("To continue, start 'holdfast run' or the same provision command.")
 
 
 def _refuse(flow: "FlowRow", force: bool) -> None:
     if flow.finished_at is None:
         raise Failure(
-            f"{quoted(flow.name)} is still under way ({flow.status}); 'holdfast cancel' ends it"
+            f"{quoted(flow.name)} is still running ({shown_word(flow.status)});"
+            " 'holdfast cancel' ends it"
         )
-    if flow.status == "cancelled":
+    if flow.status == FlowStatus.CANCELLED:
         raise Failure(
             f"{quoted(flow.name)} was cancelled, which made its secret unreadable; to start it"
             " again, give it another name or another --batch"

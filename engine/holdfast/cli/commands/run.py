@@ -12,6 +12,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.settings import connections_option, db_option, retain_option
+from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     "sources",
     multiple=True,
     metavar="MODULE",
-    help="Serve flows of your own too, which importing this module, or this .py file, registers."
-    " May be given several times.",
+    help="Also serve your own flows: import MODULE (a module name or a .py file), which registers"
+    " them. Repeatable.",
 )
 @click.option(
     "--for",
@@ -47,9 +48,9 @@ def command(
 ) -> None:
     """Serve every unfinished flow, as a service does.
 
-    It runs until it is told to stop (SIGINT or SIGTERM). Flows that other commands start meanwhile
-    are served too. Killing it loses nothing: start it again. Each flow that changes is a line of
-    output, without its code.
+    It runs until you stop it (SIGINT or SIGTERM), and also serves flows that other commands start
+    meanwhile. Killing it loses nothing: start it again. It prints a line for each flow that
+    changes, without its code.
     """
     from holdfast.cli.serving import serving
     from holdfast.cli.tables import counted
@@ -104,7 +105,8 @@ class _Log:
                 because = f" ({printable(str(reason), 200)})" if reason else ""
                 when = timestamp(time.time() if first else row.updated_at)
                 say.out(
-                    f"{when} {printable(row.batch)}/{printable(row.name)} {row.status}{because}"
+                    f"{when} {printable(row.batch)}/{printable(row.name)}"
+                    f" {shown_word(row.status)}{because}"
                 )
             if row.finished_at is None:
                 known[row.id] = row.status

@@ -17,6 +17,7 @@ from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.operating.people import LONGEST_SECRET, same_name
 from holdfast.operating.refused import because
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -31,17 +32,21 @@ BATCH = "send"
     "--file",
     "path",
     metavar="FILE",
-    help="Send the text in this file, byte for byte; - is standard input, byte for byte too.",
+    help="Send the text in this file, byte for byte; - sends standard input, byte for byte too.",
 )
 @click.option(
     "--to",
     metavar="WHO",
-    help="Tell two recipients of the same text apart: each WHO has a code of their own.",
+    help="Who the text is for. The same text for another WHO gets another code.",
 )
-@click.option("--again", is_flag=True, help="Even if this very text was sent before.")
-@click.option("--qr", is_flag=True, help="Show the code as a picture too, on a terminal.")
+@click.option("--again", is_flag=True, help="Send this text even if it was sent before.")
+@click.option("--qr", is_flag=True, help="On a terminal, show the code as a QR code too.")
 @click.option(
-    "--for", "seconds", type=Duration(), metavar="DURATION", help="Stay at most this long."
+    "--for",
+    "seconds",
+    type=Duration(),
+    metavar="DURATION",
+    help="Stop after this long at the latest.",
 )
 @deadline_option
 @dump_timing_option
@@ -63,12 +68,11 @@ def command(
 ) -> None:
     """Send one text.
 
-    It is TEXT, the text in a file, or standard input without the line end, if there is one, that
-    ends it. Prints the code for 'wormhole receive' at the
-    other end. Start the same command again after a crash or Ctrl-C, and it goes on with the same
-    code; once the text was collected, it says so. Give --to to send the same text to another person
-    meanwhile. TEXT can be seen by other users of this machine
-    while the command runs; a file or standard input cannot.
+    Sends TEXT, the text in a file, or standard input without its final line end. Prints the code
+    for 'wormhole receive' at the other end. After a crash or Ctrl-C, start the same command again:
+    it continues with the same code, and says so once the text has been collected. To send the same
+    text to another person meanwhile, give --to. While the command runs, other users of this machine
+    can see TEXT in the list of processes; they cannot see a file or standard input.
     """
     from holdfast.cli.one_flow import finish
     from holdfast.cli.pictures import require_pictures
@@ -83,7 +87,7 @@ def command(
     with serving(db, timing=recorder(dump_timing)) as service:
         fingerprint = service.journal.fingerprint("send", secret, relay, appid, *whom)
         before = rows_of(service.journal, BATCH, fingerprint)
-        if before and before[-1].status == "done" and not again:
+        if before and before[-1].status == FlowStatus.DONE and not again:
             _already(before[-1])
             return
         if before and before[-1].finished_at is None:
@@ -114,8 +118,8 @@ def _goes_on(row: FlowRow) -> None:
     from holdfast.cli.tables import timestamp
 
     say.err(
-        f"holdfast: going on with the code of this very text, started at"
-        f" {timestamp(row.created_at)}; for somebody else, --to WHO makes another code"
+        f"holdfast: continuing with the code of this text, started at"
+        f" {timestamp(row.created_at)}; for another person, --to WHO makes another code"
     )
 
 

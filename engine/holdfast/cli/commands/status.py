@@ -18,6 +18,7 @@ from holdfast.operating.standing import (
     shown_status,
     since,
 )
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -34,13 +35,13 @@ SHOWN = 200
 
 
 @click.command(
-    epilog="With --json: one array with an object a flow, whose keys are name, batch, kind, status,"
-    " code (null unless it can be used now), published (what the flow shows of itself; null once"
-    " it was shredded), attempt, request, wake_at (when a parked flow has its next turn), failures"
-    " and trouble (how often and where its own code raised; or why it cannot be loaded),"
-    " deaths (how many workers in a row ended soon after they had taken it),"
-    " started_at, changed_at, finished_at"
-    " (UTC, ISO 8601) and worker (null, or an object with id, host, pid and alive)."
+    epilog="With --json: one array with an object per flow, whose keys are name, batch, kind,"
+    " status, code (null unless it can be used now), published (what the flow shows of itself;"
+    " null once it was shredded), attempt, request, wake_at (the next visit of a parked flow),"
+    " failures and trouble (how often and where its own code raised; or why it cannot be"
+    " loaded), deaths (how many workers in a row ended soon after they had taken it),"
+    " started_at, changed_at, finished_at (UTC, ISO 8601) and worker (null, or an object with"
+    " id, host, pid and alive)."
 )
 @click.argument("name", required=False)
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
@@ -49,8 +50,8 @@ SHOWN = 200
 def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None:
     """Show how each flow stands.
 
-    All that are not over, and the last 200 that are. With NAME, everything that is known of one
-    flow.
+    Shows all unfinished flows, and the last 200 that ended. With NAME, shows everything that is
+    known of one flow.
     """
     from holdfast.cli.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
@@ -62,7 +63,7 @@ def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None
             if as_json:
                 _write_json([[flow]])
             else:
-                _show_one(flow, waits_for_room=bool(notices) and flow.status == "new")
+                _show_one(flow, waits_for_room=bool(notices) and flow.status == FlowStatus.NEW)
             return
         check_batch(journal, batch)
         if as_json:
@@ -160,7 +161,7 @@ def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
             )
         )
     if nobody_serves(rows):
-        click.echo("No process serves the unfinished ones; 'holdfast run' goes on with them.")
+        click.echo("No process serves the unfinished ones; 'holdfast run' continues them.")
 
 
 def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
@@ -181,7 +182,10 @@ def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
         ("started", cell(timestamp(row.created_at))),
         ("changed", cell(timestamp(row.updated_at))),
         ("finished", cell(finished)),
-        ("served by", cell("nobody yet; it waits for room" if waits_for_room else _served_by(row))),
+        (
+            "served by",
+            cell("no process yet; it waits for room" if waits_for_room else _served_by(row)),
+        ),
     ]:
         if value.plain:
             table.add_row(cell(label, "bold"), value)
@@ -224,5 +228,5 @@ def _served_by(row: "FlowRow") -> str:
     if is_parked(row) and row.wake_at is not None:
         return f"parked; its next turn is at {timestamp(row.wake_at)}"
     if not row.owner_alive:
-        return "no process; 'holdfast run' goes on with it"
+        return "no process; 'holdfast run' continues it"
     return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

@@ -27,7 +27,7 @@ from holdfast.operating.refused import because
 def command(recordings: Sequence[Path], out: str) -> None:
     """Draw recordings of message times.
 
-    They become an HTML page. A recording is what 'holdfast send --dump-timing FILE' writes, or
+    Writes an HTML page. A recording is what 'holdfast send --dump-timing FILE' writes, or
     DebugTiming.write in a program. Several are drawn one below the other, on one clock.
     """
     from holdfast.cli.timing_diagram import Recording, draw
@@ -41,7 +41,7 @@ def command(recordings: Sequence[Path], out: str) -> None:
         except OSError as error:
             raise because(str(path), error) from None
         except (NotARecording, UnicodeDecodeError) as error:
-            said = str(error) if isinstance(error, NotARecording) else "it is no text"
+            said = str(error) if isinstance(error, NotARecording) else "it is not a text file"
             raise Failure(f"{path}: {said}") from None
     if out == "-":
         click.echo(draw(read_in), nl=False)

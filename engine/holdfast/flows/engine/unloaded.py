@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from holdfast.errors import WormholeError
 from holdfast.flows.engine.aside import end
 from holdfast.flows.engine.trouble import place_of
-from holdfast_journal import UNLOADED, TakenFlow
+from holdfast_journal import UNLOADED, FlowStatus, TakenFlow
 
 FIRST_DELAY: Final = 2.0
 """Seconds until it is tried again for the first time; twice as many each time after that."""
@@ -69,7 +69,7 @@ class Unloaded:
         reason = UNLOADED + (str(error) if isinstance(error, WormholeError) else place_of(failure))
         tries = self._tries[taken.id] = self._tries.get(taken.id, 0) + 1
         if taken.request == "cancel" and tries > TRIES_TO_CANCEL:
-            end(taken, "cancelled", reason)
+            end(taken, FlowStatus.CANCELLED, reason)
             self.loaded(taken)
             return None
         self._until[taken.id] = now + min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(tries - 1, 10))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.errors import CodeLostError, CrowdedError, WrongPasswordError
+from holdfast_journal import FlowStatus
 
-SHREDDED: Final = ("done", "cancelled", "expired")
+SHREDDED: Final = (FlowStatus.DONE, FlowStatus.CANCELLED, FlowStatus.EXPIRED)
 """The verdicts after which nobody needs a flow's secrets any more."""
 
 
-def verdict_of(result: str | Exception, *, sent: bool) -> tuple[str, str]:
+def verdict_of(result: str | Exception, *, sent: bool) -> tuple[FlowStatus, str]:
     """Return the status, and the reason, for a flow that did not decide itself.
 
     Args:
@@ -18,14 +19,17 @@ def verdict_of(result: str | Exception, *, sent: bool) -> tuple[str, str]:
         sent: whether a secret was sent already.
     """
     if isinstance(result, CodeLostError):
-        return "code lost", "the mailbox server has forgotten the code; a new one is needed"
+        return (
+            FlowStatus.CODE_LOST,
+            "the mailbox server has forgotten the code; a new one is needed",
+        )
     if isinstance(result, CrowdedError):
         reason = "a third party entered the mailbox; a new code is needed"
         if sent:
             reason += ", if the other side has not received what was sent before"
-        return "crowded", reason
+        return FlowStatus.CROWDED, reason
     if isinstance(result, WrongPasswordError):
-        return "scared", "the other side used a different code"
+        return FlowStatus.SCARED, "the other side used a different code"
     if isinstance(result, Exception):
-        return "failed", str(result)
-    return "done", ""
+        return FlowStatus.FAILED, str(result)
+    return FlowStatus.DONE, ""

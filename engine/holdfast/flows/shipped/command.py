@@ -181,7 +181,7 @@ def _text(output: bytes) -> str:
     try:
         printed = output.decode()
     except UnicodeDecodeError:
-        raise TaskFailed("the command printed something that is no UTF-8") from None
+        raise TaskFailed("the command printed something that is not UTF-8") from None
     printed = without_line_end(printed)
     if not printed:
         raise TaskFailed("the command printed nothing")
