@@ -133,7 +133,7 @@ def test_long_waits_stand_out() -> None:
 )
 def test_what_is_no_recording_is_refused(text: str) -> None:
     """In words, whatever it is."""
-    with pytest.raises(NotARecording, match=r"no recording|another release"):
+    with pytest.raises(NotARecording, match=r"not a recording|another release"):
         read(text)
 
 

@@ -71,7 +71,7 @@ ENDINGS = {
     "hangs up in the answer": (answer(b"HTTP/1.1 101 Swi"), "during the handshake"),
     "garbage": (answer(bytes(range(256)) * 300, hang_up=False), "no mailbox server there"),
     "huge frame": (greeter(b"\x81\x7f" + (2**40).to_bytes(8, "big") + bytes(999)), "too long"),
-    "invalid UTF-8": (greeter(b"\x81\x02\xc3\x28"), "no UTF-8"),
+    "invalid UTF-8": (greeter(b"\x81\x02\xc3\x28"), "not UTF-8"),
     "broken frame": (greeter(b"\xff\xff" * 100), "WebSocket protocol"),
     "closes": (Closer, "closed the connection (1001)"),
 }

@@ -284,9 +284,9 @@ BROKEN = {
     "too long": (too_long(), "too long"),
     "enormous": (b"\x81\x7f\x7f" + b"\xff" * 7, "too long"),
     "impossible length": (b"\x81\x7f" + b"\xff" * 8, "too long"),
-    "no UTF-8": (b"\x81\x02\xff\xfe", "no UTF-8"),
-    "no UTF-8 in binary": (b"\x82\x02\xff\xfe", "no UTF-8"),
-    "half a surrogate": (b"\x81\x03\xed\xa0\x80", "no UTF-8"),
+    "no UTF-8": (b"\x81\x02\xff\xfe", "not UTF-8"),
+    "no UTF-8 in binary": (b"\x82\x02\xff\xfe", "not UTF-8"),
+    "half a surrogate": (b"\x81\x03\xed\xa0\x80", "not UTF-8"),
     "masked": (b"\x81\x81\x00\x00\x00\x00x", "WebSocket protocol"),
     "unknown opcode": (b"\x83\x00", "WebSocket protocol"),
     "reserved bit": (b"\xc1\x00", "WebSocket protocol"),
@@ -297,7 +297,7 @@ BROKEN = {
     "bad close code": (b"\x88\x02\x00\x01", "WebSocket protocol"),
     "short close": (b"\x88\x01\x03", "WebSocket protocol"),
     "close inside a message": (b"\x01\x01a\x88\x00", "WebSocket protocol"),
-    "bad close reason": (b"\x88\x03\x03\xe8\xff", "no UTF-8"),
+    "bad close reason": (b"\x88\x03\x03\xe8\xff", "not UTF-8"),
     "HTTP": (b"HTTP/1.1 200 OK\r\n" * 9, "WebSocket protocol"),
 }
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from holdfast.cli.failure import Failure
 from holdfast.cli.timing_diagram import Recording, draw
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.people import LONGEST_NAME, LONGEST_SECRET, read_people, same_name
+from holdfast.operating.refused import Refused
 from holdfast.timing import DebugTiming, NotARecording, read
 from holdfast_journal import WrongKey
 from holdfast_journal.keys.files import KeyFile, add_key, key_lines
@@ -27,7 +27,7 @@ def _people() -> Iterator[bytes]:
     yield b"\n\n name , secret \nann,x\n\n"
 
 
-@target(Failure, seeds=_people, quotes=True, examples=120)
+@target(Refused, seeds=_people, quotes=True, examples=120)
 def people(data: bytes) -> None:
     """A people file; its length says by which name it goes, and whether secrets are minted."""
     path = written("people.jsonl" if len(data) % 3 == 0 else "people.csv", data)
@@ -47,7 +47,7 @@ def people(data: bytes) -> None:
 
 
 @target(
-    Failure, seeds=lambda: [b"name,code\nann,4-a-b\n", b'name,code\n"a,""b",5-c\n'], examples=80
+    Refused, seeds=lambda: [b"name,code\nann,4-a-b\n", b'name,code\n"a,""b",5-c\n'], examples=80
 )
 def codes_file(data: bytes) -> None:
     """A file of codes: what was in it stays in it."""

@@ -12,13 +12,13 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 
 from holdfast import codes
-from holdfast.cli.failure import Failure
 from holdfast.errors import KeyFormatError
 from holdfast.flows.shipped.command import _text
 from holdfast.flows.tasks import TaskFailed
 from holdfast.operating.addresses import checked_relay
 from holdfast.operating.durations import parse_duration
 from holdfast.operating.minting import parse_command
+from holdfast.operating.refused import Refused
 from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
 from holdfast.server.address import endpoint
 from holdfast.server.errors import AddressUnusable
@@ -121,7 +121,7 @@ def relay_url(data: bytes) -> None:
         expect(not (hides and SECRET in str(error)), "a password is shown")
     try:
         checked_relay(url, "--relay")
-    except Failure as error:
+    except Refused as error:
         expect(not (hides and SECRET in str(error)), "a password is shown")
     else:
         expect(taken, "a URL that the command line takes, and nobody else")
@@ -153,7 +153,7 @@ def database_url(data: bytes) -> None:
 
 
 @target(
-    Failure,
+    Refused,
     seeds=lambda: [b"sh -c 'echo {name}'", b'/bin/cat "a b" {name}', b"true \\\n x"],
     quotes=True,
     examples=60,

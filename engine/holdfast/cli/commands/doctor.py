@@ -103,9 +103,7 @@ class Report:
         looked = _flows(self.flows)
         if self.shredded:
             looked += f", {self.shredded} of them not opened because their keys were deleted"
-        found = (
-            "no problems" if not self.bad else f"{self.bad} problem{'' if self.bad == 1 else 's'}"
-        )
+        found = "1 problem" if self.bad == 1 else f"{self.bad or 'no'} problems"
         click.echo(f"checked {looked}: {found}")
 
 
