@@ -24,7 +24,7 @@ help:
 	@echo "make bench   peers and project side by side (some twenty minutes), or ONLY=name"
 	@echo "make docs    the manual, in docs/_build/html"
 	@echo "make lint    ruff and the import rules"
-	@echo "make types   mypy --strict"
+	@echo "make types   mypy --strict, and pyrefly for a second opinion"
 
 env: $(VENV)/.installed
 
@@ -48,6 +48,7 @@ lint: env
 
 types: env
 	$(BIN)/mypy --strict
+	$(BIN)/pyrefly check --python-interpreter-path=$(BIN)/python
 
 docs: env
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -232,8 +232,7 @@ class Exchange:
         if event.side == self.side:
             if not self.outbox.data.awaits(event.phase):
                 return None  # a mailbox shows all that was ever said, on every connection
-            if not self.outbox.change().echoed(event.phase):
-                return None
+            self.outbox.change().echoed(event.phase)
             return self._code_works() if self.well else ()
         if not self.well or self.mailbox.state != "open":
             return None

@@ -35,14 +35,7 @@ class Seal:
     plaintext: str = field(repr=False)
 
 
-@frozen
-class Echoed:
-    """The server has stored this message of ours for good."""
-
-    phase: str
-
-
-Effects: TypeAlias = tuple[Seal | Echoed, ...]
+Effects: TypeAlias = tuple[Seal, ...]
 
 State: TypeAlias = Literal["holding", "flowing", "shut"]
 
@@ -213,7 +206,6 @@ def mark(inputs: Inputs, data: Outbox, phase: str) -> Effects:
         if message.phase == phase and not message.echoed:
             message.echoed = True
             _finish(data)
-            return (Echoed(phase),)
     return ()
 
 

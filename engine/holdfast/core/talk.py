@@ -19,7 +19,7 @@ from holdfast.core.inbox import INBOX, Deliver, Inbox, InboxPart, Overflow, Unse
 from holdfast.core.inbox import Effects as InboxEffects
 from holdfast.core.key import KEY, Key, KeyPart
 from holdfast.core.messages import ignored_phase, parse_pake, parse_versions
-from holdfast.core.outbox import OUTBOX, Outbox, OutboxPart, Seal
+from holdfast.core.outbox import OUTBOX, Outbox, OutboxPart
 from holdfast.core.outbox import Effects as OutboxEffects
 from holdfast.crypto import (
     BadPake,
@@ -200,8 +200,7 @@ class Talk:
 
     def _sealing(self, effects: OutboxEffects, entropy: Entropy) -> None:
         for effect in effects:
-            if isinstance(effect, Seal):
-                self._put(effect.phase, bytes.fromhex(effect.plaintext), entropy)
+            self._put(effect.phase, bytes.fromhex(effect.plaintext), entropy)
 
     def _put(self, phase: str, plaintext: bytes, entropy: Entropy) -> None:
         """Encrypt once; these very bytes are sent however often they must be."""

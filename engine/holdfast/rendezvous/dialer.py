@@ -213,7 +213,7 @@ class _OneProtocol(ClientFactory):
     def __init__(self, socket: WebSocket) -> None:
         self._socket: WebSocket | None = socket
 
-    def buildProtocol(self, _: IAddress | None) -> Any:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """The protocol, once."""
         socket, self._socket = self._socket, None
         return socket

@@ -63,7 +63,8 @@ class MailboxService(MultiService):
         listening: Deferred[Any] = maybeDeferred(self._endpoint.listen, self._site)
         self._listening = listening.addCallbacks(self._listens, self._does_not)
 
-    def stopService(self) -> "Deferred[None]":
+    # Twisted promises a Deferred; that it is a DeferredList is a checker's guess.
+    def stopService(self) -> "Deferred[None]":  # pyrefly: ignore[bad-override]
         """Close the port and every connection, then the database."""
         if self._listening is not None:
             self._listening.cancel()

@@ -44,7 +44,7 @@ SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
 """Since when a flow waits to be taken."""
 
 
-def is_parked(now: float | BindParameter[float]) -> ColumnElement[bool]:
+def is_parked(now: float | BindParameter[Any]) -> ColumnElement[bool]:
     """Whether a flow that nobody owns is to be left alone at `now`, unless something is asked."""
     return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
 

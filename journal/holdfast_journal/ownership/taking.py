@@ -76,6 +76,7 @@ def take(
     One that cannot be read is ended as DAMAGED, with everything that is left of it; one whose
     master key is not here is left alone, for workers that have it.
     """
+    candidates: list[int] = []
     if not expected:
         with database.reading() as connection:
             candidates = due.find(connection, wanted)

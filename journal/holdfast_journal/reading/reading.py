@@ -23,8 +23,9 @@ from holdfast_journal.store.values import altered, mended, texts, unsound
 from holdfast_journal.workers.registration import Alive
 
 _NOT_SHOWN = ("checkpoint", "params", "fingerprint")
-_SHOWN = (
-    select(
+# SQLAlchemy 2.0 has one parameter for the type of a row, and 2.1 one for each column.
+_SHOWN: Select[Any] = (
+    select(  # pyrefly: ignore[bad-assignment]
         *(c for c in flows.c if c.name not in _NOT_SHOWN),
         batches.c.name.label("batch_name"),
         workers.c.host,

@@ -97,7 +97,7 @@ class Database:
                     cursor = database._anchor.cursor()
                     cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
                     cursor.close()
-                database._place = Place.of(database.path, given)
+                database._place = Place.of(database.path, database.given_path or database.path)
         except BaseException:
             database.close()
             raise

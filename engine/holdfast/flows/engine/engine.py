@@ -137,7 +137,7 @@ class Engine:
     serve: Collection[str] | None = None
     batch: str | None = None
     names: Collection[str] | None = None
-    connector: MakesConnector = field(default=None)
+    connector: MakesConnector = field(default=None)  # pyrefly: ignore[bad-assignment]  # see below
     connections: int = MOST_CONNECTIONS
     on_status_update: Callable[[Status], object] | None = None
     timing: DebugTiming | None = None

@@ -201,11 +201,11 @@ def _terminal() -> Callable[[], None]:
     """Return what puts the terminal back as it is now."""
     try:
         import termios
-
+    except ImportError:
+        return lambda: None
+    try:
         descriptor = sys.stdin.fileno()
         attributes = termios.tcgetattr(descriptor)
-    except (ImportError, OSError, ValueError):
-        return lambda: None
-    except termios.error:
-        return lambda: None  # standard input is no terminal
+    except (OSError, ValueError, termios.error):
+        return lambda: None  # standard input is closed, or is not a terminal
     return lambda: termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
