@@ -15,6 +15,8 @@ from typing import Any
 
 from holdfast_journal.interface import IJournal
 
+__all__ = ["JournalContract"]
+
 
 class JournalContract:
     """The promises of `IJournal`, one for each `test_` method; subclass it and say how to make one.
