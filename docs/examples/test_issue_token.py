@@ -1,64 +1,61 @@
-"""Run with: python -m twisted.trial test_issue_token"""
+"""Run with: python -m unittest test_issue_token"""
 
-from pathlib import Path
+import unittest
+from itertools import count
+from unittest.mock import patch
 
 from issue_token import IssueToken
-from twisted.internet import reactor
-from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
 
-import holdfast
-from holdfast import Engine, SqlJournal, mailbox, new_flow
+from holdfast.testing import World
 
 
-class IssueTokenTest(TestCase):
-    timeout = 60
+def say_ok(peer, token):
+    peer.send(b"ok")
 
-    async def setUp(self):
-        """Have a mailbox server of our own, on a port that the system chooses."""
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir()
-        server = mailbox.service(
-            reactor, listen="127.0.0.1:0", database=self.folder / "mailbox.sqlite", keep=3600
-        )
-        server.startService()
-        self.addCleanup(server.stopService)
-        self.relay = await server.when_listening()
 
-    def start(self):
-        """Begin a life of the service."""
-        self.journal = SqlJournal.open(f"sqlite:///{self.folder}/flows.db", reactor=reactor)
-        self.engine = Engine(self.journal, reactor, serve=["issue-token"])
-        self.engine.start()
+class IssueTokenTest(unittest.TestCase):
+    def test_a_token(self):
+        """Who enters the code gets a token, once, and the flow is done."""
+        with World() as world:
+            world.start(IssueToken(user="ada"))
+            peer = world.peer(world.code(), say_ok)
+            world.until(world.finished)
+            self.assertEqual(world.status(), "done")
+            self.assertEqual(len(peer.messages), 1)
 
-    async def stop(self):
-        """End it."""
-        await self.engine.stop()
-        self.journal.close()
+    def test_tokens_cannot_be_made_for_a_while(self):
+        """A task that fails is tried again, and nothing is sent before it is done."""
+        with World() as world:
+            world.start(IssueToken(user="ada"))
+            with patch("secrets.token_urlsafe", side_effect=OSError("the service is away")):
+                peer = world.peer(world.code(), say_ok)
+                world.advance(5)
+                self.assertEqual(peer.messages, [])
+            world.advance(60)
+            self.assertEqual(world.status(), "done")
+            self.assertEqual(len(peer.messages), 1)
 
-    async def until(self, reached):
-        """Wait until the flow has come so far; return its row."""
-        while True:
-            [row] = await deferToThread(self.journal.overview, "tests", "ada")
-            if reached(row):
-                return row
-            await deferLater(reactor, 0.05)
+    def test_nobody_comes(self):
+        """At its deadline the flow ends, and who comes later gets nothing."""
+        with World() as world:
+            world.start(IssueToken(user="ada"), deadline=3600)
+            code = world.code()
+            world.advance(3700)
+            self.assertEqual(world.status(), "expired")
+            peer = world.peer(code, say_ok)
+            world.advance(60)
+            self.assertEqual(peer.messages, [])
 
-    async def test_a_token_through_a_restart(self):
-        """The token arrives, although the service is started anew between code and recipient."""
-        self.start()
-        new = new_flow("ada", IssueToken(user="ada"), relay=self.relay, appid=IssueToken.appid)
-        await deferToThread(self.journal.start_flows, "tests", [new])
-        row = await self.until(lambda row: row.published.get("code"))
-        await self.stop()
-
-        self.start()
-        peer = holdfast.create(IssueToken.appid, self.relay, reactor)
-        peer.set_code(row.published["code"])
-        token = await peer.get_message()
-        self.assertTrue(token)
-        peer.send_message(b"ok")
-        await peer.close()
-        await self.until(lambda row: row.status == "done")
-        await self.stop()
+    def test_the_process_dies(self):
+        """Whatever it has written when it dies, sent or not, the next one goes on from there."""
+        for entries in count(1):
+            for sent in (False, True):
+                with self.subTest(entries=entries, sent=sent), World() as world:
+                    world.crash_after(entries, sent=sent)
+                    world.start(IssueToken(user="ada"))
+                    peer = world.peer(world.code(), say_ok)
+                    world.until(world.finished)
+                    self.assertEqual(world.status(), "done")
+                    self.assertEqual(len(peer.messages), 1)
+            if not world.crashes:
+                break  # it was over before

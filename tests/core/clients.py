@@ -13,9 +13,7 @@ from holdfast.core import notices as out
 from holdfast.core.exchange import Exchange
 from holdfast.core.wanted import Said, missing, used_up, wanted
 from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
-from tests.core.mailboxes import Line, Server
-
-APPID = "example.com/holdfast-test"
+from tests.core.mailboxes import APPID, Line, Server
 
 
 def seed(name: object) -> bytes:

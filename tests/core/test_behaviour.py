@@ -146,7 +146,7 @@ def test_12_a_servers_error_has_exactly_its_text(text: str) -> None:
 def test_14_release_goes_out_once_with_the_first_message() -> None:
     """The peer's first message releases the nameplate, and no later connection claims it again."""
     us, peer = met()
-    us.server.put("mailbox1", peer.name, "pake", peer.pake.body.hex())
+    us.server.put(us.exchange.mailbox.data.mailbox, peer.name, "pake", peer.pake.body.hex())
     settle(us)
     us.lose()
     us.connect()

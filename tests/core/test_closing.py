@@ -93,11 +93,11 @@ def test_unwelcome_ends(stage: str, again: str) -> None:
     world = begun(stage)
     if again == "a later connection":
         world.us.lose()
-        world.server.welcome = {"error": "go away"}
+        world.server.model.welcome = {"error": "go away"}
     elif world.us.line is not None:
         world.us.hear(json.dumps({"type": "welcome", "welcome": {"error": "go away"}}))
     else:
-        world.server.welcome = {"error": "go away"}
+        world.server.model.welcome = {"error": "go away"}
     assert ended(world, connections=1) == out.Closed("unwelcome", "WelcomeError", "go away")
     unanswered = ("allocate_answered", "claiming", "claimed_again")
     assert everything_given_back(world) or stage in unanswered
@@ -107,7 +107,7 @@ def test_unwelcome_ends(stage: str, again: str) -> None:
 def test_an_error_of_any_type_is_unwelcome(error: object) -> None:
     """Whatever stands under `error` in a welcome, the server does not want us."""
     world = begun("allocate_wanted")
-    world.server.welcome = {"error": error}
+    world.server.model.welcome = {"error": error}
     assert ended(world) == out.Closed("unwelcome", "WelcomeError", str(error))
 
 

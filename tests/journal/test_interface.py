@@ -1,11 +1,14 @@
 """What every journal promises: a contract that each kind is put through."""
 
+import unittest
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 from attrs import define, field
 
 from holdfast_journal import IJournal, ImmediateJournal, Journal
+from holdfast_journal.testing import JournalContract
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, run
 
@@ -55,85 +58,49 @@ def subject(request: pytest.FixtureRequest, journals: Journals) -> Iterator[Subj
             reactor.until(lambda: stopped.called)
 
 
-def record(journal: IJournal) -> None:
-    """Make the block one that has something to write, if the journal can write."""
-    if hasattr(journal, "record"):
-        journal.record("message", heard="", said=[], event=b"")
+class TestContract(JournalContract):
+    @pytest.fixture(autouse=True)
+    def _use(self, subject: Subject) -> None:
+        self.subject = subject
+
+    def make_journal(self) -> IJournal:
+        return self.subject.journal
+
+    def settle(self) -> None:
+        self.subject.settle()
 
 
-class TestContract:
-    def test_calls_run_after_the_block_in_order(self, subject: Subject) -> None:
-        """Nothing runs inside the block; then everything does, in the order queued."""
-        ran: list[object] = []
-        with subject.journal.process():
-            record(subject.journal)
-            subject.journal.queue_outbound(ran.append, 1)
-            subject.journal.queue_outbound(ran.append, 2)
-            assert ran == []
-        subject.settle()
-        assert ran == [1, 2]
+class Hasty:
+    """A journal that keeps no promise: it calls at once."""
 
-    def test_keywords_are_passed_on(self, subject: Subject) -> None:
-        """A queued call gets its positional and keyword arguments."""
-        ran: list[object] = []
+    def process(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
-        def call(a: int, *, b: int) -> None:
-            ran.append((a, b))
+    def queue_outbound(self, fn: Callable[..., object], *args: object, **kwargs: object) -> None:
+        fn(*args, **kwargs)
 
-        with subject.journal.process():
-            subject.journal.queue_outbound(call, 1, b=2)
-        subject.settle()
-        assert ran == [(1, 2)]
 
-    def test_an_inner_block_joins_the_outer(self, subject: Subject) -> None:
-        """The end of an inner block releases nothing."""
-        ran: list[object] = []
-        with subject.journal.process():
-            with subject.journal.process():
-                record(subject.journal)
-                subject.journal.queue_outbound(ran.append, 1)
-            assert ran == []
-            subject.journal.queue_outbound(ran.append, 2)
-        subject.settle()
-        assert ran == [1, 2]
+class OfHasty(JournalContract):
+    def make_journal(self) -> IJournal:
+        return Hasty()
 
-    def test_an_exception_drops_what_was_queued(self, subject: Subject) -> None:
-        """The exception comes out, nothing queued before it runs, and the journal still works."""
-        ran: list[object] = []
-        with pytest.raises(ZeroDivisionError):
-            with subject.journal.process():
-                record(subject.journal)
-                subject.journal.queue_outbound(ran.append, "never")
-                raise ZeroDivisionError
-        with subject.journal.process():
-            record(subject.journal)
-            subject.journal.queue_outbound(ran.append, "after")
-        subject.settle()
-        assert ran == ["after"]
 
-    def test_outside_any_block(self, subject: Subject) -> None:
-        """With nothing under way a call runs at once."""
-        ran: list[object] = []
-        subject.journal.queue_outbound(ran.append, 1)
-        assert ran == [1]
+def test_one_that_breaks_it() -> None:
+    """The contract fails a journal that calls inside of the block, also under unittest."""
 
-    def test_a_call_that_processes_another_event(self, subject: Subject) -> None:
-        """A released call may process an event; what that queues runs behind what waits already."""
-        ran: list[object] = []
+    class Case(OfHasty, unittest.TestCase):
+        pass
 
-        def again() -> None:
-            with subject.journal.process():
-                record(subject.journal)
-                subject.journal.queue_outbound(ran.append, "of the second event")
-            ran.append("end of the call")
-
-        with subject.journal.process():
-            record(subject.journal)
-            subject.journal.queue_outbound(again)
-            subject.journal.queue_outbound(ran.append, "of the first event")
-        subject.settle()
-        subject.settle()
-        assert ran == ["end of the call", "of the first event", "of the second event"]
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
+    broken = {test.id().rpartition(".")[2] for test, _ in result.failures}
+    assert broken == {
+        "test_calls_run_after_the_block_in_order",
+        "test_an_inner_block_joins_the_outer",
+        "test_an_exception_drops_what_was_queued",
+        "test_a_call_that_processes_another_event",
+    }
+    assert result.testsRun == 6 and not result.errors
 
 
 class TestCheckpointed:

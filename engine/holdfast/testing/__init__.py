@@ -15,9 +15,9 @@ answer; engine, wormholes and journal are the real ones.
 """
 
 from holdfast.testing.clock import Clock
-from holdfast.testing.network import Network
+from holdfast.testing.network import URL, Network
 from holdfast.testing.peer import Peer
 from holdfast.testing.server import MailboxServer
 from holdfast.testing.world import World
 
-__all__ = ["Clock", "MailboxServer", "Network", "Peer", "World"]
+__all__ = ["URL", "Clock", "MailboxServer", "Network", "Peer", "World"]

@@ -26,7 +26,7 @@ IN_MEMORY: Final = "sqlite://"
 STEP: Final = 0.5
 """Seconds between two looks of an engine."""
 
-MOST_STEPS: Final = 500
+MOST_STEPS: Final = 200
 """In which a longer time passes."""
 
 
@@ -125,9 +125,15 @@ class World:
 
     def stop(self) -> None:
         """End the process cleanly, as a deployment does: it gives its flows back."""
-        if self.engine is not None:
+        if self.engine is None:
+            return
+        if self.database == IN_MEMORY:
+            # An engine that stops would end the journal, which is that of the next process too.
+            for runner in tuple(self.engine.running.values()):
+                runner.leave()
+        else:
             self.engine.stop()
-            self._bury()
+        self._bury()
 
     def crash(self) -> None:
         """Let the process vanish, with all that it had in memory and has not sent."""
@@ -165,14 +171,16 @@ class World:
         return self.clock.seconds()
 
     def settle(self) -> None:
-        """Let everything arrive that is under way; no time passes."""
+        """Let everything arrive that is under way, and tasks begin that are due; no time passes."""
         while True:
             if self._is_dead():
                 self._crash_after = None
                 self.crash()
                 self.restart()
             if not self.network.step():
-                return
+                self._tick(0)
+                if not self.network.queue:
+                    return
 
     def advance(self, seconds: float, step: float | None = None) -> None:
         """Let time pass.
@@ -212,8 +220,11 @@ class World:
         Raises:
             ValueError: there is none, or there are several.
         """
-        [row] = self.journal.overview(name=name)
-        return row
+        rows = self.journal.overview(name=name)
+        if len(rows) == 1:
+            return rows[0]
+        found = f"{len(rows)} flows: which?" if rows else f"no flow called {name!r}"
+        raise ValueError(f"there are {found}" if rows else f"there is {found}")
 
     def status(self, name: str | None = None) -> str:
         """Return the status of a flow, such as "waiting" or "done"."""
