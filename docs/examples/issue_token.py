@@ -1,4 +1,4 @@
-"""A token for each user, made when they are there and have proved their code."""
+"""A token for each user, created when they have connected and proved their code."""
 
 import secrets
 import sqlite3
@@ -33,7 +33,7 @@ class IssueToken(Flow):
 
 @task("mint-token", tries=5, blocks=True)
 def mint_token(call):
-    """Stand for the service that makes tokens: the same key gets the same token."""
+    """Stand in for the service that creates tokens: the same key gets the same token."""
     with sqlite3.connect("tokens.db", timeout=30) as tokens:
         tokens.execute("CREATE TABLE IF NOT EXISTS tokens (key PRIMARY KEY, user, token)")
         new = (call.key, call.arguments["user"], secrets.token_urlsafe())

@@ -1,6 +1,6 @@
-"""A greeting and its answer, through any number of lives of this program.
+"""A greeting and its answer, however often this program is killed and restarted.
 
-Kill it whenever you like, and start it again: it goes on with the same code.
+Kill it whenever you like, and start it again: it continues with the same code.
 """
 
 import json
@@ -40,9 +40,9 @@ class Greeting:
             )
             self.wormhole.allocate_code()
 
-    # What is kept.
+    # Saving.
     def save(self):
-        """Write down the program's own data and the wormhole's, both or neither."""
+        """Save the program's own data and the wormhole's, both or neither."""
         if self.wormhole is None:
             return  # it is just being loaded
         record = {"data": self.data, "wormhole": self.wormhole.serialize()}
@@ -53,7 +53,7 @@ class Greeting:
             os.fsync(file.fileno())
         new.replace(self.path)
 
-    # What happens.
+    # Events.
     def wormhole_got_code(self, code):
         self.data["code"] = code
         self.wormhole.send_message(b"hello")

@@ -1,6 +1,6 @@
 """A web service that hands out tokens through wormholes.
 
-POST /ada starts a flow for ada, once; GET /ada says how it stands, and its code.
+POST /ada starts a flow for ada, once; GET /ada shows its status and its code.
 """
 
 import json

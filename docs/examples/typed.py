@@ -1,4 +1,4 @@
-"""Let somebody type the code, with Tab for completion."""
+"""Let the user type the code, with Tab for completion."""
 
 import contextlib
 
@@ -18,7 +18,7 @@ async def go(reactor):
         w.send_message(b"thanks")
     except holdfast.WormholeError as error:
         print(error)
-    with contextlib.suppress(holdfast.WormholeError):  # it is the same one again
+    with contextlib.suppress(holdfast.WormholeError):  # the same error again
         await w.close()
 
 

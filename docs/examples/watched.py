@@ -1,4 +1,4 @@
-"""Watch the connection and the key, and record when every message went and came."""
+"""Watch the connection and the key, and record when each message was sent and received."""
 
 from twisted.internet.task import react
 
