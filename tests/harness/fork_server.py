@@ -28,17 +28,28 @@ import time
 import types
 from pathlib import Path
 
-COMMANDS = ("provision", "run", "status", "log", "cancel", "retry", "send", "receive", "mailbox")
-
 MODULES = (
-    *("alembic.command", "alembic.runtime.migration", "sqlalchemy.dialects.sqlite.pysqlite"),
-    *("twisted.internet.epollreactor", "twisted.internet.endpoints", "twisted.internet.task"),
-    *("rich.table", "holdfast.api", "holdfast.flows.engine", "holdfast.flows.receive"),
-    *("holdfast.flows.writing", *(f"holdfast.cli.{each}" for each in COMMANDS)),
-    *("holdfast.cli.progress", "holdfast.cli.one_flow", "holdfast_journal.sql"),
+    *("alembic.command", "sqlalchemy.dialects.sqlite.pysqlite", "psycopg"),
+    *("twisted.internet.epollreactor", "twisted.internet.endpoints", "rich.table"),
     *("wormhole", "wormhole.cli.cli", "wormhole_mailbox_server.server"),
+    *("holdfast.api", "holdfast_journal.sql", "holdfast_journal.checking"),
+    *("holdfast.flows.engine", "holdfast.flows.receive", "holdfast.flows.writing"),
+    *("holdfast.cli.progress", "holdfast.cli.one_flow"),
 )
-"""What the programs import, and a fork may share: not the reactor, which each must make itself."""
+"""What programs import while they run, and forks may share: not the reactor, which each makes."""
+
+
+def preload():
+    """Import all this, and each command of `holdfast`."""
+    for name in MODULES:
+        importlib.import_module(name)
+    from holdfast.cli.main import COMMANDS, holdfast
+
+    for name in COMMANDS:
+        holdfast.get_command(None, name)
+    assert "twisted.internet.reactor" not in sys.modules
+    gc.collect()
+    gc.freeze()
 
 
 class Server:
@@ -202,11 +213,7 @@ def run(code, namespace):
 
 def main():
     with socket.socket(fileno=int(sys.argv[1])) as control:
-        for name in MODULES:
-            importlib.import_module(name)
-        assert "twisted.internet.reactor" not in sys.modules
-        gc.collect()
-        gc.freeze()
+        preload()
         wanted = Server(control).serve()
     if wanted is not None:
         run(*become(wanted))
