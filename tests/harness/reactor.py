@@ -75,7 +75,6 @@ def start() -> None:
         return
     if threading.current_thread() is threading.main_thread():
         _notice_ends_of_children()
-    globalLogBeginner.beginLoggingTo([_observe], redirectStandardIO=False, discardBuffer=True)
     running = threading.Event()
     reactor.callWhenRunning(running.set)
     _thread = threading.Thread(
@@ -144,3 +143,7 @@ def _observe(event: dict[str, Any]) -> None:
     failure = event.get("log_failure")
     if failure is not None:
         _errors.append(failure.value)
+
+
+# Now, and not when the reactor starts: tests without it log errors too.
+globalLogBeginner.beginLoggingTo([_observe], redirectStandardIO=False, discardBuffer=True)
