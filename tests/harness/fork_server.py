@@ -29,12 +29,14 @@ import types
 from pathlib import Path
 
 MODULES = (
-    *("alembic.command", "sqlalchemy.dialects.sqlite.pysqlite", "psycopg"),
+    *("alembic.command", "alembic.config", "sqlalchemy.dialects.sqlite.pysqlite", "psycopg"),
     *("twisted.internet.epollreactor", "twisted.internet.endpoints", "rich.table"),
+    *("argparse", "platformdirs.unix"),
     *("wormhole", "wormhole.cli.cli", "wormhole_mailbox_server.server"),
     *("holdfast.api", "holdfast_journal.sql", "holdfast_journal.checking"),
-    *("holdfast.flows.engine", "holdfast.flows.receive", "holdfast.flows.writing"),
-    *("holdfast.cli.progress", "holdfast.cli.one_flow"),
+    *("holdfast.flows.engine", "holdfast.flows.command", "holdfast.flows.writing"),
+    *("holdfast.cli.clock", "holdfast.cli.codes_in_use", "holdfast.cli.limits"),
+    *("holdfast.cli.logs", "holdfast.cli.one_flow", "holdfast.cli.progress"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 

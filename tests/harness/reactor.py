@@ -145,5 +145,5 @@ def _observe(event: dict[str, Any]) -> None:
         _errors.append(failure.value)
 
 
-# Now, and not when the reactor starts: tests without it log errors too.
+# When this is imported, because tests that need no running reactor log errors too.
 globalLogBeginner.beginLoggingTo([_observe], redirectStandardIO=False, discardBuffer=True)
