@@ -34,7 +34,10 @@ def pytest_runtest_call() -> Generator[None, object, object]:
 
 
 def pytest_sessionfinish() -> None:
-    """Stop the reactor, if a test started it, before the interpreter ends."""
+    """End what tests share, if they started it: the fork servers, and the reactor."""
+    forks = sys.modules.get("tests.harness.forks")
+    if forks is not None:
+        forks.close_all()
     harness = sys.modules.get("tests.harness.reactor")
     if harness is not None:
         harness.stop()

@@ -7,9 +7,9 @@ import subprocess
 import termios
 import threading
 import time
-from types import TracebackType
 from typing import Any
 
+from tests.harness.closing import Closing
 from tests.harness.process import environment
 from tests.harness.waiting import DEADLINE
 
@@ -17,7 +17,7 @@ from tests.harness.waiting import DEADLINE
 _TAKE_THE_TERMINAL = 'terminal=$0; exec "$@" <"$terminal" >"$terminal" 2>&1'
 
 
-class Terminal:
+class Terminal(Closing):
     """A terminal with one program on it; all that it shows is kept."""
 
     def __init__(self, *command: str) -> None:
@@ -33,15 +33,8 @@ class Terminal:
         self._changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def __enter__(self) -> "Terminal":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Kill the program if it is still there, and close the terminal."""
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGKILL)
             self._child.wait()

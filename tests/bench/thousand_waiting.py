@@ -50,7 +50,7 @@ def measure(folder: Path, people: Path, codes: Path, server: MailboxServer, say:
     """Run the story and say a figure for each part of it."""
     holdfast = Holdfast(home=folder / "home", db=str(folder / "h.db"), relay=server.url)
     begun = time.monotonic()
-    with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
+    with holdfast.start("provision", str(people), "--codes", str(codes), fresh=True) as child:
         pid = child.pid
         until(lambda: len(codes_in(codes)) == PEOPLE, "all codes", 300)
         used = usage(pid)
@@ -79,7 +79,7 @@ def measure(folder: Path, people: Path, codes: Path, server: MailboxServer, say:
             )
         child.kill9()
     begun = time.monotonic()
-    with holdfast.start("provision", str(people), "--codes", str(codes)) as child:
+    with holdfast.start("provision", str(people), "--codes", str(codes), fresh=True) as child:
         pid = child.pid
         until(lambda: reconnected(holdfast), "everybody reconnected", 120)
         took = time.monotonic() - begun

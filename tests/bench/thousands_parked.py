@@ -40,7 +40,7 @@ def measure(folder: Path, server: MailboxServer, say: Say) -> None:
     holdfast = Holdfast(home=folder / "home", db=str(folder / "h.db"), relay=server.url)
     begun = time.monotonic()
     words = ("provision", people, "--codes", str(codes), "--connections", str(CONNECTIONS))
-    with holdfast.start(*words) as child:
+    with holdfast.start(*words, fresh=True) as child:
         until(lambda: len(codes_in(codes)) == PEOPLE, "all codes", 1800)
         used = usage(child.pid)
         took = time.monotonic() - begun

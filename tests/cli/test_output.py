@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.journals import move, open_at, run, start
+from tests.harness import forks
 from tests.harness.failing_output import VARIABLE
 from tests.harness.nursery import PROGRAM
 from tests.harness.peers import StockReceivers
@@ -37,7 +38,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def victim(home: Holdfast, how: str, *words: str | Path) -> Child:
-    return Child([sys.executable, PROGRAM, *words], env=home._environment({VARIABLE: how}))
+    return Child([sys.executable, PROGRAM, *words], env=home.env(**{VARIABLE: how}))
 
 
 @pytest.mark.parametrize("how", ["once", "stuck"])
@@ -70,12 +71,8 @@ def test_a_reader_that_goes_away(
     """`| head -1` ends neither the command nor anybody's exchange; it is said on standard error."""
     errors = tmp_path / "err"
     with errors.open("wb") as err:
-        child = subprocess.Popen(
-            [BIN / "holdfast", "provision", source],
-            env=home._environment({}),
-            stdout=subprocess.PIPE,
-            stderr=err,
-        )
+        words = [BIN / "holdfast", "provision", source]
+        child = forks.start(words, env=home.env(), stderr=err.fileno())
     try:
         assert child.stdout is not None
         child.stdout.close()
@@ -109,7 +106,7 @@ def test_missing_streams(closed: str, home: Holdfast, source: Path) -> None:
     """No file that is opened later gets the number of a standard stream that is missing."""
     script = f'exec "$@" {closed}'
     words = ["sh", "-c", script, "sh", str(BIN / "holdfast"), "provision", str(source)]
-    with Child(words, env=home._environment({})) as child:
+    with Child(words, env=home.env()) as child:
         until(lambda: len(live_codes(home)) == 2, "both codes")
         open_files = Path(f"/proc/{child.pid}/fd")
         for each in closed.split():
@@ -143,11 +140,10 @@ def on_terminal(home: Holdfast, columns: int, *words: str) -> str:
     """What a command writes on a terminal of this width."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    env = home._environment({"TERM": "xterm"})
+    env = home.env(TERM="xterm")
     env.pop("COLUMNS", None)
-    child = subprocess.Popen(
-        [BIN / "holdfast", *words], env=env, stdin=theirs, stdout=theirs, stderr=theirs
-    )
+    command = [BIN / "holdfast", *words]
+    child = forks.start(command, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     said = b""
     while True:
@@ -181,17 +177,13 @@ def test_a_text_that_cannot_be_printed(home: Holdfast, stock: StockReceivers) ->
             if output is not None:
                 os.close(theirs)
                 theirs = os.open(output, os.O_WRONLY)
-            ran = subprocess.run(
-                [BIN / "holdfast", "receive", code],
-                env=home._environment({}),
-                stdout=theirs,
-                stderr=subprocess.PIPE,
-                check=False,
-                timeout=DEADLINE,
-            )
+            errors = home.home / "errors"
+            with errors.open("wb") as err:
+                words = [BIN / "holdfast", "receive", code]
+                ran = forks.start(words, env=home.env(), stdout=theirs, stderr=err.fileno())
             os.close(theirs)
-            assert ran.returncode == 1
-            assert "nothing is lost: start the same command again" in ran.stderr.decode()
+            assert ran.wait(DEADLINE) == 1
+            assert "nothing is lost: start the same command again" in errors.read_text()
             assert sender.alive
         done = home.run("receive", code, PYTHONIOENCODING="latin-1")
         assert (done.status, done.out) == (0, "Zoë, 山田\n")

@@ -7,7 +7,6 @@ import pty
 import signal
 import sqlite3
 import stat
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from click.testing import Result
 from holdfast_journal.store.upgrading import VERSION_TABLE
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, open_at, run
+from tests.harness import forks
 from tests.harness.peers import StockReceivers
 from tests.harness.process import BIN, Child, Holdfast
 from tests.harness.server import MailboxServer
@@ -186,8 +186,7 @@ def test_minted_secrets_for_json_lines_on_standard_input(
     calls.touch()
     mint = f"'{sys.executable}' '{program}' '{calls}' '{{name}}'"
     words = [BIN / "holdfast", "provision", "-", "--mint", mint]
-    shell = ["/bin/sh", "-c", 'exec "$@" < "$0"', source, *words]
-    with Child(shell, env=home._environment({})) as child:
+    with source.open("rb") as people, Child(words, env=home.env(), stdin=people.fileno()) as child:
         ann = child.wait_for("^ann smith\t(\\S+)$")[1]
         bob = child.wait_for("^bob\t(\\S+)$")[1]
         assert calls.read_text() == ""
@@ -209,13 +208,12 @@ def on_terminal(home: Holdfast, *words: str | Path, until_seen: str | None = Non
     Ctrl-C comes as soon as this has been seen.
     """
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    process = forks.start(
         [BIN / "holdfast", *words],
-        env=home._environment({"TERM": "xterm", "COLUMNS": "80"}),
+        env=home.env(TERM="xterm", COLUMNS="80"),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        start_new_session=True,
     )
     os.close(theirs)
     said = b""

@@ -110,7 +110,7 @@ class Home:
         for number, life in enumerate(self.lives):
             printed[f"output of life {number}"] = (life.out + life.err).encode()
             if life.alive:
-                process = Path("/proc") / str(self.nursery.pid(life.id))
+                process = Path("/proc") / str(life.pid)
                 for name in ("cmdline", "comm"):
                     printed[f"{name} of life {number}"] = (process / name).read_bytes()
         return files | printed

@@ -208,7 +208,7 @@ class Demo:
         if death.seconds is not None:
             words += ["--kill-after", str(death.seconds)]
         words += ["provision", "people.csv", "--codes", "codes.csv"]
-        child = Child(words, env=self._environment(), cwd=self.folder)
+        child = Child(words, env=self._environment(), cwd=self.folder, fresh=True)
         self.lives.append(Life(child, log))
         return self.lives[-1]
 

@@ -7,11 +7,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 from attrs import frozen
 
+from tests.harness.closing import Closing
 from tests.harness.process import BIN, Child
 from tests.harness.waiting import DEADLINE
 
@@ -39,7 +39,7 @@ def shown(secret: str) -> str:
     return repr(secret)[1:-1]
 
 
-class StockReceivers:
+class StockReceivers(Closing):
     """Many `wormhole receive CODE`, at once or one after another, in ONE child process.
 
     Each is the stock client's own receive command, its acknowledgement included. A failure to
@@ -56,17 +56,6 @@ class StockReceivers:
             stdin=subprocess.PIPE,
             on_line=self._answered,
         )
-
-    def __enter__(self) -> "StockReceivers":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def outcomes(self) -> dict[str, Received]:

@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import BinaryIO
 
 from attrs import Factory, define, frozen
 
+from tests.harness import forks
+from tests.harness.closing import Closing
 from tests.harness.waiting import DEADLINE
 
 BIN = Path(sys.executable).parent
@@ -43,12 +45,13 @@ class Finished:
     err: str
 
 
-class Child:
+class Child(Closing):
     """A running command in a session and process group of its own.
 
     Its output is read all the time, so that it never waits for us. `on_line` is called with
     each whole line of its standard output, in another thread.
-    As a context manager it is killed at the end, if it is still there.
+    As a context manager it is killed at the end, if it is still there. A Python program starts as
+    a fork (see `forks`) unless it is to have a `fresh` interpreter.
     """
 
     def __init__(
@@ -59,16 +62,15 @@ class Child:
         cwd: Path | None = None,
         stdin: int = subprocess.DEVNULL,
         on_line: Callable[[str], None] | None = None,
+        fresh: bool = False,
     ) -> None:
         self.command = [str(word) for word in command]
-        self._process = subprocess.Popen(
+        self._process = forks.start(
             self.command,
             env=environment() if env is None else env,
             cwd=cwd,
             stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            fresh=fresh,
         )
         self.pid = self._process.pid
         self._changed = threading.Condition()
@@ -80,17 +82,6 @@ class Child:
         ]
         for reader in self._readers:
             reader.start()
-
-    def __enter__(self) -> "Child":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def out(self) -> str:
@@ -137,12 +128,18 @@ class Child:
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
 
+    def status(self, timeout: float = 0) -> int | None:
+        """Return how it ended, or None if it has not within so many seconds."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
     def wait(self, timeout: float = DEADLINE) -> Finished:
         """Wait for its end and return it. Raises AssertionError at the deadline."""
-        try:
-            status = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still there after {timeout:g} s\n{self.describe()}") from None
+        status = self.status(timeout)
+        if status is None:
+            raise AssertionError(f"still there after {timeout:g} s\n{self.describe()}")
         for reader in self._readers:
             # A grandchild that outlives it may hold the pipes open; it is not waited for.
             reader.join(2)
@@ -200,20 +197,22 @@ class Child:
         with self._changed:
             return self._texts[stream].decode(errors="replace")
 
-    def _read(self, name: str, stream: "subprocess._FILE") -> None:
+    def _read(self, name: str, stream: BinaryIO | None) -> None:
+        assert stream is not None
         started = 0
-        while chunk := os.read(stream.fileno(), 65536):  # type: ignore[union-attr]
-            with self._changed:
-                text = self._texts[name]
-                text += chunk
-                lines = []
-                if name == "out" and self._on_line is not None:
-                    while (end := text.find(b"\n", started)) >= 0:
-                        lines.append(text[started:end].decode(errors="replace"))
-                        started = end + 1
-                self._changed.notify_all()
-            for line in lines:
-                self._on_line(line)  # type: ignore[misc]
+        with stream:
+            while chunk := os.read(stream.fileno(), 65536):
+                with self._changed:
+                    text = self._texts[name]
+                    text += chunk
+                    lines = []
+                    if name == "out" and self._on_line is not None:
+                        while (end := text.find(b"\n", started)) >= 0:
+                            lines.append(text[started:end].decode(errors="replace"))
+                            started = end + 1
+                    self._changed.notify_all()
+                for line in lines:
+                    self._on_line(line)  # type: ignore[misc]
 
 
 @define
@@ -233,24 +232,26 @@ class Holdfast:
         self,
         *arguments: str | Path,
         cwd: Path | None = None,
+        fresh: bool = False,
         **env: str,
     ) -> Child:
         """Start `holdfast ARGUMENTS...`; `env` is added to its environment."""
-        command: list[str | Path] = [BIN / "holdfast"]
-        return Child([*command, *arguments], env=self._environment(env), cwd=cwd)
+        return Child([BIN / "holdfast", *arguments], env=self.env(**env), cwd=cwd, fresh=fresh)
 
     def run(
         self,
         *arguments: str | Path,
         timeout: float = DEADLINE,
         cwd: Path | None = None,
+        fresh: bool = False,
         **env: str,
     ) -> Finished:
         """Run `holdfast ARGUMENTS...` to its end."""
-        with self.start(*arguments, cwd=cwd, **env) as child:
+        with self.start(*arguments, cwd=cwd, fresh=fresh, **env) as child:
             return child.wait(timeout)
 
-    def _environment(self, env: dict[str, str]) -> dict[str, str]:
+    def env(self, **env: str) -> dict[str, str]:
+        """Return the environment of its commands, and *env* in it."""
         self.home.mkdir(parents=True, exist_ok=True)
         ours = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state")}
         if self.relay is not None:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from attrs import frozen
 
+from tests.harness.closing import Closing
 from tests.harness.process import BIN, Child, Finished
 from tests.harness.waiting import DEADLINE, until
 
@@ -50,7 +50,7 @@ class Tables:
         return f"nameplates {names}, {len(self.mailboxes)} mailboxes, messages {phases}"
 
 
-class MailboxServer:
+class MailboxServer(Closing):
     """A mailbox server on a loopback port that stays the same from one life to the next.
 
     It is the stock server with its stock settings (`expiration` and `sweep`, in seconds,
@@ -85,12 +85,8 @@ class MailboxServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Kill it, and give its port back."""
         try:
             if self._child is not None:
                 self._child.close()

@@ -197,11 +197,11 @@ class StandStill(OnPostgres):
     def act(self) -> None:
         """Stop one, kill one, or let one go on."""
         for place, worker in enumerate(self._workers):
-            due = self._resume_at.get(worker.id)
+            due = self._resume_at.get(worker.pid)
             if due is not None:
                 if time.monotonic() > due:
                     worker.signal(signal.SIGCONT)
-                    del self._resume_at[worker.id]
+                    del self._resume_at[worker.pid]
             elif not worker.alive:
                 self._replace(place, worker)
             elif self.rng.random() < 0.006:
@@ -211,7 +211,7 @@ class StandStill(OnPostgres):
                 # The first is a long one.
                 pause = self.rng.choice([0.5, 3.0]) if self._stopped else self.longest
                 self._stopped = True
-                self._resume_at[worker.id] = time.monotonic() + pause
+                self._resume_at[worker.pid] = time.monotonic() + pause
                 worker.signal(signal.SIGSTOP)
                 self.note(f"worker stopped for {pause:g} s")
 
@@ -224,9 +224,9 @@ class StandStill(OnPostgres):
     def clear(self) -> bool:
         """Let all go on, each when its time is over, and then end them."""
         for worker in self._workers:
-            if time.monotonic() > self._resume_at.get(worker.id, math.inf):
+            if time.monotonic() > self._resume_at.get(worker.pid, math.inf):
                 worker.signal(signal.SIGCONT)
-                del self._resume_at[worker.id]
+                del self._resume_at[worker.pid]
         if self._resume_at:
             return False
         for worker in self._workers:
@@ -283,7 +283,7 @@ class FailingCalls(Weather):
         first = self.rng.randint(1, 30)
         when = when.format(n=first, m=first + self.rng.randint(0, 20))
         what = f"inject={call}:error={error}:when={when}"
-        pid = str(victim.nursery.pid(victim.id))
+        pid = str(victim.pid)
         options = ["-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", what]
         self._tracers.append(Child(["strace", *options, "-p", pid]))
         self.note(f"{call} {error}")

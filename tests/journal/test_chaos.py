@@ -1,10 +1,8 @@
 """Four workers on PostgreSQL, killed and paused at random: each flow is finished exactly once."""
 
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from sqlalchemy import text
 
 from holdfast_journal import KeyRing, SqlJournal
 from holdfast_journal.store.database import Database
+from tests.harness.process import Child
 from tests.harness.waiting import until
 from tests.journal import chaos_worker
 from tests.journal.conftest import Journals
@@ -23,7 +22,7 @@ from tests.journal.helpers import start
 from tests.journal.postgres import Server
 
 KEY = "ab" * 32
-FLOWS = 1000
+FLOWS = 500
 EVENTS = 4
 WORKERS = 4
 KILLS = 4
@@ -51,17 +50,15 @@ class Workers:
 
     url: str
     trace: Path
-    running: list["subprocess.Popen[bytes]"] = field(factory=list)
+    running: list[Child] = field(factory=list)
 
     def start(self) -> None:
         arguments = [self.url, KEY, str(self.trace), str(LEASE), str(EVENTS)]
-        command = [sys.executable, chaos_worker.__file__, *arguments]
-        self.running.append(subprocess.Popen(command))
+        self.running.append(Child([sys.executable, chaos_worker.__file__, *arguments]))
 
-    def kill(self, process: "subprocess.Popen[bytes]") -> None:
-        self.running.remove(process)
-        process.kill()
-        process.wait()
+    def kill(self, worker: Child) -> None:
+        self.running.remove(worker)
+        worker.close()
 
     def released(self) -> list[Effect]:
         """What was released, in order."""
@@ -69,11 +66,12 @@ class Workers:
 
     def until(self, question: Callable[[], bool], what: str) -> None:
         """Wait for something that running workers bring about."""
-        until(lambda: self.failed() or question(), what, timeout=120)
-        assert not self.failed(), "a worker ended of itself"
+        until(lambda: bool(self.failed()) or question(), what, timeout=120)
+        assert not self.failed(), self.failed()
 
-    def failed(self) -> bool:
-        return any(process.poll() is not None for process in self.running)
+    def failed(self) -> str:
+        """What was said by workers that ended of themselves."""
+        return "\n".join(each.describe() for each in self.running if not each.alive)
 
 
 @define
@@ -139,8 +137,8 @@ def workers(database: Database, tmp_path: Path) -> Iterator[Workers]:
     (tmp_path / "trace").touch()
     made = Workers(database.engine.url.render_as_string(hide_password=False), tmp_path / "trace")
     yield made
-    for process in tuple(made.running):
-        made.kill(process)
+    for worker in tuple(made.running):
+        made.kill(worker)
 
 
 def rows(database: Database, query: str) -> list[object]:
@@ -178,13 +176,13 @@ def test_killed_and_paused_at_random(
             workers.kill(victim)
             workers.start()
         else:
-            os.kill(victim.pid, signal.SIGSTOP)
+            victim.signal(signal.SIGSTOP)
             flows = rows(database, THEIRS.format(victim.pid))
             taken_over = TakenOver(workers, victim.pid, set(flows), len(workers.released()))
             workers.until(Over(journal, victim.pid), "the end of its lease")
             if chance.random() < 0.5:
                 workers.until(taken_over, "its successors")
-            os.kill(victim.pid, signal.SIGCONT)
+            victim.signal(signal.SIGCONT)
             pauses[victim.pid] += 1
     workers.until(Done(journal), "the end of all flows")
 

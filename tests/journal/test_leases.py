@@ -1,9 +1,7 @@
 """A worker that is paused: its flows go to others in time, and it lets nothing of them out."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from holdfast_journal import DatabaseUnusable, Fenced, KeyRing, SqlJournal
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import flows, workers
+from tests.harness.process import Child
 from tests.journal.conftest import Journals
 from tests.journal.helpers import PATIENCE, ManualReactor, Runner, at_commit, locked, run, start
 from tests.journal.postgres import Server
@@ -421,39 +420,30 @@ def test_stopped_by_a_signal(url: str, journals: Journals, tmp_path: Path) -> No
     start(journal, "ada", "bob")
     trace = tmp_path / "trace"
     trace.touch()
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD.replace("LEASE", "0.6"), url, KEY, str(trace)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        assert sorted(process.stdout.readline() for _ in "ab") == ["took ada\n", "took bob\n"]
+    program = CHILD.replace("LEASE", "0.6")
+    with Child([sys.executable, "-c", program, url, KEY, str(trace)]) as process:
+        process.wait_for("took ada\ntook bob\n")
         while len(sent(trace)) < 20:
-            assert process.poll() is None
-        os.kill(process.pid, signal.SIGSTOP)
+            assert process.alive
+        process.signal(signal.SIGSTOP)
         taken = journal.take(names=["ada"])
         while not taken:
             taken = journal.take(names=["ada"])
         ada = Runner(taken[0])
         ada.event()
         before_that = sent(trace)
-        os.kill(process.pid, signal.SIGCONT)
-        assert process.stdout.readline() == "lost ada Fenced\n"
+        process.signal(signal.SIGCONT)
+        process.wait_for("took bob\nlost ada Fenced\n")
         ada.status, ada.finished = "done", True
         ada.event()
         start(journal, "cy")
-        assert process.stdout.readline() == "took cy\n"
+        process.wait_for("lost ada Fenced\ntook cy\n")
         while not {"bob", "cy"} <= {name for name, *_ in sent(trace)[len(before_that) :]}:
-            assert process.poll() is None
+            assert process.alive
         assert "ada" not in {name for name, *_ in sent(trace)[len(before_that) :]}
         assert (ada.released, ada.lost) == ([1, 2], [])
         owners = {entry.worker for entry in journal.history(ada.taken.id)[-2:]}
         assert owners == {journal.worker}
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-        process.stdout.close()
 
 
 def sent(trace: Path) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from holdfast_journal import DatabaseUnusable, NewerSchema
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import REVISIONS, VERSION_TABLE, metadata
 from holdfast_journal.store.upgrading import downgrade, migrations, schema_state, upgrade
+from tests.harness.process import Child
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run
 
@@ -138,13 +139,14 @@ class TestMigrations:
             "SqlJournal.open(sys.argv[1], keys=KeyRing.parse('ab' * 32, 'test')).overview()"
         )
         children = [
-            subprocess.Popen([sys.executable, "-c", program, empty_url], stdin=subprocess.PIPE)
+            Child([sys.executable, "-c", program, empty_url], stdin=subprocess.PIPE)
             for _ in range(2)
         ]
         for child in children:
-            assert child.stdin is not None
-            child.stdin.close()
-        assert [child.wait() for child in children] == [0, 0]
+            child.write("\n")
+        for child in children:
+            with child:
+                assert child.wait().status == 0, child.describe()
 
     def test_the_developers_command(self, tmp_path: Path) -> None:
         """`alembic -x db=URL upgrade head` works from a checkout."""

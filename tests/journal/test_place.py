@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import batches, workers
 from holdfast_journal.workers.locks import FileLocks, locks_for
 from holdfast_journal.workers.registration import Registration
+from tests.harness.process import Child
+from tests.harness.waiting import until
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, run, start
 
@@ -89,22 +91,15 @@ sys.stdin.readline()
 def names_after_a_kill(path: Path, *careless: str) -> list[str]:
     """The flows that are there after somebody has looked, and the process has died."""
     program = [sys.executable, "-c", TWICE, str(path), *careless]
-    process = subprocess.Popen(
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
-    )
-    assert process.stdin is not None and process.stdout is not None
-    with process:
-        assert process.stdout.readline() == "opened\n"
+    with Child(program, stdin=subprocess.PIPE, env=environment()) as process:
+        process.wait_for("^opened$")
         # As any command does that is not one of those that only look.
         other = (
             f"from holdfast_journal import SqlJournal; SqlJournal.open('sqlite:///{path}').close()"
         )
-        subprocess.run([sys.executable, "-c", other], env=environment(), check=True)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        said = process.stdout.readline()
-        process.kill()
-    assert said in ("committed\n", "")
+        said_by([sys.executable, "-c", other])
+        process.write("\n")
+        until(lambda: "committed" in process.out or not process.alive, process.describe)
     journal = SqlJournal.open(f"sqlite:///{path}", environ=environment())
     try:
         return [each.name for each in journal.overview()]
@@ -119,6 +114,14 @@ COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
 def environment() -> dict[str, str]:
     return {**os.environ, "HOLDFAST_KEY": HEX}
+
+
+def said_by(words: Sequence[str | Path]) -> str:
+    """What a program prints that ends well."""
+    with Child(words, env=environment()) as child:
+        ended = child.wait()
+    assert ended.status == 0, ended
+    return ended.out
 
 
 class TestOpenedTwice:
@@ -299,9 +302,7 @@ except AlreadyServed as error:
     served = str(error).partition(" serves")[0] + " serves"
 print(f"{{alive}}, {{served}}")
 """
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
+    return said_by([sys.executable, "-c", program])
 
 
 class TestTakenAway:
@@ -392,7 +393,7 @@ class TestTakenAway:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # A process of its own: closing the file in this one would drop SQLite's locks.
-        subprocess.run([sys.executable, "-c", COPY, other, path], check=True)
+        said_by([sys.executable, "-c", COPY, other, path])
         with pytest.raises(DatabaseUnusable, match="does not know this process any more"):
             journal.take()
 
@@ -457,14 +458,9 @@ class TestTakenAway:
         )
         asking = [sys.executable, "-c", program]
 
-        def ask() -> str:
-            return subprocess.run(
-                asking, env=environment(), capture_output=True, text=True, check=True
-            ).stdout
-
-        assert ask() == "[]\n"
+        assert said_by(asking) == "[]\n"
         log_deleted(path)
-        assert "write-ahead log (-wal) was deleted under it" in ask()
+        assert "write-ahead log (-wal) was deleted under it" in said_by(asking)
 
 
 @contextmanager
@@ -597,7 +593,8 @@ journal = SqlJournal.open("sqlite:///{path}")
 journal.start_flows("batch", [NewFlow("ada", "test", b""), NewFlow("bob", "test", b"")])
 os.kill(os.getpid(), 9)
 """
-    subprocess.run([sys.executable, "-c", program], env=environment(), check=False)
+    with Child([sys.executable, "-c", program], env=environment()) as child:
+        assert child.wait().status == -9
     assert path.with_name(path.name + "-wal").stat().st_size
     return ["ada", "bob"]
 
@@ -615,19 +612,11 @@ class TestLimits:
             "print('locked', flush=True)\n"
             "sys.stdin.read()\n"
         )
-        other = subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with other:
-            assert other.stdout is not None and other.stdin is not None
-            assert other.stdout.readline() == "locked\n"
+        with Child([sys.executable, "-c", program], stdin=subprocess.PIPE) as other:
+            other.wait_for("^locked$")
             journal = journals.open(f"sqlite:///{path}")
             with pytest.raises(DatabaseUnusable, match=r"keeps .*workers locked"):
                 run(journal, "ada")
-            other.stdin.close()
         assert [each.taken.name for each in run(journal, "bob")] == ["bob"]
 
     def test_a_key_file_that_somebody_keeps(

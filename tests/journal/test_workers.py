@@ -1,6 +1,5 @@
 """Who is alive: told at once, by the operating system, even after kill -9."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ from sqlalchemy import text
 
 from holdfast_journal import KeyRing
 from holdfast_journal.store.database import Database
+from tests.harness.process import Child
 from tests.journal.conftest import Journals
-from tests.journal.helpers import PATIENCE, ManualReactor, Runner, run, start
+from tests.journal.helpers import ManualReactor, Runner, run, start
 from tests.journal.postgres import Server
 
 KEY = "ab" * 32
@@ -27,23 +27,10 @@ sys.stdin.read()
 
 
 @contextmanager
-def child(url: str) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
+def child(url: str) -> Iterator[tuple[Child, list[str]]]:
     """Another process that takes what is free; gives what it said: its id, then the names."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, url, KEY],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield process, process.stdout.readline().split()
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-        process.stdin.close()
-        process.stdout.close()
+    with Child([sys.executable, "-c", CHILD, url, KEY], stdin=subprocess.PIPE) as process:
+        yield process, process.wait_for(r"^\d+.*$")[0].split()
 
 
 @pytest.fixture
@@ -63,8 +50,7 @@ class TestLiveness:
             assert [row.owner_alive for row in journal.overview()] == [True, True]
             assert {row.owner_pid for row in journal.overview()} == {process.pid}
             assert [worker.alive for worker in journal.workers()] == [True, True]
-            process.send_signal(signal.SIGKILL)
-            process.wait(PATIENCE)
+            process.kill9()
             # The server notices when it reads the closed socket, which takes it a moment.
             taken = journal.take()
             while not taken:

@@ -1,4 +1,4 @@
-"""Twenty people collect while the process that serves them is killed again and again."""
+"""Twelve people collect while the process that serves them is killed again and again."""
 
 import os
 import random
@@ -11,8 +11,8 @@ from tests.harness.nursery import Death, Victim
 from tests.harness.peers import Received, shown
 from tests.kill.world import World
 
-PEOPLE = 20
-KILLS = 12
+PEOPLE = 12
+KILLS = 8
 
 
 def test_killed_at_random_moments(world: World) -> None:
@@ -41,6 +41,7 @@ def test_killed_at_random_moments(world: World) -> None:
         rng=random.Random(seed),
         kills=KILLS,
         steps=300,
+        longest_life=1.5,
     )
     batch.run()
     outcomes = world.peers.wait_all(list(wanted))

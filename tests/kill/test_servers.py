@@ -1,6 +1,7 @@
 """A mailbox server that is not there, or dies, costs nobody anything."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,8 @@ PROVISION = ("provision", "people.csv", "--codes", "codes.csv")
 @pytest.fixture
 def alone(tmp_path: Path, world: World) -> Iterator[World]:
     """A world whose mailbox server nobody else needs, and which does not run yet."""
-    server = MailboxServer(tmp_path)
-    try:
+    with closing(MailboxServer(tmp_path)) as server:
         yield evolve(world, folder=tmp_path, server=server, lost_nameplates=0)
-    finally:
-        server.__exit__(None, None, None)
 
 
 def people(home: Path, count: int) -> dict[str, str]:

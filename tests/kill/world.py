@@ -71,7 +71,7 @@ class World:
         lives = [self.start(home, *words, death=death)]
         while True:
             meanwhile(lives)
-            ended = self.nursery.wait(lives[-1].id, 0.02)
+            ended = lives[-1].status(0.02)
             if ended is None:
                 continue
             if ended == 0:

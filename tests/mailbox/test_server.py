@@ -176,7 +176,7 @@ def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
     (hide / "wormhole_mailbox_server" / "__init__.py").write_text(
         "raise ModuleNotFoundError(name='wormhole_mailbox_server')"
     )
-    done = Holdfast(tmp_path).run("mailbox", PYTHONPATH=str(hide))
+    done = Holdfast(tmp_path).run("mailbox", fresh=True, PYTHONPATH=str(hide))
     assert done.status == 2
     assert done.err.count("\n") == 1
     assert "pip install 'holdfast[mailbox]'" in done.err
