@@ -85,7 +85,7 @@ class Home:
     def learn(self) -> list[Examined]:
         """Open everything with the master key, and remember every secret; return all of it."""
         ring = self.ring
-        journal = SqlJournal.open(f"sqlite:///{self.database}", environ={})
+        journal = SqlJournal.open_inline(f"sqlite:///{self.database}", environ={})
         try:
             found = list(journal.checks.flows())
             with journal._database.reading() as connection:

@@ -288,10 +288,12 @@ class World:
     """Those of the process."""
     set_back: float = 0.0
     """Seconds by which the machine's clock was set back."""
+    retain: float = 0.0
+    """Seconds for which what went well can still be read."""
 
     def __attrs_post_init__(self) -> None:
         gc.freeze()  # so that `kill` looks at what was made since, and is quick
-        self.journal = SqlJournal.open(self.url, clock=self.now)
+        self.journal = SqlJournal.open_inline(self.url, clock=self.now, retain=self.retain)
 
     def seconds(self) -> float:
         """By a clock that never jumps."""
@@ -408,7 +410,9 @@ class Crashing(World):
         self._open()
 
     def _open(self) -> None:
-        self.journal = SqlJournal.open(self.url, keys=self.keys, clock=self.now, uptime=self.now)
+        self.journal = SqlJournal.open_inline(
+            self.url, keys=self.keys, clock=self.now, uptime=self.now
+        )
 
     def crash(self) -> None:
         """Let the process vanish, which gives nothing back."""

@@ -135,7 +135,7 @@ class TestMigrations:
         program = (
             "import sys; from holdfast_journal import KeyRing, SqlJournal\n"
             "sys.stdin.readline()\n"
-            "SqlJournal.open(sys.argv[1], keys=KeyRing.parse('ab' * 32, 'test')).overview()"
+            "SqlJournal.open_inline(sys.argv[1], keys=KeyRing.parse('ab' * 32, 'test')).overview()"
         )
         children = [
             subprocess.Popen([sys.executable, "-c", program, empty_url], stdin=subprocess.PIPE)

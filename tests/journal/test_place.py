@@ -75,9 +75,9 @@ if len(sys.argv) > 2:
         return found
     place.find = careless
 url = f"sqlite:///{sys.argv[1]}"
-one = SqlJournal.open(url)
+one = SqlJournal.open_inline(url)
 one.start_flows("batch", [NewFlow("before", "test", b"")], own=True)
-SqlJournal.open(url).close()
+SqlJournal.open_inline(url).close()
 print("opened", flush=True)
 sys.stdin.readline()
 one.start_flows("batch", [NewFlow("after", "test", b"")])
@@ -96,16 +96,14 @@ def names_after_a_kill(path: Path, *careless: str) -> list[str]:
     with process:
         assert process.stdout.readline() == "opened\n"
         # As any command does that is not one of those that only look.
-        other = (
-            f"from holdfast_journal import SqlJournal; SqlJournal.open('sqlite:///{path}').close()"
-        )
+        other = f"from holdfast_journal import SqlJournal; SqlJournal.open_inline('sqlite:///{path}').close()"
         subprocess.run([sys.executable, "-c", other], env=environment(), check=True)
         process.stdin.write("\n")
         process.stdin.flush()
         said = process.stdout.readline()
         process.kill()
     assert said in ("committed\n", "")
-    journal = SqlJournal.open(f"sqlite:///{path}", environ=environment())
+    journal = SqlJournal.open_inline(f"sqlite:///{path}", environ=environment())
     try:
         return [each.name for each in journal.overview()]
     finally:
@@ -211,11 +209,11 @@ class TestNames:
         link = folder / "link" / "other.db"
         link.parent.mkdir()
         link.symlink_to(path)
-        journal = SqlJournal.open(f"sqlite:///{link}", environ={})
+        journal = SqlJournal.open_inline(f"sqlite:///{link}", environ={})
         assert journal.made_key == path.with_name("journal.db.key")
         start(journal, "ada", batch="b")
         journal.take()
-        other = SqlJournal.open(f"sqlite:///{path}", environ={})
+        other = SqlJournal.open_inline(f"sqlite:///{path}", environ={})
         assert [each.owner_alive for each in other.overview()] == [True]
         other.close()
         journal.close()
@@ -225,9 +223,9 @@ class TestNames:
         """A key that an earlier release made beside the link is used still."""
         link = folder / "link.db"
         link.symlink_to(path)
-        SqlJournal.open(f"sqlite:///{link}", environ={}).close()
+        SqlJournal.open_inline(f"sqlite:///{link}", environ={}).close()
         path.with_name("journal.db.key").rename(folder / "link.db.key")
-        journal = SqlJournal.open(f"sqlite:///{link}", environ={})
+        journal = SqlJournal.open_inline(f"sqlite:///{link}", environ={})
         assert journal.made_key is None
         journal.close()
 
@@ -452,7 +450,7 @@ class TestTakenAway:
         journals.open(url, looks=True).close()
         program = (
             "import sys; from holdfast_journal import SqlJournal\n"
-            f"journal = SqlJournal.open({url!r}, looks=True)\n"
+            f"journal = SqlJournal.look({url!r})\n"
             "print([each.what for each in journal.checks.database()])"
         )
         asking = [sys.executable, "-c", program]
@@ -568,7 +566,7 @@ class TestLooking:
 
         monkeypatch.setattr("holdfast_journal.store.looking.shutil.copyfile", slowly)
         with pytest.raises(DatabaseAway, match="another process began to write"):
-            SqlJournal.open(f"sqlite:///{path}", looks=True)
+            SqlJournal.look(f"sqlite:///{path}")
 
     def test_what_is_not_there(self, path: Path, folder: Path, journals: Journals) -> None:
         """Neither a file nor a schema is made for who looks."""
@@ -593,7 +591,7 @@ def names_after_a_kill_left(path: Path) -> list[str]:
     program = f"""
 import os
 from holdfast_journal import KeyRing, NewFlow, SqlJournal
-journal = SqlJournal.open("sqlite:///{path}")
+journal = SqlJournal.open_inline("sqlite:///{path}")
 journal.start_flows("batch", [NewFlow("ada", "test", b""), NewFlow("bob", "test", b"")])
 os.kill(os.getpid(), 9)
 """

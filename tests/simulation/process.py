@@ -110,7 +110,7 @@ class Life(Process):
             self.say(f"cannot start: {error}")
             self.exit()
             return
-        threads.drive(self.journal, self.journal._writer, self.journal._registration)
+        threads.drive(self.journal._held, self.journal._writer, self.journal._registration)
         self.journal.pressure.listen(self._pressed)
         self.engine = Engine(
             self.journal,

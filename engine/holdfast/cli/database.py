@@ -16,27 +16,33 @@ if TYPE_CHECKING:
     from holdfast_journal.upkeep import Upkeep
 
 
-def open_journal(
-    url: str,
-    reactor: "Reactor | None" = None,
-    on_fatal: "Callable[[JournalBroken], object] | None" = None,
-) -> "SqlJournal":
-    """Open the database at ``url``, or make it; the caller closes the journal.
+def open_journal(url: str) -> "SqlJournal":
+    """Open the database at ``url``, or make it, for one command; the caller closes the journal.
 
-    Without ``reactor`` commits happen at once; see ``SqlJournal.open``, also for ``on_fatal``.
-    Directories are made for the default database only. A key file that had to be made is told of
-    on standard error.
+    Commits happen at once. Directories are made for the default database only. A key file that had
+    to be made is told of on standard error.
     Raises JournalError.
     """
     from holdfast_journal import SqlJournal
 
-    make_parents = url == default_database()
-    if on_fatal is None:
-        journal = SqlJournal.open(url, reactor=reactor, make_parents=make_parents)
-    else:
-        journal = SqlJournal.open(
-            url, reactor=reactor, on_fatal=on_fatal, make_parents=make_parents
-        )
+    journal = SqlJournal.open_inline(url, make_parents=url == default_database())
+    tell_what_was_made(journal.made_key, journal.kept_copy)
+    return journal
+
+
+def open_serving_journal(
+    url: str, reactor: "Reactor", on_fatal: "Callable[[JournalBroken], object]", retain: float
+) -> "SqlJournal":
+    """The same, for who runs flows; see ``SqlJournal.open`` for the arguments."""
+    from holdfast_journal import SqlJournal
+
+    journal = SqlJournal.open(
+        url,
+        reactor=reactor,
+        on_fatal=on_fatal,
+        retain=retain,
+        make_parents=url == default_database(),
+    )
     tell_what_was_made(journal.made_key, journal.kept_copy)
     return journal
 
@@ -65,7 +71,7 @@ def existing_journal(url: str, *, looks: bool = False) -> Iterator["SqlJournal"]
     from holdfast_journal import SqlJournal
 
     must_exist(url)
-    journal = SqlJournal.open(url, looks=True) if looks else open_journal(url)
+    journal = SqlJournal.look(url) if looks else open_journal(url)
     try:
         yield journal
     finally:

@@ -11,7 +11,7 @@ import click
 from attrs import define, field
 
 from holdfast.cli import say
-from holdfast.cli.database import open_journal
+from holdfast.cli.database import open_serving_journal
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.printable import printable
 from holdfast.cli.settings import DEFAULT_CONNECTIONS
@@ -70,8 +70,7 @@ class Service:
         say.take_over()  # from here on, because the next thing may be that flows are started
         self._reactor = reactor
         self._stopping = Stopping(reactor)
-        self.journal = open_journal(self.db, self._reactor, self._fatal)
-        self.journal.retain = self.retain or 0.0
+        self.journal = open_serving_journal(self.db, reactor, self._fatal, self.retain or 0.0)
         raise_open_files_limit()
         log_what_goes_wrong()
         self._obey(connections_at_most())

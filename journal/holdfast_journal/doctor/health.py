@@ -4,6 +4,7 @@ Changes nothing, and makes no key file.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 from attrs import frozen
 from sqlalchemy import select, text
@@ -45,8 +46,7 @@ class Health:
 
 def check(url: str, environ: Mapping[str, str]) -> Health:
     """Look at the database at `url`. Raises DatabaseUnusable if that is not possible."""
-    database = Database.open(url, looks=True)
-    try:
+    with closing(Database.open(url, looks=True)) as database:
         state = schema_state(database)
         used: Sequence[str] = ()
         trouble = None
@@ -62,8 +62,6 @@ def check(url: str, environ: Mapping[str, str]) -> Health:
             key_trouble=trouble,
             damage=() if database.is_postgresql else _damage(database),
         )
-    finally:
-        database.close()
 
 
 def _key_trouble(database: Database, environ: Mapping[str, str]) -> str | None:

@@ -58,14 +58,15 @@ class Registration:
     _database: Database
     _clock: Callable[[], float]
     locks: Locks
-    lease: float = LEASE
-    uptime: Callable[[], float] = boot_time
-    host: str = field(factory=socket.gethostname)
-    moving: Moving | None = None
-    """What must move while a thread renews the lease, however busy it is; without, none does."""
-    on_lapse: Callable[[], object] = lambda: None
+    _on_lapse: Callable[[], object] = lambda: None
     """Called, from whatever thread, when others may have taken our flows, before `holds` says yes
     again: to let go of those that they took."""
+    lease: float = LEASE
+    uptime: Callable[[], float] = boot_time
+    host: str | None = None
+    """What this machine is called, if not as it calls itself."""
+    moving: Moving | None = None
+    """What must move while a thread renews the lease, however busy it is; without, none does."""
     lapses: int = field(default=0, init=False)
     """How often that has happened, or is about to."""
     _late: bool = field(default=False, init=False)
@@ -75,7 +76,7 @@ class Registration:
     serves: str | None = field(default=None, init=False)
     """Which kinds of flows it shares with others that have the same there, as in its row."""
     _lapsed: bool = field(default=False, init=False)
-    """Whether it has happened, and `on_lapse` has not returned yet."""
+    """Whether it has happened, and `_on_lapse` has not returned yet."""
     _id: int | None = field(default=None, init=False)
     _started_at: float = field(default=0.0, init=False)
     """As in our row, by which it is told from that of another worker with our id."""
@@ -105,7 +106,7 @@ class Registration:
                     until = database_clock(self._database, self._clock()) + self.lease
                 with self._database.writing() as connection:
                     statement = insert(workers).values(
-                        host=self.host,
+                        host=socket.gethostname() if self.host is None else self.host,
                         pid=os.getpid(),
                         started_at=self._started_at,
                         lease_until=until,
@@ -183,7 +184,7 @@ class Registration:
                     # It was over, by a clock that never jumps; that of the leases was set back.
                     self._lapse()
             if self._lapsed:
-                self.on_lapse()
+                self._on_lapse()
                 self._lapsed = False
             self._renewed(began)
 

@@ -143,7 +143,7 @@ class _Sealed:
 def _sealed() -> _Sealed:
     found = _Sealed()
     path = fresh(template().data)
-    journal = SqlJournal.open(f"sqlite:///{path}", environ=ENVIRON)
+    journal = SqlJournal.open_inline(f"sqlite:///{path}", environ=ENVIRON)
     journal.close()
     ring = KeyRing.parse(KEY, "the recording")
     with closing(sqlite3.connect(path)) as database:

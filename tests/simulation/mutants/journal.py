@@ -13,7 +13,7 @@ from holdfast_journal.commits.flow import FlowJournal
 from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.commits.statements import Prepared
 from holdfast_journal.commits.threaded import ThreadedWriter
-from holdfast_journal.sql import SqlJournal
+from holdfast_journal.ownership.running import Running
 from holdfast_journal.workers.registration import Registration
 from tests.simulation.mutants.mutant import Patches, mutant
 
@@ -137,7 +137,7 @@ def lease_not_asked(patches: Patches) -> None:
     trouble=PAUSES,
 )
 def lapse_not_followed(patches: Patches) -> None:
-    patches.wrap(SqlJournal, "_let_go", lambda real: lambda self: None)
+    patches.wrap(Running, "lapse", lambda real: lambda self: None)
 
 
 @mutant("everybody else is taken for dead", "workers take each other's flows")
