@@ -79,7 +79,7 @@ class TestMigrations:
         """The index of unfinished flows does not grow with the finished ones."""
         database = Database.open(empty_url)
         upgrade(database)
-        kind = "postgresql" if database.is_postgresql else "sqlite"
+        kind = "postgresql" if database.dialect.many_writers else "sqlite"
         with database.reading() as connection:
             options = {
                 index["name"]: str(index["dialect_options"].get(f"{kind}_where"))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from attrs import define, field, frozen
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.commits import messages
@@ -23,13 +23,13 @@ from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import DAMAGED, batches, entries, flows, tasks
 from holdfast_journal.store.schema import messages as message_table
+from holdfast_journal.store.trouble import RESTORE
 from holdfast_journal.store.values import altered, mended, texts, unsound
 
 AT_ONCE = 20
 """Flows that are read in one transaction: their histories are in memory together."""
 
 BACKUP = "compare it with a backup"
-RESTORE = "restore the database from a backup"
 
 
 @frozen
@@ -117,8 +117,7 @@ def examine(
 def snapshot(database: Database) -> Iterator[Connection]:
     """A transaction that only reads, all of whose statements see the same moment."""
     with database.reading() as connection:
-        if database.is_postgresql:  # SQLite's are like this anyway
-            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        database.dialect.begin_snapshot(connection)
         yield connection
 
 

@@ -9,6 +9,7 @@ while we have our share already are taken beyond it in the end, and then kept fo
 """
 
 from collections.abc import Callable, Set
+from functools import cache
 from math import inf
 
 from attrs import define, field
@@ -17,7 +18,7 @@ from sqlalchemy import Double, Select, and_, bindparam, func, or_, select
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.due import dead_owners, is_parked
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.many import among
+from holdfast_journal.store.dialect import Dialect
 from holdfast_journal.store.schema import flows, workers
 from holdfast_journal.workers.clocks import in_time
 from holdfast_journal.workers.registration import Registration
@@ -69,7 +70,7 @@ class Sharing:
 
     def _count(self, running: int) -> None:
         now = self._registration.uptime()
-        if self._registration.serves is None or not self._database.is_postgresql:
+        if self._registration.serves is None or not self._database.dialect.many_writers:
             self._share = None
             return
         if now < self._count_at:
@@ -105,30 +106,29 @@ class Sharing:
         now = self._clock()
         ours = self._registration.id()
         dead = dead_owners(self._database, self._registration.alive, ours)
+        dialect = self._database.dialect
         given = {
             "now": now,
-            "dead": list(dead),
-            "peers": list(self._peers),
-            "kinds": self._registration.kinds,
+            "dead": dialect.listed(dead),
+            "peers": dialect.listed(self._peers),
+            "kinds": dialect.listed(self._registration.kinds),
         }
         with self._database.reading() as connection:
-            total, waiting = connection.execute(_TO_RUN, given).one()
+            total, waiting = connection.execute(_to_run(dialect), given).one()
         return total, waiting
 
 
-def _to_run() -> Select[int, int]:
-    """The flows that there are to be run, on PostgreSQL; and those of them that nobody runs."""
+@cache
+def _to_run(dialect: Dialect) -> Select[int, int]:
+    """The flows that there are to be run; and those of them that nobody runs."""
     now = bindparam("now", type_=Double)
     free = and_(
         flows.c.owner.is_(None),
         or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
     )
-    left = or_(free, among(True, flows.c.owner, "dead"))
+    left = or_(free, dialect.among(flows.c.owner, "dead"))
     return select(func.count(), func.count().filter(left)).where(
         flows.c.finished_at.is_(None),
-        among(True, flows.c.kind, "kinds"),
-        or_(left, among(True, flows.c.owner, "peers")),
+        dialect.among(flows.c.kind, "kinds"),
+        or_(left, dialect.among(flows.c.owner, "peers")),
     )
-
-
-_TO_RUN = _to_run()

@@ -72,9 +72,7 @@ class Starter(Reader):
         Raises NotRetryable, NoSuchFlow, WrongKey.
         """
         flow, now = self._find(name, batch), self._clock()
-        query = select(flows).where(flows.c.id == flow)
-        if self._database.is_postgresql:
-            query = query.with_for_update()
+        query = self._database.dialect.locked(select(flows).where(flows.c.id == flow))
         with self._database.writing() as connection:
             row = connection.execute(query).one_or_none()
             if row is None:

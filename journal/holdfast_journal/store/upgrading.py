@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import column, inspect, select, table, text
+from sqlalchemy import column, inspect, select, table
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.errors import DatabaseUnusable, NewerSchema
@@ -17,8 +17,6 @@ from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import REVISIONS, VERSION_TABLE, metadata
 
 SchemaState = Literal["empty", "current", "older", "newer"]
-
-_LOCK = 0x686F6C64  # any number that others do not use: "hold"
 
 
 def schema_state(database: Database) -> SchemaState:
@@ -72,8 +70,7 @@ def turn(database: Database) -> Iterator[Connection]:
     Others may have changed it while this waited for its turn.
     """
     with database.writing() as connection:
-        if database.is_postgresql:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        database.dialect.lock_upgrades(connection)
         yield connection
 
 

@@ -75,7 +75,7 @@ def open_ready(
         refuse_newer(database, state)
         if state == "empty":
             upgrade(database)
-        elif state == "older" and database.is_postgresql and not asked:
+        elif state == "older" and database.dialect.many_writers and not asked:
             raise OlderSchema(
                 f"the database {database.name} is at revision {revision(database)}, and this"
                 f" Holdfast needs {REVISIONS[-1]}: run 'holdfast db upgrade --db {database.name}'"

@@ -32,7 +32,7 @@ from twisted.logger import Logger
 from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import workers
-from holdfast_journal.workers.clocks import boot_time, database_clock, in_time
+from holdfast_journal.workers.clocks import boot_time, in_time
 from holdfast_journal.workers.liveness import Moving
 from holdfast_journal.workers.locks import Locks
 
@@ -103,7 +103,7 @@ class Registration:
                 self._started_at = self._clock()
                 until = None
                 if not self._database.in_memory:  # where nobody else can be
-                    until = database_clock(self._database, self._clock()) + self.lease
+                    until = self._database.dialect.clock(self._clock()) + self.lease
                 with self._database.writing() as connection:
                     statement = insert(workers).values(
                         host=socket.gethostname() if self.host is None else self.host,
@@ -173,7 +173,7 @@ class Registration:
             with self._database.transaction(writes=True) as connection:
                 # Not before: while we waited for our turn the lease may have run out.
                 now = self._clock()
-                until = database_clock(self._database, now) + self.lease
+                until = self._database.dialect.clock(now) + self.lease
                 ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
                 alive = in_time(self._database, now)
                 if connection.execute(ours.where(self._is_us(), alive)).rowcount != 1:
@@ -222,8 +222,9 @@ class Registration:
                 found = set(connection.scalars(query.where(current)))
         else:
             renewing = set()
-            if self._database.is_postgresql:
-                ours = connection.scalars(query.with_for_update(read=True, skip_locked=True))
+            dialect = self._database.dialect
+            if dialect.many_writers:
+                ours = connection.scalars(dialect.locked(query, share=True, skip=True))
                 renewing = set(ids).difference(ours)
             found = set(connection.scalars(query.where(current))) | renewing
         # A row may hold anything; nobody has an id that is not positive.

@@ -88,9 +88,9 @@ def _unfenced(patches: Patches, fence: str) -> None:
     without = patches.text(statements, "_UPDATE", fence, "")
 
     def make(real: Any) -> Any:
-        def broken(count: int, postgresql: bool) -> str:
+        def broken(count: int, dialect: Any) -> str:
             with patch.object(statements, "_UPDATE", without()):
-                return str(real.__wrapped__(count, postgresql))
+                return str(real.__wrapped__(count, dialect))
 
         return broken
 
