@@ -32,7 +32,8 @@ from holdfast_journal.ownership.starting import Starter, start_flows
 from holdfast_journal.ownership.values import NewFlow, Started, TakenFlow
 from holdfast_journal.upkeep.shredding import empty_log, shred_due
 from holdfast_journal.workers.clocks import boot_time
-from holdfast_journal.workers.registration import LEASE, Registration
+from holdfast_journal.workers.registration import Registration
+from holdfast_journal.workers.term import LEASE
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -202,14 +203,14 @@ class SqlJournal(Starter):
         `excess` tells what it has above that. With None it takes whatever it can, as without this.
         Raises AlreadyServed.
         """
-        self._registration.serve(kinds)
+        self._held.serve(kinds)
 
     def share(self, on: bool) -> None:
         """Take part in sharing flows with the other services, or leave their shares to them.
 
         Nothing changes for who does not `serve`.
         """
-        self._registration.share(on)
+        self._held.share(on)
 
     @property
     def services(self) -> int:

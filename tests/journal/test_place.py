@@ -28,6 +28,7 @@ from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import batches, workers
 from holdfast_journal.workers.locks import FileLocks, locks_for
 from holdfast_journal.workers.registration import Registration
+from holdfast_journal.workers.term import Term
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, run, start
 
@@ -399,13 +400,13 @@ class TestTakenAway:
         """The same number is another worker there; nothing is let out, by no kind of database."""
         now = 1000.0
         database = Database.open(url)
-        us = Registration(database, lambda: now, locks_for(database), uptime=lambda: now)
+        us = Registration(database, lambda: now, locks_for(database), term=Term(uptime=lambda: now))
         us.id()
-        now += us.lease / 2
+        now += us.term.lease / 2
         us.keep()
         with database.writing() as connection:
             connection.execute(update(workers).values(**change))
-        now += us.lease / 2
+        now += us.term.lease / 2
         with pytest.raises(DatabaseMoved, match="does not know this process any more"):
             us.keep()
         assert not us.holds()

@@ -23,11 +23,11 @@ from holdfast.flows.runner import FlowRunner
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import wormhole as shell
 from holdfast_journal import SqlJournal
-from holdfast_journal.commits import threaded
+from holdfast_journal.commits import writing
 from holdfast_journal.errors import JournalError
 from holdfast_journal.ownership import assembly, held
 from holdfast_journal.upkeep import opening
-from holdfast_journal.workers import registration
+from holdfast_journal.workers import registration, renewing
 from tests.simulation import storage, threads
 from tests.simulation.faults import Swarm
 from tests.simulation.flows import Chat, Mint, TakeIn, Timer
@@ -177,7 +177,7 @@ class World:
             chance._urandom,  # type: ignore[attr-defined]
             looking.LOOK_EVERY,
             shell._alive,
-            [(module, module.threading) for module in (held, registration, threaded)],
+            [(module, module.threading) for module in (held, registration, renewing, writing)],
             (opening.Database, assembly.locks_for),
             engine.FlowRunner,
         )

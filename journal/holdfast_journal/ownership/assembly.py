@@ -7,6 +7,7 @@ from typing import Self, TypedDict
 from attrs import define
 from twisted.logger import Logger
 
+from holdfast_journal.commits.backlog import Backlog
 from holdfast_journal.commits.boundaries import Reactor, Writer
 from holdfast_journal.commits.committer import Committer
 from holdfast_journal.commits.inline import InlineWriter
@@ -21,8 +22,10 @@ from holdfast_journal.upkeep.opening import Ready, look_ready, open_ready
 from holdfast_journal.workers.clocks import boot_time
 from holdfast_journal.workers.liveness import moving
 from holdfast_journal.workers.locks import locks_for
-from holdfast_journal.workers.registration import LEASE, Registration
+from holdfast_journal.workers.registration import Registration
+from holdfast_journal.workers.renewing import Renewing
 from holdfast_journal.workers.shared_time import SharedTime
+from holdfast_journal.workers.term import LEASE, Term
 
 BUSY = 5.0
 """Seconds for which a busy machine may make us silent in the middle of a transaction."""
@@ -85,12 +88,10 @@ class Assembly:
         )
         database, locks = ready.database, locks_for(ready.database)
         running = Running(database, reactor.callFromThread)
-        moves = moving(reactor, uptime)
-        registration = Registration(
-            database, clock, locks, running.lapse, lease, uptime, host, moves
-        )
+        term, renewing = Term(lease, uptime), Renewing(moving(reactor, uptime))
+        registration = Registration(database, clock, locks, running.lapse, term, renewing, host)
         pressure = Pressure(database.name)
-        writer = ThreadedWriter(database, registration, reactor, on_fatal, pressure)
+        writer = ThreadedWriter(database, registration, reactor, on_fatal, Backlog(pressure))
         return cls._of(ready, clock, running, registration, writer, pressure, retain)
 
     @classmethod
@@ -120,7 +121,8 @@ class Assembly:
         )
         database, locks = ready.database, locks_for(ready.database)
         running = Running(database, _at_once)
-        registration = Registration(database, clock, locks, running.lapse, lease, uptime, host)
+        term = Term(lease, uptime)
+        registration = Registration(database, clock, locks, running.lapse, term, host=host)
         return cls._in_one_thread(ready, clock, running, registration, on_fatal, retain)
 
     @classmethod
@@ -167,7 +169,7 @@ class Assembly:
         database, keys = ready.database, ready.keys
         # Who gives us a clock says what time it is.
         shared = SharedTime(database, clock, clock is time.time)
-        sharing = Sharing(database, keys, registration, shared.now)
+        sharing = Sharing(database, registration, shared.now)
         outfit = Outfit(database, writer, clock, retain, running.gone)
         held = Held(database, keys, registration, running, outfit, shared, sharing)
         return cls(ready, clock, registration, writer, held, pressure)

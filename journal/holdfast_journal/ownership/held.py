@@ -37,7 +37,7 @@ from contextlib import contextmanager
 from attrs import define, evolve, field, frozen
 
 from holdfast_journal.commits.boundaries import Writer
-from holdfast_journal.commits.flow import FlowJournal
+from holdfast_journal.commits.flow import FlowJournal, LastState
 from holdfast_journal.commits.messages import Messages
 from holdfast_journal.commits.values import Lease
 from holdfast_journal.keys.master import MissingKeys
@@ -68,14 +68,15 @@ class Outfit:
     def of(self, flow: taking.Taken, worker: int) -> TakenFlow:
         """The flow as its runner gets it."""
         row = flow.row
+        lease = Lease(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
         journal = FlowJournal(
-            Lease(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key)),
+            lease,
             row.seq,
             self._writer,
             self._clock,
             self._gone,
-            retain=self.retain,
-            messages=Messages(self._database, row.id, row.uid, flow.data_key),
+            LastState(lease, self.retain),
+            Messages(self._database, row.id, row.uid, flow.data_key),
         )
         return TakenFlow(
             id=row.id,
@@ -124,14 +125,14 @@ class Held:
         if not again:
             self._missing_keys.look(self._database, self._keys)
         self._see_that_the_lease_holds()
-        lapses = self._registration.lapses
+        lapses = self._registration.term.lapses
         with self._lock:
             free = self._due(worker, again)
             wanted = self._within_our_share(wanted)
             if wanted.limit == 0:
                 return []
             taken = self._start_running(free, wanted, again)
-        if self._registration.lapses != lapses:
+        if self._registration.term.lapses != lapses:
             self._look_again_at(taken)
         return [flow for flow in taken if not flow.journal.is_lost]
 
@@ -210,6 +211,14 @@ class Held:
             if worker is not None:
                 taking.give_back_unloaded(self._database, worker, flow, reason)
             self._forget([flow])
+
+    def serve(self, kinds: Collection[str] | None) -> None:
+        """See `SqlJournal.serve`."""
+        self._sharing.serve(kinds)
+
+    def share(self, on: bool) -> None:
+        """See `SqlJournal.share`."""
+        self._sharing.take_part(on)
 
     def excess(self) -> int:
         """See `SqlJournal.excess`."""

@@ -8,14 +8,14 @@ A share is no promise: another service may have no connections left, or be stuck
 while we have our share already are taken beyond it in the end, and then kept for a while.
 """
 
-from collections.abc import Callable, Set
+import json
+from collections.abc import Callable, Collection, Set
 from functools import cache
 from math import inf
 
 from attrs import define, field
-from sqlalchemy import Double, Select, and_, bindparam, func, or_, select
+from sqlalchemy import Double, Select, and_, bindparam, func, or_, select, update
 
-from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.due import dead_owners, is_parked
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect
@@ -35,9 +35,13 @@ class Sharing:
     """This worker's share. Used by one thread at a time."""
 
     _database: Database
-    _keys: KeyRing
     _registration: Registration
     _clock: Callable[[], float]
+    """The time that all workers share."""
+    _serves: str | None = field(default=None, init=False)
+    """What we are the service of: a JSON list of kinds."""
+    _shared: str | None = field(default=None, init=False)
+    """The same as in our row, while others with the same there are to share with us."""
     _share: int | None = field(default=None, init=False)
     """How many flows are ours; None: as many as there are."""
     _waiting: int = field(default=0, init=False)
@@ -48,6 +52,28 @@ class Sharing:
     _left_since: float = field(default=inf, init=False)
     """Since when there are flows beyond our share that nobody takes."""
     _beyond_until: float = field(default=-inf, init=False)
+
+    def serve(self, kinds: Collection[str] | None) -> None:
+        """Be a service of this database, which shares these kinds of flows with others.
+
+        Raises AlreadyServed, DatabaseUnusable.
+        """
+        worker = self._registration.id()
+        self._registration.locks.serve()
+        serves = None if kinds is None else json.dumps(sorted(set(kinds)))
+        self._note(worker, serves)
+        self._serves = serves
+
+    def take_part(self, on: bool) -> None:
+        """Share what it serves with others, or leave it to them. Raises DatabaseUnusable."""
+        worker, shared = self._registration.current, self._serves if on else None
+        if worker is not None and shared != self._shared:
+            self._note(worker, shared)
+
+    def _note(self, worker: int, shared: str | None) -> None:
+        with self._database.writing() as connection:
+            connection.execute(update(workers).where(workers.c.id == worker).values(serves=shared))
+        self._shared = shared
 
     @property
     def peers(self) -> int:
@@ -69,8 +95,9 @@ class Sharing:
         return 0 if self._share is None or self._waiting else max(0, running - self._share)
 
     def _count(self, running: int) -> None:
-        now = self._registration.uptime()
-        if self._registration.serves is None or not self._database.dialect.many_writers:
+        now = self._registration.term.uptime()
+        alone = self._shared is None or not self._database.dialect.many_writers
+        if alone or self._registration.current is None:
             self._share = None
             return
         if now < self._count_at:
@@ -86,15 +113,15 @@ class Sharing:
                 self._left_since = inf
             elif self._left_since == inf:
                 self._left_since = now
-            elif now - self._left_since >= self._registration.lease:
+            elif now - self._left_since >= self._registration.term.lease:
                 self._left_since = inf
-                self._beyond_until = now + BEYOND_FOR * self._registration.lease
+                self._beyond_until = now + BEYOND_FOR * self._registration.term.lease
                 self._share = None
         self._count_at = now + COUNT_EVERY
 
     def _find_peers(self) -> Set[int]:
         """The services that are alive and have the same kinds of flows as we."""
-        same = workers.c.serves == self._registration.serves
+        same = workers.c.serves == self._shared
         current = in_time(self._database, self._clock())
         with self._database.reading() as connection:
             found = set(connection.scalars(select(workers.c.id).where(same, current)))
@@ -111,7 +138,7 @@ class Sharing:
             "now": now,
             "dead": dialect.listed(dead),
             "peers": dialect.listed(self._peers),
-            "kinds": dialect.listed(self._registration.kinds),
+            "kinds": dialect.listed(json.loads(self._shared or "[]")),
         }
         with self._database.reading() as connection:
             total, waiting = connection.execute(_to_run(dialect), given).one()
