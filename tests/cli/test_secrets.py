@@ -19,7 +19,7 @@ from holdfast.core.events import MessageArrived
 from holdfast.crypto import Entropy, phase_key
 from holdfast.crypto.pake import scalar_from_seed
 from holdfast_journal import KeyRing, SqlJournal
-from holdfast_journal.doctor.checking import Examined
+from holdfast_journal.doctor.examined import Examined
 from holdfast_journal.store.schema import flows
 from tests.cli.conftest import mistyped
 from tests.cli.journals import run

@@ -26,7 +26,8 @@ from holdfast_journal.errors import DatabaseAway, DatabaseMoved
 from holdfast_journal.keys.files import add_key
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import batches, workers
-from holdfast_journal.workers.locks import FileLocks, locks_for
+from holdfast_journal.workers.file_locks import FileLocks
+from holdfast_journal.workers.locks import locks_for
 from holdfast_journal.workers.registration import Registration
 from holdfast_journal.workers.term import Term
 from tests.journal.conftest import Journals
@@ -287,7 +288,7 @@ def seen_by_another(locks: Path) -> str:
     program = f"""
 from pathlib import Path
 from holdfast_journal.errors import AlreadyServed
-from holdfast_journal.workers.locks import FileLocks
+from holdfast_journal.workers.file_locks import FileLocks
 locks = FileLocks(Path({str(locks)!r}))
 alive = "alive" if locks.is_alive(7) else "dead"
 locks.hold(8)
@@ -606,7 +607,7 @@ class TestLimits:
         self, path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nobody waits for ever for a lock of another program, in a transaction least of all."""
-        monkeypatch.setattr("holdfast_journal.workers.locks.LOOKS_LAST", 0.05)
+        monkeypatch.setattr("holdfast_journal.workers.file_locks.LOOKS_LAST", 0.05)
         program = (
             "import fcntl, sys\n"
             f"file = open({str(path) + '.workers'!r}, 'w+b')\n"

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
 from holdfast_journal.doctor import checking
-from holdfast_journal.doctor.checking import Examined, Finding
+from holdfast_journal.doctor.examined import Examined, Finding
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.due import is_parked
@@ -26,7 +26,7 @@ from holdfast_journal.store.schema import (
     workers,
 )
 from holdfast_journal.store.trouble import RESTORE, reason
-from holdfast_journal.workers.locks import FileLocks
+from holdfast_journal.workers.file_locks import FileLocks, locks_of
 from holdfast_journal.workers.registration import Alive
 
 _MOST = 20
@@ -60,7 +60,7 @@ def check_log(database: Database) -> list[Finding]:
     """
     if database.path is None or log_of(database.path).exists():
         return []
-    locks = FileLocks(database.path.with_name(database.path.name + ".workers"), looks=True)
+    locks = FileLocks(locks_of(database.path), looks=True)
     if not locks.is_anybody() or log_of(database.path).exists():
         return []
     what = "a worker uses this database, and its write-ahead log (-wal) was deleted under it"

@@ -19,7 +19,7 @@ from holdfast.flows.document import Checkpoint, Params, begin, restore
 from holdfast.flows.replay import check_flow
 from holdfast.flows.tasks import Executor
 from holdfast_journal import JournalError, KeyRing, SqlJournal, Task
-from holdfast_journal.doctor.checking import Examined, OpenedEntry
+from holdfast_journal.doctor.examined import Examined, OpenedEntry
 from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.store.schema import metadata
 from tests.fuzz.databases import fresh, template, use
