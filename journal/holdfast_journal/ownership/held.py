@@ -5,8 +5,8 @@ A flow of ours is in one of three states.
 - *running*: its row names us as its owner, and it is in `Running`, with the `FlowJournal` that it
   writes under the epoch at which we took it.
 - *stray*: its row names us, and nobody runs it here. A flow begins like that if we started it with
-  `own=True`. It comes to that if one of its commits failed for good, or if a statement failed by
-  which we took flows or gave them back: the database may have done it all the same.
+  `own=True`. It comes to that if one of its commits failed for good, or if taking it failed, which
+  the database may have done all the same.
 - *gone*: its row names nobody, or somebody else, or it is finished.
 
 `take` moves flows that are free, flows of dead workers, and strays to *running*. `give_back` and
