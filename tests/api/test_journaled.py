@@ -203,7 +203,7 @@ def test_immediate_journal_is_the_default_and_can_be_given(net: Net) -> None:
 
 def test_sql_journal_keeps_wormholes_of_applications(net: Net) -> None:
     """One flow's journal is given to `create`; saved in SQL, it is resumed from there."""
-    database = holdfast.SqlJournal.open("sqlite://", clock=net.clock.seconds)
+    database = holdfast.SqlJournal.open_inline("sqlite://", clock=net.clock.seconds)
     database.start_flows("api", [NewFlow("ada", "mine", b"parameters")])
     [flow] = database.take()
     first = Delegate()
@@ -243,7 +243,7 @@ def test_a_wormhole_that_was_resumed_elsewhere_says_no_more(
     times: dict[str, Any] = {"clock": lambda: now[0], "uptime": lambda: now[0], "lease": 30.0}
     keys = KeyRing.random()
     url = f"sqlite:///{tmp_path}/journal.db"
-    paused, other = (holdfast.SqlJournal.open(url, keys=keys, **times) for _ in range(2))
+    paused, other = (holdfast.SqlJournal.open_inline(url, keys=keys, **times) for _ in range(2))
     paused.start_flows("api", [NewFlow("ada", "mine", b"parameters")])
     [flow] = paused.take()
     first, second = Delegate(), Delegate()
@@ -290,7 +290,7 @@ def test_a_journal_with_deferred_mode_is_refused(net: Net) -> None:
 
 def test_a_whole_sql_journal_is_no_journal_of_one_wormhole(net: Net) -> None:
     """The error says what to pass instead."""
-    database = holdfast.SqlJournal.open("sqlite://", clock=net.clock.seconds)
+    database = holdfast.SqlJournal.open_inline("sqlite://", clock=net.clock.seconds)
     with pytest.raises(TypeError, match="the journal of one of them"):
         net.create(delegate=Delegate(), journal=database)
     database.close()

@@ -17,7 +17,7 @@ def url(path: Path) -> str:
 
 
 def open_at(path: Path) -> SqlJournal:
-    return SqlJournal.open(url(path), environ={})
+    return SqlJournal.open_inline(url(path), environ={})
 
 
 def start(journal: SqlJournal, *names: str, batch: str = "default") -> dict[str, TakenFlow]:

@@ -19,7 +19,7 @@ from holdfast.core.events import MessageArrived
 from holdfast.crypto import Entropy, phase_key
 from holdfast.crypto.pake import scalar_from_seed
 from holdfast_journal import KeyRing, SqlJournal
-from holdfast_journal.doctor.checking import Examined
+from holdfast_journal.doctor.examined import Examined
 from holdfast_journal.store.schema import flows
 from tests.cli.conftest import mistyped
 from tests.cli.journals import run
@@ -85,7 +85,7 @@ class Home:
     def learn(self) -> list[Examined]:
         """Open everything with the master key, and remember every secret; return all of it."""
         ring = self.ring
-        journal = SqlJournal.open(f"sqlite:///{self.database}", environ={})
+        journal = SqlJournal.open_inline(f"sqlite:///{self.database}", environ={})
         try:
             found = list(journal.checks.flows())
             with journal._database.reading() as connection:

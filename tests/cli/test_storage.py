@@ -99,7 +99,7 @@ def ours(mailbox: MailboxServer, code: str) -> list[str]:
 def counts(database: str, environ: Mapping[str, str] = {"HOLDFAST_KEY": KEY}) -> Mapping[str, int]:
     """How many flows have each status."""
     url = f"sqlite:///{database}" if database.startswith("/") else database
-    journal = SqlJournal.open(url, environ=environ)
+    journal = SqlJournal.open_inline(url, environ=environ)
     try:
         return journal.counts()
     finally:

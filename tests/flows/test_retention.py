@@ -1,5 +1,9 @@
 """The engine shreds what was kept long enough."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Peer
 from holdfast.transfer import text
@@ -10,9 +14,15 @@ def accept(peer: Peer, _: bytes) -> None:
     peer.send(text.accept())
 
 
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World(retain=300.0)
+    yield made
+    made.stop()
+
+
 def test_kept_and_shredded(world: World) -> None:
     """A flow that is done shows what it published for as long as it is kept, and no longer."""
-    world.journal.retain = 300.0
     world.add(Provision(name="ann", secret="s3cret"))
     world.serve()
     world.peer(world.code(), on_message=accept)

@@ -21,7 +21,8 @@ from holdfast.flows.engine.looking import LONGEST_DELAY
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.dialer import Dialer
 from holdfast_journal import DatabaseUnusable, WrongKey
-from holdfast_journal.commits.threaded import BATCH, MOST_COMMITS
+from holdfast_journal.commits.backlog import MOST_COMMITS
+from holdfast_journal.commits.writing import BATCH
 from tests.flows.world import World
 from tests.journal.conftest import Journals, journals
 from tests.journal.helpers import PATIENCE, ManualReactor, Runner, at_commit, locked, run

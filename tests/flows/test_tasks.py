@@ -264,8 +264,8 @@ def test_not_begun_by_a_worker_that_was_paused(tmp_path: Path, taken: bool) -> N
     clocks: dict[str, Any] = {"clock": world.now, "uptime": world.now, "lease": 30.0}
     url, keys = f"sqlite:///{tmp_path}/journal.db", KeyRing.random()
     world.journal.close()
-    world.journal = SqlJournal.open(url, keys=keys, **clocks)
-    other = SqlJournal.open(url, keys=keys, **clocks)
+    world.journal = SqlJournal.open_inline(url, keys=keys, **clocks)
+    other = SqlJournal.open_inline(url, keys=keys, **clocks)
     WORK.outcomes = [TaskFailed("no"), "at last"]
     world.add(Worker())
     world.serve()

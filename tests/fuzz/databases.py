@@ -34,7 +34,7 @@ def template() -> Template:
     where = folder() / "template"
     where.mkdir()
     url = Recording(RECORDINGS[0]).copy(where)
-    journal = SqlJournal.open(url, environ=ENVIRON)
+    journal = SqlJournal.open_inline(url, environ=ENVIRON)
     takeable = frozenset(row.id for row in journal.overview() if row.finished_at is None)
     journal.close()
     path = where / "journal.sqlite"
@@ -65,7 +65,7 @@ def use(path: Path) -> set[int]:
 
     Each step may fail with a JournalError that is fit to be shown, and only so.
     """
-    journal = SqlJournal.open(f"sqlite:///{path}", environ=ENVIRON)
+    journal = SqlJournal.open_inline(f"sqlite:///{path}", environ=ENVIRON)
     taken: set[int] = set()
     try:
         for step in (_look, _doctor, _take, _look):

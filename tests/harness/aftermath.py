@@ -28,7 +28,7 @@ def check_journal(database: Path | str, **environ: str) -> None:
     """
     ship()
     url = f"sqlite:///{database}" if isinstance(database, Path) else database
-    journal = SqlJournal.open(url, environ=environ)
+    journal = SqlJournal.open_inline(url, environ=environ)
     try:
         report = check(journal)
     finally:
@@ -39,7 +39,7 @@ def check_journal(database: Path | str, **environ: str) -> None:
 
 def statuses(database: Path) -> dict[str, str]:
     """The status of every flow in an SQLite file, by name."""
-    journal = SqlJournal.open(f"sqlite:///{database}", environ={})
+    journal = SqlJournal.open_inline(f"sqlite:///{database}", environ={})
     try:
         rows = journal.overview()
     finally:

@@ -98,7 +98,8 @@ def install(fate):
     import holdfast_journal.upkeep.opening
 
     journal, contact = holdfast_journal.sql, holdfast.shell.contact
-    _around(fate, holdfast_journal.upkeep.opening, "upgrade", lambda *_, **__: "upgrade")
+    for name in ("upgrade", "_bring_forward"):
+        _around(fate, holdfast_journal.upkeep.opening, name, lambda *_: "upgrade")
     _around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
     _around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")
     _around(fate, journal.SqlJournal, "close", lambda *_: "leave")

@@ -81,7 +81,13 @@ class Journals:
     opened: list[SqlJournal] = field(factory=list)
 
     def open(self, url: str, **options: Any) -> SqlJournal:
-        journal = SqlJournal.open(url, **{"keys": self.keys, "environ": {}, **options})
+        given = {"keys": self.keys, "environ": {}, **options}
+        if given.pop("looks", False):
+            journal = SqlJournal.look(url, **given)
+        else:
+            threads = given.get("reactor") is not None
+            given = given if threads else {k: v for k, v in given.items() if k != "reactor"}
+            journal = (SqlJournal.open if threads else SqlJournal.open_inline)(url, **given)
         self.opened.append(journal)
         return journal
 

@@ -138,7 +138,7 @@ def record(folder: Path, server: MailboxServer) -> dict[str, Any]:
         for peer in (cleo, dora):
             call(peer.wormhole.abandon)
     # Started by a command that died before it could run it.
-    journal = SqlJournal.open(f"sqlite:///{database}", environ={})
+    journal = SqlJournal.open_inline(f"sqlite:///{database}", environ={})
     fingerprint = journal.fingerprint("secret", "secret of ida")
     flow = Provision(name="ida", secret="secret of ida")
     new = new_flow("ida", flow, relay=server.url, appid=text.APPID, fingerprint=fingerprint)

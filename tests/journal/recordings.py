@@ -59,7 +59,7 @@ class Recording:
                     rows = [dict(row) for row in recorded.execute(f"SELECT * FROM {table.name}")]
                     for row in rows:
                         connection.execute(insert(table), row)
-                    if database.is_postgresql and not isinstance(table.c.id.type, String):
+                    if database.dialect.many_writers and not isinstance(table.c.id.type, String):
                         _go_on_counting(connection, table)
         database.close()
 

@@ -76,7 +76,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def in_memory() -> Iterator[SqlJournal]:
-    journal = SqlJournal.open("sqlite://", keys=KeyRing.random())
+    journal = SqlJournal.open_inline("sqlite://", keys=KeyRing.random())
     yield journal
     journal.close()
 

@@ -46,7 +46,7 @@ class TestUnusable:
     def test_postgresql_needs_a_key(self, postgres: Server, upgraded: str) -> None:
         """Without a key a PostgreSQL journal says how to give it one."""
         with pytest.raises(WrongKey, match="HOLDFAST_KEY_FILE"):
-            SqlJournal.open(postgres.database(upgraded), environ={})
+            SqlJournal.open_inline(postgres.database(upgraded), environ={})
 
     def test_a_missing_directory(self, tmp_path: Path, journals: Journals) -> None:
         """A missing directory is an error, unless it may be made."""
@@ -117,7 +117,7 @@ class TestImports:
         journals.open(url, keys=None)
         program = (
             "import sys; from holdfast_journal import SqlJournal\n"
-            "SqlJournal.open(sys.argv[1], environ={}).overview()\n"
+            "SqlJournal.open_inline(sys.argv[1], environ={}).overview()\n"
             "sys.exit('alembic' in sys.modules)"
         )
         command = [sys.executable, "-c", program, url]

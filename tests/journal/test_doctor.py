@@ -116,7 +116,7 @@ class Patient:
 
     def check(self, **options: Any) -> list[str]:
         """What the doctor says, a line for each finding."""
-        journal = SqlJournal.open(self.url)
+        journal = SqlJournal.open_inline(self.url)
         try:
             report = check(journal, pause=lambda _: None, **options)
         finally:
@@ -500,14 +500,14 @@ def test_a_page_of_the_file(file: Patient) -> None:
 def test_what_a_worker_found(file: Patient) -> None:
     """A flow that a worker has ended as damaged stays a finding, and its retry ends it."""
     DAMAGES["a byte of the checkpoint"][0](file)
-    journal = SqlJournal.open(file.url)
+    journal = SqlJournal.open_inline(file.url)
     journal.take()
     journal.close()
     assert serious(file.check(name="talking")) == [
         "talking: damaged: a worker could not read it, and ended it",
         "talking: seal: its checkpoint does not open: altered or moved",
     ]
-    journal = SqlJournal.open(file.url)
+    journal = SqlJournal.open_inline(file.url)
     journal.retry("talking", None)
     journal.close()
     assert serious(file.check(name="talking")) == []
@@ -517,7 +517,7 @@ def test_unknown_classes(file: Patient, monkeypatch: pytest.MonkeyPatch) -> None
     """Flows and tasks whose code is not known here are hints, and no more is said of them."""
     monkeypatch.delitem(base._kinds, "test-issue-token")
     monkeypatch.delitem(flow_tasks._kinds, "test-mint")
-    journal = SqlJournal.open(file.url)
+    journal = SqlJournal.open_inline(file.url)
     report = check(journal, name="minting", batch=BATCH)
     journal.close()
     assert report.bad == 0
@@ -539,7 +539,7 @@ def test_a_journal_of_an_earlier_release(
     with Patient(url).at() as connection:
         version = connection.execute(text("SELECT version_num FROM holdfast_version")).scalar()
         assert version == name
-    SqlJournal.open(url).close()
+    SqlJournal.open_inline(url).close()
     report = json.loads(command(path, "doctor", "--json").stdout)
     [dead] = report["findings"]
     assert (report["flows"], dead["check"]) == (9, "lease"), dead  # its process is long gone

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from holdfast_journal import KeyRing, NewFlow, SqlJournal
-from holdfast_journal.reading import reading
+from holdfast_journal.reading import shown
 from tests.cli.journals import move, start
 from tests.journal.conftest import Journals
 from tests.journal.many import multiply
@@ -48,12 +48,12 @@ def steps() -> Iterator[Steps]:
 def build(path: Path, count: int) -> SqlJournal:
     """So many that are over, the first of them copied; three that wait, of two batches."""
     url = f"sqlite:///{path}"
-    journal = SqlJournal.open(url, keys=KEY)
+    journal = SqlJournal.open_inline(url, keys=KEY)
     flows = start(journal, "over")
     move(flows["over"], "done", code="8-a-b", finished=True, shred=True)
     journal.close()
     multiply(path, count)
-    journal = SqlJournal.open(url, keys=KEY)
+    journal = SqlJournal.open_inline(url, keys=KEY)
     journal.start_flows("default", [NewFlow(name, "provision", b"p") for name in ("ann", "bob")])
     journal.start_flows("other", [NewFlow("cleo", "provision", b"p")])
     for flow in journal.take():
@@ -133,13 +133,13 @@ def test_no_seal_of_what_is_not_shown_is_opened(
 ) -> None:
     """Each look opens what it returns."""
     opened: list[object] = []
-    real = reading.unseal
+    real = shown.unseal
 
     def unseal(*args: object) -> bytes:
         opened.append(args)
         return real(*args)
 
-    monkeypatch.setattr(reading, "unseal", unseal)
+    monkeypatch.setattr(shown, "unseal", unseal)
     for journal in both:
         for look, rows in (
             (lambda j=journal: j.unfinished("default"), 2),

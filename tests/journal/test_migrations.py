@@ -80,7 +80,7 @@ class TestMigrations:
         """The index of unfinished flows does not grow with the finished ones."""
         database = Database.open(empty_url)
         upgrade(database)
-        kind = "postgresql" if database.is_postgresql else "sqlite"
+        kind = "postgresql" if database.dialect.many_writers else "sqlite"
         with database.reading() as connection:
             options = {
                 index["name"]: str(index["dialect_options"].get(f"{kind}_where"))
@@ -136,7 +136,7 @@ class TestMigrations:
         program = (
             "import sys; from holdfast_journal import KeyRing, SqlJournal\n"
             "sys.stdin.readline()\n"
-            "SqlJournal.open(sys.argv[1], keys=KeyRing.parse('ab' * 32, 'test')).overview()"
+            "SqlJournal.open_inline(sys.argv[1], keys=KeyRing.parse('ab' * 32, 'test')).overview()"
         )
         children = [
             Child([sys.executable, "-c", program, empty_url], stdin=subprocess.PIPE)

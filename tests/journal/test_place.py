@@ -26,8 +26,10 @@ from holdfast_journal.errors import DatabaseAway, DatabaseMoved
 from holdfast_journal.keys.files import add_key
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import batches, workers
-from holdfast_journal.workers.locks import FileLocks, locks_for
+from holdfast_journal.workers.file_locks import FileLocks
+from holdfast_journal.workers.locks import locks_for
 from holdfast_journal.workers.registration import Registration
+from holdfast_journal.workers.term import Term
 from tests.harness.process import Child
 from tests.harness.waiting import until
 from tests.journal.conftest import Journals
@@ -77,9 +79,9 @@ if len(sys.argv) > 2:
         return found
     place.find = careless
 url = f"sqlite:///{sys.argv[1]}"
-one = SqlJournal.open(url)
+one = SqlJournal.open_inline(url)
 one.start_flows("batch", [NewFlow("before", "test", b"")], own=True)
-SqlJournal.open(url).close()
+SqlJournal.open_inline(url).close()
 print("opened", flush=True)
 sys.stdin.readline()
 one.start_flows("batch", [NewFlow("after", "test", b"")])
@@ -94,13 +96,11 @@ def names_after_a_kill(path: Path, *careless: str) -> list[str]:
     with Child(program, stdin=subprocess.PIPE, env=environment()) as process:
         process.wait_for("^opened$")
         # As any command does that is not one of those that only look.
-        other = (
-            f"from holdfast_journal import SqlJournal; SqlJournal.open('sqlite:///{path}').close()"
-        )
+        other = f"from holdfast_journal import SqlJournal; SqlJournal.open_inline('sqlite:///{path}').close()"
         said_by([sys.executable, "-c", other])
         process.write("\n")
         until(lambda: "committed" in process.out or not process.alive, process.describe)
-    journal = SqlJournal.open(f"sqlite:///{path}", environ=environment())
+    journal = SqlJournal.open_inline(f"sqlite:///{path}", environ=environment())
     try:
         return [each.name for each in journal.overview()]
     finally:
@@ -214,11 +214,11 @@ class TestNames:
         link = folder / "link" / "other.db"
         link.parent.mkdir()
         link.symlink_to(path)
-        journal = SqlJournal.open(f"sqlite:///{link}", environ={})
+        journal = SqlJournal.open_inline(f"sqlite:///{link}", environ={})
         assert journal.made_key == path.with_name("journal.db.key")
         start(journal, "ada", batch="b")
         journal.take()
-        other = SqlJournal.open(f"sqlite:///{path}", environ={})
+        other = SqlJournal.open_inline(f"sqlite:///{path}", environ={})
         assert [each.owner_alive for each in other.overview()] == [True]
         other.close()
         journal.close()
@@ -228,9 +228,9 @@ class TestNames:
         """A key that an earlier release made beside the link is used still."""
         link = folder / "link.db"
         link.symlink_to(path)
-        SqlJournal.open(f"sqlite:///{link}", environ={}).close()
+        SqlJournal.open_inline(f"sqlite:///{link}", environ={}).close()
         path.with_name("journal.db.key").rename(folder / "link.db.key")
-        journal = SqlJournal.open(f"sqlite:///{link}", environ={})
+        journal = SqlJournal.open_inline(f"sqlite:///{link}", environ={})
         assert journal.made_key is None
         journal.close()
 
@@ -291,7 +291,7 @@ def seen_by_another(locks: Path) -> str:
     program = f"""
 from pathlib import Path
 from holdfast_journal.errors import AlreadyServed
-from holdfast_journal.workers.locks import FileLocks
+from holdfast_journal.workers.file_locks import FileLocks
 locks = FileLocks(Path({str(locks)!r}))
 alive = "alive" if locks.is_alive(7) else "dead"
 locks.hold(8)
@@ -402,13 +402,13 @@ class TestTakenAway:
         """The same number is another worker there; nothing is let out, by no kind of database."""
         now = 1000.0
         database = Database.open(url)
-        us = Registration(database, lambda: now, locks_for(database), uptime=lambda: now)
+        us = Registration(database, lambda: now, locks_for(database), term=Term(uptime=lambda: now))
         us.id()
-        now += us.lease / 2
+        now += us.term.lease / 2
         us.keep()
         with database.writing() as connection:
             connection.execute(update(workers).values(**change))
-        now += us.lease / 2
+        now += us.term.lease / 2
         with pytest.raises(DatabaseMoved, match="does not know this process any more"):
             us.keep()
         assert not us.holds()
@@ -453,7 +453,7 @@ class TestTakenAway:
         journals.open(url, looks=True).close()
         program = (
             "import sys; from holdfast_journal import SqlJournal\n"
-            f"journal = SqlJournal.open({url!r}, looks=True)\n"
+            f"journal = SqlJournal.look({url!r})\n"
             "print([each.what for each in journal.checks.database()])"
         )
         asking = [sys.executable, "-c", program]
@@ -564,7 +564,7 @@ class TestLooking:
 
         monkeypatch.setattr("holdfast_journal.store.looking.shutil.copyfile", slowly)
         with pytest.raises(DatabaseAway, match="another process began to write"):
-            SqlJournal.open(f"sqlite:///{path}", looks=True)
+            SqlJournal.look(f"sqlite:///{path}")
 
     def test_what_is_not_there(self, path: Path, folder: Path, journals: Journals) -> None:
         """Neither a file nor a schema is made for who looks."""
@@ -589,7 +589,7 @@ def names_after_a_kill_left(path: Path) -> list[str]:
     program = f"""
 import os
 from holdfast_journal import KeyRing, NewFlow, SqlJournal
-journal = SqlJournal.open("sqlite:///{path}")
+journal = SqlJournal.open_inline("sqlite:///{path}")
 journal.start_flows("batch", [NewFlow("ada", "test", b""), NewFlow("bob", "test", b"")])
 os.kill(os.getpid(), 9)
 """
@@ -604,7 +604,7 @@ class TestLimits:
         self, path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nobody waits for ever for a lock of another program, in a transaction least of all."""
-        monkeypatch.setattr("holdfast_journal.workers.locks.LOOKS_LAST", 0.05)
+        monkeypatch.setattr("holdfast_journal.workers.file_locks.LOOKS_LAST", 0.05)
         program = (
             "import fcntl, sys\n"
             f"file = open({str(path) + '.workers'!r}, 'w+b')\n"

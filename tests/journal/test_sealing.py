@@ -45,7 +45,7 @@ class TestAtRest:
         """Every file that a journal makes is for its owner only, whatever the umask."""
         before = os.umask(0)
         try:
-            journal = SqlJournal.open(
+            journal = SqlJournal.open_inline(
                 f"sqlite:///{tmp_path}/a/journal.db", make_parents=True, environ={}
             )
             journals.opened.append(journal)

@@ -41,7 +41,7 @@ def as_role(postgres: Server, url: str, role: str, *grants: str) -> str:
 def refused(url: str, says: str, *, looks: bool = False) -> None:
     """Check that the journal is refused in one line that tells no password."""
     with pytest.raises(DatabaseUnusable, match=says) as caught:
-        SqlJournal.open(url, keys=KEYS, environ={}, looks=looks).close()
+        (SqlJournal.look if looks else SqlJournal.open_inline)(url, keys=KEYS, environ={}).close()
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -74,17 +74,17 @@ def test_a_role_that_may_make_nothing(postgres: Server) -> None:
 
 def test_a_role_that_may_only_read(postgres: Server, url: str) -> None:
     """It can look, and whatever else it tries is one line."""
-    journal = SqlJournal.open(url, keys=KEYS, environ={})
+    journal = SqlJournal.open_inline(url, keys=KEYS, environ={})
     start(journal, "ada")
     journal.close()
     reader = as_role(
         postgres, url, "reader", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"
     )
-    looking = SqlJournal.open(reader, keys=KEYS, environ={}, looks=True)
+    looking = SqlJournal.look(reader, keys=KEYS, environ={})
     assert [each.name for each in looking.overview()] == ["ada"]
     assert looking.checks.database() == []
     looking.close()
-    writing = SqlJournal.open(reader, keys=KEYS, environ={})
+    writing = SqlJournal.open_inline(reader, keys=KEYS, environ={})
     for call in (lambda: start(writing, "bob"), lambda: run(writing, "ada")):
         with pytest.raises(DatabaseUnusable, match=r"permission denied.*grant the role") as caught:
             call()
@@ -101,7 +101,7 @@ def test_a_table_that_may_not_be_read(postgres: Server, url: str) -> None:
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO partly",
         "REVOKE ALL ON holdfast_flows FROM partly",
     )
-    looking = SqlJournal.open(role, keys=KEYS, environ={}, looks=True)
+    looking = SqlJournal.look(role, keys=KEYS, environ={})
     with pytest.raises(DatabaseUnusable, match="permission denied for table holdfast_flows"):
         looking.overview()
     looking.close()
@@ -117,7 +117,7 @@ def test_a_read_only_server(postgres: Server, url: str) -> None:
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO standing",
     )
     refused(role, "its transactions are read-only, and this command writes; connect to the primary")
-    looking = SqlJournal.open(role, keys=KEYS, environ={}, looks=True)
+    looking = SqlJournal.look(role, keys=KEYS, environ={})
     assert looking.overview() == []
     looking.close()
 
@@ -130,7 +130,7 @@ def test_no_schema(postgres: Server, url: str) -> None:
 
 def test_a_missing_table(postgres: Server, url: str) -> None:
     """A table that somebody dropped is one line."""
-    journal = SqlJournal.open(url, keys=KEYS, environ={})
+    journal = SqlJournal.open_inline(url, keys=KEYS, environ={})
     admin(postgres, url, "DROP TABLE holdfast_tasks", "ALTER TABLE holdfast_flows RENAME TO gone")
     with pytest.raises(DatabaseUnusable, match=r"does not exist.*restore a backup"):
         journal.overview()
@@ -146,7 +146,7 @@ def test_a_missing_table(postgres: Server, url: str) -> None:
 )
 def test_tables_that_somebody_changed(postgres: Server, url: str, change: str) -> None:
     """What the server does not take any more is one line, without a value of a flow's."""
-    journal = SqlJournal.open(url, keys=KEYS, environ={})
+    journal = SqlJournal.open_inline(url, keys=KEYS, environ={})
     admin(postgres, url, change)
     with pytest.raises(DatabaseUnusable, match="is it as Holdfast made it") as caught:
         start(journal, "ada")
@@ -174,7 +174,7 @@ def test_somebody_elses_migrations(postgres: Server) -> None:
     """Another application's table of Alembic is in nobody's way."""
     url = postgres.database()
     admin(postgres, url, "CREATE TABLE alembic_version (version_num text)")
-    journal = SqlJournal.open(url, keys=KEYS, environ={})
+    journal = SqlJournal.open_inline(url, keys=KEYS, environ={})
     start(journal, "ada")
     journal.close()
 
@@ -183,9 +183,9 @@ def test_an_empty_database_is_looked_at(postgres: Server) -> None:
     """Who looks makes no tables."""
     url = postgres.database()
     with pytest.raises(OlderSchema, match="nothing is in the database"):
-        SqlJournal.open(url, keys=KEYS, environ={}, looks=True)
+        SqlJournal.look(url, keys=KEYS, environ={})
     with pytest.raises(OlderSchema, match="nothing is in the database"):
-        SqlJournal.open(url, keys=KEYS, environ={}, looks=True)
+        SqlJournal.look(url, keys=KEYS, environ={})
 
 
 class TestPooler:
@@ -225,11 +225,11 @@ class TestPooler:
         if mode == "transaction":
             for looks in (False, True):
                 refused(where, "pool_mode=transaction.*connect to PostgreSQL itself", looks=looks)
-            direct = SqlJournal.open(url, keys=KEYS, environ={})
+            direct = SqlJournal.open_inline(url, keys=KEYS, environ={})
             assert direct.workers() == []
             direct.close()
             return
-        journal = SqlJournal.open(where, keys=KEYS, environ={})
+        journal = SqlJournal.open_inline(where, keys=KEYS, environ={})
         run(journal, "ada")
         assert [each.owner_alive for each in journal.overview()] == [True]
         journal.close()

@@ -29,7 +29,7 @@ def shared_url(postgres: Server, upgraded: str) -> str:
 def worker(journals: Journals, url: str, clock: object) -> SqlJournal:
     """One whose machine shows this time, and knows no better."""
     journal = journals.open(url, clock=clock)
-    journal._time = SharedTime(journal._database, journal._clock, True)
+    journal._held._time = SharedTime(journal._database, journal._clock, True)
     return journal
 
 
@@ -44,9 +44,9 @@ def test_clocks_that_differ(shared_url: str, journals: Journals, wrong: object) 
         [row] = right.overview()
         assert row.wake_at == pytest.approx(time.time() + 300.0, abs=30.0)
         # It is due once 300 seconds have passed for everybody.
-        theirs._time._ahead += 330.0
+        theirs._held._time._ahead += 330.0
         (ada.taken,) = theirs.take()
-        theirs._time._ahead -= 330.0
+        theirs._held._time._ahead -= 330.0
 
 
 def test_one_machine_has_one_clock(tmp_path: object, journals: Journals) -> None:

@@ -47,7 +47,7 @@ def told() -> Iterator[list[str]]:
     lines: list[str] = []
 
     def observe(event: Any) -> None:
-        if event["log_namespace"] == "holdfast_journal.workers.registration":
+        if event["log_namespace"] == "holdfast_journal.workers.renewing":
             lines.append(event["log_format"].format(**event))
 
     globalLogPublisher.addObserver(observe)

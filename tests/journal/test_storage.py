@@ -23,7 +23,7 @@ from holdfast_journal import (
     JournalStopped,
     SqlJournal,
 )
-from holdfast_journal.commits.threaded import MOST_BYTES, MOST_COMMITS
+from holdfast_journal.commits.backlog import MOST_BYTES, MOST_COMMITS
 from holdfast_journal.store import postgresql, sqlite
 from holdfast_journal.store.trouble import Trouble, trouble
 from tests.journal.conftest import Journals

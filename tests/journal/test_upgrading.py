@@ -14,10 +14,10 @@ import pytest
 
 from holdfast_journal import DatabaseUnusable, WrongKey
 from holdfast_journal.doctor.health import check
-from holdfast_journal.store import copies, upgrading
+from holdfast_journal.store import copies
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import REVISIONS
-from holdfast_journal.store.upgrading import downgrade, revision, schema_state
+from holdfast_journal.store.upgrading import downgrade, revision, schema_state, upgrade
 from holdfast_journal.upkeep import opening
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run
@@ -96,7 +96,7 @@ MOMENTS: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
     "a part of the copy": lambda patch: patch.setattr(copies, "_sync", dies),
     "the copy has no name": lambda patch: patch.setattr(copies, "_link", dies),
     "the copy has its name": lambda patch: patch.setattr(copies, "sync_directory", dies),
-    "before the migration": lambda patch: patch.setattr(upgrading, "migrate", dies),
+    "before the migration": lambda patch: patch.setattr(opening, "migrate", dies),
     "before the commit": lambda patch: patch.setattr(opening, "note_key", dies),
 }
 
@@ -128,7 +128,7 @@ def test_killed_for_good(folder: Path, journals: Journals) -> None:
         "import os, sys; from holdfast_journal import SqlJournal\n"
         "from holdfast_journal.upkeep import opening\n"
         "opening.note_key = lambda *_: os.kill(os.getpid(), 9)\n"
-        "SqlJournal.open(sys.argv[1], environ={})"
+        "SqlJournal.open_inline(sys.argv[1], environ={})"
     )
     child = subprocess.run([sys.executable, "-c", program, url], check=False)
     assert child.returncode == -signal.SIGKILL
@@ -150,7 +150,7 @@ def test_every_migration_with_data(url: str, journals: Journals) -> None:
     for name in reversed(REVISIONS[:-1]):
         downgrade(database, name)
         assert revision(database) == name
-    assert upgrading.upgrade(database)
+    assert upgrade(database)
     database.close()
     assert journal.overview() == before
     assert [(flow.name, flow.checkpoint) for flow in journal.take()] == [("ada", b"after 1")]

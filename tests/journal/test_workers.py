@@ -19,7 +19,7 @@ KEY = "ab" * 32
 CHILD = """
 import sys
 from holdfast_journal import KeyRing, SqlJournal
-journal = SqlJournal.open(sys.argv[1], keys=KeyRing.parse(sys.argv[2], "test"))
+journal = SqlJournal.open_inline(sys.argv[1], keys=KeyRing.parse(sys.argv[2], "test"))
 taken = journal.take()
 print(journal.worker, *[flow.name for flow in taken], flush=True)
 sys.stdin.read()

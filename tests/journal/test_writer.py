@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
 from holdfast_journal import CommitFailed, Fenced, JournalBroken, JournalStopped, SqlJournal
-from holdfast_journal.commits.threaded import TURN
+from holdfast_journal.commits.releasing import TURN
 from tests.harness import reactor as harness
 from tests.journal.conftest import Journals
 from tests.journal.helpers import (

@@ -26,7 +26,9 @@ def check_journal(state: State, folder: Path, name: str = "journal.db") -> list[
         elif kind == "started":
             started.add(rest)
     try:
-        journal = SqlJournal.open(f"sqlite:///{folder / name}", make_parents=True, environ={})
+        journal = SqlJournal.open_inline(
+            f"sqlite:///{folder / name}", make_parents=True, environ={}
+        )
     except (DatabaseUnusable, WrongKey) as error:
         return [f"it does not open: {error}"]
     try:

@@ -156,7 +156,7 @@ class Flow:
 
 def use_new_database(path: str) -> None:
     """Make a database where not even its directory is, and start a flow in it."""
-    journal = SqlJournal.open(f"sqlite:///{path}", make_parents=True, environ={})
+    journal = SqlJournal.open_inline(f"sqlite:///{path}", make_parents=True, environ={})
     journal.start_flows("batch", [NewFlow("ada", "test", b"secret")])
     mark("started ada")
     journal.close()
@@ -164,7 +164,7 @@ def use_new_database(path: str) -> None:
 
 def upgrade(path: str) -> None:
     """Open a database of an older release."""
-    journal = SqlJournal.open(f"sqlite:///{path}", environ={})
+    journal = SqlJournal.open_inline(f"sqlite:///{path}", environ={})
     assert journal.kept_copy is not None
     mark(f"copied {journal.kept_copy.name}")
     journal.close()

@@ -110,7 +110,9 @@ class Life(Process):
             self.say(f"cannot start: {error}")
             self.exit()
             return
-        threads.drive(self.journal, self.journal._writer, self.journal._registration)
+        registration = self.journal._registration
+        writing = self.journal._writer._writing
+        threads.drive(self.journal._held, writing, registration, registration.renewing)
         self.journal.pressure.listen(self._pressed)
         self.engine = Engine(
             self.journal,

@@ -168,7 +168,7 @@ class Stage(World):
         return [flow for flow in self.watch.flows.values() if flow.name in NAMES]
 
     def plan(self) -> None:
-        self.operator = SqlJournal.open("sqlite://", keys=storage.KEYS, clock=self.wall)
+        self.operator = SqlJournal.open_inline("sqlite://", keys=storage.KEYS, clock=self.wall)
         for name in NAMES[: self.history.flows]:
             self.secrets[name] = f"the-secret-of-{name}"
             self._start(name, self.history.flow(name))

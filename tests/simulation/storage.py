@@ -32,7 +32,7 @@ CREATE TABLE sim_writes (
 
 @cache
 def _template() -> tuple[Database, sqlite3.Connection]:
-    journal = SqlJournal.open("sqlite://", keys=KEYS, clock=lambda: 0.0)
+    journal = SqlJournal.open_inline("sqlite://", keys=KEYS, clock=lambda: 0.0)
     database = journal._database
     raw = _raw(database)
     raw.execute(LEDGER)

@@ -52,7 +52,7 @@ def test_a_writer_that_does_not_wait_is_found_out(monkeypatch: pytest.MonkeyPatc
     def hand_over(self: threaded.ThreadedWriter) -> None:
         for commit in self._turn:
             for call in commit.calls:
-                self._run(call)
+                self._releasing.run(call)
         real(self)
 
     real = threaded.ThreadedWriter._hand_over

@@ -24,10 +24,12 @@ from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import wormhole as shell
 from holdfast.testing import MailboxServer
 from holdfast.transfer import text
-from holdfast_journal import SqlJournal, sql
-from holdfast_journal.commits import threaded
+from holdfast_journal import SqlJournal
+from holdfast_journal.commits import writing
 from holdfast_journal.errors import JournalError
-from holdfast_journal.workers import registration
+from holdfast_journal.ownership import assembly, held
+from holdfast_journal.upkeep import opening
+from holdfast_journal.workers import registration, renewing
 from tests.simulation import storage, threads
 from tests.simulation.faults import Swarm
 from tests.simulation.flows import Chat, Mint, TakeIn, Timer
@@ -176,16 +178,16 @@ class World:
             chance._urandom,  # type: ignore[attr-defined]
             looking.LOOK_EVERY,
             shell._alive,
-            [(module, module.threading) for module in (sql, registration, threaded)],
-            (sql.Database, sql.locks_for),
+            [(module, module.threading) for module in (held, registration, renewing, writing)],
+            (opening.Database, assembly.locks_for),
             engine.FlowRunner,
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
         looking.LOOK_EVERY = self.random.choice((3.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
         for module, _ in saved[4]:
             module.threading = threads.Threading  # type: ignore[assignment]
-        sql.Database = self  # type: ignore[misc,assignment]
-        sql.locks_for = lambda _, **__: storage.Locks(self.kernel.current, self.holders)
+        opening.Database = self  # type: ignore[misc,assignment]
+        assembly.locks_for = lambda _, **__: storage.Locks(self.kernel.current, self.holders)
         engine.FlowRunner = self._load  # type: ignore[misc,assignment]
         globalLogPublisher.addObserver(self._logged)
         try:
@@ -195,7 +197,7 @@ class World:
             os.urandom, chance._urandom, looking.LOOK_EVERY, shell._alive, *_ = saved  # type: ignore
             for module, real in saved[4]:
                 module.threading = real
-            sql.Database, sql.locks_for = saved[5]  # type: ignore[misc]
+            opening.Database, assembly.locks_for = saved[5]  # type: ignore[misc]
             engine.FlowRunner = saved[6]  # type: ignore[misc]
 
     def open(self, url: str, **_: object) -> storage.Storage:
@@ -296,7 +298,7 @@ class World:
 
     def plan(self) -> None:
         """Decide what is to be done, and by whom; and begin."""
-        self.operator = SqlJournal.open("sqlite://", keys=storage.KEYS, clock=self.wall)
+        self.operator = SqlJournal.open_inline("sqlite://", keys=storage.KEYS, clock=self.wall)
         number = self.random.choice((1, 1, 1, 2, 2, 3, 6))
         if number > 2 and self.random.random() < 0.7:
             self.connections = self.random.choice((2, 3))

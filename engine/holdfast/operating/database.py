@@ -19,27 +19,39 @@ Tell = Callable[[str], object]
 """Tells the operator something in one line."""
 
 
-def open_journal(
-    url: str,
-    tell: Tell,
-    reactor: "Reactor | None" = None,
-    on_fatal: "Callable[[JournalBroken], object] | None" = None,
-) -> "SqlJournal":
-    """Open the database at ``url``, or make it; the caller closes the journal.
+def open_journal(url: str, tell: Tell) -> "SqlJournal":
+    """Open the database at `url`, or make it, for one command; the caller closes the journal.
 
-    Without ``reactor`` commits happen at once; see ``SqlJournal.open``, also for ``on_fatal``.
-    Directories are made for the default database only. A key file that had to be made is told of.
-    Raises JournalError.
+    Commits happen at once. Directories are made for the default database only. The operator is told
+    of a key file that had to be made. Raises JournalError.
     """
     from holdfast_journal import SqlJournal
 
-    make_parents = url == default_database()
-    if on_fatal is None:
-        journal = SqlJournal.open(url, reactor=reactor, make_parents=make_parents)
-    else:
-        journal = SqlJournal.open(
-            url, reactor=reactor, on_fatal=on_fatal, make_parents=make_parents
-        )
+    journal = SqlJournal.open_inline(url, make_parents=url == default_database())
+    _tell_what_was_made(tell, journal.made_key, journal.kept_copy)
+    return journal
+
+
+def open_serving_journal(
+    url: str,
+    tell: Tell,
+    reactor: "Reactor",
+    on_fatal: "Callable[[JournalBroken], object]",
+    retain: float,
+) -> "SqlJournal":
+    """Open it like `open_journal`, for a process that runs flows.
+
+    `SqlJournal.open` describes the arguments. Raises JournalError.
+    """
+    from holdfast_journal import SqlJournal
+
+    journal = SqlJournal.open(
+        url,
+        reactor=reactor,
+        on_fatal=on_fatal,
+        retain=retain,
+        make_parents=url == default_database(),
+    )
     _tell_what_was_made(tell, journal.made_key, journal.kept_copy)
     return journal
 
@@ -68,7 +80,7 @@ def existing_journal(url: str, tell: Tell, *, looks: bool = False) -> Iterator["
     from holdfast_journal import SqlJournal
 
     must_exist(url)
-    journal = SqlJournal.open(url, looks=True) if looks else open_journal(url, tell)
+    journal = SqlJournal.look(url) if looks else open_journal(url, tell)
     try:
         yield journal
     finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import define, field
 
 from holdfast.operating.addresses import DEFAULT_CONNECTIONS
-from holdfast.operating.database import Tell, open_journal
+from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
 from holdfast.operating.stopping import Stopping
@@ -74,8 +74,9 @@ class Service:
 
         self._reactor = reactor
         self._stopping = Stopping(reactor)
-        self.journal = open_journal(self.db, self.tell, self._reactor, self._fatal)
-        self.journal.retain = self.retain or 0.0
+        self.journal = open_serving_journal(
+            self.db, self.tell, self._reactor, self._fatal, self.retain or 0.0
+        )
         raise_open_files_limit()
         self._obey(connections_at_most())
         return self

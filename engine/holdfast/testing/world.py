@@ -40,9 +40,11 @@ class World:
     Args:
         database: SQLAlchemy's URL of a file, which every process opens anew; what is missing is
             made.  The default is a database in memory, which outlives the processes.
+        retain: seconds for which a flow that went well can still be read.
     """
 
     database: str = IN_MEMORY
+    retain: float = field(default=0.0, kw_only=True)
     clock: Clock = field(factory=Clock, init=False)
     """Everybody's but the process's own."""
     server: MailboxServer = field(init=False)
@@ -282,7 +284,9 @@ class World:
         )
 
     def _open(self) -> SqlJournal:
-        return SqlJournal.open(self.database, clock=self.now, uptime=self.now)
+        return SqlJournal.open_inline(
+            self.database, clock=self.now, uptime=self.now, retain=self.retain
+        )
 
     def _is_dead(self, sending: bool = False) -> bool:
         """Whether the process has come to the entry after which it dies."""

@@ -3,8 +3,9 @@
 No threads and no reactor here: `Committer.commit` blocks until it knows.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 from sqlalchemy import select
@@ -22,6 +23,9 @@ LONGEST_DELAY = 5.0
 """Seconds between two attempts to write the same transaction."""
 
 _T = TypeVar("_T")
+
+Group: TypeAlias = Sequence[Commit]
+"""Commits of one flow, in order."""
 
 
 class _Refused(Exception):
@@ -50,32 +54,37 @@ class Committer:
         The others are durable when this returns. A flow's commits are lost from one on: what comes
         after a lost commit is lost too. Raises JournalBroken.
         """
-        waiting: dict[int, list[Commit]] = {}
-        for commit in commits:
-            if commit.state is not None:
-                if (group := waiting.get(commit.lease.id)) is not None:
-                    group.append(commit)
-                else:
-                    waiting[commit.lease.id] = [commit]
         lost: dict[Commit, Exception] = {}
-        while waiting:
-            try:
-                self._write(list(waiting.values()))
-                break
-            except _GaveUp as error:
-                failure = CommitFailed(str(error))
-                lost |= {commit: failure for group in waiting.values() for commit in group}
-                break
-            except (FenceBroken, _Refused) as error:
-                fenced = self._fenced(waiting)
-                for flow, fence in fenced.items():
-                    lost |= dict.fromkeys(waiting.pop(flow), fence)
-                if not fenced:
-                    lost |= self._apart(list(waiting.values()), error)
-                    break
+        failed: dict[int, Exception] = {}
+        attempts = deque(groups for groups in [_by_flow(commits)] if groups)
+        while attempts:
+            groups = attempts.popleft()
+            first = groups[0][0].lease.id
+            if first not in failed:  # or the commit before this one was lost
+                try:
+                    self._write(groups)
+                    continue
+                except _GaveUp as error:
+                    failed |= dict.fromkeys(_flows(groups), CommitFailed(str(error)))
+                except (FenceBroken, _Refused) as error:
+                    if fenced := self._fenced(groups):
+                        failed |= fenced
+                    elif smaller := _divided(groups):
+                        attempts.extendleft(reversed(smaller))
+                        continue
+                    else:
+                        failed[first] = CommitFailed(f"flow {first} cannot be written: {error}")
+            left = []
+            for group in groups:
+                if (failure := failed.get(group[0].lease.id)) is None:
+                    left.append(group)
+                else:
+                    lost |= dict.fromkeys(group, failure)
+            if left:
+                attempts.appendleft(left)
         return lost
 
-    def _write(self, groups: Sequence[Sequence[Commit]]) -> None:
+    def _write(self, groups: Sequence[Group]) -> None:
         prepared = prepare(groups)
         unknown = False
 
@@ -99,9 +108,9 @@ class Committer:
         with self._database.transaction(writes=False) as connection:
             return prepared.is_written(connection)
 
-    def _fenced(self, waiting: Mapping[int, Sequence[Commit]]) -> Mapping[int, Fenced]:
-        """Those of the flows in `waiting` that are not where we left them."""
-        query = select(flows.c.id, flows.c.epoch, flows.c.seq).where(flows.c.id.in_(list(waiting)))
+    def _fenced(self, groups: Sequence[Group]) -> dict[int, Exception]:
+        """Those of the flows that are not where we left them."""
+        query = select(flows.c.id, flows.c.epoch, flows.c.seq).where(flows.c.id.in_(_flows(groups)))
 
         def attempt() -> dict[int, tuple[int, int]]:
             with self._database.transaction(writes=False) as connection:
@@ -111,8 +120,8 @@ class Committer:
             found = self._persist(attempt)
         except (_Refused, _GaveUp):
             found = {}
-        fenced = {}
-        for flow, group in waiting.items():
+        fenced: dict[int, Exception] = {}
+        for flow, group in zip(_flows(groups), groups, strict=True):
             expected = (group[0].lease.epoch, group[0].base)
             if flow in found and found[flow] != expected:
                 fenced[flow] = Fenced(
@@ -120,26 +129,6 @@ class Committer:
                     f" found epoch {found[flow][0]}, seq {found[flow][1]}"
                 )
         return fenced
-
-    def _apart(
-        self, groups: Sequence[Sequence[Commit]], error: Exception
-    ) -> Mapping[Commit, Exception]:
-        """Somebody's statements spoil it for all: write flow by flow, then commit by commit."""
-        lost: dict[Commit, Exception] = {}
-        if len(groups) > 1:
-            for group in groups:
-                lost |= self.commit(group)
-            return lost
-        (group,) = groups
-        if len(group) == 1:
-            failure = CommitFailed(f"flow {group[0].lease.id} cannot be written: {error}")
-            return {group[0]: failure}
-        for commit in group:
-            if lost:
-                lost[commit] = next(iter(lost.values()))
-            else:
-                lost |= self.commit([commit])
-        return lost
 
     def _persist(self, attempt: Callable[[], _T]) -> _T:
         """Call `attempt` until the database answers, if only to refuse."""
@@ -177,3 +166,29 @@ class Committer:
     def _answers(self, delay: float) -> None:
         if delay:
             self._tell(None)
+
+
+def _by_flow(commits: Sequence[Commit]) -> list[Group]:
+    """Those that have something to write."""
+    groups: dict[int, list[Commit]] = {}
+    for commit in commits:
+        if commit.state is not None:
+            if (group := groups.get(commit.lease.id)) is not None:
+                group.append(commit)
+            else:
+                groups[commit.lease.id] = [commit]
+    return list(groups.values())
+
+
+def _flows(groups: Sequence[Group]) -> list[int]:
+    return [group[0].lease.id for group in groups]
+
+
+def _divided(groups: Sequence[Group]) -> Sequence[list[Group]]:
+    """Smaller transactions: flow by flow, or commit by commit; none for a single commit.
+
+    One flow's statements make a transaction fail that others share.
+    """
+    if len(groups) > 1:
+        return [[group] for group in groups]
+    return [[[commit]] for commit in groups[0]] if len(groups[0]) > 1 else ()

@@ -30,14 +30,23 @@ from holdfast_journal.interface import History, IJournal
 from holdfast_journal.keys.sealing import published_json
 
 
-@define
-class _Surrounding:
+@define(eq=False)
+class _Block:
     """The context manager of `process()`: as a class, since it is entered for every event."""
 
     _journal: "FlowJournal"
+    _depth: int = field(default=0, init=False)
+    """Of blocks in one another."""
+    commit: Commit | None = field(default=None, init=False, repr=False)
+    """What the open block has gathered; None outside."""
 
     def __enter__(self) -> None:
-        self._journal._enter()
+        journal = self._journal
+        if journal._lease.lost is not None:
+            raise journal._lease.lost
+        if self.commit is None:
+            self.commit = Commit(journal._lease, journal._seq, journal._seq, journal)
+        self._depth += 1
 
     def __exit__(
         self,
@@ -45,7 +54,61 @@ class _Surrounding:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._journal._leave(kind is not None)
+        if self._depth > 1:
+            self._depth -= 1
+            return
+        commit = self.open()
+        try:
+            # Still inside: what the snapshot queues belongs to this event.
+            if kind is None:
+                self._journal._complete(commit)
+        finally:
+            self._depth = 0
+            self.commit = None
+        if kind is None and (commit.calls or commit.state is not None):
+            # First the seq: an inline writer runs the calls here, and they may process events.
+            self._journal._seq = commit.seq
+            self._journal._writer.submit(commit)
+
+    def open(self) -> Commit:
+        """What the block has gathered. Raises JournalError outside."""
+        if self.commit is None:
+            raise JournalError("this belongs inside a process() block")
+        return self.commit
+
+
+@define(eq=False)
+class LastState:
+    """What was last said of a flow, from which the next state of its row is made."""
+
+    _lease: Lease
+    retain: float = 0.0
+    """Seconds for which a flow that says `shred` can still be read; see `SqlJournal.retain`."""
+    finished_at: float | None = field(default=None, init=False)
+    _published: tuple[Mapping[str, object], bytes] | None = field(
+        default=None, init=False, repr=False
+    )
+    """The published values, plain and sealed."""
+
+    def next(self, snapshot: Snapshot, now: float) -> State:
+        """The state after an event that ended like this."""
+        checkpoint = published = None
+        shred_at = now + self.retain if snapshot.shred and self.retain > 0 else None
+        shred = snapshot.shred and shred_at is None
+        if not shred:
+            checkpoint = snapshot.checkpoint
+            if self._published is None or self._published[0] != snapshot.published:
+                # Seldom. The copy keeps us from comparing a dictionary with itself.
+                sealed = self.seal("published", 0, published_json(snapshot.published))
+                self._published = dict(snapshot.published), sealed
+            published = self._published[1]
+        since = now if self.finished_at is None else self.finished_at
+        self.finished_at = since if snapshot.finished else None
+        return State(snapshot.status, self.finished_at, shred, shred_at, checkpoint, published)
+
+    def seal(self, column: str, seq: int, value: bytes) -> bytes:
+        """Seal a value that is written as it is."""
+        return self._lease.sealer.seal(column, seq, value)
 
 
 @define(eq=False)
@@ -67,27 +130,24 @@ class FlowJournal:
     _clock: Callable[[], float]
     _gone: Callable[[int, "FlowJournal"], None]
     """Called when the flow is finished or lost, so that it may be taken again."""
-    when_lost: Callable[[Exception], object] | None = None
+    _last: LastState
+    messages: Messages
+    """Where what `keep_message` kept can be read again."""
+    when_lost: Callable[[Exception], object] | None = field(default=None, init=False)
     """Called once, with `Fenced` when somebody else has the flow, or with `CommitFailed` when a
     commit failed for good. Nothing of that commit or of a later one is released, and `process()`
     raises the same error from then on."""
-    retain: float = 0.0
-    """Seconds for which a flow that says `shred` can still be read; see `SqlJournal.retain`."""
-    messages: Messages | None = None
-    """Where what `keep_message` kept can be read again."""
-    _snapshot: Callable[[], Snapshot] | None = None
-    _finished_at: float | None = None
-    _published: tuple[Mapping[str, object], bytes] | None = field(default=None, repr=False)
-    """The published values as last committed, plain and sealed."""
+    _snapshot: Callable[[], Snapshot] | None = field(default=None, init=False)
     _told: bool = field(default=False, init=False)
-    _depth: int = field(default=0, init=False)
-    """Of `process()` blocks in one another."""
-    _commit: Commit | None = field(default=None, init=False, repr=False)
-    """What the open block has gathered; None outside."""
-    _surrounding: _Surrounding = field(init=False, repr=False)
+    _block: _Block = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._surrounding = _Surrounding(self)
+        self._block = _Block(self)
+
+    @property
+    def retain(self) -> float:
+        """Seconds for which a flow that says `shred` can still be read; see `SqlJournal.retain`."""
+        return self._last.retain
 
     @property
     def is_lost(self) -> bool:
@@ -108,40 +168,16 @@ class FlowJournal:
 
         Raises what `when_lost` was told, if the flow is lost, and JournalStopped.
         """
-        return self._surrounding
+        return self._block
 
     def queue_outbound(self, fn: Callable[..., object], *args: object, **kwargs: object) -> None:
         """Call `fn` after the commit; see `IJournal.queue_outbound`."""
         call = partial(fn, *args, **kwargs)
-        if self._commit is not None:
-            self._commit.calls.append(call)
+        if self._block.commit is not None:
+            self._block.commit.calls.append(call)
         else:
-            with self.process():
-                self._open().calls.append(call)
-
-    def _enter(self) -> None:
-        if self._lease.lost is not None:
-            raise self._lease.lost
-        if self._commit is None:
-            self._commit = Commit(self._lease, self._seq, self._seq, self)
-        self._depth += 1
-
-    def _leave(self, failed: bool) -> None:
-        if self._depth > 1:
-            self._depth -= 1
-            return
-        commit = self._open()
-        try:
-            # Still inside: what the snapshot queues belongs to this event.
-            if not failed:
-                self._complete(commit)
-        finally:
-            self._depth = 0
-            self._commit = None
-        if not failed and (commit.calls or commit.state is not None):
-            # First the seq: an inline writer runs the calls here, and they may process events.
-            self._seq = commit.seq
-            self._writer.submit(commit)
+            with self._block:
+                self._block.open().calls.append(call)
 
     def record(self, kind: str, *, heard: str, said: Sequence[str], event: bytes) -> None:
         """Add an entry; see `History.record`.
@@ -151,7 +187,7 @@ class FlowJournal:
         """
         if not isinstance(event, bytes):
             raise TypeError("an event is bytes")
-        commit = self._open()
+        commit = self._block.open()
         seq = commit.base + len(commit.entries) + 1
         words = f"[{', '.join(map(encode_basestring, said))}]"  # a JSON list
         entry = Entry(seq, self._clock(), kind, heard, words, event)
@@ -163,7 +199,7 @@ class FlowJournal:
 
         If the database refuses it, the flow is lost. Raises JournalError outside a block.
         """
-        commit = self._open()
+        commit = self._block.open()
         commit.statements = (*commit.statements, Statement(statement, parameters))
 
     def add_task(
@@ -177,37 +213,32 @@ class FlowJournal:
         error: str = "",
     ) -> None:
         """Remember a task; `number` is new in this flow. Raises JournalError outside a block."""
-        commit = self._open()
-        sealed = self._seal("arguments", number, arguments)
+        commit = self._block.open()
+        sealed = self._last.seal("arguments", number, arguments)
         self._change(commit, AddTask(Task(number, name, sealed, key, due_at, attempts, error)))
 
     def finish_task(self, number: int) -> None:
         """Forget a task. Raises JournalError outside a block."""
-        self._change(self._open(), FinishTask(number))
+        self._change(self._block.open(), FinishTask(number))
 
     def defer_task(self, number: int, due_at: float, attempts: int, error: str) -> None:
         """Remember how often a task was tried, and when it is to be tried again, if it is not done.
 
         Raises JournalError outside a block.
         """
-        self._change(self._open(), DeferTask(number, due_at, attempts, error))
+        self._change(self._block.open(), DeferTask(number, due_at, attempts, error))
 
     def keep_message(self, number: int, body: bytes) -> None:
         """Keep a message apart from the checkpoint; `number` is new in this attempt.
 
         Raises JournalError outside a block.
         """
-        commit = self._open()
+        commit = self._block.open()
         commit.messages = (*commit.messages, (number, body))
         commit.size += len(body)
 
     def _change(self, commit: Commit, change: TaskChange) -> None:
         commit.tasks = (*commit.tasks, change)
-
-    def _open(self) -> Commit:
-        if self._commit is None:
-            raise JournalError("this belongs inside a process() block")
-        return self._commit
 
     def _complete(self, commit: Commit) -> None:
         if not (commit.entries or commit.tasks or commit.statements):
@@ -220,29 +251,11 @@ class FlowJournal:
             self.record("change", heard="flow: changed", said=(), event=b"")
         commit.seq = commit.base + len(commit.entries)
         commit.at = self._clock()
-        commit.state = state = self._state(snapshot, commit.at)
+        was_over = self._last.finished_at is not None
+        commit.state = self._last.next(snapshot, commit.at)
         commit.size += len(snapshot.checkpoint)
-        if snapshot.finished and self._finished_at is None:
+        if snapshot.finished and not was_over:
             commit.calls.append(self._leave_it)
-        self._finished_at = state.finished_at
-
-    def _state(self, snapshot: Snapshot, now: float) -> State:
-        checkpoint = published = None
-        shred_at = now + self.retain if snapshot.shred and self.retain > 0 else None
-        shred = snapshot.shred and shred_at is None
-        if not shred:
-            checkpoint = snapshot.checkpoint
-            if self._published is None or self._published[0] != snapshot.published:
-                # Seldom. The copy keeps us from comparing a dictionary with itself.
-                sealed = self._seal("published", 0, published_json(snapshot.published))
-                self._published = dict(snapshot.published), sealed
-            published = self._published[1]
-        since = now if self._finished_at is None else self._finished_at
-        finished_at = since if snapshot.finished else None
-        return State(snapshot.status, finished_at, shred, shred_at, checkpoint, published)
-
-    def _seal(self, column: str, seq: int, value: bytes) -> bytes:
-        return self._lease.sealer.seal(column, seq, value)
 
     def _leave_it(self) -> None:
         self._gone(self._lease.id, self)

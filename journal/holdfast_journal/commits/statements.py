@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from holdfast_journal.commits.messages import COLUMN, drop
 from holdfast_journal.commits.values import AddTask, Commit, DeferTask, FinishTask, Statement
+from holdfast_journal.store.dialect import Dialect, dialect_of
 from holdfast_journal.store.schema import flows, tasks
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -44,9 +45,6 @@ _UPDATE = (
 _FLOWS_AT_ONCE = 16
 """SQLite looks for a flow's values among those of all flows of the statement, one by one."""
 
-_ROWS_AT_ONCE = 256
-"""On PostgreSQL, where each statement is a question and an answer."""
-
 _OVER = bindparam("over", type_=Double)
 _END = (
     update(flows)
@@ -64,6 +62,7 @@ _END = (
 
 _TASK = ("flow_id", "number", "name", "arguments", "key", "due_at", "attempts", "error")
 _TASKS_AT_ONCE = 32
+_NUMBERED = {"flow_id": "bigint", "number": "int"}
 
 _MESSAGE = ("flow_id", "number", "body")
 _MESSAGES_AT_ONCE = 64
@@ -191,25 +190,18 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
 
 def _write(
     connection: Connection,
-    text: Callable[[int, bool], str],
+    text: Callable[[int, Dialect], str],
     values: Sequence[Any],
     width: int,
     most: int,
 ) -> int:
-    """Write rows of `width` values each with `text(count, postgresql)`, on SQLite `most` at once.
+    """Write rows of `width` values each with `text(count, dialect)`, on SQLite `most` at once.
 
     Returns how many rows the database has changed.
     """
-    if connection.dialect.name == "postgresql":
-        return sum(
-            connection.exec_driver_sql(text(count, True), piece).rowcount
-            for count, pieces in _in_pieces(values, width, _ROWS_AT_ONCE)
-            for piece in pieces
-        )
-    return sum(
-        connection.exec_driver_sql(text(count, False), pieces).rowcount
-        for count, pieces in _in_pieces(values, width, most)
-    )
+    dialect = dialect_of(connection)
+    pieces = _in_pieces(values, width, dialect.at_once(most))
+    return dialect.written(connection, ((text(count, dialect), rows) for count, rows in pieces))
 
 
 def _in_pieces(
@@ -230,49 +222,30 @@ def _in_pieces(
 
 
 @cache
-def _update_flows(count: int, postgresql: bool) -> str:
-    if postgresql:
-        row = ", ".join(f"%s::{kind}" for kind in _FLOW.values())
-        values = f" FROM (VALUES {', '.join([f'({row})'] * count)}) AS v ({', '.join(_FLOW)})"
-        return _UPDATE.format(values=values, ids="= v.id", **{name: f"v.{name}" for name in _FLOW})
-    # There the rows would go through a temporary table, and take twice the time.
-    places = [
-        {name: f"?{row * len(_FLOW) + number}" for number, name in enumerate(_FLOW, 1)}
-        for row in range(count)
-    ]
-    chosen = {
-        name: "CASE id {} END".format(" ".join(f"WHEN {p['id']} THEN {p[name]}" for p in places))
-        for name in _FLOW
-    }
-    ids = "IN ({})".format(", ".join(p["id"] for p in places))
-    return _UPDATE.format(values="", ids=ids, **chosen)
+def _update_flows(count: int, dialect: Dialect) -> str:
+    return dialect.update_of(_UPDATE, _FLOW, count)
 
 
 @cache
-def _add_entries(count: int, postgresql: bool) -> str:
-    places = ", ".join(["%s" if postgresql else "?"] * len(_ENTRY))
-    columns = ", ".join(_ENTRY)
-    return f"INSERT INTO holdfast_entries ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+def _add_entries(count: int, dialect: Dialect) -> str:
+    return _insert("holdfast_entries", _ENTRY, count, dialect)
 
 
 @cache
-def _add_tasks(count: int, postgresql: bool) -> str:
-    places = ", ".join(["%s" if postgresql else "?"] * len(_TASK))
-    columns = ", ".join(_TASK)
-    return f"INSERT INTO holdfast_tasks ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+def _add_tasks(count: int, dialect: Dialect) -> str:
+    return _insert("holdfast_tasks", _TASK, count, dialect)
 
 
 @cache
-def _add_messages(count: int, postgresql: bool) -> str:
-    places = ", ".join(["%s" if postgresql else "?"] * len(_MESSAGE))
-    columns = ", ".join(_MESSAGE)
-    return f"INSERT INTO holdfast_messages ({columns}) VALUES " + ", ".join([f"({places})"] * count)  # noqa: S608
+def _add_messages(count: int, dialect: Dialect) -> str:
+    return _insert("holdfast_messages", _MESSAGE, count, dialect)
+
+
+def _insert(table: str, columns: Sequence[str], count: int, dialect: Dialect) -> str:
+    row = f"({', '.join([dialect.place] * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES " + ", ".join([row] * count)  # noqa: S608
 
 
 @cache
-def _finish_tasks(count: int, postgresql: bool) -> str:
-    if postgresql:
-        chosen = f"(flow_id, number) IN (VALUES {', '.join(['(%s::bigint, %s::int)'] * count)})"
-    else:  # it would read the whole table for that
-        chosen = " OR ".join(["(flow_id = ? AND number = ?)"] * count)
-    return f"DELETE FROM holdfast_tasks WHERE {chosen}"  # noqa: S608
+def _finish_tasks(count: int, dialect: Dialect) -> str:
+    return f"DELETE FROM holdfast_tasks WHERE {dialect.are_among(_NUMBERED, count)}"  # noqa: S608

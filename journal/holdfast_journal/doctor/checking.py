@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from attrs import define, field, frozen
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.commits import messages
+from holdfast_journal.doctor.examined import Examined, OpenedEntry
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
@@ -23,75 +23,13 @@ from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import DAMAGED, batches, entries, flows, tasks
 from holdfast_journal.store.schema import messages as message_table
+from holdfast_journal.store.trouble import RESTORE
 from holdfast_journal.store.values import altered, mended, texts, unsound
 
 AT_ONCE = 20
 """Flows that are read in one transaction: their histories are in memory together."""
 
 BACKUP = "compare it with a backup"
-RESTORE = "restore the database from a backup"
-
-
-@frozen
-class Finding:
-    """One thing that is not as it must be. Holds no secret."""
-
-    check: str
-    """Which check found it, as a word that stays the same: "sequence", "seal", ..."""
-    what: str
-    do: str
-    """What the operator can do about it."""
-    batch: str | None = None
-    flow: str | None = None
-    """The flow's name; None if it is about more than one."""
-    hint: bool = False
-    """Whether all may be well, and it is only worth knowing."""
-
-
-@frozen
-class OpenedEntry:
-    """One entry with its event, opened."""
-
-    seq: int
-    kind: str
-    said: Sequence[str]
-    event: bytes | None = field(repr=False)
-    """None if it does not open."""
-
-
-@define
-class Examined:
-    """What a flow consists of, as far as it can be read, and what is wrong with it."""
-
-    id: int
-    batch: str
-    name: str
-    kind: str
-    status: str
-    finished: bool
-    seq: int
-    shredded: bool
-    findings: list[Finding] = field(factory=list)
-    params: bytes | None = field(default=None, repr=False)
-    checkpoint: bytes | None = field(default=None, repr=False)
-    published: Mapping[str, Any] | None = field(default=None, repr=False)
-    entries: Sequence[OpenedEntry] = ()
-    tasks: Sequence[str] = ()
-    """The names of its unfinished tasks."""
-    messages: Mapping[int, bytes] | None = field(default=None, repr=False)
-    """What it has said, by number, apart from its checkpoint; None if not all of it opens."""
-
-    def found(self, check: str, what: str, do: str, *, hint: bool = False) -> None:
-        """Add a finding about this flow."""
-        self.findings.append(Finding(check, what, do, self.batch, self.name, hint))
-
-    @property
-    def attempt(self) -> Sequence[OpenedEntry]:
-        """The entries of the present attempt: those behind the last retry."""
-        for place in range(len(self.entries) - 1, -1, -1):
-            if self.entries[place].kind == "retried":
-                return self.entries[place + 1 :]
-        return self.entries
 
 
 def examine(
@@ -117,8 +55,7 @@ def examine(
 def snapshot(database: Database) -> Iterator[Connection]:
     """A transaction that only reads, all of whose statements see the same moment."""
     with database.reading() as connection:
-        if database.is_postgresql:  # SQLite's are like this anyway
-            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        database.dialect.begin_snapshot(connection)
         yield connection
 
 

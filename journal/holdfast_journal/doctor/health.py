@@ -4,9 +4,10 @@ Changes nothing, and makes no key file.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 from attrs import frozen
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from holdfast_journal.errors import DatabaseUnusable, Unreadable, WrongKey
 from holdfast_journal.keys.master import find_keys, given_keys, used_keys
@@ -45,8 +46,7 @@ class Health:
 
 def check(url: str, environ: Mapping[str, str]) -> Health:
     """Look at the database at `url`. Raises DatabaseUnusable if that is not possible."""
-    database = Database.open(url, looks=True)
-    try:
+    with closing(Database.open(url, looks=True)) as database:
         state = schema_state(database)
         used: Sequence[str] = ()
         trouble = None
@@ -60,10 +60,8 @@ def check(url: str, environ: Mapping[str, str]) -> Health:
             needed=REVISIONS[-1],
             keys=used,
             key_trouble=trouble,
-            damage=() if database.is_postgresql else _damage(database),
+            damage=_damage(database),
         )
-    finally:
-        database.close()
 
 
 def _key_trouble(database: Database, environ: Mapping[str, str]) -> str | None:
@@ -86,9 +84,6 @@ def _key_trouble(database: Database, environ: Mapping[str, str]) -> str | None:
 def _damage(database: Database) -> Sequence[str]:
     try:
         with database.reading() as connection:
-            found = list(connection.scalars(text(f"PRAGMA quick_check({_MOST})")))
-            lost = connection.execute(text("PRAGMA foreign_key_check")).all()
+            return database.dialect.quick_check(connection, _MOST)
     except DatabaseUnusable as error:
         return [str(error)]
-    said = [] if found == ["ok"] else [str(line) for line in found]
-    return [*said, *(f"a row of {row[0]} belongs to no row of {row[2]}" for row in lost[:_MOST])]

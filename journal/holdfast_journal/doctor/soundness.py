@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from attrs import field, frozen
-from sqlalchemy import column, func, or_, select, table, text
+from sqlalchemy import column, func, or_, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
 from holdfast_journal.doctor import checking
-from holdfast_journal.doctor.checking import RESTORE, Examined, Finding
+from holdfast_journal.doctor.examined import Examined, Finding
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.due import is_parked
@@ -25,8 +25,8 @@ from holdfast_journal.store.schema import (
     tasks,
     workers,
 )
-from holdfast_journal.store.trouble import reason
-from holdfast_journal.workers.locks import FileLocks
+from holdfast_journal.store.trouble import RESTORE, reason
+from holdfast_journal.workers.file_locks import FileLocks, locks_of
 from holdfast_journal.workers.registration import Alive
 
 _MOST = 20
@@ -48,7 +48,8 @@ _WORDS = {
 def check_database(database: Database) -> list[Finding]:
     """Check the database's own structure. Raises DatabaseUnusable, and what `damage` explains."""
     with database.reading() as connection:
-        own = _postgresql(connection) if database.is_postgresql else _sqlite(connection)
+        found = database.dialect.integrity(connection, _MOST)
+        own = [Finding("integrity", what, do) for what, do in found]
         return [*own, *_references(connection)]
 
 
@@ -59,7 +60,7 @@ def check_log(database: Database) -> list[Finding]:
     """
     if database.path is None or log_of(database.path).exists():
         return []
-    locks = FileLocks(database.path.with_name(database.path.name + ".workers"), looks=True)
+    locks = FileLocks(locks_of(database.path), looks=True)
     if not locks.is_anybody() or log_of(database.path).exists():
         return []
     what = "a worker uses this database, and its write-ahead log (-wal) was deleted under it"
@@ -88,32 +89,6 @@ def damage(error: DatabaseUnusable | DatabaseError) -> Finding:
         raise error
     said = reason(error) if isinstance(error, DatabaseError) else str(error)
     return Finding("integrity", f"the database cannot be read: {said}", RESTORE)
-
-
-def _sqlite(connection: Connection) -> Iterator[Finding]:
-    for line in connection.scalars(text(f"PRAGMA integrity_check({_MOST})")):
-        if line != "ok":
-            what = f"SQLite's own check says: {str(line).splitlines()[0][:300]}"
-            yield Finding("integrity", what, RESTORE)
-
-
-def _postgresql(connection: Connection) -> Iterator[Finding]:
-    """What the server knows already; its whole check is `pg_amcheck`, which takes its time."""
-    failures = connection.scalar(
-        text("SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()")
-    )
-    if failures:
-        what = f"the server has met {failures} damaged pages in this database"
-        yield Finding("integrity", what, f"look into the server's log, and {RESTORE}")
-    broken = connection.scalars(
-        text(
-            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-            " JOIN pg_class t ON t.oid = i.indrelid"
-            " WHERE NOT i.indisvalid AND t.relname LIKE 'holdfast\\_%' ORDER BY 1"
-        )
-    )
-    for name in broken:
-        yield Finding("integrity", f"the index {name} is not valid", f"REINDEX INDEX {name}")
 
 
 def _references(connection: Connection) -> Iterator[Finding]:

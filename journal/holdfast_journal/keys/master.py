@@ -19,7 +19,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.engine import Connection
@@ -124,17 +123,17 @@ def note_key(connection: Connection, database: Database, ring: KeyRing, now: flo
 
     Until the end of the transaction nobody forgets the key that seals.
     """
+    dialect = database.dialect
     query = select(keys)
     found = connection.execute(query).all()
     if _is_noted(ring, found):
-        if not database.is_postgresql:
+        if not dialect.many_writers:
             return
         first = select(keys.c.id).where(keys.c.id == ring.ids[0])
-        if connection.scalar(first.with_for_update(read=True, key_share=True)) is not None:
+        if connection.scalar(dialect.locked(first, share=True, key=True)) is not None:
             return
-    if database.is_postgresql:
-        # Two processes with different keys must not both be the first.
-        connection.execute(text("LOCK TABLE holdfast_keys IN SHARE ROW EXCLUSIVE MODE"))
+    # Two processes with different keys must not both be the first.
+    dialect.lock_table(connection, keys)
     found = connection.execute(query).all()
     if name := _missing(ring, [row.id for row in found]):
         raise missing_key(name)

@@ -5,7 +5,7 @@ due is a search of its own, which an index answers without a look at what is run
 the statement is made once for each kind of question, since making it costs more than asking.
 """
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from functools import cache
 from typing import Any
 
@@ -28,7 +28,7 @@ from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.suspects import SUSPECT
 from holdfast_journal.ownership.values import Unfinished
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.many import among, listed
+from holdfast_journal.store.dialect import Dialect, dialect_of
 from holdfast_journal.store.schema import NEW, batches, flows
 from holdfast_journal.workers.registration import Alive
 
@@ -82,28 +82,32 @@ class Due:
 
     def find(self, connection: Connection, wanted: Wanted) -> list[int]:
         """The flows that may be taken, the one that has waited longest first."""
-        is_postgresql = connection.dialect.name == "postgresql"
+        dialect = dialect_of(connection)
+        given = self._given(wanted, dialect)
+        search = _search(dialect, frozenset(given), begun=wanted.begun)
+        return list(connection.scalars(search, given))
+
+    def _given(self, wanted: Wanted, dialect: Dialect) -> Mapping[str, object]:
+        """The parameters of the question; what is not asked is not among them."""
         limit = wanted.limit
-        if limit is not None and is_postgresql:
+        if limit is not None and dialect.many_writers:
             limit *= CROWD
         values = {
             "now": self.now,
             "worker": self.worker,
             "known": known(self.keys),
             "dead": self.dead or None,
-            "strays": listed(is_postgresql, self.strays or None),
-            "kinds": listed(is_postgresql, wanted.kinds),
-            "ids": listed(is_postgresql, wanted.ids),
-            "names": listed(is_postgresql, wanted.names),
-            "without": listed(is_postgresql, wanted.without or None),
+            "strays": dialect.listed(self.strays or None),
+            "kinds": dialect.listed(wanted.kinds),
+            "ids": dialect.listed(wanted.ids),
+            "names": dialect.listed(wanted.names),
+            "without": dialect.listed(wanted.without or None),
             "batch": wanted.batch,
             "limit": limit,
             "suspects": SUSPECT if wanted.suspects else None,
             "others": SUSPECT if wanted.suspects is False else None,
         }
-        given = {name: value for name, value in values.items() if value is not None}
-        search = _search(is_postgresql, frozenset(given), begun=wanted.begun)
-        return list(connection.scalars(search, given))
+        return {name: value for name, value in values.items() if value is not None}
 
     def lock(self, connection: Connection, ids: Sequence[int], limit: int) -> Sequence[Any]:
         """The rows of those of `ids` that may be taken still, with their batch as `batch_name`.
@@ -118,7 +122,7 @@ class Due:
             "ids": ids,
             "limit": limit,
         }
-        return connection.execute(_lock(connection.dialect.name == "postgresql"), given).all()
+        return connection.execute(_lock(dialect_of(connection)), given).all()
 
 
 def dead_owners(database: Database, alive: Alive, worker: int) -> Sequence[int]:
@@ -143,53 +147,64 @@ _OWNERS = _owners()
 
 
 @cache
-def _search(is_postgresql: bool, given: Set[str], *, begun: bool) -> Select[Any]:
+def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
     """The search for flows that are due, for questions in which these parameters are given."""
-    unfinished = flows.c.finished_at.is_(None)
-    unowned = unfinished & flows.c.owner.is_(None)
-    now = bindparam("now", type_=Double)
-    ways: list[ColumnElement[bool]] = [
-        unowned & flows.c.wake_at.is_(None),
-        unowned & (flows.c.wake_at <= now),
-        unowned & (flows.c.wake_at > now + LONGEST_PAUSE),
-        # What is finished has no request; to ask for that too would lead the database to the
-        # larger index, and through all that are parked.
-        flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now),
-    ]
-    if "dead" in given:
-        # Not `among`: somebody may have put anything there.
-        ways.append(unfinished & flows.c.owner.in_(bindparam("dead", expanding=True)))
-    if "strays" in given:
-        strays = among(is_postgresql, flows.c.id, "strays")
-        ways.append(unfinished & (flows.c.owner == bindparam("worker")) & strays)
-    chosen = opens(bindparam("known", expanding=True))
-    if begun:
-        chosen &= (flows.c.status != NEW) | flows.c.request.is_not(None)
-    # Not by the indexes of batches and names: they have more flows than are due.
-    if "batch" in given:
-        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
-        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
-    if "kinds" in given:
-        chosen &= among(is_postgresql, flows.c.kind, "kinds")
-    if "without" in given:
-        chosen &= ~among(is_postgresql, flows.c.id, "without")
-    if "ids" in given:
-        chosen &= among(is_postgresql, flows.c.id, "ids")
-    if "names" in given:
-        chosen &= among(is_postgresql, flows.c.name + "", "names")
-    if "suspects" in given:
-        chosen &= flows.c.deaths >= bindparam("suspects")
-    if "others" in given:
-        chosen &= func.coalesce(flows.c.deaths, 0) < bindparam("others")
-    wanted = (flows.c.id, flows.c.deaths, SINCE.label("since"))
-    found = union_all(*(select(*wanted).where(way & chosen) for way in ways)).subquery("found")
+    chosen = _chosen(dialect, given, begun=begun)
+    columns = (flows.c.id, flows.c.deaths, SINCE.label("since"))
+    ways = [select(*columns).where(way & chosen) for way in _ways(dialect, given)]
+    found = union_all(*ways).subquery("found")
     first = (found.c.deaths,) if "suspects" in given else ()
     query = select(found.c.id).order_by(*first, found.c.since, found.c.id)
     return query.limit(bindparam("limit")) if "limit" in given else query
 
 
+def _ways(dialect: Dialect, given: Set[str]) -> Iterator[ColumnElement[bool]]:
+    """Each way in which a flow can be due: a range of one of the small indexes."""
+    unfinished = flows.c.finished_at.is_(None)
+    unowned = unfinished & flows.c.owner.is_(None)
+    now = bindparam("now", type_=Double)
+    yield unowned & flows.c.wake_at.is_(None)
+    yield unowned & (flows.c.wake_at <= now)
+    yield unowned & (flows.c.wake_at > now + LONGEST_PAUSE)
+    # What is finished has no request; to ask for that too would lead the database to the larger
+    # index, and through all that are parked.
+    yield flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now)
+    if "dead" in given:
+        # Not `among`: somebody may have put anything there.
+        yield unfinished & flows.c.owner.in_(bindparam("dead", expanding=True))
+    if "strays" in given:
+        strays = dialect.among(flows.c.id, "strays")
+        yield unfinished & (flows.c.owner == bindparam("worker")) & strays
+
+
+def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[bool]:
+    """Which of the flows that are due are wanted: looked at one by one, by no other index.
+
+    Those of batches and names have more flows than are due, so the planner is kept off them.
+    """
+    chosen = opens(bindparam("known", expanding=True))
+    if begun:
+        chosen &= (flows.c.status != NEW) | flows.c.request.is_not(None)
+    if "batch" in given:
+        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
+        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
+    if "kinds" in given:
+        chosen &= dialect.among(flows.c.kind, "kinds")
+    if "without" in given:
+        chosen &= ~dialect.among(flows.c.id, "without")
+    if "ids" in given:
+        chosen &= dialect.among(flows.c.id, "ids")
+    if "names" in given:
+        chosen &= dialect.among(flows.c.name + "", "names")
+    if "suspects" in given:
+        chosen &= flows.c.deaths >= bindparam("suspects")
+    if "others" in given:
+        chosen &= func.coalesce(flows.c.deaths, 0) < bindparam("others")
+    return chosen
+
+
 @cache
-def _lock(is_postgresql: bool) -> Select[Any]:
+def _lock(dialect: Dialect) -> Select[Any]:
     """The same question again, of flows that were found."""
     now = bindparam("now", type_=Double)
     asked = flows.c.request.is_not(None)
@@ -208,10 +223,8 @@ def _lock(is_postgresql: bool) -> Select[Any]:
         .order_by(SINCE, flows.c.id)
         .limit(bindparam("limit"))
     )
-    if is_postgresql:
-        # Several workers may take at once: each gets rows that no other is taking.
-        query = query.with_for_update(of=flows, skip_locked=True)
-    return query
+    # Several workers may take at once: each gets rows that no other is taking.
+    return dialect.locked(query, of=flows, skip=True)
 
 
 def owned(database: Database, worker: int) -> set[int]:
@@ -235,7 +248,7 @@ def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
     values = {name: value for name, value in given.items() if value is not None}
     for name, column in (("names", flows.c.name), ("kinds", flows.c.kind)):
         if name in values:
-            query = query.where(among(database.is_postgresql, column, name))
-    parameters = {name: listed(database.is_postgresql, each) for name, each in values.items()}
+            query = query.where(database.dialect.among(column, name))
+    parameters = {name: database.dialect.listed(each) for name, each in values.items()}
     with database.reading() as connection:
         return Unfinished(*connection.execute(query, parameters).one())

@@ -8,16 +8,17 @@ A share is no promise: another service may have no connections left, or be stuck
 while we have our share already are taken beyond it in the end, and then kept for a while.
 """
 
-from collections.abc import Callable, Set
+import json
+from collections.abc import Callable, Collection, Set
+from functools import cache
 from math import inf
 
 from attrs import define, field
-from sqlalchemy import Double, Select, and_, bindparam, func, or_, select
+from sqlalchemy import Double, Select, and_, bindparam, func, or_, select, update
 
-from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.due import dead_owners, is_parked
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.many import among
+from holdfast_journal.store.dialect import Dialect
 from holdfast_journal.store.schema import flows, workers
 from holdfast_journal.workers.clocks import in_time
 from holdfast_journal.workers.registration import Registration
@@ -34,9 +35,13 @@ class Sharing:
     """This worker's share. Used by one thread at a time."""
 
     _database: Database
-    _keys: KeyRing
     _registration: Registration
     _clock: Callable[[], float]
+    """The time that all workers share."""
+    _serves: str | None = field(default=None, init=False)
+    """What we are the service of: a JSON list of kinds."""
+    _shared: str | None = field(default=None, init=False)
+    """The same as in our row, while others with the same there are to share with us."""
     _share: int | None = field(default=None, init=False)
     """How many flows are ours; None: as many as there are."""
     _waiting: int = field(default=0, init=False)
@@ -47,6 +52,28 @@ class Sharing:
     _left_since: float = field(default=inf, init=False)
     """Since when there are flows beyond our share that nobody takes."""
     _beyond_until: float = field(default=-inf, init=False)
+
+    def serve(self, kinds: Collection[str] | None) -> None:
+        """Be a service of this database, which shares these kinds of flows with others.
+
+        Raises AlreadyServed, DatabaseUnusable.
+        """
+        worker = self._registration.id()
+        self._registration.locks.serve()
+        serves = None if kinds is None else json.dumps(sorted(set(kinds)))
+        self._note(worker, serves)
+        self._serves = serves
+
+    def take_part(self, on: bool) -> None:
+        """Share what it serves with others, or leave it to them. Raises DatabaseUnusable."""
+        worker, shared = self._registration.current, self._serves if on else None
+        if worker is not None and shared != self._shared:
+            self._note(worker, shared)
+
+    def _note(self, worker: int, shared: str | None) -> None:
+        with self._database.writing() as connection:
+            connection.execute(update(workers).where(workers.c.id == worker).values(serves=shared))
+        self._shared = shared
 
     @property
     def peers(self) -> int:
@@ -68,8 +95,9 @@ class Sharing:
         return 0 if self._share is None or self._waiting else max(0, running - self._share)
 
     def _count(self, running: int) -> None:
-        now = self._registration.uptime()
-        if self._registration.serves is None or not self._database.is_postgresql:
+        now = self._registration.term.uptime()
+        alone = self._shared is None or not self._database.dialect.many_writers
+        if alone or self._registration.current is None:
             self._share = None
             return
         if now < self._count_at:
@@ -85,15 +113,15 @@ class Sharing:
                 self._left_since = inf
             elif self._left_since == inf:
                 self._left_since = now
-            elif now - self._left_since >= self._registration.lease:
+            elif now - self._left_since >= self._registration.term.lease:
                 self._left_since = inf
-                self._beyond_until = now + BEYOND_FOR * self._registration.lease
+                self._beyond_until = now + BEYOND_FOR * self._registration.term.lease
                 self._share = None
         self._count_at = now + COUNT_EVERY
 
     def _find_peers(self) -> Set[int]:
         """The services that are alive and have the same kinds of flows as we."""
-        same = workers.c.serves == self._registration.serves
+        same = workers.c.serves == self._shared
         current = in_time(self._database, self._clock())
         with self._database.reading() as connection:
             found = set(connection.scalars(select(workers.c.id).where(same, current)))
@@ -105,30 +133,29 @@ class Sharing:
         now = self._clock()
         ours = self._registration.id()
         dead = dead_owners(self._database, self._registration.alive, ours)
+        dialect = self._database.dialect
         given = {
             "now": now,
-            "dead": list(dead),
-            "peers": list(self._peers),
-            "kinds": self._registration.kinds,
+            "dead": dialect.listed(dead),
+            "peers": dialect.listed(self._peers),
+            "kinds": dialect.listed(json.loads(self._shared or "[]")),
         }
         with self._database.reading() as connection:
-            total, waiting = connection.execute(_TO_RUN, given).one()
+            total, waiting = connection.execute(_to_run(dialect), given).one()
         return total, waiting
 
 
-def _to_run() -> Select[int, int]:
-    """The flows that there are to be run, on PostgreSQL; and those of them that nobody runs."""
+@cache
+def _to_run(dialect: Dialect) -> Select[int, int]:
+    """The flows that there are to be run; and those of them that nobody runs."""
     now = bindparam("now", type_=Double)
     free = and_(
         flows.c.owner.is_(None),
         or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
     )
-    left = or_(free, among(True, flows.c.owner, "dead"))
+    left = or_(free, dialect.among(flows.c.owner, "dead"))
     return select(func.count(), func.count().filter(left)).where(
         flows.c.finished_at.is_(None),
-        among(True, flows.c.kind, "kinds"),
-        or_(left, among(True, flows.c.owner, "peers")),
+        dialect.among(flows.c.kind, "kinds"),
+        or_(left, dialect.among(flows.c.owner, "peers")),
     )
-
-
-_TO_RUN = _to_run()

@@ -1,22 +1,112 @@
 """Starting flows, starting them again, and asking something of them."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from attrs import define, field
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from holdfast_journal.commits import messages
 from holdfast_journal.errors import NoSuchFlow, NotRetryable
-from holdfast_journal.keys.master import note_key
-from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.keys.master import fingerprint_key, note_key
+from holdfast_journal.keys.ring import KeyRing, fingerprint
 from holdfast_journal.keys.sealing import new_key, published_json, seal
-from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started
+from holdfast_journal.ownership import due
+from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started, Unfinished
+from holdfast_journal.reading.reader import Reader
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
-from holdfast_journal.store.schema import NEW, batches, entries, flows, tasks
+from holdfast_journal.store.schema import DONE, NEW, batches, entries, flows, tasks
+
+
+@define(eq=False)
+class Starter(Reader):
+    """What any process may do with the flows of a journal, whoever runs them.
+
+    Every method raises DatabaseUnusable.
+    """
+
+    _clock: Callable[[], float]
+    """Seconds since the epoch."""
+    _fingerprint_key: bytes | None = field(default=None, init=False, repr=False)
+
+    def fingerprint(self, *parts: str) -> str:
+        """A keyed hash of `parts`, in hex, for `NewFlow.fingerprint`; the same for ever.
+
+        Raises WrongKey, Unreadable.
+        """
+        if self._fingerprint_key is None:
+            self._fingerprint_key = fingerprint_key(self._database, self._keys, self._clock())
+        return fingerprint(self._fingerprint_key, *parts)
+
+    def existing(self, batch: str, names: Sequence[str]) -> list[ExistingFlow]:
+        """What `start_flows` would find there already, without starting anything."""
+        query = select(batches.c.id).where(batches.c.name == batch)
+        with self._database.reading() as connection:
+            batch_id = connection.scalar(query)
+            if batch_id is None:
+                return []
+            found = _existing(connection, batch_id, names)
+        return [found[name] for name in names if name in found]
+
+    def ask(self, name: str, batch: str | None, request: str) -> bool:
+        """Ask something of a flow's owner, present or next; False if the flow is finished.
+
+        Raises NoSuchFlow.
+        """
+        flow = self._find(name, batch)
+        statement = (
+            update(flows)
+            .where(flows.c.id == flow, flows.c.finished_at.is_(None))
+            .values(request=request)
+        )
+        with self._database.writing() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def retry(self, name: str, batch: str | None, *, done: Collection[str] = (DONE,)) -> None:
+        """Put a finished flow back to its beginning, unless its status is one of `done`.
+
+        Raises NotRetryable, NoSuchFlow, WrongKey.
+        """
+        flow, now = self._find(name, batch), self._clock()
+        query = self._database.dialect.locked(select(flows).where(flows.c.id == flow))
+        with self._database.writing() as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise NoSuchFlow(f"there is no flow {flow}")
+            _refuse_retry(row, done)
+            _begin_anew(connection, self._keys.open_data_key(row.uid, row.data_key), row, now)
+
+    def count_unfinished(
+        self,
+        *,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> Unfinished:
+        """How many flows are to be run, of those that `take` could give."""
+        return due.count_unfinished(self._database, due.Wanted(batch, names, kinds=kinds))
+
+    def _find(self, name: str, batch: str | None) -> int:
+        """The id of a flow. Without `batch` the name must be in one only. Raises NoSuchFlow."""
+        inside = select(batches.c.id)
+        if batch is not None:
+            inside = inside.where(batches.c.name == batch)
+        # A name has an index with its batch only.
+        query = select(flows.c.id).where(flows.c.batch_id.in_(inside), flows.c.name == name)
+        with self._database.reading() as connection:
+            found = connection.execute(query.limit(2)).all()
+        match found:
+            case [row]:
+                return int(row.id)
+            case []:
+                where = "" if batch is None else f" in batch {batch!r}"
+                raise NoSuchFlow(f"there is no flow named {name!r}{where}")
+            case _:
+                raise NoSuchFlow(f"several batches have a flow named {name!r}; say which batch")
 
 
 def start_flows(
@@ -61,101 +151,55 @@ def start_flows(
     )
 
 
-def existing_flows(database: Database, batch: str, names: Sequence[str]) -> list[ExistingFlow]:
-    """Those of `names` that are in `batch` already, in the order of `names`."""
-    query = select(batches.c.id).where(batches.c.name == batch)
-    with database.reading() as connection:
-        batch_id = connection.scalar(query)
-        if batch_id is None:
-            return []
-        found = _existing(connection, batch_id, names)
-    return [found[name] for name in names if name in found]
+def _refuse_retry(row: Any, done: Collection[str]) -> None:
+    """Raises NotRetryable."""
+    if row.finished_at is None:
+        raise NotRetryable(f"{row.name!r} is still under way ({row.status})")
+    if row.status in done:
+        raise NotRetryable(f"{row.name!r} went well ({row.status}); there is nothing to retry")
+    if row.shred_at is not None:
+        raise NotRetryable(f"{row.name!r} is over ({row.status}), and only kept to be read")
+    if row.data_key is None or row.params is None:
+        raise NotRetryable(f"the parameters of {row.name!r} were shredded or purged")
 
 
-def ask(database: Database, flow: int, request: str | None) -> bool:
-    """Leave `request` for the flow's owner; False if the flow is finished."""
-    statement = (
-        update(flows)
-        .where(flows.c.id == flow, flows.c.finished_at.is_(None))
-        .values(request=request)
+def _begin_anew(connection: Connection, key: bytes, row: Any, now: float) -> None:
+    seq, attempt = row.seq + 1, row.attempt + 1
+    connection.execute(delete(tasks).where(tasks.c.flow_id == row.id))
+    messages.drop(connection, [row.id])
+    connection.execute(
+        insert(entries).values(
+            flow_id=row.id,
+            seq=seq,
+            at=now,
+            worker=None,
+            kind="retried",
+            heard=f"retried after {row.status}, attempt {attempt}",
+            said="[]",
+            event=seal(key, row.uid, "event", seq, b""),
+        )
     )
-    with database.writing() as connection:
-        return connection.execute(statement).rowcount == 1
-
-
-def retry(database: Database, ring: KeyRing, flow: int, done: Collection[str], now: float) -> None:
-    """Put a finished flow back to its beginning. Raises NotRetryable, NoSuchFlow, WrongKey."""
-    query = select(flows).where(flows.c.id == flow)
-    if database.is_postgresql:
-        query = query.with_for_update()
-    with database.writing() as connection:
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            raise NoSuchFlow(f"there is no flow {flow}")
-        if row.finished_at is None:
-            raise NotRetryable(f"{row.name!r} is still under way ({row.status})")
-        if row.status in done:
-            raise NotRetryable(f"{row.name!r} went well ({row.status}); there is nothing to retry")
-        if row.shred_at is not None:
-            raise NotRetryable(f"{row.name!r} is over ({row.status}), and only kept to be read")
-        if row.data_key is None or row.params is None:
-            raise NotRetryable(f"the parameters of {row.name!r} were shredded or purged")
-        key = ring.open_data_key(row.uid, row.data_key)
-        seq, attempt = row.seq + 1, row.attempt + 1
-        connection.execute(delete(tasks).where(tasks.c.flow_id == flow))
-        messages.drop(connection, [flow])
-        connection.execute(
-            insert(entries).values(
-                flow_id=flow,
-                seq=seq,
-                at=now,
-                worker=None,
-                kind="retried",
-                heard=f"retried after {row.status}, attempt {attempt}",
-                said="[]",
-                event=seal(key, row.uid, "event", seq, b""),
-            )
+    connection.execute(
+        update(flows)
+        .where(flows.c.id == row.id)
+        .values(
+            status=NEW,
+            updated_at=now,
+            finished_at=None,
+            attempt=attempt,
+            epoch=row.epoch + 1,
+            owner=None,
+            seq=seq,
+            request=None,
+            wake_at=None,
+            failures=0,
+            failed_at=None,
+            trouble=None,
+            deaths=None,
+            checkpoint=None,
+            published=seal(key, row.uid, "published", 0, b"{}"),
         )
-        connection.execute(
-            update(flows)
-            .where(flows.c.id == flow)
-            .values(
-                status=NEW,
-                updated_at=now,
-                finished_at=None,
-                attempt=attempt,
-                epoch=row.epoch + 1,
-                owner=None,
-                seq=seq,
-                request=None,
-                wake_at=None,
-                failures=0,
-                failed_at=None,
-                trouble=None,
-                deaths=None,
-                checkpoint=None,
-                published=seal(key, row.uid, "published", 0, b"{}"),
-            )
-        )
-
-
-def find(database: Database, name: str, batch: str | None) -> int:
-    """The id of a flow. Without `batch` the name must be in one batch only. Raises NoSuchFlow."""
-    inside = select(batches.c.id)
-    if batch is not None:
-        inside = inside.where(batches.c.name == batch)
-    # A name has an index with its batch only.
-    query = select(flows.c.id).where(flows.c.batch_id.in_(inside), flows.c.name == name)
-    with database.reading() as connection:
-        found = connection.execute(query.limit(2)).all()
-    match found:
-        case [row]:
-            return int(row.id)
-        case []:
-            where = "" if batch is None else f" in batch {batch!r}"
-            raise NoSuchFlow(f"there is no flow named {name!r}{where}")
-        case _:
-            raise NoSuchFlow(f"several batches have a flow named {name!r}; say which batch")
+    )
 
 
 def _batch(connection: Connection, name: str, now: float) -> int:

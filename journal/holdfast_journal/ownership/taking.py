@@ -82,39 +82,65 @@ def take(
             candidates = due.find(connection, wanted)
         if not candidates:
             return []  # the usual answer to a worker that looks around costs no write lock
-    taken: list[Taken] = []
     with database.writing() as connection:
         workers.see_that_it_knows_us(connection)
-        if due.dead:
-            # Whoever was only paused may be back, and then it has found its flows untouched.
-            back = workers.alive(due.dead, connection)
-            due = evolve(due, dead=[dead for dead in due.dead if dead not in back])
+        due = _without_the_living(connection, workers, due)
         if expected:
             candidates = due.find(connection, wanted)
+        some = _wave if wanted.suspects else _all
         left = len(candidates) if wanted.limit is None else wanted.limit
-        for chunk in chunks(candidates):
-            if not left:
-                break
-            rows = due.lock(connection, chunk[: left * CROWD], left)
-            if wanted.suspects:
-                rows, left = wave(rows, due.worker), len(rows)
-            left -= len(rows)
-            ids = [row.id for row in rows]
-            # Who has not begun has none.
-            open_tasks = _open_tasks(connection, [r.id for r in rows if r.checkpoint is not None])
-            for row in rows:
-                try:
-                    taken.append(_opened(keys, row, open_tasks.get(row.id, ())))
-                except Unreadable as error:
-                    _end_damaged(connection, row, due.worker, due.now, str(error))
-                    ids.remove(row.id)
-            connection.execute(_OWN, {"worker": due.worker, "ids": ids})
-            if wanted.suspects:
-                if len(ids) == 1:
-                    mark_alone(connection, ids[0])
-                break
+        taken = some(connection, keys, due, candidates, left)
     place = {flow: number for number, flow in enumerate(candidates)}
     return sorted(taken, key=lambda flow: place[flow.row.id])
+
+
+def _without_the_living(connection: Connection, workers: Registration, due: Due) -> Due:
+    """Whoever was only paused may be back, and then it has found its flows untouched."""
+    if not due.dead:
+        return due
+    back = workers.alive(due.dead, connection)
+    return evolve(due, dead=[dead for dead in due.dead if dead not in back])
+
+
+def _all(
+    connection: Connection, keys: KeyRing, due: Due, candidates: Sequence[int], left: int
+) -> list[Taken]:
+    """Take those candidates that are still due, `left` at most."""
+    taken: list[Taken] = []
+    for chunk in chunks(candidates):
+        if not left:
+            break
+        rows = due.lock(connection, chunk[: left * CROWD], left)
+        left -= len(rows)
+        taken += _own(connection, keys, due, rows)
+    return taken
+
+
+def _wave(
+    connection: Connection, keys: KeyRing, due: Due, candidates: Sequence[int], left: int
+) -> list[Taken]:
+    """Take those suspects that may be tried together; see `suspects`."""
+    for chunk in chunks(candidates):
+        rows = wave(due.lock(connection, chunk[: left * CROWD], left), due.worker)
+        taken = _own(connection, keys, due, rows)
+        if len(taken) == 1:
+            mark_alone(connection, taken[0].row.id)
+        return taken
+    return []
+
+
+def _own(connection: Connection, keys: KeyRing, due: Due, rows: Sequence[Any]) -> list[Taken]:
+    """Open these flows and become their owner; end those that cannot be read."""
+    # Who has not begun has none.
+    open_tasks = _open_tasks(connection, [row.id for row in rows if row.checkpoint is not None])
+    taken = []
+    for row in rows:
+        try:
+            taken.append(_opened(keys, row, open_tasks.get(row.id, ())))
+        except Unreadable as error:
+            _end_damaged(connection, row, due.worker, due.now, str(error))
+    connection.execute(_OWN, {"worker": due.worker, "ids": [flow.row.id for flow in taken]})
+    return taken
 
 
 def give_back(

@@ -16,9 +16,6 @@ from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import entries, flows
 from holdfast_journal.store.values import is_number
 
-UNDER_WAY = 4096
-"""Entries, more or less, in the unfinished transactions of all workers of one database."""
-
 ALTERED = 2**63
 """More than any seq: a flow with an entry that somebody altered seems to move."""
 
@@ -60,7 +57,7 @@ def begin(connection: Connection, database: Database) -> Seen:
 def moved(connection: Connection, database: Database, seen: Seen) -> tuple[set[int], Seen]:
     """The flows that have moved since `seen`, and how far that is."""
     now = _here(connection)
-    if now == evolve(seen, seqs={}) and not database.is_postgresql:
+    if now == evolve(seen, seqs={}) and not database.dialect.under_way:
         return set(), now
     found = _reach(connection, database, seen)
     news = {flow for flow, seq in found.items() if seen.seqs.get(flow, -1) < seq}
@@ -77,7 +74,7 @@ def _here(connection: Connection) -> Seen:
 
 def _reach(connection: Connection, database: Database, seen: Seen) -> dict[int, int]:
     """The flows that a look after `seen` meets, with the seqs of their last entries."""
-    back = UNDER_WAY if database.is_postgresql else 0
+    back = database.dialect.under_way
     new = connection.scalars(_NEW_FLOWS, {"after": seen.flow - back})
     found = dict.fromkeys(new, 0)
     for flow, seq in connection.execute(_NEW_ENTRIES, {"after": seen.entry - back}):

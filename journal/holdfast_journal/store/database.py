@@ -22,10 +22,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.store import place
+from holdfast_journal.store.dialect import Dialect, dialect_of
 from holdfast_journal.store.looking import LookedAt
 from holdfast_journal.store.place import Place
 from holdfast_journal.store.postgresql import postgresql_engine
-from holdfast_journal.store.servers import refuse_unfit
 from holdfast_journal.store.sqlite import WRITES, looking_engine, sqlite_engine
 from holdfast_journal.store.trouble import REMEDIES, UNIQUE, Trouble, reason, trouble
 from holdfast_journal.store.urls import parse_url, shown
@@ -84,9 +84,8 @@ class Database:
                 place.refuse_another_name(path)
                 database = cls(sqlite_engine(parsed), path, False, given)
         try:
-            if database.is_postgresql:
-                with database.clearly():
-                    refuse_unfit(database.engine, database.name, looks=looks)
+            with database.clearly():
+                database.dialect.refuse_unfit(database.engine, database.name, looks=looks)
             with database.writing() if writes and not looks else database.reading():
                 pass
             if database.path is not None and not looks:
@@ -104,9 +103,9 @@ class Database:
         return database
 
     @property
-    def is_postgresql(self) -> bool:
-        """Whether this is PostgreSQL (otherwise it is SQLite)."""
-        return self.engine.dialect.name == "postgresql"
+    def dialect(self) -> Dialect:
+        """How to speak to it."""
+        return dialect_of(self.engine)
 
     @property
     def name(self) -> str:
@@ -125,7 +124,7 @@ class Database:
         if isinstance(self._place, LookedAt) and self._place.begins():
             self.engine.dispose()
         self.see_that_it_is_there()
-        alone = not self.is_postgresql and (writes or self.in_memory)
+        alone = (writes or self.in_memory) and not self.dialect.many_writers
         try:
             with self._turn if alone else nullcontext():
                 with self.engine.connect().execution_options(**{WRITES: writes}) as connection:
@@ -176,10 +175,8 @@ class Database:
         and have a hole on the disk, which would cost everything that is written behind it.
         Raises DatabaseUnusable.
         """
-        if not self.is_postgresql:
-            with self.clearly(), self.engine.connect() as connection:
-                outside = connection.execution_options(**{WRITES: None})
-                outside.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+        with self.clearly():
+            self.dialect.settle(self.engine)
 
     def close(self) -> None:
         """Close every connection."""

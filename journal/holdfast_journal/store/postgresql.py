@@ -1,18 +1,38 @@
 """PostgreSQL: sessions that notice when the server is gone."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine, create_engine
+from attrs import frozen
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    event,
+    extract,
+    func,
+    text,
+)
+from sqlalchemy.engine import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import ArgumentError
 
 from holdfast_journal.errors import DatabaseUnusable
-from holdfast_journal.store.servers import refuse_encoding
+from holdfast_journal.store.servers import refuse_encoding, refuse_unfit
 from holdfast_journal.store.sqlite import BUSY_TIMEOUT
+from holdfast_journal.store.trouble import RESTORE
 from holdfast_journal.store.urls import shown
 
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """A PostgreSQL server that vanished without a word is noticed in a minute, not in two hours."""
+
+_UPGRADES = 0x686F6C64
+"""The advisory lock of who changes the schema: any number that others do not use, "hold"."""
+
+_ROWS_AT_ONCE = 256
+"""Each statement is a question and an answer."""
 
 
 def postgresql_engine(url: URL, pause: float) -> Engine:
@@ -63,3 +83,105 @@ def postgresql_engine(url: URL, pause: float) -> Engine:
         return True
 
     return engine
+
+
+@frozen(eq=False)
+class PostgresqlDialect:
+    """See `dialect.Dialect`. Any number of workers write, and lock what must not change."""
+
+    many_writers = True
+    under_way = 4096
+    place = "%s"
+    has_clock = True
+
+    def locked(
+        self,
+        query: Select[Any],
+        *,
+        of: Table | None = None,
+        skip: bool = False,
+        share: bool = False,
+        key: bool = False,
+    ) -> Select[Any]:
+        """SELECT ... FOR UPDATE, or what is less."""
+        return query.with_for_update(of=of, skip_locked=skip, read=share, key_share=key)
+
+    def lock_table(self, connection: Connection, table: Table) -> None:
+        """LOCK TABLE, so that readers go on."""
+        connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
+    def lock_upgrades(self, connection: Connection) -> None:
+        """An advisory lock: there may be no table yet."""
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADES})
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """REPEATABLE READ."""
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """By an array."""
+        return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+    def listed(self, values: Iterable[object] | None) -> object:
+        """An array."""
+        return None if values is None else list(values)
+
+    def written(
+        self, connection: Connection, pieces: Iterable[tuple[str, list[tuple[Any, ...]]]]
+    ) -> int:
+        """Each list of values by itself, so that its rows are counted."""
+        return sum(
+            connection.exec_driver_sql(text, row).rowcount for text, rows in pieces for row in rows
+        )
+
+    def at_once(self, most: int) -> int:
+        """Many: each statement is a question and an answer."""
+        return _ROWS_AT_ONCE
+
+    def update_of(self, template: str, columns: Mapping[str, str], count: int) -> str:
+        """By UPDATE ... FROM (VALUES ...)."""
+        row = ", ".join(f"%s::{kind}" for kind in columns.values())
+        values = f" FROM (VALUES {', '.join([f'({row})'] * count)}) AS v ({', '.join(columns)})"
+        return template.format(
+            values=values, ids="= v.id", **{name: f"v.{name}" for name in columns}
+        )
+
+    def are_among(self, columns: Mapping[str, str], count: int) -> str:
+        """By IN (VALUES ...)."""
+        row = ", ".join(f"%s::{kind}" for kind in columns.values())
+        return f"({', '.join(columns)}) IN (VALUES {', '.join([f'({row})'] * count)})"
+
+    def clock(self, now: float) -> ColumnElement[Any]:
+        """The server's, and not now(): that stands still in a transaction that waits for long."""
+        return extract("epoch", func.clock_timestamp())
+
+    def refuse_unfit(self, engine: Engine, name: str, *, looks: bool) -> None:
+        """See `servers`. Raises SQLAlchemy's errors too."""
+        refuse_unfit(engine, name, looks=looks)
+
+    def settle(self, engine: Engine) -> None:
+        """The server sees to its log."""
+
+    def quick_check(self, connection: Connection, most: int) -> Sequence[str]:
+        """There is no quick one."""
+        return ()
+
+    def integrity(self, connection: Connection, most: int) -> Iterator[tuple[str, str]]:
+        """What the server knows already; its whole check is `pg_amcheck`, which takes its time."""
+        failures = connection.scalar(
+            text(
+                "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"
+            )
+        )
+        if failures:
+            what = f"the server has met {failures} damaged pages in this database"
+            yield what, f"look into the server's log, and {RESTORE}"
+        broken = connection.scalars(
+            text(
+                "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+                " JOIN pg_class t ON t.oid = i.indrelid"
+                " WHERE NOT i.indisvalid AND t.relname LIKE 'holdfast\\_%' ORDER BY 1"
+            )
+        )
+        for name in broken:
+            yield f"the index {name} is not valid", f"REINDEX INDEX {name}"

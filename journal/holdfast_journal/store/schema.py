@@ -10,11 +10,6 @@ Nothing here creates a table: migrations/ is the only way to a schema, and a tes
   a check of ours. `entries` keeps arrival order on disk, so that group commit appends.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 from sqlalchemy import (
     BigInteger,
     Column,

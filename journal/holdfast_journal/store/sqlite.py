@@ -1,13 +1,28 @@
 """SQLite: one file, its log, and one writer at a time."""
 
+import json
 import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import event
+from attrs import frozen
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    event,
+    func,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL, Connection, Engine, create_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from holdfast_journal.store.looking import LookedAt
+from holdfast_journal.store.trouble import RESTORE
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a transaction waits for a lock that another process holds."""
@@ -90,3 +105,99 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
         else:
             if mode not in ("wal", "memory"):
                 raise sqlite3.OperationalError("its file system cannot do write-ahead logging")
+
+
+@frozen(eq=False)
+class SqliteDialect:
+    """See `dialect.Dialect`. One transaction writes at a time, and needs no locks of its own."""
+
+    many_writers = False
+    under_way = 0
+    place = "?"
+    has_clock = False
+
+    def locked(
+        self,
+        query: Select[Any],
+        *,
+        of: Table | None = None,
+        skip: bool = False,
+        share: bool = False,
+        key: bool = False,
+    ) -> Select[Any]:
+        """Nobody else writes meanwhile."""
+        return query
+
+    def lock_table(self, connection: Connection, table: Table) -> None:
+        """Nobody else writes meanwhile."""
+
+    def lock_upgrades(self, connection: Connection) -> None:
+        """Nobody else writes meanwhile."""
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Every transaction is like that."""
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """By a JSON list, of which SQLite makes a table."""
+        each = func.json_each(bindparam(name, type_=Text)).table_valued("value", name="each")
+        return column.in_(select(each.c.value))
+
+    def listed(self, values: Iterable[object] | None) -> object:
+        """A JSON list."""
+        return None if values is None else json.dumps(list(values))
+
+    def written(
+        self, connection: Connection, pieces: Iterable[tuple[str, list[tuple[Any, ...]]]]
+    ) -> int:
+        """Each text once, with all its lists."""
+        return sum(connection.exec_driver_sql(text, rows).rowcount for text, rows in pieces)
+
+    def at_once(self, most: int) -> int:
+        """As many as SQLite takes."""
+        return most
+
+    def update_of(self, template: str, columns: Mapping[str, str], count: int) -> str:
+        """By CASE: rows would go through a temporary table, and take twice the time."""
+        places = [
+            {name: f"?{row * len(columns) + number}" for number, name in enumerate(columns, 1)}
+            for row in range(count)
+        ]
+        chosen = {
+            name: "CASE id {} END".format(
+                " ".join(f"WHEN {each['id']} THEN {each[name]}" for each in places)
+            )
+            for name in columns
+        }
+        ids = "IN ({})".format(", ".join(each["id"] for each in places))
+        return template.format(values="", ids=ids, **chosen)
+
+    def are_among(self, columns: Mapping[str, str], count: int) -> str:
+        """By OR: for IN (VALUES ...) it would read the whole table."""
+        one = " AND ".join(f"{name} = ?" for name in columns)
+        return " OR ".join([f"({one})"] * count)
+
+    def clock(self, now: float) -> ColumnElement[Any]:
+        """Our machine's: a file is used on one."""
+        return literal(now)
+
+    def refuse_unfit(self, engine: Engine, name: str, *, looks: bool) -> None:
+        """A file that opens will do."""
+
+    def settle(self, engine: Engine) -> None:
+        """Bring the log into the file, as far as nobody reads it."""
+        with engine.connect() as connection:
+            outside = connection.execution_options(**{WRITES: None})
+            outside.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def quick_check(self, connection: Connection, most: int) -> Sequence[str]:
+        """Its own check, without the order of the indexes; and the foreign keys."""
+        found = list(connection.scalars(text(f"PRAGMA quick_check({most})")))
+        lost = connection.execute(text("PRAGMA foreign_key_check")).all()
+        said = [] if found == ["ok"] else [str(line) for line in found]
+        return [*said, *(f"a row of {row[0]} belongs to no row of {row[2]}" for row in lost[:most])]
+
+    def integrity(self, connection: Connection, most: int) -> Iterator[tuple[str, str]]:
+        """Its own check, of everything."""
+        for line in connection.scalars(text(f"PRAGMA integrity_check({most})")):
+            if line != "ok":
+                yield f"SQLite's own check says: {str(line).splitlines()[0][:300]}", RESTORE

@@ -44,6 +44,9 @@ REMEDIES = {
 }
 
 
+RESTORE = "restore the database from a backup"
+"""What an operator does about damage."""
+
 UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 

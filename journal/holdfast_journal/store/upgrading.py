@@ -4,11 +4,12 @@ Alembic costs a command nearly half a second, so it is imported only when there 
 that a database is current is read from its version table alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import column, inspect, select, table, text
+from sqlalchemy import column, inspect, select, table
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.errors import DatabaseUnusable, NewerSchema
@@ -17,8 +18,6 @@ from holdfast_journal.store.schema import REVISIONS, VERSION_TABLE, metadata
 
 SchemaState = Literal["empty", "current", "older", "newer"]
 
-_LOCK = 0x686F6C64  # any number that others do not use: "hold"
-
 
 def schema_state(database: Database) -> SchemaState:
     """Compare the database's schema with this release's. Raises DatabaseUnusable."""
@@ -26,21 +25,37 @@ def schema_state(database: Database) -> SchemaState:
         return _state(connection)
 
 
+def state_in(connection: Connection, database: Database) -> SchemaState:
+    """The same, in the caller's transaction. Raises NewerSchema."""
+    state = _state(connection)
+    refuse_newer(database, state)
+    return state
+
+
 def revision(database: Database) -> str | None:
     """The migration that the database is at; None if it is empty. Raises DatabaseUnusable."""
     with database.reading() as connection:
-        return _revision(connection)
+        return revision_in(connection)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_in(connection: Connection) -> str | None:
+    """The same, in the caller's transaction."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     found = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
     return None if found is None else str(found)
 
 
+def refuse_newer(database: Database, state: SchemaState) -> None:
+    """Refuse the database of a newer release. Raises NewerSchema."""
+    if state == "newer":
+        raise NewerSchema(
+            f"the database {database.name} was made by a newer Holdfast; upgrade this one"
+        )
+
+
 def _state(connection: Connection) -> SchemaState:
-    version = _revision(connection)
+    version = revision_in(connection)
     if version is None:
         return "empty"
     if version == REVISIONS[-1]:
@@ -48,33 +63,33 @@ def _state(connection: Connection) -> SchemaState:
     return "older" if version in REVISIONS else "newer"
 
 
-def upgrade(
-    database: Database,
-    *,
-    before: Callable[[str], object] | None = None,
-    after: Callable[[Connection], object] | None = None,
-) -> bool:
+@contextmanager
+def turn(database: Database) -> Iterator[Connection]:
+    """A transaction in which nobody else changes the schema. Raises DatabaseUnusable.
+
+    Others may have changed it while this waited for its turn.
+    """
+    with database.writing() as connection:
+        database.dialect.lock_upgrades(connection)
+        yield connection
+
+
+def upgrade(database: Database) -> bool:
     """Bring the schema up to date, in one transaction; False if it was.
 
-    For a database of an older release `before` is called with its revision, once nobody else can
-    write, and `after` at the end of the transaction; what they raise leaves everything as it was.
     Several processes may try at once. Raises NewerSchema, or DatabaseUnusable.
     """
-    if _settled(schema_state(database), database):
+    state = schema_state(database)
+    refuse_newer(database, state)
+    if state == "current":
         return False
-    with database.writing() as connection:
-        if database.is_postgresql:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        state = _state(connection)  # again: another process may have been quicker
-        if _settled(state, database):
-            return False
+    with turn(database) as connection:
+        state = state_in(connection, database)
+        if state == "current":
+            return False  # another process was quicker
         if state == "empty":
             _refuse_strangers(connection, database)
-        elif before is not None:
-            before(_revision(connection) or "")
         migrate(connection, "head")
-        if state == "older" and after is not None:
-            after(connection)
     return True
 
 
@@ -98,14 +113,6 @@ def downgrade(database: Database, revision: str) -> None:
     """Take the schema back to `revision` ("base": nothing left). For developers and tests."""
     with database.writing() as connection:
         migrate(connection, revision, down=True)
-
-
-def _settled(state: SchemaState, database: Database) -> bool:
-    if state == "newer":
-        raise NewerSchema(
-            f"the database {database.name} was made by a newer Holdfast; upgrade this one"
-        )
-    return state == "current"
 
 
 def _refuse_strangers(connection: Connection, database: Database) -> None:

@@ -1,83 +1,146 @@
-"""What happens to a database before anything is done with it: its schema, and its master key."""
+"""Opening a database to use it: its file or server, its schema, and its master keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from attrs import frozen
-from sqlalchemy.engine import Connection
 
 from holdfast_journal.errors import OlderSchema
-from holdfast_journal.keys.master import find_keys, note_key, used_keys
+from holdfast_journal.keys.master import (
+    Given,
+    find_keys,
+    given_keys,
+    key_file_of,
+    note_key,
+    used_keys,
+)
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.store.copies import keep_copy
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import REVISIONS
-from holdfast_journal.store.upgrading import revision, schema_state, upgrade
+from holdfast_journal.store.upgrading import (
+    SchemaState,
+    migrate,
+    refuse_newer,
+    revision,
+    revision_in,
+    schema_state,
+    state_in,
+    turn,
+    upgrade,
+)
 
 
 @frozen
 class Ready:
-    """A database that can be used."""
+    """A database that is open and can be used."""
 
+    database: Database
     keys: KeyRing
-    made_key: Path | None
+    key_file: Path | None
+    """Where the keys are; None if they come from HOLDFAST_KEY, or from the caller."""
+    found: SchemaState
+    """How its schema was."""
+    made_key: Path | None = None
     """The key file, if it was made just now."""
-    copy: Path | None
+    copy: Path | None = None
     """The copy of the database as it was, if it was upgraded just now and is an SQLite file."""
 
 
-def make_ready(
-    database: Database, given: KeyRing | None, clock: Callable[[], float], *, asked: bool = False
+def open_ready(
+    url: str,
+    keys: KeyRing | None,
+    environ: Mapping[str, str],
+    clock: Callable[[], float],
+    *,
+    writes: bool = True,
+    pause: float = 30.0,
+    make_parents: bool = False,
+    asked: bool = False,
+    settles: bool = False,
 ) -> Ready:
-    """Find the keys of `database`, and bring its schema up to date.
+    """Open the database at `url`, bring its schema up to date, and find its keys.
 
     An SQLite file of an older release is upgraded by itself, after a copy; PostgreSQL, which
-    others may be using, only if that is `asked` for.
-    Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey; then nothing was changed.
+    others may be using, only if that is `asked` for. Without `keys` they come from `environ`, or
+    from a file beside the database. With `settles` what a process that is gone has left in the log
+    is written anew: see `Database.settle`. The other arguments are those of `Database.open`.
+    Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey; then nothing was changed, except
+    that a missing SQLite file may have been made.
     """
-    state = schema_state(database)
-    if state in ("empty", "newer"):
-        upgrade(database)
-    elif state == "older" and database.is_postgresql and not asked:
-        raise OlderSchema(
-            f"the database {database.name} is at revision {revision(database)}, and this Holdfast"
-            f" needs {REVISIONS[-1]}: run 'holdfast db upgrade --db {database.name}'"
-        )
-    ring, made = find_keys(database, given)
-    copies: list[Path] = []
-    if state == "older":  # not before we know that we have the right key
-
-        def before(old: str) -> None:
-            if database.path is not None:
-                copies.append(keep_copy(database.path, old, clock()))
-
-        def after(connection: Connection) -> None:
-            # While the ring is the one that the older release had.
-            if used:
-                note_key(connection, database, ring, clock())
-
-        used = used_keys(database)
-        upgrade(database, before=before, after=after)
-    return Ready(ring, made, copies[0] if copies else None)
+    given = None if keys is not None else given_keys(environ)
+    database = Database.open(url, make_parents=make_parents, writes=writes, pause=pause)
+    try:
+        state = schema_state(database)
+        refuse_newer(database, state)
+        if state == "empty":
+            upgrade(database)
+        elif state == "older" and database.dialect.many_writers and not asked:
+            raise OlderSchema(
+                f"the database {database.name} is at revision {revision(database)}, and this"
+                f" Holdfast needs {REVISIONS[-1]}: run 'holdfast db upgrade --db {database.name}'"
+            )
+        ring, made = find_keys(database, keys if given is None else given.ring)
+        copy = None
+        if state == "older":  # not before we know that we have the right key
+            copy = _bring_forward(database, ring, clock)
+        if settles:
+            database.settle()
+    except BaseException:
+        database.close()
+        raise
+    return Ready(database, ring, key_file(database, given), state, made, copy)
 
 
-def look_ready(database: Database, given: KeyRing | None) -> Ready:
-    """As `make_ready`, for who changes nothing.
+def look_ready(url: str, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
+    """As `open_ready`, for who only looks: makes and changes nothing, not even a key file.
 
     Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey.
     """
-    state = schema_state(database)
-    if state == "newer":
-        upgrade(database)  # which refuses it
-    if state == "empty":
-        raise OlderSchema(
-            f"nothing is in the database {database.name} yet;"
-            " the first command that starts a flow prepares it"
-        )
-    if state != "current":
-        raise OlderSchema(
-            f"the database {database.name} was not brought up to date yet:"
-            f" run 'holdfast db upgrade --db {database.name}'"
-        )
-    ring, _ = find_keys(database, given, make=False)
-    return Ready(ring, None, None)
+    given = None if keys is not None else given_keys(environ)
+    database = Database.open(url, looks=True)
+    try:
+        state = schema_state(database)
+        refuse_newer(database, state)
+        if state == "empty":
+            raise OlderSchema(
+                f"nothing is in the database {database.name} yet;"
+                " the first command that starts a flow prepares it"
+            )
+        if state != "current":
+            raise OlderSchema(
+                f"the database {database.name} was not brought up to date yet:"
+                f" run 'holdfast db upgrade --db {database.name}'"
+            )
+        ring, _ = find_keys(database, keys if given is None else given.ring, make=False)
+    except BaseException:
+        database.close()
+        raise
+    return Ready(database, ring, key_file(database, given), state)
+
+
+def key_file(database: Database, given: Given | None) -> Path | None:
+    """Where the keys of `database` are, if they are in a file."""
+    if given is not None:
+        return given.file
+    return None if database.given_path is None else key_file_of(database.given_path)
+
+
+def _bring_forward(database: Database, ring: KeyRing, clock: Callable[[], float]) -> Path | None:
+    """Upgrade a database of an older release; return where the copy of it is, if it is a file.
+
+    What raises leaves everything as it was.
+    """
+    used = used_keys(database)
+    copy = None
+    with turn(database) as connection:
+        if state_in(connection, database) != "older":
+            return None  # another process was quicker
+        if database.path is not None:
+            # Nobody else can write now.
+            copy = keep_copy(database.path, revision_in(connection) or "", clock())
+        migrate(connection, "head")
+        if used:
+            # While the ring is the one that the older release had.
+            note_key(connection, database, ring, clock())
+    return copy

@@ -115,9 +115,7 @@ def _go_through(database: Database, ring: KeyRing, first: str, quickly: bool) ->
                 .order_by(flows.c.id)
                 .limit(CHUNK if quickly else 1)
             )
-            if database.is_postgresql:
-                query = query.with_for_update(skip_locked=quickly)
-            rows = connection.execute(query).all()
+            rows = connection.execute(database.dialect.locked(query, skip=quickly)).all()
             if not rows:
                 return resealed
             last = rows[-1].id
@@ -138,10 +136,8 @@ def _resealed(ring: KeyRing, row: Any) -> Mapping[str, object] | None:
 def _forget(connection: Connection, database: Database, first: str) -> Sequence[str] | None:
     """Forget the keys that seal nothing any more; None if others still seal something."""
     others = select(keys.c.id).where(keys.c.id != first).order_by(keys.c.created_at)
-    if database.is_postgresql:
-        # Waits for whoever is just starting flows under one of them, and lets nobody begin to.
-        others = others.with_for_update()
-    found = list(connection.scalars(others))
+    # Waits for whoever is just starting flows under one of them, and lets nobody begin to.
+    found = list(connection.scalars(database.dialect.locked(others)))
     if connection.scalar(select(flows.c.id).where(_others(first)).limit(1)) is not None:
         return None
     connection.execute(delete(keys).where(keys.c.id.in_(found)))

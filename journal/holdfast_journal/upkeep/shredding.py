@@ -31,8 +31,7 @@ def shred_due(database: Database, now: float) -> int:
     """Shred the finished flows whose time has come; return how many. Raises DatabaseUnusable."""
     # Not by id: that would lead the database past the small index, through all flows.
     query = select(flows.c.id).where(flows.c.shred_at <= now).limit(CHUNK)
-    if database.is_postgresql:
-        query = query.with_for_update(skip_locked=True)
+    query = database.dialect.locked(query, skip=True)
     with database.reading() as connection:
         if connection.scalar(select(flows.c.id).where(flows.c.shred_at <= now).limit(1)) is None:
             return 0

@@ -3,17 +3,17 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
 from attrs import define
 
 from holdfast_journal.keys.files import KeyFile
-from holdfast_journal.keys.master import find_keys, given_keys, key_file_of
+from holdfast_journal.keys.master import find_keys, given_keys
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.upgrading import schema_state
 from holdfast_journal.upkeep import purging, rotating
-from holdfast_journal.upkeep.opening import Ready, look_ready, make_ready
+from holdfast_journal.upkeep.opening import Ready, key_file, look_ready, open_ready
 from holdfast_journal.upkeep.purging import Old, Purge
 from holdfast_journal.upkeep.rotating import KeyUse, Rotation
 from holdfast_journal.upkeep.shredding import empty_log, shred_due
@@ -29,10 +29,6 @@ class Upkeep:
     _alive: Alive
     _clock: Callable[[], float]
     ready: Ready
-    key_file: Path | None
-    """Where the keys are; None if they come from HOLDFAST_KEY."""
-    upgraded: bool
-    """Whether opening it changed its schema."""
 
     @classmethod
     def open(
@@ -50,28 +46,27 @@ class Upkeep:
         changes nothing, and can call nothing but `old` and `find`.
         Raises DatabaseUnusable and WrongKey; then nothing was changed.
         """
-        given = given_keys(environ)
-        database = Database.open(url, looks=looks)
-        try:
-            before = schema_state(database)
-            ring = None if given is None else given.ring
-            if looks:
-                ready = look_ready(database, ring)
-            else:
-                ready = make_ready(database, ring, clock, asked=upgrade)
-        except BaseException:
-            database.close()
-            raise
-        file = None if given is None else given.file
-        if given is None and database.given_path is not None:
-            file = key_file_of(database.given_path)
-        alive = Registration(database, clock, locks_for(database, looks=looks)).alive
-        return cls(database, alive, clock, ready, file, before != "current")
+        if looks:
+            ready = look_ready(url, None, environ)
+        else:
+            ready = open_ready(url, None, environ, clock, asked=upgrade)
+        alive = Registration(ready.database, clock, locks_for(ready.database, looks=looks)).alive
+        return cls(ready.database, alive, clock, ready)
 
     @property
     def name(self) -> str:
         """The database's URL for people, its password hidden."""
         return self._database.name
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the keys are; None if they come from HOLDFAST_KEY."""
+        return self.ready.key_file
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether opening it changed its schema."""
+        return self.ready.found != "current"
 
     def close(self) -> None:
         """Close the database."""
@@ -106,14 +101,9 @@ def list_keys(url: str, environ: Mapping[str, str]) -> tuple[Sequence[KeyUse], P
     Also of a database that lacks some of its keys. Raises DatabaseUnusable and WrongKey.
     """
     given = given_keys(environ)
-    database = Database.open(url, looks=True)
-    try:
-        file = None if given is None else given.file
-        if given is None and database.given_path is not None:
-            file = key_file_of(database.given_path)
+    with closing(Database.open(url, looks=True)) as database:
+        file = key_file(database, given)
         if given is None and file is None:
             find_keys(database, None)  # raises what there is to say
         ring = given.ring if given is not None else KeyFile(file or Path()).ring()
         return rotating.key_uses(database, ring), file
-    finally:
-        database.close()

@@ -5,50 +5,54 @@ in its row, always some way ahead, that it puts off again and again. So the flow
 ended are free at once, and those of one that is merely paused (stopped, suspended, cut off) are
 free when its lease is over.
 
-A thread renews the lease, and only while the reactor turns and the writer writes (see `liveness`):
-a worker that merely stands still must not keep its flows from those who would run them.
+Whoever was paused does not know it. So before a worker lets anything out it asks `holds`, which
+goes by a clock of its own that no pause stops (`term.Term`). There are four states:
 
-Whoever was paused does not know it. Before a worker lets anything out it asks `holds`, which goes
-by a clock of its own that no pause stops. When that says no, everything waits until the lease is
-renewed; and if it was over by then, until the worker has found out which flows others have taken.
-(What such a worker still wants to write, the epochs of its flows refuse.)
+- *nobody*: no row, no lock, no flows. `holds` says yes, for there is nothing to lose. The first
+  `id` inserts our row, and locks before that is committed, so that nobody takes us for dead.
+- *holding*: the lease in our row is ahead, and `holds` says yes. Nobody else can take our flows,
+  since `alive` says to whoever would, inside the transaction that takes them, that we live.
+- *late*: by our clock the lease may be over, and `holds` says no: nothing is let out. Perhaps
+  nobody has noticed. `keep` finds out: it renews only where the lease in our row is ahead still,
+  and then we are *holding* again, with all our flows.
+- *lapsed*: the lease in our row was over, or our lock was free for a moment, or the shared clock
+  was set back so far that we cannot know. Others may have taken flows of ours. `keep` renews, and
+  then calls `on_lapse`, which lets go of those that they took; only when that has returned are we
+  *holding* again. If it fails, we stay lapsed, and the next `keep` begins there.
+
+What such a worker still wants to write, the epochs of its flows refuse: `holds` guards what leaves
+this process, and the epochs what enters the database.
+
+Threads: `id`, `keep` and `drop` block, take turns by a lock, and are called from any thread but the
+reactor's. `holds` is for every thread. A thread of our own (`renewing`) calls `keep` a few times in
+the time of a lease, but only while the reactor turns and the writer writes (see `liveness`): a
+worker that merely stands still must not keep its flows from those who would run them. When the
+reactor finds that `holds` says no, it does not wait, but has that thread call it back (`ask`). An
+inline journal has no such thread: whoever processes an event calls `keep` if it has to.
 """
 
 import contextlib
-import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Collection, Set
-from math import inf
 from typing import TypeAlias
 
 from attrs import define, field
 from sqlalchemy import ColumnElement, and_, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from twisted.logger import Logger
 
 from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import workers
-from holdfast_journal.workers.clocks import boot_time, database_clock, in_time
-from holdfast_journal.workers.liveness import Moving
+from holdfast_journal.workers.clocks import in_time
 from holdfast_journal.workers.locks import Locks
+from holdfast_journal.workers.renewing import Renewing
+from holdfast_journal.workers.term import Term
 
-LEASE = 30.0
-"""Seconds for which a worker is taken for alive after each renewal."""
-RENEWALS = 3
-"""How often it renews in that time."""
-LOOKS = 6
-"""How often in that time it looks whether this process moves."""
-AGAIN = 1.0
-"""Seconds between two attempts to renew at a database that does not answer."""
 CLOSING = 5.0
 """Seconds for which `Registration.drop` waits for a renewal that is under way."""
-
-
-_log = Logger()
 
 
 @define(eq=False)
@@ -58,36 +62,18 @@ class Registration:
     _database: Database
     _clock: Callable[[], float]
     locks: Locks
-    lease: float = LEASE
-    uptime: Callable[[], float] = boot_time
-    host: str = field(factory=socket.gethostname)
-    moving: Moving | None = None
-    """What must move while a thread renews the lease, however busy it is; without, none does."""
-    on_lapse: Callable[[], object] = lambda: None
+    _on_lapse: Callable[[], object] = lambda: None
     """Called, from whatever thread, when others may have taken our flows, before `holds` says yes
     again: to let go of those that they took."""
-    lapses: int = field(default=0, init=False)
-    """How often that has happened, or is about to."""
-    _late: bool = field(default=False, init=False)
-    """Whether `drop` had to leave the lock to the thread that renews."""
-    _service: str | None = field(default=None, init=False)
-    """What `serves` is while it shares."""
-    serves: str | None = field(default=None, init=False)
-    """Which kinds of flows it shares with others that have the same there, as in its row."""
-    _lapsed: bool = field(default=False, init=False)
-    """Whether it has happened, and `on_lapse` has not returned yet."""
+    term: Term = field(factory=Term)
+    renewing: Renewing | None = None
+    """The thread that renews the lease; None: nobody does but who calls `keep`."""
+    host: str | None = None
+    """What this machine is called, if not as it calls itself."""
     _id: int | None = field(default=None, init=False)
     _started_at: float = field(default=0.0, init=False)
     """As in our row, by which it is told from that of another worker with our id."""
-    _held_until: float = field(default=inf, init=False)
-    """By `uptime`."""
-    _renew_at: float = field(default=inf, init=False)
     _once: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
-    _thread: threading.Thread | None = field(default=None, init=False, repr=False)
-    _asked: list[Callable[[], object]] = field(factory=list, init=False, repr=False)
-    _wake: threading.Event = field(factory=threading.Event, init=False, repr=False)
-    _still: str = field(default="", init=False)
-    """What was last said to stand still."""
 
     @property
     def current(self) -> int | None:
@@ -97,64 +83,37 @@ class Registration:
     def id(self) -> int:
         """Our id. Blocks, the first time."""
         with self._once:
-            if self._id is None:
-                began = self.uptime()
-                self._started_at = self._clock()
-                until = None
-                if not self._database.in_memory:  # where nobody else can be
-                    until = database_clock(self._database, self._clock()) + self.lease
-                with self._database.writing() as connection:
-                    statement = insert(workers).values(
-                        host=self.host,
-                        pid=os.getpid(),
-                        started_at=self._started_at,
-                        lease_until=until,
-                    )
-                    row = connection.execute(statement.returning(workers.c.id)).scalar_one()
-                    # Before the row is seen by others, so that nobody takes us for dead.
-                    self.locks.hold(row)
-                self._id = row
-                if until is not None:
-                    self._renewed(began)
-                    if self.moving is not None:
-                        self._thread = threading.Thread(
-                            target=self._work, name="lease", daemon=True
-                        )
-                        self._thread.start()
-            return self._id
+            return self._register() if self._id is None else self._id
 
-    def serve(self, kinds: Collection[str] | None) -> None:
-        """Be a service of this database, which shares these kinds of flows with others.
-
-        Raises AlreadyServed, DatabaseUnusable.
-        """
-        worker = self.id()
-        self.locks.serve()
-        serves = None if kinds is None else json.dumps(sorted(set(kinds)))
+    def _register(self) -> int:
+        began = self.term.uptime()
+        self._started_at = self._clock()
+        until = None
+        if not self._database.in_memory:  # where nobody else can be
+            until = self._database.dialect.clock(self._clock()) + self.term.lease
         with self._database.writing() as connection:
-            connection.execute(update(workers).where(workers.c.id == worker).values(serves=serves))
-        self.serves = self._service = serves
-
-    def share(self, on: bool) -> None:
-        """Share what it serves with others, or leave it to them. Raises DatabaseUnusable."""
-        worker, serves = self._id, self._service if on else None
-        if worker is None or serves == self.serves:
-            return
-        with self._database.writing() as connection:
-            connection.execute(update(workers).where(workers.c.id == worker).values(serves=serves))
-        self.serves = serves
-
-    @property
-    def kinds(self) -> list[str]:
-        """What `serves` says."""
-        return [] if self.serves is None else list(json.loads(self.serves))
+            statement = insert(workers).values(
+                host=socket.gethostname() if self.host is None else self.host,
+                pid=os.getpid(),
+                started_at=self._started_at,
+                lease_until=until,
+            )
+            row: int = connection.execute(statement.returning(workers.c.id)).scalar_one()
+            # Before the row is seen by others, so that nobody takes us for dead.
+            self.locks.hold(row)
+        self._id = row
+        if until is not None:
+            self.term.renewed(began)
+            if self.renewing is not None:
+                self.renewing.start(self.term, self.keep)
+        return row
 
     def holds(self, now: float | None = None) -> bool:
         """Whether our flows are certainly still ours, now. For any thread; does not block.
 
-        `now` is for those who have just asked `uptime` themselves.
+        `now` is for those who have just asked `term.uptime` themselves.
         """
-        return (self.uptime() if now is None else now) < self._held_until
+        return self.term.holds(now)
 
     def keep(self) -> None:
         """Renew the lease if that is due, and the lock if it was lost. Raises SQLAlchemy's errors.
@@ -165,27 +124,29 @@ class Registration:
             if self._id is None:
                 return
             if not self.locks.keep():
-                self._lapse()
-            began = self.uptime()
-            if began < self._renew_at and not self._lapsed:
+                self.term.lapse()
+            began = self.term.uptime()
+            if not self.term.is_due(began):
                 return
             with self._database.transaction(writes=True) as connection:
-                # Not before: while we waited for our turn the lease may have run out.
-                now = self._clock()
-                until = database_clock(self._database, now) + self.lease
-                ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
-                alive = in_time(self._database, now)
-                if connection.execute(ours.where(self._is_us(), alive)).rowcount != 1:
-                    self._lapse()
-                    self.see_that_it_knows_us(connection)
-                    connection.execute(ours)
-                elif not self.holds():
-                    # It was over, by a clock that never jumps; that of the leases was set back.
-                    self._lapse()
-            if self._lapsed:
-                self.on_lapse()
-                self._lapsed = False
-            self._renewed(began)
+                self._renew(connection)
+            if self.term.lapsed:
+                self._on_lapse()
+            self.term.renewed(began)
+
+    def _renew(self, connection: Connection) -> None:
+        # Not before: while we waited for our turn the lease may have run out.
+        now = self._clock()
+        until = self._database.dialect.clock(now) + self.term.lease
+        ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
+        alive = in_time(self._database, now)
+        if connection.execute(ours.where(self._is_us(), alive)).rowcount != 1:
+            self.term.lapse()
+            self.see_that_it_knows_us(connection)
+            connection.execute(ours)
+        elif not self.holds():
+            # It was over, by a clock that never jumps; that of the leases was set back.
+            self.term.lapse()
 
     def see_that_it_knows_us(self, connection: Connection) -> None:
         """See that what is in the database now is what we are a worker of. Raises DatabaseMoved.
@@ -221,30 +182,27 @@ class Registration:
                 found = set(connection.scalars(query.where(current)))
         else:
             renewing = set()
-            if self._database.is_postgresql:
-                ours = connection.scalars(query.with_for_update(read=True, skip_locked=True))
+            dialect = self._database.dialect
+            if dialect.many_writers:
+                ours = connection.scalars(dialect.locked(query, share=True, skip=True))
                 renewing = set(ids).difference(ours)
             found = set(connection.scalars(query.where(current))) | renewing
         # A row may hold anything; nobody has an id that is not positive.
         return {each for each in found if 0 < each < 2**62 and self.locks.is_alive(each)}
 
     def ask(self, then: Callable[[], object]) -> None:
-        """Have the thread renew now, and call `then`, in that thread, as soon as `holds`.
-
-        For the reactor's thread.
-        """
-        if self.moving is not None:
-            self.moving.turned()
-        self._asked.append(then)
-        self._wake.set()
+        """Call `then` as soon as `holds`; see `Renewing.ask`."""
+        if self.renewing is not None:
+            self.renewing.ask(then)
 
     def drop(self) -> None:
         """Stop being a worker."""
-        thread, self._thread = self._thread, None
-        self._wake.set()
+        thread = None if self.renewing is None else self.renewing.end()
         # A database that does not answer must not keep us: the lease ends without us too.
         if not self._once.acquire(timeout=CLOSING):
-            self._late = True
+            if self.renewing is not None:
+                # It is busy with that database, and nobody else gives up the lock.
+                self.renewing.leave(self.locks.drop)
             return
         try:
             with contextlib.suppress(SQLAlchemyError, DatabaseUnusable):
@@ -253,67 +211,12 @@ class Registration:
                         mine = update(workers).where(workers.c.id == self._id)
                         connection.execute(mine.values(lease_until=None, serves=None))
             self.locks.drop()
-            self._id = self.serves = None
-            self._held_until = self._renew_at = inf
+            self._id = None
+            self.term.end()
         finally:
             self._once.release()
         if thread is not None:
             thread.join()
-
-    def _lapse(self) -> None:
-        """Others may have taken us for dead."""
-        self._lapsed = True
-        self.lapses += 1
-        self._held_until = -inf
-
-    def _renewed(self, began: float) -> None:
-        """The lease was renewed, by a statement that was sent after `began`."""
-        self._held_until = began + self.lease
-        self._renew_at = began + self.lease / RENEWALS
-
-    def _work(self) -> None:
-        """The thread that renews, as long as the others move."""
-        while self._thread is threading.current_thread():
-            delay = self.lease / LOOKS
-            try:
-                if self._moves():
-                    self.keep()
-                else:
-                    delay = min(delay, AGAIN)
-            except (SQLAlchemyError, DatabaseUnusable):
-                # Whoever needs the database says that it does not answer, or was moved.
-                delay = min(delay, AGAIN)
-            if self.holds():
-                while self._asked:
-                    self._asked.pop()()
-            if self.moving is not None:
-                self.moving.rests()
-            self._wake.wait(delay)
-            self._wake.clear()
-
-        if self._late:
-            # `drop` could not wait for what we were doing, and nobody else gives up the lock.
-            self.locks.drop()
-
-    def _moves(self) -> bool:
-        """Whether this process does its work; says so when it does not, and when it does again."""
-        still = None if self.moving is None else self.moving.look(self.lease / LOOKS)
-        if still is None:
-            if self._still:
-                _log.warn("{who} moves again", who=self._still)
-            self._still = ""
-            return True
-        who, seconds, place = still
-        if self._still != who:
-            self._still = who
-            _log.warn(
-                "{who} has stood still for {seconds:.0f} seconds, in {place}; others will take the"
-                " flows of this process if that goes on",
-                who=who,
-                seconds=seconds,
-                place=place,
-            )
-        return False
 
 
 Alive: TypeAlias = Callable[[Collection[int]], Set[int]]

@@ -13,7 +13,7 @@ from attrs import define, field
 from sqlalchemy import select
 
 from holdfast_journal.store.database import Database
-from holdfast_journal.workers.clocks import boot_time, database_clock
+from holdfast_journal.workers.clocks import boot_time
 
 COMPARE_EVERY = 60.0
 """Seconds between two looks at the server's clock."""
@@ -38,11 +38,11 @@ class SharedTime:
 
     def of(self, ours: float) -> float:
         """What the shared clock shows when ours shows this. Raises DatabaseUnusable."""
-        compares = self._compares and self._database.is_postgresql
+        compares = self._compares and self._database.dialect.has_clock
         if compares and self._compare_at <= self._uptime():
             with self._database.reading() as connection:
                 before = self._clock()
-                shown = connection.scalar(select(database_clock(self._database, before)))
+                shown = connection.scalar(select(self._database.dialect.clock(before)))
             self._ahead = float(shown or before) - before
             self._compare_at = self._uptime() + COMPARE_EVERY
         return ours + self._ahead

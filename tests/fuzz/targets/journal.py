@@ -19,7 +19,7 @@ from holdfast.flows.document import Checkpoint, Params, begin, restore
 from holdfast.flows.engine.executor import Executor
 from holdfast.flows.engine.replay import check_flow
 from holdfast_journal import JournalError, KeyRing, SqlJournal, Task
-from holdfast_journal.doctor.checking import Examined, OpenedEntry
+from holdfast_journal.doctor.examined import Examined, OpenedEntry
 from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.store.schema import metadata
 from tests.fuzz.databases import fresh, template, use
@@ -143,7 +143,7 @@ class _Sealed:
 def _sealed() -> _Sealed:
     found = _Sealed()
     path = fresh(template().data)
-    journal = SqlJournal.open(f"sqlite:///{path}", environ=ENVIRON)
+    journal = SqlJournal.open_inline(f"sqlite:///{path}", environ=ENVIRON)
     journal.close()
     ring = KeyRing.parse(KEY, "the recording")
     with closing(sqlite3.connect(path)) as database:

@@ -148,7 +148,7 @@ def database_url(data: bytes) -> None:
     made = make_url(text)
     if made.database and made.database != ":memory:":
         made = made.set(database=str(folder() / "typed.db"))
-    journal = SqlJournal.open(made.render_as_string(hide_password=False), environ={})
+    journal = SqlJournal.open_inline(made.render_as_string(hide_password=False), environ={})
     journal.close()
 
 

@@ -9,12 +9,13 @@ from attrs import evolve
 
 from holdfast_journal.commits import statements
 from holdfast_journal.commits.committer import Committer
-from holdfast_journal.commits.flow import FlowJournal
+from holdfast_journal.commits.flow import FlowJournal, LastState
 from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.commits.statements import Prepared
 from holdfast_journal.commits.threaded import ThreadedWriter
-from holdfast_journal.sql import SqlJournal
+from holdfast_journal.ownership.running import Running
 from holdfast_journal.workers.registration import Registration
+from holdfast_journal.workers.renewing import Renewing
 from tests.simulation.mutants.mutant import Patches, mutant
 
 PAUSES = {"pause around a commit": 0.3, "seconds": 300.0}
@@ -28,7 +29,7 @@ def released_before_commit(patches: Patches) -> None:
             calls, commit.calls = commit.calls, []
             real(self, commit)
             for call in calls:
-                self._run(call)
+                self._releasing.run(call)
 
         return submit
 
@@ -57,7 +58,7 @@ def released_although_refused(patches: Patches) -> None:
 def writes_outside_the_transaction(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def execute(self: Any, statement: Any, parameters: Any = None) -> None:
-            self._open()
+            self._block.open()
             with self._writer._database.transaction(writes=True) as connection:
                 connection.execute(statement, parameters)
 
@@ -88,9 +89,9 @@ def _unfenced(patches: Patches, fence: str) -> None:
     without = patches.text(statements, "_UPDATE", fence, "")
 
     def make(real: Any) -> Any:
-        def broken(count: int, postgresql: bool) -> str:
+        def broken(count: int, dialect: Any) -> str:
             with patch.object(statements, "_UPDATE", without()):
-                return str(real.__wrapped__(count, postgresql))
+                return str(real.__wrapped__(count, dialect))
 
         return broken
 
@@ -137,7 +138,7 @@ def lease_not_asked(patches: Patches) -> None:
     trouble=PAUSES,
 )
 def lapse_not_followed(patches: Patches) -> None:
-    patches.wrap(SqlJournal, "_let_go", lambda real: lambda self: None)
+    patches.wrap(Running, "lapse", lambda real: lambda self: None)
 
 
 @mutant("everybody else is taken for dead", "workers take each other's flows")
@@ -163,9 +164,9 @@ def fenced_runner_stays(patches: Patches) -> None:
 @mutant("the secrets of a finished flow are kept", "whoever gets the database reads them")
 def not_shredded(patches: Patches) -> None:
     patches.wrap(
-        FlowJournal,
-        "_state",
-        lambda real: lambda self, snapshot, *args: real(self, evolve(snapshot, shred=False), *args),
+        LastState,
+        "next",
+        lambda real: lambda self, snapshot, now: real(self, evolve(snapshot, shred=False), now),
     )
 
 
@@ -177,7 +178,7 @@ def published_not_sealed(patches: Patches) -> None:
 
         return seal
 
-    patches.wrap(FlowJournal, "_seal", make)
+    patches.wrap(LastState, "seal", make)
 
 
 @mutant(
@@ -196,4 +197,4 @@ def reader_not_paused(patches: Patches) -> None:
     trouble={"standstill": 3.0, "seconds": 600.0},
 )
 def lease_whatever_the_reactor_does(patches: Patches) -> None:
-    patches.wrap(Registration, "_moves", lambda real: lambda self: True)
+    patches.wrap(Renewing, "_moves", lambda real: lambda self, patience: True)

@@ -145,6 +145,9 @@ class Engine:
     threads: Threads = field(factory=partial(DaemonThreads, "engine"))
     executor: Executor = field(init=False)
     running: dict[int, FlowRunner] = field(factory=dict, init=False)
+    """The runners of flows that the journal holds for us, for the reactor's thread alone.
+
+    A flow leaves here when its runner ends, and the journal when it is given back after that."""
     _parking: Parking = field(init=False)
     _unloaded: Unloaded = field(factory=Unloaded, init=False)
     _left: Collection[int] = field(default=(), init=False)

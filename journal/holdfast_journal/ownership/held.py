@@ -1,0 +1,262 @@
+"""`Held`: what this process runs, from taking a flow to giving it back.
+
+A flow of ours is in one of three states.
+
+- *running*: its row names us as its owner, and it is in `Running`, with the `FlowJournal` that it
+  writes under the epoch at which we took it.
+- *stray*: its row names us, and nobody runs it here. A flow begins like that if we started it with
+  `own=True`. It comes to that if one of its commits failed for good, or if taking it failed, which
+  the database may have done all the same.
+- *gone*: its row names nobody, or somebody else, or it is finished.
+
+`take` moves flows that are free, flows of dead workers, and strays to *running*. `give_back` and
+its sisters move them to *gone*, and so does the commit that ends one. Taking raises the epoch, and
+each commit names its epoch, so two processes that believe to run the same flow never both write it:
+whoever holds the older epoch is refused, and hears of it by `FlowJournal.refused`. Everything here
+is therefore about not wasting time, and not about safety, but for one thing: what a process has
+committed, and has not yet sent, it must not send once others may have the flow.
+
+That is what the lease is for (see `workers.registration`). While `holds()` says yes, nobody else
+can have taken a flow of ours. When the lease may have been over, whoever renews it calls
+`Running.lapse` before `holds()` says yes again: it compares the epochs in the database with ours,
+and fences the journals of the flows that others have. So at each release of a call either the lease
+holds and the flow is ours, or its journal is fenced and the call is dropped.
+
+Threads: `take`, `give_back` and what else blocks are called from any thread but the reactor's, and
+take turns by a lock, so that two of them never take the same flow. The reactor never waits for
+that lock: by `Running.gone` it removes a flow that is over. Whoever renews the lease does not wait
+for it either, because `take` may be waiting for the renewal. So a lapse may come while flows are
+being taken, before they are in `Running`; `take` counts the lapses, and looks again if there was
+one.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from attrs import define, evolve, field, frozen
+
+from holdfast_journal.commits.boundaries import Writer
+from holdfast_journal.commits.flow import FlowJournal, LastState
+from holdfast_journal.commits.messages import Messages
+from holdfast_journal.commits.values import Lease
+from holdfast_journal.keys.master import MissingKeys
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.keys.sealer import Sealer
+from holdfast_journal.ownership import due, taking
+from holdfast_journal.ownership.due import Due, Wanted
+from holdfast_journal.ownership.running import Running
+from holdfast_journal.ownership.sharing import Sharing
+from holdfast_journal.ownership.suspects import deaths_of
+from holdfast_journal.ownership.values import TakenFlow
+from holdfast_journal.store.database import Database
+from holdfast_journal.workers.registration import Registration
+from holdfast_journal.workers.shared_time import SharedTime
+
+
+@frozen
+class Outfit:
+    """What a flow that was taken gets: a journal that writes it."""
+
+    _database: Database
+    _writer: Writer
+    _clock: Callable[[], float]
+    retain: float
+    """Seconds for which a flow that went well or was cancelled can still be read; 0: not at all."""
+    _gone: Callable[[int, FlowJournal], None]
+
+    def of(self, flow: taking.Taken, worker: int) -> TakenFlow:
+        """The flow as its runner gets it."""
+        row = flow.row
+        lease = Lease(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
+        journal = FlowJournal(
+            lease,
+            row.seq,
+            self._writer,
+            self._clock,
+            self._gone,
+            LastState(lease, self.retain),
+            Messages(self._database, row.id, row.uid, flow.data_key),
+        )
+        return TakenFlow(
+            id=row.id,
+            uid=row.uid,
+            batch=row.batch_name,
+            name=row.name,
+            kind=row.kind,
+            params=flow.params,
+            checkpoint=flow.checkpoint,
+            updated_at=row.updated_at,
+            status=row.status,
+            seq=row.seq,
+            epoch=flow.epoch,
+            attempt=row.attempt,
+            request=row.request,
+            tasks=flow.tasks,
+            failures=row.failures,
+            trouble=row.trouble,
+            deaths=deaths_of(row, worker),
+            journal=journal,
+        )
+
+
+@define(eq=False)
+class Held:
+    """The flows that this process owns. For any thread but the reactor's."""
+
+    _database: Database
+    _keys: KeyRing
+    _registration: Registration
+    _running: Running
+    outfit: Outfit
+    _time: SharedTime
+    """By which it is stored when a flow is to be taken again."""
+    _sharing: Sharing
+    _missing_keys: MissingKeys = field(factory=MissingKeys, init=False)
+    _strays: frozenset[int] = field(default=frozenset(), init=False)
+    """The flows that we own and do not run, as of the last look."""
+    _dead: Sequence[int] = field(default=(), init=False)
+    """The workers that were gone at the last look, with flows left to be run."""
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+
+    def take(self, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
+        """See `SqlJournal.take`."""
+        worker = self._registration.id()
+        if not again:
+            self._missing_keys.look(self._database, self._keys)
+        self._see_that_the_lease_holds()
+        lapses = self._registration.term.lapses
+        with self._lock:
+            free = self._due(worker, again)
+            wanted = self._within_our_share(wanted)
+            if wanted.limit == 0:
+                return []
+            taken = self._start_running(free, wanted, again)
+        if self._registration.term.lapses != lapses:
+            self._look_again_at(taken)
+        return [flow for flow in taken if not flow.journal.is_lost]
+
+    def _see_that_the_lease_holds(self) -> None:
+        if not self._registration.holds():
+            with self._database.clearly():
+                self._registration.keep()
+
+    def _due(self, worker: int, again: bool) -> Due:
+        """What may be taken now: free flows, those of the dead, and strays."""
+        if self._running.strays:
+            self._running.strays = False  # whoever loses a flow from here on says so again
+            with self._strays_if_it_fails():
+                ours = due.owned(self._database, worker)
+                self._strays = frozenset(ours).difference(self._running.journals)
+        if not again:
+            self._dead = due.dead_owners(self._database, self._registration.alive, worker)
+        return Due(worker, self._time.now(), self._dead, self._strays, self._keys)
+
+    def _within_our_share(self, wanted: Wanted) -> Wanted:
+        room = self._sharing.room(len(self._running.journals))
+        if room is None:
+            return wanted
+        room = max(room, len(self._strays))  # those are ours already
+        return evolve(wanted, limit=room if wanted.limit is None else min(wanted.limit, room))
+
+    def _start_running(self, free: Due, wanted: Wanted, again: bool) -> list[TakenFlow]:
+        with self._strays_if_it_fails():
+            found = taking.take(
+                self._database, self._keys, self._registration, free, wanted, expected=again
+            )
+        taken = [self.outfit.of(flow, free.worker) for flow in found]
+        self._running.journals.update((flow.id, flow.journal) for flow in taken)
+        self._strays = self._strays.difference(self._running.journals)
+        return taken
+
+    def _look_again_at(self, taken: Sequence[TakenFlow]) -> None:
+        """The lease may have been over before these flows were among the running."""
+        try:
+            with self._database.clearly():
+                self._running.lapse()
+        except BaseException:
+            with self._lock:
+                self._forget(flow.id for flow in taken)
+                self._running.strays = True
+            raise
+
+    def give_back(self, ids: Collection[int] | None, wake_at: float | None) -> None:
+        """See `SqlJournal.give_back`."""
+        worker = self._registration.current
+        with self._lock:
+            ids = set(self._running.journals if ids is None else ids)
+            if worker is not None and ids:
+                if wake_at is not None:
+                    wake_at = self._time.of(wake_at)
+                taking.give_back(self._database, worker, ids, wake_at)
+            self._forget(ids)
+
+    def give_back_failed(self, flow: int, trouble: str, wake_at: float, now: float) -> int:
+        """See `SqlJournal.give_back_failed`."""
+        worker = self._registration.current
+        with self._lock:
+            failures = 0
+            if worker is not None:
+                wake_at = self._time.of(wake_at)
+                failures = taking.give_back_failed(
+                    self._database, worker, flow, trouble, wake_at, now
+                )
+            self._forget([flow])
+        return failures
+
+    def give_back_unloaded(self, flow: int, reason: str) -> None:
+        """See `SqlJournal.give_back_unloaded`."""
+        worker = self._registration.current
+        with self._lock:
+            if worker is not None:
+                taking.give_back_unloaded(self._database, worker, flow, reason)
+            self._forget([flow])
+
+    def serve(self, kinds: Collection[str] | None) -> None:
+        """See `SqlJournal.serve`."""
+        self._sharing.serve(kinds)
+
+    def share(self, on: bool) -> None:
+        """See `SqlJournal.share`."""
+        self._sharing.take_part(on)
+
+    def excess(self) -> int:
+        """See `SqlJournal.excess`."""
+        with self._lock:
+            return self._sharing.excess(len(self._running.journals))
+
+    @property
+    def services(self) -> int:
+        """See `SqlJournal.services`."""
+        return self._sharing.peers
+
+    def requests(self) -> list[tuple[int, str]]:
+        """See `SqlJournal.requests`."""
+        worker = self._registration.current
+        if worker is None:
+            return []
+        with self._database.clearly():
+            self._registration.keep()
+        return taking.requests(self._database, worker)
+
+    @contextmanager
+    def born(self) -> Iterator[int]:
+        """The id of the owner of flows that are started in this block: strays, until taken."""
+        owner = self._registration.id()
+        try:
+            yield owner
+        finally:
+            self._running.strays = True
+
+    def _forget(self, flows: Iterable[int]) -> None:
+        for flow in flows:
+            self._running.journals.pop(flow, None)
+
+    @contextmanager
+    def _strays_if_it_fails(self) -> Iterator[None]:
+        """What raises in this block may have made flows ours all the same, unknown to us."""
+        try:
+            yield
+        except BaseException:
+            self._running.strays = True
+            raise

@@ -1,0 +1,182 @@
+"""`Taker`: what a process that runs flows does, beside reading and starting them."""
+
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from attrs import define
+
+from holdfast_journal.commits.boundaries import Writer
+from holdfast_journal.commits.pressure import Pressure
+from holdfast_journal.ownership import taking
+from holdfast_journal.ownership.due import Wanted
+from holdfast_journal.ownership.held import Held
+from holdfast_journal.ownership.starting import Starter, start_flows
+from holdfast_journal.ownership.values import NewFlow, Started, TakenFlow
+from holdfast_journal.upkeep.shredding import empty_log, shred_due
+from holdfast_journal.workers.registration import Registration
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+
+@define(eq=False)
+class Taker(Starter):
+    """This process's part in running the flows of a journal.
+
+    Every method but `stop` raises DatabaseUnusable.
+    """
+
+    _registration: Registration
+    _writer: Writer
+    _held: Held
+    pressure: Pressure
+    """Where to hear, and to say, that the database does not answer."""
+
+    def stop(self, patience: float | None = None) -> "Deferred[None]":
+        """Fires when everything submitted is durable and released; then nothing more is recorded.
+
+        To end cleanly: `stop()`, then `give_back()`, then `close()`. Does not block.
+        Fails with JournalStopped if the disk failed before, or if the database has not answered for
+        `patience` seconds: nothing of what it did not take was released.
+        """
+        return self._writer.stop(patience)
+
+    def close(self) -> None:
+        """Stop being a worker, whose flows are free from now on, and close the database."""
+        self._registration.drop()
+        self._database.close()
+
+    @property
+    def worker(self) -> int | None:
+        """This process's worker id; None as long as it has owned nothing."""
+        return self._registration.current
+
+    def serve(self, kinds: Collection[str] | None) -> None:
+        """Be a service of this database until `close` or death: whatever anybody starts is ours.
+
+        An SQLite file has room for one. On PostgreSQL there can be any number, and those that serve
+        the same `kinds` share the flows: `take` hands out no more than this worker's part, and
+        `excess` tells what it has above that. With None it takes whatever it can, as without this.
+        Raises AlreadyServed.
+        """
+        self._held.serve(kinds)
+
+    def share(self, on: bool) -> None:
+        """Take part in sharing flows with the other services, or leave their shares to them.
+
+        Nothing changes for who does not `serve`.
+        """
+        self._held.share(on)
+
+    @property
+    def services(self) -> int:
+        """How many services share the flows with us, we among them, as counted lately."""
+        return self._held.services
+
+    def start_flows(self, batch: str, new: Sequence[NewFlow], *, own: bool = False) -> Started:
+        """Start flows in one transaction; a name that is in the batch already is not started again.
+
+        With `own` they belong to this worker from birth: nobody else takes them before it does.
+        Raises ValueError if a name comes twice, WrongKey.
+        """
+        with self._held.born() if own else nullcontext() as owner:
+            return start_flows(self._database, self._keys, batch, new, owner, self._clock())
+
+    def take(
+        self,
+        *,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        ids: Collection[int] | None = None,
+        kinds: Collection[str] | None = None,
+        limit: int | None = None,
+        again: bool = False,
+        begun: bool = False,
+        suspects: bool | None = None,
+        without: Collection[int] = (),
+    ) -> list[TakenFlow]:
+        """Take unfinished flows that nobody alive owns, or that we own and do not run.
+
+        One that was given back with a `wake_at` is there then, or as soon as something is asked of
+        it; those of a worker that died are there at once. The one that has waited longest comes
+        first. One of several services takes no more than its share. From then on only the returned
+        `journal` of each can write it.
+        A flow that cannot be read ends as "damaged", and one whose master key is not here is left
+        to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
+        Flows whose workers died again and again are `suspects`: False leaves them, and True takes
+        some of them, and nothing else; then say `survived` of those that did no harm.
+        It costs less to ask `again`, for whoever did just now and knows that there were more: then
+        the workers and keys are taken to be as they were. With `begun`, flows that have not begun
+        stay where they are, unless something is asked of them. `without` are the ids of flows that
+        are left to other workers.
+        """
+        wanted = Wanted(batch, names, ids, kinds, limit, without, begun, suspects)
+        return self._held.take(wanted, again=again)
+
+    def excess(self) -> int:
+        """How many flows we run above our share, which others would take if we gave them back.
+
+        0 without `serve`.
+        """
+        return self._held.excess()
+
+    def give_back(
+        self, flow_ids: Collection[int] | None = None, *, wake_at: float | None = None
+    ) -> None:
+        """Let workers take these flows again (all that we run, without `flow_ids`).
+
+        At once, or not before `wake_at`, in seconds since the epoch; not more than ten minutes
+        ahead, for what is farther ahead counts as due: the clock must have been set back.
+        Only after their last commit is durable: one that is still under way may be fenced.
+        Giving back and taking again is also how to reload a flow after an exception.
+        """
+        self._held.give_back(flow_ids, wake_at)
+
+    def give_back_failed(self, flow_id: int, trouble: str, wake_at: float) -> int:
+        """Give back a flow whose own code failed, and note that, and where: `trouble`, no secret.
+
+        No worker takes it before `wake_at`, in seconds since the epoch.
+        Returns how often it failed of late: an hour after a failure the counting begins anew. 0 if
+        the flow is not ours any more.
+        """
+        return self._held.give_back_failed(flow_id, trouble, wake_at, self._clock())
+
+    def give_back_unloaded(self, flow_id: int, reason: str) -> None:
+        """Give back a flow that this process cannot load; `reason`, no secret, begins as UNLOADED.
+
+        Others may be able to, and can take it at once: see `without` of `take`.
+        """
+        self._held.give_back_unloaded(flow_id, reason)
+
+    def survived(self, flow_ids: Collection[int]) -> None:
+        """These flows are none of those that end the processes that run them."""
+        if self.worker is not None:
+            taking.survived(self._database, self.worker, flow_ids)
+
+    def forget_trouble(self, flow_id: int) -> None:
+        """A flow that could not be loaded is running now."""
+        if self.worker is not None:
+            taking.forget_trouble(self._database, self.worker, flow_id)
+
+    def tell(self, notice: str | None) -> None:
+        """Tell operators this of our work until something else is told."""
+        taking.tell(self._database, self._registration.id(), notice)
+
+    def requests(self) -> list[tuple[int, str]]:
+        """What others asked of unfinished flows that we own: (flow id, request).
+
+        A request stays until the flow is finished, so that none is lost in a crash. Call this
+        from time to time: it also keeps others convinced that we are alive, and finds out which
+        flows others have taken when they were not, which are then lost.
+        """
+        return self._held.requests()
+
+    def shred_due(self) -> int:
+        """Shred the flows that were kept long enough; return how many. Call it once a minute.
+
+        It also sees to it that what was deleted is gone from SQLite's write-ahead log.
+        """
+        shredded = shred_due(self._database, self._clock())
+        empty_log(self._database)
+        return shredded

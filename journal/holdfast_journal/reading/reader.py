@@ -1,0 +1,163 @@
+"""`Reader`: what operators see of a journal. It writes nothing, owns nothing, and is no worker."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+
+from attrs import define, evolve, field
+from sqlalchemy import func, select
+
+from holdfast_journal.errors import Shredded
+from holdfast_journal.keys.ring import KeyRing
+from holdfast_journal.keys.sealing import unseal
+from holdfast_journal.reading import following, queries
+from holdfast_journal.reading.following import Seen
+from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
+from holdfast_journal.reading.shown import entry_row, flow_rows
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.many import CHUNK
+from holdfast_journal.store.schema import entries, flows, workers
+from holdfast_journal.store.values import mended, unsound
+from holdfast_journal.workers.registration import Alive
+
+
+@define(eq=False)
+class Reader:
+    """A journal as its operators see it. Every method raises DatabaseUnusable."""
+
+    _database: Database
+    _keys: KeyRing = field(repr=False)
+    _alive: Alive = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The database's URL for people, its password hidden."""
+        return self._database.name
+
+    def overview(self, batch: str | None = None, name: str | None = None) -> list[FlowRow]:
+        """The flows of a batch, or of that name, or all; in the order in which they were started.
+
+        Raises Unreadable, WrongKey.
+        """
+        with self._database.reading() as connection:
+            if name is not None:
+                rows = queries.rows(connection, queries.ids_named(connection, batch, [name]))
+            else:
+                rows = list(connection.execute(queries.of_batch(queries.SHOWN, batch)))
+        return flow_rows(rows, self._keys, self._alive)
+
+    def pages(self, batch: str | None = None) -> Iterator[list[FlowRow]]:
+        """What `overview` gives, a few flows at a time, each time as they stand then."""
+        query = queries.of_batch(queries.SHOWN, batch).limit(CHUNK)
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(query.where(flows.c.id > last)).all()
+            if not rows:
+                return
+            last = rows[-1].id
+            yield flow_rows(rows, self._keys, self._alive)
+
+    def named(self, batch: str, names: Collection[str]) -> list[FlowRow]:
+        """The flows of a batch that have these names, whatever else is in it."""
+        with self._database.reading() as connection:
+            rows = queries.rows(connection, queries.ids_named(connection, batch, names))
+        return flow_rows(rows, self._keys, self._alive)
+
+    def unfinished(self, batch: str | None = None) -> list[FlowRow]:
+        """The flows of a batch, or all, that are not over; they cost the same beside any others."""
+        with self._database.reading() as connection:
+            rows = queries.rows(connection, queries.ids_unfinished(connection, batch))
+        return flow_rows(rows, self._keys, self._alive)
+
+    def last_finished(self, most: int, batch: str | None = None) -> list[FlowRow]:
+        """The flows of a batch, or all, that were the last to end, in the order of their start."""
+        query = queries.FINISHED if batch is None else queries.FINISHED.where(queries.inside(batch))
+        query = query.order_by(flows.c.finished_at.desc()).limit(most)
+        with self._database.reading() as connection:
+            rows = queries.rows(connection, list(connection.scalars(query)))
+        return flow_rows(rows, self._keys, self._alive)
+
+    def poll(
+        self,
+        batch: str | None = None,
+        seen: Seen | None = None,
+        *,
+        names: Collection[str] | None = None,
+    ) -> Changes:
+        """The flows that moved since the `poll` that returned `seen`.
+
+        Without it, all of the batch that have these `names`; or if none are given, the unfinished.
+        Raises Unreadable, WrongKey.
+        """
+        with self._database.reading() as connection:
+            if seen is not None:
+                moved, seen = following.moved(connection, self._database, seen)
+            else:
+                seen = following.begin(connection, self._database)
+                if names is None:
+                    moved = set(queries.ids_unfinished(connection, batch))
+                else:
+                    moved = set(queries.ids_named(connection, batch, names))
+            rows = queries.rows(connection, moved)
+        # What moved is looked at in every batch, to find its seq.
+        seqs = {**seen.seqs, **{row.id: following.seq_of(row.seq) for row in rows}}
+        rows = [row for row in rows if batch in (None, row.batch_name)]
+        return Changes(rows=flow_rows(rows, self._keys, self._alive), seen=evolve(seen, seqs=seqs))
+
+    def counts(
+        self, batch: str | None = None, *, finished: bool | None = None
+    ) -> Mapping[str, int]:
+        """How many flows have each status; of those that are over, or are not, if so asked."""
+        # Two searches, of which each has an index.
+        over = {True: flows.c.finished_at.is_not(None), False: flows.c.finished_at.is_(None)}
+        found: Counter[str] = Counter()
+        with self._database.reading() as connection:
+            for each in (True, False) if finished is None else (finished,):
+                query = select(flows.c.status, func.count().label("n")).where(over[each])
+                if batch is not None:
+                    query = query.where(queries.inside(batch, indexed=each))
+                for row in connection.execute(query.group_by(flows.c.status)):
+                    found[row.status] += row.n
+        return found
+
+    def notices(self) -> list[tuple[int, str]]:
+        """What workers that are alive have to say, in words: (worker, words)."""
+        query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(workers.c.id)).all()
+        living = self._alive([row.id for row in rows])
+        return [(row.id, str(row.notice)) for row in rows if row.id in living]
+
+    def history(self, flow_id: int) -> list[EntryRow]:
+        """What happened to a flow, in order, no secrets. Raises NoSuchFlow."""
+        shown = (each for each in entries.c if each.name not in ("id", "event"))
+        query = select(*shown).where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
+        with self._database.reading() as connection:
+            queries.flow(connection, flow_id)
+            return [entry_row(each) for each in connection.execute(query)]
+
+    def events(self, flow_id: int) -> list[Event]:
+        """The recorded events of a flow, opened: secrets.
+
+        Raises NoSuchFlow, Shredded, Unreadable, WrongKey.
+        """
+        query = select(entries).where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
+        with self._database.reading() as connection:
+            row = queries.flow(connection, flow_id)
+            if row.data_key is None:
+                raise Shredded(f"the key of flow {row.name!r} was deleted when it ended")
+            key = self._keys.open_data_key(row.uid, row.data_key)
+            return [
+                Event(e.seq, e.kind, unseal(key, row.uid, "event", e.seq, e.event))
+                for e in connection.execute(query)
+            ]
+
+    def workers(self) -> list[Worker]:
+        """Every process that ever ran flows of this database, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(workers).order_by(workers.c.id)).all()
+        living = self._alive([row.id for row in rows])
+        return [
+            Worker(row.id, row.host, row.pid, row.started_at, row.id in living)
+            for row in (mended(each, workers, unsound(each, workers)) for each in rows)
+        ]
