@@ -113,25 +113,29 @@ def _examined(
             found = "1 of its rows" if number == 1 else f"{number} of its rows"
             flow.found("row", f"{found} among the {what} cannot be what was written", RESTORE)
     _check_sequence(flow, [entry.seq for entry in entry_rows])
-    if flow.status == DAMAGED:
-        flow.found(
-            "damaged",
-            "a worker could not read it, and ended it",
-            "'holdfast log' tells what was wrong, 'holdfast retry' begins anew",
-        )
-    elif flow.finished and task_rows:
-        flow.found(
-            "task",
-            f"it is over, and {_counted(len(task_rows), 'task')} of it"
-            f" {'is' if len(task_rows) == 1 else 'are'} left",
-            "no worker runs them any more, and a retry removes them",
-        )
+    _check_end(flow, len(task_rows))
     flow.tasks = [task.name for task in task_rows]
     key = _data_key(flow, keys, row)
     if key is not None:
         _open(flow, key, row, entry_rows, task_rows)
         _open_messages(flow, key, row, message_rows)
     return flow
+
+
+def _check_end(flow: Examined, tasks_left: int) -> None:
+    if flow.status == DAMAGED:
+        flow.found(
+            "damaged",
+            "a worker could not read it, and ended it",
+            "'holdfast log' tells what was wrong, 'holdfast retry' begins anew",
+        )
+    elif flow.finished and tasks_left:
+        flow.found(
+            "task",
+            f"it is over, and {_counted(tasks_left, 'task')} of it"
+            f" {'is' if tasks_left == 1 else 'are'} left",
+            "no worker runs them any more, and a retry removes them",
+        )
 
 
 def _check_sequence(flow: Examined, found: Sequence[int]) -> None:

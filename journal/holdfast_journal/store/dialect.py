@@ -7,9 +7,10 @@ the two it is: whoever needs another difference gives it a name here.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Select, Table
+from sqlalchemy import ColumnElement, Table
 from sqlalchemy.engine import Connection, Engine
 
+from holdfast_journal.store.many import Query
 from holdfast_journal.store.postgresql import PostgresqlDialect
 from holdfast_journal.store.sqlite import SqliteDialect
 
@@ -38,13 +39,13 @@ class Dialect(Protocol):
 
     def locked(
         self,
-        query: Select[Any],
+        query: Query,
         *,
         of: Table | None = None,
         skip: bool = False,
         share: bool = False,
         key: bool = False,
-    ) -> Select[Any]:
+    ) -> Query:
         """The query, so that nobody changes its rows before the end of the transaction.
 
         Args:

@@ -4,7 +4,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from sqlalchemy.sql.expression import GenerativeSelect
+
 _T = TypeVar("_T")
+Query = TypeVar("Query", bound=GenerativeSelect)
+"""Any SELECT, whatever the types of its columns."""
 
 
 CHUNK = 500

@@ -7,7 +7,6 @@ from attrs import frozen
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Select,
     Table,
     any_,
     bindparam,
@@ -20,6 +19,7 @@ from sqlalchemy.engine import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import ArgumentError
 
 from holdfast_journal.errors import DatabaseUnusable
+from holdfast_journal.store.many import Query
 from holdfast_journal.store.servers import refuse_encoding, refuse_unfit
 from holdfast_journal.store.sqlite import BUSY_TIMEOUT
 from holdfast_journal.store.trouble import RESTORE
@@ -36,7 +36,16 @@ _ROWS_AT_ONCE = 256
 
 
 def postgresql_engine(url: URL, pause: float) -> Engine:
-    """Connect when first asked; give up a server that is silent for `pause` seconds."""
+    """Connect when first asked. The server ends what is silent for `pause` seconds.
+
+    Raises DatabaseUnusable.
+    """
+    engine = _engine(url)
+    _prepare_connections(engine, url, pause)
+    return engine
+
+
+def _engine(url: URL) -> Engine:
     try:
         engine = create_engine(
             url,
@@ -59,7 +68,10 @@ def postgresql_engine(url: URL, pause: float) -> Engine:
         raise DatabaseUnusable(
             "PostgreSQL needs one more package: pip install 'holdfast[postgres]'"
         ) from error
+    return engine
 
+
+def _prepare_connections(engine: Engine, url: URL, pause: float) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: object, arguments: Any, named: Any) -> Any:
         connection = dialect.connect(*arguments, **named)
@@ -82,8 +94,6 @@ def postgresql_engine(url: URL, pause: float) -> Engine:
             cursor.execute(statement, each)
         return True
 
-    return engine
-
 
 @frozen(eq=False)
 class PostgresqlDialect:
@@ -96,13 +106,13 @@ class PostgresqlDialect:
 
     def locked(
         self,
-        query: Select[Any],
+        query: Query,
         *,
         of: Table | None = None,
         skip: bool = False,
         share: bool = False,
         key: bool = False,
-    ) -> Select[Any]:
+    ) -> Query:
         """SELECT ... FOR UPDATE, or what is less."""
         return query.with_for_update(of=of, skip_locked=skip, read=share, key_share=key)
 

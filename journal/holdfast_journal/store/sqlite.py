@@ -8,7 +8,6 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
-    Select,
     Table,
     Text,
     bindparam,
@@ -22,6 +21,7 @@ from sqlalchemy.engine import URL, Connection, Engine, create_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from holdfast_journal.store.looking import LookedAt
+from holdfast_journal.store.many import Query
 from holdfast_journal.store.trouble import RESTORE
 
 BUSY_TIMEOUT = 30.0
@@ -118,13 +118,13 @@ class SqliteDialect:
 
     def locked(
         self,
-        query: Select[Any],
+        query: Query,
         *,
         of: Table | None = None,
         skip: bool = False,
         share: bool = False,
         key: bool = False,
-    ) -> Select[Any]:
+    ) -> Query:
         """Nobody else writes meanwhile."""
         return query
 
