@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from hashlib import blake2b
 
 from attrs import define, field
@@ -16,6 +17,7 @@ from holdfast.rendezvous.wire import Malformed, Nameplates, Pong, read
 from tests.core.mailboxes import APPID, Line, Server
 
 
+@cache
 def seed(name: object) -> bytes:
     """32 bytes that are always the same for *name*."""
     return blake2b(str(name).encode(), digest_size=32).digest()

@@ -124,8 +124,8 @@ class Server:
         else:
             if kind == "add" and line.there.room is not None:
                 there = self.model.tables().messages.get(line.there.mailbox, ())
-                phases = {(each.side, each.phase) for each in there}
-                assert (side, frame["phase"]) not in phases, f"{frame['phase']} added twice"
+                ours = {each.phase for each in there if each.side == side}
+                assert frame["phase"] not in ours, f"{frame['phase']} added twice"
             if kind == "close":
                 for nameplate in self.nameplates.values():
                     assert nameplate.mailbox != frame["mailbox"] or side not in nameplate.claims, (

@@ -14,10 +14,30 @@ The mailbox server is a model, which Holdfast's own tests compare with the real 
 answer; engine, wormholes and journal are the real ones.
 """
 
-from holdfast.testing.clock import Clock
-from holdfast.testing.network import URL, Network
-from holdfast.testing.peer import Peer
-from holdfast.testing.server import MailboxServer
-from holdfast.testing.world import World
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.testing.clock import Clock
+    from holdfast.testing.network import URL, Network
+    from holdfast.testing.peer import Peer
+    from holdfast.testing.server import MailboxServer
+    from holdfast.testing.world import World
 
 __all__ = ["URL", "Clock", "MailboxServer", "Network", "Peer", "World"]
+
+# Imported when first asked for: the server alone needs nothing of the rest.
+_HOMES = {
+    "URL": "holdfast.testing.network",
+    "Clock": "holdfast.testing.clock",
+    "MailboxServer": "holdfast.testing.server",
+    "Network": "holdfast.testing.network",
+    "Peer": "holdfast.testing.peer",
+    "World": "holdfast.testing.world",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

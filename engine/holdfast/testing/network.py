@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from holdfast.api import connect_through
 from holdfast.rendezvous.boundaries import Clock, ConnectionEnded, Fault, Timer
-from holdfast.testing.server import MailboxServer
+from holdfast.testing.server import Line, MailboxServer
 
 if TYPE_CHECKING:
     from holdfast.rendezvous.connector import Owner
@@ -179,7 +179,7 @@ class Link:
     up: bool = field(default=True, init=False)
     is_paused: bool = field(default=False, init=False)
     """Whether what the server says waits, because the journal cannot take it in."""
-    line: Any = field(init=False)
+    line: Line = field(init=False)
     """The server's end."""
     _acks: list[str] = field(factory=list, init=False)
     _unread: list[str] = field(factory=list, init=False)

@@ -80,7 +80,8 @@ class World:
 
     def close(self) -> None:
         """End the process cleanly, if there is one, and close its database."""
-        self.stop()
+        if self.engine is not None:
+            self._leave(self.engine)
         self.journal.close()
 
     # The process.
@@ -127,15 +128,9 @@ class World:
 
     def stop(self) -> None:
         """End the process cleanly, as a deployment does: it gives its flows back."""
-        if self.engine is None:
-            return
-        if self.database == IN_MEMORY:
-            # An engine that stops would end the journal, which is that of the next process too.
-            for runner in tuple(self.engine.running.values()):
-                runner.leave()
-        else:
-            self.engine.stop()
-        self._bury()
+        if self.engine is not None:
+            self._leave(self.engine)
+            self._reopen()
 
     def crash(self) -> None:
         """Let the process vanish, with all that it had in memory and has not sent."""
@@ -146,6 +141,7 @@ class World:
         self._bury()
         for runner in running:
             runner.abandon()
+        self._reopen()
 
     def restart(self) -> None:
         """Have another process go on, with the options of the last one.
@@ -302,6 +298,17 @@ class World:
                 connector.stop()
         self.reactor = Clock()
         self.reactor.advance(self.clock.seconds())
+
+    def _leave(self, engine: Engine) -> None:
+        if self.database == IN_MEMORY:
+            # An engine that stops would end the journal, which is that of the next process too.
+            for runner in tuple(engine.running.values()):
+                runner.leave()
+        else:
+            engine.stop()
+        self._bury()
+
+    def _reopen(self) -> None:
         if self.database == IN_MEMORY:
             self.journal.give_back()
         else:
