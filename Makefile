@@ -7,13 +7,13 @@ MINUTES ?= 10
 SEEDS ?= 1000
 ONLY ?=
 PEERS := .venv-peers
-# Many tests wait for processes, so one more at a time than there are processors.
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Many tests wait for processes, so two more at a time than there are processors.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 .PHONY: help env test lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
 
 help:
-	@echo "make test    the test suite"
+	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make crashes  each point at which a process may die, and pairs of them (takes long)"
@@ -38,6 +38,9 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
 	@touch $@
 
+# Compiled files are kept, whatever the environment says: each worker and each command that a test
+# starts would compile everything again.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: env
 	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal
 

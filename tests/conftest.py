@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import sys
 from collections.abc import Generator, Iterator
 
@@ -31,6 +32,12 @@ def pytest_runtest_call() -> Generator[None, object, object]:
         raise AssertionError(
             f"a test skips by a mark or in a fixture, before it starts anything: {skipped}"
         ) from None
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking, over and over, at what was imported for good."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:

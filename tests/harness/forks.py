@@ -156,7 +156,8 @@ def _arguments(words: list[str]) -> list[str] | None:
     if program == sys.executable:
         known = arguments and (arguments[0] == "-c" or not arguments[0].startswith("-"))
         return arguments if known else None
-    return words if Path(program).parent == Path(sys.executable).parent else None
+    script = Path(program).parent == Path(sys.executable).parent
+    return words if script and Path(program).read_bytes().startswith(b"#!") else None
 
 
 def _of_the_interpreter(env: Mapping[str, str]) -> frozenset[tuple[str, str]]:

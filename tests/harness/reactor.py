@@ -86,6 +86,8 @@ def start() -> None:
 
 def stop() -> None:
     """Stop the reactor for good, at the end of the session."""
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(-1)
     if _thread is not None and _thread.is_alive():
         try:
             reactor.callFromThread(reactor.stop)
