@@ -21,6 +21,7 @@ from holdfast.rendezvous.tor import TorManager
 from holdfast.rendezvous.wire import LARGEST_FRAME, write
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.deferred import DeferredWormhole, Eventually, Observers
+from holdfast.shell.options import Options
 from holdfast.shell.wormhole import LONGEST_MESSAGE, DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
@@ -145,10 +146,13 @@ def create(
         delegate if observers is None else observers,
         journal,
         tor if tor is not None else tor_manager,
-        timing=timing,
-        welcome_handler=welcome_handler,
-        on_status_update=on_status_update,
-        first_failure_is_final=first_failure_is_final,
+        Options(
+            on_status_update=on_status_update,
+            timing=timing,
+            welcome_handler=welcome_handler,
+            first_failure_is_final=first_failure_is_final,
+            clock=reactor,
+        ),
     )
     result = wormhole if observers is None else DeferredWormhole(wormhole, observers)
     wormhole.start()
@@ -221,9 +225,12 @@ def from_serialized(
         delegate,
         journal,
         tor,
-        timing=timing,
-        welcome_handler=welcome_handler,
-        on_status_update=on_status_update,
+        Options(
+            on_status_update=on_status_update,
+            timing=timing,
+            welcome_handler=welcome_handler,
+            clock=reactor,
+        ),
     )
     wormhole.start()
     return wormhole
@@ -235,7 +242,7 @@ def _make(
     delegate: object,
     journal: IJournal | None,
     tor: TorManager | None,
-    **options: Any,
+    options: Options,
 ) -> DelegatedWormhole:
     return DelegatedWormhole(
         saved.relay_url,
@@ -245,8 +252,7 @@ def _make(
         connectors(reactor, tor),
         pending=saved.pending,
         heard_at=saved.heard_at,
-        clock=reactor,
-        **options,
+        options=options,
     )
 
 

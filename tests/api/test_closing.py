@@ -10,7 +10,8 @@ from wormhole.errors import WormholeError
 
 import holdfast
 from holdfast.rendezvous.boundaries import Fault
-from holdfast.shell.contact import MOST_CLOSING_TRIES, MOST_CUT_CLOSINGS
+from holdfast.shell.contact import MOST_CLOSING_TRIES
+from holdfast.shell.giving_up import MOST_CUT_CLOSINGS
 from holdfast.shell.patience import CLOSING_TIME
 from tests.api.world import APPID, CODE, URL, Delegate, Net
 from tests.harness.server import MailboxServer

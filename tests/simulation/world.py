@@ -21,7 +21,7 @@ from holdfast.flows.engine import engine, looking
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.tasks import Call, TaskFailed
-from holdfast.shell import wormhole as shell
+from holdfast.shell import alive
 from holdfast.transfer import text
 from holdfast_journal import SqlJournal, sql
 from holdfast_journal.commits import threaded
@@ -175,7 +175,7 @@ class World:
             os.urandom,
             chance._urandom,  # type: ignore[attr-defined]
             looking.LOOK_EVERY,
-            shell._alive,
+            alive._alive,
             [(module, module.threading) for module in (sql, registration, threaded)],
             (sql.Database, sql.locks_for),
             engine.FlowRunner,
@@ -192,7 +192,7 @@ class World:
             yield
         finally:
             globalLogPublisher.removeObserver(self._logged)
-            os.urandom, chance._urandom, looking.LOOK_EVERY, shell._alive, *_ = saved  # type: ignore
+            os.urandom, chance._urandom, looking.LOOK_EVERY, alive._alive, *_ = saved  # type: ignore
             for module, real in saved[4]:
                 module.threading = real
             sql.Database, sql.locks_for = saved[5]  # type: ignore[misc]

@@ -20,6 +20,7 @@ from holdfast.flows.engine.executor import Executor, asked
 from holdfast.flows.engine.verdict import SHREDDED, verdict_of
 from holdfast.flows.tasks import method_name
 from holdfast.shell.contact import MakesConnector
+from holdfast.shell.options import Options
 from holdfast.shell.patience import Clock
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.status import Status
@@ -108,16 +109,18 @@ class FlowRunner:
             owner.connector,
             pending=saved.pending,
             heard_at=saved.heard_at,
-            now=owner.now,
-            on_status_update=owner.status,
-            on_broken=self._broken,
-            clock=owner.clock,
-            timing=owner.timing,
-            # Where it failed lately, whatever else comes together with that is to be kept.
-            careful=bool(taken.failures),
-            # What a flow is told it shows, and people pass it on.
-            discreet=True,
-            kept=self._kept,
+            options=Options(
+                now=owner.now,
+                on_status_update=owner.status,
+                on_broken=self._broken,
+                clock=owner.clock,
+                timing=owner.timing,
+                # Where it failed lately, whatever else comes together with that is to be kept.
+                careful=bool(taken.failures),
+                # What a flow is told it shows, and people pass it on.
+                discreet=True,
+                kept=self._kept,
+            ),
         )
         self.heard_at: float | None = None
         """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
