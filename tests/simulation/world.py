@@ -17,7 +17,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from holdfast.flows.base import Flow as AnyFlow
 from holdfast.flows.document import new_flow
-from holdfast.flows.engine import engine, looking
+from holdfast.flows.engine import looking, taking
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.tasks import Call, TaskFailed
@@ -178,7 +178,7 @@ class World:
             alive._alive,
             [(module, module.threading) for module in (sql, registration, threaded)],
             (sql.Database, sql.locks_for),
-            engine.FlowRunner,
+            taking.FlowRunner,
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
         looking.LOOK_EVERY = self.random.choice((3.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
@@ -186,7 +186,7 @@ class World:
             module.threading = threads.Threading  # type: ignore[assignment]
         sql.Database = self  # type: ignore[misc,assignment]
         sql.locks_for = lambda _, **__: storage.Locks(self.kernel.current, self.holders)
-        engine.FlowRunner = self._load  # type: ignore[misc,assignment]
+        taking.FlowRunner = self._load  # type: ignore[misc,assignment]
         globalLogPublisher.addObserver(self._logged)
         try:
             yield
@@ -196,7 +196,7 @@ class World:
             for module, real in saved[4]:
                 module.threading = real
             sql.Database, sql.locks_for = saved[5]  # type: ignore[misc]
-            engine.FlowRunner = saved[6]  # type: ignore[misc]
+            taking.FlowRunner = saved[6]  # type: ignore[misc]
 
     def open(self, url: str, **_: object) -> storage.Storage:
         """`Database.open`, for all journals of this world."""
