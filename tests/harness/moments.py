@@ -136,7 +136,7 @@ def _said(_socket, text):
 
 def _to_the_kernel(socket, _text):
     """Twisted writes in its next turn; a process that dies after a write has written."""
-    transport = socket._transport
+    transport = None if socket._out is None else socket._out.transport
     for _ in range(1000):
         if transport is None or not (transport.dataBuffer or transport._tempDataBuffer):
             return
