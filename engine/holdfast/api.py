@@ -10,6 +10,8 @@ from typing import Any, TypeVar, overload
 from unicodedata import normalize
 from weakref import WeakKeyDictionary
 
+from attrs import evolve
+
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Bind
@@ -31,7 +33,8 @@ T = TypeVar("T")
 
 _connectors: WeakKeyDictionary[Any, MakesConnector] = WeakKeyDictionary()
 _turns: WeakKeyDictionary[Any, Eventually] = WeakKeyDictionary()
-"""One for all wormholes of a reactor."""
+_usual: WeakKeyDictionary[Any, Options] = WeakKeyDictionary()
+"""One of each for all wormholes of a reactor."""
 
 
 @overload
@@ -146,12 +149,12 @@ def create(
         delegate if observers is None else observers,
         journal,
         tor if tor is not None else tor_manager,
-        Options(
+        _options(
+            reactor,
             on_status_update=on_status_update,
             timing=timing,
             welcome_handler=welcome_handler,
             first_failure_is_final=first_failure_is_final,
-            clock=reactor,
         ),
     )
     result = wormhole if observers is None else DeferredWormhole(wormhole, observers)
@@ -225,15 +228,35 @@ def from_serialized(
         delegate,
         journal,
         tor,
-        Options(
+        _options(
+            reactor,
             on_status_update=on_status_update,
             timing=timing,
             welcome_handler=welcome_handler,
-            clock=reactor,
         ),
     )
     wormhole.start()
     return wormhole
+
+
+def _options(
+    reactor: Any,
+    *,
+    on_status_update: Callable[[Status], object] | None,
+    timing: DebugTiming | None,
+    welcome_handler: Callable[[dict[str, Any]], object] | None,
+    first_failure_is_final: bool = False,
+) -> Options:
+    """Return what was asked for; most ask for nothing, and all of those share one object."""
+    usual = _one_of(_usual, reactor, lambda reactor: Options(clock=reactor))
+    asked = evolve(
+        usual,
+        on_status_update=on_status_update,
+        timing=timing,
+        welcome_handler=welcome_handler,
+        first_failure_is_final=first_failure_is_final,
+    )
+    return usual if asked == usual else asked
 
 
 def _make(

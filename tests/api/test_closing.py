@@ -349,7 +349,7 @@ def test_connections_lost_while_the_closing_waits_for_its_commit(net: Net) -> No
     journal.held = []
     ours.close()
     for _ in range(2 * MOST_CUT_CLOSINGS):
-        ours._contact._connector.cut()
+        ours._happening.contact._connector.cut()
         net.run(2)
     assert "closed" not in delegate.names
     held, journal.held = journal.held, None

@@ -23,24 +23,23 @@ class Life:
     """
 
     # Thousands wait at once, and each of their objects counts.
-    __slots__ = ("__weakref__", "_side", "_waiting", "failure", "is_over")
+    __slots__ = ("__weakref__", "_waiting", "failure", "is_over")
 
     def __init__(self, side: str) -> None:
         if side in _alive:
             raise AlreadyResumed
         _alive[side] = self
-        self._side = side
         self._waiting: tuple[Callable[[], object], ...] | None = ()
         self.is_over = False
         """Whether nothing happens any more: it has ended, or was abandoned."""
         self.failure: Exception | None = None
         """The application's exception, which it has and `wormhole_closed` has not heard of."""
 
-    def abandon(self) -> None:
-        """Nothing happens any more; the document may be resumed, here too."""
+    def abandon(self, side: str) -> None:
+        """Nothing happens any more; the document of that side may be resumed, here too."""
         self.is_over = True
-        if _alive.get(self._side) is self:
-            del _alive[self._side]
+        if _alive.get(side) is self:
+            del _alive[side]
 
     def on_down(self, call: Callable[[], object]) -> None:
         """Have *call* called when the connection is down for good, or now if it is."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -40,6 +41,11 @@ class Eventually:
             call()
 
 
+@frozen
+class _Failed:
+    error: BaseException
+
+
 class Once(Generic[T]):
     """Something that happens once, or never will; anybody may wait for it, before or after.
 
@@ -47,14 +53,13 @@ class Once(Generic[T]):
     """
 
     # A wormhole has half a dozen of these, and there are thousands of wormholes.
-    __slots__ = ("_error", "_eventually", "_happened", "_value", "_waiting")
+    __slots__ = ("_eventually", "_outcome", "_waiting")
 
     def __init__(self, eventually: Eventually) -> None:
         self._eventually = eventually
         self._waiting: tuple[Deferred[T], ...] = ()
-        self._happened = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
+        self._outcome: T | _Failed | None = None
+        """None until it has happened; what happens is never None."""
 
     def wait(self) -> Deferred[T]:
         """Return a Deferred of it."""
@@ -65,30 +70,30 @@ class Once(Generic[T]):
 
     def happen(self, value: T) -> None:
         """It has happened."""
-        if not self._happened:
-            self._happened, self._value = True, value
+        if self._outcome is None:
+            self._outcome = value
             self._tell()
 
     def fail(self, error: BaseException) -> None:
         """From now on nobody gets anything but this error, not even what had happened before."""
-        if self._error is None:
-            self._happened, self._error = True, error
+        if not isinstance(self._outcome, _Failed):
+            self._outcome = _Failed(error)
             self._tell()
 
     def _tell(self) -> None:
-        if self._happened and self._waiting:
+        if self._outcome is not None and self._waiting:
             told, self._waiting = self._waiting, ()
-            self._eventually.call(partial(_fire, told, self._value, self._error))
+            self._eventually.call(partial(_fire, told, self._outcome))
 
 
-def _fire(told: Iterable[Deferred[Any]], value: object, error: BaseException | None) -> None:
+def _fire(told: Iterable[Deferred[Any]], outcome: object) -> None:
     for waiting in told:
         if waiting.called:  # its owner has cancelled it
             continue
-        if error is None:
-            waiting.callback(value)
+        if isinstance(outcome, _Failed):
+            waiting.errback(Failure(outcome.error))
         else:
-            waiting.errback(Failure(error))
+            waiting.callback(outcome)
 
 
 class Each(Generic[T]):

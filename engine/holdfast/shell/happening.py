@@ -87,12 +87,12 @@ class Happening:
         "_draining",
         "_heard",
         "_news",
-        "_options",
         "contact",
         "document",
         "exchange",
         "journal",
         "life",
+        "options",
         "pending",
         "typing",
     )
@@ -115,7 +115,8 @@ class Happening:
         self.document: tuple[str, float | None] | None = None
         """The document as text, and the `heard_at` in it; None when something has happened."""
         self._delegate = delegate
-        self._options = options
+        self.options = options
+        """What the application asked for."""
         self._news = News(saved.exchange, Connecting(saved.relay_url), options)
         self._heard: Heard = ()
         self._draining = False
@@ -145,7 +146,7 @@ class Happening:
         except Exception as error:
             # What happened here is neither saved nor sent, so nothing may be built upon it.
             self.abandon()
-            if self._options.on_broken is None:
+            if self.options.on_broken is None:
                 self.life.failure = error
             raise
 
@@ -155,7 +156,7 @@ class Happening:
         They are one commit: all of them happen, or none.  None among them if nothing happened, and
         only something is to be said.
         """
-        if self._options.careful:
+        if self.options.careful:
             for event in events:
                 self._together(self._react, event)
         else:
@@ -163,7 +164,7 @@ class Happening:
 
     def heard(self, heard: Sequence[FromServer], conversation: Conversation) -> None:
         """Let everything happen that the server has said at once; see `outside`."""
-        if self._options.careful:
+        if self.options.careful:
             for said in heard:
                 self.contact.hear(said, conversation, self.outside)
         else:
@@ -197,7 +198,7 @@ class Happening:
                 self._tell_all()
 
     def _apply(self, event: ev.Event) -> None:
-        seed = self._options.entropy()
+        seed = self.options.entropy()
         notices = self.exchange.apply(event, seed)
         self._news.event(event)
         if notices is not None:
@@ -224,7 +225,7 @@ class Happening:
     def _tell(self, notice: out.Notice) -> None:
         name, argument = called(notice, self.contact.no_server)
         self._news.told(name)
-        welcome_handler = self._options.welcome_handler
+        welcome_handler = self.options.welcome_handler
         if isinstance(notice, out.GotWelcome) and welcome_handler is not None:
             welcome_handler(dict(notice.welcome))
         method = getattr(self._delegate, name, None)
@@ -269,7 +270,7 @@ class Happening:
     def _refill(self, conversation: Conversation) -> None:
         """Have messages looked up that the mailbox lacks."""
         conversation.said.settle(self.exchange)
-        kept = self._options.kept
+        kept = self.options.kept
         if kept is not None and (numbers := lacking(self.exchange, conversation)):
             conversation.fetching = True
             speak = partial(self.outside, None)
@@ -281,7 +282,7 @@ class Happening:
 
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
-        self.life.abandon()
+        self.life.abandon(self.exchange.side)
         if self.contact.conversation is not None:
             self.contact.conversation.end()
         self._hang_up()
@@ -301,8 +302,8 @@ class Happening:
     def _broken(self, failure: Failure) -> None:
         """The application failed inside an event, which is now neither saved nor sent."""
         self.abandon()
-        if self._options.on_broken is not None:
-            self._options.on_broken(failure)
+        if self.options.on_broken is not None:
+            self.options.on_broken(failure)
             return
         _log.failure("The application failed while handling an event", failure)
         self.life.failure = None

@@ -47,7 +47,7 @@ class DelegatedWormhole:
     """
 
     # Thousands wait at once, and each of their objects counts.
-    __slots__ = ("__weakref__", "_contact", "_happening", "_options")
+    __slots__ = ("__weakref__", "_happening")
 
     def __init__(
         self,
@@ -62,15 +62,13 @@ class DelegatedWormhole:
         options: Options = Options(),  # noqa: B008 - it is frozen
     ) -> None:
         saved = checkpoint.Saved(relay_url, exchange, pending, heard_at)
-        self._options = options
         self._happening = Happening(saved, delegate, journal, connector, options)
-        self._contact = self._happening.contact
 
     def start(self) -> None:
         """Begin, or go on: tell the delegate what it was not told, and connect."""
         self._happening.begin()
         if not self.exchange.ended and not self._happening.life.is_over:
-            self._contact.start()
+            self._happening.contact.start()
 
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
@@ -105,7 +103,7 @@ class DelegatedWormhole:
         if not 1 <= words <= 100:
             raise ValueError("a code has 1 to 100 words")
         self._only_one_code()
-        self._happening.happen(ev.AllocateCode(words, self._options.discreet))
+        self._happening.happen(ev.AllocateCode(words, self._happening.options.discreet))
 
     def set_code(self, code: str) -> None:
         """Use the code that the other side has too.
@@ -120,13 +118,15 @@ class DelegatedWormhole:
             raise TypeError("a code is text")
         code = validate(code)
         self._only_one_code()
-        self._happening.happen(ev.SetCode(code, self._options.discreet))
+        self._happening.happen(ev.SetCode(code, self._happening.options.discreet))
 
     def _check_open(self) -> None:
         """Raise why no code can be had any more, if that is so."""
         if not self.exchange.well:
             data = self.exchange.lifecycle.data
-            ending = result(out.Closed(data.mood, data.error, data.detail), self._contact.no_server)
+            ending = result(
+                out.Closed(data.mood, data.error, data.detail), self._happening.contact.no_server
+            )
             if isinstance(ending, str | errors.LonelyError):
                 raise errors.WormholeClosed
             raise ending
@@ -154,11 +154,11 @@ class DelegatedWormhole:
                 happening.journal,
                 happening.happen,
                 self._check_open,
-                lambda: self._contact.conversation,
+                lambda: self._happening.contact.conversation,
             )
         if not happening.typing.is_to_be_resumed:
             self._only_one_code()
-            happening.happen(ev.TypeCode(self._options.discreet))
+            happening.happen(ev.TypeCode(self._happening.options.discreet))
         return happening.typing.begin()
 
     def send_message(self, message: bytes) -> None:
@@ -216,7 +216,7 @@ class DelegatedWormhole:
         It holds secrets.  What the delegate has been told is not told again after resuming; what
         it has not been told is.  The document must be resumed only once.
         """
-        contact = self._contact
+        contact = self._happening.contact
         pending = self._happening.pending
         return checkpoint.save(contact.relay_url, self.exchange, pending, contact.heard_at)
 
@@ -232,7 +232,7 @@ class DelegatedWormhole:
 
     def document(self) -> str:
         """Return `serialize` as JSON text, which is kept until something happens."""
-        kept, heard_at = self._happening.document, self._contact.heard_at
+        kept, heard_at = self._happening.document, self._happening.contact.heard_at
         if kept is None or kept[1] != heard_at:
             kept = self._happening.document = json.dumps(self.serialize()), heard_at
         return kept[0]
@@ -245,13 +245,13 @@ class DelegatedWormhole:
     @property
     def is_connected(self) -> bool:
         """Whether a server has welcomed us and is there still."""
-        conversation = self._contact.conversation
+        conversation = self._happening.contact.conversation
         return conversation is not None and conversation.welcomed
 
     @property
     def is_resting(self) -> bool:
         """Whether the server has shown us all that it holds, and only the peer is waited for."""
-        conversation = self._contact.conversation
+        conversation = self._happening.contact.conversation
         up_to_date = conversation is not None and conversation.said.caught_up
         if conversation is None or conversation.fetching:
             return False
