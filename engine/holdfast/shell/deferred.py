@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -41,11 +40,6 @@ class Eventually:
             call()
 
 
-@frozen
-class _Failed:
-    error: BaseException
-
-
 class Once(Generic[T]):
     """Something that happens once, or never will; anybody may wait for it, before or after.
 
@@ -58,8 +52,8 @@ class Once(Generic[T]):
     def __init__(self, eventually: Eventually) -> None:
         self._eventually = eventually
         self._waiting: tuple[Deferred[T], ...] = ()
-        self._outcome: T | _Failed | None = None
-        """None until it has happened; what happens is never None."""
+        self._outcome: T | BaseException | None = None
+        """None until it has happened; what happens is never None, and never an exception."""
 
     def wait(self) -> Deferred[T]:
         """Return a Deferred of it."""
@@ -76,8 +70,8 @@ class Once(Generic[T]):
 
     def fail(self, error: BaseException) -> None:
         """From now on nobody gets anything but this error, not even what had happened before."""
-        if not isinstance(self._outcome, _Failed):
-            self._outcome = _Failed(error)
+        if not isinstance(self._outcome, BaseException):
+            self._outcome = error
             self._tell()
 
     def _tell(self) -> None:
@@ -90,8 +84,8 @@ def _fire(told: Iterable[Deferred[Any]], outcome: object) -> None:
     for waiting in told:
         if waiting.called:  # its owner has cancelled it
             continue
-        if isinstance(outcome, _Failed):
-            waiting.errback(Failure(outcome.error))
+        if isinstance(outcome, BaseException):
+            waiting.errback(Failure(outcome))
         else:
             waiting.callback(outcome)
 

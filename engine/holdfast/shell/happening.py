@@ -1,37 +1,29 @@
 """How one event happens to a wormhole: the heart of the shell.
 
-An event is the application's (`Happening.happen`: it calls a method of its wormhole) or comes from
-outside (`outside` and `heard`: the server said something, a connection came or went).  Either way
-the same five things happen, in this order:
+An event is the application's (`Happening.happen`: it calls its wormhole) or comes from outside
+(`outside`, `heard`: the server said something, a connection came or went).  Then this happens:
 
 1. The journal's `process()` is entered.  Whatever follows up to its end is one commit, and none of
    it has happened if that commit fails.
-2. A seed is drawn, and `Exchange.apply` gives the notices that the event leads to, or None if it
-   says nothing new.
+2. A seed is drawn, and `Exchange.apply` gives notices, or None if the event says nothing new.
 3. The delegate is told the notices, one by one.  It may call the wormhole again from there.  Such
    an event is applied at once, in the same commit, but its notices wait behind those that the
    delegate has not been told: it hears everything in the order in which it happened, and is never
    called from inside itself.
 4. Once, behind the last notice, `wanted` says what the server must hear.  The frames are queued
    with the journal, which sends them when the commit is durable.  They are noted as said at once,
-   so that the next event does not say them again; if the commit fails, the conversation in which
-   they are noted is cut with the wormhole.
+   so that the next event does not say them again; if the commit fails, the connection goes too.
 5. A journal that keeps a history is told what happened; then the journal is left.  It asks for the
    wormhole's document there, in which all of this is.
 
-What the server says at once is one commit of several events, which share the steps 1, 4 and 5.  A
-*careful* wormhole makes a commit of each.
+Events that the server causes at once share the steps 1, 4 and 5, unless the wormhole is *careful*.
 
-Three kinds of exceptions can come out of the steps 2 and 3, or out of the journal.
-
-- *A refusal* comes before any event: the face (`wormhole.py`) checks arguments and states first,
-  and raises with nothing changed.
-- *The application's own*, out of a method of the delegate, or the journal's.  The exchange has
-  moved and the commit has not been made, so that what is in memory never happened.  The wormhole is
-  abandoned: it says nothing more, and its last document is all that is left.  Where the application
-  called us it gets the exception; where the server did, `Options.on_broken` does, or else the
-  delegate's `wormhole_closed`.
-- *The core's own* would be a bug, and is treated in the same way.
+Exceptions.  A *refusal* comes before any event: the face (`wormhole.py`) checks arguments and
+states first, and raises with nothing changed.  Whatever is raised later, by a method of the
+delegate, by the journal, or by a bug of the core, finds an exchange that has moved and a commit
+that was not made: what is in memory never happened.  So the wormhole is abandoned.  It says nothing
+more, and its last document is all that is left.  If the application called us, it gets the
+exception; if not, `Options.on_broken` does, or else the delegate's `wormhole_closed`.
 
 The end is an event like all others, which leads to the notice `Closed`.  The connection is hung up
 behind the commit of that, like a frame.
@@ -129,7 +121,8 @@ class Happening:
         if self.pending:
             try:
                 with self.journal.process():
-                    self._drain()
+                    self._tell_all()
+                    self._speak()
             except Exception:
                 self.abandon()
                 raise
@@ -142,7 +135,8 @@ class Happening:
             with self.journal.process():
                 self._apply(event)
                 if not self._draining:
-                    self._drain()
+                    self._tell_all()
+                    self._speak()
         except Exception as error:
             # What happened here is neither saved nor sent, so nothing may be built upon it.
             self.abandon()
@@ -206,11 +200,6 @@ class Happening:
             self.pending += notices
             if not isinstance(event, ev.Welcomed):
                 self.contact.progress()
-
-    def _drain(self) -> None:
-        """Tell the delegate everything, and then the server what it must hear."""
-        self._tell_all()
-        self._speak()
 
     def _tell_all(self) -> None:
         """Tell the delegate everything, also what its own reactions cause."""
@@ -294,10 +283,8 @@ class Happening:
             closed(error)
 
     def _hang_up(self) -> None:
-        self.contact.stop().addCallback(self._is_down)
-
-    def _is_down(self, _: object) -> None:
-        self.life.down(partial(self._news.connection, Closed()))
+        tell = partial(self._news.connection, Closed())
+        self.contact.stop().addCallback(lambda _: self.life.down(tell))
 
     def _broken(self, failure: Failure) -> None:
         """The application failed inside an event, which is now neither saved nor sent."""
