@@ -10,8 +10,6 @@ from typing import Any, TypeVar, overload
 from unicodedata import normalize
 from weakref import WeakKeyDictionary
 
-from attrs import evolve
-
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Bind
@@ -149,12 +147,12 @@ def create(
         delegate if observers is None else observers,
         journal,
         tor if tor is not None else tor_manager,
-        _options(
-            reactor,
+        Options(
             on_status_update=on_status_update,
             timing=timing,
             welcome_handler=welcome_handler,
             first_failure_is_final=first_failure_is_final,
+            clock=reactor,
         ),
     )
     result = wormhole if observers is None else DeferredWormhole(wormhole, observers)
@@ -228,35 +226,15 @@ def from_serialized(
         delegate,
         journal,
         tor,
-        _options(
-            reactor,
+        Options(
             on_status_update=on_status_update,
             timing=timing,
             welcome_handler=welcome_handler,
+            clock=reactor,
         ),
     )
     wormhole.start()
     return wormhole
-
-
-def _options(
-    reactor: Any,
-    *,
-    on_status_update: Callable[[Status], object] | None,
-    timing: DebugTiming | None,
-    welcome_handler: Callable[[dict[str, Any]], object] | None,
-    first_failure_is_final: bool = False,
-) -> Options:
-    """Return what was asked for; most ask for nothing, and all of those share one object."""
-    usual = _one_of(_usual, reactor, lambda reactor: Options(clock=reactor))
-    asked = evolve(
-        usual,
-        on_status_update=on_status_update,
-        timing=timing,
-        welcome_handler=welcome_handler,
-        first_failure_is_final=first_failure_is_final,
-    )
-    return usual if asked == usual else asked
 
 
 def _make(
@@ -267,6 +245,8 @@ def _make(
     tor: TorManager | None,
     options: Options,
 ) -> DelegatedWormhole:
+    # Most ask for nothing, and there may be thousands: they share one object.
+    usual = _one_of(_usual, reactor, lambda reactor: Options(clock=reactor))
     return DelegatedWormhole(
         saved.relay_url,
         saved.exchange,
@@ -275,7 +255,7 @@ def _make(
         connectors(reactor, tor),
         pending=saved.pending,
         heard_at=saved.heard_at,
-        options=options,
+        options=usual if options == usual else options,
     )
 
 

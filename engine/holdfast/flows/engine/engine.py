@@ -26,8 +26,8 @@ A look (`_look`) does the same in the same order:
 2. Taking (`taking`): as many flows as there are free connections.  Those that left lately count
    as long as their connections are on the way down (`leaving`).
 
-While commits cannot be written (`_is_pressed`) nothing is begun.  One look is over before the next
-begins, so no two of these things run at the same time; but runners do, between any two `yield`s.
+While commits cannot be written (`_is_pressed`) nothing is begun.  One look ends before the next
+begins, so no two of these things run at the same time; but runners do, between two `yield`s.
 """
 
 from __future__ import annotations
@@ -220,9 +220,8 @@ class Engine:
         # The exception's own words may quote a secret: only its type and place are told.
         _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
         wake_at = self.now() + 2.0 ** (runner.taken.failures + 1)
-        trouble = traceback_of(failure)
-        give_back = partial(self._scope.journal.give_back_failed, flow_id, trouble, wake_at)
-        self._owed.add(give_back, [flow_id])
+        give_back = self._scope.journal.give_back_failed
+        self._owed.add(partial(give_back, flow_id, traceback_of(failure), wake_at), [flow_id])
 
     # How flows leave.
 
