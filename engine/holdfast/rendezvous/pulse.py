@@ -16,31 +16,28 @@ class Pulse:
     """
 
     # Thousands wait at once, and each of their objects counts.
-    __slots__ = ("_heard_at", "_ping_at")
+    __slots__ = ("_ping_at", "heard_at")
 
     def __init__(self) -> None:
-        self._heard_at = 0.0
+        self.heard_at = 0.0
+        """When something came last; or when nothing was read, so that silence proves nothing."""
         self._ping_at = 0.0
 
     def begin(self, now: float) -> None:
         """The connection is open."""
         self._ping_at = now + PING_INTERVAL
 
-    def heard(self, now: float) -> None:
-        """Something came; or nothing was read, so that silence proves nothing."""
-        self._heard_at = now
-
     def overslept(self, now: float) -> None:
         """The process stood still: what came meanwhile is read later.
 
         The server is to answer one ping.
         """
-        self._heard_at = max(self._heard_at, now - PING_INTERVAL)
+        self.heard_at = max(self.heard_at, now - PING_INTERVAL)
         self._ping_at = now
 
     def is_dead(self, now: float) -> bool:
         """Whether the server was silent for too long."""
-        return now >= self._heard_at + SILENCE
+        return now >= self.heard_at + SILENCE
 
     def pings(self, now: float) -> bool:
         """Whether a ping is due *now*; if so, the next one is later."""
@@ -52,4 +49,4 @@ class Pulse:
     @property
     def due_at(self) -> float:
         """When something is to be done."""
-        return min(self._ping_at, self._heard_at + SILENCE)
+        return min(self._ping_at, self.heard_at + SILENCE)

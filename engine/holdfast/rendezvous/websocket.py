@@ -194,7 +194,7 @@ class WebSocket:
         protocol = self._protocol
         if protocol is None:
             return
-        self._pulse.heard(self._now())
+        self._pulse.heard_at = self._heartbeat.clock.seconds()
         try:
             protocol.receive_data(data)
         except Exception as problem:  # noqa: BLE001 - a server must not reach the reactor
@@ -248,7 +248,7 @@ class WebSocket:
         if self._messages.waiting is not None:
             # We do not listen, so that its silence proves nothing.  It gets our pings: the stock
             # server gives nobody up from whom something comes.
-            self._pulse.heard(now)
+            self._pulse.heard_at = now
         if self._pulse.is_dead(now):
             self.abort(f"the server was silent for {SILENCE:.0f} seconds")
             return None
@@ -317,7 +317,7 @@ class WebSocket:
         if self._messages.waiting is not None:
             self._messages.waiting = None
             self._intake.forget(self)
-            self._pulse.heard(self._now())
+            self._pulse.heard_at = self._now()
             if self._out is not None:
                 self._out.transport.resumeProducing()
 
