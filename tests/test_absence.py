@@ -13,6 +13,7 @@ from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.shell.contact import REMEMBERED_FOR
+from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
 
@@ -52,8 +53,8 @@ class Process:
             self,
             Journal(lambda: self.saved.append(self.wormhole.serialize())),
             self.connector,  # type: ignore[arg-type]
-            now=lambda: self.now,
             heard_at=heard_at,
+            options=Options(now=lambda: self.now),
         )
         self.wormhole.start()
 

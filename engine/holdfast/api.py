@@ -21,6 +21,7 @@ from holdfast.rendezvous.tor import TorManager
 from holdfast.rendezvous.wire import LARGEST_FRAME, write
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.deferred import DeferredWormhole, Eventually, Observers
+from holdfast.shell.options import Options
 from holdfast.shell.wormhole import LONGEST_MESSAGE, DelegatedWormhole
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
@@ -30,7 +31,8 @@ T = TypeVar("T")
 
 _connectors: WeakKeyDictionary[Any, MakesConnector] = WeakKeyDictionary()
 _turns: WeakKeyDictionary[Any, Eventually] = WeakKeyDictionary()
-"""One for all wormholes of a reactor."""
+_usual: WeakKeyDictionary[Any, Options] = WeakKeyDictionary()
+"""One of each for all wormholes of a reactor."""
 
 
 @overload
@@ -145,10 +147,13 @@ def create(
         delegate if observers is None else observers,
         journal,
         tor if tor is not None else tor_manager,
-        timing=timing,
-        welcome_handler=welcome_handler,
-        on_status_update=on_status_update,
-        first_failure_is_final=first_failure_is_final,
+        Options(
+            on_status_update=on_status_update,
+            timing=timing,
+            welcome_handler=welcome_handler,
+            first_failure_is_final=first_failure_is_final,
+            clock=reactor,
+        ),
     )
     result = wormhole if observers is None else DeferredWormhole(wormhole, observers)
     wormhole.start()
@@ -221,9 +226,12 @@ def from_serialized(
         delegate,
         journal,
         tor,
-        timing=timing,
-        welcome_handler=welcome_handler,
-        on_status_update=on_status_update,
+        Options(
+            on_status_update=on_status_update,
+            timing=timing,
+            welcome_handler=welcome_handler,
+            clock=reactor,
+        ),
     )
     wormhole.start()
     return wormhole
@@ -235,8 +243,10 @@ def _make(
     delegate: object,
     journal: IJournal | None,
     tor: TorManager | None,
-    **options: Any,
+    options: Options,
 ) -> DelegatedWormhole:
+    # Most ask for nothing, and there may be thousands: they share one object.
+    usual = _one_of(_usual, reactor, lambda reactor: Options(clock=reactor))
     return DelegatedWormhole(
         saved.relay_url,
         saved.exchange,
@@ -245,8 +255,7 @@ def _make(
         connectors(reactor, tor),
         pending=saved.pending,
         heard_at=saved.heard_at,
-        clock=reactor,
-        **options,
+        options=usual if options == usual else options,
     )
 
 

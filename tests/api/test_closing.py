@@ -10,7 +10,8 @@ from wormhole.errors import WormholeError
 
 import holdfast
 from holdfast.rendezvous.boundaries import Fault
-from holdfast.shell.contact import MOST_CLOSING_TRIES, MOST_CUT_CLOSINGS
+from holdfast.shell.contact import MOST_CLOSING_TRIES
+from holdfast.shell.giving_up import MOST_CUT_CLOSINGS
 from holdfast.shell.patience import CLOSING_TIME
 from tests.api.world import APPID, CODE, URL, Delegate, Net
 from tests.harness.server import MailboxServer
@@ -349,7 +350,7 @@ def test_connections_lost_while_the_closing_waits_for_its_commit(net: Net) -> No
     journal.held = []
     ours.close()
     for _ in range(2 * MOST_CUT_CLOSINGS):
-        ours._contact._connector.cut()
+        ours._happening.contact._connector.cut()
         net.run(2)
     assert "closed" not in delegate.names
     held, journal.held = journal.held, None

@@ -262,7 +262,7 @@ def test_a_wormhole_that_was_resumed_elsewhere_says_no_more(
     now[0] += 31  # paused
     [again] = other.take()
     with monkeypatch.context() as another_process:
-        another_process.setattr("holdfast.shell.wormhole._alive", WeakValueDictionary())
+        another_process.setattr("holdfast.shell.alive._alive", WeakValueDictionary())
         resumed = net.resume(again.checkpoint.decode(), second, again.journal)
     attach(again, resumed)
     ours.send_message(b"from the first")

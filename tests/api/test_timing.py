@@ -35,7 +35,7 @@ def recorded(net: Net) -> tuple[holdfast.DebugTiming, list[str]]:
 def test_recording_is_off_by_default(net: Net) -> None:
     """Without `timing=` nothing is kept: there is nowhere to keep it."""
     ours, _ = net.pair()
-    assert ours._inner._news._timing is None
+    assert ours._inner._happening.options.timing is None
 
 
 def test_every_message_is_recorded_when_it_went_and_came(net: Net) -> None:

@@ -10,6 +10,7 @@ from holdfast.api import create
 from holdfast.core.exchange import Exchange
 from holdfast.crypto import start
 from holdfast.rendezvous.boundaries import ConnectionEnded
+from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
 from tests.harness.reactor import flush_logged_errors
@@ -77,7 +78,10 @@ def wormhole(delegate: Delegate, side: str, saved: list[Any], **options: Any) ->
 
     arguments: Any = (delegate, journal, connector)
     made = DelegatedWormhole(
-        "ws://relay.example.com/v1", Exchange("app", side), *arguments, **options
+        "ws://relay.example.com/v1",
+        Exchange("app", side),
+        *arguments,
+        options=Options(**options),
     )
     made.start()
     return made, connections

@@ -15,7 +15,7 @@ from rich.console import Console
 from holdfast.cli import say
 from holdfast.cli.failure import Failure
 from holdfast.cli.filing import Filing
-from holdfast.cli.say import Outlet
+from holdfast.cli.outlet import Outlet
 from holdfast.operating.codes_file import CodesFile
 from tests.harness.waiting import until
 
@@ -24,7 +24,7 @@ LINES = [f"{number} Zoë\n".encode() for number in range(6)]
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(say, "PAUSE", 0.001)
+    monkeypatch.setattr("holdfast.cli.outlet.PAUSE", 0.001)
 
 
 class Disk:
@@ -58,7 +58,7 @@ def test_whichever_write_is_refused(most: int) -> None:
 
 def test_one_that_never_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever prints is not kept; what waits is bounded, and what is missing is said later."""
-    monkeypatch.setattr(say, "LIMIT", 4 * len(LINES[0]))
+    monkeypatch.setattr("holdfast.cli.outlet.LIMIT", 4 * len(LINES[0]))
     go_on, told, written = threading.Event(), list[str](), list[bytes]()
 
     def write(data: bytes) -> int:
@@ -99,7 +99,7 @@ def test_the_end_waits_for_one_more_try() -> None:
 
 BACKGROUND = """
 import os, signal, sys, termios
-from holdfast.cli.say import Outlet
+from holdfast.cli.outlet import Outlet
 modes = termios.tcgetattr(1)
 modes[3] |= termios.TOSTOP
 termios.tcsetattr(1, termios.TCSANOW, modes)

@@ -74,8 +74,8 @@ def test_a_time_that_is_taken_back(world: World) -> None:
     world.serve()
     world.advance(10)
     [runner] = world.engine.running.values()
-    runner.wake_at(50.0)
-    runner.wake_at(None)
+    runner.host.wake_at(50.0)
+    runner.host.wake_at(None)
     world.advance(200, step=1)
     assert woken(world) == []
 

@@ -22,6 +22,7 @@ from holdfast.crypto import phase_key, seal
 from holdfast.errors import ServerError, WelcomeError, WormholeClosed, WormholeError
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import Owner
+from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.transfer import text
 from holdfast_journal import ImmediateJournal
@@ -153,8 +154,7 @@ def alive(document: str) -> Iterator[Wormhole]:
         Journal(),
         connector,
         pending=saved.pending,
-        on_broken=failures.append,
-        entropy=lambda: next(draws).to_bytes(32, "big"),
+        options=Options(on_broken=failures.append, entropy=lambda: next(draws).to_bytes(32, "big")),
     )
     key = saved.exchange.shared_key
     try:

@@ -20,9 +20,9 @@ def install(command):
     how, _, seed = os.environ.get(VARIABLE, "").partition(":")
     if not how or command not in ("provision", "run", "send", "receive"):
         return
-    from holdfast.cli import say
+    from holdfast.cli import outlet, say
 
-    say.PAUSE, say.PATIENCE = 0.02, 0.2
+    outlet.PAUSE, say.PATIENCE = 0.02, 0.2
     real, rng, refused = os.write, random.Random(seed), {}
 
     def write(descriptor, data):

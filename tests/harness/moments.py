@@ -106,9 +106,10 @@ def install(fate):
     _around_reads(fate, contact.Contact)
     _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
     tasks, runner = holdfast.flows.engine.executor.Executor, holdfast.flows.engine.runner.FlowRunner
+    host = holdfast.flows.engine.host.FlowHost
     _around(fate, tasks, "_begin", lambda _executor, _customer, task, *_: f"task-{task.name}")
     _around(fate, holdfast.flows.shipped.command._Command, "ended", lambda *_: "command-end")
-    _around(fate, runner, "task_done", lambda _runner, task, _: f"task-{task.name}-done")
+    _around(fate, host, "task_done", lambda _host, task, _: f"task-{task.name}-done")
     _around(fate, runner, "_finished", lambda *_: "over")
     _around_renames(fate)
     _around_commits(fate)
@@ -136,7 +137,7 @@ def _said(_socket, text):
 
 def _to_the_kernel(socket, _text):
     """Twisted writes in its next turn; a process that dies after a write has written."""
-    transport = socket._transport
+    transport = None if socket._out is None else socket._out.transport
     for _ in range(1000):
         if transport is None or not (transport.dataBuffer or transport._tempDataBuffer):
             return

@@ -14,6 +14,7 @@ from attrs import define, field
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.errors import WormholeError
+from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.transfer import text
 from holdfast_journal import ImmediateJournal, Journal
@@ -128,7 +129,7 @@ class Client(Process):
             Journal(self._save) if keeps else ImmediateJournal(),
             self.connector,
             pending=saved.pending,
-            clock=self.reactor,
+            options=Options(clock=self.reactor),
         )
         self.wormhole.start()
         if not resumes:

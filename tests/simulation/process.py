@@ -14,7 +14,7 @@ from attrs import define, field
 from holdfast.flows.engine.engine import Engine
 from holdfast.flows.engine.executor import Executor
 from holdfast.rendezvous.connector import Connector
-from holdfast.shell import wormhole as shell
+from holdfast.shell import alive
 from holdfast_journal import DatabaseUnusable, SqlJournal
 from tests.simulation import threads
 from tests.simulation.flows import KINDS
@@ -40,7 +40,7 @@ class Process(threads.Process):
 
     def entered(self) -> None:
         threads.Process.entered(self)
-        shell._alive = self._wormholes  # which wormholes are alive in *this* process
+        alive._alive = self._wormholes  # which wormholes are alive in *this* process
 
     def connector(self, url: str, owner: Any) -> Any:
         return Connector(self.dialer, url, owner, self.kernel.random)

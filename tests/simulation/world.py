@@ -17,11 +17,11 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from holdfast.flows.base import Flow as AnyFlow
 from holdfast.flows.document import new_flow
-from holdfast.flows.engine import engine, looking
+from holdfast.flows.engine import looking, taking
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.tasks import Call, TaskFailed
-from holdfast.shell import wormhole as shell
+from holdfast.shell import alive
 from holdfast.testing import MailboxServer
 from holdfast.transfer import text
 from holdfast_journal import SqlJournal
@@ -177,10 +177,10 @@ class World:
             os.urandom,
             chance._urandom,  # type: ignore[attr-defined]
             looking.LOOK_EVERY,
-            shell._alive,
+            alive._alive,
             [(module, module.threading) for module in (held, registration, renewing, writing)],
             (opening.Database, assembly.locks_for),
-            engine.FlowRunner,
+            taking.FlowRunner,
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
         looking.LOOK_EVERY = self.random.choice((3.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
@@ -188,17 +188,17 @@ class World:
             module.threading = threads.Threading  # type: ignore[assignment]
         opening.Database = self  # type: ignore[misc,assignment]
         assembly.locks_for = lambda _, **__: storage.Locks(self.kernel.current, self.holders)
-        engine.FlowRunner = self._load  # type: ignore[misc,assignment]
+        taking.FlowRunner = self._load  # type: ignore[misc,assignment]
         globalLogPublisher.addObserver(self._logged)
         try:
             yield
         finally:
             globalLogPublisher.removeObserver(self._logged)
-            os.urandom, chance._urandom, looking.LOOK_EVERY, shell._alive, *_ = saved  # type: ignore
+            os.urandom, chance._urandom, looking.LOOK_EVERY, alive._alive, *_ = saved  # type: ignore
             for module, real in saved[4]:
                 module.threading = real
             opening.Database, assembly.locks_for = saved[5]  # type: ignore[misc]
-            engine.FlowRunner = saved[6]  # type: ignore[misc]
+            taking.FlowRunner = saved[6]  # type: ignore[misc]
 
     def open(self, url: str, **_: object) -> storage.Storage:
         """`Database.open`, for all journals of this world."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from attrs import define, field
 
-from holdfast.cli import say
+from holdfast.cli import outlet, say
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused
@@ -52,7 +52,7 @@ class Filing:
         if missing:
             say.err(
                 f"holdfast: {self._failure or self._file.name}; {missing} codes are not in it;"
-                f" {say.WHERE_CODES_ARE}"
+                f" {outlet.WHERE_CODES_ARE}"
             )
 
     def _work(self) -> None:
@@ -72,12 +72,12 @@ class Filing:
 
     def _failed(self, why: str) -> None:
         if self._failure != why:
-            say.err(f"holdfast: {why}; trying again, and {say.WHERE_CODES_ARE}")
+            say.err(f"holdfast: {why}; trying again, and {outlet.WHERE_CODES_ARE}")
         with self._turn:
             self._failure = why
             self._failures += 1
             self._turn.notify_all()
-            self._turn.wait(say.PAUSE)
+            self._turn.wait(outlet.PAUSE)
 
     def _filed(self, codes: Mapping[str, str]) -> None:
         if self._failure is not None:

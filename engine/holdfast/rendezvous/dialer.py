@@ -90,7 +90,7 @@ class Dialer:
         kw_only=True,
         repr=False,
     )
-    _heart: Heartbeat = field(
+    _heartbeat: Heartbeat = field(
         default=Factory(lambda self: Heartbeat(self.clock), takes_self=True),
         init=False,
         repr=False,
@@ -130,7 +130,7 @@ class Dialer:
         BadRelayUrl.
         """
         uri = parse_relay_url(url)
-        socket = WebSocket(uri, listener, self._heart, self._intake)
+        socket = WebSocket(uri, listener, self._heartbeat, self._intake)
         dialling = _Dialling(self, uri, socket)
         socket.dialled_by(dialling)
         self._line.append(dialling)

@@ -27,7 +27,7 @@ AT_ONCE: Final = 200
 _log = Logger()
 
 
-class Patient(Protocol):
+class Beats(Protocol):
     """What has a heartbeat."""
 
     def beat(self, now: float, overslept: bool) -> float | None:
@@ -41,36 +41,36 @@ class Patient(Protocol):
 
 @define(eq=False)
 class Heartbeat:
-    """Calls each of many patients when it asked for it.
+    """Calls each of many connections when it asked for it.
 
     Times are seconds on *clock*.
     """
 
     clock: Clock
-    _queue: list[tuple[float, int, Patient]] = field(factory=list, init=False, repr=False)
-    _patients: set[Patient] = field(factory=set, init=False, repr=False)
+    _queue: list[tuple[float, int, Beats]] = field(factory=list, init=False, repr=False)
+    _members: set[Beats] = field(factory=set, init=False, repr=False)
     _serial: int = field(default=0, init=False)
     _timer: Timer | None = field(default=None, init=False, repr=False)
     _due: float = field(default=0.0, init=False)
 
-    def add(self, due: float, patient: Patient) -> None:
-        """Call *patient* for the first time at *due*."""
-        self._patients.add(patient)
-        self._push(due, patient)
+    def add(self, due: float, member: Beats) -> None:
+        """Call *member* for the first time at *due*."""
+        self._members.add(member)
+        self._push(due, member)
         if self._timer is None or due < self._due:
             self._arm()
 
-    def remove(self, patient: Patient) -> None:
-        """Call *patient* no more; after the last one no timer is left behind."""
-        self._patients.discard(patient)
-        if not self._patients:
+    def remove(self, member: Beats) -> None:
+        """Call *member* no more; after the last one no timer is left behind."""
+        self._members.discard(member)
+        if not self._members:
             self._queue.clear()
             self._arm()
 
-    def _push(self, due: float, patient: Patient) -> None:
-        # The serial number keeps the heap from comparing patients.
+    def _push(self, due: float, member: Beats) -> None:
+        # The serial number keeps the heap from comparing connections.
         self._serial += 1
-        heappush(self._queue, (due, self._serial, patient))
+        heappush(self._queue, (due, self._serial, member))
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -87,16 +87,16 @@ class Heartbeat:
         for _ in range(AT_ONCE):
             if not self._queue or self._queue[0][0] > now:
                 break
-            due, _, patient = heappop(self._queue)
-            if patient not in self._patients:
+            due, _, member = heappop(self._queue)
+            if member not in self._members:
                 continue
             try:
-                again = patient.beat(now, now - due > OVERSLEPT)
+                again = member.beat(now, now - due > OVERSLEPT)
             except Exception:  # noqa: BLE001 - it is told, and the others get theirs
                 _log.failure("A heartbeat failed")
                 again = now + AGAIN
             if again is None:
-                self._patients.discard(patient)
-            elif patient in self._patients:
-                self._push(again, patient)
+                self._members.discard(member)
+            elif member in self._members:
+                self._push(again, member)
         self._arm()

@@ -19,7 +19,7 @@ AT_ONCE: Final = 50
 _log = Logger()
 
 
-class Keeper(Protocol):
+class PausedReader(Protocol):
     """Who keeps what it could not hand on."""
 
     def go_on(self) -> None:
@@ -34,7 +34,7 @@ class Intake:
     _clock: Clock
     _paused: bool = field(default=False, init=False)
     # In the order in which they came; the values mean nothing.
-    _keepers: dict[Keeper, None] = field(factory=dict, init=False, repr=False)
+    _readers: dict[PausedReader, None] = field(factory=dict, init=False, repr=False)
     _timer: Timer | None = field(default=None, init=False, repr=False)
 
     @property
@@ -51,29 +51,29 @@ class Intake:
         self._paused = False
         self._arm()
 
-    def keeps(self, keeper: Keeper) -> None:
-        """Have *keeper* go on when it may."""
-        self._keepers[keeper] = None
+    def keeps(self, reader: PausedReader) -> None:
+        """Have *reader* go on when it may."""
+        self._readers[reader] = None
         self._arm()
 
-    def forget(self, keeper: Keeper) -> None:
+    def forget(self, reader: PausedReader) -> None:
         """It has nothing any more."""
-        self._keepers.pop(keeper, None)
+        self._readers.pop(reader, None)
 
     def _arm(self) -> None:
-        if self._timer is None and self._keepers and not self._paused:
+        if self._timer is None and self._readers and not self._paused:
             self._timer = self._clock.callLater(0, self._go_on)
 
     def _go_on(self) -> None:
         self._timer = None
         for _ in range(AT_ONCE):
             # What one hands on may fill the journal again.
-            if self._paused or not self._keepers:
+            if self._paused or not self._readers:
                 break
-            keeper = next(iter(self._keepers))
-            del self._keepers[keeper]
+            reader = next(iter(self._readers))
+            del self._readers[reader]
             try:
-                keeper.go_on()
+                reader.go_on()
             except Exception:  # noqa: BLE001 - it is told, and the others go on
                 _log.failure("A connection could not go on")
         self._arm()

@@ -2,8 +2,11 @@
 
 from twisted.internet import error
 from twisted.python.failure import Failure
+from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
-from websockets.frames import Close
+from websockets.frames import Close, CloseCode
+
+from holdfast.rendezvous.boundaries import Fault
 
 LONGEST = 200
 """Characters of a text from the other end that are kept."""
@@ -68,3 +71,15 @@ def of_close(close: Close) -> str:
     """What a closing server said."""
     said = f": {printable(close.reason)}" if close.reason else ""
     return f"the server closed the connection ({int(close.code)}{said})"
+
+
+def fault_of(protocol: ClientProtocol | None) -> Fault | None:
+    """What was wrong with a message that passed over an open connection, if that ended it."""
+    if protocol is None or protocol.handshake_exc is not None:
+        return None
+    said, heard = protocol.close_sent, protocol.close_rcvd
+    if protocol.parser_exc is not None or (said and said.code == CloseCode.INVALID_DATA):
+        return Fault.UNACCEPTABLE
+    if heard is not None and heard.code == CloseCode.MESSAGE_TOO_BIG:
+        return Fault.TOO_LONG_FOR_THEM
+    return None

@@ -1,8 +1,8 @@
 """A WebSocket as a Twisted protocol, around the `websockets` package's protocol without I/O.
 
-Framing, masking and the rules of RFC 6455 are that package's; here are the transport, the time
-limits, and the promise that whatever a server sends ends in `Listener.closed` and never in an
-exception.
+Framing, masking and the rules of RFC 6455 are that package's; here are the stages of a connection's
+life, and the promise that whatever a server sends ends in `Listener.closed` and never in an
+exception.  `messages` makes messages of frames, `pulse` says when to ping, `outgoing` writes.
 
 A socket is slim, since thousands of them wait at once: slots, a shared timer for its heartbeats
 and no trace of its handshake.  While the journal cannot keep what comes, it keeps the first of that
@@ -15,12 +15,12 @@ from enum import Enum, auto
 from typing import Final
 
 from attrs import define, field
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.interfaces import IProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode, Frame
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.uri import WebSocketURI
@@ -30,28 +30,21 @@ from holdfast.rendezvous import reasons
 from holdfast.rendezvous.boundaries import (
     Attempt,
     ConnectionEnded,
-    Fault,
     Listener,
     Timer,
     Transport,
 )
 from holdfast.rendezvous.heartbeat import Heartbeat
 from holdfast.rendezvous.intake import Intake
+from holdfast.rendezvous.messages import Messages
+from holdfast.rendezvous.outgoing import Outgoing
+from holdfast.rendezvous.pulse import PING_INTERVAL, SILENCE, Pulse
 
 LARGEST_MESSAGE: Final = 32 * 1024 * 1024
 """Bytes of the largest message that is accepted from a server."""
 
-PING_INTERVAL: Final = 30.0
-"""Seconds between our pings."""
-
-SILENCE: Final = 75.0
-"""Seconds without a single byte after which a connection is dead: two pings unanswered."""
-
 CLOSING_TIME: Final = 5.0
 """Seconds that a server has to answer a close frame and to hang up."""
-
-_PONG: Final = 0x80 | Opcode.PONG
-_DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 __all__ = [
     "CLOSING_TIME",
@@ -81,8 +74,8 @@ class Stage(Enum):
     CLOSED = auto()
 
 
-@implementer(IProtocol, IPushProducer)
-@define(eq=False)
+@implementer(IProtocol)
+@define(eq=False, weakref_slot=False)
 class WebSocket:
     """One connection to a mailbox server, from the dialling to its end.
 
@@ -91,23 +84,17 @@ class WebSocket:
 
     _uri: WebSocketURI = field(repr=False)
     _listener: Listener | None = field(repr=False)
-    _heart: Heartbeat = field(repr=False)
+    _heartbeat: Heartbeat = field(repr=False)
     _intake: Intake = field(repr=False)
     _attempt: Attempt | None = field(default=None, init=False, repr=False)
     _stage: Stage = field(default=Stage.DIALLING, init=False)
-    _transport: Transport | None = field(default=None, init=False, repr=False)
+    _out: Outgoing | None = field(default=None, init=False, repr=False)
     _protocol: ClientProtocol | None = field(default=None, init=False, repr=False)
-    # The pieces of a message that comes in several frames.
-    _pieces: bytearray | None = field(default=None, init=False, repr=False)
-    # Whole messages that came while the intake was paused; while there are any, nothing is read.
-    _kept: list[str] | None = field(default=None, init=False, repr=False)
+    _messages: Messages = field(factory=Messages, init=False, repr=False)
+    _pulse: Pulse = field(factory=Pulse, init=False, repr=False)
     # Why it ends, as soon as that is settled; the first reason stays.
     _reason: str | None = field(default=None, init=False)
     _deadline: Timer | None = field(default=None, init=False, repr=False)
-    # Whether the transport holds more than it likes of what we wrote.
-    _choked: bool = field(default=False, init=False)
-    _heard_at: float = field(default=0.0, init=False)
-    _ping_at: float = field(default=0.0, init=False)
 
     # What the owner does.
 
@@ -119,7 +106,7 @@ class WebSocket:
     @property
     def is_paused(self) -> bool:
         """Whether what the server said waits for the journal, or would if it said something now."""
-        return self._kept is not None or self._intake.paused
+        return self._messages.waiting is not None or self._intake.paused
 
     def send(self, text: str) -> None:
         """Send one message.
@@ -158,12 +145,12 @@ class WebSocket:
             return
         if self._reason is None:
             self._reason = reason
-        if self._transport is None:
+        if self._out is None:
             self._never_connected(cause)
         else:
             self._stage = Stage.CLOSING
             self._settle()
-            self._transport.abortConnection()
+            self._out.transport.abortConnection()
 
     # What the dialer does.
 
@@ -190,12 +177,7 @@ class WebSocket:
             # Given up in the very turn in which it came.
             transport.abortConnection()
             return
-        self._transport, self._stage = transport, Stage.SHAKING
-        # Frames are small and each waits for an answer: Nagle's delay only hurts.
-        set_no_delay = getattr(transport, "setTcpNoDelay", None)
-        if set_no_delay is not None:
-            set_no_delay(True)
-        transport.registerProducer(self, True)
+        self._out, self._stage = Outgoing(transport), Stage.SHAKING
         self._protocol = ClientProtocol(self._uri, max_size=LARGEST_MESSAGE, logger=_silent)
         self._protocol.send_request(self._protocol.connect())
         self._flush(self._protocol)
@@ -212,7 +194,7 @@ class WebSocket:
         protocol = self._protocol
         if protocol is None:
             return
-        self._heard_at = self._heart.clock.seconds()
+        self._pulse.heard_at = self._heartbeat.clock.seconds()
         try:
             protocol.receive_data(data)
         except Exception as problem:  # noqa: BLE001 - a server must not reach the reactor
@@ -246,53 +228,38 @@ class WebSocket:
             reason.value,
         )
 
-    # What the transport does: IPushProducer, to know how much it holds.
-
-    def pauseProducing(self) -> None:
-        """The transport holds enough of what we wrote."""
-        self._choked = True
-
-    def resumeProducing(self) -> None:
-        """The transport has got rid of it."""
-        self._choked = False
-
-    def stopProducing(self) -> None:
-        """The transport is going away; `connectionLost` says so, too."""
-
     # What the intake does.
 
     def go_on(self) -> None:
         """Hand on what was kept, then read on."""
-        if self._kept is not None:
-            self._hand_on(self._kept)
+        waiting = self._messages.waiting
+        if waiting is not None:
+            self._hand_on(waiting)
             self._read_on()
 
     # Time.
 
     def beat(self, now: float, overslept: bool) -> float | None:
-        """Ping, or give up on a server that is silent (see `heartbeat.Patient`)."""
-        if self._stage is not Stage.OPEN or self._protocol is None:
+        """Ping, or give up on a server that is silent (see `heartbeat.Beats`)."""
+        if self._stage is not Stage.OPEN or self._protocol is None or self._out is None:
             return None
         if overslept:
-            # What came meanwhile is read after this: let the server answer one ping.
-            self._heard_at = max(self._heard_at, now - PING_INTERVAL)
-            self._ping_at = now
-        if self._kept is not None:
+            self._pulse.overslept(now)
+        if self._messages.waiting is not None:
             # We do not listen, so that its silence proves nothing.  It gets our pings: the stock
             # server gives nobody up from whom something comes.
-            self._heard_at = now
-        if now >= self._heard_at + SILENCE:
+            self._pulse.heard_at = now
+        if self._pulse.is_dead(now):
             self.abort(f"the server was silent for {SILENCE:.0f} seconds")
             return None
-        if now >= self._ping_at:
-            self._ping_at = now + PING_INTERVAL
-            # A full transport has our ping in it, or something better.
-            if not self._choked and self._protocol.state is OPEN:
-                self._protocol.send_ping(b"")
-                self._flush(self._protocol)
-        return min(self._ping_at, self._heard_at + SILENCE)
+        if self._pulse.pings(now):
+            self._out.ping(self._protocol)
+        return self._pulse.due_at
 
     # Inside.
+
+    def _now(self) -> float:
+        return self._heartbeat.clock.seconds()
 
     def _shaken(self, protocol: ClientProtocol, response: Response) -> None:
         """The server answered our request for a WebSocket."""
@@ -302,31 +269,31 @@ class WebSocket:
         response.headers.clear()
         self._stage = Stage.OPEN
         self._settle()
-        now = self._heart.clock.seconds()
-        self._ping_at = now + PING_INTERVAL
-        self._heart.add(self._ping_at, self)
+        now = self._now()
+        self._pulse.begin(now)
+        self._heartbeat.add(now + PING_INTERVAL, self)
         if self._listener is not None:
             self._tell(self._listener.opened)
 
     def _hear(self, frame: Frame, texts: list[str]) -> None:
         """Add to *texts* the message that *frame* ends, if it ends one."""
-        if self._stage is not Stage.OPEN or frame.opcode not in _DATA:
-            return
-        whole = self._assemble(frame)
-        if whole is None:
+        if self._stage is not Stage.OPEN:
             return
         try:
-            texts.append(whole.decode())
+            text = self._messages.add(frame)
         except UnicodeDecodeError as problem:
             self._pass_on(texts)
             texts.clear()
             self._refuse(CloseCode.INVALID_DATA, reasons.of_parser(problem))
+            return
+        if text is not None:
+            texts.append(text)
 
     def _pass_on(self, texts: list[str]) -> None:
         """Hand *texts* on, or keep them."""
         if not texts or self._stage is not Stage.OPEN:
             return
-        if self._kept is not None or self._intake.paused:
+        if self.is_paused:
             self._keep(texts)
         else:
             self._hand_on(texts)
@@ -338,40 +305,21 @@ class WebSocket:
 
     def _keep(self, texts: Sequence[str]) -> None:
         """Keep what cannot be handed on now; it is little, for nothing is read after it."""
-        if self._kept is None:
-            self._kept = []
+        if self._messages.waiting is None:
+            self._messages.waiting = []
             self._intake.keeps(self)
-            if self._transport is not None:
-                self._transport.pauseProducing()
-        self._kept.extend(texts)
+            if self._out is not None:
+                self._out.transport.pauseProducing()
+        self._messages.waiting.extend(texts)
 
     def _read_on(self) -> None:
         """Keep nothing any more."""
-        if self._kept is not None:
-            self._kept = None
+        if self._messages.waiting is not None:
+            self._messages.waiting = None
             self._intake.forget(self)
-            self._heard_at = self._heart.clock.seconds()
-            if self._transport is not None:
-                self._transport.resumeProducing()
-
-    def _assemble(self, frame: Frame) -> bytes | bytearray | None:
-        """The whole message, if this frame ends one.
-
-        The protocol below has checked the order and the sum of the pieces.
-        """
-        if frame.opcode is not Opcode.CONT:
-            self._pieces = None
-            if frame.fin:
-                return bytes(frame.data)
-            self._pieces = bytearray(frame.data)
-            return None
-        if self._pieces is None:
-            return None
-        self._pieces += frame.data
-        if not frame.fin:
-            return None
-        whole, self._pieces = self._pieces, None
-        return whole
+            self._pulse.heard_at = self._now()
+            if self._out is not None:
+                self._out.transport.resumeProducing()
 
     def _look_for_the_end(self, protocol: ClientProtocol) -> None:
         """Has what came just now ended the connection?"""
@@ -403,28 +351,20 @@ class WebSocket:
             self._reason = reasons.of_handshake(protocol.handshake_exc)
 
     def _flush(self, protocol: ClientProtocol) -> None:
-        for data in protocol.data_to_send():
-            # An empty string asks to close our half; hanging up is decided elsewhere.  A server
-            # that pings without ever reading must not fill our memory with pongs.
-            if data and self._transport is not None:
-                if self._choked and data[0] == _PONG:
-                    continue
-                self._transport.write(data)
+        if self._out is not None:
+            self._out.flush(protocol)
 
     def _begin_closing(self) -> None:
         self._stage = Stage.CLOSING
-        self._pieces = None
+        self._messages.forget()
         self._read_on()
         self._settle()
         if self._deadline is None:
-            self._deadline = self._heart.clock.callLater(CLOSING_TIME, self._too_late)
+            self._deadline = self._heartbeat.clock.callLater(CLOSING_TIME, self._too_late)
 
     def _hang_up(self) -> None:
-        """Write what is still to be written, and disconnect."""
-        transport = self._transport
-        if transport is not None:
-            transport.unregisterProducer()
-            transport.loseConnection()
+        if self._out is not None:
+            self._out.hang_up()
 
     def _too_late(self) -> None:
         self._deadline = None
@@ -439,7 +379,7 @@ class WebSocket:
         if attempt is not None:
             attempt.cancel()
         self._settle()
-        self._heart.clock.callLater(0, self._end, False, cause)
+        self._heartbeat.clock.callLater(0, self._end, False, cause)
 
     def _settle(self) -> None:
         attempt, self._attempt = self._attempt, None
@@ -451,16 +391,16 @@ class WebSocket:
             return
         self._stage = Stage.CLOSED
         self._settle()
-        self._heart.remove(self)
+        self._heartbeat.remove(self)
         self._intake.forget(self)
         if self._deadline is not None:
             self._deadline.cancel()
         listener, protocol = self._listener, self._protocol
         if protocol is not None and protocol.handshake_exc is not None:
             cause = protocol.handshake_exc
-        ended = ConnectionEnded(self._reason or "unknown", clean, _fault(protocol), cause)
-        self._listener = self._transport = self._protocol = self._pieces = self._deadline = None
-        self._kept = None
+        ended = ConnectionEnded(self._reason or "unknown", clean, reasons.fault_of(protocol), cause)
+        self._listener = self._out = self._protocol = self._deadline = None
+        self._messages = Messages()
         if listener is not None:
             self._tell(listener.closed, ended)
 
@@ -470,15 +410,3 @@ class WebSocket:
         except Exception:  # noqa: BLE001 - logged whole, and the connection is given up
             log.failure("What listens to a connection failed; the connection is dropped.")
             self.abort("an error of our own, which the log tells")
-
-
-def _fault(protocol: ClientProtocol | None) -> Fault | None:
-    """What was wrong with a message that passed over an open connection, if that ended it."""
-    if protocol is None or protocol.handshake_exc is not None:
-        return None
-    said, heard = protocol.close_sent, protocol.close_rcvd
-    if protocol.parser_exc is not None or (said and said.code == CloseCode.INVALID_DATA):
-        return Fault.UNACCEPTABLE
-    if heard is not None and heard.code == CloseCode.MESSAGE_TOO_BIG:
-        return Fault.TOO_LONG_FOR_THEM
-    return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from holdfast.core.frames import Add, CloseMailbox, Frame
 from holdfast.core.wanted import Said
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import write
+from holdfast.shell.news import News
 
 
 class Conversation:
@@ -16,19 +16,20 @@ class Conversation:
 
     __slots__ = (
         "_link",
+        "_news",
         "_open",
-        "_sent",
         "fetching",
         "has_added",
         "has_closed",
+        "hurried",
         "lately",
         "said",
         "welcomed",
     )
 
-    def __init__(self, link: WebSocket, sent: Callable[[Frame], object]) -> None:
+    def __init__(self, link: WebSocket, news: News) -> None:
         self._link = link
-        self._sent = sent
+        self._news = news
         self._open = True
         self.has_added = False
         """Whether a message was given to the connection, and does not wait for its commit."""
@@ -40,6 +41,8 @@ class Conversation:
         self.said = Said()
         self.fetching = False
         """Whether messages that the mailbox lacks are being looked up."""
+        self.hurried = False
+        """Whether it was dropped for another one, which is to follow at once."""
 
     def send(self, frames: tuple[Frame, ...]) -> None:
         """Send, unless the connection is gone: then the next one will derive them again."""
@@ -48,7 +51,12 @@ class Conversation:
                 self.has_added |= isinstance(frame, Add)
                 self.has_closed |= isinstance(frame, CloseMailbox)
                 self._link.send(write(frame, os.urandom(2).hex()))
-                self._sent(frame)
+                self._news.sent(frame)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more can be said."""
+        return self._open
 
     @property
     def is_paused(self) -> bool:

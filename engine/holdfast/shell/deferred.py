@@ -47,14 +47,13 @@ class Once(Generic[T]):
     """
 
     # A wormhole has half a dozen of these, and there are thousands of wormholes.
-    __slots__ = ("_error", "_eventually", "_happened", "_value", "_waiting")
+    __slots__ = ("_eventually", "_outcome", "_waiting")
 
     def __init__(self, eventually: Eventually) -> None:
         self._eventually = eventually
         self._waiting: tuple[Deferred[T], ...] = ()
-        self._happened = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
+        self._outcome: T | BaseException | None = None
+        """None until it has happened; what happens is never None, and never an exception."""
 
     def wait(self) -> Deferred[T]:
         """Return a Deferred of it."""
@@ -65,30 +64,30 @@ class Once(Generic[T]):
 
     def happen(self, value: T) -> None:
         """It has happened."""
-        if not self._happened:
-            self._happened, self._value = True, value
+        if self._outcome is None:
+            self._outcome = value
             self._tell()
 
     def fail(self, error: BaseException) -> None:
         """From now on nobody gets anything but this error, not even what had happened before."""
-        if self._error is None:
-            self._happened, self._error = True, error
+        if not isinstance(self._outcome, BaseException):
+            self._outcome = error
             self._tell()
 
     def _tell(self) -> None:
-        if self._happened and self._waiting:
+        if self._outcome is not None and self._waiting:
             told, self._waiting = self._waiting, ()
-            self._eventually.call(partial(_fire, told, self._value, self._error))
+            self._eventually.call(partial(_fire, told, self._outcome))
 
 
-def _fire(told: Iterable[Deferred[Any]], value: object, error: BaseException | None) -> None:
+def _fire(told: Iterable[Deferred[Any]], outcome: object) -> None:
     for waiting in told:
         if waiting.called:  # its owner has cancelled it
             continue
-        if error is None:
-            waiting.callback(value)
+        if isinstance(outcome, BaseException):
+            waiting.errback(Failure(outcome))
         else:
-            waiting.errback(Failure(error))
+            waiting.callback(outcome)
 
 
 class Each(Generic[T]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from twisted.logger import Logger
 
@@ -11,6 +11,7 @@ from holdfast.core import events as ev
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Frame
 from holdfast.core.key import State
+from holdfast.shell.options import Options
 from holdfast.status import (
     AllegedKey,
     ConfirmedKey,
@@ -20,7 +21,6 @@ from holdfast.status import (
     NoKey,
     Status,
 )
-from holdfast.timing import DebugTiming
 
 FROM_APPLICATION = (
     ev.AllocateCode,
@@ -44,23 +44,15 @@ class News:
     Args:
         exchange: the state, to look at.
         connection: how the connection stands at first.
-        tell: the application's `on_status_update`, or None.
-        timing: where to record, or None.
+        options: both of these.
     """
 
-    __slots__ = ("_connection", "_exchange", "_key_told", "_tell", "_timing")
+    __slots__ = ("_connection", "_exchange", "_key_told", "_options")
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        connection: Connection,
-        tell: Callable[[Status], object] | None,
-        timing: DebugTiming | None,
-    ) -> None:
+    def __init__(self, exchange: Exchange, connection: Connection, options: Options) -> None:
         self._exchange = exchange
         self._connection = connection
-        self._tell = tell
-        self._timing = timing
+        self._options = options
         self._key_told = self._key()
 
     @property
@@ -71,8 +63,8 @@ class News:
     def connection(self, connection: Connection) -> None:
         """Tell that the connection stands otherwise."""
         self._connection = connection
-        if self._timing is not None:
-            self._timing.add("connection", type(connection).__name__.lower())
+        if self._options.timing is not None:
+            self._options.timing.add("connection", type(connection).__name__.lower())
         self._status(self._key())
 
     def key(self) -> None:
@@ -83,29 +75,32 @@ class News:
 
     def event(self, event: ev.Event) -> None:
         """Record that *event* happens."""
-        if self._timing is not None:
+        if self._options.timing is not None:
             way = "asked" if isinstance(event, FROM_APPLICATION) else "heard"
             words = describe.heard(event, self._exchange.side)
-            self._timing.add(way, words.removeprefix("application: ").removeprefix("server: "))
+            self._options.timing.add(
+                way, words.removeprefix("application: ").removeprefix("server: ")
+            )
 
     def told(self, name: str) -> None:
         """Record that the delegate's method *name* is called."""
-        if self._timing is not None:
-            self._timing.add("told", name)
+        if self._options.timing is not None:
+            self._options.timing.add("told", name)
 
     def sent(self, frame: Frame) -> None:
         """Record that *frame* leaves."""
-        if self._timing is not None:
-            self._timing.add("said", describe.said(frame) or type(frame).__name__.lower())
+        if self._options.timing is not None:
+            self._options.timing.add("said", describe.said(frame) or type(frame).__name__.lower())
 
     def _key(self) -> Key:
         return _KEYS.get(self._exchange.key.state, _NO_KEY)
 
     def _status(self, key: Key) -> None:
         self._key_told = key
-        if self._tell is not None:
+        tell = self._options.on_status_update
+        if tell is not None:
             try:
-                self._tell(Status(self._connection, key))
+                tell(Status(self._connection, key))
             except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
                 # News are not events: the wormhole goes on without whoever wanted to hear them.
                 _log.failure("The application failed while hearing of the connection")

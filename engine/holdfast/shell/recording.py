@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from holdfast.core import describe
 from holdfast.core import events as ev
 from holdfast.core.codec import code_of, said_codes, to_json
 from holdfast.core.frames import Frame
-from holdfast_journal import History
+from holdfast_journal import History, IJournal
 
 Heard: TypeAlias = tuple[tuple[ev.Event, bytes], ...]
 """What happened, in order, each with its seed."""
 
 
 def write_down(
-    history: History, side: str, heard: Heard, frames: Sequence[Frame], *, changed: bool
+    journal: IJournal, side: str, heard: Heard, frames: Sequence[Frame], *, changed: bool
 ) -> None:
     """Record what happened to the wormhole of *side*, and what it says to that.
+
+    A journal that keeps no history (`holdfast_journal.History`) is told nothing.
 
     Args:
         changed: whether saying it changed the wormhole's state.
     """
+    if not hasattr(journal, "record"):
+        return
+    history = cast(History, journal)
     said = [words for frame in frames if (words := describe.said(frame)) is not None]
     codes = said_codes(frames)
     if not heard and (said or changed):

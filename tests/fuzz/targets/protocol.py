@@ -10,6 +10,7 @@ from hashlib import sha1
 from typing import Any
 
 from twisted.internet.task import Clock
+from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from holdfast.core import checkpoint
@@ -20,6 +21,7 @@ from holdfast.crypto import BadPake
 from holdfast.errors import BadCheckpoint
 from holdfast.rendezvous.heartbeat import Heartbeat
 from holdfast.rendezvous.intake import Intake
+from holdfast.rendezvous.messages import Messages
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import Malformed, read
 from holdfast.transfer import text
@@ -213,6 +215,37 @@ def _bytes() -> Iterator[bytes]:
     for each in said:
         yield _GREETING + each
     yield _GREETING + b"".join(said)
+
+
+_KINDS = (Opcode.TEXT, Opcode.CONT, Opcode.BINARY, Opcode.PING)
+
+
+def _in_pieces() -> Iterator[bytes]:
+    yield b"@a whole one\n\0a \n\x01message in \nCa ping\nApieces\nBanother"
+    yield "\0caf\xe9\nA!".encode()[:5] + b"\nA" + "caf\xe9".encode()[4:]
+
+
+@target(UnicodeDecodeError, seeds=_in_pieces, examples=80)
+def assembled(data: bytes) -> None:
+    """Frames in whatever order become messages: all that came for each, and nothing else.
+
+    Each line is a frame: a byte that says of which kind, and whether it is the last of its message,
+    and then what it carries.
+    """
+    messages = Messages()
+    came: list[bytes] = []
+    for line in data.split(b"\n"):
+        number = line[0] if line else 0
+        kind, last = _KINDS[number % 4], bool(number & 0x40)
+        text = messages.add(Frame(kind, line[1:], fin=last))
+        if kind is Opcode.PING or (kind is Opcode.CONT and not came):
+            expect(text is None, "a message out of nothing")
+            continue
+        came = [*came, line[1:]] if kind is Opcode.CONT else [line[1:]]
+        expect((text is not None) is last, "a message that is not over, or none at its end")
+        if text is not None:
+            expect(text.encode() == b"".join(came), "another message than what came")
+            came = []
 
 
 @target(seeds=_bytes, examples=60)

@@ -8,10 +8,11 @@ from attrs import evolve
 
 from holdfast.errors import WrongPasswordError
 from holdfast.flows import document
-from holdfast.flows.engine import runner
+from holdfast.flows.engine import host, runner
 from holdfast.flows.engine.aside import set_aside
-from holdfast.flows.engine.engine import Engine
+from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.runner import FlowRunner
+from holdfast.flows.engine.taking import Taking
 from holdfast.flows.shipped.provision import HandOver
 from holdfast.flows.tasks import method_name
 from tests.simulation.mutants.mutant import Patches, mutant
@@ -29,7 +30,7 @@ def task_before_commit(patches: Patches) -> None:
 
         return perform
 
-    patches.wrap(FlowRunner, "perform", make)
+    patches.wrap(FlowHost, "perform", make)
     task_without_lease(patches)
 
 
@@ -53,8 +54,8 @@ class _AtOnce:
     kinds=("mint",),
 )
 def task_without_lease(patches: Patches) -> None:
-    patches.wrap(FlowRunner, "release", lambda real: lambda self, call: call())
-    patches.wrap(FlowRunner, "task_begins", lambda real: lambda self, task, call: call())
+    patches.wrap(FlowHost, "release", lambda real: lambda self, call: call())
+    patches.wrap(FlowHost, "task_begins", lambda real: lambda self, task, call: call())
 
 
 @mutant("the idempotency key changes between tries", "the same work is done twice")
@@ -65,7 +66,7 @@ def key_changes_between_tries(patches: Patches) -> None:
 
         return submit
 
-    patches.wrap(FlowRunner, "_submit", make)
+    patches.wrap(FlowHost, "_submit", make)
 
 
 @mutant(
@@ -77,19 +78,18 @@ def key_changes_between_tries(patches: Patches) -> None:
 def result_after_the_task(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def task_done(self: Any, task: Any, result: Any) -> None:
-            with self._journal.process():
-                self._record("task", f"task {task.name}: done")
+            with self._entry("task", f"task {task.name}: done"):
                 self._finish_task(task)
-            self._owner.clock.callLater(0.1, self._guarded, lambda: tell(self, task, result))
+            self._owner.clock.callLater(0.1, tell, self, task, result)
 
         def tell(self: Any, task: Any, result: Any) -> None:
-            with self._journal.process():
-                self._record("task", f"task {task.name}: told")
-                self._tell(f"{method_name(task.name)}_done", result)
+            if not self.is_over:
+                with self._entry("task", f"task {task.name}: told"):
+                    self.tell(f"{method_name(task.name)}_done", result)
 
         return task_done
 
-    patches.wrap(FlowRunner, "task_done", make)
+    patches.wrap(FlowHost, "task_done", make)
 
 
 @mutant(
@@ -167,7 +167,7 @@ def unloaded_is_failed(patches: Patches) -> None:
     def make(_: Any) -> Any:
         return lambda self, taken, failure: set_aside(taken, "it cannot be loaded")
 
-    patches.wrap(Engine, "_cannot_load", make)
+    patches.wrap(Taking, "_cannot_load", make)
 
 
 @mutant(
@@ -177,9 +177,9 @@ def unloaded_is_failed(patches: Patches) -> None:
     kinds=("mint",),
 )
 def tries_counted_when_they_end(patches: Patches) -> None:
-    patches.wrap(runner, "asked", lambda real: lambda task: task)
+    patches.wrap(host, "asked", lambda real: lambda task: task)
     patches.wrap(
-        FlowRunner,
+        FlowHost,
         "task_begins",
         lambda real: lambda self, task, call: self._journal.queue_outbound(call),
     )

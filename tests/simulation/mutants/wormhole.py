@@ -16,7 +16,7 @@ from holdfast.core.meeting import Meeting
 from holdfast.core.talk import Talk
 from holdfast.core.wanted import Said
 from holdfast.crypto import phase_key, seal, unseal
-from holdfast.shell import wormhole as shell
+from holdfast.shell import happening
 from holdfast.shell.wormhole import DelegatedWormhole
 from tests.simulation.mutants.mutant import Patches, mutant
 
@@ -81,7 +81,7 @@ def fresh_ciphertext_on_resend(patches: Patches) -> None:
     def make(real: Any) -> Any:
         return lambda exchange, now: tuple(again(exchange, f) for f in real(exchange, now))
 
-    patches.wrap(shell, "wanted", make)
+    patches.wrap(happening, "wanted", make)
 
 
 @mutant(
@@ -116,7 +116,7 @@ def closed_before_release(patches: Patches) -> None:
 
         return wanted
 
-    patches.wrap(shell, "wanted", make)
+    patches.wrap(happening, "wanted", make)
 
 
 @mutant(
@@ -137,7 +137,7 @@ def no_replay_barrier(patches: Patches) -> None:
 
 @mutant("frames leave in the wrong order", "the server does not understand them")
 def frames_in_wrong_order(patches: Patches) -> None:
-    patches.wrap(shell, "wanted", lambda real: lambda *args: real(*args)[::-1])
+    patches.wrap(happening, "wanted", lambda real: lambda *args: real(*args)[::-1])
 
 
 @mutant("our own message, echoed, is not taken for a receipt", "closing waits for ever")

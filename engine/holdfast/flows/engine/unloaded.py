@@ -43,6 +43,8 @@ class Unloaded:
     _tries: dict[int, int] = field(factory=dict, init=False)
     _until: dict[int, float] = field(factory=dict, init=False)
     """Until when each is left to others."""
+    _shares: bool = field(default=True, init=False)
+    """Whether this worker takes part in sharing, as far as the database was told."""
 
     def left_to_others(self, now: float) -> list[int]:
         """Return the flows that are not to be taken, by a clock that never jumps.
@@ -53,10 +55,13 @@ class Unloaded:
             del self._until[flow], self._tries[flow]
         return [flow for flow, until in self._until.items() if now < until]
 
-    @property
-    def is_fit(self) -> bool:
-        """Whether everything could be loaded lately."""
-        return not self._tries
+    def sharing_changes(self) -> bool | None:
+        """Return whether to share from now on, or None if that is as it was."""
+        fit = not self._tries
+        if fit == self._shares:
+            return None
+        self._shares = fit
+        return fit
 
     def failed(self, taken: TakenFlow, failure: Failure, now: float) -> str | None:
         """Say once in the log that *taken* could not be loaded.

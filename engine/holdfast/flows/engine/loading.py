@@ -1,0 +1,42 @@
+"""Loading a flow from what the journal keeps of it, or making it from its parameters."""
+
+from __future__ import annotations
+
+import os
+
+from attrs import frozen
+
+from holdfast.core import checkpoint
+from holdfast.core.exchange import Exchange
+from holdfast.flows import document
+from holdfast.flows.base import Flow
+from holdfast_journal import TakenFlow
+
+
+@frozen
+class Loaded:
+    """A flow's own fields, what the engine knows of it, and its wormhole."""
+
+    flow: Flow
+    state: document.Checkpoint
+    wormhole: checkpoint.Saved
+
+
+def load(taken: TakenFlow) -> Loaded:
+    """Return the flow as its last commit left it; or new, if it has not begun.
+
+    Raises:
+        BadCheckpoint, UnknownFlow: the flow cannot be loaded here.
+    """
+    if taken.checkpoint is None:
+        params = document.Params.from_bytes(taken.params)
+        return Loaded(
+            document.begin(taken.kind, params.params),
+            document.Checkpoint(data={}, wormhole={}, deadline=params.deadline),
+            checkpoint.Saved(params.relay, Exchange(params.appid, os.urandom(5).hex()), ()),
+        )
+    state = document.Checkpoint.from_bytes(taken.checkpoint)
+    flow = document.restore(taken.kind, state.data)
+    saved = checkpoint.load(state.wormhole)
+    state.wormhole = {}  # from here on the wormhole has it
+    return Loaded(flow, state, saved)

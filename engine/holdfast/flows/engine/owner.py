@@ -1,0 +1,47 @@
+"""What a running flow needs of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from holdfast.flows.engine.executor import Executor
+from holdfast.shell.contact import MakesConnector
+from holdfast.shell.options import Options
+from holdfast.shell.patience import Clock
+
+if TYPE_CHECKING:
+    from holdfast.flows.engine.runner import FlowRunner
+
+
+class Owner(Protocol):
+    """The engine, as far as its runners know it."""
+
+    connector: MakesConnector
+    executor: Executor
+    options: Options
+    """Of all wormholes; a runner adds what is its flow's."""
+
+    @property
+    def clock(self) -> Clock:
+        """Twisted's reactor."""
+        ...
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def over(self, runner: FlowRunner) -> None:
+        """The flow's last entry is durable."""
+        ...
+
+    def broken(self, runner: FlowRunner, failure: Failure) -> None:
+        """The flow's own code raised; its last checkpoint stands."""
+        ...
+
+    def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
+        """Call *call*, which asks the database, where that keeps nobody waiting."""
+        ...

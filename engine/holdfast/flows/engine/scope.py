@@ -1,0 +1,73 @@
+"""Which flows an engine runs, by which clocks, and where it asks the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+
+from holdfast.flows.base import kinds
+from holdfast.flows.engine.threads import Threads, call_in
+from holdfast_journal import SqlJournal, TakenFlow, Unfinished
+
+
+@frozen
+class Scope:
+    """What all parts of an engine share; see `Engine` for the arguments."""
+
+    journal: SqlJournal
+    reactor: Any
+    serve: Collection[str] | None
+    batch: str | None
+    names: Collection[str] | None
+    now: Callable[[], float]
+    threads: Threads
+
+    def seconds(self) -> float:
+        """Seconds of a clock that never jumps."""
+        seconds: float = self.reactor.seconds()
+        return seconds
+
+    def in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Call *call*, which asks the database, where that keeps nobody waiting."""
+        return call_in(self.threads, self.reactor, call, *args)
+
+    def take(
+        self,
+        limit: int,
+        *,
+        again: bool,
+        begun: bool = False,
+        suspects: bool = False,
+        without: Collection[int] = (),
+    ) -> Deferred[list[TakenFlow]]:
+        """Take flows of these; see `SqlJournal.take`."""
+
+        def take() -> list[TakenFlow]:
+            return self.journal.take(
+                batch=self.batch,
+                names=self.names,
+                kinds=self._kinds(),
+                limit=limit,
+                again=again,
+                begun=begun,
+                suspects=suspects,
+                without=without,
+            )
+
+        return self.in_thread(take)
+
+    def count(self) -> Deferred[Unfinished]:
+        """Count those that are not over; see `SqlJournal.count_unfinished`."""
+
+        def count() -> Unfinished:
+            return self.journal.count_unfinished(
+                batch=self.batch, names=self.names, kinds=self._kinds()
+            )
+
+        return self.in_thread(count)
+
+    def _kinds(self) -> Collection[str]:
+        return kinds() if self.serve is None else self.serve

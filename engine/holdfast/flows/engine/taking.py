@@ -1,0 +1,162 @@
+"""Taking flows that nobody runs, and beginning to run each; or saying why that is not possible."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.internet.defer import inlineCallbacks
+from twisted.python.failure import Failure
+
+from holdfast.flows.engine.aside import set_aside
+from holdfast.flows.engine.owed import Owed
+from holdfast.flows.engine.owner import Owner
+from holdfast.flows.engine.probation import PROBATION, Probation
+from holdfast.flows.engine.runner import FlowRunner
+from holdfast.flows.engine.scope import Scope
+from holdfast.flows.engine.turns import Turns
+from holdfast.flows.engine.unloaded import Unloaded
+from holdfast_journal import MOST_DEATHS, TakenFlow
+
+MOST_FAILURES: Final = 3
+"""How often a flow's own code may raise before the flow is set aside."""
+
+DEADLY: Final = "process after process ended while it ran, at last when it ran alone"
+"""The reason for which a flow is set aside that ends whoever runs it."""
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python from looking for garbage among what is being made, all of which will stay.
+
+    With some hundred flows that is a third of what it takes to load them.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@define(eq=False)
+class Taking:
+    """Takes flows, for an engine that has room for them.
+
+    Args:
+        scope: which flows.
+        running: those that run here, to which it adds.
+        owed: what the database is to be told.
+        turns: who has a connection.
+        owner: the engine, as runners know it.
+        look_soon: has the engine look, chores and all, as soon as it can.
+    """
+
+    _scope: Scope
+    _running: dict[int, FlowRunner]
+    _owed: Owed
+    _turns: Turns
+    _owner: Owner
+    _look_soon: Callable[[], object]
+    _unloaded: Unloaded = field(factory=Unloaded, init=False)
+    _probation: Probation = field(factory=Probation, init=False)
+    is_crowded: bool = field(default=False, init=False)
+    """Whether it last took as many flows as there was room for, so that more may wait."""
+
+    @inlineCallbacks
+    def take(self, free: int, *, again: bool) -> Any:
+        """Take as many flows as there are *free* connections, if there are as many.
+
+        Args:
+            again: whether this is no look of its own, so that what was looked up for the last one
+                will do; see `SqlJournal.take`.
+
+        Returns:
+            A Deferred of how many were taken, suspects not counted.
+        """
+        without = self._unloaded.left_to_others(self._scope.seconds())
+        if free <= 0:
+            return 0
+        # Visits come first: who has not begun has no code that could be forgotten.
+        census = self._turns.census
+        visits_first = census.is_needed
+        if self._probation.wants_suspects(self._scope.seconds()):
+            # Before the others, who come back again and again where there are too few places.
+            suspects = yield self._scope.take(free, again=again, suspects=True, without=without)
+            self._run_all(suspects)
+            free -= len(suspects)
+            self.is_crowded = not free
+            if not free:
+                return 0
+        taken = yield self._scope.take(free, again=again, begun=visits_first, without=without)
+        self._run_all(taken)
+        count = len(taken)
+        left = int(min(free - count, census.room)) if visits_first else 0
+        if left:
+            others = yield self._scope.take(left, again=True, without=without)
+            self._run_all(others)
+            count += len(others)
+        self._turns.give_back_turned_away()
+        self.is_crowded = count == free
+        return count
+
+    @inlineCallbacks
+    def pay(self) -> Any:
+        """Tell the database what it is owed."""
+        shares = self._unloaded.sharing_changes()
+        if shares is not None:
+            self._owed.add(partial(self._scope.journal.share, shares))
+        yield self._owed.pay()
+
+    def _run_all(self, taken: Collection[TakenFlow]) -> None:
+        suspected = [flow.id for flow in taken if flow.deaths]
+        if suspected:
+            self._probation.begin(suspected)
+            self._scope.reactor.callLater(PROBATION, self._outlived, suspected)
+        with _uncollected():
+            for each in taken:
+                self._run(each)
+
+    def _outlived(self, flows: Collection[int]) -> None:
+        """These flows did not end this process."""
+        survivors = self._probation.end(flows, self._running)
+        if survivors:
+            self._owed.add(partial(self._scope.journal.survived, survivors))
+            self._look_soon()
+
+    def _run(self, taken: TakenFlow) -> None:
+        if taken.journal.is_lost:
+            return  # others have taken it already
+        if self._owed.concerns(taken.id):
+            return  # it failed while it was being taken, and will be given back first
+        if taken.failures >= MOST_FAILURES:
+            set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
+            return
+        if taken.deaths >= MOST_DEATHS:
+            set_aside(taken, DEADLY)
+            return
+        try:
+            runner = FlowRunner(taken, self._owner)
+        except Exception:  # noqa: BLE001 - whatever the flow's own class raised; it is reported
+            self._cannot_load(taken, Failure())
+            return
+        if self._turns.turns_away(runner):
+            runner.abandon()
+            return
+        self._turns.came(taken)
+        if self._unloaded.loaded(taken):
+            self._owed.add(partial(self._scope.journal.forget_trouble, taken.id))
+        self._running[taken.id] = runner
+        runner.start()
+
+    def _cannot_load(self, taken: TakenFlow, failure: Failure) -> None:
+        """Give it back: it is no fault of the flow."""
+        reason = self._unloaded.failed(taken, failure, self._scope.seconds())
+        if reason is not None:
+            journal = self._scope.journal
+            self._owed.add(partial(journal.give_back_unloaded, taken.id, reason), [taken.id])

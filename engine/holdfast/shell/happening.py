@@ -1,0 +1,300 @@
+"""How one event happens to a wormhole: the heart of the shell.
+
+An event is the application's (`Happening.happen`: it calls its wormhole) or comes from outside
+(`outside`, `heard`: the server said something, a connection came or went).  Then this happens:
+
+1. The journal's `process()` is entered.  Whatever follows up to its end is one commit, and none of
+   it has happened if that commit fails.
+2. A seed is drawn, and `Exchange.apply` gives notices, or None if the event says nothing new.
+3. The delegate is told the notices, one by one.  It may call the wormhole again from there.  Such
+   an event is applied at once, in the same commit, but its notices wait behind those that the
+   delegate has not been told: it hears everything in the order in which it happened, and is never
+   called from inside itself.
+4. Once, behind the last notice, `wanted` says what the server must hear.  The frames are queued
+   with the journal, which sends them when the commit is durable.  They are noted as said at once,
+   so that the next event does not say them again; if the commit fails, the connection goes too.
+5. A journal that keeps a history is told what happened; then the journal is left.  It asks for the
+   wormhole's document there, in which all of this is.
+
+Events that the server causes at once share the steps 1, 4 and 5, unless the wormhole is *careful*.
+
+Exceptions.  A *refusal* comes before any event: the face (`wormhole.py`) checks arguments and
+states first, and raises with nothing changed.  Whatever is raised later, by a method of the
+delegate, by the journal, or by a bug of the core, finds an exchange that has moved and a commit
+that was not made: what is in memory never happened.  So the wormhole is abandoned.  It says nothing
+more, and its last document is all that is left.  If the application called us, it gets the
+exception; if not, `Options.on_broken` does, or else the delegate's `wormhole_closed`.
+
+The end is an event like all others, which leads to the notice `Closed`.  The connection is hung up
+behind the commit of that, like a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from holdfast.core import events as ev
+from holdfast.core import notices as out
+from holdfast.core.checkpoint import Saved
+from holdfast.core.frames import Frame
+from holdfast.core.wanted import used_up, wanted
+from holdfast.rendezvous.wire import FromServer
+from holdfast.shell.alive import Life
+from holdfast.shell.contact import Contact, MakesConnector
+from holdfast.shell.conversation import Conversation
+from holdfast.shell.news import News
+from holdfast.shell.options import Options
+from holdfast.shell.recording import Heard, write_down
+from holdfast.shell.refilling import Refill, lacking
+from holdfast.shell.telling import called
+from holdfast.shell.typing.typed import TypingCode
+from holdfast.status import Closed, Connecting
+from holdfast_journal import IJournal
+
+_log = Logger()
+
+
+class Happening:
+    """Lets events happen to one wormhole, and holds everything that takes part in that.
+
+    Args:
+        saved: the wormhole as it was made or loaded.
+        delegate: hears what happens.
+        journal: makes it durable.
+        connector: makes what keeps us connected.
+        options: what the application asked for.
+
+    Raises:
+        AlreadyResumed: the wormhole is alive in this process.
+    """
+
+    # Thousands wait at once, and each of their objects counts.
+    __slots__ = (
+        "_delegate",
+        "_draining",
+        "_heard",
+        "_news",
+        "contact",
+        "document",
+        "exchange",
+        "journal",
+        "life",
+        "options",
+        "pending",
+        "typing",
+    )
+
+    def __init__(
+        self,
+        saved: Saved,
+        delegate: object,
+        journal: IJournal,
+        connector: MakesConnector,
+        options: Options,
+    ) -> None:
+        self.life = Life(saved.exchange.side)
+        self.exchange = saved.exchange
+        self.journal = journal
+        self.pending: out.Notices = saved.pending
+        """What the delegate has not been told."""
+        self.typing: TypingCode | None = None
+        """The code that is being typed, if one is, or was."""
+        self.document: tuple[str, float | None] | None = None
+        """The document as text, and the `heard_at` in it; None when something has happened."""
+        self._delegate = delegate
+        self.options = options
+        """What the application asked for."""
+        self._news = News(saved.exchange, Connecting(saved.relay_url), options)
+        self._heard: Heard = ()
+        self._draining = False
+        self.contact = Contact(self, saved, connector, self._news, self.life, options)
+
+    # Where events come from.
+
+    def begin(self) -> None:
+        """Tell the delegate what it was not told in an earlier life."""
+        if self.pending:
+            try:
+                with self.journal.process():
+                    self._tell_all()
+                    self._speak()
+            except Exception:
+                self.abandon()
+                raise
+
+    def happen(self, event: ev.Event) -> None:
+        """Let an event of the application's happen; it gets whatever goes wrong."""
+        if self.life.is_over:
+            return
+        try:
+            with self.journal.process():
+                self._apply(event)
+                if not self._draining:
+                    self._tell_all()
+                    self._speak()
+        except Exception as error:
+            # What happened here is neither saved nor sent, so nothing may be built upon it.
+            self.abandon()
+            if self.options.on_broken is None:
+                self.life.failure = error
+            raise
+
+    def outside(self, *events: ev.Event | None) -> None:
+        """Let *events* happen; an exception of the application's is not the connection's.
+
+        They are one commit: all of them happen, or none.  None among them if nothing happened, and
+        only something is to be said.
+        """
+        if self.options.careful:
+            for event in events:
+                self._together(self._react, event)
+        else:
+            self._together(self._react, *events)
+
+    def heard(self, heard: Sequence[FromServer], conversation: Conversation) -> None:
+        """Let everything happen that the server has said at once; see `outside`."""
+        if self.options.careful:
+            for said in heard:
+                self.contact.hear(said, conversation, self.outside)
+        else:
+            self._together(self._hear, heard, conversation)
+
+    def listed(self, nameplates: AbstractSet[str]) -> None:
+        """The server was asked which nameplates there are, and has these."""
+        if self.typing is not None:
+            self.typing.got_nameplates(nameplates)
+
+    # What happens then.
+
+    def _together(self, what: Callable[..., None], *about: object) -> None:
+        if self.life.is_over:
+            return
+        try:
+            with self.journal.process():
+                what(*about)
+                self._speak()
+        except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
+            self._broken(Failure())
+
+    def _hear(self, heard: Sequence[FromServer], conversation: Conversation) -> None:
+        for said in heard:
+            self.contact.hear(said, conversation, self._react)
+
+    def _react(self, *events: ev.Event | None) -> None:
+        for event in events:
+            if event is not None:
+                self._apply(event)
+                self._tell_all()
+
+    def _apply(self, event: ev.Event) -> None:
+        seed = self.options.entropy()
+        notices = self.exchange.apply(event, seed)
+        self._news.event(event)
+        if notices is not None:
+            self._heard += ((event, seed),)
+            self.pending += notices
+            if not isinstance(event, ev.Welcomed):
+                self.contact.progress()
+
+    def _tell_all(self) -> None:
+        """Tell the delegate everything, also what its own reactions cause."""
+        self._draining = True
+        try:
+            while self.pending:
+                notice, self.pending = self.pending[0], self.pending[1:]
+                self._tell(notice)
+        finally:
+            self._draining = False
+
+    def _tell(self, notice: out.Notice) -> None:
+        name, argument = called(notice, self.contact.no_server)
+        self._news.told(name)
+        welcome_handler = self.options.welcome_handler
+        if isinstance(notice, out.GotWelcome) and welcome_handler is not None:
+            welcome_handler(dict(notice.welcome))
+        method = getattr(self._delegate, name, None)
+        if method is not None:
+            method(argument)
+
+    def _speak(self) -> None:
+        """Queue what the server must hear, behind the commit of all that led to it.
+
+        Everything that changes the wormhole's document ends here.
+        """
+        self.document = None
+        frames: tuple[Frame, ...] = ()
+        conversation = self.contact.conversation
+        changed = False
+        if conversation is not None and conversation.welcomed:
+            frames = wanted(self.exchange, conversation.said)
+            changed = self.exchange.saying(frames)
+            for frame in frames:
+                conversation.said.note(frame)
+            if frames:
+                self.journal.queue_outbound(conversation.send, frames)
+            self._refill(conversation)
+            if used_up(self.exchange, conversation.said):
+                self.journal.queue_outbound(self.contact.begin_anew, conversation)
+        elif conversation is not None and self.exchange.lifecycle.state == "leaving":
+            # Nothing can be said before the welcome, and a server that begins like this may
+            # never send one.
+            why = "the server sent something else than a welcome"
+            self.journal.queue_outbound(conversation.drop, why)
+        heard, self._heard = self._heard, ()
+        write_down(self.journal, self.exchange.side, heard, frames, changed=changed)
+        if self.typing is not None:
+            self.typing.speak()
+        self._news.key()
+        if self.exchange.ended and not self.life.is_over:
+            self.life.is_over = True
+            self.journal.queue_outbound(self._hang_up)
+        elif not self.exchange.well:
+            self.contact.wait()
+
+    def _refill(self, conversation: Conversation) -> None:
+        """Have messages looked up that the mailbox lacks."""
+        conversation.said.settle(self.exchange)
+        kept = self.options.kept
+        if kept is not None and (numbers := lacking(self.exchange, conversation)):
+            conversation.fetching = True
+            speak = partial(self.outside, None)
+            refill = Refill(kept, numbers, conversation, self.life, speak, self._broken)
+            # Behind the commits that put them there.
+            self.journal.queue_outbound(refill.begin)
+
+    # How it ends.
+
+    def abandon(self) -> None:
+        """Let go of the connection and stay silent; the checkpoint is all that is left."""
+        self.life.abandon(self.exchange.side)
+        if self.contact.conversation is not None:
+            self.contact.conversation.end()
+        self._hang_up()
+
+    def tell_failure(self, error: BaseException | None) -> None:
+        """Tell the delegate that this exception of its own has ended the wormhole."""
+        closed = getattr(self._delegate, "wormhole_closed", None)
+        if closed is not None:
+            closed(error)
+
+    def _hang_up(self) -> None:
+        tell = partial(self._news.connection, Closed())
+        self.contact.stop().addCallback(lambda _: self.life.down(tell))
+
+    def _broken(self, failure: Failure) -> None:
+        """The application failed inside an event, which is now neither saved nor sent."""
+        self.abandon()
+        if self.options.on_broken is not None:
+            self.options.on_broken(failure)
+            return
+        _log.failure("The application failed while handling an event", failure)
+        self.life.failure = None
+        try:
+            self.tell_failure(failure.value)
+        except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
+            _log.failure("The application failed again while hearing of that")
