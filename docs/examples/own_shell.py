@@ -88,7 +88,7 @@ class Shell:
             case wire.Nameplates(listed):
                 if self.exchange.nameplate.state in ("doubtful", "yielded"):
                     taken = self.exchange.nameplate.data.nameplate in listed
-                    self.happen(events.NameplateListed(taken, False))
+                    self.happen(events.NameplateListed(taken, lately=False))
             case events.MessageArrived():
                 self.said.hear(heard, self.exchange)
                 self.happen(heard)

@@ -75,7 +75,7 @@ def create(
 ) -> DelegatedWormhole: ...
 
 
-def create(
+def create(  # noqa: PLR0913 - the seed's signature
     appid: str,
     relay_url: str,
     reactor: Any,
@@ -89,7 +89,7 @@ def create(
     tor_manager: TorManager | None = None,
     on_status_update: Callable[[Status], object] | None = None,
     first_failure_is_final: bool = False,
-    stderr: object = None,
+    stderr: object = None,  # noqa: ARG001 - likewise
     dilation: bool = False,
 ) -> DelegatedWormhole | DeferredWormhole:
     """Make a wormhole, which begins to connect at once.

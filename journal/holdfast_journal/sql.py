@@ -42,7 +42,7 @@ class SqlJournal(Taker):
     """The copy that `open` has just made of an SQLite file of an older release, upgraded since."""
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - the face of the journal
         cls,
         url: str,
         *,

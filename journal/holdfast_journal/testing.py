@@ -81,7 +81,7 @@ class JournalContract:
                 raise ZeroDivisionError
         except ZeroDivisionError:
             came_out = True
-        _same(came_out, True)
+        _same(came_out, True)  # noqa: FBT003 - what is compared
         with journal.process():
             _record(journal)
             journal.queue_outbound(ran.append, "after")

@@ -59,5 +59,5 @@ class World(testing.World):
     def heard(self, name: str = "ann") -> list[str]:
         return [entry.heard for entry in self.history(name)]
 
-    def _is_dead(self, sending: bool = False) -> bool:
+    def _is_dead(self, *, sending: bool = False) -> bool:
         return sending and self.loses_when()

@@ -107,7 +107,7 @@ def install(fate):
     _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
     tasks, runner = holdfast.flows.engine.executor.Executor, holdfast.flows.engine.runner.FlowRunner
     host = holdfast.flows.engine.host.FlowHost
-    _around(fate, tasks, "_begin", lambda _executor, _customer, task, *_: f"task-{task.name}")
+    _around(fate, tasks, "_begin", lambda _executor, _customer, task, **_: f"task-{task.name}")
     _around(fate, holdfast.flows.shipped.command._Command, "ended", lambda *_: "command-end")
     _around(fate, host, "task_done", lambda _host, task, _: f"task-{task.name}-done")
     _around(fate, runner, "_finished", lambda *_: "over")

@@ -114,7 +114,7 @@ def test_one_that_fails_keeps_nobody_from_theirs() -> None:
 
     class Broken(Sleeper):
         def beat(self, now: float, overslept: bool) -> float | None:
-            super().beat(now, overslept)
+            super().beat(now, overslept=overslept)
             raise ZeroDivisionError
 
     clock = Clock()

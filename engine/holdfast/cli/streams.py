@@ -72,7 +72,7 @@ def make_safe() -> None:
             if error.errno != errno.EBADF:
                 raise
             # The lowest number that is free is this one.
-            os.set_inheritable(os.open(os.devnull, flags), True)
+            os.set_inheritable(os.open(os.devnull, flags), True)  # noqa: FBT003 - os has no other way
     sys.stdout = _text(1, sys.stdout)
     sys.stderr = _text(2, sys.stderr)
 

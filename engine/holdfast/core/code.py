@@ -54,15 +54,15 @@ State: TypeAlias = Literal[
 class Inputs(Protocol):
     """Everything that can happen to the code."""
 
-    def allocate(self, draw: str, discreet: bool = False) -> Effects:
+    def allocate(self, draw: str, *, discreet: bool = False) -> Effects:
         """The application wants a new code; *draw* (hex) chooses its words, a byte for each."""
         ...
 
-    def enter(self, code: str, discreet: bool = False) -> Effects:
+    def enter(self, code: str, *, discreet: bool = False) -> Effects:
         """The application has a complete code."""
         ...
 
-    def type(self, discreet: bool = False) -> Effects:
+    def type(self, *, discreet: bool = False) -> Effects:
         """Somebody is about to type a code."""
         ...
 
@@ -138,7 +138,7 @@ typing_words.upon(Inputs.abandon).to(abandoned).returns(())
 
 
 @unset.upon(Inputs.allocate).to(wanted)
-def keep_draw(inputs: Inputs, data: Code, draw: str, discreet: bool = False) -> Effects:
+def keep_draw(inputs: Inputs, data: Code, draw: str, *, discreet: bool = False) -> Effects:
     """The nameplate will come in front of the words."""
     data.draw = draw
     data.untold = discreet
@@ -146,7 +146,7 @@ def keep_draw(inputs: Inputs, data: Code, draw: str, discreet: bool = False) -> 
 
 
 @unset.upon(Inputs.enter).to(known)
-def take_code(inputs: Inputs, data: Code, code: str, discreet: bool = False) -> Effects:
+def take_code(inputs: Inputs, data: Code, code: str, *, discreet: bool = False) -> Effects:
     """Nothing is missing."""
     data.code = code
     data.untold = discreet
@@ -154,7 +154,7 @@ def take_code(inputs: Inputs, data: Code, code: str, discreet: bool = False) -> 
 
 
 @unset.upon(Inputs.type).to(typing)
-def begin_typing(inputs: Inputs, data: Code, discreet: bool = False) -> Effects:
+def begin_typing(inputs: Inputs, data: Code, *, discreet: bool = False) -> Effects:
     """The nameplate comes first."""
     data.untold = discreet
     return ()

@@ -156,16 +156,17 @@ class Exchange:
     def _allocate_code(self, event: ev.AllocateCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
         draw = entropy.draw("words", event.length).hex()
-        self.code.change().allocate(draw, event.discreet)
+        self.code.change().allocate(draw, discreet=event.discreet)
         return ()
 
     def _set_code(self, event: ev.SetCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        return self._code_known(self.code.change().enter(event.code, event.discreet), entropy)
+        effects = self.code.change().enter(event.code, discreet=event.discreet)
+        return self._code_known(effects, entropy)
 
     def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        return self._code_known(self.code.change().type(event.discreet), entropy)
+        return self._code_known(self.code.change().type(discreet=event.discreet), entropy)
 
     def _choose_nameplate(self, event: ev.ChooseNameplate, entropy: Entropy) -> out.Notices | None:
         if self.code.state != "typing":

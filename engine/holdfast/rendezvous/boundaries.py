@@ -86,7 +86,7 @@ class Transport(Protocol):
         """Read again, unless it is disconnecting."""
         ...
 
-    def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: N802
+    def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: N802, FBT001 - Twisted's
         """Tell *producer* when enough, and when little, is waiting to be written."""
         ...
 

@@ -181,7 +181,7 @@ class _Dialling:
             return  # It was still waiting in line.
         if self._timer.active():
             self._timer.cancel()
-        self._dialer._one_less()
+        self._dialer._one_less()  # noqa: SLF001 - one idea in two classes
 
     def cancel(self) -> None:
         """Nobody wants this socket any more (see `Attempt`)."""
@@ -213,7 +213,7 @@ class _OneProtocol(ClientFactory):
     def __init__(self, socket: WebSocket) -> None:
         self._socket: WebSocket | None = socket
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: ARG002 - Twisted's
         """The protocol, once."""
         socket, self._socket = self._socket, None
         return socket

@@ -30,7 +30,7 @@ _log = Logger()
 class Beats(Protocol):
     """What has a heartbeat."""
 
-    def beat(self, now: float, overslept: bool) -> float | None:
+    def beat(self, now: float, *, overslept: bool) -> float | None:
         """Do what is due at *now*; return when to be called again, or None for never.
 
         *overslept* says that this call comes much too late, since the whole process or
@@ -91,7 +91,7 @@ class Heartbeat:
             if member not in self._members:
                 continue
             try:
-                again = member.beat(now, now - due > OVERSLEPT)
+                again = member.beat(now, overslept=now - due > OVERSLEPT)
             except Exception:  # noqa: BLE001 - it is told, and the others get theirs
                 _log.failure("A heartbeat failed")
                 again = now + AGAIN

@@ -27,7 +27,7 @@ class Outgoing:
         set_no_delay = getattr(transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
-        transport.registerProducer(self, True)
+        transport.registerProducer(self, True)  # noqa: FBT003 - Twisted's
 
     def flush(self, protocol: ClientProtocol) -> None:
         """Write what *protocol* has to say."""

@@ -12,6 +12,7 @@ itself and reads no more (see `holdfast.rendezvous.intake`).
 import logging
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 from attrs import define, field
@@ -221,11 +222,11 @@ class WebSocket:
             if shaking:
                 self._reason += " during the handshake"
         self._end(
-            protocol is not None
+            reason.value,
+            clean=protocol is not None
             and protocol.parser_exc is None
             and protocol.close_rcvd is not None
             and protocol.close_sent is not None,
-            reason.value,
         )
 
     # What the intake does.
@@ -239,7 +240,7 @@ class WebSocket:
 
     # Time.
 
-    def beat(self, now: float, overslept: bool) -> float | None:
+    def beat(self, now: float, *, overslept: bool) -> float | None:
         """Ping, or give up on a server that is silent (see `heartbeat.Beats`)."""
         if self._stage is not Stage.OPEN or self._protocol is None or self._out is None:
             return None
@@ -379,14 +380,14 @@ class WebSocket:
         if attempt is not None:
             attempt.cancel()
         self._settle()
-        self._heartbeat.clock.callLater(0, self._end, False, cause)
+        self._heartbeat.clock.callLater(0, partial(self._end, cause, clean=False))
 
     def _settle(self) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.settled()
 
-    def _end(self, clean: bool, cause: BaseException | None) -> None:
+    def _end(self, cause: BaseException | None, *, clean: bool) -> None:
         if self._stage is Stage.CLOSED:
             return
         self._stage = Stage.CLOSED

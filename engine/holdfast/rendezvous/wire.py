@@ -178,9 +178,9 @@ _READERS: Final[dict[str, Callable[[dict[str, Any]], FromServer | None]]] = {
     "allocated": _allocated,
     "claimed": lambda frame: ev.Claimed(_string(frame, "mailbox")),
     "message": _message,
-    "released": lambda frame: ev.NameplateReleased(),
-    "closed": lambda frame: ev.MailboxClosed(),
+    "released": lambda frame: ev.NameplateReleased(),  # noqa: ARG005 - a table of readers
+    "closed": lambda frame: ev.MailboxClosed(),  # noqa: ARG005 - a table of readers
     "nameplates": _nameplates,
-    "pong": lambda frame: Pong(),
+    "pong": lambda frame: Pong(),  # noqa: ARG005 - a table of readers
     "error": _error,
 }

@@ -61,7 +61,7 @@ class Network:
 
     def connector(
         self,
-        url: str,
+        url: str,  # noqa: ARG002 - as a connector is made
         owner: Owner,
         *,
         clock: Clock | None = None,

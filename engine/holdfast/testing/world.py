@@ -284,7 +284,7 @@ class World:
             self.database, clock=self.now, uptime=self.now, retain=self.retain
         )
 
-    def _is_dead(self, sending: bool = False) -> bool:
+    def _is_dead(self, *, sending: bool = False) -> bool:
         """Whether the process has come to the entry after which it dies."""
         if self._crash_after is None or (sending and self._crash_sent):
             return False

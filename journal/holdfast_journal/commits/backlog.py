@@ -49,4 +49,4 @@ class Backlog:
         share = max(self.outstanding / MOST_COMMITS, self._bytes / MOST_BYTES)
         if share > 1.0 if not self._full else share <= 0.5:
             self._full = not self._full
-            self.pressure.fill(self._full)
+            self.pressure.fill(full=self._full)

@@ -48,7 +48,7 @@ class InlineWriter:
         if commit.lease.lost is None:
             self._outbox.run(commit.calls)
 
-    def stop(self, patience: float | None = None) -> "Deferred[None]":
+    def stop(self, patience: float | None = None) -> "Deferred[None]":  # noqa: ARG002 - as Writer has it
         """Take no more."""
         self._stopped = True
         done: Deferred[None] = Deferred()

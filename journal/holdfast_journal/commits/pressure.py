@@ -39,7 +39,7 @@ class Pressure:
         """Call *listener* with True when it becomes high (now, if it is), with False after that."""
         self._listeners.append(listener)
         if self.high:
-            listener(True)
+            listener(True)  # noqa: FBT003 - as a listener is called
 
     def fails(self, who: str, why: str) -> None:
         """The database does not answer *who*, a short word; *why* is one line for people."""
@@ -48,7 +48,7 @@ class Pressure:
             _log.warn(text, name=self._name, why=why)
         before = self.high
         self._suffering.add(who)
-        self._tell(before)
+        self._tell(before=before)
 
     def answers(self, who: str) -> None:
         """It does answer *who*, again or as always."""
@@ -56,14 +56,14 @@ class Pressure:
             _log.warn("the database {name} can be used again", name=self._name)
         before = self.high
         self._suffering.discard(who)
-        self._tell(before)
+        self._tell(before=before)
 
-    def fill(self, full: bool) -> None:
+    def fill(self, *, full: bool) -> None:
         """Too much waits to be written, or no longer."""
         before, self._full = self.high, full
-        self._tell(before)
+        self._tell(before=before)
 
-    def _tell(self, before: bool) -> None:
+    def _tell(self, *, before: bool) -> None:
         if self.high is not before:
             for listener in tuple(self._listeners):
                 listener(self.high)

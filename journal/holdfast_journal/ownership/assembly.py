@@ -61,7 +61,7 @@ class Assembly:
     pressure: Pressure
 
     @classmethod
-    def threaded(
+    def threaded(  # noqa: PLR0913 - the options of a journal
         cls,
         url: str,
         keys: KeyRing | None,
@@ -95,7 +95,7 @@ class Assembly:
         return cls._of(ready, clock, running, registration, writer, pressure, retain)
 
     @classmethod
-    def inline(
+    def inline(  # noqa: PLR0913 - the options of a journal
         cls,
         url: str,
         keys: KeyRing | None,

@@ -127,11 +127,11 @@ class Held:
         self._see_that_the_lease_holds()
         lapses = self._registration.term.lapses
         with self._lock:
-            free = self._due(worker, again)
+            free = self._due(worker, again=again)
             wanted = self._within_our_share(wanted)
             if wanted.limit == 0:
                 return []
-            taken = self._start_running(free, wanted, again)
+            taken = self._start_running(free, wanted, again=again)
         if self._registration.term.lapses != lapses:
             self._look_again_at(taken)
         return [flow for flow in taken if not flow.journal.is_lost]
@@ -141,7 +141,7 @@ class Held:
             with self._database.clearly():
                 self._registration.keep()
 
-    def _due(self, worker: int, again: bool) -> Due:
+    def _due(self, worker: int, *, again: bool) -> Due:
         """What may be taken now: free flows, those of the dead, and strays."""
         if self._running.strays:
             self._running.strays = False  # whoever loses a flow from here on says so again
@@ -159,7 +159,7 @@ class Held:
         room = max(room, len(self._strays))  # those are ours already
         return evolve(wanted, limit=room if wanted.limit is None else min(wanted.limit, room))
 
-    def _start_running(self, free: Due, wanted: Wanted, again: bool) -> list[TakenFlow]:
+    def _start_running(self, free: Due, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
         with self._strays_if_it_fails():
             found = taking.take(
                 self._database, self._keys, self._registration, free, wanted, expected=again
@@ -216,9 +216,9 @@ class Held:
         """See `SqlJournal.serve`."""
         self._sharing.serve(kinds)
 
-    def share(self, on: bool) -> None:
+    def share(self, *, on: bool) -> None:
         """See `SqlJournal.share`."""
-        self._sharing.take_part(on)
+        self._sharing.take_part(on=on)
 
     def excess(self) -> int:
         """See `SqlJournal.excess`."""

@@ -64,7 +64,7 @@ class Sharing:
         self._note(worker, serves)
         self._serves = serves
 
-    def take_part(self, on: bool) -> None:
+    def take_part(self, *, on: bool) -> None:
         """Share what it serves with others, or leave it to them. Raises DatabaseUnusable."""
         worker, shared = self._registration.current, self._serves if on else None
         if worker is not None and shared != self._shared:

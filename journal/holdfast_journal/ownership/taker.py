@@ -62,12 +62,12 @@ class Taker(Starter):
         """
         self._held.serve(kinds)
 
-    def share(self, on: bool) -> None:
+    def share(self, on: bool) -> None:  # noqa: FBT001 - public
         """Take part in sharing flows with the other services, or leave their shares to them.
 
         Nothing changes for who does not `serve`.
         """
-        self._held.share(on)
+        self._held.share(on=on)
 
     @property
     def services(self) -> int:
@@ -83,7 +83,7 @@ class Taker(Starter):
         with self._held.born() if own else nullcontext() as owner:
             return start_flows(self._database, self._keys, batch, new, owner, self._clock())
 
-    def take(
+    def take(  # noqa: PLR0913 - the face of the journal
         self,
         *,
         batch: str | None = None,

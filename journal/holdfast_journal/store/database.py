@@ -70,19 +70,20 @@ class Database:
         """
         parsed = parse_url(url)
         if parsed.get_backend_name() == "postgresql":
-            database = cls(postgresql_engine(parsed, pause), None, False)
+            database = cls(postgresql_engine(parsed, pause), None, in_memory=False)
         elif not parsed.database or parsed.database == ":memory:":
-            database = cls(sqlite_engine(parsed), None, True)
+            database = cls(sqlite_engine(parsed), None, in_memory=True)
         else:
             given = Path(parsed.database).absolute()
             path = place.find(given, make=not looks, make_parents=make_parents)
             parsed = parsed.set(database=str(path))
             if looks:
                 looked_at = LookedAt.of(path)
-                database = cls(looking_engine(parsed, looked_at), path, False, given, looked_at)
+                engine = looking_engine(parsed, looked_at)
+                database = cls(engine, path, in_memory=False, given_path=given, place=looked_at)
             else:
                 place.refuse_another_name(path)
-                database = cls(sqlite_engine(parsed), path, False, given)
+                database = cls(sqlite_engine(parsed), path, in_memory=False, given_path=given)
         try:
             with database.clearly():
                 database.dialect.refuse_unfit(database.engine, database.name, looks=looks)

@@ -33,7 +33,7 @@ def unsound(row: Any, table: Table) -> list[str]:
 
 def mended(row: Any, table: Table, columns: Sequence[str]) -> Any:
     """The row, with something harmless in the place of what `unsound` found."""
-    fields: Mapping[str, object] = row._mapping
+    fields: Mapping[str, object] = row._mapping  # noqa: SLF001 - SQLAlchemy documents it
     return SimpleNamespace(**{**fields, **{name: _harmless(table.c[name]) for name in columns}})
 
 

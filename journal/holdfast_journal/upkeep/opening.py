@@ -47,7 +47,7 @@ class Ready:
     """The copy of the database as it was, if it was upgraded just now and is an SQLite file."""
 
 
-def open_ready(
+def open_ready(  # noqa: PLR0913 - the options of a journal
     url: str,
     keys: KeyRing | None,
     environ: Mapping[str, str],

@@ -76,7 +76,7 @@ def purge(
             ids = [row.id for row in rows]
             for row in rows:
                 statuses[row.status] = statuses.get(row.status, 0) + 1
-            count += _delete(connection, ids, old.names)
+            count += _delete(connection, ids, names=old.names)
         each()
         if not rows:
             break
@@ -104,7 +104,7 @@ def _old(old: Old) -> ColumnElement[bool]:
     return wanted
 
 
-def _delete(connection: Connection, ids: list[int], names: bool) -> int:
+def _delete(connection: Connection, ids: list[int], *, names: bool) -> int:
     if not ids:
         return 0
     gone: Any = connection.execute(delete(entries).where(entries.c.flow_id.in_(ids)))

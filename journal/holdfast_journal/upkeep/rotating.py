@@ -70,7 +70,7 @@ def rotate(database: Database, ring: KeyRing, now: float) -> Rotation:
     for number in range(_PASSES):
         # Never waiting for a worker's commit, the first pass is in nobody's way. What it had to
         # leave comes one by one: whoever holds one lock only has never to do with a deadlock.
-        changed = _go_through(database, ring, first, number == 0)
+        changed = _go_through(database, ring, first, quickly=number == 0)
         resealed += changed
         with database.writing() as connection:
             closed = _forget(connection, database, first)
@@ -105,7 +105,7 @@ def _others(first: str) -> ColumnElement[bool]:
     return flows.c.data_key.is_not(None) & SEALED_UNDER.is_distinct_from(bytes.fromhex(first))
 
 
-def _go_through(database: Database, ring: KeyRing, first: str, quickly: bool) -> int:
+def _go_through(database: Database, ring: KeyRing, first: str, *, quickly: bool) -> int:
     last, resealed = 0, 0
     while True:
         with database.writing() as connection:

@@ -22,7 +22,7 @@ FRAMES = 12
 
 def place_in(thread: int) -> str:
     """Where a thread is in its code, by its identifier: functions, lines, files, and no values."""
-    frame: FrameType | None = sys._current_frames().get(thread)
+    frame: FrameType | None = sys._current_frames().get(thread)  # noqa: SLF001 - Python documents it
     places: list[str] = []
     while frame is not None and len(places) < FRAMES:
         code = frame.f_code

@@ -100,7 +100,7 @@ class Engine:
         threads: where whatever waits for the database, or is a user's, runs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the face of the engine
         self,
         journal: SqlJournal,
         reactor: Any,

@@ -86,7 +86,7 @@ class Executor:
 
         def due() -> None:
             waiting.discard(call)
-            self._begin(customer, task, counted)
+            self._begin(customer, task, counted=counted)
 
         call = self._reactor.callLater(delay, due)
         waiting.add(call)
@@ -108,7 +108,7 @@ class Executor:
                 self._unended[before.key] = before
         return ended
 
-    def _begin(self, customer: Customer, task: Task, counted: bool) -> None:
+    def _begin(self, customer: Customer, task: Task, *, counted: bool) -> None:
         kind = kind_of(task.name)
         if kind is None:
             customer.task_failed(task, f"no task called {task.name!r} is known here")

@@ -80,7 +80,7 @@ class FlowRunner:
         self.host = FlowHost(taken, self._flow, self._state, owner, self._entry)
         """What the flow asks."""
         self.host.wormhole = self.wormhole
-        self._flow._host = self.host
+        self._flow._host = self.host  # noqa: SLF001 - what authors must not touch
         self.heard_at: float | None = None
         """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
         self._moved(taken.updated_at)

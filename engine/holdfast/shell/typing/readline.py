@@ -35,7 +35,7 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
     completer = Completer(helper, reactor)
     restore = _terminal()
 
-    def tell(outcome: bool | Failure) -> None:
+    def tell(outcome: bool | Failure) -> None:  # noqa: FBT001 - an outcome, and no switch
         if stopped.is_set():
             return
         reactor.removeSystemEventTrigger(trigger)

@@ -211,6 +211,6 @@ class Line:
         return frame[key]
 
 
-def _require(there: bool, error: str) -> None:
+def _require(there: object, error: str) -> None:
     if not there:
         raise Refused(error)

@@ -123,7 +123,7 @@ class MailboxServer:
         self._started = self.now()
         self._sweep(self._started)
 
-    def restart(self, forget: bool = False) -> None:
+    def restart(self, *, forget: bool = False) -> None:
         """Die, and start again; on an empty database if it is to *forget*."""
         self.stop()
         self.start(forget=forget)
