@@ -84,7 +84,7 @@ class TestLease:
     def test_renewed_by_a_thread(self, url: str, journals: Journals) -> None:
         """With a reactor that turns the lease is renewed although nobody calls any method."""
         reactor = ManualReactor()
-        journal, other = journals.open(url, reactor=reactor, lease=0.6), journals.open(url)
+        journal, other = journals.open(url, reactor=reactor, lease=1.5), journals.open(url)
         run(journal, "ada")
         seen = {lease(url)}
         while len(seen) < 4:

@@ -170,7 +170,7 @@ def test_a_reactor_that_stands_still(url: str, journals: Journals, told: list[st
 def test_a_reactor_that_turns_keeps_its_flows(url: str, journals: Journals) -> None:
     """For as long as it turns the lease is renewed, though nothing else happens."""
     reactor = ManualReactor()
-    busy, other = journals.open(url, reactor=reactor, lease=LEASE), journals.open(url)
+    busy, other = journals.open(url, reactor=reactor, lease=2 * LEASE), journals.open(url)
     (ada,) = run(busy, "ada")
     for _ in range(15):  # more than two leases
         reactor.wait()
