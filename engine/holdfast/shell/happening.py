@@ -189,7 +189,8 @@ class Happening:
         for event in events:
             if event is not None:
                 self._apply(event)
-                self._tell_all()
+                if self.pending:  # most events lead to nothing
+                    self._tell_all()
 
     def _apply(self, event: ev.Event) -> None:
         seed = self.options.entropy()
@@ -214,9 +215,8 @@ class Happening:
     def _tell(self, notice: out.Notice) -> None:
         name, argument = called(notice, self.contact.no_server)
         self._news.told(name)
-        welcome_handler = self.options.welcome_handler
-        if isinstance(notice, out.GotWelcome) and welcome_handler is not None:
-            welcome_handler(dict(notice.welcome))
+        if isinstance(notice, out.GotWelcome) and self.options.welcome_handler is not None:
+            self.options.welcome_handler(dict(notice.welcome))
         method = getattr(self._delegate, name, None)
         if method is not None:
             method(argument)
