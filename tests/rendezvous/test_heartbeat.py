@@ -82,7 +82,7 @@ def test_others_get_their_turn() -> None:
         heart.add(10, patient)
     # Asks to be called at once from within the turn, as anybody else might.
     first = patients[0]
-    first.beat = lambda *_: clock.callLater(0, look) and None  # type: ignore[method-assign]
+    first.beat = lambda *_, **__: clock.callLater(0, look) and None  # type: ignore[method-assign]
 
     def look() -> None:
         seen.append(sum(len(patient.calls) for patient in patients))
