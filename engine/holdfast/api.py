@@ -101,7 +101,7 @@ def create(
             Without one the wormhole is in Deferred mode; see `DeferredWormhole`.
         journal: makes events durable before anything leaves; without one nothing is durable.
             Delegated mode only.
-        tor: makes every connection go through Tor; see `get_tor`.  *tor_manager* is a synonym.
+        tor: makes every connection go through Tor; see `get_tor`. `tor_manager` is a synonym.
             Another object with txtorcon's method `stream_via` will do.
         timing: records when every message went and came.
         welcome_handler: called with the server's welcome.
@@ -118,7 +118,7 @@ def create(
         BadRelayUrl: the URL is none that a mailbox server can have.
         CannotSerialize: a journal was given without a delegate.
         TypeError: an argument has the wrong type.
-        ValueError: dilation was asked for, or *versions* or *appid* are longer than what a server
+        ValueError: dilation was asked for, or `versions` or `appid` are longer than what a server
             need take.
     """
     if not isinstance(appid, str) or not isinstance(relay_url, str):
@@ -164,7 +164,7 @@ def _check_journal(journal: object) -> None:
 
 
 def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of *versions*, which will be needed long after whoever gave them is gone."""
+    """Return a copy of `versions`, which will be needed long after whoever gave them is gone."""
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(versions), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
@@ -198,15 +198,15 @@ def from_serialized(
 ) -> DelegatedWormhole:
     """Resume the wormhole that `DelegatedWormhole.serialize` saved, and connect.
 
-    Only the newest document of a wormhole may be resumed, and only once.  The arguments are those
+    Only the newest document of a wormhole may be resumed, and only once. The arguments are those
     of `create`; what is not in the document (a journal, Tor, ...) must be given again.
 
     Raises:
-        BadCheckpoint: *data* is damaged, a flow's, or was written by a newer Holdfast.
+        BadCheckpoint: `data` is damaged, a flow's, or was written by a newer Holdfast.
         BadRelayUrl: its URL is none that a mailbox server can have.
         AlreadyResumed: the wormhole is alive in this process.
         CannotSerialize: there is no delegate.
-        TypeError: *journal*, *timing* or *tor* is something else.
+        TypeError: `journal`, `timing` or `tor` is something else.
     """
     if delegate is None:
         raise CannotSerialize
@@ -251,7 +251,7 @@ def _make(
 
 
 def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
-    """Return what makes connectors on *reactor*, all of which take turns at dialling."""
+    """Return what makes connectors on `reactor`, all of which take turns at dialling."""
     if tor is None:
         return _one_of(_connectors, reactor, lambda reactor: through(Dialer(reactor)))
     # Whatever knows a way through Tor will do, txtorcon's own object included.
@@ -260,7 +260,7 @@ def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
 
 
 def connect_through(reactor: Any, connector: MakesConnector) -> None:
-    """Have the wormholes of *reactor* connect through *connector*, those aside that use Tor.
+    """Have the wormholes of `reactor` connect through `connector`, those aside that use Tor.
 
     For tests, whose reactor is a clock; see `holdfast.testing`.
     """
@@ -274,7 +274,7 @@ def _one_of(made: WeakKeyDictionary[Any, T], reactor: Any, make: Callable[[Any],
 
 
 def through(dialer: Dialer) -> MakesConnector:
-    """Return what makes connectors that *dialer* connects."""
+    """Return what makes connectors that `dialer` connects."""
     jitter = random.Random()  # noqa: S311 - spreads reconnections, hides nothing
 
     def make(url: str, owner: Owner) -> Connector:

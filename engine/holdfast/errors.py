@@ -1,7 +1,7 @@
 """What can go wrong with a wormhole, as exceptions that an application may catch.
 
-Every one of them but `WormholeClosed` is a `WormholeError`.  The text of an exception says what
-to do next.  None of them ever carries a code, a key or a message.
+Every one of them but `WormholeClosed` is a `WormholeError`. The text of an exception says what
+to do next. None of them ever carries a code, a key or a message.
 """
 
 from typing import ClassVar
@@ -10,7 +10,7 @@ from typing import ClassVar
 class WormholeError(Exception):
     """Something went wrong with a wormhole.
 
-    The text is *message*, or the advice of the class where none is given.
+    The text is `message`, or the advice of the class where none is given.
     """
 
     advice: ClassVar[str] = "The wormhole failed."
@@ -50,7 +50,7 @@ class ServerError(WormholeError):
 class CrowdedError(ServerError):
     """A third party entered the mailbox, which is for two; the text is the server's own.
 
-    Both sides are turned away from then on.  Whoever it was knew the number of the code, and not
+    Both sides are turned away from then on. Whoever it was knew the number of the code, and not
     necessarily its words: what was sent can be read only with the whole code.
     """
 

@@ -34,14 +34,14 @@ class NotRegularError(OSError):
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True) -> None:
-    """Replace the content of the file at ``path`` by ``data``, durably.
+    """Replace the content of the file at `path` by `data`, durably.
 
     A file that is there keeps its owner, group, mode, access list and user attributes; a new one
-    gets ``mode``. A symbolic link is followed, so that the link stays. Leftovers of killed writers
+    gets `mode`. A symbolic link is followed, so that the link stays. Leftovers of killed writers
     of the same file are removed.
     Where it cannot be replaced so (a mount point, a directory that cannot be written, an owner that
     we may not give) it is written in place, and then a power cut in that moment may tear it.
-    Without ``keep`` a file of our own with ``mode`` takes its place, or nothing happens.
+    Without `keep` a file of our own with `mode` takes its place, or nothing happens.
     Raises OSError, and leaves the old content, if anything fails.
     """
     target = _target(path)
@@ -55,7 +55,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True
 
 
 def check_whole(path: Path) -> None:
-    """Find out whether :func:`write_whole` would work, by doing all of it but the last step.
+    """Find out whether `write_whole` would work, by doing all of it but the last step.
 
     A file that can be replaced is replaced by its own content. Raises OSError.
     """
@@ -73,7 +73,7 @@ def check_whole(path: Path) -> None:
 
 
 def check_new(path: Path) -> None:
-    """Find out whether a file can be made at ``path``, by making its hidden part. Raises OSError.
+    """Find out whether a file can be made at `path`, by making its hidden part. Raises OSError.
 
     Nothing is left of it.
     """
@@ -85,7 +85,7 @@ def check_new(path: Path) -> None:
 
 
 def clear_leftovers(path: Path) -> None:
-    """Remove what killed writers of the file at ``path`` left behind; call it at the start.
+    """Remove what killed writers of the file at `path` left behind; call it at the start.
 
     What we may not see or remove stays. Raises OSError if the directory cannot be read otherwise.
     """
@@ -106,7 +106,7 @@ def _clear_leftovers(target: Path) -> None:
 
 
 def _replace(target: Path, data: bytes, mode: int, *, keep: bool) -> None:
-    """Put a new file in the target's place; if ``keep``, with the identity of the old one."""
+    """Put a new file in the target's place; if `keep`, with the identity of the old one."""
     with _locked_part(target) as (part, descriptor):
         if not (keep and _take_identity(descriptor, target)):
             os.fchmod(descriptor, mode)

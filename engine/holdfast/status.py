@@ -14,21 +14,21 @@ class NotConnecting:
 
 @frozen
 class Connecting:
-    """The server at *url* is being tried."""
+    """The server at `url` is being tried."""
 
     url: str
 
 
 @frozen
 class Connected:
-    """The server at *url* has welcomed us."""
+    """The server at `url` has welcomed us."""
 
     url: str
 
 
 @frozen
 class Disconnected:
-    """The connection to the server at *url* is gone; another attempt follows by itself."""
+    """The connection to the server at `url` is gone; another attempt follows by itself."""
 
     url: str
     reason: str
@@ -36,7 +36,7 @@ class Disconnected:
 
 @frozen
 class Unreachable:
-    """The server at *url* could not be reached; the next attempt is in *retry_in* seconds."""
+    """The server at `url` could not be reached; the next attempt is in `retry_in` seconds."""
 
     url: str
     reason: str

@@ -46,7 +46,7 @@ class DebugTiming:
     moments: list[Moment] = field(factory=list, init=False)
 
     def add(self, way: str, what: str) -> None:
-        """Record that something happens now; *way* is one of WAYS."""
+        """Record that something happens now; `way` is one of WAYS."""
         if len(self.moments) < MOST_EVENTS:
             self.moments.append(Moment(self.clock(), way, what))
 
@@ -58,7 +58,7 @@ class DebugTiming:
         }
 
     def write(self, path: str | Path) -> None:
-        """Write the recording to a file.  Raises OSError."""
+        """Write the recording to a file. Raises OSError."""
         Path(path).write_text(json.dumps(self.to_json()))
 
 

@@ -1,7 +1,7 @@
 """How the command line says that something is wrong.
 
 An error that can be expected is one line on standard error,
-``holdfast: what, where, what to do``, and an exit status: 2 if nothing was started, 1 if
+`holdfast: what, where, what to do`, and an exit status: 2 if nothing was started, 1 if
 something ran and not all of it succeeded.
 Commands that run flows end as the flows do, whatever becomes of their output; the others end
 with 1 if their output could not be written, and like other programs if nobody reads it any more.
@@ -26,7 +26,7 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Failure(click.ClickException, Refused):
-    """Nothing was started, as a :class:`Refused`. Exit status 2."""
+    """Nothing was started, as a `Refused`. Exit status 2."""
 
     exit_code = 2
 
@@ -73,7 +73,7 @@ class NobodyReads(Failure):
 def one_line_errors() -> Iterator[None]:
     """Turn click's own errors, Ctrl-C, a full disk and the journal's errors into one line each.
 
-    Raises :class:`Failure`.
+    Raises `Failure`.
     """
     try:
         yield

@@ -16,17 +16,17 @@ _PLAIN = "\x1b[0m"
 
 
 def require_pictures() -> None:
-    """Raise :class:`Failure` if pictures cannot be drawn; call it before starting anything."""
+    """Raise `Failure` if pictures cannot be drawn; call it before starting anything."""
     _segno()
 
 
 def code_picture(code: str) -> str:
     """Return the QR code that wormhole applications scan, as lines for a terminal.
 
-    The content is ``wormhole-transfer:CODE`` (uri-scheme.md of magic-wormhole-protocols).
+    The content is `wormhole-transfer:CODE` (uri-scheme.md of magic-wormhole-protocols).
     Colours are set in each line, because scanners want dark on light whatever the terminal's
     colours are.
-    Raises :class:`Failure` if the package that draws is not installed.
+    Raises `Failure` if the package that draws is not installed.
     """
     drawn = io.StringIO()
     uri = _SCHEME + quote(code, safe="-")

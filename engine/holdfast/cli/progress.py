@@ -1,4 +1,4 @@
-"""What ``holdfast provision`` shows while it runs, and says at its end."""
+"""What `holdfast provision` shows while it runs, and says at its end."""
 
 from __future__ import annotations
 

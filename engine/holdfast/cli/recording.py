@@ -1,4 +1,4 @@
-"""The option ``--dump-timing``: when every message went and came, whatever the outcome."""
+"""The option `--dump-timing`: when every message went and came, whatever the outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ dump_timing_option = click.option(
 
 
 def recorder(path: Path | None) -> DebugTiming | None:
-    """Return what is to record for *path*, if any; it is written when the command ends.
+    """Return what is to record for `path`, if any; it is written when the command ends.
 
     Raises:
         Failure: the file cannot be written, as is found out before anything starts.

@@ -71,7 +71,7 @@ class Outlet:
     def put(self, data: bytes, done: Done | None = None) -> None:
         """Hand over some bytes; return at once.
 
-        With *done* they are tried once and not again, and *done* is called with the error, or
+        With `done` they are tried once and not again, and `done` is called with the error, or
         None, in another thread.
         """
         with self._turn:
@@ -95,7 +95,7 @@ class Outlet:
         return bool(self._waiting)
 
     def drain(self, patience: float) -> int:
-        """Wait until all is written, is refused twice, or nothing moves for *patience* seconds.
+        """Wait until all is written, is refused twice, or nothing moves for `patience` seconds.
 
         Return how many pieces were not written.
         """
@@ -282,7 +282,7 @@ def error_is_behind() -> bool:
 
 
 def deliver(data: bytes, done: Done) -> None:
-    """Write *data* to standard output, once; *done* hears how it went, in another thread."""
+    """Write `data` to standard output, once; `done` hears how it went, in another thread."""
     outlet = _outlets.of(sys.stdout, "standard output")
     if outlet is None:
         done(OSError(errno.EBADF, os.strerror(errno.EBADF)))
@@ -300,7 +300,7 @@ def _line(stream: TextIO, name: str, text: str) -> None:
 
 
 def finish() -> None:
-    """Wait, for a while, until everything is printed; say what is not.  Never raises."""
+    """Wait, for a while, until everything is printed; say what is not. Never raises."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # as was said already
             stream.flush()
@@ -322,7 +322,7 @@ def finish() -> None:
 
 
 def terminal_columns(stream: TextIO) -> int:
-    """Return the width of the terminal behind *stream*, or 80 if nobody knows it."""
+    """Return the width of the terminal behind `stream`, or 80 if nobody knows it."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):

@@ -50,7 +50,7 @@ class Stream(io.FileIO):
 
 
 def write_some(descriptor: int, data: "Buffer") -> int:
-    """Write as `os.write` does, and wait where that would block.  Raises OSError."""
+    """Write as `os.write` does, and wait where that would block. Raises OSError."""
     while True:
         try:
             return os.write(descriptor, data)

@@ -25,7 +25,7 @@ _NARROWEST = 10
 
 
 def new_table() -> Table:
-    """Return a table without lines; give it columns with :func:`column`."""
+    """Return a table without lines; give it columns with `column`."""
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
 
 
@@ -42,7 +42,7 @@ def column(table: Table, title: str, *, folds: bool = False, right: bool = False
 def cell(text: str, style: str = "", *, whole: bool = False) -> Text:
     """Return a cell: shown as it is, never obeyed as markup or by the terminal.
 
-    One that is *whole* is not folded either, whatever its column does.
+    One that is `whole` is not folded either, whatever its column does.
     """
     encoding = sys.stdout.encoding or "utf-8"
     # Escaped before it is measured.
@@ -109,7 +109,7 @@ def _text(content: object) -> Text:
 
 
 def narrowed(text: str, width: int) -> str:
-    """Return the beginning of a text that takes at most *width* columns of a terminal."""
+    """Return the beginning of a text that takes at most `width` columns of a terminal."""
     return text if cell_len(text) <= width else set_cell_size(text, max(width, 0))
 
 
@@ -117,7 +117,7 @@ def moment(at: float, now: float | None = None) -> str:
     """Say when something was, in local time and few columns: the nearer, the finer.
 
     Where the offset from UTC was not that of now, as before the change of the clock, it is shown:
-    otherwise an hour would be there twice. ``at`` and ``now`` are seconds since the epoch.
+    otherwise an hour would be there twice. `at` and `now` are seconds since the epoch.
     """
     then = time.localtime(at)
     today = time.localtime(now)
@@ -135,12 +135,12 @@ def _moment(then: time.struct_time, today: time.struct_time) -> str:
 
 
 def timestamp(at: float) -> str:
-    """Return local time to the second, with its offset, ``2026-11-23 06:15:03+0100``."""
+    """Return local time to the second, with its offset, `2026-11-23 06:15:03+0100`."""
     return time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(at))
 
 
 def iso(at: float | None) -> str | None:
-    """Return UTC for programs, ``2026-11-23T06:15:03.042Z``; None stays None."""
+    """Return UTC for programs, `2026-11-23T06:15:03.042Z`; None stays None."""
     if at is None:
         return None
     milliseconds = round(at * 1000)
@@ -149,7 +149,7 @@ def iso(at: float | None) -> str | None:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """Say how many flows have each status: ``20 flows: 17 done, 3 waiting``."""
+    """Say how many flows have each status: `20 flows: 17 done, 3 waiting`."""
     total = sum(counts.values())
     parts = ", ".join(
         f"{-number} {printable(word)}"

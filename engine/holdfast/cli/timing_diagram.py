@@ -108,7 +108,7 @@ def _moment(moment: Moment, y: int) -> str:
 
 
 def _words(text: str) -> str:
-    """Return *text* for XML, which cannot hold every character; a recording may hold anything."""
+    """Return `text` for XML, which cannot hold every character; a recording may hold anything."""
     return escape("".join(each if each.isprintable() else "?" for each in text))
 
 

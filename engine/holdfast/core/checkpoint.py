@@ -25,7 +25,7 @@ VERSION: Final = 3
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
     """Three things are new.
 
-    It told neither the time nor where a code came from: what is not known counts as doubtful.  And
+    It told neither the time nor where a code came from: what is not known counts as doubtful. And
     what a closing wormhole held back, which will never be sent, was kept.
     """
     try:
@@ -43,7 +43,7 @@ def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
 def _from_version_2(document: dict[str, Any]) -> dict[str, Any]:
     """Two things are new.
 
-    Whether the code was told: it was, as soon as it was known.  And all that was sent lay in one
+    Whether the code was told: it was, as soon as it was known. And all that was sent lay in one
     list; what is done, in the order of its numbers, has its own.
     """
     try:

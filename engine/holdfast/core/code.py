@@ -55,7 +55,7 @@ class Inputs(Protocol):
     """Everything that can happen to the code."""
 
     def allocate(self, draw: str, discreet: bool = False) -> Effects:
-        """The application wants a new code; *draw* (hex) chooses its words, a byte for each."""
+        """The application wants a new code; `draw` (hex) chooses its words, a byte for each."""
         ...
 
     def enter(self, code: str, discreet: bool = False) -> Effects:
@@ -87,7 +87,7 @@ class Inputs(Protocol):
         ...
 
     def again(self, draw: str) -> Effects:
-        """Its nameplate is somebody else's: another code is wanted; *draw* as for `allocate`."""
+        """Its nameplate is somebody else's: another code is wanted; `draw` as for `allocate`."""
         ...
 
     def abandon(self) -> Effects:

@@ -64,12 +64,12 @@ FRAME_CODES: Final[dict[type, str]] = {
 
 
 def code_of(value: ev.Event | out.Notice) -> str:
-    """Return the short word for the kind of *value*."""
+    """Return the short word for the kind of `value`."""
     return _CODE_OF[type(value)]
 
 
 def said_codes(frames: Iterable[fr.Frame]) -> list[str]:
-    """Return the words for *frames*, in order, for whoever replays what led to them."""
+    """Return the words for `frames`, in order, for whoever replays what led to them."""
     return [FRAME_CODES[type(frame)] for frame in frames]
 
 
@@ -92,13 +92,13 @@ _reader: Final = cache(_converter.get_structure_hook)
 
 
 def to_json(value: ev.Event | out.Notice) -> dict[str, Any]:
-    """Return *value* as JSON values; bytes become hexadecimal."""
+    """Return `value` as JSON values; bytes become hexadecimal."""
     kind: type = type(value)
     return {"type": _CODE_OF[kind], **_writer(kind)(value)}
 
 
 def from_json(record: object) -> Any:
-    """Return the event or notice that *record* holds.
+    """Return the event or notice that `record` holds.
 
     Raises:
         BadCheckpoint: it holds neither.

@@ -32,7 +32,7 @@ def exactly(kind: type) -> Any:
 
 
 Hex: TypeAlias = Annotated[str, "hexadecimal digits"]
-"""Bytes in a document.  Whatever is done with them later, they can be read."""
+"""Bytes in a document. Whatever is done with them later, they can be read."""
 
 
 def _hex(value: object, _: type) -> str:
@@ -72,7 +72,7 @@ Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 def versioned(
     document: Mapping[str, Any], newest: int, steps: Mapping[int, Step], what: str
 ) -> dict[str, Any]:
-    """Return *document* as one of the version *newest*.
+    """Return `document` as one of the version `newest`.
 
     Args:
         document: says its version under that name.
@@ -110,7 +110,7 @@ def structure(record: object, kind: type[T]) -> T:
     """Return the attrs value that a JSON document holds.
 
     Raises:
-        BadCheckpoint: the document does not have the shape of *kind*.  The message names the place
+        BadCheckpoint: the document does not have the shape of `kind`. The message names the place
             and the expected type, never the value.
     """
     try:

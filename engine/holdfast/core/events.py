@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 @frozen
 class AllocateCode:
-    """The application wants a new code with *length* words.
+    """The application wants a new code with `length` words.
 
     Args:
         discreet: whether it is to be told the code only once that works.
@@ -65,7 +65,7 @@ class ChooseWords:
 
 @frozen
 class SendMessage:
-    """The application sends *plaintext* to the peer."""
+    """The application sends `plaintext` to the peer."""
 
     plaintext: bytes = field(repr=False)
 
@@ -120,7 +120,7 @@ class MailboxClosed:
 
 @frozen
 class Refused:
-    """The server answered a frame of type *about* with an error."""
+    """The server answered a frame of type `about` with an error."""
 
     error: str
     about: str | None

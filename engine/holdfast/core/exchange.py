@@ -2,7 +2,7 @@
 
 An exchange is seven small machines, each in a module of its own, in three groups, and this parent,
 which alone knows them all: it hands each event to those that it concerns, and carries what it leads
-to from one to the next.  No machine holds a reference to another.
+to from one to the next. No machine holds a reference to another.
 
     meeting: code -> nameplate -> mailbox        how the two sides find each other
     talk: key, outbox, inbox                     what they say there
@@ -125,7 +125,7 @@ class Exchange:
     # What happens.
 
     def apply(self, event: ev.Event, seed: bytes) -> out.Notices | None:
-        """Let *event* happen.
+        """Let `event` happen.
 
         Args:
             seed: 32 fresh random bytes, from which everything random that the event needs is

@@ -2,7 +2,7 @@
 
     locked -> unlocked -> shut
 
-Until there is a key, messages wait encrypted.  Afterwards each is decrypted as it comes, and waits
+Until there is a key, messages wait encrypted. Afterwards each is decrypted as it comes, and waits
 only for messages with a smaller number.
 
 Specified at the head of client-protocol.md: phases that are numbers are the application's, come in

@@ -5,7 +5,7 @@
 
 A half for a code that is dropped is dropped too, and leads back to `fresh`.
 
-`agreed` means only that somebody answered.  The first message that decrypts confirms the key.
+`agreed` means only that somebody answered. The first message that decrypts confirms the key.
 The arithmetic is in `holdfast.crypto`; its results come in as inputs, a bad one as another input.
 
 Specified in client-protocol.md, "Pake" and "Version exchange".
@@ -30,7 +30,7 @@ class Inputs(Protocol):
     """Everything that can happen during the key exchange."""
 
     def start(self, scalar: str) -> Effects:
-        """The code is known; *scalar* (hex) is our secret half."""
+        """The code is known; `scalar` (hex) is our secret half."""
         ...
 
     def keep(self, theirs: str) -> Effects:
@@ -42,7 +42,7 @@ class Inputs(Protocol):
         ...
 
     def agree(self, key: str) -> Effects:
-        """Both halves are there and make this *key* (hex)."""
+        """Both halves are there and make this `key` (hex)."""
         ...
 
     def refuse(self) -> Effects:

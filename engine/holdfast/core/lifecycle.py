@@ -4,7 +4,7 @@
                   `-> leaving -'
 
 `closing` insists: it comes back through any number of connections until the server has confirmed
-that nothing of ours is left.  `leaving`, after the server itself failed us, tries once: the end of
+that nothing of ours is left. `leaving`, after the server itself failed us, tries once: the end of
 the connection, or another refusal, is the end of it.
 
 The moods are those of server-protocol.md, "Mailboxes".

@@ -1,7 +1,7 @@
 """How the core's Automat machines are begun, saved and restored.
 
 Everything that affects a machine's behaviour lives in two places: the name of its state, and an
-attrs object of JSON values (its *data*).  A `Part` is the two together; a `Blueprint` makes parts.
+attrs object of JSON values (its `data`). A `Part` is the two together; a `Blueprint` makes parts.
 
 The names of a machine's states are a `Literal`, so that a type checker sees a misspelt one in every
 comparison: write `part.state == "open"`, or `part.is_in("open", "closing")` for several, because
@@ -129,11 +129,11 @@ def blueprint(
     data: type[D],
     states: Sequence[Any],
 ) -> Blueprint[I, D, S]:
-    """Finish a machine: let every state answer the input *where* with its name, and build it.
+    """Finish a machine: let every state answer the input `where` with its name, and build it.
 
     Raises:
         ValueError: two states share a name (Automat itself does not notice), or the names are not
-            those of the `Literal` that *where* returns.
+            those of the `Literal` that `where` returns.
     """
     named: dict[S, Any] = {state.name: state for state in states}
     if len(named) != len(states):

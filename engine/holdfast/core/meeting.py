@@ -54,7 +54,7 @@ class Meeting:
         return code
 
     def claimed(self, mailbox: str) -> None:
-        """The nameplate leads to *mailbox*."""
+        """The nameplate leads to `mailbox`."""
         for found in self.nameplate.change().claimed(mailbox):
             self.mailbox.change().found(found.mailbox)
 
@@ -84,7 +84,7 @@ class Meeting:
         """The mailbox is empty; return whether that leaves anything in doubt.
 
         Args:
-            stored: whether something of ours was there.  Then the server has forgotten the mailbox,
+            stored: whether something of ours was there. Then the server has forgotten the mailbox,
                 the one that is there now was made by our own `open`, and we leave it.
         """
         if self.nameplate.state != "claimed" or self.mailbox.state != "open":
@@ -109,7 +109,7 @@ class Meeting:
     def may_be_ours(self, *, taken: bool, stored: bool) -> bool:
         """Whether the nameplate has to be given back to find out whose it is.
 
-        Not if we did that already, and not if something of ours was *stored*: then the server has
+        Not if we did that already, and not if something of ours was `stored`: then the server has
         certainly forgotten it, and with its mailbox it forgets a nameplate.
         """
         return taken and not stored and self.nameplate.state == "doubtful"

@@ -1,4 +1,4 @@
-"""Reading what the peer put in the mailbox.  All of it is hostile until proven otherwise.
+"""Reading what the peer put in the mailbox. All of it is hostile until proven otherwise.
 
 The forms are those of client-protocol.md, "Pake" and "Version exchange".
 """
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def number_of(phase: str) -> int | None:
-    """Return the number that *phase* is, or None if it is something else."""
+    """Return the number that `phase` is, or None if it is something else."""
     return int(phase) if _NUMBER.fullmatch(phase) else None
 
 
@@ -28,10 +28,10 @@ def ignored_phase(phase: str) -> bool:
 
 
 def parse_json_object(data: bytes, what: str) -> dict[str, Any]:
-    """Return the JSON object in *data*.
+    """Return the JSON object in `data`.
 
     Raises:
-        ValueError: it is something else.  The message names *what*, never the content.
+        ValueError: it is something else. The message names `what`, never the content.
     """
     try:
         value = strict_json.parse(data.decode())

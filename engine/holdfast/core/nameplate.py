@@ -6,7 +6,7 @@
                         `-> lost
 
 `claiming` is entered when the claim is about to be sent: from then on the server may hold a claim
-of ours, which must be released before the mailbox is closed.  (A side that closes first makes the
+of ours, which must be released before the mailbox is closed. (A side that closes first makes the
 server cut the connection at every retry.)
 
 `doubtful` is entered when the server may have forgotten our claim: it may have given the number to

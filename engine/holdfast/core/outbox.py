@@ -6,7 +6,7 @@ Every message that was ever put in the mailbox is kept as the very bytes that we
 what the server lost must be added again unchanged: the peer would take other bytes under the same
 phase for an attack, or for a repetition.
 
-The application's messages that the mailbox has shown are done, in the order of their numbers.  Only
+The application's messages that the mailbox has shown are done, in the order of their numbers. Only
 a server that has forgotten the mailbox needs them once more; so whoever has another place for them
 takes them out of here (`Outbox.take_shown`), and what an event costs does not grow with them.
 
@@ -52,7 +52,7 @@ class Inputs(Protocol):
         ...
 
     def put(self, phase: str, body: str) -> Effects:
-        """These bytes (hex) belong in the mailbox under *phase*."""
+        """These bytes (hex) belong in the mailbox under `phase`."""
         ...
 
     def echoed(self, phase: str) -> Effects:

@@ -1,6 +1,6 @@
 """What the two sides say to each other: a key, and the messages under it.
 
-The three machines of this part of an exchange are `key`, `outbox` and `inbox`.  What they lead to
+The three machines of this part of an exchange are `key`, `outbox` and `inbox`. What they lead to
 is returned: notices for the application, and what the rest of the exchange must know of the peer.
 
 Specified in client-protocol.md.
@@ -48,7 +48,7 @@ class Distrusted:
 
 @frozen
 class PeerFailed:
-    """The peer broke the protocol, in the way that *detail* says; nothing follows this."""
+    """The peer broke the protocol, in the way that `detail` says; nothing follows this."""
 
     detail: str
 
@@ -74,7 +74,7 @@ class Talk:
     inbox: InboxPart = field(factory=lambda: INBOX.begin(Inbox()))
 
     def begin(self, code: str, entropy: Entropy) -> Effects:
-        """The *code* is known: make our half of the key."""
+        """The `code` is known: make our half of the key."""
         half = start(code, self.appid, entropy.draw("scalar", 64))
         body = json.dumps({"pake_v1": half.message.hex()}).encode()
         self.outbox.change().put("pake", body.hex())
@@ -89,7 +89,7 @@ class Talk:
         self.outbox.change().withdraw()
 
     def send(self, plaintext: bytes, entropy: Entropy) -> None:
-        """Say *plaintext* to the peer, now or once it has proved itself."""
+        """Say `plaintext` to the peer, now or once it has proved itself."""
         self._sealing(self.outbox.change().send(plaintext.hex()), entropy)
 
     def hear(
@@ -110,7 +110,7 @@ class Talk:
         return self._reading(self.inbox.change().arrived(side, phase, body.hex()), entropy)
 
     def leave(self, *, deliver: bool) -> None:
-        """Hear nothing more; say nothing more but, with *deliver*, what is on its way."""
+        """Hear nothing more; say nothing more but, with `deliver`, what is on its way."""
         self.inbox.change().shut()
         self.outbox.change().forget()
         if not deliver:

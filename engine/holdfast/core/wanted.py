@@ -1,42 +1,42 @@
 """What must be said to a server that has welcomed us.
 
-Being connected is not part of a wormhole's state; wanting to be is.  So the frames to send are not
+Being connected is not part of a wormhole's state; wanting to be is. So the frames to send are not
 remembered anywhere: `wanted` derives them from the state and from what has been said on this very
-connection.  The same function serves the first connection, a reconnection and a restart after a
+connection. The same function serves the first connection, a reconnection and a restart after a
 crash, and after each event it gives the difference that the event made.
 
 Theory of operation
 ===================
 
-Two values are compared.  The `Exchange` survives everything, and says what is to be true on the
-server: a nameplate claimed, a mailbox that holds all our messages, or both given back.  `Said`
-belongs to one connection: what was said and shown there.  It is thrown away with the connection,
+Two values are compared. The `Exchange` survives everything, and says what is to be true on the
+server: a nameplate claimed, a mailbox that holds all our messages, or both given back. `Said`
+belongs to one connection: what was said and shown there. It is thrown away with the connection,
 and the next one begins with an empty one, so a lost connection and a crash are the same case, and
 neither has code of its own.
 
-`wanted` returns the frames that are lacking, and changes nothing.  The shell passes each to
+`wanted` returns the frames that are lacking, and changes nothing. The shell passes each to
 `Said.note` and sends it behind the commit; asked again, `wanted` returns nothing, until an event
-changes the state.  A frame is never remembered as unanswered: its answer changes the state, and
-without one the next connection says it again.  A server bears that: a second claim, `open`,
+changes the state. A frame is never remembered as unanswered: its answer changes the state, and
+without one the next connection says it again. A server bears that: a second claim, `open`,
 release or `close` of one side changes nothing, and a second `allocate` costs a nameplate, which is
-forgotten in time.  But some peers fail on a phase that comes twice, so `add` needs more thought:
+forgotten in time. But some peers fail on a phase that comes twice, so `add` needs more thought:
 
     open, ping                we ask for all that the mailbox holds ...
-    message, message, ...     ... the server replays it (`Said.hear`) ...
+    message, message, ... ... the server replays it (`Said.hear`) ...
     pong                      ... and that was all: the barrier, `Said.caught_up`.
-    add, add, ...             what was not among it
+    add, add, ... what was not among it
 
-Before the barrier nothing is added.  It is passed without waiting if this connection's own claim
+Before the barrier nothing is added. It is passed without waiting if this connection's own claim
 told us the mailbox: then we cannot have put anything there.
 
-At the barrier the shell asks two questions more.  `missing`: does the mailbox hold nothing, as if
-the server had forgotten it?  `absent`: which of the lacking messages lie outside the exchange, and
-must be fetched first?  And after each event `used_up`: is what is wanted possible only on another
+At the barrier the shell asks two questions more. `missing`: does the mailbox hold nothing, as if
+the server had forgotten it? `absent`: which of the lacking messages lie outside the exchange, and
+must be fetched first? And after each event `used_up`: is what is wanted possible only on another
 connection, since this one has opened or closed another mailbox already?
 
-The rules of order are with `wanted` itself.  What the frames mean is specified in
+The rules of order are with `wanted` itself. What the frames mean is specified in
 server-protocol.md: `bind` and `ping` in "Connection-Specific (Client-to-Server) Messages", the
-others in "Nameplates" and "Mailboxes".  The rules are not there: they were learnt from the real
+others in "Nameplates" and "Mailboxes". The rules are not there: they were learnt from the real
 server, and so was what it forgets.
 """
 
@@ -85,7 +85,7 @@ class Said:
     mailboxes: tuple[str, ...] = ()
 
     def note(self, frame: Frame) -> None:
-        """Remember that *frame* is on its way."""
+        """Remember that `frame` is on its way."""
         if isinstance(frame, Add):
             self.there.add(frame.phase)
             number = number_of(frame.phase)
@@ -101,7 +101,7 @@ class Said:
             self.caught_up = Claim in self.once
 
     def hear(self, event: MessageArrived, exchange: Exchange) -> None:
-        """Remember that a message of ours is in the mailbox, if *event* shows one."""
+        """Remember that a message of ours is in the mailbox, if `event` shows one."""
         # A phase that we never sent is not worth a server's trouble, nor our memory.
         if event.side == exchange.side and exchange.outbox.data.has(event.phase):
             number = number_of(event.phase)
@@ -118,13 +118,13 @@ class Said:
 
 
 def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
-    """Return the frames to send now, in order.  Changes nothing.
+    """Return the frames to send now, in order. Changes nothing.
 
     It holds four rules of order, which were learnt from the real server:
 
     - A nameplate is released, and that confirmed, before the mailbox is closed; otherwise the
       server cuts the connection at every attempt to close.
-    - After `open` comes a `ping`; its `pong` arrives behind the whole replay.  Only then is it
+    - After `open` comes a `ping`; its `pong` arrives behind the whole replay. Only then is it
       known which of our messages the server lacks, and no others are added.
     - Every frame but `add`, `ping` and `list` is said once a connection; a second one is an error.
     - A mailbox that the server has forgotten is closed before its nameplate is claimed again, since
@@ -168,7 +168,7 @@ def _is_to_be_looked_up(exchange: Exchange, said: Said) -> bool:
 def missing(exchange: Exchange, said: Said) -> bool:
     """Whether the mailbox, opened as the one that we knew, turned out to be empty.
 
-    Asked at the barrier, once a connection.  Nobody takes single messages out of a mailbox, so if
+    Asked at the barrier, once a connection. Nobody takes single messages out of a mailbox, so if
     something of ours had been stored, the server has forgotten the mailbox; if not, it may have.
     If something of the peer's is there, or was there before, the nameplate has done its work, and
     both sides know the mailbox: then it is simply filled again.

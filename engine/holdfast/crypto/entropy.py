@@ -21,17 +21,17 @@ def _check_seed(_instance: object, _attribute: object, seed: bytes) -> None:
 class Entropy:
     """Draws that look random to all who do not know the seed, and repeat for those who do.
 
-    *seed* is 32 bytes from the operating system's generator; ValueError for anything else.
+    `seed` is 32 bytes from the operating system's generator; ValueError for anything else.
     It must be used for one event only, and kept as secret as what is drawn from it.
     """
 
     seed: bytes = field(repr=False, validator=_check_seed)
 
     def draw(self, label: str, length: int) -> bytes:
-        """*length* bytes for *label*.
+        """`length` bytes for `label`.
 
-        The same label and length give the same bytes again.  Another label, or another
-        length, gives bytes that have nothing to do with these.  Raises ValueError for a
+        The same label and length give the same bytes again. Another label, or another
+        length, gives bytes that have nothing to do with these. Raises ValueError for a
         length that is not positive.
         """
         if length < 1:

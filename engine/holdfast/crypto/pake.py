@@ -2,7 +2,7 @@
 
 Our half of the exchange is a function of the code, the application's id and one secret
 scalar, so the scalar and what was sent are all that has to be kept until the peer's half
-arrives.  The
+arrives. The
 protocol is that of the `spake2` package; the arithmetic is libsodium's (`ed25519`).
 
 The message is that of client-protocol.md, "Pake".
@@ -39,7 +39,7 @@ class BadPake(Exception):
 class Half:
     """Our half of an exchange: what the peer gets, and the secret that finishes it.
 
-    *message* has 33 bytes.  *scalar* is 64 hexadecimal digits, little-endian, and must be
+    `message` has 33 bytes. `scalar` is 64 hexadecimal digits, little-endian, and must be
     kept as secret as the code.
     """
 
@@ -61,16 +61,16 @@ def scalar_from_seed(scalar_seed: bytes) -> str:
 
 
 def start(code: str, appid: str, scalar_seed: bytes) -> Half:
-    """Our half for *code* within *appid*, from 64 fresh random bytes.
+    """Our half for `code` within `appid`, from 64 fresh random bytes.
 
-    The same arguments give the same half for ever.  Raises ValueError as
+    The same arguments give the same half for ever. Raises ValueError as
     `scalar_from_seed` does.
     """
     return start_with(code, appid, scalar_from_seed(scalar_seed))
 
 
 def start_with(code: str, appid: str, scalar: str) -> Half:
-    """Our half for *code* within *appid* with a known *scalar*, as in `Half.scalar`.
+    """Our half for `code` within `appid` with a known `scalar`, as in `Half.scalar`.
 
     Raises ValueError when the scalar is none.
     """
@@ -90,11 +90,11 @@ def start_with(code: str, appid: str, scalar: str) -> Half:
 
 
 def finish(code: str, appid: str, half: Half, peer_message: bytes) -> bytes:
-    """The key (32 bytes) that our *half* and the peer's agree on.
+    """The key (32 bytes) that our `half` and the peer's agree on.
 
     The peer has the same key only if it used the same code and application id; nothing
-    here tells whether it did.  Raises BadPake when no honest peer could have sent
-    *peer_message*, and ValueError when *half* is none.
+    here tells whether it did. Raises BadPake when no honest peer could have sent
+    `peer_message`, and ValueError when `half` is none.
     """
     _check_form(peer_message)
     message, number = half.message, _number(half.scalar)

@@ -1,17 +1,17 @@
 """What a flow is: a wormhole and an application's own data, known by a name.
 
-```python
+`python
 @flow("issue-token", appid="example.com/issue-token")
 class IssueToken(Flow):
     user: str
 
     def started(self) -> None:
         self.wormhole.allocate_code()
-```
+`
 
 The fields with a place in `__init__` are the flow's parameters; those with `init=False` are its own
-data.  All are JSON values (or attrs classes of them), and are saved with the wormhole in one
-transaction.  Methods run in the reactor's thread, inside a journal entry, and do no I/O: work
+data. All are JSON values (or attrs classes of them), and are saved with the wormhole in one
+transaction. Methods run in the reactor's thread, inside a journal entry, and do no I/O: work
 outside the wormhole is a task.
 """
 
@@ -72,7 +72,7 @@ class Flow:
     """Subclass it, and register the subclass with `flow`.
 
     The engine calls `started` once in each attempt, then the wormhole's `wormhole_got_*` methods
-    that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task.  A flow whose
+    that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task. A flow whose
     wormhole is closed happily is done; see `finish` and `fail` for the clearer words.
     """
 
@@ -94,9 +94,9 @@ class Flow:
         self._host.publish(values)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
-        """Execute *statement* in the transaction of this entry: both are durable, or neither is.
+        """Execute `statement` in the transaction of this entry: both are durable, or neither is.
 
-        It writes tables of the application's own, in the same database, and returns nothing.  The
+        It writes tables of the application's own, in the same database, and returns nothing. The
         database runs it after the method has returned; one that it refuses has the effect of an
         exception.
 
@@ -107,7 +107,7 @@ class Flow:
         self._host.execute(statement, parameters)
 
     def perform(self, task: str, **arguments: Any) -> None:
-        """Run the task called *task* after the commit of this entry.
+        """Run the task called `task` after the commit of this entry.
 
         It runs at least once, with the same idempotency key at every try, and its result comes
         back as `TASK_done(result)`; if it fails for good, as `TASK_failed(reason)`.
@@ -119,13 +119,13 @@ class Flow:
         self._host.settle("done", "")
 
     def fail(self, reason: str) -> None:
-        """The flow cannot do its work; *reason* is shown to operators, so it holds no secret."""
+        """The flow cannot do its work; `reason` is shown to operators, so it holds no secret."""
         self._host.settle("failed", reason)
 
     def wake_at(self, when: float | None) -> None:
         """Have `woken` called at this time, in seconds since the epoch, or soon after it.
 
-        A flow has one such time, and a later call replaces it; None takes it back.  It outlives the
+        A flow has one such time, and a later call replaces it; None takes it back. It outlives the
         process: what is due is made good when the flow is run again.
         """
         self._host.wake_at(when)
@@ -136,8 +136,8 @@ class Flow:
     def expire_at(self, when: float | None) -> None:
         """Have the flow end as expired at this time, in seconds since the epoch.
 
-        Its code is freed and its secrets are shredded.  If the other side is there and has proved
-        the code, the flow is left ten minutes more to finish.  None takes the deadline back.
+        Its code is freed and its secrets are shredded. If the other side is there and has proved
+        the code, the flow is left ten minutes more to finish. None takes the deadline back.
         """
         self._host.expire_at(when)
 
@@ -178,7 +178,7 @@ def flow(kind: str, *, appid: str) -> Callable[[type[F]], type[F]]:
 
 
 def flow_class(kind: str) -> type[Flow]:
-    """Return the class that is registered as *kind*.
+    """Return the class that is registered as `kind`.
 
     Raises:
         UnknownFlow: there is none.

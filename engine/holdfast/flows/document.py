@@ -51,7 +51,7 @@ class Params:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Params:
-        """Bring back what `to_bytes` gave, now or in an older release.  Raises BadCheckpoint."""
+        """Bring back what `to_bytes` gave, now or in an older release. Raises BadCheckpoint."""
         return structure(_load(data, "params"), cls)
 
 
@@ -81,7 +81,7 @@ class Checkpoint:
     version: int = VERSION
 
     def to_bytes(self, wormhole: str | None = None) -> bytes:
-        """Return the checkpoint as JSON; with *wormhole*, a JSON text, in the place of ours."""
+        """Return the checkpoint as JSON; with `wormhole`, a JSON text, in the place of ours."""
         # Its fields are JSON values already: going through them all again is a fifth of a commit.
         record = {name: getattr(self, name) for name in _SMALL}
         if wormhole is None:
@@ -90,7 +90,7 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Checkpoint:
-        """Bring back what `to_bytes` gave, now or in an older release.  Raises BadCheckpoint."""
+        """Bring back what `to_bytes` gave, now or in an older release. Raises BadCheckpoint."""
         return structure(_load(data, "checkpoint"), cls)
 
 
@@ -109,18 +109,18 @@ def _load(data: bytes, kind: str) -> dict[str, Any]:
 
 
 def params_of(flow: Flow) -> dict[str, Any]:
-    """Return the parameters of *flow* as JSON values."""
+    """Return the parameters of `flow` as JSON values."""
     given = {each.name for each in fields(cast(type[AttrsInstance], type(flow))) if each.init}
     return {name: value for name, value in data_of(flow).items() if name in given}
 
 
 def data_of(flow: Flow) -> dict[str, Any]:
-    """Return all fields of *flow* as JSON values."""
+    """Return all fields of `flow` as JSON values."""
     return _writer(type(flow))(flow)
 
 
 def begin(kind: str, params: Mapping[str, Any]) -> Flow:
-    """Make a flow of *kind* from its parameters.
+    """Make a flow of `kind` from its parameters.
 
     Raises:
         UnknownFlow: no such kind is registered.
@@ -130,7 +130,7 @@ def begin(kind: str, params: Mapping[str, Any]) -> Flow:
 
 
 def restore(kind: str, data: Mapping[str, Any]) -> Flow:
-    """Make a flow of *kind* from all its fields.
+    """Make a flow of `kind` from all its fields.
 
     A field that the class has gained since is given its default, one that it has lost is dropped.
 
@@ -176,7 +176,7 @@ def new_flow(
     fingerprint: str | None = None,
     deadline: float | None = None,
 ) -> NewFlow:
-    """Return what `SqlJournal.start_flows` starts *flow* with.
+    """Return what `SqlJournal.start_flows` starts `flow` with.
 
     Args:
         name: unique in its batch.
@@ -201,7 +201,7 @@ def new_flow(
 
 
 def _check(cls: type[Flow], params: dict[str, Any]) -> None:
-    """Raise TypeError unless a flow of *cls* can be made again from these parameters' JSON."""
+    """Raise TypeError unless a flow of `cls` can be made again from these parameters' JSON."""
     for name, value in params.items():
         try:
             check_depth(json.loads(json.dumps(value)), DEEPEST - 4)

@@ -1,6 +1,6 @@
 """Work outside the wormhole: run after its commit, tried again, under a key that never changes.
 
-A task runs at least once.  Whoever does the work can make it exactly once with the idempotency key,
+A task runs at least once. Whoever does the work can make it exactly once with the idempotency key,
 which is the same at every try, also after a crash.
 """
 
@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 
 class TaskFailed(Exception):
-    """A task did not work out.  The text is shown to operators, so it holds no secret.
+    """A task did not work out. The text is shown to operators, so it holds no secret.
 
     Args:
         final: whether trying again is pointless.
@@ -61,7 +61,7 @@ def task(
     timeout: float = 60.0,
     blocks: bool = False,
 ) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-    """Register a function as the task called *name*.
+    """Register a function as the task called `name`.
 
     The function gets a `Call`, and returns a JSON value or a Deferred of one; it raises TaskFailed.
 
@@ -71,7 +71,7 @@ def task(
         at_once: how many run at the same time in one process.
         timeout: seconds after which a Deferred is cancelled, which is a failed try.
         blocks: whether the function waits for something; then it runs in a thread, and returns its
-            value itself.  A thread cannot be cancelled: one that is late keeps its place until it
+            value itself. A thread cannot be cancelled: one that is late keeps its place until it
             comes back, and what it returns then is dropped.
 
     Raises:
@@ -88,7 +88,7 @@ def task(
 
 
 def kind_of(name: str) -> Kind | None:
-    """Return what is registered in this process as the task called *name*, or None."""
+    """Return what is registered in this process as the task called `name`, or None."""
     return _kinds.get(name)
 
 

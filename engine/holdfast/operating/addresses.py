@@ -30,9 +30,9 @@ def default_database() -> str:
 
 
 def sqlite_url(path: Path, where: str = "the default database") -> str:
-    """Return the SQLAlchemy URL of an SQLite file; ``where`` says in errors who named it.
+    """Return the SQLAlchemy URL of an SQLite file; `where` says in errors who named it.
 
-    Raises :class:`Refused` for a path that SQLAlchemy would take for something else.
+    Raises `Refused` for a path that SQLAlchemy would take for something else.
     """
     try:
         absolute = str(path.expanduser().absolute())
@@ -48,14 +48,14 @@ def sqlite_url(path: Path, where: str = "the default database") -> str:
 
 
 def is_line(value: str) -> bool:
-    """Whether ``value`` is one line with something to see in it, and not overlong."""
+    """Whether `value` is one line with something to see in it, and not overlong."""
     return bool(value.strip()) and len(value) <= _LONGEST and not any(map(is_hidden, value))
 
 
 def checked_relay(url: str, where: str) -> str:
-    """Return ``url`` if it is that of a WebSocket server.
+    """Return `url` if it is that of a WebSocket server.
 
-    Raises :class:`Refused`, which never repeats a URL that may hold a password.
+    Raises `Refused`, which never repeats a URL that may hold a password.
     """
     parts = _split(url, where)
     shown = where if "@" in url else f"{where}: {quoted(url)}"

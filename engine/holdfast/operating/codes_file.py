@@ -20,9 +20,9 @@ _INSTEAD = "without --codes the codes are printed"
 
 
 class CodesFile:
-    """A CSV file, ``name`` and ``code``; a new one has mode 0600. See `files.write_whole`.
+    """A CSV file, `name` and `code`; a new one has mode 0600. See `files.write_whole`.
 
-    ``order`` gives the names in the order of the people file; rows come in that order, and rows
+    `order` gives the names in the order of the people file; rows come in that order, and rows
     of people who are not in it come after them, as they were.
     One process at a time may update it.
     """
@@ -41,7 +41,7 @@ class CodesFile:
         """Find out whether the file can be updated, before anything is started.
 
         All of an update is done, but for the codes.
-        Raises :class:`Refused` if the file is something else than a codes file, or cannot be
+        Raises `Refused` if the file is something else than a codes file, or cannot be
         written. Leftovers of killed writers are removed.
         """
         try:
@@ -66,14 +66,14 @@ class CodesFile:
                     )
 
     def codes(self) -> dict[str, str]:
-        """Return the codes that are in the file, by name.  Raises Refused as `check` does."""
+        """Return the codes that are in the file, by name. Raises Refused as `check` does."""
         return self._read()
 
     def update(self, codes: Mapping[str, str]) -> None:
         """Add these codes, or put them in the place of earlier ones of the same people.
 
         Costs one rewrite and one fsync of the file: give it many codes at a time.
-        Raises :class:`Refused` as :meth:`check` does, and leaves the file as it was.
+        Raises `Refused` as `check` does, and leaves the file as it was.
         """
         before = self._read()
         after = {**before, **codes}

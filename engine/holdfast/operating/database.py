@@ -25,9 +25,9 @@ def open_journal(
     reactor: "Reactor | None" = None,
     on_fatal: "Callable[[JournalBroken], object] | None" = None,
 ) -> "SqlJournal":
-    """Open the database at ``url``, or make it; the caller closes the journal.
+    """Open the database at `url`, or make it; the caller closes the journal.
 
-    Without ``reactor`` commits happen at once; see ``SqlJournal.open``, also for ``on_fatal``.
+    Without `reactor` commits happen at once; see `SqlJournal.open`, also for `on_fatal`.
     Directories are made for the default database only. A key file that had to be made is told of.
     Raises JournalError.
     """
@@ -62,8 +62,8 @@ def _tell_what_was_made(tell: Tell, key: Path | None, copy: Path | None) -> None
 def existing_journal(url: str, tell: Tell, *, looks: bool = False) -> Iterator["SqlJournal"]:
     """Open the journal for one short command that has no reactor; close it at the end.
 
-    A command that only ``looks`` changes nothing, and works on what cannot be written.
-    Raises :class:`Refused` if there is no such database yet, and JournalError; nothing is made.
+    A command that only `looks` changes nothing, and works on what cannot be written.
+    Raises `Refused` if there is no such database yet, and JournalError; nothing is made.
     """
     from holdfast_journal import SqlJournal
 
@@ -81,7 +81,7 @@ def upkeep(
 ) -> Iterator["Upkeep"]:
     """Open an existing database to look after it, and not to run flows; close it at the end.
 
-    ``upgrade`` and ``looks`` are those of ``Upkeep.open``. Raises as `existing_journal` does;
+    `upgrade` and `looks` are those of `Upkeep.open`. Raises as `existing_journal` does;
     nothing is made.
     """
     from holdfast_journal.upkeep import Upkeep
@@ -96,7 +96,7 @@ def upkeep(
 
 
 def must_exist(url: str) -> None:
-    """Refuse a database that is not there, instead of making it. Raises :class:`Refused`."""
+    """Refuse a database that is not there, instead of making it. Raises `Refused`."""
     from holdfast_journal.upkeep import parse_url
 
     parsed = parse_url(url)

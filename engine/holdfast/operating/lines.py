@@ -22,11 +22,11 @@ class Place:
     file: str
 
     def failure(self, line: int, problem: str) -> Refused:
-        """Return the failure ``FILE, line N: problem``."""
+        """Return the failure `FILE, line N: problem`."""
         return Refused(f"{self.file}, line {line}: {problem}")
 
     def failure_of_whole(self, problem: str) -> Refused:
-        """Return the failure ``FILE: problem``."""
+        """Return the failure `FILE: problem`."""
         return Refused(f"{self.file}: {problem}")
 
 
@@ -38,7 +38,7 @@ def place_of(file: str) -> Place:
 def text_lines(stream: BinaryIO, place: Place) -> Iterator[str]:
     """Yield each line, its line end included, decoded from UTF-8; a byte order mark is dropped.
 
-    Raises :class:`Refused` with the line's number for a line that is too long, a NUL byte, what
+    Raises `Refused` with the line's number for a line that is too long, a NUL byte, what
     is not UTF-8, or a file that cannot be read on. None of them repeats anything of the line.
     """
     number = 0

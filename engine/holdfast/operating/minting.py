@@ -1,4 +1,4 @@
-"""The command of ``provision --mint``: its words, and where a name may stand in them.
+"""The command of `provision --mint`: its words, and where a name may stand in them.
 
 A name comes from a file that strangers may have filled in. In an argument it is data, whatever is
 in it; inside a script that a shell or another interpreter is given, it would be run.
@@ -114,7 +114,7 @@ def parse_command(text: str) -> list[str]:
 def script_with_name(words: Sequence[str]) -> str | None:
     """Return the interpreter that would read a name as a part of its script, or None.
 
-    It may stand anywhere, as in ``env X=1 nice bash -ec SCRIPT``.
+    It may stand anywhere, as in `env X=1 nice bash -ec SCRIPT`.
     """
     for position, word in enumerate(words):
         for name in _names_of(word, first=position == 0):

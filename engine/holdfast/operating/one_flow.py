@@ -1,4 +1,4 @@
-"""What ``send`` and ``receive`` share: one flow, the same for the same arguments."""
+"""What `send` and `receive` share: one flow, the same for the same arguments."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _by_name(name: str) -> ModuleType:
 
 
 def _find_in(folder: Path) -> None:
-    """Let modules in *folder* be imported, unless others have their names."""
+    """Let modules in `folder` be imported, unless others have their names."""
     if os.fspath(folder) not in sys.path:
         sys.path.append(os.fspath(folder))
 

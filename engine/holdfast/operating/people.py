@@ -31,7 +31,7 @@ _JSON_SUFFIXES = (".jsonl", ".ndjson")
 
 @frozen
 class Person:
-    """One person of the file; ``secret`` is None if it is to be minted."""
+    """One person of the file; `secret` is None if it is to be minted."""
 
     name: str
     secret: str | None = field(repr=False)
@@ -42,12 +42,12 @@ class Person:
 def read_people(
     source: Path | Literal["-"], *, name_column: str, secret_column: str | None
 ) -> list[Person]:
-    """Read and check a whole people file, in its order; ``-`` is standard input.
+    """Read and check a whole people file, in its order; `-` is standard input.
 
-    ``secret_column`` is None if secrets are minted: none is read then.
-    The file is CSV with a header, or JSON lines if it begins with ``{`` or is called
-    ``*.jsonl`` or ``*.ndjson``. Names come back as :func:`same_name` has them.
-    Raises :class:`Refused` for the first thing that is wrong, with its line.
+    `secret_column` is None if secrets are minted: none is read then.
+    The file is CSV with a header, or JSON lines if it begins with `{` or is called
+    `*.jsonl` or `*.ndjson`. Names come back as `same_name` has them.
+    Raises `Refused` for the first thing that is wrong, with its line.
     """
     if name_column == secret_column:
         raise Refused(f"name and secret cannot both be in column {quoted(name_column)}")

@@ -2,7 +2,7 @@
 
 Names come from files and status texts from peers.
 A terminal obeys some characters instead of showing them, so nothing is printed before it has
-been through :func:`printable`.
+been through `printable`.
 """
 
 import unicodedata
@@ -23,9 +23,9 @@ def is_hidden(character: str) -> bool:
 
 
 def printable(text: str, limit: int = 500) -> str:
-    """Return ``text`` as one harmless line of at most ``limit`` characters.
+    """Return `text` as one harmless line of at most `limit` characters.
 
-    Hidden characters become escapes such as ``\\x1b``; what is too long ends in an ellipsis.
+    Hidden characters become escapes such as `\\x1b`; what is too long ends in an ellipsis.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -39,5 +39,5 @@ def _escaped(character: str) -> str:
 
 
 def quoted(text: str, limit: int = 60) -> str:
-    """Return ``text`` for use inside a sentence: printable, short, in single quotes."""
+    """Return `text` for use inside a sentence: printable, short, in single quotes."""
     return f"'{printable(text, limit)}'"

@@ -7,7 +7,7 @@ Whoever has the screen shows the words, and nothing else of the exception.
 class Refused(Exception):
     """Nothing was started: bad input, or something that is needed is not there.
 
-    ``words`` are one sentence without a final full stop; they say what is wrong, where (file
+    `words` are one sentence without a final full stop; they say what is wrong, where (file
     and line number) and what to do, and hold nothing secret.
     """
 
@@ -22,5 +22,5 @@ class Stopped(Refused):
 
 
 def because(what: str, error: OSError) -> Refused:
-    """Turn an operating system's refusal into a :class:`Refused`: ``what: its reason``."""
+    """Turn an operating system's refusal into a `Refused`: `what: its reason`."""
     return Refused(f"{what}: {error.strerror or type(error).__name__}")

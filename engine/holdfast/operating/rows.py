@@ -27,9 +27,9 @@ class Row:
 def read_rows(
     lines: Iterator[str], place: Place, wanted: Sequence[str], *, json_lines: bool
 ) -> Iterator[Row]:
-    """Yield the rows of a file; JSON lines if told so or if it begins with ``{``.
+    """Yield the rows of a file; JSON lines if told so or if it begins with `{`.
 
-    Raises :class:`Refused` with the number of the line.
+    Raises `Refused` with the number of the line.
     """
     skipped: list[str] = []
     for line in lines:
@@ -106,7 +106,7 @@ def _csv_rows(lines: Iterator[str], place: Place, wanted: Sequence[str]) -> Iter
 def csv_records(lines: Iterator[str], place: Place) -> Iterator[tuple[int, list[str]]]:
     """Yield each record of a CSV file with the line it began on; blank lines are left out.
 
-    Raises :class:`Refused` for what is not CSV, and before it has read
+    Raises `Refused` for what is not CSV, and before it has read
     more than 1 MiB of one record.
     """
     counted = _Counted(lines, place)

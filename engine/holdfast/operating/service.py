@@ -103,16 +103,16 @@ class Service:
         names: Collection[str] | None = None,
         seconds: float | None = None,
     ) -> Ending:
-        """Run flows until *watch* says that all is done, time is over, or a signal comes.
+        """Run flows until `watch` says that all is done, time is over, or a signal comes.
 
         Args:
             watch: called with the flows that moved since the last call, at first with those of
-                the *names*, or the unfinished ones; whether to stop.
+                the `names`, or the unfinished ones; whether to stop.
             batch, names: run only the flows of this batch, with these names.
             seconds: for how long at most.
 
         Raises:
-            Stopped: the database or its disk failed, or *watch* refused.
+            Stopped: the database or its disk failed, or `watch` refused.
         """
         from holdfast.flows.engine.engine import Engine
         from holdfast.flows.engine.threads import let_the_reactor_end

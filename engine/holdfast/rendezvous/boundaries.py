@@ -21,9 +21,9 @@ class Fault(Enum):
 class ConnectionEnded:
     """Why a connection is no more.
 
-    *reason* is one printable line.  *clean* says that both ends said good-bye, so that
-    nothing either of them sent before was lost on the way.  *fault* is what was wrong with a
-    message, if that was the end.  *cause* is the exception behind it, where there is one.
+    `reason` is one printable line. `clean` says that both ends said good-bye, so that
+    nothing either of them sent before was lost on the way. `fault` is what was wrong with a
+    message, if that was the end. `cause` is the exception behind it, where there is one.
     """
 
     reason: str
@@ -36,7 +36,7 @@ class Listener(Protocol):
     """Who is told what happens to a connection; never from inside a call of its own."""
 
     def opened(self) -> None:
-        """The connection is there: messages may be sent.  Called once at most."""
+        """The connection is there: messages may be sent. Called once at most."""
         ...
 
     def received(self, texts: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ class Listener(Protocol):
         ...
 
     def closed(self, reason: ConnectionEnded) -> None:
-        """The connection is gone, or never came.  Called exactly once, and last."""
+        """The connection is gone, or never came. Called exactly once, and last."""
         ...
 
 
@@ -55,11 +55,11 @@ class Attempt(Protocol):
     """The dialling of one socket, as the socket sees it."""
 
     def settled(self) -> None:
-        """It has come to an end, good or bad.  Called once."""
+        """It has come to an end, good or bad. Called once."""
         ...
 
     def cancel(self) -> None:
-        """Give up: no transport is wanted any more.  Called before `settled`, if at all."""
+        """Give up: no transport is wanted any more. Called before `settled`, if at all."""
         ...
 
 
@@ -87,7 +87,7 @@ class Transport(Protocol):
         ...
 
     def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: N802
-        """Tell *producer* when enough, and when little, is waiting to be written."""
+        """Tell `producer` when enough, and when little, is waiting to be written."""
         ...
 
     def unregisterProducer(self) -> None:  # noqa: N802
@@ -103,7 +103,7 @@ class Timer(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Let it not come.  An error when it is not active."""
+        """Let it not come. An error when it is not active."""
         ...
 
 
@@ -117,7 +117,7 @@ class Clock(Protocol):
     def callLater(  # noqa: N802
         self, delay: float, callable: Callable[..., object], /, *args: object
     ) -> Timer:
-        """Call it after *delay* seconds."""
+        """Call it after `delay` seconds."""
         ...
 
 
@@ -125,7 +125,7 @@ class Endpoint(Protocol):
     """Where a server is."""
 
     def connect(self, factory: ClientFactory, /) -> Deferred[object]:
-        """Connect to it, with the protocol that *factory* builds."""
+        """Connect to it, with the protocol that `factory` builds."""
         ...
 
 
@@ -133,5 +133,5 @@ class Endpoints(Protocol):
     """What knows where servers are."""
 
     def __call__(self, uri: WebSocketURI, /) -> Endpoint:
-        """The endpoint of the server that *uri* names."""
+        """The endpoint of the server that `uri` names."""
         ...

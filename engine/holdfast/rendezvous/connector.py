@@ -1,7 +1,7 @@
 """Keep one wormhole connected to its mailbox server for as long as it wants to be.
 
 Connections come and go; what has to be said on a new one follows from the wormhole's own
-state.  So this knows nothing of what is said, only when to try again.
+state. So this knows nothing of what is said, only when to try again.
 
 That is what server-protocol.md, "WebSocket Transport", asks of clients.
 """
@@ -35,12 +35,12 @@ SHORT_LIVES: Final = 5
 
 
 class Owner(Protocol):
-    """Whose connection it is.  Nothing is called from inside a call of the owner's own."""
+    """Whose connection it is. Nothing is called from inside a call of the owner's own."""
 
     def connected(self, link: WebSocket) -> None:
         """A new connection is open; nothing was said on it yet.
 
-        What is sent on *link* never reaches another connection.
+        What is sent on `link` never reaches another connection.
         """
         ...
 
@@ -53,7 +53,7 @@ class Owner(Protocol):
         ...
 
     def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
-        """No connection could be opened; the next attempt follows in *retry_in* seconds."""
+        """No connection could be opened; the next attempt follows in `retry_in` seconds."""
         ...
 
 
@@ -78,7 +78,7 @@ class Stage(Enum):
 
 @define(eq=False)
 class Connector:
-    """Keeps one connection to *url* open from `start` to `stop`, each called once in its life.
+    """Keeps one connection to `url` open from `start` to `stop`, each called once in its life.
 
     Raises `BadRelayUrl` for a URL that no server can have.
     """
@@ -111,7 +111,7 @@ class Connector:
         self._dial()
 
     def stop(self) -> Deferred[None]:
-        """Hang up, and let it be.  Fires when nothing is left; the owner hears no more.
+        """Hang up, and let it be. Fires when nothing is left; the owner hears no more.
 
         May be called again, and from inside any call of the owner's.
         """

@@ -1,6 +1,6 @@
 """Connections to mailbox servers, first come first served, some handshakes at a time.
 
-After a server's restart every waiting wormhole wants its connection back at once.  A handshake
+After a server's restart every waiting wormhole wants its connection back at once. A handshake
 costs both ends something, so they take turns.
 """
 
@@ -41,7 +41,7 @@ __all__ = ["BadRelayUrl", "Dialer", "NamedServers"]
 class NamedServers:
     """Where a URL's server is: TCP by name (IPv4 and IPv6), with TLS for `wss:`.
 
-    Certificates are verified against *trust_root*, or what the platform trusts.
+    Certificates are verified against `trust_root`, or what the platform trusts.
     """
 
     _reactor: Any = field(repr=False)
@@ -50,7 +50,7 @@ class NamedServers:
     _contexts: dict[str, Any] = field(factory=dict, init=False, repr=False)
 
     def __call__(self, uri: WebSocketURI) -> Endpoint:
-        """The endpoint of the server that *uri* names."""
+        """The endpoint of the server that `uri` names."""
         kind: Any = HostnameEndpoint
         if isIPAddress(uri.host):  # looking a name up takes a thread, and as long as the rest
             kind = TCP4ClientEndpoint
@@ -75,8 +75,8 @@ class NamedServers:
 class Dialer:
     """Opens WebSockets for everybody in one process.
 
-    At most *limit* of them are between dialling and open at a time, the others wait in line;
-    one that is not open after *timeout* seconds has failed.  *clock* is the reactor; *endpoints*
+    At most `limit` of them are between dialling and open at a time, the others wait in line;
+    one that is not open after `timeout` seconds has failed. `clock` is the reactor; `endpoints`
     says where the server of a URL is.
 
     Between `pause` and `resume` nothing that a server says is handed on, and nobody new is dialled.
@@ -124,9 +124,9 @@ class Dialer:
         self._start_some()
 
     def dial(self, url: str, listener: Listener) -> WebSocket:
-        """Begin to open a connection to the server at *url*, as soon as its turn comes.
+        """Begin to open a connection to the server at `url`, as soon as its turn comes.
 
-        *listener* is told how it goes, but not before this call has returned.  Raises
+        `listener` is told how it goes, but not before this call has returned. Raises
         BadRelayUrl.
         """
         uri = parse_relay_url(url)

@@ -1,6 +1,6 @@
 """One timer for the heartbeats of any number of connections.
 
-Thousands of wormholes wait at once, each with a connection of its own.  A timer for each would
+Thousands of wormholes wait at once, each with a connection of its own. A timer for each would
 cost more than the rest of their waiting, so they share one.
 
 The heartbeats are WebSocket's own pings, as server-protocol.md has it in "Connection-Specific
@@ -31,9 +31,9 @@ class Patient(Protocol):
     """What has a heartbeat."""
 
     def beat(self, now: float, overslept: bool) -> float | None:
-        """Do what is due at *now*; return when to be called again, or None for never.
+        """Do what is due at `now`; return when to be called again, or None for never.
 
-        *overslept* says that this call comes much too late, since the whole process or
+        `overslept` says that this call comes much too late, since the whole process or
         machine stood still: silence until now proves nothing.
         """
         ...
@@ -43,7 +43,7 @@ class Patient(Protocol):
 class Heartbeat:
     """Calls each of many patients when it asked for it.
 
-    Times are seconds on *clock*.
+    Times are seconds on `clock`.
     """
 
     clock: Clock
@@ -54,14 +54,14 @@ class Heartbeat:
     _due: float = field(default=0.0, init=False)
 
     def add(self, due: float, patient: Patient) -> None:
-        """Call *patient* for the first time at *due*."""
+        """Call `patient` for the first time at `due`."""
         self._patients.add(patient)
         self._push(due, patient)
         if self._timer is None or due < self._due:
             self._arm()
 
     def remove(self, patient: Patient) -> None:
-        """Call *patient* no more; after the last one no timer is left behind."""
+        """Call `patient` no more; after the last one no timer is left behind."""
         self._patients.discard(patient)
         if not self._patients:
             self._queue.clear()

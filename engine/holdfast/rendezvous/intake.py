@@ -1,6 +1,6 @@
 """Whether what servers say is handed on, or waits.
 
-While nothing can be made durable nothing more should be taken in.  A connection is read on for as
+While nothing can be made durable nothing more should be taken in. A connection is read on for as
 long as it brings nothing but pings, so that a wormhole that waits keeps its place at the server.
 Its first message stays with the socket, which then reads no more: what follows waits in TCP and
 with the server, and costs no memory here.
@@ -52,7 +52,7 @@ class Intake:
         self._arm()
 
     def keeps(self, keeper: Keeper) -> None:
-        """Have *keeper* go on when it may."""
+        """Have `keeper` go on when it may."""
         self._keepers[keeper] = None
         self._arm()
 

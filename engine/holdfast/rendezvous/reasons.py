@@ -10,7 +10,7 @@ LONGEST = 200
 
 
 def printable(text: str) -> str:
-    """*text* from a stranger, shortened, and without anything a terminal would obey."""
+    """`text` from a stranger, shortened, and without anything a terminal would obey."""
     kept = "".join(letter if letter.isprintable() else "?" for letter in text[: LONGEST + 1])
     return kept if len(kept) <= LONGEST else kept[:LONGEST] + "..."
 

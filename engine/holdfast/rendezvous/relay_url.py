@@ -50,7 +50,7 @@ def parse_relay_url(url: str) -> WebSocketURI:
 
 
 def _shown(url: str) -> str:
-    """*url* in quotes, without what may be a password."""
+    """`url` in quotes, without what may be a password."""
     before, at, rest = url.rpartition("@")
     if at:
         scheme, separator, _ = before.partition("://")

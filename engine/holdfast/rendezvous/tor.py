@@ -24,7 +24,7 @@ class TorManager:
 
     Args:
         tor: what makes streams through Tor, with txtorcon's method
-            `stream_via(host, port, tls)`.  `get_tor` finds or launches one.
+            `stream_via(host, port, tls)`. `get_tor` finds or launches one.
 
     Raises:
         TypeError: it has no such method.

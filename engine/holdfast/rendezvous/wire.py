@@ -1,7 +1,7 @@
 """Frames and events, to and from the text that goes over the WebSocket.
 
 One JSON object a message, with its kind under `type` (server-protocol.md, "WebSocket Transport" and
-"All Message Types").  Everything that comes in is hostile until it has passed through `read`.
+"All Message Types"). Everything that comes in is hostile until it has passed through `read`.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ FromServer: TypeAlias = ev.Event | Pong | Nameplates
 
 
 class Malformed(Exception):
-    """The server sent what no server may send.  The text never quotes the frame."""
+    """The server sent what no server may send. The text never quotes the frame."""
 
 
 def write(frame: fr.Frame, frame_id: str) -> str:
-    """Return the text of *frame*; *frame_id* is the random id that the server acknowledges."""
+    """Return the text of `frame`; `frame_id` is the random id that the server acknowledges."""
     match frame:
         case fr.Bind(appid, side):
             fields = {"type": "bind", "appid": appid, "side": side}

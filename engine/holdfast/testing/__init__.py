@@ -1,6 +1,6 @@
 """For tests of flows: everything that they meet, in memory, at a clock that is turned by hand.
 
-```python
+`python
 with World() as world:
     world.start(IssueToken(user="ada"))
     peer = world.peer(world.code())
@@ -8,7 +8,7 @@ with World() as world:
     peer.send(b"ok")
     world.until(world.finished)
     assert world.status() == "done"
-```
+`
 
 The mailbox server is a model, which Holdfast's own tests compare with the real one, answer by
 answer; engine, wormholes and journal are the real ones.

@@ -34,10 +34,10 @@ def _lives() -> bool:
 class Network:
     """What is under way between wormholes and a mailbox server, in the order in which it was sent.
 
-    What a wormhole says is with the server at once.  What it hears waits until `step` or `settle`
+    What a wormhole says is with the server at once. What it hears waits until `step` or `settle`
     lets it arrive, so that a test can do something between any two messages.
 
-    Every wormhole that is made on *clock*, as `holdfast.create(appid, URL, clock)` does, connects
+    Every wormhole that is made on `clock`, as `holdfast.create(appid, URL, clock)` does, connects
     through here.
 
     Args:
@@ -90,7 +90,7 @@ class Network:
             pass
 
     def hear(self, link: Link, text: str) -> None:
-        """A wormhole says *text* to the server."""
+        """A wormhole says `text` to the server."""
         frame = json.loads(text)
         kind = frame["type"]
         said = f"add {frame['phase']}" if kind == "add" else kind
@@ -190,7 +190,7 @@ class Link:
         self.line = connector.network.server.connect(self.deliver, self._server_hangs_up)
 
     def send(self, text: str) -> None:
-        """Say *text* to the server."""
+        """Say `text` to the server."""
         if self.up and not self.connector.is_dead():
             self.connector.network.hear(self, text)
 
@@ -210,7 +210,7 @@ class Link:
         self.connector.ended(ConnectionEnded(reason, clean=False, fault=fault))
 
     def deliver(self, text: str) -> None:
-        """Have the owner receive *text*, when its turn comes."""
+        """Have the owner receive `text`, when its turn comes."""
         self._acks.append(text)
         # An ack says nothing: it comes with what follows it, as over a real connection.
         if '"type": "ack"' not in text:

@@ -40,7 +40,7 @@ class Peer:
         return next((argument for name, argument in self.got if name == "closed"), None)
 
     def enter(self, code: str) -> Peer:
-        """Type *code*; return the peer."""
+        """Type `code`; return the peer."""
         self.wormhole.set_code(code)
         return self
 

@@ -34,12 +34,12 @@ MOST_STEPS: Final = 200
 class World:
     """One process that runs flows, and everything around it, without a socket and without waiting.
 
-    The process can crash at any moment, and another one goes on.  Time begins at 0, and passes in
-    `advance` and `until` only.  Used as a context manager, a world is closed at the end.
+    The process can crash at any moment, and another one goes on. Time begins at 0, and passes in
+    `advance` and `until` only. Used as a context manager, a world is closed at the end.
 
     Args:
         database: SQLAlchemy's URL of a file, which every process opens anew; what is missing is
-            made.  The default is a database in memory, which outlives the processes.
+            made. The default is a database in memory, which outlives the processes.
     """
 
     database: str = IN_MEMORY
@@ -84,7 +84,7 @@ class World:
     # The process.
 
     def start(self, flow: Flow, name: str = "flow", **options: Any) -> None:
-        """Start *flow*, and a process that runs it unless there is one.
+        """Start `flow`, and a process that runs it unless there is one.
 
         Args:
             flow: such as `IssueToken(user="ada")`.
@@ -103,7 +103,7 @@ class World:
         appid: str | None = None,
         deadline: float | None = None,
     ) -> None:
-        """Put *flow* into the database, as any other process can.
+        """Put `flow` into the database, as any other process can.
 
         Args:
             flow: such as `IssueToken(user="ada")`.
@@ -116,7 +116,7 @@ class World:
         self.journal.start_flows(BATCH, [new])
 
     def serve(self, **options: Any) -> None:
-        """Begin a process that runs flows.  *options* are those of `holdfast.Engine`."""
+        """Begin a process that runs flows. `options` are those of `holdfast.Engine`."""
         self._options = dict(options)
         options.setdefault("connector", self.connector)
         options.setdefault("threads", self.reactor)
@@ -156,7 +156,7 @@ class World:
     def crash_after(self, entries: int, *, sent: bool = True) -> None:
         """Have the process crash once, and be restarted, when its flows have so many entries.
 
-        That happens in `advance` and `until`.  Whether it has is told by `crashes`.
+        That happens in `advance` and `until`. Whether it has is told by `crashes`.
 
         Args:
             entries: of all flows together.
@@ -199,7 +199,7 @@ class World:
     def until(
         self, reached: Callable[[], object], seconds: float = 600, step: float = STEP
     ) -> None:
-        """Let time pass until *reached* is true.
+        """Let time pass until `reached` is true.
 
         Raises:
             TimeoutError: it is not, in so many seconds.
@@ -258,7 +258,7 @@ class World:
         *,
         appid: str | None = None,
     ) -> Peer:
-        """Have somebody enter *code*.
+        """Have somebody enter `code`.
 
         Args:
             code: such as `code` returns.
@@ -266,7 +266,7 @@ class World:
             appid: the application's identifier, unless it is that of the flow added last.
 
         Raises:
-            ValueError: there is no *appid*, and no such flow.
+            ValueError: there is no `appid`, and no such flow.
         """
         appid = appid or self._appid
         if not appid:

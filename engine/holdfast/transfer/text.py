@@ -28,7 +28,7 @@ backslashes take two bytes and more: with all that is put around it, a frame of 
 
 
 def encoded_size(text: str) -> int:
-    """Return how many bytes *text* takes in its message."""
+    """Return how many bytes `text` takes in its message."""
     return len(_json(text).encode("utf-8", "surrogatepass"))
 
 
@@ -60,16 +60,16 @@ TextMessage: TypeAlias = TextOffer | OtherOffer | Accepted | PeerSaysNo
 
 
 def without_line_end(text: str) -> str:
-    """Return *text* without the one line end, LF or CRLF, that ends it, if there is one.
+    """Return `text` without the one line end, LF or CRLF, that ends it, if there is one.
 
     For what comes from a terminal or a pipe, where the last line end belongs to the line and not
-    to the text.  A carriage return alone ends no line.
+    to the text. A carriage return alone ends no line.
     """
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
 def offer(text: str) -> bytes:
-    """Return the message that hands over *text*."""
+    """Return the message that hands over `text`."""
     return _json({"offer": {"message": text}}).encode("utf-8", "surrogatepass")
 
 

@@ -1,4 +1,4 @@
-"""``holdfast doctor``: is all well with a journal? It repairs nothing."""
+"""`holdfast doctor`: is all well with a journal? It repairs nothing."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def check(
     name: str | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Report:
-    """Check the database, its workers, and each flow of *batch*, or that called *name*, or each.
+    """Check the database, its workers, and each flow of `batch`, or that called `name`, or each.
 
     Raises:
         DatabaseUnusable: the database does not answer.

@@ -1,4 +1,4 @@
-"""``holdfast receive``: receive one text, and go on with it after a crash."""
+"""`holdfast receive`: receive one text, and go on with it after a crash."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _already(row: FlowRow, target: Path | None) -> None:
 
 
 def _check(target: Path) -> None:
-    """Find out before anything starts whether the file can be made.  Raises Failure."""
+    """Find out before anything starts whether the file can be made. Raises Failure."""
     from holdfast.files import check_new
 
     if target.exists() or target.is_symlink():
@@ -143,7 +143,7 @@ def _target(out: str) -> Path:
 def _register_printer(*, exact: bool) -> list[OSError]:
     """Only this process has the terminal on which the text is to appear.
 
-    What is *exact* goes into a pipe or file byte for byte, and without a line end of ours.
+    What is `exact` goes into a pipe or file byte for byte, and without a line end of ours.
 
     Return a list that gets the error if it cannot appear. The task stays undone then, and so the
     next process that receives with this code does it.

@@ -1,4 +1,4 @@
-"""``holdfast run``: serve every unfinished flow, as a service does."""
+"""`holdfast run`: serve every unfinished flow, as a service does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``holdfast send``: send one text, and go on with it after a crash."""
+"""`holdfast send`: send one text, and go on with it after a crash."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _goes_on(row: FlowRow) -> None:
 
 
 def _text(text: str | None, file: str | None) -> str:
-    """Return the text to send.  Raises Failure."""
+    """Return the text to send. Raises Failure."""
     from holdfast.transfer.text import LONGEST_ENCODED, encoded_size, without_line_end
 
     if text is not None and file is not None:

@@ -1,4 +1,4 @@
-"""``holdfast status``: how each flow stands."""
+"""`holdfast status`: how each flow stands."""
 
 import json
 from collections import Counter

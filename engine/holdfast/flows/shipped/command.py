@@ -31,7 +31,7 @@ class _Command:
     """A command in a session of its own, all of which is killed when the command has ended.
 
     What counts is the end of the command itself: something that it has started may hold the pipe
-    open for as long as it likes.  A process that leaves the session on purpose, as a daemon does,
+    open for as long as it likes. A process that leaves the session on purpose, as a daemon does,
     goes on.
 
     Raises:
@@ -146,7 +146,7 @@ class _Command:
 def mint(call: Call) -> Deferred[str]:
     """Run the command, without a shell, and return what it prints.
 
-    The command's standard error is ours.  It inherits our environment, except for the key that
+    The command's standard error is ours. It inherits our environment, except for the key that
     seals the journal, and has the idempotency key in HOLDFAST_IDEMPOTENCY_KEY and the person's name
     in HOLDFAST_NAME.
     """

@@ -63,7 +63,7 @@ class Typed(Protocol):
 class InputHelper:
     """Helps a person to type a code, first its nameplate, then its words.
 
-    Nothing is put into the mailbox before `choose_words`.  Once the wormhole has begun to close,
+    Nothing is put into the mailbox before `choose_words`. Once the wormhole has begun to close,
     every method raises WormholeClosed, or the WormholeError that it ended with.
     """
 
@@ -86,7 +86,7 @@ class InputHelper:
         self._typed.list_nameplates()
 
     def get_nameplate_completions(self, prefix: str) -> set[str]:
-        """Return the nameplates that begin with *prefix*, each with its hyphen, as in {"4-"}.
+        """Return the nameplates that begin with `prefix`, each with its hyphen, as in {"4-"}.
 
         Raises:
             AlreadyChoseNameplateError: the nameplate is chosen.
@@ -109,9 +109,9 @@ class InputHelper:
         return self._typed.when_wordlist_is_known()
 
     def get_word_completions(self, prefix: str, length: int = 2) -> set[str]:
-        """Return what the words typed so far, *prefix*, may become; all begin with *prefix*.
+        """Return what the words typed so far, `prefix`, may become; all begin with `prefix`.
 
-        A hyphen follows where more words are expected, of *length* in all.  Before the word list
+        A hyphen follows where more words are expected, of `length` in all. Before the word list
         is known there are none.
 
         Raises:

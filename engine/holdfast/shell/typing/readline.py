@@ -22,9 +22,9 @@ _WORDLIST_PATIENCE = 5.0
 
 
 def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Deferred[bool]:
-    """Ask for a code with *prompt*, and give it to *helper*.
+    """Ask for a code with `prompt`, and give it to `helper`.
 
-    The person types in a thread of its own, so that the reactor goes on.  Ctrl-C stops the reactor
+    The person types in a thread of its own, so that the reactor goes on. Ctrl-C stops the reactor
     as ever: the terminal is put right again, and nobody waits for Return.
 
     Returns:
@@ -108,7 +108,7 @@ class Completer:
             readline.set_completer_delims(before[1])
 
     def complete(self, text: str, state: int) -> str | None:
-        """Return the completion number *state* of *text*, or None after the last."""
+        """Return the completion number `state` of `text`, or None after the last."""
         if state == 0:
             self.was_used = True
             try:
@@ -171,7 +171,7 @@ class Completer:
 def _wake(thread: threading.Thread) -> None:
     """Let the thread end if it reads from a pipe: there it holds a lock of Python's standard input.
 
-    An interpreter that ends while somebody holds that lock aborts.  (On a terminal readline reads,
+    An interpreter that ends while somebody holds that lock aborts. (On a terminal readline reads,
     which holds none.)
     """
     try:

@@ -68,7 +68,7 @@ class MailboxServer:
         self._started = self._swept = self.now()
 
     def connect(self, deliver: Callable[[str], None], cut: Callable[[], None]) -> Line:
-        """Accept a connection, which is told texts by *deliver*, and by *cut* that it is broken.
+        """Accept a connection, which is told texts by `deliver`, and by `cut` that it is broken.
 
         Both are called from within calls of the server, and must not call it.
 
@@ -116,7 +116,7 @@ class MailboxServer:
         self.service.die()
 
     def start(self, *, forget: bool = False) -> None:
-        """Start again, with a sweep; on an empty database if it is to *forget*."""
+        """Start again, with a sweep; on an empty database if it is to `forget`."""
         if forget:
             self.service.tables = Tables()
         self.running = True
@@ -124,6 +124,6 @@ class MailboxServer:
         self._sweep(self._started)
 
     def restart(self, forget: bool = False) -> None:
-        """Die, and start again; on an empty database if it is to *forget*."""
+        """Die, and start again; on an empty database if it is to `forget`."""
         self.stop()
         self.start(forget=forget)

@@ -37,7 +37,7 @@ class Mailbox:
 
 @frozen
 class Message:
-    """A message; *phase*, *body* and *id* are what was given, and texts once it is stored."""
+    """A message; `phase`, `body` and `id` are what was given, and texts once it is stored."""
 
     app: str
     mailbox: str
