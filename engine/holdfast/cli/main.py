@@ -1,10 +1,8 @@
 """The `holdfast` command.
 
-Each subcommand is a module `holdfast.cli.commands.<name>` that exposes `command`, a click
-command.
-It is imported when it is called and not before: `holdfast --help` needs neither Twisted nor a
-database library.
-To add a command, write its module and its line in `COMMANDS`.
+Each subcommand is a module `holdfast.cli.commands.<name>` that exposes `command`, a click command.
+It is imported only when it is called: `holdfast --help` needs neither Twisted nor a database
+library. To add a command, write its module and its line in `COMMANDS`.
 """
 
 import importlib

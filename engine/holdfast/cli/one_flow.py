@@ -1,4 +1,4 @@
-"""How `send` and `receive` say how it went."""
+"""How `send` and `receive` report the end of their flow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def finish(row: FlowRow | None, ending: Ending) -> None:
-    """Say how it went, unless it went well.
+    """Return if the flow ended well.
 
     Raises:
         Interrupted, Unfinished: it did not.

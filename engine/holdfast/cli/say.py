@@ -1,9 +1,8 @@
-"""Where commands print that run flows: nothing that can happen there reaches the flows.
+"""Output of commands that run flows, which must not disturb the flows.
 
-The disk of a log may be full, the reader of a pipe gone, a terminal closed or standing still.
-So whoever prints hands the text over and goes on. A thread for each stream writes it, in order,
-and tries again for as long as it is refused. What waits is bounded; what is dropped is counted,
-and that is said.
+The disk of a log may be full, the reader of a pipe gone, a terminal closed or stopped. So code that
+prints hands the text over and continues. One thread per stream writes it, in order, and tries again
+until it succeeds. What waits is bounded; what is dropped is counted, and the operator is told.
 """
 
 import contextlib
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 LIMIT = 4 * 1024 * 1024
-"""Bytes that wait for one stream at most."""
+"""How many bytes may wait for one stream."""
 
 PAUSE = 1.0
 """Seconds between two tries."""
 
 PATIENCE = 5.0
-"""Seconds for which the end of a command waits for a stream on which nothing moves."""
+"""Seconds for which a command that ends waits for a stream on which nothing moves."""
 
 WHERE_CODES_ARE = "'holdfast status' shows the codes that are good"
 
@@ -50,10 +49,10 @@ class Outlet:
     """One stream, and the thread that writes it.
 
     Args:
-        name: how users know it.
+        name: what users call it.
         write: writes some bytes and returns how many; raises OSError.
-        warn: called with a line when writing fails that did not before; for another stream.
-        tell: called with a line when it works again and something is missing.
+        warn: called with a line, for another stream, when writing begins to fail.
+        tell: called with a line when writing works again and something is missing.
     """
 
     name: str
@@ -71,8 +70,8 @@ class Outlet:
     def put(self, data: bytes, done: Done | None = None) -> None:
         """Hand over some bytes; return at once.
 
-        With `done` they are tried once and not again, and `done` is called with the error, or
-        None, in another thread.
+        With `done` they are tried only once, and `done` is called with the error, or None, in
+        another thread.
         """
         with self._turn:
             if self._size + len(data) > LIMIT and done is None:
@@ -82,9 +81,9 @@ class Outlet:
             self._size += len(data)
             self._turn.notify_all()
             if self._thread is None:
-                # A daemon, because it may be in a write that never returns.
+                # A daemon thread, because it may be in a write that never returns.
                 thread = threading.Thread(target=self._work, name=self.name, daemon=True)
-                # Where no thread can be had now, the next line tries it again.
+                # If a thread cannot be started now, the next line tries again.
                 with contextlib.suppress(RuntimeError):
                     thread.start()
                     self._thread = thread
@@ -95,7 +94,7 @@ class Outlet:
         return bool(self._waiting)
 
     def drain(self, patience: float) -> int:
-        """Wait until all is written, is refused twice, or nothing moves for `patience` seconds.
+        """Wait until all is written, or refused twice, or nothing moves for `patience` seconds.
 
         Return how many pieces were not written.
         """
@@ -109,13 +108,13 @@ class Outlet:
 
     @property
     def why(self) -> str:
-        """Why it cannot be written."""
+        """Why the stream cannot be written."""
         error = self._error
         return "nobody reads it" if error is None else (error.strerror or type(error).__name__)
 
     def _work(self) -> None:
-        # A terminal may stop processes in the background that write to it (`stty tostop`): all of
-        # the process, its flows too. Not for a thread that blocks the signal.
+        # A terminal may stop processes in the background that write to it (`stty tostop`), with
+        # all their flows; but not if the writing thread blocks the signal.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         while True:
             with self._turn:
@@ -191,7 +190,7 @@ class _Outlets:
         return self.by_number[number]
 
     def _same_file(self, number: int) -> Outlet | None:
-        # On one terminal what is printed here and there must keep its order.
+        # If both streams are one terminal, their output must keep its order.
         for other, outlet in self.by_number.items():
             if os.path.samestat(os.fstat(other), os.fstat(number)):
                 return outlet
@@ -229,7 +228,7 @@ def tell(text: str) -> None:
 
 
 class _Handed(io.RawIOBase):
-    """What stands behind `sys.stdout` while flows run, for those who print there themselves."""
+    """The file behind `sys.stdout` while flows run, for code that prints there itself."""
 
     def __init__(self, outlet: Outlet, number: int) -> None:
         super().__init__()
@@ -237,7 +236,7 @@ class _Handed(io.RawIOBase):
         self._number = number
 
     def writable(self) -> bool:
-        """Yes."""
+        """Whether it can be written: yes."""
         return True
 
     def fileno(self) -> int:
@@ -249,14 +248,14 @@ class _Handed(io.RawIOBase):
         return os.isatty(self._number)
 
     def write(self, data: "Buffer", /) -> int:
-        """Hand it over."""
+        """Hand the bytes over."""
         copy = bytes(data)
         self._outlet.put(copy)
         return len(copy)
 
 
 def take_over() -> None:
-    """Let all that anybody prints go this way: flows of users, warnings, tracebacks."""
+    """Send everything that is printed this way: by users' flows, warnings, tracebacks."""
     sys.stdout = _handed(sys.stdout, "standard output")
     sys.stderr = _handed(sys.stderr, "standard error")
 
@@ -276,13 +275,13 @@ def _handed(stream: TextIO, name: str) -> TextIO:
 
 
 def error_is_behind() -> bool:
-    """Whether standard error still has to print what it was given before."""
+    """Whether standard error still has something to print."""
     outlet = _outlets.of(sys.stderr, "standard error")
     return outlet is not None and outlet.behind
 
 
 def deliver(data: bytes, done: Done) -> None:
-    """Write `data` to standard output, once; `done` hears how it went, in another thread."""
+    """Write `data` to standard output, once; another thread calls `done` with the outcome."""
     outlet = _outlets.of(sys.stdout, "standard output")
     if outlet is None:
         done(OSError(errno.EBADF, os.strerror(errno.EBADF)))
@@ -292,7 +291,7 @@ def deliver(data: bytes, done: Done) -> None:
 
 def _line(stream: TextIO, name: str, text: str) -> None:
     outlet = _outlets.of(stream, name)
-    if outlet is None:  # a test's
+    if outlet is None:  # in a test
         click.echo(text, file=stream, nl=False)
         return
     encoding = stream.encoding or "utf-8"
@@ -302,7 +301,7 @@ def _line(stream: TextIO, name: str, text: str) -> None:
 def finish() -> None:
     """Wait, for a while, until everything is printed; say what is not. Never raises."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # as was said already
+        with contextlib.suppress(OSError):  # which was reported already
             stream.flush()
     # Ctrl-C ends the waiting.
     with contextlib.suppress(KeyboardInterrupt):
@@ -322,7 +321,7 @@ def finish() -> None:
 
 
 def terminal_columns(stream: TextIO) -> int:
-    """Return the width of the terminal behind `stream`, or 80 if nobody knows it."""
+    """Return the width of the terminal behind `stream`, or 80 if that is unknown."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):

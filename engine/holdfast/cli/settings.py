@@ -1,6 +1,6 @@
 """What every command needs to know: which database, which mailbox server, which application.
 
-Each is an option, or a variable of the environment, or a default, in this order.
+Each comes from an option, an environment variable, or a default, in this order.
 Values are checked while the command line is parsed, so that a wrong one starts nothing.
 """
 
@@ -39,7 +39,7 @@ def _database(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not is_line(value):
         raise Failure(f"{where}: neither a database URL nor the path of a file")
     if "://" in value:
-        return value  # whether it is one of a database is found when it is opened
+        return value  # whether it names a database is found when it is opened
     return sqlite_url(Path(value), where)
 
 

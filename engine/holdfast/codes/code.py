@@ -16,7 +16,7 @@ LONGEST: Final = 1000
 ZERO_MODE: Final = "0-"
 """The one code without words: both sides agreed to meet without a secret."""
 
-# The server cuts the connection of whoever sends it another kind of nameplate.
+# The server cuts the connection of a client that sends it any other kind of nameplate.
 _NAMEPLATE: Final = re.compile("[0-9]{1,40}")
 
 

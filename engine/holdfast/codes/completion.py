@@ -1,4 +1,4 @@
-"""What a person who is typing a code may mean: completions of a nameplate or of the words."""
+"""Completions of a nameplate, or of the words, for a person who is typing a code."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from holdfast.codes.words import THREE_SYLLABLES, TWO_SYLLABLES
 def nameplate_completions(prefix: str, nameplates: Iterable[str]) -> set[str]:
     """Those of the server's `nameplates` that begin with `prefix`, each with its hyphen.
 
-    What cannot be a nameplate is left out, since a server may send anything.
+    Anything that cannot be a nameplate is left out, since a server may send anything.
     """
     return {
         f"{nameplate}-"

@@ -20,9 +20,9 @@ def number_of(phase: str) -> int | None:
 
 
 def ignored_phase(phase: str) -> bool:
-    """Whether nothing that we understand can come under this phase.
+    """Whether we understand nothing that comes under this phase.
 
-    Unknown phases belong to later protocols; stock clients ignore them too.
+    Unknown phases belong to later protocols; the stock client ignores them too.
     """
     return phase != "version" and _NUMBER.fullmatch(phase) is None
 
@@ -46,7 +46,7 @@ def parse_pake(body: bytes) -> bytes:
     """Return the peer's SPAKE2 message from the body of its `pake` message.
 
     Raises:
-        BadPake: no honest client sends that.
+        BadPake: an honest client does not send that.
     """
     try:
         theirs = bytes.fromhex(parse_json_object(body, "the peer's pake message")["pake_v1"])

@@ -44,7 +44,7 @@ def phase_key(key: bytes, side: str, phase: str) -> bytes:
 
 
 def verifier(key: bytes) -> bytes:
-    """The 32 bytes that both people may compare to rule out somebody in between."""
+    """The 32 bytes that both people may compare to rule out an attacker in between."""
     return hkdf(key, b"wormhole:verifier", KEY_LENGTH)
 
 

@@ -28,8 +28,8 @@ def open_journal(
     """Open the database at `url`, or make it; the caller closes the journal.
 
     Without `reactor` commits happen at once; see `SqlJournal.open`, also for `on_fatal`.
-    Directories are made for the default database only. A key file that had to be made is told of.
-    Raises JournalError.
+    Directories are made for the default database only. If a key file is made, `tell` is called with
+    its name. Raises JournalError.
     """
     from holdfast_journal import SqlJournal
 
@@ -45,7 +45,7 @@ def open_journal(
 
 
 def _tell_what_was_made(tell: Tell, key: Path | None, copy: Path | None) -> None:
-    """Tell of the key file and of the copy that opening a database made."""
+    """Tell the operator which key file and which copy opening a database made."""
     if key is not None:
         tell(
             f"made the key file {printable(str(key))}; keep a copy of it"
@@ -62,7 +62,7 @@ def _tell_what_was_made(tell: Tell, key: Path | None, copy: Path | None) -> None
 def existing_journal(url: str, tell: Tell, *, looks: bool = False) -> Iterator["SqlJournal"]:
     """Open the journal for one short command that has no reactor; close it at the end.
 
-    A command that only `looks` changes nothing, and works on what cannot be written.
+    A command that only `looks` changes nothing, and works on a database that cannot be written.
     Raises `Refused` if there is no such database yet, and JournalError; nothing is made.
     """
     from holdfast_journal import SqlJournal
@@ -79,7 +79,7 @@ def existing_journal(url: str, tell: Tell, *, looks: bool = False) -> Iterator["
 def upkeep(
     url: str, tell: Tell, *, upgrade: bool = False, looks: bool = False
 ) -> Iterator["Upkeep"]:
-    """Open an existing database to look after it, and not to run flows; close it at the end.
+    """Open an existing database for upkeep, not to run flows; close it at the end.
 
     `upgrade` and `looks` are those of `Upkeep.open`. Raises as `existing_journal` does;
     nothing is made.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 50
-"""Names that are looked up together; hardly anybody sends the same so often."""
+"""How many names are looked up together; the same text is hardly ever sent so often."""
 
 
 def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:

@@ -1,6 +1,6 @@
-"""What an operator asked for and does not get, in words for people.
+"""Why an operator does not get what they asked for, in words for people.
 
-Whoever has the screen shows the words, and nothing else of the exception.
+The code that has the screen shows the words, and nothing else of the exception.
 """
 
 
@@ -18,7 +18,7 @@ class Refused(Exception):
 
 
 class Stopped(Refused):
-    """Something ran, and had to stop before it was done. Nothing is lost."""
+    """Something ran, and had to stop before it was finished. Nothing is lost."""
 
 
 def because(what: str, error: OSError) -> Refused:

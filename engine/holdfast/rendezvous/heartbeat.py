@@ -1,9 +1,9 @@
 """One timer for the heartbeats of any number of connections.
 
-Thousands of wormholes wait at once, each with a connection of its own. A timer for each would
-cost more than the rest of their waiting, so they share one.
+Thousands of wormholes wait at once, each with its own connection. A timer for each would cost more
+than the rest of their waiting, so they share one.
 
-The heartbeats are WebSocket's own pings, as server-protocol.md has it in "Connection-Specific
+The heartbeats are WebSocket's own pings, as in server-protocol.md, "Connection-Specific
 (Client-to-Server) Messages"; the `ping` of the mailbox protocol is something else.
 """
 
@@ -16,32 +16,32 @@ from twisted.logger import Logger
 from holdfast.rendezvous.boundaries import Clock, Timer
 
 OVERSLEPT: Final = 5.0
-"""Seconds of delay of the timer from which the process must have been stopped meanwhile."""
+"""If the timer is this many seconds late, the process must have been stopped meanwhile."""
 
 AGAIN: Final = 60.0
-"""Seconds until a heartbeat that failed is tried again."""
+"""Seconds until a failed heartbeat is tried again."""
 
 AT_ONCE: Final = 200
-"""Heartbeats in one turn of the reactor, so that others get theirs."""
+"""Heartbeats in one turn of the reactor, so that other work gets its turn."""
 
 _log = Logger()
 
 
 class Patient(Protocol):
-    """What has a heartbeat."""
+    """Something that has a heartbeat."""
 
     def beat(self, now: float, overslept: bool) -> float | None:
         """Do what is due at `now`; return when to be called again, or None for never.
 
-        `overslept` says that this call comes much too late, since the whole process or
-        machine stood still: silence until now proves nothing.
+        `overslept` says that this call comes much too late, because the whole process or machine
+        was stopped: silence until now proves nothing.
         """
         ...
 
 
 @define(eq=False)
 class Heartbeat:
-    """Calls each of many patients when it asked for it.
+    """Calls each of many patients when it has asked to be called.
 
     Times are seconds on `clock`.
     """
@@ -61,7 +61,7 @@ class Heartbeat:
             self._arm()
 
     def remove(self, patient: Patient) -> None:
-        """Call `patient` no more; after the last one no timer is left behind."""
+        """Stop calling `patient`; after the last one, the timer is cancelled too."""
         self._patients.discard(patient)
         if not self._patients:
             self._queue.clear()
@@ -92,7 +92,7 @@ class Heartbeat:
                 continue
             try:
                 again = patient.beat(now, now - due > OVERSLEPT)
-            except Exception:  # noqa: BLE001 - it is told, and the others get theirs
+            except Exception:  # noqa: BLE001 - it is logged, and the others get theirs
                 _log.failure("A heartbeat failed")
                 again = now + AGAIN
             if again is None:

@@ -1,4 +1,4 @@
-"""What happens to a database before anything is done with it: its schema, and its master key."""
+"""What happens to a database before it is used: its schema, and its master key."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +21,9 @@ class Ready:
 
     keys: KeyRing
     made_key: Path | None
-    """The key file, if it was made just now."""
+    """The key file, if it was just made."""
     copy: Path | None
-    """The copy of the database as it was, if it was upgraded just now and is an SQLite file."""
+    """The copy of the database as it was, if it is an SQLite file and was just upgraded."""
 
 
 def make_ready(
@@ -31,8 +31,9 @@ def make_ready(
 ) -> Ready:
     """Find the keys of `database`, and bring its schema up to date.
 
-    An SQLite file of an older release is upgraded by itself, after a copy; PostgreSQL, which
-    others may be using, only if that is `asked` for.
+    An SQLite file of an older release is upgraded automatically, after a copy. A PostgreSQL
+    database, which other workers may be using, is upgraded only if that is `asked` for.
+
     Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey; then nothing was changed.
     """
     state = schema_state(database)
@@ -45,14 +46,14 @@ def make_ready(
         )
     ring, made = find_keys(database, given)
     copies: list[Path] = []
-    if state == "older":  # not before we know that we have the right key
+    if state == "older":  # only now that we know that we have the right key
 
         def before(old: str) -> None:
             if database.path is not None:
                 copies.append(keep_copy(database.path, old, clock()))
 
         def after(connection: Connection) -> None:
-            # While the ring is the one that the older release had.
+            # While the ring is still the one that the older release had.
             if used:
                 note_key(connection, database, ring, clock())
 
@@ -62,7 +63,7 @@ def make_ready(
 
 
 def look_ready(database: Database, given: KeyRing | None) -> Ready:
-    """As `make_ready`, for who changes nothing.
+    """As `make_ready`, for callers that change nothing.
 
     Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey.
     """

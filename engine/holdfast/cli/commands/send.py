@@ -1,4 +1,4 @@
-"""`holdfast send`: send one text, and go on with it after a crash."""
+"""`holdfast send`: send one text, and continue after a crash."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _decoded(data: bytes, where: str) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         if len(data) > LONGEST_SECRET and error.start >= LONGEST_SECRET - 3:
-            # Cut inside a character; it is too long whatever comes.
+            # Cut inside a character; it is too long in any case.
             return data[: error.start].decode() + "…"
         problem = (
             f"{where}: not UTF-8 at byte {error.start + 1}, and a text message holds nothing else:"
