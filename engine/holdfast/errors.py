@@ -29,7 +29,7 @@ class WrongPasswordError(WormholeError):
     """A message did not decrypt: the other side used another code, or an attacker guessed."""
 
     advice = (
-        "The other side used a different code, by a typing mistake or because somebody tried"
+        "The other side used a different code, by a typing mistake or because an attacker tried"
         " to guess it. Start again with a new code."
     )
 
@@ -64,8 +64,8 @@ class CodeLostError(WormholeError):
     """The mailbox server has forgotten the code, and another client may have its number by now."""
 
     advice = (
-        "The mailbox server has forgotten this code, and may have given its number to somebody"
-        " else. Start again with a new code."
+        "The mailbox server has forgotten this code, and may have given its number to another"
+        " client. Start again with a new code."
     )
 
 
@@ -132,7 +132,7 @@ class OnlyOneCodeError(WormholeError):
 class AlreadyChoseNameplateError(WormholeError):
     """The nameplate was asked about or chosen after it had been chosen."""
 
-    advice = "The nameplate is chosen already: go on with the words."
+    advice = "The nameplate is chosen already: continue with the words."
 
 
 class AlreadyChoseWordsError(WormholeError):

@@ -29,5 +29,5 @@ def finish(row: FlowRow | None, ending: Ending) -> None:
             f"it ended as {shown_word(row.status)}{because}; start again for a new exchange"
         )
     if ending is Ending.SIGNAL:
-        raise Interrupted("stopped; nothing is lost: start the same command again to go on")
-    raise Unfinished("the time is over; start the same command again to go on")
+        raise Interrupted("stopped; nothing is lost: start the same command again to continue")
+    raise Unfinished("the time is over; start the same command again to continue")

@@ -124,12 +124,12 @@ class Progress:
         if ending is Ending.SIGNAL:
             raise Interrupted(
                 "stopped; nothing is lost, and the codes stay good: start the same command again,"
-                " or 'holdfast run', to go on"
+                " or 'holdfast run', to continue"
             )
         if open_:
             raise Unfinished(
                 f"the time is over, and {open_} have not collected; start the same command"
-                " again, or 'holdfast run', to go on"
+                " again, or 'holdfast run', to continue"
             )
         if bad:
             raise Unfinished(f"{len(bad)} of {len(self._names)} have not collected")

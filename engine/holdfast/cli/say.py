@@ -110,7 +110,7 @@ class Outlet:
     def why(self) -> str:
         """Why the stream cannot be written."""
         error = self._error
-        return "nobody reads it" if error is None else (error.strerror or type(error).__name__)
+        return "it was not read" if error is None else (error.strerror or type(error).__name__)
 
     def _work(self) -> None:
         # A terminal may stop processes in the background that write to it (`stty tostop`), with
@@ -137,7 +137,7 @@ class Outlet:
                 self._remove(piece)
         if first:
             self.warn(
-                f"holdfast: {self.name} cannot be written: {self.why}; the work goes on, and"
+                f"holdfast: {self.name} cannot be written: {self.why}; the work continues, and"
                 f" {WHERE_CODES_ARE}"
             )
         if piece.done is not None:

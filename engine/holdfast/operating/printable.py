@@ -22,9 +22,9 @@ def is_hidden(character: str) -> bool:
 
 
 def printable(text: str, limit: int = 500) -> str:
-    """Return `text` as one harmless line of at most `limit` characters.
+    r"""Return `text` as one harmless line of at most `limit` characters.
 
-    Hidden characters become escapes such as `ESC`; a text that is too long ends in an ellipsis.
+    Hidden characters become escapes such as `\x1b`; a text that is too long ends in an ellipsis.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"

@@ -197,7 +197,7 @@ class Service:
         self._end(Ending.DONE)
 
     def _fatal(self, error: JournalBroken) -> None:
-        self._error = Stopped(f"{error}; start again to go on from what is on the disk")
+        self._error = Stopped(f"{error}; start again to continue from what is on the disk")
         self._end(Ending.DONE)
 
 

@@ -75,5 +75,5 @@ class Intake:
             try:
                 keeper.go_on()
             except Exception:  # noqa: BLE001 - it is logged, and the others continue
-                _log.failure("A connection could not go on")
+                _log.failure("A connection could not continue")
         self._arm()

@@ -100,7 +100,7 @@ def command(
                 why = unprinted[0].strerror or type(unprinted[0]).__name__
                 raise Unfinished(
                     f"the text is here, but standard output cannot be written: {why}; nothing is"
-                    " lost: start the same command again to go on"
+                    " lost: start the same command again to continue"
                 )
             rows.extend(row for row in moved if row.name == name)
             return bool(rows) and rows[-1].finished_at is not None
