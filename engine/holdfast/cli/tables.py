@@ -116,8 +116,9 @@ def narrowed(text: str, width: int) -> str:
 def moment(at: float, now: float | None = None) -> str:
     """Say when something was, in local time and few columns: the nearer, the finer.
 
-    The offset from UTC is shown where it differs from today's, as before a change to or from summer
-    time: otherwise one hour would appear twice. `at` and `now` are seconds since the epoch.
+    The offset from UTC is shown where it differs from the one at `now`, as before a change to or
+    from summer time: otherwise one hour would appear twice. `at` and `now` are seconds since the
+    epoch.
     """
     then = time.localtime(at)
     today = time.localtime(now)

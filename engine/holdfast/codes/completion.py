@@ -9,7 +9,7 @@ from holdfast.codes.words import THREE_SYLLABLES, TWO_SYLLABLES
 def nameplate_completions(prefix: str, nameplates: Iterable[str]) -> set[str]:
     """Those of the server's `nameplates` that begin with `prefix`, each with its hyphen.
 
-    Anything that cannot be a nameplate is left out, since a server may send anything.
+    What cannot be a nameplate is left out, since a server may send anything.
     """
     return {
         f"{nameplate}-"

@@ -101,7 +101,7 @@ class Claimed:
 
 @frozen
 class MessageArrived:
-    """A message lies in the mailbox; it may be our own, echoed."""
+    """A message is in the mailbox; it may be our own, echoed."""
 
     side: str
     phase: str

@@ -70,7 +70,7 @@ class Meeting:
     # When the server may have forgotten us.
 
     def absent(self, *, well: bool) -> bool:
-        """The server was unreachable for long; return whether that leaves anything in doubt.
+        """We had no contact for long; return whether that leaves anything in doubt.
 
         An entered code leads to the peer that gave it out, so its nameplate is claimed anyway,
         unless it would only be given back.

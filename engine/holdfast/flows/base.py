@@ -117,7 +117,7 @@ class Flow:
         self._host.settle("done", "")
 
     def fail(self, reason: str) -> None:
-        """Say that the flow cannot do its work; operators see `reason`: it must hold no secret."""
+        """Say that the flow cannot do its work; operators see `reason`: keep secrets out of it."""
         self._host.settle("failed", reason)
 
     def wake_at(self, when: float | None) -> None:

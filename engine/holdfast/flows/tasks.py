@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 
 class TaskFailed(Exception):
-    """A task failed. The text is shown to operators, so it must hold no secret.
+    """A task failed. The text is shown to operators, so it must not hold a secret.
 
     Args:
         final: whether trying again is pointless.

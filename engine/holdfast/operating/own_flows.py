@@ -46,7 +46,7 @@ def _import(source: str) -> ModuleType:
         return _from_file(Path(source)) if source.endswith(".py") else _by_name(source)
     except Refused:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the module raised; it is told
+    except Exception as error:  # noqa: BLE001 - whatever the module raised, which is reported
         said = f": {error}" if str(error) else ""
         raise Refused(f"--flows {source}: {type(error).__name__}{said}{_place(error)}") from None
 

@@ -16,7 +16,7 @@ CANCELLING = "cancelling"
 _BAD_WORDS = frozenset(status.shown for status in FlowStatus if status.went_badly)
 
 OVERDUE = 60.0
-"""Seconds after which it seems that no worker will visit a parked flow when it is due."""
+"""If a parked flow is due for this many seconds, it seems that no worker will visit it."""
 
 
 def live_code(row: "FlowRow") -> str | None:

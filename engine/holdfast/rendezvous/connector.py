@@ -28,7 +28,7 @@ WELCOME_TIME: Final = 30.0
 """Seconds within which a server must say something on a new connection."""
 
 SHORT_LIFE: Final = 10.0
-"""Seconds up to which the life of a connection counts as a failure."""
+"""A connection that lives for fewer seconds counts as short-lived."""
 
 SHORT_LIVES: Final = 5
 """Connections in a row, each welcomed and soon cut, after which a welcome means nothing."""
