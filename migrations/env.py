@@ -12,7 +12,7 @@ from holdfast_journal.store.schema import VERSION_TABLE, metadata
 
 
 def run(connection: Connection) -> None:
-    # DDL is transactional on SQLite too, now that Database keeps the driver's hands off BEGIN.
+    # DDL is transactional on SQLite too, because Database keeps the driver from sending BEGIN.
     context.configure(
         connection=connection,
         target_metadata=metadata,

@@ -1,6 +1,6 @@
 """Holdfast: Magic-Wormhole exchanges that survive the death of their process.
 
-The public names are imported when they are first used, so that a command which needs none of them
+The public names are imported when they are first used, so that a command that does not need them
 starts at once.
 """
 

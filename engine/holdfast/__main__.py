@@ -1,4 +1,4 @@
-"""``python -m holdfast`` is the ``holdfast`` command."""
+"""`python -m holdfast` is the `holdfast` command."""
 
 from holdfast.cli.main import main
 

@@ -92,7 +92,7 @@ def create(  # noqa: PLR0913 - the seed's signature
     stderr: object = None,  # noqa: ARG001 - likewise
     dilation: bool = False,
 ) -> DelegatedWormhole | DeferredWormhole:
-    """Make a wormhole, which begins to connect at once.
+    """Make a wormhole, which starts to connect at once.
 
     Args:
         appid: the application's identifier, such as "example.com/app1"; the same on both sides.
@@ -101,27 +101,28 @@ def create(  # noqa: PLR0913 - the seed's signature
         versions: JSON values that the peer gets as its event `versions`.
         delegate: the object whose `wormhole_got_*` methods are called; see `DelegatedWormhole`.
             Without one the wormhole is in Deferred mode; see `DeferredWormhole`.
-        journal: makes events durable before anything leaves; without one nothing is durable.
+        journal: makes events durable before anything is sent; without one nothing is durable.
             Delegated mode only.
-        tor: makes every connection go through Tor; see `get_tor`.  *tor_manager* is a synonym.
-            Another object with txtorcon's method `stream_via` will do.
-        timing: records when every message went and came.
+        tor: makes every connection go through Tor; see `get_tor`. Any object with txtorcon's
+            method `stream_via` will do.
+        timing: records when every message was sent and received.
         welcome_handler: called with the server's welcome.
-        on_status_update: called with a `holdfast.status.Status` whenever the connection or the
-            key has come further.
-        first_failure_is_final: whether a server that cannot be reached at the first attempt ends
-            the wormhole with ServerConnectionError, as it does in the `magic-wormhole` library;
-            otherwise it is tried again until it is there.
-        stderr: accepted for programs that pass it to the `magic-wormhole` library, and not used:
-            nothing here prints.
-        dilation: must be False; this release has no dilation.
+        tor_manager: a synonym of `tor`.
+        on_status_update: called with a `holdfast.status.Status` whenever the state of the
+            connection or of the key changes.
+        first_failure_is_final: whether a failed first attempt to connect ends the wormhole with
+            ServerConnectionError, as it does in the `magic-wormhole` library; otherwise the
+            attempt is repeated until it succeeds.
+        stderr: accepted for programs that pass it to the `magic-wormhole` library; not used,
+            because nothing here prints.
+        dilation: must be False; this release does not have dilation.
 
     Raises:
-        BadRelayUrl: the URL is none that a mailbox server can have.
+        BadRelayUrl: a mailbox server cannot have such a URL.
         CannotSerialize: a journal was given without a delegate.
         TypeError: an argument has the wrong type.
-        ValueError: dilation was asked for, or *versions* or *appid* are longer than what a server
-            need take.
+        ValueError: dilation was asked for, or `versions` or `appid` are longer than a server has
+            to accept.
     """
     if not isinstance(appid, str) or not isinstance(relay_url, str):
         raise TypeError("appid and relay_url are text")
@@ -169,7 +170,7 @@ def _check_journal(journal: object) -> None:
 
 
 def _json_object(versions: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of *versions*, which will be needed long after whoever gave them is gone."""
+    """Return a copy of `versions`, because the caller may change its own later."""
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(versions), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
@@ -203,15 +204,15 @@ def from_serialized(
 ) -> DelegatedWormhole:
     """Resume the wormhole that `DelegatedWormhole.serialize` saved, and connect.
 
-    Only the newest document of a wormhole may be resumed, and only once.  The arguments are those
+    Only the newest document of a wormhole may be resumed, and only once. The arguments are those
     of `create`; what is not in the document (a journal, Tor, ...) must be given again.
 
     Raises:
-        BadCheckpoint: *data* is damaged, a flow's, or was written by a newer Holdfast.
-        BadRelayUrl: its URL is none that a mailbox server can have.
+        BadCheckpoint: `data` is damaged, a flow's, or was written by a newer Holdfast.
+        BadRelayUrl: a mailbox server cannot have the URL in it.
         AlreadyResumed: the wormhole is alive in this process.
-        CannotSerialize: there is no delegate.
-        TypeError: *journal*, *timing* or *tor* is something else.
+        CannotSerialize: the delegate is missing.
+        TypeError: `journal`, `timing` or `tor` is something else.
     """
     if delegate is None:
         raise CannotSerialize
@@ -260,16 +261,16 @@ def _make(
 
 
 def connectors(reactor: Any, tor: TorManager | None = None) -> MakesConnector:
-    """Return what makes connectors on *reactor*, all of which take turns at dialling."""
+    """Return a factory of connectors on `reactor`, all of which take turns at dialling."""
     if tor is None:
         return _one_of(_connectors, reactor, lambda reactor: through(Dialer(reactor)))
-    # Whatever knows a way through Tor will do, txtorcon's own object included.
+    # Any object that can connect through Tor will do, also txtorcon's own.
     endpoints = tor if isinstance(tor, TorManager) else TorManager(tor)
     return through(Dialer(reactor, endpoints=endpoints))
 
 
 def connect_through(reactor: Any, connector: MakesConnector) -> None:
-    """Have the wormholes of *reactor* connect through *connector*, those aside that use Tor.
+    """Have the wormholes of `reactor` connect through `connector`, except those that use Tor.
 
     For tests, whose reactor is a clock; see `holdfast.testing`.
     """
@@ -283,7 +284,7 @@ def _one_of(made: WeakKeyDictionary[Any, T], reactor: Any, make: Callable[[Any],
 
 
 def through(dialer: Dialer) -> MakesConnector:
-    """Return what makes connectors that *dialer* connects."""
+    """Return a factory of connectors that `dialer` connects."""
     jitter = random.Random()  # noqa: S311 - spreads reconnections, hides nothing
 
     def make(url: str, owner: Owner) -> Connector:

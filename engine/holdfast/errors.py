@@ -1,7 +1,7 @@
 """What can go wrong with a wormhole, as exceptions that an application may catch.
 
-Every one of them but `WormholeClosed` is a `WormholeError`.  The text of an exception says what
-to do next.  None of them ever carries a code, a key or a message.
+All of them except `WormholeClosed` are `WormholeError`s. The text of an exception says what to do
+next. They never carry a code, a key or a message.
 """
 
 from typing import ClassVar
@@ -10,7 +10,7 @@ from typing import ClassVar
 class WormholeError(Exception):
     """Something went wrong with a wormhole.
 
-    The text is *message*, or the advice of the class where none is given.
+    The text is `message`; without one, it is the advice of the class.
     """
 
     advice: ClassVar[str] = "The wormhole failed."
@@ -26,10 +26,10 @@ class KeyFormatError(WormholeError):
 
 
 class WrongPasswordError(WormholeError):
-    """A message did not decrypt: the other side used another code, or somebody guessed."""
+    """A message did not decrypt: the other side used another code, or an attacker guessed."""
 
     advice = (
-        "The other side used a different code, by a typing mistake or because somebody tried"
+        "The other side used a different code, by a typing mistake or because an attacker tried"
         " to guess it. Start again with a new code."
     )
 
@@ -50,7 +50,7 @@ class ServerError(WormholeError):
 class CrowdedError(ServerError):
     """A third party entered the mailbox, which is for two; the text is the server's own.
 
-    Both sides are turned away from then on.  Whoever it was knew the number of the code, and not
+    Both sides are refused from then on. The third party knew the number of the code, but not
     necessarily its words: what was sent can be read only with the whole code.
     """
 
@@ -61,16 +61,16 @@ class CrowdedError(ServerError):
 
 
 class CodeLostError(WormholeError):
-    """The mailbox server has forgotten the code, and its number may be somebody else's by now."""
+    """The mailbox server has forgotten the code, and another client may have its number by now."""
 
     advice = (
-        "The mailbox server has forgotten this code, and may have given its number to somebody"
-        " else. Start again with a new code."
+        "The mailbox server has forgotten this code, and may have given its number to another"
+        " client. Start again with a new code."
     )
 
 
 class WelcomeError(WormholeError):
-    """The mailbox server's welcome told us to go away; the text is the server's own."""
+    """The mailbox server's welcome refused us; the text is the server's own."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -87,7 +87,7 @@ class PeerError(WormholeError):
 
 
 class ServerConnectionError(WormholeError):
-    """There was no mailbox server at the first attempt, and that was to be the end.
+    """The first connection attempt failed, and `first_failure_is_final` was requested.
 
     `url` is the server's URL, and `reason` the exception with which the attempt ended, such as
     Twisted's `ConnectionRefusedError`; the text says the same in words.
@@ -99,7 +99,7 @@ class ServerConnectionError(WormholeError):
     """
 
     def __init__(self, url: str, reason: BaseException, words: str | None = None) -> None:
-        Exception.__init__(self, url, reason, words)  # what a copy is made from
+        Exception.__init__(self, url, reason, words)  # what copies are made from
         self.url = url
         self.reason = reason
 
@@ -124,7 +124,7 @@ class NoKeyError(WormholeError):
 
 
 class OnlyOneCodeError(WormholeError):
-    """A wormhole got a second code; it has one in its life."""
+    """A wormhole was given a second code; it may have only one."""
 
     advice = "This wormhole has its code already: make a new wormhole for another code."
 
@@ -132,7 +132,7 @@ class OnlyOneCodeError(WormholeError):
 class AlreadyChoseNameplateError(WormholeError):
     """The nameplate was asked about or chosen after it had been chosen."""
 
-    advice = "The nameplate is chosen already: go on with the words."
+    advice = "The nameplate is chosen already: continue with the words."
 
 
 class AlreadyChoseWordsError(WormholeError):
@@ -157,7 +157,7 @@ class BadCheckpoint(WormholeError):
 
 
 class AlreadyResumed(WormholeError):
-    """One saved wormhole was resumed a second time; it may live only once."""
+    """A saved wormhole was resumed a second time; only one copy of it may be alive."""
 
     advice = (
         "This saved wormhole is running already, or has gone on since it was saved."
@@ -166,7 +166,7 @@ class AlreadyResumed(WormholeError):
 
 
 class WormholeClosed(Exception):
-    """The wormhole was closed happily, so nothing more comes from it. No `WormholeError`.
+    """The wormhole was closed happily, so nothing more comes from it. Not a `WormholeError`.
 
     Args:
         result: how it ended, "happy"; or another text.

@@ -1,9 +1,9 @@
 """Files written whole or not at all.
 
-A reader sees the old file or the new one, never a part, whenever the writer is killed; but for
-files that cannot be replaced, which are written in place.
-What a killed writer leaves behind is a hidden file beside the target, which the next writer of
-the same target removes; a lock held for a writer's life tells a leftover from work under way.
+Whenever the writer is killed, a reader sees the old file or the new one, never a part. The
+exception are files that cannot be replaced, which are written in place. A killed writer leaves a
+hidden file beside the target, which the next writer of the same target removes. A lock that is held
+for a writer's life tells a leftover from work in progress.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _ACCESS_LIST = "system.posix_acl_access"
 _IRREPLACEABLE = frozenset(
     {errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP, errno.EINVAL}
 )
-"""Why a file may not be replaced that perhaps can be written."""
+"""Errors of a file that cannot be replaced, but may still be writable."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -34,14 +34,16 @@ class NotRegularError(OSError):
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True) -> None:
-    """Replace the content of the file at ``path`` by ``data``, durably.
+    """Replace the content of the file at `path` by `data`, durably.
 
-    A file that is there keeps its owner, group, mode, access list and user attributes; a new one
-    gets ``mode``. A symbolic link is followed, so that the link stays. Leftovers of killed writers
-    of the same file are removed.
-    Where it cannot be replaced so (a mount point, a directory that cannot be written, an owner that
-    we may not give) it is written in place, and then a power cut in that moment may tear it.
-    Without ``keep`` a file of our own with ``mode`` takes its place, or nothing happens.
+    An existing file keeps its owner, group, mode, access list and user attributes; a new one gets
+    `mode`. A symbolic link is followed, so that the link stays. Leftovers of killed writers of the
+    same file are removed.
+
+    If the file cannot be replaced in this way (a mount point, a directory that cannot be written,
+    an owner that we may not set), it is written in place, and a power cut in that moment may leave
+    it incomplete. Without `keep`, a file of our own with `mode` replaces it, or nothing happens.
+
     Raises OSError, and leaves the old content, if anything fails.
     """
     target = _target(path)
@@ -55,7 +57,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True
 
 
 def check_whole(path: Path) -> None:
-    """Find out whether :func:`write_whole` would work, by doing all of it but the last step.
+    """Find out whether `write_whole` would work, by doing everything except its last step.
 
     A file that can be replaced is replaced by its own content. Raises OSError.
     """
@@ -73,9 +75,9 @@ def check_whole(path: Path) -> None:
 
 
 def check_new(path: Path) -> None:
-    """Find out whether a file can be made at ``path``, by making its hidden part. Raises OSError.
+    """Find out whether a file can be made at `path`, by making its hidden part. Raises OSError.
 
-    Nothing is left of it.
+    The hidden part is removed again.
     """
     target = _target(path)
     with _locked_part(target) as (part, descriptor):
@@ -85,9 +87,10 @@ def check_new(path: Path) -> None:
 
 
 def clear_leftovers(path: Path) -> None:
-    """Remove what killed writers of the file at ``path`` left behind; call it at the start.
+    """Remove what killed writers of the file at `path` left behind; call it at the start.
 
-    What we may not see or remove stays. Raises OSError if the directory cannot be read otherwise.
+    Leftovers that we may not see or remove stay. Raises OSError if the directory cannot be read for
+    another reason.
     """
     target = _target(path)
     with contextlib.suppress(PermissionError):
@@ -106,7 +109,7 @@ def _clear_leftovers(target: Path) -> None:
 
 
 def _replace(target: Path, data: bytes, mode: int, *, keep: bool) -> None:
-    """Put a new file in the target's place; if ``keep``, with the identity of the old one."""
+    """Put a new file in the target's place; if `keep`, with the identity of the old one."""
     with _locked_part(target) as (part, descriptor):
         if not (keep and _take_identity(descriptor, target)):
             os.fchmod(descriptor, mode)
@@ -117,9 +120,10 @@ def _replace(target: Path, data: bytes, mode: int, *, keep: bool) -> None:
 
 
 def _take_identity(descriptor: int, target: Path) -> bool:
-    """Give an open file the owner, group, mode and attributes of another; whether there is one.
+    """Give an open file the identity of `target`; return whether `target` exists.
 
-    Raises OSError with one of _IRREPLACEABLE if we may not.
+    The identity is the owner, group, mode and attributes. Raises OSError with one of _IRREPLACEABLE
+    if we may not.
     """
     try:
         old = target.stat()
@@ -131,7 +135,7 @@ def _take_identity(descriptor: int, target: Path) -> bool:
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
     wanted = _attributes(target)
     for name in _attributes(descriptor):
-        if name not in wanted:  # the directory gave it an access list
+        if name not in wanted:  # such as an access list that the directory gave it
             os.removexattr(descriptor, name)
     for name in wanted:
         os.setxattr(descriptor, name, os.getxattr(target, name))
@@ -139,7 +143,7 @@ def _take_identity(descriptor: int, target: Path) -> bool:
 
 
 def _attributes(file: Path | int) -> list[str]:
-    """Return the names of a file's extended attributes that are its users' own."""
+    """Return the names of a file's extended attributes that its users have set."""
     if not hasattr(os, "listxattr"):  # not on this system
         return []
     try:
@@ -157,13 +161,13 @@ def _write_in_place(target: Path, data: bytes) -> None:
         try:
             _overwrite(file.fileno(), data)
         except OSError:
-            # Of the disk that is full it has this much already.
+            # The disk is full, but the file already has this much of it.
             _overwrite(file.fileno(), old)
             raise
 
 
 def _overwrite(descriptor: int, data: bytes) -> None:
-    # Not shortened first: so a writer that is killed loses as little as can be.
+    # Not truncated first, so that a killed writer loses as little as possible.
     os.lseek(descriptor, 0, os.SEEK_SET)
     _write_all(descriptor, data)
     os.ftruncate(descriptor, len(data))
@@ -180,7 +184,7 @@ def _target(path: Path) -> Path:
 
 
 def _prefix(target: Path) -> str:
-    # A hash, because the target's own name may be as long as a name can be.
+    # A hash, because the target's own name may already have the greatest length of a name.
     name = hashlib.blake2b(os.fsencode(target.name), digest_size=6).hexdigest()
     return f".holdfast-{name}-"
 
@@ -213,10 +217,10 @@ def _clear(part: Path) -> None:
     try:
         descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, PermissionError):
-        return  # its writer has finished, or is somebody else who will clear it
+        return  # its writer has finished, or is another process that will clear it
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Locked, or finished by its writer meanwhile and no longer under this name.
+        # We have the lock: its writer was killed, or has finished and renamed it meanwhile.
         part.unlink(missing_ok=True)
     except BlockingIOError:
         pass  # its writer is alive

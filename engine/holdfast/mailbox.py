@@ -1,4 +1,4 @@
-"""The name that `holdfast.server` had until release 0.2. It warns, and goes in 1.0."""
+"""The name of `holdfast.server` until release 0.2: deprecated, and removed in 1.0."""
 
 from warnings import warn
 

@@ -1,4 +1,4 @@
-"""What `on_status_update` is told: how the connection stands, and how far the key is."""
+"""What `on_status_update` is told: the state of the connection, and of the key."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ class NotConnecting:
 
 @frozen
 class Connecting:
-    """The server at *url* is being tried."""
+    """An attempt to connect to the server at `url` is under way."""
 
     url: str
 
 
 @frozen
 class Connected:
-    """The server at *url* has welcomed us."""
+    """The server at `url` has welcomed us."""
 
     url: str
 
 
 @frozen
 class Disconnected:
-    """The connection to the server at *url* is gone; another attempt follows by itself."""
+    """The connection to the server at `url` is gone; another attempt follows by itself."""
 
     url: str
     reason: str
@@ -36,7 +36,7 @@ class Disconnected:
 
 @frozen
 class Unreachable:
-    """The server at *url* could not be reached; the next attempt is in *retry_in* seconds."""
+    """The server at `url` could not be reached; the next attempt is in `retry_in` seconds."""
 
     url: str
     reason: str
@@ -45,7 +45,7 @@ class Unreachable:
 
 @frozen
 class Closed:
-    """The wormhole is over, and its connection down for good."""
+    """The wormhole is over, and will not connect again."""
 
 
 Connection = NotConnecting | Connecting | Connected | Disconnected | Unreachable | Closed
@@ -55,12 +55,12 @@ Connection = NotConnecting | Connecting | Connected | Disconnected | Unreachable
 
 @frozen
 class NoKey:
-    """Nobody has answered yet."""
+    """No client has answered yet."""
 
 
 @frozen
 class AllegedKey:
-    """Somebody has answered, who may not know the code."""
+    """A client has answered, which may not know the code."""
 
 
 @frozen
@@ -73,7 +73,7 @@ Key = NoKey | AllegedKey | ConfirmedKey
 
 @frozen
 class Status:
-    """How a wormhole stands."""
+    """The state of a wormhole."""
 
     mailbox_connection: Connection = field(factory=NotConnecting)
     peer_key: Key = field(factory=NoKey)

@@ -1,4 +1,4 @@
-"""Recording when every message of a wormhole went and came, for those who ask for it."""
+"""Recording when every message of a wormhole was sent and received, if you ask for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 MOST_EVENTS: Final = 100_000
-"""A recording stops there, so that a forgotten one does not eat the memory."""
+"""How many events a recording holds, so that a forgotten one does not fill the memory."""
 
 
 WAYS: Final = ("asked", "told", "said", "heard", "connection")
@@ -36,7 +36,7 @@ class Moment:
 
 @define
 class DebugTiming:
-    """Give one to `create(timing=)`; `holdfast timing` draws what `write` writes.
+    """A recorder for `create(timing=)`; `holdfast timing` draws what `write` writes.
 
     Args:
         clock: seconds since the epoch.
@@ -46,7 +46,7 @@ class DebugTiming:
     moments: list[Moment] = field(factory=list, init=False)
 
     def add(self, way: str, what: str) -> None:
-        """Record that something happens now; *way* is one of WAYS."""
+        """Record that something happens now; `way` is one of WAYS."""
         if len(self.moments) < MOST_EVENTS:
             self.moments.append(Moment(self.clock(), way, what))
 
@@ -58,19 +58,19 @@ class DebugTiming:
         }
 
     def write(self, path: str | Path) -> None:
-        """Write the recording to a file.  Raises OSError."""
+        """Write the recording to a file. Raises OSError."""
         Path(path).write_text(json.dumps(self.to_json()))
 
 
 class NotARecording(ValueError):
-    """A file is no recording of `DebugTiming`."""
+    """A file is not a recording of `DebugTiming`."""
 
 
 def read(text: str) -> list[Moment]:
     """Return the moments of a recording.
 
     Raises:
-        NotARecording: it is none.
+        NotARecording: the text is not a recording.
     """
     try:
         record = json.loads(text)

@@ -1,11 +1,11 @@
-"""What can go wrong with a journal, one class for each thing that a caller does something about.
+"""What can go wrong with a journal, one class for each error that a caller handles differently.
 
-Every message is one line that an operator can read. None holds a password, a key or a secret.
+Every message is one line that an operator can read, without a password, a key or a secret.
 """
 
 
 class JournalError(Exception):
-    """The root of everything that this package raises on purpose."""
+    """The base class of everything that this package raises on purpose."""
 
 
 class DatabaseUnusable(JournalError):
@@ -13,7 +13,7 @@ class DatabaseUnusable(JournalError):
 
 
 class DatabaseAway(DatabaseUnusable):
-    """For now: full, locked, unreachable. The same may succeed later. `why` is a part of it."""
+    """Unusable for now: full, locked, unreachable. A retry may succeed. The text contains `why`."""
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(text)
@@ -21,7 +21,7 @@ class DatabaseAway(DatabaseUnusable):
 
 
 class DatabaseMoved(DatabaseUnusable):
-    """The file of the database, or its log, is not the one that was opened: this process must end.
+    """The database's file, or its log, is not the one that was opened: this process must end.
 
     What it committed last may be lost, and nothing that it writes from now on would be found.
     """
@@ -32,7 +32,7 @@ class NewerSchema(DatabaseUnusable):
 
 
 class OlderSchema(DatabaseUnusable):
-    """The database was made by an older release, and is not upgraded without being asked."""
+    """The database was made by an older release, and is only upgraded if that is asked for."""
 
 
 class AlreadyServed(JournalError):
@@ -44,11 +44,11 @@ class WrongKey(JournalError):
 
 
 class Unreadable(JournalError):
-    """A sealed value is not what was written at its place: altered, moved, or of another flow."""
+    """A sealed value is not what was written in its place: altered, moved, or of another flow."""
 
 
 class Shredded(Unreadable):
-    """The value's data key was deleted when its flow ended; nobody can read it any more."""
+    """The value's data key was deleted when its flow ended; it cannot be read any more."""
 
 
 class NoSuchFlow(JournalError):
@@ -56,15 +56,15 @@ class NoSuchFlow(JournalError):
 
 
 class NotRetryable(JournalError):
-    """The flow is still under way, or went well, or its parameters were shredded."""
+    """The flow has not ended, or ended well, or its parameters were shredded."""
 
 
 class CommitFailed(JournalError):
-    """A commit failed for good: nothing of it was written, nothing of it was released."""
+    """A commit failed for good: nothing was written, and its outbound calls were not released."""
 
 
 class Fenced(CommitFailed):
-    """Somebody else has the flow now: its epoch or seq in the database is not the expected one."""
+    """Another worker has the flow now: its epoch or seq in the database is not the expected one."""
 
 
 class JournalBroken(JournalError):
@@ -72,4 +72,4 @@ class JournalBroken(JournalError):
 
 
 class JournalStopped(JournalError):
-    """The journal was stopped (or is broken) and takes nothing more."""
+    """The journal was stopped (or is broken), and accepts nothing more."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and on the disk."""
+"""Files that exist whole or not at all, and are on the disk."""
 
 import os
 import secrets
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def draft_beside(path: Path, content: str) -> Iterator[Path]:
-    """A file beside `path` with this content, on disk, for its owner only; gone afterwards."""
+    """A file beside `path` with this content, on disk, for its owner only; removed afterwards."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -23,7 +23,7 @@ def draft_beside(path: Path, content: str) -> Iterator[Path]:
 
 
 def sync_directory(path: Path) -> None:
-    """Have the names in the directory of `path` on disk. Raises OSError."""
+    """Write the names in the directory of `path` to the disk. Raises OSError."""
     directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

@@ -1,8 +1,8 @@
-"""What a wormhole asks of a journal. Any object with these methods is one.
+"""What a wormhole needs of a journal: any object with these methods is one.
 
 `IJournal` is the interface of the seed's journal chapter: enter `process()` around each event,
-and say with `queue_outbound()` what must not happen before that event is durable. `History` is for
-a journal that also keeps a readable record of what happened.
+and pass to `queue_outbound()` what must not happen before that event is durable. `History` is for a
+journal that also keeps a readable record of what happened.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Call = Callable[[], object]
 
 
 class IJournal(Protocol):
-    """Delays what leaves this process until the event that caused it is durable."""
+    """Holds back what leaves this process until the event that caused it is durable."""
 
     def process(self) -> AbstractContextManager[None]:
         """Surround the handling of one event; a block inside another joins the outer one.
@@ -34,17 +34,17 @@ class IJournal(Protocol):
 
 
 class History(Protocol):
-    """A journal that keeps what happened, not only where it led."""
+    """A journal that keeps what happened, and not only the resulting state."""
 
     def record(self, kind: str, *, heard: str, said: Sequence[str], event: bytes) -> None:
         """Add one entry to the surrounding `process()` block.
 
         `kind` is a short word ("message"). `heard` and each of `said` are for people: what came
-        in and what goes out, never a secret. `event` is what a machine would need to do it again;
-        it is sealed where the journal can seal.
+        in and what goes out, never a secret. `event` is what a machine would need to replay it; it
+        is sealed if the journal can seal.
         """
         ...
 
 
 Published: TypeAlias = Mapping[str, str | int | float | None]
-"""What a flow shows to its operators, such as its code. Sealed at rest all the same."""
+"""What a flow shows to its operators, such as its code. It is still sealed at rest."""

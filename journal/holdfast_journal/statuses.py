@@ -1,20 +1,20 @@
-"""The words for how a flow stands: in the database, in code, and on operators' screens."""
+"""The words for a flow's status: in the database, in code, and on operators' screens."""
 
 from enum import StrEnum
 
 
 class FlowStatus(StrEnum):
-    """How a flow stands, as it is written in the database.
+    """The status of a flow, as it is written in the database.
 
-    `shown` is the word for people, which may be a better one: what is in a database stays.
+    `shown` is the word for people, which may be a better one: the words in databases never change.
     """
 
     NEW = "new"
     """Nothing has happened yet."""
     STARTING = "starting"
-    """It has no code that works yet."""
+    """It does not have a working code yet."""
     WAITING = "waiting"
-    """The code works, and nobody has used it."""
+    """The code works, and has not been used."""
     EXCHANGING = "exchanging"
     """The peer is there and has proved the code."""
     CLOSING = "closing"
@@ -33,7 +33,7 @@ class FlowStatus(StrEnum):
     CANCELLED = "cancelled"
     """It ended because an operator asked for that."""
     EXPIRED = "expired"
-    """It ended because nobody had collected before its deadline."""
+    """It ended because it was not collected before its deadline."""
     DAMAGED = "damaged"
     """It ended because its rows cannot be read."""
 
@@ -44,7 +44,7 @@ class FlowStatus(StrEnum):
 
     @property
     def went_badly(self) -> bool:
-        """Whether the flow ended without having done its work, and nobody asked for that."""
+        """Whether the flow ended without doing its work, although it was not asked to end."""
         return self in _BAD
 
 

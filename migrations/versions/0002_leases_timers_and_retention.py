@@ -1,7 +1,7 @@
 """Leases and timers, flows whose code fails, and keys that are kept for a while.
 
-Only additions that may be empty: a process of the release before goes on with this schema.
-What is deleted nobody would have read.
+Only additions that may be empty: a process of the previous release continues with this schema.
+What is deleted would not have been read.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def upgrade() -> None:
     for table, columns in ADDED.items():
         for name, kind in columns:
             op.add_column(table, sa.Column(name, kind))
-    # A flow that is over has no tasks any more; the first release left them until a retry.
+    # A flow that has ended does not keep tasks; the first release left them until a retry.
     op.execute(
         "DELETE FROM holdfast_tasks WHERE flow_id IN"
         " (SELECT id FROM holdfast_flows WHERE finished_at IS NOT NULL)"

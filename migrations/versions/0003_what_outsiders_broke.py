@@ -1,9 +1,9 @@
-"""What outsiders broke: what is kept so that events cost what they cost, and trouble is told.
+"""What outsiders broke: rows that keep the cost of events constant, and trouble that is shown.
 
-Messages in rows of their own, finished flows that are counted by an index, what a worker has to
+Messages in rows of their own, an index that counts finished flows, what a worker has to
 say of itself, and how many processes have ended while they ran a flow.
 
-Only additions that may be empty: a process of the release before goes on with this schema.
+Only additions that may be empty: a process of the previous release continues with this schema.
 """
 
 from collections.abc import Sequence

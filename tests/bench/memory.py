@@ -21,13 +21,13 @@ STEPS = (100, 200, 300, 400, 500)
 
 
 def private() -> float:
-    """kB of memory that are this process's alone."""
+    """Memory that is this process's alone, in kB."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(float(line.split()[1]) for line in lines if line.startswith("Private"))
 
 
 def measure(url: str, steps: list[int], database: str | None = None) -> Figures:
-    """kB at every step, and the slope."""
+    """The memory at every step, in kB, and the slope."""
     from twisted.internet import reactor
 
     if database is None:
@@ -109,7 +109,7 @@ def flows(url: str, steps: list[int], database: str, reactor: Any) -> Figures:
 
 
 def slope(seen: list[tuple[int, float]]) -> Figures:
-    """kB for each, from the first step to the last."""
+    """How many kB each costs, from the first step to the last."""
     (low, first), (high, last) = seen[0], seen[-1]
     return {"kb": (last - first) / (high - low), "seen": seen}
 

@@ -18,7 +18,7 @@ SECONDS = 8.0
 
 
 def measure(database: str) -> Figures:
-    """kB of the process."""
+    """The memory of the process, in kB."""
     import gc
 
     from twisted.internet import reactor

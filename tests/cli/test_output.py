@@ -84,7 +84,7 @@ def test_a_reader_that_goes_away(
     finally:
         child.kill()
     said = errors.read_text()
-    assert "standard output cannot be written: Broken pipe; the work goes on" in said
+    assert "standard output cannot be written: Broken pipe; the work continues" in said
     assert "lines could not be printed on standard output: Broken pipe" in said
     assert "'holdfast status' shows the codes" in said
 

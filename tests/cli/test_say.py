@@ -73,7 +73,7 @@ def test_one_that_never_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on.set()
     until(lambda: told != [], "it is said")
     assert written == LINES[:4]
-    assert "2 lines are missing on the terminal: nobody reads it for a while" in told[0]
+    assert "2 lines are missing on the terminal: it was not read for a while" in told[0]
 
 
 def test_what_is_delivered_is_tried_once() -> None:

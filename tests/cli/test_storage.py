@@ -185,7 +185,7 @@ def test_a_failed_fsync(home: Holdfast, stock: StockReceivers, tmp_path: Path) -
             ended = child.wait()
     assert ended.status == 1
     assert "the disk under" in ended.err
-    assert "start again to go on from what is on the disk" in ended.err
+    assert "start again to continue from what is on the disk" in ended.err
     assert "Traceback" not in ended.err
     assert not stock.ended & set(asked)
     with home.start("provision", people) as child:

@@ -73,7 +73,7 @@ class TestKey:
         failed(run(path, "status"), ID)
 
     def test_a_key_that_is_missing(self, path: Path) -> None:
-        """list tells which key is missing and what it seals, with status 1; rotate refuses."""
+        """`list` tells which key is missing and what it seals, with status 1; `rotate` refuses."""
         listed = run(path, "key", "list", HOLDFAST_KEY=HEX)
         assert listed.exit_code == 1
         assert re.search(

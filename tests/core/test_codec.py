@@ -106,7 +106,7 @@ for kind in (*get_args(ev.Event), *get_args(out.Notice)):
 
 
 def test_a_class_that_somebody_else_has_structured_is_read_as_before() -> None:
-    """cattrs changes a class's annotations at its first use, whoever's converter it is."""
+    """A converter of cattrs changes a class's annotations at its first use, also a foreign one."""
     command = [sys.executable, "-c", STRUCTURED_ELSEWHERE]
     ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     assert ran.stdout.split() == [kind.__name__ for kind in KINDS]

@@ -141,7 +141,7 @@ def purged(url: str, before: float, batch: str | None = None, *, names: bool = F
 
 
 def three(journals: Journals, url: str) -> tuple[SqlJournal, Time]:
-    """ada is done, bob has failed later, cleo waits."""
+    """Start three flows: ada is done, bob has failed later, cleo waits."""
     clock = Time()
     journal = journals.open(url, clock=clock)
     ada, bob, cleo = run(journal, "ada", "bob", "cleo")

@@ -173,7 +173,9 @@ def every_point(
     """Play a history without a death, once for each point, and for each pair if so asked.
 
     Args:
+        history: what is played.
         most: take only about so many points, with the same distance between them.
+        pairs: whether to play a second death after each first one, too.
     """
     whole = play(history)
     yield whole

@@ -1,1 +1,1 @@
-"""The ``holdfast`` command: one module a subcommand, and what they share."""
+"""The `holdfast` command: one module per subcommand, and what they share."""

@@ -1,4 +1,4 @@
-"""Opening a database for one short command, which says on standard error what that made."""
+"""Opening a database for one short command; what that makes is told on standard error."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING

@@ -1,11 +1,10 @@
 """How the command line says that something is wrong.
 
-An error that can be expected is one line on standard error,
-``holdfast: what, where, what to do``, and an exit status: 2 if nothing was started, 1 if
-something ran and not all of it succeeded.
-Commands that run flows end as the flows do, whatever becomes of their output; the others end
-with 1 if their output could not be written, and like other programs if nobody reads it any more.
-What was not expected stays an exception with Python's traceback, which shows no variables.
+An expected error is one line on standard error, `holdfast: what, where, what to do`, and an exit
+status: 2 if nothing was started, 1 if something ran and not all of it succeeded. Commands that run
+flows end as the flows do, even if their output cannot be written. The others end with 1 if it
+cannot be written, and as other programs do if the reader has closed the pipe. An unexpected error
+stays an exception with Python's traceback, which shows no variables.
 """
 
 import contextlib
@@ -26,7 +25,7 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Failure(click.ClickException, Refused):
-    """Nothing was started, as a :class:`Refused`. Exit status 2."""
+    """Nothing was started, as a `Refused`. Exit status 2."""
 
     exit_code = 2
 
@@ -46,7 +45,7 @@ class Unfinished(Failure):
 
 
 class Interrupted(Failure):
-    """Ctrl-C in a command that has no better answer to it. Exit status as a shell has it."""
+    """Ctrl-C in a command that has no better answer to it. The exit status is a shell's."""
 
     exit_code = 128 + signal.SIGINT
 
@@ -58,7 +57,7 @@ class Interrupted(Failure):
 
 
 class NobodyReads(Failure):
-    """The pipe that standard output was has no reader any more. Exit status as a shell has it."""
+    """The reader of standard output has closed the pipe. The exit status is a shell's."""
 
     exit_code = 128 + signal.SIGPIPE
 
@@ -66,14 +65,14 @@ class NobodyReads(Failure):
         super().__init__("standard output is closed")
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Say nothing: whoever closed the pipe had enough."""
+        """Say nothing: the reader has closed the pipe on purpose."""
 
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn click's own errors, Ctrl-C, a full disk and the journal's errors into one line each.
 
-    Raises :class:`Failure`.
+    Raises `Failure`.
     """
     try:
         yield
@@ -100,7 +99,7 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
     except Exception as error:
-        # Imported by whoever raised one; `--help` does not.
+        # Imported already if such an error was raised; `--help` does not import it.
         journal = sys.modules.get("holdfast_journal.errors")
         if journal is None or not isinstance(error, journal.JournalError):
             raise

@@ -1,7 +1,7 @@
-"""The codes file of a command that runs flows: whatever becomes of it, the flows go on.
+"""The codes file of a command that runs flows; if it cannot be written, the flows still continue.
 
-The file may be on a disk that is full, or on a server that has stopped answering. So a thread of
-its own writes it, and tries again for as long as that fails.
+The file may be on a full disk, or on a server that has stopped answering. So a thread of its own
+writes it, and tries again until it succeeds.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from holdfast.operating.refused import Refused
 
 @define(eq=False)
 class Filing:
-    """Codes on their way into a file."""
+    """Writes codes to a file, in a thread."""
 
     _file: CodesFile
     _waiting: dict[str, str] = field(factory=dict, init=False)
@@ -33,15 +33,15 @@ class Filing:
             self._waiting.update(codes)
             self._turn.notify_all()
             if self._thread is None:
-                # A daemon, because it may be in a call that never returns.
+                # A daemon thread, because it may be in a call that never returns.
                 thread = threading.Thread(target=self._work, name="codes", daemon=True)
-                # Where no thread can be had now, the next code tries it again.
+                # If a thread cannot be started now, the next code tries again.
                 with contextlib.suppress(RuntimeError):
                     thread.start()
                     self._thread = thread
 
     def finish(self) -> None:
-        """Wait until the codes are there, or it fails once more; say what is not there."""
+        """Wait until the codes are written, or that fails once more; say which are not."""
         with self._turn:
             before = self._failures
             self._turn.notify_all()
@@ -85,6 +85,6 @@ class Filing:
         with self._turn:
             self._failure = None
             for name, code in codes.items():
-                if self._waiting.get(name) == code:  # and no newer one meanwhile
+                if self._waiting.get(name) == code:  # and not replaced meanwhile
                     del self._waiting[name]
             self._turn.notify_all()

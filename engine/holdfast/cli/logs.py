@@ -1,7 +1,7 @@
-"""What Twisted's log may show: warnings and errors of ours, and never an exception's words.
+"""What Twisted's log may show: our warnings and errors, but never the words of an exception.
 
-A traceback or a message may quote what a client sent, or a secret; so of an error only its type
-and its place are shown.
+A traceback or a message may quote what a client sent, or a secret. So only the type and the place
+of an error are shown.
 """
 
 from typing import cast
@@ -14,7 +14,7 @@ def log_what_goes_wrong() -> None:
     from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
 
     def observe(event: LogEvent) -> None:
-        # What is reported through Twisted's old log has its failure under another name.
+        # Events of Twisted's old log have their failure under another name.
         failure = event.get("log_failure")
         if failure is None and event.get("isError"):
             failure = event.get("failure")

@@ -1,10 +1,8 @@
-"""The ``holdfast`` command.
+"""The `holdfast` command.
 
-Each subcommand is a module ``holdfast.cli.commands.<name>`` that exposes ``command``, a click
-command.
-It is imported when it is called and not before: ``holdfast --help`` needs neither Twisted nor a
-database library.
-To add a command, write its module and its line in :data:`COMMANDS`.
+Each subcommand is a module `holdfast.cli.commands.<name>` that exposes `command`, a click command.
+It is imported only when it is called: `holdfast --help` needs neither Twisted nor a database
+library. To add a command, write its module and its line in `COMMANDS`.
 """
 
 import importlib
@@ -52,7 +50,7 @@ class LazyCommands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the listing from :data:`COMMANDS`, which imports nothing."""
+        """Write the listing from `COMMANDS`, which imports nothing."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -84,7 +82,7 @@ def holdfast() -> None:
 
 
 def main() -> None:
-    """Run the command line; the console script and ``python -m holdfast`` call this."""
+    """Run the command line; the console script and `python -m holdfast` call this."""
     streams.make_safe()
     try:
         holdfast.main(prog_name="holdfast")

@@ -1,4 +1,4 @@
-"""How `send` and `receive` say how it went."""
+"""How `send` and `receive` report the end of their flow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def finish(row: FlowRow | None, ending: Ending) -> None:
-    """Say how it went, unless it went well.
+    """Return if the flow ended well.
 
     Raises:
         Interrupted, Unfinished: it did not.
@@ -29,5 +29,5 @@ def finish(row: FlowRow | None, ending: Ending) -> None:
             f"it ended as {shown_word(row.status)}{because}; start again for a new exchange"
         )
     if ending is Ending.SIGNAL:
-        raise Interrupted("stopped; nothing is lost: start the same command again to go on")
-    raise Unfinished("the time is over; start the same command again to go on")
+        raise Interrupted("stopped; nothing is lost: start the same command again to continue")
+    raise Unfinished("the time is over; start the same command again to continue")

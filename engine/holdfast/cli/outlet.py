@@ -54,7 +54,7 @@ class Outlet:
     def put(self, data: bytes, done: Done | None = None) -> None:
         """Hand over some bytes; return at once.
 
-        With *done* they are tried once and not again, and *done* is called with the error, or
+        With `done` they are tried once and not again, and `done` is called with the error, or
         None, in another thread.
         """
         with self._turn:
@@ -78,7 +78,7 @@ class Outlet:
         return bool(self._waiting)
 
     def drain(self, patience: float) -> int:
-        """Wait until all is written, is refused twice, or nothing moves for *patience* seconds.
+        """Wait until all is written, is refused twice, or nothing moves for `patience` seconds.
 
         Return how many pieces were not written.
         """
@@ -94,7 +94,7 @@ class Outlet:
     def why(self) -> str:
         """Why it cannot be written."""
         error = self._error
-        return "nobody reads it" if error is None else (error.strerror or type(error).__name__)
+        return "it was not read" if error is None else (error.strerror or type(error).__name__)
 
     def _work(self) -> None:
         # A terminal may stop processes in the background that write to it (`stty tostop`): all of
@@ -121,7 +121,7 @@ class Outlet:
                 self._remove(piece)
         if first:
             self.warn(
-                f"holdfast: {self.name} cannot be written: {self.why}; the work goes on, and"
+                f"holdfast: {self.name} cannot be written: {self.why}; the work continues, and"
                 f" {WHERE_CODES_ARE}"
             )
         if piece.done is not None:

@@ -16,17 +16,16 @@ _PLAIN = "\x1b[0m"
 
 
 def require_pictures() -> None:
-    """Raise :class:`Failure` if pictures cannot be drawn; call it before starting anything."""
+    """Raise `Failure` if pictures cannot be drawn; call it before starting anything."""
     _segno()
 
 
 def code_picture(code: str) -> str:
     """Return the QR code that wormhole applications scan, as lines for a terminal.
 
-    The content is ``wormhole-transfer:CODE`` (uri-scheme.md of magic-wormhole-protocols).
-    Colours are set in each line, because scanners want dark on light whatever the terminal's
-    colours are.
-    Raises :class:`Failure` if the package that draws is not installed.
+    The content is `wormhole-transfer:CODE` (uri-scheme.md of magic-wormhole-protocols).
+    Each line sets its colours, because scanners need dark on light, and the terminal's own may be
+    light on dark. Raises `Failure` if the package that draws is not installed.
     """
     drawn = io.StringIO()
     uri = _SCHEME + quote(code, safe="-")
@@ -38,7 +37,7 @@ def code_picture(code: str) -> str:
 def fitting_picture(code: str) -> str:
     """Return the picture of a code, or a line that says why standard output cannot show it.
 
-    A picture that is wrapped or escaped looks like one, and no camera reads it.
+    A picture that is wrapped or escaped still looks like one, but cameras cannot read it.
     """
     try:
         picture = code_picture(code)

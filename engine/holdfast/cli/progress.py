@@ -1,4 +1,4 @@
-"""What ``holdfast provision`` shows while it runs, and says at its end."""
+"""What `holdfast provision` shows while it runs and when it ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast_journal import FlowRow
 
 LINE_EVERY = 5.0
-"""Seconds between two lines of progress where there is no terminal to show it in place."""
+"""Seconds between two lines of progress, if there is no terminal to show it in place."""
 
 SHOWN_NAMES = 10
 """How many names of people who have not collected are listed at the end."""
@@ -38,7 +38,7 @@ class Progress:
     """Prints codes and collections as they come, and counts.
 
     Args:
-        names: everybody, in the order of the people file.
+        names: all people, in the order of the people file.
         codes_file: where codes go instead of standard output.
         pictures: whether to draw each code.
     """
@@ -61,7 +61,7 @@ class Progress:
         self._first = True
 
     def begin(self, existing: int) -> None:
-        """Say how many are new, and how many this command goes on with."""
+        """Say how many flows are new, and how many this command continues."""
         new = len(self._names) - existing
         parts = [f"{new} started"] if new else []
         if existing:
@@ -90,7 +90,7 @@ class Progress:
         return not self._open
 
     def _note(self, row: FlowRow) -> None:
-        """Count as they move: there are looks at which nobody does, and everybody is many."""
+        """Count flows as they move: to count all of them at each look would take too long."""
         before = self._rows.get(row.name)
         if before is not None:
             self._statuses[before.status] -= 1
@@ -102,10 +102,10 @@ class Progress:
             self._open.discard(row.name)
 
     def end(self, ending: Ending) -> None:
-        """Say how it went.
+        """Say how the batch ended.
 
         Raises:
-            Unfinished: somebody has not collected.
+            Unfinished: not every person has collected.
             Interrupted: Ctrl-C.
         """
         if self._filing is not None:
@@ -113,8 +113,8 @@ class Progress:
         self._clear()
         finished = [row for row in self._rows.values() if row.finished_at is not None]
         bad = [row for row in finished if row.status != FlowStatus.DONE]
-        # Counted from the people, not from what was seen: a flow that nobody has looked at yet is
-        # not known to be over.
+        # Counted from the people, not from what was seen: a flow that this command has not
+        # looked at yet may not be over.
         open_ = len(self._names) - len(finished)
         self._line(f"{counted(self._everybody())}.")
         if bad:
@@ -124,18 +124,18 @@ class Progress:
         if ending is Ending.SIGNAL:
             raise Interrupted(
                 "stopped; nothing is lost, and the codes stay good: start the same command again,"
-                " or 'holdfast run', to go on"
+                " or 'holdfast run', to continue"
             )
         if open_:
             raise Unfinished(
                 f"the time is over, and {open_} have not collected; start the same command"
-                " again, or 'holdfast run', to go on"
+                " again, or 'holdfast run', to continue"
             )
         if bad:
             raise Unfinished(f"{len(bad)} of {len(self._names)} have not collected")
 
     def _everybody(self) -> Counter[str]:
-        """Count the statuses of everybody, also of those whose flow was not seen yet."""
+        """Count the statuses of all people, also of those whose flow was not seen yet."""
         return self._statuses + Counter({NOT_SEEN: len(self._names) - len(self._rows)})
 
     def _tell(self, row: FlowRow) -> None:
@@ -180,6 +180,6 @@ class Progress:
 
     def _clear(self) -> None:
         if self._terminal and self._width:
-            # And of the ^C that the terminal may have put behind it.
+            # Also clear the ^C that the terminal may have put after it.
             say.err("\r" + " " * (self._width + 2) + "\r", end="")
             self._width, self._said = 0, ""

@@ -1,4 +1,4 @@
-"""The option ``--dump-timing``: when every message went and came, whatever the outcome."""
+"""The option `--dump-timing`: when every message was sent and received, also on failure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ dump_timing_option = click.option(
 
 
 def recorder(path: Path | None) -> DebugTiming | None:
-    """Return what is to record for *path*, if any; it is written when the command ends.
+    """Return the recorder for `path`, if there is one; it is written when the command ends.
 
     Raises:
-        Failure: the file cannot be written, as is found out before anything starts.
+        Failure: the file cannot be written; that is found before anything starts.
     """
     if path is None:
         return None
@@ -50,5 +50,5 @@ def _recording(path: Path) -> Iterator[DebugTiming]:
         try:
             timing.write(path)
         except OSError as error:
-            # How the command itself went is worth more than this.
+            # How the command itself ended matters more than this.
             say.err(f"holdfast: {because(f'--dump-timing: {path}', error)}")

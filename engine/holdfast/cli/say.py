@@ -1,9 +1,8 @@
-"""Where commands print that run flows: nothing that can happen there reaches the flows.
+"""Output of commands that run flows, which must not disturb the flows.
 
-The disk of a log may be full, the reader of a pipe gone, a terminal closed or standing still.
-So whoever prints hands the text over and goes on. A thread for each stream writes it, in order,
-and tries again for as long as it is refused. What waits is bounded; what is dropped is counted,
-and that is said.
+The disk of a log may be full, the reader of a pipe gone, a terminal closed or stopped. So code that
+prints hands the text over and continues. One thread per stream writes it, in order, and tries again
+until it succeeds. What waits is bounded; what is dropped is counted, and the operator is told.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 PATIENCE = 5.0
-"""Seconds for which the end of a command waits for a stream on which nothing moves."""
+"""Seconds for which a command that ends waits for a stream on which nothing moves."""
 
 
 @define(eq=False)
@@ -43,7 +42,7 @@ class _Outlets:
         return self.by_number[number]
 
     def _same_file(self, number: int) -> Outlet | None:
-        # On one terminal what is printed here and there must keep its order.
+        # If both streams are one terminal, their output must keep its order.
         for other, outlet in self.by_number.items():
             if os.path.samestat(os.fstat(other), os.fstat(number)):
                 return outlet
@@ -81,7 +80,7 @@ def tell(text: str) -> None:
 
 
 class _Handed(io.RawIOBase):
-    """What stands behind `sys.stdout` while flows run, for those who print there themselves."""
+    """The file behind `sys.stdout` while flows run, for code that prints there itself."""
 
     def __init__(self, outlet: Outlet, number: int) -> None:
         super().__init__()
@@ -89,7 +88,7 @@ class _Handed(io.RawIOBase):
         self._number = number
 
     def writable(self) -> bool:
-        """Yes."""
+        """Whether it can be written: yes."""
         return True
 
     def fileno(self) -> int:
@@ -101,14 +100,14 @@ class _Handed(io.RawIOBase):
         return os.isatty(self._number)
 
     def write(self, data: "Buffer", /) -> int:
-        """Hand it over."""
+        """Hand the bytes over."""
         copy = bytes(data)
         self._outlet.put(copy)
         return len(copy)
 
 
 def take_over() -> None:
-    """Let all that anybody prints go this way: flows of users, warnings, tracebacks."""
+    """Send everything that is printed this way: by users' flows, warnings, tracebacks."""
     sys.stdout = _handed(sys.stdout, "standard output")
     sys.stderr = _handed(sys.stderr, "standard error")
 
@@ -128,13 +127,13 @@ def _handed(stream: TextIO, name: str) -> TextIO:
 
 
 def error_is_behind() -> bool:
-    """Whether standard error still has to print what it was given before."""
+    """Whether standard error still has something to print."""
     outlet = _outlets.of(sys.stderr, "standard error")
     return outlet is not None and outlet.behind
 
 
 def deliver(data: bytes, done: Done) -> None:
-    """Write *data* to standard output, once; *done* hears how it went, in another thread."""
+    """Write `data` to standard output, once; another thread calls `done` with the outcome."""
     outlet = _outlets.of(sys.stdout, "standard output")
     if outlet is None:
         done(OSError(errno.EBADF, os.strerror(errno.EBADF)))
@@ -144,7 +143,7 @@ def deliver(data: bytes, done: Done) -> None:
 
 def _line(stream: TextIO, name: str, text: str) -> None:
     outlet = _outlets.of(stream, name)
-    if outlet is None:  # a test's
+    if outlet is None:  # in a test
         click.echo(text, file=stream, nl=False)
         return
     encoding = stream.encoding or "utf-8"
@@ -152,9 +151,9 @@ def _line(stream: TextIO, name: str, text: str) -> None:
 
 
 def finish() -> None:
-    """Wait, for a while, until everything is printed; say what is not.  Never raises."""
+    """Wait, for a while, until everything is printed; say what is not. Never raises."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # as was said already
+        with contextlib.suppress(OSError):  # which was reported already
             stream.flush()
     # Ctrl-C ends the waiting.
     with contextlib.suppress(KeyboardInterrupt):
@@ -174,7 +173,7 @@ def finish() -> None:
 
 
 def terminal_columns(stream: TextIO) -> int:
-    """Return the width of the terminal behind *stream*, or 80 if nobody knows it."""
+    """Return the width of the terminal behind `stream`, or 80 if that is unknown."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):

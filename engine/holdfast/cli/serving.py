@@ -1,4 +1,4 @@
-"""Serving flows in a command, which prints through `say` from then on."""
+"""Serving flows in a command, which from then on prints through `say`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serving(
 
     Raises JournalError.
     """
-    say.take_over()  # from here on, because the next thing may be that flows are started
+    say.take_over()  # here, because flows may be started next
     with Service(db, say.tell, serve, connections, timing, retain) as service:
         log_what_goes_wrong()
         yield service

@@ -1,6 +1,6 @@
 """What every command needs to know: which database, which mailbox server, which application.
 
-Each is an option, or a variable of the environment, or a default, in this order.
+Each comes from an option, an environment variable, or a default, in this order.
 Values are checked while the command line is parsed, so that a wrong one starts nothing.
 """
 
@@ -26,7 +26,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def where_from(ctx: click.Context, param: click.Parameter) -> str:
-    """Name the place that a value came from: ``--relay``, or ``HOLDFAST_RELAY``."""
+    """Name the place that a value came from: `--relay`, or `HOLDFAST_RELAY`."""
     if isinstance(param.envvar, str) and param.name is not None:
         source = ctx.get_parameter_source(param.name)
         if source is click.core.ParameterSource.ENVIRONMENT:
@@ -39,7 +39,7 @@ def _database(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not is_line(value):
         raise Failure(f"{where}: neither a database URL nor the path of a file")
     if "://" in value:
-        return value  # whether it is one of a database is found when it is opened
+        return value  # whether it names a database is found when it is opened
     return sqlite_url(Path(value), where)
 
 
@@ -55,7 +55,7 @@ def _appid(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 def db_option(command: Command) -> Command:
-    """Add ``--db``; the command gets ``db: str``, a SQLAlchemy URL."""
+    """Add `--db`; the command gets `db: str`, a SQLAlchemy URL."""
     return click.option(
         "--db",
         metavar="URL|FILE",
@@ -69,7 +69,7 @@ def db_option(command: Command) -> Command:
 
 
 def relay_option(command: Command) -> Command:
-    """Add ``--relay``; the command gets ``relay: str``, a checked WebSocket URL."""
+    """Add `--relay`; the command gets `relay: str`, a checked WebSocket URL."""
     return click.option(
         "--relay",
         metavar="URL",
@@ -83,7 +83,7 @@ def relay_option(command: Command) -> Command:
 
 
 def appid_option(command: Command) -> Command:
-    """Add ``--appid``; the command gets ``appid: str``."""
+    """Add `--appid`; the command gets `appid: str`."""
     return click.option(
         "--appid",
         metavar="ID",
@@ -97,7 +97,7 @@ def appid_option(command: Command) -> Command:
 
 
 def retain_option(command: Command) -> Command:
-    """Add ``--retain``; the command gets ``retain: float | None``, seconds."""
+    """Add `--retain`; the command gets `retain: float | None`, seconds."""
     return click.option(
         "--retain",
         type=Duration(),
@@ -109,7 +109,7 @@ def retain_option(command: Command) -> Command:
 
 
 def connections_option(command: Command) -> Command:
-    """Add ``--connections``; the command gets ``connections: int``."""
+    """Add `--connections`; the command gets `connections: int`."""
     return click.option(
         "--connections",
         type=click.IntRange(min=1),
@@ -122,7 +122,7 @@ def connections_option(command: Command) -> Command:
 
 
 def deadline_option(command: Command) -> Command:
-    """Add ``--deadline``; the command gets ``deadline: float | None``, seconds from now."""
+    """Add `--deadline`; the command gets `deadline: float | None`, seconds from now."""
     return click.option(
         "--deadline",
         type=Duration(),

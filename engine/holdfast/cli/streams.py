@@ -1,8 +1,8 @@
 """The standard streams, made safe before anything else is opened.
 
 A file that is opened while a standard stream is missing gets that stream's number, and what is
-printed then goes into it: it may be the database.
-A text that the terminal's encoding lacks would end whoever prints it.
+printed goes into it: it may be the database. A character that the terminal's encoding lacks would
+raise an exception where it is printed.
 """
 
 import errno
@@ -19,14 +19,14 @@ _FLAGS = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_WRONLY}
 
 
 class Stream(io.FileIO):
-    """Standard output or standard error, which refuses once at most.
+    """Standard output or standard error, which raises at most once.
 
     Args:
         number: 1 or 2.
 
     Attributes:
-        error: why it could not be written. After that what is written there is dropped, so that
-            nothing fails again while the command ends.
+        error: why it could not be written. From then on, output is dropped, so that nothing fails
+            again while the command ends.
     """
 
     def __init__(self, number: int) -> None:
@@ -34,9 +34,9 @@ class Stream(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, data: "Buffer", /) -> int:
-        """Write, and wait if whoever shares the stream has made it non-blocking.
+        """Write, and wait if another process that shares the stream has made it non-blocking.
 
-        Raises OSError the first time; of standard error never, because nobody could be told.
+        Raises OSError the first time; for standard error never, because it could not be shown.
         """
         if self.error is not None:
             return memoryview(data).nbytes
@@ -50,7 +50,7 @@ class Stream(io.FileIO):
 
 
 def write_some(descriptor: int, data: "Buffer") -> int:
-    """Write as `os.write` does, and wait where that would block.  Raises OSError."""
+    """Write as `os.write` does, and wait where that would block. Raises OSError."""
     while True:
         try:
             return os.write(descriptor, data)
@@ -61,7 +61,7 @@ def write_some(descriptor: int, data: "Buffer") -> int:
 
 
 def make_safe() -> None:
-    """Put /dev/null in the place of missing streams, and escape what cannot be encoded.
+    """Open /dev/null in place of missing streams, and escape what cannot be encoded.
 
     Call it before anything is opened.
     """
@@ -91,7 +91,7 @@ def _text(number: int, before: TextIO | None) -> TextIO:
 
 
 def refused() -> OSError | None:
-    """Return why standard output could not be written, if that is so."""
+    """Return why standard output could not be written, or None."""
     binary = getattr(sys.stdout, "buffer", None)
     raw = getattr(binary, "raw", None)
     return raw.error if isinstance(raw, Stream) else None

@@ -1,7 +1,7 @@
-"""Tables for people: aligned, sober, coloured on a terminal and plain in a pipe.
+"""Tables for people: aligned and plain, and coloured on a terminal only.
 
-On a terminal what is too wide is folded, or each row becomes lines of its own, so that nothing is
-cut; in a pipe nothing is folded, whatever its width.
+On a terminal, wide cells are folded, or each row becomes lines of its own, so that nothing is cut.
+In a pipe, nothing is folded.
 """
 
 import io
@@ -21,16 +21,16 @@ from holdfast_journal import FlowStatus
 
 _PIPE_WIDTH = 1_000_000
 _NARROWEST = 10
-"""Columns of a terminal that what folds keeps at least."""
+"""The fewest columns of a terminal that a folding column keeps."""
 
 
 def new_table() -> Table:
-    """Return a table without lines; give it columns with :func:`column`."""
+    """Return a table without lines; give it columns with `column`."""
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
 
 
 def column(table: Table, title: str, *, folds: bool = False, right: bool = False) -> None:
-    """Add a column. One that folds gives way on a narrow terminal; the others stay whole."""
+    """Add a column. On a narrow terminal one that folds gives way; the others stay whole."""
     table.add_column(
         title,
         no_wrap=not folds,
@@ -40,9 +40,9 @@ def column(table: Table, title: str, *, folds: bool = False, right: bool = False
 
 
 def cell(text: str, style: str = "", *, whole: bool = False) -> Text:
-    """Return a cell: shown as it is, never obeyed as markup or by the terminal.
+    """Return a cell, which neither Rich's markup nor the terminal interprets.
 
-    One that is *whole* is not folded either, whatever its column does.
+    A `whole` cell is not folded, even if its column is.
     """
     encoding = sys.stdout.encoding or "utf-8"
     # Escaped before it is measured.
@@ -51,7 +51,7 @@ def cell(text: str, style: str = "", *, whole: bool = False) -> Text:
 
 
 def status_cell(word: str) -> Text:
-    """Return the word for how a flow stands, green if it went well and red if it did not."""
+    """Return the word for a flow's status, green if it ended well and red if it did not."""
     style = "green" if word == FlowStatus.DONE else "red" if went_badly(word) else ""
     return cell(word, style)
 
@@ -71,7 +71,7 @@ def show(table: Table) -> None:
 
 
 def _needed(table: Table) -> int:
-    """Return how many columns a table takes at least if nothing that must stay whole is cut."""
+    """Return how many columns a table needs so that nothing that must stay whole is cut."""
     padding = 2
     width = 0
     for each in table.columns:
@@ -83,14 +83,14 @@ def _needed(table: Table) -> int:
 
 
 def _widest(content: object, *, folds: bool) -> int:
-    """Return how many columns one cell takes at least."""
+    """Return how many columns one cell needs."""
     widest = max(cell_len(line) for line in str(content).split("\n"))
     stays_whole = not folds or (isinstance(content, Text) and content.no_wrap)
     return widest if stays_whole else min(widest, _NARROWEST)
 
 
 def _show_rows(console: Console, table: Table) -> None:
-    """Write each cell as a line behind its title; what is longer than a line the terminal wraps."""
+    """Write each cell as a line after its title; the terminal wraps longer ones."""
     rows = zip(*(each.cells for each in table.columns), strict=True)
     for number, row in enumerate(rows):
         if not table.show_header:  # the first cell is the title
@@ -109,15 +109,16 @@ def _text(content: object) -> Text:
 
 
 def narrowed(text: str, width: int) -> str:
-    """Return the beginning of a text that takes at most *width* columns of a terminal."""
+    """Return the beginning of a text that takes at most `width` columns of a terminal."""
     return text if cell_len(text) <= width else set_cell_size(text, max(width, 0))
 
 
 def moment(at: float, now: float | None = None) -> str:
     """Say when something was, in local time and few columns: the nearer, the finer.
 
-    Where the offset from UTC was not that of now, as before the change of the clock, it is shown:
-    otherwise an hour would be there twice. ``at`` and ``now`` are seconds since the epoch.
+    The offset from UTC is shown where it differs from the one at `now`, as before a change to or
+    from summer time: otherwise one hour would appear twice. `at` and `now` are seconds since the
+    epoch.
     """
     then = time.localtime(at)
     today = time.localtime(now)
@@ -135,12 +136,12 @@ def _moment(then: time.struct_time, today: time.struct_time) -> str:
 
 
 def timestamp(at: float) -> str:
-    """Return local time to the second, with its offset, ``2026-11-23 06:15:03+0100``."""
+    """Return local time to the second, with its offset, `2026-11-23 06:15:03+0100`."""
     return time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(at))
 
 
 def iso(at: float | None) -> str | None:
-    """Return UTC for programs, ``2026-11-23T06:15:03.042Z``; None stays None."""
+    """Return UTC for programs, `2026-11-23T06:15:03.042Z`; None stays None."""
     if at is None:
         return None
     milliseconds = round(at * 1000)
@@ -149,7 +150,7 @@ def iso(at: float | None) -> str | None:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """Say how many flows have each status: ``20 flows: 17 done, 3 waiting``."""
+    """Say how many flows have each status: `20 flows: 17 done, 3 waiting`."""
     total = sum(counts.values())
     parts = ", ".join(
         f"{-number} {printable(word)}"

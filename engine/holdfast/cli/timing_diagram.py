@@ -1,6 +1,6 @@
-"""Drawing recordings of message times as a page that a browser shows.
+"""Drawing recordings of message times as a page for a browser.
 
-Time goes down, one row a moment, with the time that passed at the left: what matters is what
+Time runs downwards, one row per moment, with the elapsed time at the left: what matters is what
 followed what, and where the waiting was.
 """
 
@@ -50,9 +50,10 @@ class Recording:
 
 
 def draw(recordings: Sequence[Recording]) -> str:
-    """Return an HTML page, complete in itself, that shows the recordings one below the other.
+    """Return a self-contained HTML page that shows the recordings one below the other.
 
-    Times are counted from the first moment of all, so that two sides of one wormhole compare.
+    Times are counted from the first moment of all, so that two sides of one wormhole can be
+    compared.
     """
     begin = min((each.moments[0].at for each in recordings if each.moments), default=0.0)
     parts = "\n".join(_recording(each, begin) for each in recordings)
@@ -108,7 +109,7 @@ def _moment(moment: Moment, y: int) -> str:
 
 
 def _words(text: str) -> str:
-    """Return *text* for XML, which cannot hold every character; a recording may hold anything."""
+    """Return `text` for XML, which cannot hold every character; a recording may hold anything."""
     return escape("".join(each if each.isprintable() else "?" for each in text))
 
 

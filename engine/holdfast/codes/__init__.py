@@ -1,4 +1,4 @@
-"""Wormhole codes: the word list, the form of a code, and completions for whoever types one."""
+"""Wormhole codes: the word list, the form of a code, and completions while one is typed."""
 
 from holdfast.codes.code import (
     is_nameplate,

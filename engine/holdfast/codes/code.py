@@ -16,12 +16,12 @@ LONGEST: Final = 1000
 ZERO_MODE: Final = "0-"
 """The one code without words: both sides agreed to meet without a secret."""
 
-# The server cuts the connection of whoever sends it another kind of nameplate.
+# The server cuts the connection of a client that sends it any other kind of nameplate.
 _NAMEPLATE: Final = re.compile("[0-9]{1,40}")
 
 
 def make(nameplate: str, entropy: bytes, length: int = 2) -> str:
-    """The code of *length* words on *nameplate*, one random byte of *entropy* for each word.
+    """The code of `length` words on `nameplate`, one random byte of `entropy` for each word.
 
     Raises KeyFormatError for a malformed nameplate, and ValueError when there is not
     exactly one byte for each word or the code would be too long.
@@ -39,9 +39,9 @@ def make(nameplate: str, entropy: bytes, length: int = 2) -> str:
 
 
 def split(code: str) -> tuple[str, str]:
-    """The nameplate and the words of *code*, NFC-normalized.
+    """The nameplate and the words of `code`, NFC-normalized.
 
-    The words are empty for the zero-mode code `0-` alone.  Raises KeyFormatError.
+    The words are empty for the zero-mode code `0-` alone. Raises KeyFormatError.
     """
     code = _clean(code, "the code")
     nameplate, hyphen, words = code.partition("-")
@@ -56,17 +56,17 @@ def split(code: str) -> tuple[str, str]:
 
 
 def validate(code: str) -> str:
-    """*code*, NFC-normalized, if it is one.  Raises KeyFormatError otherwise."""
+    """`code`, NFC-normalized, if it is one. Raises KeyFormatError otherwise."""
     return "-".join(split(code))
 
 
 def is_nameplate(text: str) -> bool:
-    """Whether *text* is a nameplate: 1 to 40 ASCII digits."""
+    """Whether `text` is a nameplate: 1 to 40 ASCII digits."""
     return _NAMEPLATE.fullmatch(text) is not None
 
 
 def validate_nameplate(nameplate: str) -> str:
-    """*nameplate* if it is one: 1 to 40 ASCII digits.  Raises KeyFormatError otherwise."""
+    """`nameplate` if it is one: 1 to 40 ASCII digits. Raises KeyFormatError otherwise."""
     if is_nameplate(nameplate):
         return nameplate
     if nameplate[:1].isspace():
@@ -77,7 +77,7 @@ def validate_nameplate(nameplate: str) -> str:
 
 
 def validate_words(words: str) -> str:
-    """*words*, NFC-normalized, if they can follow a nameplate.
+    """`words`, NFC-normalized, if they can follow a nameplate.
 
     Raises KeyFormatError when they are empty or hold a space.
     """

@@ -1,4 +1,4 @@
-"""What a person who is typing a code may mean: completions of a nameplate or of the words."""
+"""Completions of a nameplate, or of the words, for a person who is typing a code."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from holdfast.codes.words import THREE_SYLLABLES, TWO_SYLLABLES
 
 
 def nameplate_completions(prefix: str, nameplates: Iterable[str]) -> set[str]:
-    """Those of the server's *nameplates* that begin with *prefix*, each with its hyphen.
+    """Those of the server's `nameplates` that begin with `prefix`, each with its hyphen.
 
     What cannot be a nameplate is left out, since a server may send anything.
     """
@@ -19,10 +19,10 @@ def nameplate_completions(prefix: str, nameplates: Iterable[str]) -> set[str]:
 
 
 def word_completions(prefix: str, length: int = 2) -> set[str]:
-    """What *prefix*, the words typed so far without the nameplate, may become.
+    """What `prefix`, the words typed so far without the nameplate, may become.
 
-    Completes the last word only.  Every result begins with *prefix*, and ends with a hyphen
-    where another word must follow to make *length* words.
+    Completes the last word only. Every result begins with `prefix`, and ends with a hyphen
+    where another word must follow to make `length` words.
     """
     before, hyphen, partial = prefix.rpartition("-")
     place = prefix.count("-")

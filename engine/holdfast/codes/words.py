@@ -1,7 +1,7 @@
 """The PGP word list: two columns of 256 words, one word for each value of a byte.
 
-The list was made by Patrick Juola and Philip Zimmermann so that words are told apart
-when they are read aloud.  Words of the first column have two syllables, words of the
+Patrick Juola and Philip Zimmermann made the list so that words can be told apart
+when they are read aloud. Words of the first column have two syllables, words of the
 second have three; a code takes them in turn, so that a dropped or doubled word shows.
 Both columns are in the order of the byte values 0 to 255, in lower case.
 """

@@ -2,7 +2,7 @@
 
     {"version": 3, "relay": URL, "exchange": {...}, "pending": [...], "heard_at": TIME}
 
-`pending` holds what the application was not told yet when the wormhole was saved, and `heard_at`
+`pending` holds what the application had not been told when the wormhole was saved. `heard_at` is
 when the server last showed that it had something of ours (seconds since the epoch, or null).
 """
 
@@ -23,10 +23,10 @@ VERSION: Final = 3
 
 
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
-    """Three things are new.
+    """Bring version 1 forward; three things are new.
 
-    It told neither the time nor where a code came from: what is not known counts as doubtful.  And
-    what a closing wormhole held back, which will never be sent, was kept.
+    It had neither the time nor where a code came from: what is not known counts as doubtful. And
+    it kept what a closing wormhole held back, which will never be sent.
     """
     try:
         code, outbox = document["exchange"]["code"], document["exchange"]["outbox"]
@@ -41,10 +41,10 @@ def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_version_2(document: dict[str, Any]) -> dict[str, Any]:
-    """Two things are new.
+    """Bring version 2 forward; two things are new.
 
-    Whether the code was told: it was, as soon as it was known.  And all that was sent lay in one
-    list; what is done, in the order of its numbers, has its own.
+    Whether the code was told: in version 2 it was, as soon as it was known. And everything sent was
+    in one list; now the messages that are done have their own, in the order of their numbers.
     """
     try:
         code = document["exchange"]["code"]

@@ -1,4 +1,4 @@
-"""How a wormhole comes by its code: it is there, or the server gives a nameplate, or it is typed.
+"""How a wormhole gets its code: it is given, or the server allots a nameplate, or it is typed.
 
     unset -> known
     unset -> wanted -> asked -> known
@@ -7,7 +7,7 @@
 `asked` is entered when the request is about to be sent, so that a wormhole that never asked
 leaves nothing behind on the server.
 
-A code that nobody was told can be dropped for another one, which leads from `known` to `wanted`.
+A code that the application was never told can be replaced, which leads from `known` to `wanted`.
 
 How a nameplate is allocated is specified in server-protocol.md, "Nameplates".
 """
@@ -26,7 +26,7 @@ from holdfast.core.machine import Part, blueprint
 
 @frozen
 class NameplateKnown:
-    """The nameplate wants claiming."""
+    """The nameplate must be claimed."""
 
     nameplate: str = field(repr=False)
 
@@ -55,7 +55,7 @@ class Inputs(Protocol):
     """Everything that can happen to the code."""
 
     def allocate(self, draw: str, *, discreet: bool = False) -> Effects:
-        """The application wants a new code; *draw* (hex) chooses its words, a byte for each."""
+        """The application wants a new code; `draw` (hex) chooses its words, a byte for each."""
         ...
 
     def enter(self, code: str, *, discreet: bool = False) -> Effects:
@@ -83,15 +83,15 @@ class Inputs(Protocol):
         ...
 
     def tell(self) -> Effects:
-        """It works now, or somebody has come with it: it may be told."""
+        """The code works now, or a peer has come with it: it may be told."""
         ...
 
     def again(self, draw: str) -> Effects:
-        """Its nameplate is somebody else's: another code is wanted; *draw* as for `allocate`."""
+        """Another client has its nameplate: another code is wanted; `draw` as for `allocate`."""
         ...
 
     def abandon(self) -> Effects:
-        """No code will be needed any more."""
+        """A code will not be needed any more."""
         ...
 
     def where(self) -> State:
@@ -107,8 +107,8 @@ class Code:
         draw: hex, chooses the words that wait for their nameplate.
         code: the code, once it is complete.
         nameplate: typed, and waits for its words.
-        allocated: whether its nameplate came from the server, and from nobody else.
-        untold: whether the application is not told it before it works, and was not yet.
+        allocated: whether its nameplate came from the server alone.
+        untold: whether the application is told it only once it works, and has not been told yet.
     """
 
     draw: Hex = field(default="", repr=False)
@@ -187,14 +187,14 @@ def put_together(inputs: Inputs, data: Code, nameplate: str) -> Effects:
 
 @known.upon(Inputs.tell).loop()
 def note_told(inputs: Inputs, data: Code) -> Effects:
-    """From now on somebody may know it."""
+    """From now on others may know it."""
     data.untold = False
     return ()
 
 
 @known.upon(Inputs.again).to(wanted)
 def drop_code(inputs: Inputs, data: Code, draw: str) -> Effects:
-    """Nobody will miss it."""
+    """The application was never told it, so it will not be missed."""
     data.draw = draw
     data.code = ""
     data.allocated = False

@@ -1,7 +1,7 @@
 """Events and notices to JSON values and back.
 
-The type codes are chosen here and never change: they stand in journals and checkpoints, where the
-name of a class or module would turn a tidy-up into a migration.
+The type codes are chosen here and never change. They are written in journals and checkpoints; the
+names of classes or modules there would turn a tidy-up into a migration.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ FRAME_CODES: Final[dict[type, str]] = {
 
 
 def code_of(value: ev.Event | out.Notice) -> str:
-    """Return the short word for the kind of *value*."""
+    """Return the short word for the kind of `value`."""
     return _CODE_OF[type(value)]
 
 
 def said_codes(frames: Iterable[fr.Frame]) -> list[str]:
-    """Return the words for *frames*, in order, for whoever replays what led to them."""
+    """Return the words for `frames`, in order, to be compared when a journal is replayed."""
     return [FRAME_CODES[type(frame)] for frame in frames]
 
 
@@ -78,27 +78,27 @@ def _is_mapping(kind: object) -> bool:
 
 
 _converter: Final = converter.copy(detailed_validation=False)
-"""Like that of documents; but bytes become hexadecimal, and a mapping is what the server or the
-peer sent, which is passed on as it is."""
+"""Like the converter for documents, except that bytes become hexadecimal, and that mappings, which
+the server or the peer sent, are passed on as they are."""
 
 _converter.register_unstructure_hook(bytes, bytes.hex)
 _converter.register_structure_hook(bytes, lambda digits, _: bytes.fromhex(digits))
 _converter.register_unstructure_hook_func(_is_mapping, lambda value: value)
 _converter.register_structure_hook_func(_is_mapping, exactly(dict))
 
-# cattrs writes and compiles a function for each class: at its first use, and once.
+# cattrs generates and compiles a function for each class, once, at its first use.
 _writer: Final = cache(_converter.get_unstructure_hook)
 _reader: Final = cache(_converter.get_structure_hook)
 
 
 def to_json(value: ev.Event | out.Notice) -> dict[str, Any]:
-    """Return *value* as JSON values; bytes become hexadecimal."""
+    """Return `value` as JSON values; bytes become hexadecimal."""
     kind: type = type(value)
     return {"type": _CODE_OF[kind], **_writer(kind)(value)}
 
 
 def from_json(record: object) -> Any:
-    """Return the event or notice that *record* holds.
+    """Return the event or notice that `record` holds.
 
     Raises:
         BadCheckpoint: it holds neither.

@@ -1,4 +1,4 @@
-"""Events and frames in words, for the log that operators read.  Never a secret among them."""
+"""Events and frames in words, for the log that operators read, without any secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from holdfast.core.messages import ignored_phase
 
 
 def heard(event: ev.Event, side: str) -> str:
-    """Say what came in, seen from *side*."""
+    """Say what came in, seen from `side`."""
     match event:
         case ev.AllocateCode(length):
             return f"application: a new code of {length} words"
@@ -55,7 +55,7 @@ def heard(event: ev.Event, side: str) -> str:
 
 
 def said(frame: fr.Frame) -> str | None:
-    """Say what goes out, or None for what every connection begins with."""
+    """Say what goes out; None for the frame that every connection begins with."""
     match frame:
         case fr.Bind() | fr.Open() | fr.Ping():
             return None

@@ -1,7 +1,7 @@
 """JSON documents to attrs values and back, with every type checked, and old ones brought forward.
 
-cattrs on its own turns a number into a string where a string is expected; a checkpoint in which
-that is necessary is damaged, and is refused here.
+Where a string is expected, cattrs on its own turns a number into one. A checkpoint in which that
+is necessary is damaged, and is refused here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def exactly(kind: type) -> Any:
 
 
 Hex: TypeAlias = Annotated[str, "hexadecimal digits"]
-"""Bytes in a document.  Whatever is done with them later, they can be read."""
+"""Bytes in a document, already checked to be readable as bytes."""
 
 
 def _hex(value: object, _: type) -> str:
@@ -66,18 +66,18 @@ def unstructure(value: object) -> Any:
 
 
 Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes a document of the next version from one of its own; the number is not its business."""
+"""Makes a document of the next version from one of its own, but leaves the number alone."""
 
 
 def versioned(
     document: Mapping[str, Any], newest: int, steps: Mapping[int, Step], what: str
 ) -> dict[str, Any]:
-    """Return *document* as one of the version *newest*.
+    """Return `document` as one of the version `newest`.
 
     Args:
         document: says its version under that name.
         newest: the version that this release writes.
-        steps: for each old version, what leads to the next one; none if nothing has to be done.
+        steps: for each old version, the step to the next one; none if nothing has to be done.
         what: the document in words, for the messages of errors.
 
     Raises:
@@ -100,7 +100,7 @@ def versioned(
 
 
 def copied(value: Any) -> Any:
-    """Return a copy of a JSON value: whoever gets it may do with it what they like."""
+    """Return a copy of a JSON value, which the recipient may change."""
     if isinstance(value, Mapping):
         return {name: copied(inner) for name, inner in value.items()}
     return [copied(inner) for inner in value] if isinstance(value, list) else value
@@ -110,7 +110,7 @@ def structure(record: object, kind: type[T]) -> T:
     """Return the attrs value that a JSON document holds.
 
     Raises:
-        BadCheckpoint: the document does not have the shape of *kind*.  The message names the place
+        BadCheckpoint: the document does not have the shape of `kind`. The message names the place
             and the expected type, never the value.
     """
     try:

@@ -1,7 +1,7 @@
 """What may happen to a wormhole.
 
-Events are frozen and already parsed: whoever makes one has checked its types and bounds, so no
-machine checks them again.
+Events are frozen and already parsed: the code that makes one has checked its types and bounds, so
+the machines do not check them again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from attrs import field, frozen
 
 @frozen
 class AllocateCode:
-    """The application wants a new code with *length* words.
+    """The application wants a new code with `length` words.
 
     Args:
-        discreet: whether it is to be told the code only once that works.
+        discreet: whether to tell the application the code only once it works.
     """
 
     length: int
@@ -31,7 +31,7 @@ class SetCode:
     """The application has the whole code; `codes.split` accepted it.
 
     Args:
-        discreet: whether it is to be told the code only once that works.
+        discreet: whether to tell the application the code only once it works.
     """
 
     code: str = field(repr=False)
@@ -40,10 +40,10 @@ class SetCode:
 
 @frozen
 class TypeCode:
-    """Somebody is about to type the code, its nameplate first.
+    """The user is about to type the code, its nameplate first.
 
     Args:
-        discreet: whether the application is to be told the code only once that works.
+        discreet: whether to tell the application the code only once it works.
     """
 
     discreet: bool = False
@@ -65,7 +65,7 @@ class ChooseWords:
 
 @frozen
 class SendMessage:
-    """The application sends *plaintext* to the peer."""
+    """The application sends `plaintext` to the peer."""
 
     plaintext: bytes = field(repr=False)
 
@@ -101,7 +101,7 @@ class Claimed:
 
 @frozen
 class MessageArrived:
-    """A message lies in the mailbox; it may be our own, echoed."""
+    """A message is in the mailbox; it may be our own, echoed."""
 
     side: str
     phase: str
@@ -120,7 +120,7 @@ class MailboxClosed:
 
 @frozen
 class Refused:
-    """The server answered a frame of type *about* with an error."""
+    """The server answered a frame of type `about` with an error."""
 
     error: str
     about: str | None
@@ -128,14 +128,14 @@ class Refused:
 
 @frozen
 class ServerMisbehaved:
-    """The server sent what no server may send."""
+    """The server sent something that servers must not send."""
 
     reason: str
 
 
 @frozen
 class NoServer:
-    """There was no server to connect to at the first attempt, and that is to be the end."""
+    """The first connection attempt failed, and the application asked that this be final."""
 
     reason: str
 
@@ -145,12 +145,12 @@ class ConnectionLost:
     """The connection is gone, or could not be made."""
 
 
-# What the server may have forgotten.
+# When the server may have forgotten something.
 
 
 @frozen
 class LongAbsence:
-    """A new connection, after so long that the server may have forgotten us meanwhile."""
+    """There is a new connection, after so long that the server may have forgotten us."""
 
 
 @frozen
@@ -164,8 +164,8 @@ class NameplateListed:
 
     Args:
         taken: whether it is on the list.
-        lately: whether the server showed that it had something of ours so lately that it cannot
-            have forgotten that in its usual way.
+        lately: whether the server showed that it had something of ours so recently that it
+            cannot have forgotten that in its usual way.
     """
 
     taken: bool

@@ -1,8 +1,8 @@
 """A wormhole as a value: one event at a time in, notices for the application out.
 
-An exchange is seven small machines, each in a module of its own, in three groups, and this parent,
-which alone knows them all: it hands each event to those that it concerns, and carries what it leads
-to from one to the next.  No machine holds a reference to another.
+An exchange is seven small machines, each in a module of its own, in three groups, and this parent.
+Only the parent knows them all: it hands each event to the machines that it concerns, and carries
+the effects from one machine to the next. No machine holds a reference to another.
 
     meeting: code -> nameplate -> mailbox        how the two sides find each other
     talk: key, outbox, inbox                     what they say there
@@ -59,11 +59,11 @@ class Exchange:
     talk: Talk = Factory(lambda self: Talk(self.appid, self.side, self.versions), takes_self=True)
     lifecycle: LifecyclePart = field(factory=lambda: LIFECYCLE.begin(Lifecycle()))
 
-    # What others ask.
+    # What callers may ask.
 
     @property
     def code(self) -> CodePart:
-        """How it comes by its code."""
+        """How it gets its code."""
         return self.meeting.code
 
     @property
@@ -78,7 +78,7 @@ class Exchange:
 
     @property
     def key(self) -> KeyPart:
-        """How far the key is."""
+        """How far the key agreement is."""
         return self.talk.key
 
     @property
@@ -103,7 +103,7 @@ class Exchange:
 
     @property
     def is_resting(self) -> bool:
-        """Whether everything of ours lies in the mailbox, and it is for the peer to go on."""
+        """Whether everything of ours is in the mailbox, and the next step is the peer's."""
         return (
             self.well
             and self.mailbox.state == "open"
@@ -114,7 +114,7 @@ class Exchange:
 
     @property
     def has_met(self) -> bool:
-        """Whether anything of a peer's has come."""
+        """Whether anything has come from a peer."""
         return not self.key.is_in("fresh", "started")
 
     @property
@@ -125,11 +125,12 @@ class Exchange:
     # What happens.
 
     def apply(self, event: ev.Event, seed: bytes) -> out.Notices | None:
-        """Let *event* happen.
+        """Let `event` happen.
 
         Args:
+            event: what happened.
             seed: 32 fresh random bytes, from which everything random that the event needs is
-                drawn; so the same event with the same seed gives the same outcome for ever.
+                drawn; so the same event with the same seed always gives the same outcome.
 
         Returns:
             What the application is to be told, in order; or None if the event said nothing new,
@@ -146,8 +147,8 @@ class Exchange:
     def saying(self, frames: Iterable[Frame]) -> bool:
         """Note what is about to be said, and return whether that changed the state.
 
-        From the moment when we may have asked for a nameplate or claimed one, there may be
-        something of ours on the server.
+        Once we may have asked for a nameplate or claimed one, there may be something of ours on
+        the server.
         """
         return self.meeting.saying(frames)
 
@@ -196,17 +197,17 @@ class Exchange:
     def _welcomed(self, event: ev.Welcomed, entropy: Entropy) -> out.Notices | None:
         abandoned = not self.well and self.code.state == "asked"
         if abandoned:
-            # The answer went with the old connection, and the nameplate in it is unknown to us.
+            # The answer was lost with the old connection, and with it the nameplate.
             self.code.change().abandon()
         if self.ended or event.welcome == self.welcome:
             return () if abandoned else None
         self.welcome = event.welcome
         error = event.welcome.get("error")
         if error is not None:
-            # No welcome at all: whoever waits for one gets the error.
+            # Not a welcome at all: callers that wait for one get the error.
             failed = self.lifecycle.change().fail("unwelcome", "WelcomeError", str(error))
             return self._leaving(failed)
-        # The application may do with its copy what it likes.
+        # The application may change its copy.
         return (out.GotWelcome(copied(event.welcome)),)
 
     def _allocated(self, event: ev.Allocated, entropy: Entropy) -> out.Notices | None:
@@ -215,7 +216,7 @@ class Exchange:
         known = self.code.change().allocated(event.nameplate)
         if self.well:
             return self._code_known(known, entropy)
-        # We learn of it only to give it back.
+        # We need it only to give it back.
         self.nameplate.change().want(event.nameplate)
         return ()
 
@@ -232,13 +233,13 @@ class Exchange:
             return None
         if event.side == self.side:
             if not self.outbox.data.awaits(event.phase):
-                return None  # a mailbox shows all that was ever said, on every connection
+                return None  # a mailbox shows everything that was ever said, on every connection
             self.outbox.change().echoed(event.phase)
             return self._code_works() if self.well else ()
         if not self.well or self.mailbox.state != "open":
             return None
         met = self.meeting.met()
-        told = self._code_works()  # whoever answers us has found what we had to put there
+        told = self._code_works()  # a peer that answers us has found what we had to put there
         code = self.code.data.code
         heard = self.talk.hear(event.side, event.phase, event.body, code, entropy)
         if heard is None:
@@ -263,7 +264,7 @@ class Exchange:
         crowded = event.error == "crowded" and event.about in ("claim", "open", "close")
         kind = "CrowdedError" if crowded else "ServerError"
         if event.about == "close" and self.mailbox.state == "closing":
-            # Nothing better will come of asking again: a crowded mailbox refuses for ever.
+            # Asking again will not help: a crowded mailbox stays crowded.
             self.mailbox.change().closed()
             if self.well:
                 return ()  # it was not the last one
@@ -272,7 +273,7 @@ class Exchange:
             self.nameplate.change().released()
             return ()
         if self.lifecycle.state == "leaving" and event.about is not None:
-            # A frame that had left before the first refusal came, and is refused in its turn.
+            # A frame that was sent before the first refusal came is refused too.
             return None
         return self._server_failed(event.error, kind)
 
@@ -297,13 +298,13 @@ class Exchange:
             return None
         return self._ending(self.lifecycle.change().give_up())
 
-    # What the server may have forgotten.
+    # When the server may have forgotten something.
 
     def _long_absence(self, event: ev.LongAbsence, entropy: Entropy) -> out.Notices | None:
         if self.ended or not self.meeting.absent(well=self.well):
             return None
         if not self.well:
-            # We only wanted to learn what is to be given back, and that is nothing any more.
+            # We only wanted to learn what to give back, and now there is nothing.
             self.meeting.give_back(self.lifecycle.data.mood)
         return ()
 
@@ -342,14 +343,14 @@ class Exchange:
         return begun if self.code.data.untold else (out.GotCode(code), *begun)
 
     def _code_works(self) -> out.Notices:
-        """The server has our first message: whoever enters the code will find us."""
+        """The server has our first message: a peer that enters the code will find us."""
         if self.code.state != "known" or not self.code.data.untold:
             return ()
         self.code.change().tell()
         return (out.GotCode(self.code.data.code),)
 
     def _replace_code(self, entropy: Entropy) -> None:
-        """The code is lost before anybody was told it: make another, as long as this one."""
+        """The code is lost before the application was told it: make another, of the same length."""
         length = self.code.data.code.count("-")
         self.meeting.replace(entropy.draw("words", length).hex())
         self.talk.begin_anew()

@@ -1,4 +1,4 @@
-"""What is said to a mailbox server, as values; `holdfast.rendezvous.wire` writes them out."""
+"""What a client says to a mailbox server, as values; `holdfast.rendezvous.wire` encodes them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the peer tells us: each message once, in order, and bounded.
+"""What the peer tells us: each message once, in order, and within bounds.
 
     locked -> unlocked -> shut
 
-Until there is a key, messages wait encrypted.  Afterwards each is decrypted as it comes, and waits
+Until there is a key, messages wait encrypted. Afterwards each is decrypted as it comes, and waits
 only for messages with a smaller number.
 
 Specified at the head of client-protocol.md: phases that are numbers are the application's, come in
@@ -21,8 +21,8 @@ from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
 
 MOST_LOCKED = 100
-"""How many messages may wait for the key: anybody may have sent them, and an honest peer, which
-must have a message of ours before it sends more than two, never comes near this."""
+"""How many messages may wait for the key: any client may have sent them. An honest peer must have
+a message of ours before it sends more than two, so it never comes near this."""
 
 MOST_LOCKED_BYTES = 1024 * 1024
 """How many bytes they may have together."""
@@ -64,7 +64,7 @@ class Inputs(Protocol):
     """Everything that can happen to what we receive."""
 
     def arrived(self, side: str, phase: str, body: str) -> Effects:
-        """A message (hex) of the peer lies in the mailbox: "version" or a number."""
+        """A message (hex) of the peer is in the mailbox: "version" or a number."""
         ...
 
     def unlock(self) -> Effects:
@@ -76,7 +76,7 @@ class Inputs(Protocol):
         ...
 
     def shut(self) -> Effects:
-        """Nobody wants to know any more."""
+        """The wormhole has stopped listening."""
         ...
 
     def where(self) -> State:
@@ -119,7 +119,7 @@ class Inbox:
 
 
 def _too_much(waiting: Iterable[str], more: str, most: int, most_bytes: int) -> bool:
-    """Whether one more would be too many, all of them hex."""
+    """Whether one more would be too many; all of them are hex."""
     sizes = [len(each) for each in waiting]
     return len(sizes) >= most or (sum(sizes) + len(more)) // 2 > most_bytes
 
@@ -150,14 +150,14 @@ def wait_for_key(inputs: Inputs, data: Inbox, side: str, phase: str, body: str) 
 
 @locked.upon(Inputs.unlock).to(unlocked)
 def try_all(inputs: Inputs, data: Inbox) -> Effects:
-    """Whatever came before the key is decrypted in the order in which it came."""
+    """Messages that came before the key are decrypted in the order in which they came."""
     waiting, data.locked = data.locked, []
     return tuple(Unseal(each.side, each.phase, each.body) for each in waiting)
 
 
 @unlocked.upon(Inputs.arrived).loop()
 def try_this(inputs: Inputs, data: Inbox, side: str, phase: str, body: str) -> Effects:
-    """A phase that was there before is dropped unread: peers and servers repeat themselves."""
+    """A message whose phase has come before is dropped unread: peers and servers repeat them."""
     return () if data.has(phase) else (Unseal(side, phase, body),)
 
 

@@ -5,7 +5,7 @@
 
 A half for a code that is dropped is dropped too, and leads back to `fresh`.
 
-`agreed` means only that somebody answered.  The first message that decrypts confirms the key.
+`agreed` means only that a client answered. The first message that decrypts confirms the key.
 The arithmetic is in `holdfast.crypto`; its results come in as inputs, a bad one as another input.
 
 Specified in client-protocol.md, "Pake" and "Version exchange".
@@ -30,7 +30,7 @@ class Inputs(Protocol):
     """Everything that can happen during the key exchange."""
 
     def start(self, scalar: str) -> Effects:
-        """The code is known; *scalar* (hex) is our secret half."""
+        """The code is known; `scalar` (hex) is our secret half."""
         ...
 
     def keep(self, theirs: str) -> Effects:
@@ -38,15 +38,15 @@ class Inputs(Protocol):
         ...
 
     def drop(self) -> Effects:
-        """There will be another code; nobody has seen our half."""
+        """There will be another code; our half was never seen."""
         ...
 
     def agree(self, key: str) -> Effects:
-        """Both halves are there and make this *key* (hex)."""
+        """Both halves are there and make this `key` (hex)."""
         ...
 
     def refuse(self) -> Effects:
-        """The peer's half came from no honest client."""
+        """The peer's half cannot have come from an honest client."""
         ...
 
     def confirm(self) -> Effects:
@@ -96,7 +96,7 @@ def drop_scalar(inputs: Inputs, data: Key) -> Effects:
 
 @fresh.upon(Inputs.keep).to(answered)
 def keep_theirs(inputs: Inputs, data: Key, theirs: str) -> Effects:
-    """Without the code nothing can be done with it yet."""
+    """It cannot be used until there is a code."""
     data.theirs = theirs
     return ()
 

@@ -3,9 +3,9 @@
     lonely -> happy -> closing -> ended
                   `-> leaving -'
 
-`closing` insists: it comes back through any number of connections until the server has confirmed
-that nothing of ours is left.  `leaving`, after the server itself failed us, tries once: the end of
-the connection, or another refusal, is the end of it.
+`closing` insists: it reconnects as often as needed until the server has confirmed that nothing of
+ours is left. `leaving`, after the server itself failed us, tries once: the loss of the connection,
+or another refusal, ends it.
 
 The moods are those of server-protocol.md, "Mailboxes".
 """
@@ -26,7 +26,7 @@ class Leave:
 
     Args:
         mood: what to tell the server.
-        deliver: whether the peer is to get first what we have for it.
+        deliver: whether the peer must first get what we have for it.
         insist: whether to learn of a nameplate or mailbox that we may have been given.
     """
 
@@ -57,7 +57,7 @@ class Inputs(Protocol):
         ...
 
     def distrust(self) -> Effects:
-        """Somebody there has another code, or no good intentions."""
+        """The peer used a different code, or is malicious."""
         ...
 
     def fail(self, mood: str, error: str, detail: str) -> Effects:
@@ -65,7 +65,7 @@ class Inputs(Protocol):
         ...
 
     def give_up(self) -> Effects:
-        """No more can be had of this server."""
+        """Nothing more can be expected of this server."""
         ...
 
     def finish(self) -> Effects:
@@ -110,7 +110,7 @@ for _state in (leaving, ended):
 
 @lonely.upon(Inputs.close).to(closing)
 def close_alone(inputs: Inputs, data: Lifecycle) -> Effects:
-    """Nobody proved to be there, so nobody is waiting for our messages."""
+    """A peer never proved itself, so none is waiting for our messages."""
     data.mood = "lonely"
     data.error = "LonelyError"
     return (Leave("lonely", deliver=False, insist=True),)
@@ -126,7 +126,7 @@ def close_well(inputs: Inputs, data: Lifecycle) -> Effects:
 @lonely.upon(Inputs.distrust).to(closing)
 @happy.upon(Inputs.distrust).to(closing)
 def close_scared(inputs: Inputs, data: Lifecycle) -> Effects:
-    """Our version message is delivered all the same: it tells the peer that the codes differ."""
+    """Our version message is still delivered: it tells the peer that the codes differ."""
     data.mood = "scary"
     data.error = "WrongPasswordError"
     return (Leave("scary", deliver=True, insist=True),)
@@ -136,7 +136,7 @@ def close_scared(inputs: Inputs, data: Lifecycle) -> Effects:
 @happy.upon(Inputs.fail).to(leaving)
 @closing.upon(Inputs.fail).to(leaving)
 def leave(inputs: Inputs, data: Lifecycle, mood: str, error: str, detail: str) -> Effects:
-    """The first error is the one that is told, and the mood goes with it."""
+    """The first error is the one that is reported, together with its mood."""
     if data.error in ("", "LonelyError"):
         data.mood, data.error, data.detail = mood, error, detail
     return (Leave(data.mood, deliver=False, insist=False),)

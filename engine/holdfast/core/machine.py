@@ -1,7 +1,7 @@
 """How the core's Automat machines are begun, saved and restored.
 
 Everything that affects a machine's behaviour lives in two places: the name of its state, and an
-attrs object of JSON values (its *data*).  A `Part` is the two together; a `Blueprint` makes parts.
+attrs object of JSON values (its `data`). A `Part` is the two together; a `Blueprint` makes parts.
 
 The names of a machine's states are a `Literal`, so that a type checker sees a misspelt one in every
 comparison: write `part.state == "open"`, or `part.is_in("open", "closing")` for several, because
@@ -41,7 +41,7 @@ S = TypeVar("S", bound=str)
 class Part(Generic[I, D, S]):
     """One machine with its data.
 
-    The machine itself is made when something happens, and is let go when its new state is known:
+    The machine itself is made when something happens, and is dropped when its new state is known:
     a wormhole that waits has seven parts, and there are thousands of wormholes.
     """
 
@@ -52,7 +52,7 @@ class Part(Generic[I, D, S]):
     _machine: I | None = field(default=None, init=False, repr=False)
 
     def change(self) -> I:
-        """Return the machine, for one input: from now on the state is what that made of it."""
+        """Return the machine, for one input; from then on, the state is asked for anew."""
         machine = self._machine
         if machine is None:
             machine = self._machine = self._blueprint.machine(self.data, self.state)
@@ -62,7 +62,7 @@ class Part(Generic[I, D, S]):
     @property
     def state(self) -> S:
         """The name of the current state."""
-        # Asking Automat takes ten microseconds, and we ask dozens of times an event.
+        # Asking Automat takes ten microseconds, and we ask dozens of times per event.
         state = self._state
         if state is None:
             assert self._machine is not None  # noqa: S101 - for type checkers: see `change`
@@ -129,11 +129,11 @@ def blueprint(
     data: type[D],
     states: Sequence[Any],
 ) -> Blueprint[I, D, S]:
-    """Finish a machine: let every state answer the input *where* with its name, and build it.
+    """Finish a machine: let every state answer the input `where` with its name, and build it.
 
     Raises:
         ValueError: two states share a name (Automat itself does not notice), or the names are not
-            those of the `Literal` that *where* returns.
+            those of the `Literal` that `where` returns.
     """
     named: dict[S, Any] = {state.name: state for state in states}
     if len(named) != len(states):

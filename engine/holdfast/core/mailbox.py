@@ -2,8 +2,8 @@
 
     unknown -> open -> closing -> closed
 
-After the server has forgotten it, it is `unknown` or `open` again: another one, to which the
-nameplate leads then.
+After the server has forgotten it, it is `unknown` or `open` again: it is then another mailbox, to
+which the nameplate now leads.
 
 Specified in server-protocol.md, "Mailboxes".
 """

@@ -54,7 +54,7 @@ class Meeting:
         return code
 
     def claimed(self, mailbox: str) -> None:
-        """The nameplate leads to *mailbox*."""
+        """The nameplate leads to `mailbox`."""
         for found in self.nameplate.change().claimed(mailbox):
             self.mailbox.change().found(found.mailbox)
 
@@ -70,10 +70,10 @@ class Meeting:
     # When the server may have forgotten us.
 
     def absent(self, *, well: bool) -> bool:
-        """The server was not heard of for long; return whether that leaves anything in doubt.
+        """We had no contact for long; return whether that leaves anything in doubt.
 
-        A code that somebody entered leads to whoever gave it out, so it is claimed all the same,
-        unless only to be given back.
+        An entered code leads to the peer that gave it out, so its nameplate is claimed anyway,
+        unless it would only be given back.
         """
         if self.nameplate.state != "claiming" or (well and not self.code.data.allocated):
             return False
@@ -84,8 +84,8 @@ class Meeting:
         """The mailbox is empty; return whether that leaves anything in doubt.
 
         Args:
-            stored: whether something of ours was there.  Then the server has forgotten the mailbox,
-                the one that is there now was made by our own `open`, and we leave it.
+            stored: whether something of ours was there. If so, the server has forgotten that
+                mailbox; our own `open` made the one that is there now, and we leave it.
         """
         if self.nameplate.state != "claimed" or self.mailbox.state != "open":
             return False
@@ -99,7 +99,7 @@ class Meeting:
         return taken and lately and self.mailbox.state == "open"
 
     def freed(self) -> None:
-        """The server has forgotten our nameplate, and nobody has it: it will be claimed again."""
+        """The server has forgotten our nameplate, and it is free: it will be claimed again."""
         self.nameplate.change().free()
         if self.mailbox.state == "open":
             self.mailbox.change().forget()
@@ -109,20 +109,20 @@ class Meeting:
     def may_be_ours(self, *, taken: bool, stored: bool) -> bool:
         """Whether the nameplate has to be given back to find out whose it is.
 
-        Not if we did that already, and not if something of ours was *stored*: then the server has
-        certainly forgotten it, and with its mailbox it forgets a nameplate.
+        Not if we did that already. Not if something of ours was `stored` either: then the server
+        has certainly forgotten the mailbox, and it forgets a nameplate together with its mailbox.
         """
         return taken and not stored and self.nameplate.state == "doubtful"
 
     def yield_(self) -> None:
-        """Give the nameplate back, if it is ours still; and the mailbox, in which nothing is."""
+        """Give the nameplate back, if it is still ours, and the mailbox, which is empty."""
         self.nameplate.change().yield_()
         if self.mailbox.state == "open":
             self.mailbox.change().close("lonely")
 
     @property
     def is_replaceable(self) -> bool:
-        """Whether nobody would miss the code, so that another one will do."""
+        """Whether the code was never told, so that another one will do."""
         data = self.code.data
         return data.untold and data.allocated and self.nameplate.state == "lost"
 
@@ -132,11 +132,11 @@ class Meeting:
         self.code.change().again(draw)
 
     def lost(self) -> None:
-        """The nameplate is somebody else's now, or perhaps still ours."""
+        """Another client has the nameplate now, or perhaps we still have it."""
         if self.mailbox.state == "open":
-            # Nothing of ours was ever seen there, so the server may have forgotten nothing. Then
-            # this mailbox cannot be closed before the nameplate is released; and whoever has no
-            # claim changes nothing by a release.
+            # Nothing of ours was ever seen there, so the server may have forgotten nothing. If so,
+            # this mailbox cannot be closed before the nameplate is released; and a release without
+            # a claim changes nothing.
             self.nameplate.change().keep()
         else:
             self.nameplate.change().lose()
@@ -144,7 +144,7 @@ class Meeting:
     # The end.
 
     def leave(self, mood: str, *, insist: bool) -> None:
-        """Give everything back, as far as it is known.
+        """Give back everything that is known to be ours.
 
         Args:
             mood: what to tell the server.

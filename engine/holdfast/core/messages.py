@@ -1,4 +1,4 @@
-"""Reading what the peer put in the mailbox.  All of it is hostile until proven otherwise.
+"""Reading what the peer put in the mailbox. All of it is hostile until proven otherwise.
 
 The forms are those of client-protocol.md, "Pake" and "Version exchange".
 """
@@ -15,23 +15,23 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def number_of(phase: str) -> int | None:
-    """Return the number that *phase* is, or None if it is something else."""
+    """Return the number that `phase` is, or None if it is something else."""
     return int(phase) if _NUMBER.fullmatch(phase) else None
 
 
 def ignored_phase(phase: str) -> bool:
-    """Whether nothing that we understand can come under this phase.
+    """Whether we understand nothing that comes under this phase.
 
-    Unknown phases belong to later protocols; stock clients ignore them too.
+    Unknown phases belong to later protocols; the stock client ignores them too.
     """
     return phase != "version" and _NUMBER.fullmatch(phase) is None
 
 
 def parse_json_object(data: bytes, what: str) -> dict[str, Any]:
-    """Return the JSON object in *data*.
+    """Return the JSON object in `data`.
 
     Raises:
-        ValueError: it is something else.  The message names *what*, never the content.
+        ValueError: it is something else. The message names `what`, never the content.
     """
     try:
         value = strict_json.parse(data.decode())
@@ -46,7 +46,7 @@ def parse_pake(body: bytes) -> bytes:
     """Return the peer's SPAKE2 message from the body of its `pake` message.
 
     Raises:
-        BadPake: no honest client sends that.
+        BadPake: an honest client does not send that.
     """
     try:
         theirs = bytes.fromhex(parse_json_object(body, "the peer's pake message")["pake_v1"])

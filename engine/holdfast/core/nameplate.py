@@ -6,14 +6,14 @@
                         `-> lost
 
 `claiming` is entered when the claim is about to be sent: from then on the server may hold a claim
-of ours, which must be released before the mailbox is closed.  (A side that closes first makes the
+of ours, which must be released before the mailbox is closed. (A side that closes first makes the
 server cut the connection at every retry.)
 
 `doubtful` is entered when the server may have forgotten our claim: it may have given the number to
-somebody else since, so we do not claim it before we know better.
+another client since, so we do not claim it again until we know.
 
-If somebody has it, and that may be we, we give it back (`yielding`), which changes nothing for
-anybody else, and look again (`yielded`): whoever has it now is not we.
+If a client has it, and that client may be us, we give it back (`yielding`), which changes nothing
+for any other client, and look again (`yielded`): a client that has it now is not us.
 
 Specified in server-protocol.md, "Nameplates", which does not say what a server forgets.
 """
@@ -79,7 +79,7 @@ class Inputs(Protocol):
         ...
 
     def free(self) -> Effects:
-        """The server has forgotten it, and nobody has it now."""
+        """The server has forgotten it, and it is free now."""
         ...
 
     def keep(self) -> Effects:
@@ -87,15 +87,15 @@ class Inputs(Protocol):
         ...
 
     def yield_(self) -> Effects:
-        """Somebody has it, perhaps we."""
+        """A client has it, perhaps us."""
         ...
 
     def lose(self) -> Effects:
-        """It is somebody else's now."""
+        """Another client has it now."""
         ...
 
     def drop(self) -> Effects:
-        """It is somebody else's, and we shall have another."""
+        """Another client has it, and we shall get a different one."""
         ...
 
     def where(self) -> State:

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 @frozen
 class GotWelcome:
-    """The server's welcome; the same one is told once."""
+    """The server's welcome; the same welcome is told only once."""
 
     welcome: Mapping[str, Any]
 
@@ -27,7 +27,7 @@ class GotCode:
 
 @frozen
 class GotUnverifiedKey:
-    """Somebody answered; whether with our code is not known yet."""
+    """A client answered; it is not known yet whether it has our code."""
 
     key: bytes = field(repr=False)
 

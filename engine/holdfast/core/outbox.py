@@ -2,13 +2,13 @@
 
     holding -> flowing -> shut
 
-Every message that was ever put in the mailbox is kept as the very bytes that were sent, because
-what the server lost must be added again unchanged: the peer would take other bytes under the same
-phase for an attack, or for a repetition.
+Every message that was ever put in the mailbox is kept as the exact bytes that were sent. What the
+server lost must be added again unchanged: the peer would take other bytes under the same phase for
+an attack, or for a repetition.
 
-The application's messages that the mailbox has shown are done, in the order of their numbers.  Only
-a server that has forgotten the mailbox needs them once more; so whoever has another place for them
-takes them out of here (`Outbox.take_shown`), and what an event costs does not grow with them.
+The application's messages that the mailbox has shown are done, in the order of their numbers. Only
+a server that has forgotten the mailbox needs them again. So a caller that has another place for
+them takes them out of here (`Outbox.take_shown`), and the cost of an event does not grow with them.
 
 What is put there is specified in client-protocol.md: the half of the key in "Pake", our versions in
 "Version exchange", the application's messages in "Application-specific".
@@ -52,7 +52,7 @@ class Inputs(Protocol):
         ...
 
     def put(self, phase: str, body: str) -> Effects:
-        """These bytes (hex) belong in the mailbox under *phase*."""
+        """These bytes (hex) belong in the mailbox under `phase`."""
         ...
 
     def echoed(self, phase: str) -> Effects:
@@ -60,7 +60,7 @@ class Inputs(Protocol):
         ...
 
     def forget(self) -> Effects:
-        """The key will never be confirmed: what was held back will never go."""
+        """The key will never be confirmed: what was held back will never be sent."""
         ...
 
     def withdraw(self) -> Effects:
@@ -68,11 +68,11 @@ class Inputs(Protocol):
         ...
 
     def missing(self) -> Effects:
-        """The server has lost all that it had stored."""
+        """The server has lost everything that it had stored."""
         ...
 
     def shut(self) -> Effects:
-        """Nobody is there to read it."""
+        """There is no longer a reader for it."""
         ...
 
     def where(self) -> State:
@@ -82,7 +82,7 @@ class Inputs(Protocol):
 
 @define
 class Sent:
-    """A message of ours, byte for byte (hex) as it lies in the mailbox."""
+    """A message of ours, byte for byte (hex) as it is in the mailbox."""
 
     phase: str
     body: Hex = field(repr=False)
@@ -97,7 +97,7 @@ class Outbox:
         queued: plaintexts (hex) that wait for the key.
         sent: messages whose turn to be done has not come, and those without a number.
         shown: the application's messages that are done, byte for byte (hex), in order.
-        kept: how many came before those, and lie elsewhere.
+        kept: how many came before those, and are kept elsewhere.
         next: the number of the message that is to be sent next.
     """
 
@@ -129,11 +129,11 @@ class Outbox:
         return any(message.phase == phase and not message.echoed for message in self.sent)
 
     def body(self, number: int) -> str | None:
-        """Return the bytes (hex) of a message that is done; None if they lie elsewhere."""
+        """Return the bytes (hex) of a message that is done; None if they are kept elsewhere."""
         return self.shown[number - self.kept] if self.kept <= number < self.done else None
 
     def take_shown(self) -> list[tuple[int, bytes]]:
-        """Take out the messages that are done, with their numbers; whoever does must keep them."""
+        """Take out the messages that are done, with their numbers; the caller must keep them."""
         taken = [(self.kept + place, bytes.fromhex(body)) for place, body in enumerate(self.shown)]
         self.kept, self.shown = self.done, []
         return taken
@@ -161,21 +161,21 @@ flowing.upon(Inputs.forget).loop().returns(())
 
 @holding.upon(Inputs.send).loop()
 def hold(inputs: Inputs, data: Outbox, plaintext: str) -> Effects:
-    """Nothing of the application's leaves before the peer has proved itself."""
+    """The application's messages do not leave before the peer has proved itself."""
     data.queued.append(plaintext)
     return ()
 
 
 @holding.upon(Inputs.forget).loop()
 def let_go(inputs: Inputs, data: Outbox) -> Effects:
-    """A secret that nobody will get has no place in a checkpoint."""
+    """A secret that will never be delivered does not belong in a checkpoint."""
     data.queued = []
     return ()
 
 
 @flowing.upon(Inputs.send).loop()
 def number(inputs: Inputs, data: Outbox, plaintext: str) -> Effects:
-    """Messages are told apart, and ordered, by a number of their own."""
+    """Each message has a number, by which they are told apart and ordered."""
     phase = str(data.next)
     data.next += 1
     return (Seal(phase, plaintext),)
@@ -183,7 +183,7 @@ def number(inputs: Inputs, data: Outbox, plaintext: str) -> Effects:
 
 @holding.upon(Inputs.flow).to(flowing)
 def number_all(inputs: Inputs, data: Outbox) -> Effects:
-    """What was held back goes in the order in which it came."""
+    """What was held back is sent in the order in which it came."""
     held, data.queued = data.queued, []
     data.next = len(held)
     return tuple(Seal(str(index), plaintext) for index, plaintext in enumerate(held))
@@ -192,7 +192,7 @@ def number_all(inputs: Inputs, data: Outbox) -> Effects:
 @holding.upon(Inputs.put).loop()
 @flowing.upon(Inputs.put).loop()
 def keep(inputs: Inputs, data: Outbox, phase: str, body: str) -> Effects:
-    """One phase, one body, for ever."""
+    """A phase has one body, which never changes."""
     if not data.has(phase):
         data.sent.append(Sent(phase, body))
     return ()
@@ -201,7 +201,7 @@ def keep(inputs: Inputs, data: Outbox, phase: str, body: str) -> Effects:
 @holding.upon(Inputs.echoed).loop()
 @flowing.upon(Inputs.echoed).loop()
 def mark(inputs: Inputs, data: Outbox, phase: str) -> Effects:
-    """An echo that comes again says nothing new."""
+    """A repeated echo says nothing new."""
     for message in data.sent:
         if message.phase == phase and not message.echoed:
             message.echoed = True
@@ -211,13 +211,13 @@ def mark(inputs: Inputs, data: Outbox, phase: str) -> Effects:
 
 @holding.upon(Inputs.withdraw).loop()
 def take_back(inputs: Inputs, data: Outbox) -> Effects:
-    """Nobody has seen our half of the key; what was held back stays."""
+    """Our half of the key was never seen; what was held back stays."""
     data.sent = []
     return ()
 
 
 def _finish(data: Outbox) -> None:
-    """Those that are done, in the order of their numbers, need no looking after any more."""
+    """Move what is done to the list of done messages, in the order of their numbers."""
     echoed = {message.phase: message for message in data.sent if message.echoed}
     while (message := echoed.get(str(data.done))) is not None:
         data.sent.remove(message)
@@ -227,10 +227,10 @@ def _finish(data: Outbox) -> None:
 @holding.upon(Inputs.missing).loop()
 @flowing.upon(Inputs.missing).loop()
 def unmark(inputs: Inputs, data: Outbox) -> Effects:
-    """It is put there once more, as the very same bytes.
+    """Everything is put there again, as the same bytes.
 
-    Only the nameplate can lead us to a new mailbox, and that has done its work when the peer comes:
-    nothing of the application's has left by then.
+    Only the nameplate can lead us to a new mailbox, and its work is done when the peer comes: by
+    then, none of the application's messages has left.
     """
     for message in data.sent:
         message.echoed = False
@@ -240,7 +240,7 @@ def unmark(inputs: Inputs, data: Outbox) -> Effects:
 @holding.upon(Inputs.shut).to(shut)
 @flowing.upon(Inputs.shut).to(shut)
 def drop(inputs: Inputs, data: Outbox) -> Effects:
-    """Free the memory, and what wants delivering; wherever it lies, nobody will ask for it."""
+    """Free the memory, and what is undelivered; wherever it is kept, it will not be asked for."""
     data.queued = []
     data.sent = []
     data.shown = []

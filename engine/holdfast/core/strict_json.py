@@ -1,8 +1,8 @@
-"""Reading JSON that somebody hostile wrote: standard JSON, and of a depth that everybody can bear.
+"""Reading JSON that an attacker may have written: standard JSON, of a harmless depth.
 
-Python's parser takes more than the standard allows (NaN, numbers that overflow to infinity), and
-takes documents nested so deeply that writing them out again, a few calls further down the stack,
-is a RecursionError.  What passes through here can be compared, copied and saved.
+Python's parser accepts more than the standard allows (NaN, numbers that overflow to infinity). It
+also accepts documents nested so deeply that writing them out again, a few calls further down the
+stack, is a RecursionError. What passes through here can be compared, copied and saved.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, Final
 
 DEEPEST: Final = 50
-"""How many objects and arrays may lie inside each other."""
+"""How many objects and arrays may be nested inside each other."""
 
 
 def _finite(text: str) -> float:
@@ -30,10 +30,10 @@ _decode = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse).decode
 
 
 def parse(text: str) -> Any:
-    """Return the value that *text* holds.
+    """Return the value that `text` holds.
 
     Raises:
-        ValueError: it is no standard JSON, or is nested more than 50 deep.  The text of the
+        ValueError: it is not standard JSON, or is nested more than 50 deep. The text of the
             exception quotes nothing.
     """
     try:
@@ -46,7 +46,7 @@ def parse(text: str) -> Any:
 
 
 def check_depth(value: Any, deepest: int) -> None:
-    """See that at most *deepest* objects and arrays lie inside each other.
+    """Check that at most `deepest` objects and arrays are nested inside each other.
 
     Raises:
         ValueError: there are more.

@@ -1,6 +1,6 @@
 """What the two sides say to each other: a key, and the messages under it.
 
-The three machines of this part of an exchange are `key`, `outbox` and `inbox`.  What they lead to
+The three machines of this part of an exchange are `key`, `outbox` and `inbox`. What they lead to
 is returned: notices for the application, and what the rest of the exchange must know of the peer.
 
 Specified in client-protocol.md.
@@ -43,12 +43,12 @@ class Proved:
 
 @frozen
 class Distrusted:
-    """Somebody there has another code, or no good intentions; nothing follows this."""
+    """The peer used a different code, or is malicious; nothing follows this."""
 
 
 @frozen
 class PeerFailed:
-    """The peer broke the protocol, in the way that *detail* says; nothing follows this."""
+    """The peer broke the protocol, in the way that `detail` says; nothing follows this."""
 
     detail: str
 
@@ -74,7 +74,7 @@ class Talk:
     inbox: InboxPart = field(factory=lambda: INBOX.begin(Inbox()))
 
     def begin(self, code: str, entropy: Entropy) -> Effects:
-        """The *code* is known: make our half of the key."""
+        """The `code` is known: make our half of the key."""
         half = start(code, self.appid, entropy.draw("scalar", 64))
         body = json.dumps({"pake_v1": half.message.hex()}).encode()
         self.outbox.change().put("pake", body.hex())
@@ -84,21 +84,25 @@ class Talk:
         return ()
 
     def begin_anew(self) -> None:
-        """There will be another code, and nobody has seen anything under this one."""
+        """There will be another code, and nothing was ever seen under this one."""
         self.key.change().drop()
         self.outbox.change().withdraw()
 
     def send(self, plaintext: bytes, entropy: Entropy) -> None:
-        """Say *plaintext* to the peer, now or once it has proved itself."""
+        """Say `plaintext` to the peer, now or once it has proved itself."""
         self._sealing(self.outbox.change().send(plaintext.hex()), entropy)
 
     def hear(
         self, side: str, phase: str, body: bytes, code: str, entropy: Entropy
     ) -> Effects | None:
-        """A message of the peer's is there.
+        """Take in a message of the peer.
 
         Args:
+            side: the side that sent it.
+            phase: what it was sent under.
+            body: the bytes that the mailbox showed.
             code: ours, or "" while it is not known.
+            entropy: where the random bytes for what follows are drawn from.
 
         Returns:
             None if it says nothing new.
@@ -110,7 +114,7 @@ class Talk:
         return self._reading(self.inbox.change().arrived(side, phase, body.hex()), entropy)
 
     def leave(self, *, deliver: bool) -> None:
-        """Hear nothing more; say nothing more but, with *deliver*, what is on its way."""
+        """Hear nothing more, and say nothing more, except, with `deliver`, what is on its way."""
         self.inbox.change().shut()
         self.outbox.change().forget()
         if not deliver:
@@ -203,7 +207,7 @@ class Talk:
             self._put(effect.phase, bytes.fromhex(effect.plaintext), entropy)
 
     def _put(self, phase: str, plaintext: bytes, entropy: Entropy) -> None:
-        """Encrypt once; these very bytes are sent however often they must be."""
+        """Encrypt once; the same bytes are sent as often as they must be."""
         secret = phase_key(bytes.fromhex(self.key.data.key), self.side, phase)
         box = seal(secret, plaintext, entropy.draw(f"nonce {phase}", 24))
         self.outbox.change().put(phase, box.hex())

@@ -1,43 +1,43 @@
 """What must be said to a server that has welcomed us.
 
-Being connected is not part of a wormhole's state; wanting to be is.  So the frames to send are not
-remembered anywhere: `wanted` derives them from the state and from what has been said on this very
-connection.  The same function serves the first connection, a reconnection and a restart after a
+Being connected is not part of a wormhole's state; wanting to be connected is. So the frames to send
+are not remembered anywhere: `wanted` derives them from the state and from what has been said on
+this connection. The same function serves the first connection, a reconnection and a restart after a
 crash, and after each event it gives the difference that the event made.
 
 Theory of operation
 ===================
 
-Two values are compared.  The `Exchange` survives everything, and says what is to be true on the
-server: a nameplate claimed, a mailbox that holds all our messages, or both given back.  `Said`
-belongs to one connection: what was said and shown there.  It is thrown away with the connection,
+Two values are compared. The `Exchange` survives everything, and says what is to be true on the
+server: a nameplate claimed, a mailbox that holds all our messages, or both given back. `Said`
+belongs to one connection: what was said and shown there. It is thrown away with the connection,
 and the next one begins with an empty one, so a lost connection and a crash are the same case, and
 neither has code of its own.
 
-`wanted` returns the frames that are lacking, and changes nothing.  The shell passes each to
+`wanted` returns the frames that are missing, and changes nothing. The shell passes each to
 `Said.note` and sends it behind the commit; asked again, `wanted` returns nothing, until an event
-changes the state.  A frame is never remembered as unanswered: its answer changes the state, and
-without one the next connection says it again.  A server bears that: a second claim, `open`,
+changes the state. A frame is never remembered as unanswered: its answer changes the state, and
+without one the next connection says it again. A server bears that: a second claim, `open`,
 release or `close` of one side changes nothing, and a second `allocate` costs a nameplate, which is
-forgotten in time.  But some peers fail on a phase that comes twice, so `add` needs more thought:
+forgotten in time. But some peers fail on a phase that comes twice, so `add` needs more care:
 
     open, ping                we ask for all that the mailbox holds ...
-    message, message, ...     ... the server replays it (`Said.hear`) ...
+    message, message, ... ... the server replays it (`Said.hear`) ...
     pong                      ... and that was all: the barrier, `Said.caught_up`.
-    add, add, ...             what was not among it
+    add, add, ... what was not among it
 
-Before the barrier nothing is added.  It is passed without waiting if this connection's own claim
+Before the barrier nothing is added. It is passed without waiting if this connection's own claim
 told us the mailbox: then we cannot have put anything there.
 
-At the barrier the shell asks two questions more.  `missing`: does the mailbox hold nothing, as if
-the server had forgotten it?  `absent`: which of the lacking messages lie outside the exchange, and
-must be fetched first?  And after each event `used_up`: is what is wanted possible only on another
-connection, since this one has opened or closed another mailbox already?
+At the barrier the shell asks two more questions. `missing`: is the mailbox empty, as if the server
+had forgotten it? `absent`: which of the missing messages are kept outside the exchange, and must
+be fetched first? And after each event it asks `used_up`: does what is wanted need another
+connection, because this one has already opened or closed another mailbox?
 
-The rules of order are with `wanted` itself.  What the frames mean is specified in
+The rules of order are with `wanted` itself. What the frames mean is specified in
 server-protocol.md: `bind` and `ping` in "Connection-Specific (Client-to-Server) Messages", the
-others in "Nameplates" and "Mailboxes".  The rules are not there: they were learnt from the real
-server, and so was what it forgets.
+others in "Nameplates" and "Mailboxes". The rules are not there: they were learnt from the real
+server, as was what it forgets.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class Said:
     """What was said and heard on one connection; thrown away with it.
 
     Args:
-        once: the types of the frames that a server accepts only once a connection.
+        once: the types of the frames that a server accepts only once per connection.
         caught_up: whether we know all that the mailbox held when we opened it.
         there: phases of ours that are in the mailbox, or on their way to it.
-        filled: messages of the application's with smaller numbers are there too.
-        fetched: messages (hex) that lay elsewhere and are to be added again, by number.
+        filled: the application's messages with smaller numbers are there too.
+        fetched: messages (hex) that were kept elsewhere and are to be added again, by number.
         mailboxes: those that were opened or closed.
     """
 
@@ -85,7 +85,7 @@ class Said:
     mailboxes: tuple[str, ...] = ()
 
     def note(self, frame: Frame) -> None:
-        """Remember that *frame* is on its way."""
+        """Remember that `frame` is on its way."""
         if isinstance(frame, Add):
             self.there.add(frame.phase)
             number = number_of(frame.phase)
@@ -101,15 +101,15 @@ class Said:
             self.caught_up = Claim in self.once
 
     def hear(self, event: MessageArrived, exchange: Exchange) -> None:
-        """Remember that a message of ours is in the mailbox, if *event* shows one."""
-        # A phase that we never sent is not worth a server's trouble, nor our memory.
+        """Remember that a message of ours is in the mailbox, if `event` shows one."""
+        # A phase that we never sent must not cost us memory.
         if event.side == exchange.side and exchange.outbox.data.has(event.phase):
             number = number_of(event.phase)
             if number is None or number >= self.filled:
                 self.there.add(event.phase)
 
     def settle(self, exchange: Exchange) -> None:
-        """Forget what the mailbox holds for good: it is asked about at every event."""
+        """Forget what the mailbox certainly holds, which would cost time at every event."""
         if not self.caught_up or not _fills(exchange, self) or absent(exchange, self):
             return
         outbox = exchange.outbox.data
@@ -118,15 +118,15 @@ class Said:
 
 
 def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
-    """Return the frames to send now, in order.  Changes nothing.
+    """Return the frames to send now, in order. Changes nothing.
 
     It holds four rules of order, which were learnt from the real server:
 
     - A nameplate is released, and that confirmed, before the mailbox is closed; otherwise the
       server cuts the connection at every attempt to close.
-    - After `open` comes a `ping`; its `pong` arrives behind the whole replay.  Only then is it
+    - After `open` comes a `ping`; its `pong` arrives behind the whole replay. Only then is it
       known which of our messages the server lacks, and no others are added.
-    - Every frame but `add`, `ping` and `list` is said once a connection; a second one is an error.
+    - Every frame but `add`, `ping` and `list` is said once per connection; a second is an error.
     - A mailbox that the server has forgotten is closed before its nameplate is claimed again, since
       closing takes our name off every nameplate.
     """
@@ -157,9 +157,9 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
 
 
 def _is_to_be_looked_up(exchange: Exchange, said: Said) -> bool:
-    """Whether to ask, now, whose our nameplate is."""
+    """Whether to ask, now, who has our nameplate."""
     if exchange.nameplate.state == "yielded":
-        # Behind our own release; and behind our closing, which would undo a claim that follows.
+        # After our own release, and after our closing, which would undo a claim that follows.
         asked = said.once[said.once.index(Release) :] if Release in said.once else said.once
         return exchange.mailbox.state != "closing" and ListNameplates not in asked
     return exchange.nameplate.state == "doubtful" and ListNameplates not in said.once
@@ -168,8 +168,8 @@ def _is_to_be_looked_up(exchange: Exchange, said: Said) -> bool:
 def missing(exchange: Exchange, said: Said) -> bool:
     """Whether the mailbox, opened as the one that we knew, turned out to be empty.
 
-    Asked at the barrier, once a connection.  Nobody takes single messages out of a mailbox, so if
-    something of ours had been stored, the server has forgotten the mailbox; if not, it may have.
+    Asked at the barrier, once per connection. Single messages are never removed from a mailbox. So
+    if something of ours had been stored, the server has forgotten the mailbox; if not, it may have.
     If something of the peer's is there, or was there before, the nameplate has done its work, and
     both sides know the mailbox: then it is simply filled again.
     """
@@ -184,9 +184,9 @@ def missing(exchange: Exchange, said: Said) -> bool:
 
 
 def absent(exchange: Exchange, said: Said) -> tuple[int, ...]:
-    """Return the numbers of messages that the mailbox lacks and that lie elsewhere.
+    """Return the numbers of messages that the mailbox lacks and that are kept elsewhere.
 
-    Whoever keeps them puts them into `Said.fetched`, and asks `wanted` again.
+    The caller that keeps them puts them into `Said.fetched`, and asks `wanted` again.
     """
     if not said.caught_up or not _fills(exchange, said):
         return ()
@@ -197,7 +197,7 @@ def absent(exchange: Exchange, said: Said) -> tuple[int, ...]:
 def used_up(exchange: Exchange, said: Said) -> bool:
     """Whether only another connection can open, close or release what is ours.
 
-    This one did that to another already.
+    This one has done that to another already.
     """
     mailbox = exchange.mailbox
     released = said.once[said.once.index(Release) :] if Release in said.once else ()
@@ -244,7 +244,7 @@ def _fills(exchange: Exchange, said: Said) -> bool:
 
 
 def _done(outbox: Outbox, said: Said) -> Iterator[Frame]:
-    """What a server has forgotten that had it already, as far as it is at hand."""
+    """What the server had and has forgotten, as far as it is at hand."""
     for number in range(said.filled, outbox.done):
         body = outbox.body(number) or said.fetched.get(number)
         if body is not None and str(number) not in said.there:

@@ -1,11 +1,11 @@
 """The group of SPAKE2 on libsodium: the prime-order subgroup of edwards25519.
 
-The `spake2` package is written against a small group interface and brings an Ed25519 in pure
-Python.  `GROUP` answers to the same interface with libsodium's arithmetic, some twenty
-times cheaper.  Messages and keys stay the same, byte for byte.
+The `spake2` package is written against a small group interface and includes Ed25519 in pure
+Python. `GROUP` has the same interface with libsodium's arithmetic, about twenty times
+cheaper. Messages and keys stay the same, byte for byte.
 
 libsodium refuses to return the neutral element from a multiplication and to take it as a
-factor, so the neutral element is dealt with here, by comparison with its one encoding.
+factor, so the neutral element is handled here, by comparison with its one encoding.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class Element:
         return Element(crypto_core_ed25519_sub(self.encoded, other.encoded))
 
     def scalarmult(self, scalar: int) -> "Element":
-        """This element *scalar* times; any integer, negative ones too."""
+        """This element `scalar` times; any integer, negative ones too."""
         scalar %= ORDER
         if scalar == 0 or self.encoded == IDENTITY:
             return Element(IDENTITY)
@@ -67,12 +67,12 @@ class Element:
 
 
 def scalar_to_bytes(scalar: int) -> bytes:
-    """*scalar* modulo L in 32 bytes, little-endian."""
+    """`scalar` modulo L in 32 bytes, little-endian."""
     return (scalar % ORDER).to_bytes(32, "little")
 
 
 class Ed25519Group:
-    """The group, as the `spake2` package wants to be handed one."""
+    """The group, in the form that the `spake2` package expects."""
 
     Base: Final = Element(_BASE_POINT)
     Zero: Final = Element(IDENTITY)
@@ -84,11 +84,11 @@ class Ed25519Group:
         return ORDER
 
     def random_scalar(self, entropy_f: Callable[[int], bytes]) -> int:
-        """A scalar from 64 bytes of *entropy_f*: more than enough, against bias."""
+        """A scalar from 64 bytes of `entropy_f`: more than enough, against bias."""
         return int.from_bytes(entropy_f(64), "big") % ORDER
 
     def scalar_to_bytes(self, scalar: int) -> bytes:
-        """*scalar* modulo L in 32 bytes, little-endian."""
+        """`scalar` modulo L in 32 bytes, little-endian."""
         return scalar_to_bytes(scalar)
 
     def bytes_to_scalar(self, encoded: bytes) -> int:
@@ -114,7 +114,7 @@ class Ed25519Group:
         return Element(encoded)
 
     def arbitrary_element(self, seed: bytes) -> Element:
-        """An element of which nobody knows the logarithm, from a public *seed*.
+        """An element of unknown logarithm, from a public `seed`.
 
         Every y coordinate from the hash of the seed upwards is tried until one is on the
         curve; eight times that point is in the subgroup.
@@ -123,8 +123,8 @@ class Ed25519Group:
         for plus in count():
             y = (start + plus) % FIELD
             try:
-                # Adding nothing is libsodium's way to ask whether a point is on the curve.
-                # The sign bit is clear, which selects the even x.
+                # To add the neutral element is libsodium's way to ask whether a point is on the
+                # curve. The sign bit is clear, which selects the even x.
                 point = crypto_core_ed25519_add(y.to_bytes(32, "little"), IDENTITY)
             except SodiumRefused:
                 continue

@@ -13,25 +13,25 @@ _PERSON: Final = b"holdfast entropy"
 
 def _check_seed(_instance: object, _attribute: object, seed: bytes) -> None:
     if not isinstance(seed, bytes) or len(seed) != SEED_LENGTH:
-        # Neither the value nor its representation: it may be a seed of the wrong length.
+        # Show neither the value nor its repr: it may be a seed of the wrong length.
         raise ValueError(f"a seed is {SEED_LENGTH} bytes")
 
 
 @frozen
 class Entropy:
-    """Draws that look random to all who do not know the seed, and repeat for those who do.
+    """Draws that look random without the seed, and that the same seed repeats.
 
-    *seed* is 32 bytes from the operating system's generator; ValueError for anything else.
+    `seed` is 32 bytes from the operating system's generator; ValueError for anything else.
     It must be used for one event only, and kept as secret as what is drawn from it.
     """
 
     seed: bytes = field(repr=False, validator=_check_seed)
 
     def draw(self, label: str, length: int) -> bytes:
-        """*length* bytes for *label*.
+        """`length` bytes for `label`.
 
-        The same label and length give the same bytes again.  Another label, or another
-        length, gives bytes that have nothing to do with these.  Raises ValueError for a
+        The same label and length give the same bytes again. Another label, or another
+        length, gives unrelated bytes. Raises ValueError for a
         length that is not positive.
         """
         if length < 1:

@@ -12,9 +12,9 @@ _SHA256: Final = SHA256()
 
 
 def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
-    """Derive *length* bytes (1 to 8160) from *secret* for the purpose *info*.
+    """Derive `length` bytes (1 to 8160) from `secret` for the purpose `info`.
 
-    Raises ValueError when *length* is out of range.
+    Raises ValueError when `length` is out of range.
     """
     if not 1 <= length <= LONGEST:
         raise ValueError(f"a derived key has 1 to {LONGEST} bytes, not {length}")

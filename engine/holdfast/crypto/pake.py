@@ -2,8 +2,8 @@
 
 Our half of the exchange is a function of the code, the application's id and one secret
 scalar, so the scalar and what was sent are all that has to be kept until the peer's half
-arrives.  The
-protocol is that of the `spake2` package; the arithmetic is libsodium's (`ed25519`).
+arrives. The protocol is that of the `spake2` package; the arithmetic is libsodium's
+(`ed25519`).
 
 The message is that of client-protocol.md, "Pake".
 """
@@ -28,7 +28,7 @@ SEED_LENGTH: Final = 64
 
 
 class BadPake(Exception):
-    """The peer's half is one that no honest peer sends; `reason` says why."""
+    """An honest peer does not send such a half; `reason` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -39,7 +39,7 @@ class BadPake(Exception):
 class Half:
     """Our half of an exchange: what the peer gets, and the secret that finishes it.
 
-    *message* has 33 bytes.  *scalar* is 64 hexadecimal digits, little-endian, and must be
+    `message` has 33 bytes. `scalar` is 64 hexadecimal digits, little-endian, and must be
     kept as secret as the code.
     """
 
@@ -50,8 +50,8 @@ class Half:
 def scalar_from_seed(scalar_seed: bytes) -> str:
     """The scalar that 64 random bytes stand for, as in `Half.scalar`.
 
-    Raises ValueError for a seed of another length, or one that no generator of random
-    numbers would ever yield (its scalar is zero).
+    Raises ValueError for a seed of another length, or one that a random number generator would
+    never yield (its scalar is zero).
     """
     if len(scalar_seed) != SEED_LENGTH:
         raise ValueError(f"the seed of a scalar has {SEED_LENGTH} bytes, not {len(scalar_seed)}")
@@ -61,18 +61,18 @@ def scalar_from_seed(scalar_seed: bytes) -> str:
 
 
 def start(code: str, appid: str, scalar_seed: bytes) -> Half:
-    """Our half for *code* within *appid*, from 64 fresh random bytes.
+    """Our half for `code` within `appid`, from 64 fresh random bytes.
 
-    The same arguments give the same half for ever.  Raises ValueError as
+    The same arguments always give the same half. Raises ValueError as
     `scalar_from_seed` does.
     """
     return start_with(code, appid, scalar_from_seed(scalar_seed))
 
 
 def start_with(code: str, appid: str, scalar: str) -> Half:
-    """Our half for *code* within *appid* with a known *scalar*, as in `Half.scalar`.
+    """Our half for `code` within `appid` with a known `scalar`, as in `Half.scalar`.
 
-    Raises ValueError when the scalar is none.
+    Raises ValueError when `scalar` is not a scalar.
     """
     # Imported when first needed: the package computes parameters of its own at import,
     # which commands that only read a database should not wait for.
@@ -90,11 +90,11 @@ def start_with(code: str, appid: str, scalar: str) -> Half:
 
 
 def finish(code: str, appid: str, half: Half, peer_message: bytes) -> bytes:
-    """The key (32 bytes) that our *half* and the peer's agree on.
+    """The key (32 bytes) that our `half` and the peer's agree on.
 
     The peer has the same key only if it used the same code and application id; nothing
-    here tells whether it did.  Raises BadPake when no honest peer could have sent
-    *peer_message*, and ValueError when *half* is none.
+    here tells whether it did. Raises BadPake when an honest peer could not have sent
+    `peer_message`, and ValueError when `half` is not a half.
     """
     _check_form(peer_message)
     message, number = half.message, _number(half.scalar)
@@ -105,8 +105,8 @@ def finish(code: str, appid: str, half: Half, peer_message: bytes) -> bytes:
     from spake2.spake2 import finalize_SPAKE2_symmetric
 
     try:
-        # What the package's finish() would multiply for once more is in our message: without
-        # what it owes to the scalar, which costs little, the password's part is left of it.
+        # The package's finish() would multiply again for a term that our message already
+        # contains: subtracting the scalar's part, which is cheap, leaves the password's part.
         blinding = Element(message[1:]).subtract(GROUP.Base.scalarmult(number))
         if peer_message[1:] == blinding.to_bytes():
             # The peer's scalar would be zero, and the key the same whatever ours is.
@@ -140,7 +140,7 @@ def _parameters() -> Any:
 
 
 def _encode(text: str) -> bytes:
-    # One keyboard composes an accent that another types apart: both must get one password.
+    # One keyboard composes an accent, another types it separately: the password is the same.
     return normalize("NFC", text).encode("utf-8", "surrogatepass")
 
 
@@ -151,6 +151,6 @@ def _number(scalar: str) -> int:
         raise ValueError("a scalar has 64 hexadecimal digits") from None
     number = GROUP.bytes_to_scalar(encoded)
     if not 0 < number < ORDER:
-        # With zero our message would give the code away to anybody who can search for it.
+        # With zero, an attacker could find the code from our message by searching.
         raise ValueError("a scalar lies between zero and the order of the group")
     return number

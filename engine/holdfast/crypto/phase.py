@@ -24,9 +24,9 @@ class CannotUnseal(Exception):
 
 
 def derive(key: bytes, purpose: bytes | str, length: int) -> bytes:
-    """*length* bytes (1 to 8160) for *purpose* from *key*, unrelated to those for any other.
+    """`length` bytes (1 to 8160) for `purpose` from `key`, unrelated to those for any other.
 
-    A purpose that is text is NFC-normalized and encoded as UTF-8.  Raises ValueError for
+    A purpose that is text is NFC-normalized and encoded as UTF-8. Raises ValueError for
     another length.
     """
     if isinstance(purpose, str):
@@ -35,7 +35,7 @@ def derive(key: bytes, purpose: bytes | str, length: int) -> bytes:
 
 
 def phase_key(key: bytes, side: str, phase: str) -> bytes:
-    """The key (32 bytes) of the message that *side* sends under the name *phase*.
+    """The key (32 bytes) of the message that `side` sends under the name `phase`.
 
     The purpose is built from the two digests themselves, not from their hexadecimal form.
     """
@@ -44,14 +44,14 @@ def phase_key(key: bytes, side: str, phase: str) -> bytes:
 
 
 def verifier(key: bytes) -> bytes:
-    """The 32 bytes that both people may compare to rule out somebody in between."""
+    """The 32 bytes that both people may compare to rule out an attacker in between."""
     return hkdf(key, b"wormhole:verifier", KEY_LENGTH)
 
 
 def seal(key: bytes, plaintext: bytes, nonce: bytes) -> bytes:
-    """*plaintext* in a box (XSalsa20-Poly1305) behind its nonce.
+    """`plaintext` in a box (XSalsa20-Poly1305) behind its nonce.
 
-    *key* has 32 bytes; *nonce* has 24 and is fresh randomness.  Raises ValueError for
+    `key` has 32 bytes; `nonce` has 24 and is fresh randomness. Raises ValueError for
     other lengths.
     """
     _check_length("key", key, KEY_LENGTH)
@@ -60,7 +60,7 @@ def seal(key: bytes, plaintext: bytes, nonce: bytes) -> bytes:
 
 
 def unseal(key: bytes, box: bytes) -> bytes:
-    """The plaintext that was sealed in *box* with *key* (32 bytes).
+    """The plaintext that was sealed in `box` with `key` (32 bytes).
 
     Raises CannotUnseal when it was not, and ValueError for a key of another length.
     """

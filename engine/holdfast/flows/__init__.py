@@ -1,4 +1,4 @@
-"""Flows: a wormhole and an application's own data, run to their end whatever happens."""
+"""Flows: a wormhole and an application's own data, run to the end even through crashes."""
 
 from holdfast.flows.base import Flow, UnknownFlow, flow
 from holdfast.flows.tasks import Call, TaskFailed, task

@@ -1,17 +1,15 @@
 """What a flow is: a wormhole and an application's own data, known by a name.
 
-```python
-@flow("issue-token", appid="example.com/issue-token")
-class IssueToken(Flow):
-    user: str
+    @flow("issue-token", appid="example.com/issue-token")
+    class IssueToken(Flow):
+        user: str
 
-    def started(self) -> None:
-        self.wormhole.allocate_code()
-```
+        def started(self) -> None:
+            self.wormhole.allocate_code()
 
-The fields with a place in `__init__` are the flow's parameters; those with `init=False` are its own
-data.  All are JSON values (or attrs classes of them), and are saved with the wormhole in one
-transaction.  Methods run in the reactor's thread, inside a journal entry, and do no I/O: work
+The fields that `__init__` takes are the flow's parameters; those with `init=False` are its own
+data. All are JSON values (or attrs classes of them), and are saved with the wormhole in one
+transaction. Methods run in the reactor's thread, inside a journal entry, and do no I/O: work
 outside the wormhole is a task.
 """
 
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """What a flow can ask of the engine that runs it."""
+    """What a flow can ask the engine that runs it to do."""
 
     @property
     def wormhole(self) -> DelegatedWormhole:
@@ -44,7 +42,7 @@ class Host(Protocol):
         ...
 
     def execute(self, statement: Executable, parameters: Parameters) -> None:
-        """Execute a statement of the application's in the transaction of this entry."""
+        """Execute the application's statement in the transaction of this entry."""
         ...
 
     def perform(self, task: str, arguments: dict[str, Any]) -> None:
@@ -52,15 +50,15 @@ class Host(Protocol):
         ...
 
     def settle(self, status: str, reason: str) -> None:
-        """Fix how the flow ends, and close the wormhole."""
+        """Give the flow its verdict, and close the wormhole."""
         ...
 
     def wake_at(self, when: float | None) -> None:
-        """Call the flow's `woken` then."""
+        """Call the flow's `woken` at that time."""
         ...
 
     def expire_at(self, when: float | None) -> None:
-        """End the flow then."""
+        """End the flow at that time."""
         ...
 
     def now(self) -> float:
@@ -69,11 +67,11 @@ class Host(Protocol):
 
 
 class Flow:
-    """Subclass it, and register the subclass with `flow`.
+    """The base class of flows: subclass it, and register the subclass with `flow`.
 
-    The engine calls `started` once in each attempt, then the wormhole's `wormhole_got_*` methods
-    that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task.  A flow whose
-    wormhole is closed happily is done; see `finish` and `fail` for the clearer words.
+    The engine calls `started` once in each attempt, then those `wormhole_got_*` methods of the
+    delegate that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task. A
+    flow whose wormhole is closed happily is done; `finish` and `fail` say it more clearly.
     """
 
     kind: ClassVar[str]
@@ -90,15 +88,15 @@ class Flow:
         return self._host.wormhole
 
     def publish(self, **values: str | int | float | None) -> None:
-        """Show values to operators, in `holdfast status` for one; they are sealed at rest."""
+        """Show values to operators, for example in `holdfast status`; they are sealed at rest."""
         self._host.publish(values)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
-        """Execute *statement* in the transaction of this entry: both are durable, or neither is.
+        """Execute `statement` in the transaction of this entry: both are durable, or neither is.
 
-        It writes tables of the application's own, in the same database, and returns nothing.  The
-        database runs it after the method has returned; one that it refuses has the effect of an
-        exception.
+        It writes the application's own tables, in the same database, and returns nothing. The
+        database runs it after the method has returned; a statement that the database refuses has
+        the effect of an exception.
 
         Args:
             statement: SQLAlchemy's, such as `text("INSERT INTO ...")`.
@@ -107,7 +105,7 @@ class Flow:
         self._host.execute(statement, parameters)
 
     def perform(self, task: str, **arguments: Any) -> None:
-        """Run the task called *task* after the commit of this entry.
+        """Run the task called `task` after the commit of this entry.
 
         It runs at least once, with the same idempotency key at every try, and its result comes
         back as `TASK_done(result)`; if it fails for good, as `TASK_failed(reason)`.
@@ -115,29 +113,29 @@ class Flow:
         self._host.perform(task, arguments)
 
     def finish(self) -> None:
-        """The flow has done its work, whatever may happen while the wormhole closes."""
+        """Say that the flow has done its work, whatever happens while the wormhole closes."""
         self._host.settle("done", "")
 
     def fail(self, reason: str) -> None:
-        """The flow cannot do its work; *reason* is shown to operators, so it holds no secret."""
+        """Say that the flow cannot do its work; operators see `reason`: keep secrets out of it."""
         self._host.settle("failed", reason)
 
     def wake_at(self, when: float | None) -> None:
         """Have `woken` called at this time, in seconds since the epoch, or soon after it.
 
-        A flow has one such time, and a later call replaces it; None takes it back.  It outlives the
-        process: what is due is made good when the flow is run again.
+        A flow has one such time, and a later call replaces it; None cancels it. It outlives the
+        process: if it has passed, `woken` is called when the flow is run again.
         """
         self._host.wake_at(when)
 
     def woken(self) -> None:
-        """The time of `wake_at` has come; an event like all others."""
+        """Called when the time of `wake_at` has come; an event like all others."""
 
     def expire_at(self, when: float | None) -> None:
         """Have the flow end as expired at this time, in seconds since the epoch.
 
-        Its code is freed and its secrets are shredded.  If the other side is there and has proved
-        the code, the flow is left ten minutes more to finish.  None takes the deadline back.
+        Its code is freed and its secrets are shredded. If the peer is there and has proved the
+        code, the flow has ten more minutes to finish. None cancels the deadline.
         """
         self._host.expire_at(when)
 
@@ -151,16 +149,16 @@ _kinds: dict[str, type[Flow]] = {}
 
 
 class UnknownFlow(WormholeError):
-    """No flow of that kind is registered in this process."""
+    """A flow of that kind is not registered in this process."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
 def flow(kind: str, *, appid: str) -> Callable[[type[F]], type[F]]:
-    """Register a subclass of `Flow` under a name that stays the same for ever.
+    """Register a subclass of `Flow` under a name that never changes.
 
     Args:
-        kind: stands in the database, so that moving or renaming the class changes nothing.
-        appid: the application's identifier on the wire, where the operator gives no other.
+        kind: the name in the database, so that moving or renaming the class changes nothing.
+        appid: the application's identifier on the wire, unless the operator gives another.
 
     Raises:
         ValueError: another class has this name.
@@ -178,10 +176,10 @@ def flow(kind: str, *, appid: str) -> Callable[[type[F]], type[F]]:
 
 
 def flow_class(kind: str) -> type[Flow]:
-    """Return the class that is registered as *kind*.
+    """Return the class that is registered as `kind`.
 
     Raises:
-        UnknownFlow: there is none.
+        UnknownFlow: no class is registered under that name.
     """
     try:
         return _kinds[kind]

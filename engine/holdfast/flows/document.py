@@ -21,8 +21,8 @@ from holdfast_journal import NewFlow
 VERSION: Final = 1
 
 DEEPEST: Final = 200
-"""How many objects and arrays of a flow may lie inside each other: deeper, and they could be read,
-but not written again."""
+"""How many objects and arrays of a flow may be nested inside each other: deeper ones could be
+read, but not written again."""
 
 BRING_FORWARD: Final[Mapping[str, Mapping[int, Step]]] = {
     "params": {},
@@ -30,13 +30,13 @@ BRING_FORWARD: Final[Mapping[str, Mapping[int, Step]]] = {
 }
 """For each old version, the function that makes a document of the next one from it.
 
-Not for what a field with a default can say, and not for the wormhole inside: that has its own.
+Not needed for a new field with a default, nor for the wormhole inside, which has its own.
 """
 
 
 @frozen
 class Params:
-    """What a flow is started with, and started again with by `retry`."""
+    """What a flow is started with; `retry` starts it with the same."""
 
     relay: str
     appid: str
@@ -51,7 +51,7 @@ class Params:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Params:
-        """Bring back what `to_bytes` gave, now or in an older release.  Raises BadCheckpoint."""
+        """Bring back what `to_bytes` gave, now or in an older release. Raises BadCheckpoint."""
         return structure(_load(data, "params"), cls)
 
 
@@ -81,8 +81,8 @@ class Checkpoint:
     version: int = VERSION
 
     def to_bytes(self, wormhole: str | None = None) -> bytes:
-        """Return the checkpoint as JSON; with *wormhole*, a JSON text, in the place of ours."""
-        # Its fields are JSON values already: going through them all again is a fifth of a commit.
+        """Return the checkpoint as JSON; `wormhole`, a JSON text, replaces ours if it is given."""
+        # Its fields are JSON values already: to convert them all again takes a fifth of a commit.
         record = {name: getattr(self, name) for name in _SMALL}
         if wormhole is None:
             wormhole = json.dumps(self.wormhole)
@@ -90,7 +90,7 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Checkpoint:
-        """Bring back what `to_bytes` gave, now or in an older release.  Raises BadCheckpoint."""
+        """Bring back what `to_bytes` gave, now or in an older release. Raises BadCheckpoint."""
         return structure(_load(data, "checkpoint"), cls)
 
 
@@ -109,18 +109,18 @@ def _load(data: bytes, kind: str) -> dict[str, Any]:
 
 
 def params_of(flow: Flow) -> dict[str, Any]:
-    """Return the parameters of *flow* as JSON values."""
+    """Return the parameters of `flow` as JSON values."""
     given = {each.name for each in fields(cast(type[AttrsInstance], type(flow))) if each.init}
     return {name: value for name, value in data_of(flow).items() if name in given}
 
 
 def data_of(flow: Flow) -> dict[str, Any]:
-    """Return all fields of *flow* as JSON values."""
+    """Return all fields of `flow` as JSON values."""
     return _writer(type(flow))(flow)
 
 
 def begin(kind: str, params: Mapping[str, Any]) -> Flow:
-    """Make a flow of *kind* from its parameters.
+    """Make a flow of `kind` from its parameters.
 
     Raises:
         UnknownFlow: no such kind is registered.
@@ -130,9 +130,9 @@ def begin(kind: str, params: Mapping[str, Any]) -> Flow:
 
 
 def restore(kind: str, data: Mapping[str, Any]) -> Flow:
-    """Make a flow of *kind* from all its fields.
+    """Make a flow of `kind` from all its fields.
 
-    A field that the class has gained since is given its default, one that it has lost is dropped.
+    A field that the class has gained since gets its default; a field that it has lost is dropped.
 
     Raises:
         UnknownFlow: no such kind is registered.
@@ -148,7 +148,7 @@ def restore(kind: str, data: Mapping[str, Any]) -> Flow:
         ) from None
 
 
-# cattrs writes and compiles a function for each class: once is enough.
+# cattrs generates and compiles a function for each class: once is enough.
 _writers: dict[type[Flow], Callable[[Any], dict[str, Any]]] = {}
 _readers: dict[type[Flow], Callable[[Mapping[str, Any], Any], Flow]] = {}
 
@@ -176,18 +176,19 @@ def new_flow(
     fingerprint: str | None = None,
     deadline: float | None = None,
 ) -> NewFlow:
-    """Return what `SqlJournal.start_flows` starts *flow* with.
+    """Return what `SqlJournal.start_flows` starts `flow` with.
 
     Args:
-        name: unique in its batch.
+        name: the flow's name, unique in its batch.
+        flow: the flow with its parameters.
         relay: the mailbox server's URL.
         appid: the application's identifier.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
 
     Raises:
-        TypeError: a parameter holds what its field cannot, or what is no JSON value; the message
-            names the field and the type, never the value.
+        TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
+            message names the field and the type, never the value.
     """
     try:
         checked = params_of(flow)
@@ -201,12 +202,12 @@ def new_flow(
 
 
 def _check(cls: type[Flow], params: dict[str, Any]) -> None:
-    """Raise TypeError unless a flow of *cls* can be made again from these parameters' JSON."""
+    """Raise TypeError unless a flow of `cls` can be made again from these parameters' JSON."""
     for name, value in params.items():
         try:
             check_depth(json.loads(json.dumps(value)), DEEPEST - 4)
         except (TypeError, ValueError, RecursionError) as error:
-            # Of json's own words only these name types and nothing else.
+            # Of json's own messages, only these name nothing but types.
             why = str(error) if isinstance(error, TypeError) else "it lies too deep or in itself"
             raise TypeError(f"{cls.__name__}.{name} is not a JSON value: {why}") from None
     try:
@@ -220,7 +221,7 @@ def _check(cls: type[Flow], params: dict[str, Any]) -> None:
 
 def _in_words(error: BaseException, kind: type | None) -> str:
     said = str(error)
-    # Of our own checks, which name types; others quote the value.
+    # Only the messages of our own checks: they name types, where others quote the value.
     if isinstance(error, TypeError) and said.startswith("expected "):
         return said
     return format_exception(error, kind)

@@ -1,7 +1,7 @@
-"""Work outside the wormhole: run after its commit, tried again, under a key that never changes.
+"""Work outside the wormhole: run after the commit, and tried again under the same key.
 
-A task runs at least once.  Whoever does the work can make it exactly once with the idempotency key,
-which is the same at every try, also after a crash.
+A task runs at least once. The service that does the work can make that exactly once with the
+idempotency key, which is the same at every try, also after a crash.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 
 class TaskFailed(Exception):
-    """A task did not work out.  The text is shown to operators, so it holds no secret.
+    """A task failed. The text is shown to operators, so it must not hold a secret.
 
     Args:
         final: whether trying again is pointless.
@@ -61,18 +61,19 @@ def task(
     timeout: float = 60.0,
     blocks: bool = False,
 ) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-    """Register a function as the task called *name*.
+    """Register a function as the task called `name`.
 
     The function gets a `Call`, and returns a JSON value or a Deferred of one; it raises TaskFailed.
 
     Args:
-        tries: how often it is begun before it fails for good, also by processes that ended
-            during it.
+        name: stands in journals, so it must not change.
+        tries: how often it is begun before it fails for good; tries that died with their
+            process count too.
         at_once: how many run at the same time in one process.
         timeout: seconds after which a Deferred is cancelled, which is a failed try.
-        blocks: whether the function waits for something; then it runs in a thread, and returns its
-            value itself.  A thread cannot be cancelled: one that is late keeps its place until it
-            comes back, and what it returns then is dropped.
+        blocks: whether the function blocks; then it runs in a thread, and returns its value
+            itself. A thread cannot be cancelled: a late one keeps its place until it returns,
+            and its result is dropped.
 
     Raises:
         ValueError: another function has this name.
@@ -88,7 +89,7 @@ def task(
 
 
 def kind_of(name: str) -> Kind | None:
-    """Return what is registered in this process as the task called *name*, or None."""
+    """Return the task that is registered in this process as `name`, or None."""
     return _kinds.get(name)
 
 

@@ -1,1 +1,1 @@
-"""What an operator does with flows, on whatever screen: no click, and no web."""
+"""What an operator does with flows, independent of any screen: neither click nor web."""

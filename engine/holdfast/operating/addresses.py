@@ -16,7 +16,7 @@ IDs")."""
 
 
 DEFAULT_CONNECTIONS = 2000
-"""How many connections one process has open; a connected flow weighs some 60 kB."""
+"""How many connections one process has open; a connected flow takes about 60 kB."""
 
 
 _LONGEST = 2000
@@ -30,16 +30,16 @@ def default_database() -> str:
 
 
 def sqlite_url(path: Path, where: str = "the default database") -> str:
-    """Return the SQLAlchemy URL of an SQLite file; ``where`` says in errors who named it.
+    """Return the SQLAlchemy URL of an SQLite file; `where` says in errors where it was named.
 
-    Raises :class:`Refused` for a path that SQLAlchemy would take for something else.
+    Raises `Refused` for a path that SQLAlchemy would take for something else.
     """
     try:
         absolute = str(path.expanduser().absolute())
     except RuntimeError:
         raise Refused(f"{where}: {quoted(str(path))}: there is no such home directory") from None
     if "?" in absolute or "%" in absolute:
-        # What follows a question mark would be options; from 2.1 on, %20 would be a space.
+        # SQLAlchemy takes what follows a question mark as options; from 2.1 on, %20 as a space.
         raise Refused(
             f"{where}: {quoted(absolute, 200)}: the path of a database cannot hold a question"
             " mark or a percent sign"
@@ -48,14 +48,14 @@ def sqlite_url(path: Path, where: str = "the default database") -> str:
 
 
 def is_line(value: str) -> bool:
-    """Whether ``value`` is one line with something to see in it, and not overlong."""
+    """Whether `value` is one line, with something visible in it, and not too long."""
     return bool(value.strip()) and len(value) <= _LONGEST and not any(map(is_hidden, value))
 
 
 def checked_relay(url: str, where: str) -> str:
-    """Return ``url`` if it is that of a WebSocket server.
+    """Return `url` if it is that of a WebSocket server.
 
-    Raises :class:`Refused`, which never repeats a URL that may hold a password.
+    Raises `Refused`, which never repeats a URL that may hold a password.
     """
     parts = _split(url, where)
     shown = where if "@" in url else f"{where}: {quoted(url)}"
@@ -73,7 +73,7 @@ def checked_relay(url: str, where: str) -> str:
     from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url  # takes its time
 
     try:
-        parse_relay_url(url)  # what connects later has rules of its own
+        parse_relay_url(url)  # the code that connects later has rules of its own
     except BadRelayUrl as error:
         raise Refused(f"{where}: {error}") from None
     return url

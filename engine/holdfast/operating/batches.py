@@ -1,4 +1,4 @@
-"""Starting a flow for each person of a list: all of them, or nobody."""
+"""Starting a flow for each person of a list: for all of them, or for none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Terms:
-    """What is the same for everybody.
+    """What is the same for all people of a batch.
 
     Args:
         deadline: in seconds since the epoch.
@@ -33,7 +33,7 @@ class Terms:
 
 
 def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
-    """A name that stands alone in an argument must not be taken for an option."""
+    """Refuse names that a minting command would take for an option."""
     if not any(word.startswith(PLACEHOLDER) for word in minting):
         return
     for person in people:
@@ -52,15 +52,15 @@ def start_batch(
     source: str,
     terms: Terms,
 ) -> int:
-    """Start a flow for everybody who has none; return how many had one.
+    """Start a flow for each person who has none; return how many had one.
 
-    Raises Refused if somebody was started with another secret: then nobody is started.
+    Raises Refused if a person was started with another secret: then no flow is started.
     """
     flows = [_flow(journal, person, minting, terms) for person in people]
     lines = {person.name: person.line for person in people}
     fingerprints = {flow.name: flow.fingerprint for flow in flows}
     for old in journal.existing(batch, [person.name for person in people]):
-        # A minted secret that was collected is what it is, whatever mints the next ones.
+        # A minted secret that was collected stays, even if another command mints the next ones.
         matters = minting is None or not old.finished
         if matters and old.fingerprint != fingerprints[old.name]:
             what = "another secret" if minting is None else "another command or secret"

@@ -1,13 +1,13 @@
-"""The clock that the timers of a process go by."""
+"""The clock that drives the timers of a process."""
 
 from typing import Any
 
 
 def keep_time_steadily(reactor: Any) -> None:
-    """Let the timers of Twisted's `reactor`, of which none is set yet, go by no machine's clock.
+    """Run the reactor's timers on a monotonic clock. Call it before any timer is set.
 
-    Twisted asks for the time of day. When that is set back by a day, whatever is to happen in half
-    a second happens a day later: no look into the database, no retry, no sign of life.
+    Twisted asks for the time of day. If that is set back by a day, a timer of half a second fires a
+    day later: until then the worker does not look into the database, retry, or renew its lease.
     """
     from holdfast_journal import boot_time
 

@@ -20,11 +20,10 @@ _INSTEAD = "without --codes the codes are printed"
 
 
 class CodesFile:
-    """A CSV file, ``name`` and ``code``; a new one has mode 0600. See `files.write_whole`.
+    """A CSV file, `name` and `code`; a new one has mode 0600. See `files.write_whole`.
 
-    ``order`` gives the names in the order of the people file; rows come in that order, and rows
-    of people who are not in it come after them, as they were.
-    One process at a time may update it.
+    `order` gives the names in the order of the people file. Rows come in that order, followed by
+    the rows of people who are not in it, unchanged. One process at a time may update it.
     """
 
     def __init__(self, path: Path, order: Sequence[str] = ()) -> None:
@@ -40,9 +39,8 @@ class CodesFile:
     def check(self) -> None:
         """Find out whether the file can be updated, before anything is started.
 
-        All of an update is done, but for the codes.
-        Raises :class:`Refused` if the file is something else than a codes file, or cannot be
-        written. Leftovers of killed writers are removed.
+        Does everything that an update does, except for the codes. Raises `Refused` if the file is
+        not a codes file, or cannot be written. Leftovers of killed writers are removed.
         """
         try:
             clear_leftovers(self._path)
@@ -55,7 +53,7 @@ class CodesFile:
             raise because(self._place.file, error) from None
 
     def _check_not_printed_to(self) -> None:
-        """What replaces a file to which a standard stream goes would lose what is printed."""
+        """Refuse to replace a file that a standard stream goes to: its output would be lost."""
         if not self._path.exists():
             return
         for number in (1, 2):
@@ -66,14 +64,14 @@ class CodesFile:
                     )
 
     def codes(self) -> dict[str, str]:
-        """Return the codes that are in the file, by name.  Raises Refused as `check` does."""
+        """Return the codes that are in the file, by name. Raises Refused as `check` does."""
         return self._read()
 
     def update(self, codes: Mapping[str, str]) -> None:
-        """Add these codes, or put them in the place of earlier ones of the same people.
+        """Add these codes, or replace earlier ones of the same people.
 
-        Costs one rewrite and one fsync of the file: give it many codes at a time.
-        Raises :class:`Refused` as :meth:`check` does, and leaves the file as it was.
+        Costs one rewrite and one fsync of the file: give it many codes at a time. Raises `Refused`
+        as `check` does, and leaves the file as it was.
         """
         before = self._read()
         after = {**before, **codes}

@@ -1,4 +1,4 @@
-"""The codes of another batch in a codes file, which must not be written over."""
+"""The codes of another batch in a codes file, which must not be overwritten."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ def check_codes_in_use(
     """Find out whether a row of the codes file still waits for its recipient in another batch.
 
     Args:
-        batch, names: who is about to get codes.
+        journal: the database.
+        batch: the batch that is about to get codes.
+        names: the people of that batch who are about to get one.
         there: the codes in the file, by name.
         file: what the file is called.
 
     Raises:
-        Refused: it does; a new code of the same name would take its place.
+        Refused: it does; a new code of the same name would replace it.
     """
     shared = [name for name in names if name in there]
     if not shared:
@@ -32,7 +34,7 @@ def check_codes_in_use(
     ours = {old.name for old in journal.existing(batch, shared)}
     others = set(shared) - ours
     if not others:
-        return  # as at every start again: reading all flows costs more than these two
+        return  # as at every further start: reading all flows costs more than these two
     for row in journal.overview():
         if row.name in others and row.batch != batch and live_code(row) == there[row.name]:
             raise Refused(

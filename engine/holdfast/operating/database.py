@@ -57,7 +57,7 @@ def open_serving_journal(
 
 
 def _tell_what_was_made(tell: Tell, key: Path | None, copy: Path | None) -> None:
-    """Tell of the key file and of the copy that opening a database made."""
+    """Tell the operator which key file and which copy opening a database made."""
     if key is not None:
         tell(
             f"made the key file {printable(str(key))}; keep a copy of it"
@@ -74,8 +74,8 @@ def _tell_what_was_made(tell: Tell, key: Path | None, copy: Path | None) -> None
 def existing_journal(url: str, tell: Tell, *, looks: bool = False) -> Iterator["SqlJournal"]:
     """Open the journal for one short command that has no reactor; close it at the end.
 
-    A command that only ``looks`` changes nothing, and works on what cannot be written.
-    Raises :class:`Refused` if there is no such database yet, and JournalError; nothing is made.
+    A command that only `looks` changes nothing, and works on a database that cannot be written.
+    Raises `Refused` if there is no such database yet, and JournalError; nothing is made.
     """
     from holdfast_journal import SqlJournal
 
@@ -91,9 +91,9 @@ def existing_journal(url: str, tell: Tell, *, looks: bool = False) -> Iterator["
 def upkeep(
     url: str, tell: Tell, *, upgrade: bool = False, looks: bool = False
 ) -> Iterator["Upkeep"]:
-    """Open an existing database to look after it, and not to run flows; close it at the end.
+    """Open an existing database for upkeep, not to run flows; close it at the end.
 
-    ``upgrade`` and ``looks`` are those of ``Upkeep.open``. Raises as `existing_journal` does;
+    `upgrade` and `looks` are those of `Upkeep.open`. Raises as `existing_journal` does;
     nothing is made.
     """
     from holdfast_journal.upkeep import Upkeep
@@ -108,7 +108,7 @@ def upkeep(
 
 
 def must_exist(url: str) -> None:
-    """Refuse a database that is not there, instead of making it. Raises :class:`Refused`."""
+    """Refuse a database that is not there, instead of making it. Raises `Refused`."""
     from holdfast_journal.upkeep import parse_url
 
     parsed = parse_url(url)

@@ -5,11 +5,11 @@ import re
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
-# Largest unit first, each at most once, so that 30m1h (a slip of the fingers?) is not taken.
+# Largest unit first, each at most once, so that 30m1h (a typing error?) is not accepted.
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,9}}){unit})?" for unit in _SECONDS))
 
 
-# A hundred years: beyond any use, and well inside what clocks and databases can add to now.
+# A hundred years: beyond any use, and well within what clocks and databases can add to now.
 _LONGEST = 100 * 366 * _SECONDS["d"]
 
 
@@ -17,7 +17,7 @@ def parse_duration(text: str) -> float:
     """Return the seconds that `text` means.
 
     Whole numbers, each with its unit: w, d, h, m, s. Raises ValueError, with a text for the
-    person who wrote it, for anything else, for nothing, for zero, and beyond a hundred years.
+    person who wrote it, for anything else, for an empty text, for zero, and beyond a hundred years.
     """
     compact = text.strip().lower()
     text = compact if len(compact) <= 40 else compact[:40] + "…"

@@ -14,9 +14,9 @@ DEFAULT_BATCH = "default"
 
 
 def one_flow(journal: "SqlJournal", name: str, batch: str | None) -> "FlowRow":
-    """Return the one flow called ``name``, in ``batch`` if that is given.
+    """Return the one flow called `name`, in `batch` if that is given.
 
-    Raises :class:`Refused` if there is none, or one in each of several batches.
+    Raises `Refused` if there is none, or one in each of several batches.
     """
     rows = journal.overview(batch=batch, name=same_name(name))
     if len(rows) == 1:
@@ -29,6 +29,6 @@ def one_flow(journal: "SqlJournal", name: str, batch: str | None) -> "FlowRow":
 
 
 def check_batch(journal: "SqlJournal", batch: str | None) -> None:
-    """Raise :class:`Refused` if a batch is given and there is none of that name."""
+    """Raise `Refused` if a batch is given and there is none of that name."""
     if batch is not None and not journal.counts(batch):
         raise Refused(f"no batch is called {quoted(batch)}; 'holdfast status' lists all flows")

@@ -1,4 +1,4 @@
-"""Text files read line by line in bounded memory, whoever wrote them."""
+"""Text files read line by line in bounded memory, even if an attacker wrote them."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -9,7 +9,7 @@ from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, because
 
 LONGEST_LINE = 1024 * 1024
-"""Bytes. A line that is longer is refused before it has been read whole."""
+"""Bytes. A longer line is refused before all of it has been read."""
 
 _BOM = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
@@ -22,11 +22,11 @@ class Place:
     file: str
 
     def failure(self, line: int, problem: str) -> Refused:
-        """Return the failure ``FILE, line N: problem``."""
+        """Return the failure `FILE, line N: problem`."""
         return Refused(f"{self.file}, line {line}: {problem}")
 
     def failure_of_whole(self, problem: str) -> Refused:
-        """Return the failure ``FILE: problem``."""
+        """Return the failure `FILE: problem`."""
         return Refused(f"{self.file}: {problem}")
 
 
@@ -38,8 +38,8 @@ def place_of(file: str) -> Place:
 def text_lines(stream: BinaryIO, place: Place) -> Iterator[str]:
     """Yield each line, its line end included, decoded from UTF-8; a byte order mark is dropped.
 
-    Raises :class:`Refused` with the line's number for a line that is too long, a NUL byte, what
-    is not UTF-8, or a file that cannot be read on. None of them repeats anything of the line.
+    Raises `Refused` with the line's number for a line that is too long, a NUL byte, a line that is
+    not UTF-8, or a file that cannot be read further. None of them repeats anything of the line.
     """
     number = 0
     while True:

@@ -1,7 +1,7 @@
-"""The command of ``provision --mint``: its words, and where a name may stand in them.
+"""The command of `provision --mint`: its words, and where a name may stand in them.
 
-A name comes from a file that strangers may have filled in. In an argument it is data, whatever is
-in it; inside a script that a shell or another interpreter is given, it would be run.
+Names come from a file that strangers may have filled in. As an argument, a name is always data.
+Inside a script for a shell or another interpreter, it would be run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SHELLS: Final = frozenset(
 
 _CODE_FLAGS: Final = {
     **dict.fromkeys(_SHELLS, "c"),
-    # They hand it to a shell.
+    # These hand it to a shell.
     **dict.fromkeys(("expect", "flock", "runuser", "script", "sg", "su"), "c"),
     **dict.fromkeys(("python", "pypy", "guile", "psql", "pwsh", "powershell"), "cC"),
     **dict.fromkeys(("perl", "ruby", "lua", "luajit", "julia", "elixir", "erl", "groovy"), "eE"),
@@ -83,13 +83,13 @@ _ALL_IS_CODE: Final = frozenset(
         "cmd.exe",
     ]
 )
-"""What joins its arguments and has a shell read them, here or elsewhere."""
+"""Programs that join their arguments and let a shell read them, here or on another machine."""
 
 
 def parse_command(text: str) -> list[str]:
-    """Return the words of the command, its program found.
+    """Return the words of the command, after finding its program.
 
-    Raises Refused if it is malformed, or if a name would be run as a part of a script.
+    Raises Refused if the command is malformed, or if a name would be run as part of a script.
     """
     try:
         words = shlex.split(text)
@@ -112,9 +112,9 @@ def parse_command(text: str) -> list[str]:
 
 
 def script_with_name(words: Sequence[str]) -> str | None:
-    """Return the interpreter that would read a name as a part of its script, or None.
+    """Return the interpreter that would read a name as part of its script, or None.
 
-    It may stand anywhere, as in ``env X=1 nice bash -ec SCRIPT``.
+    It may stand anywhere, as in `env X=1 nice bash -ec SCRIPT`.
     """
     for position, word in enumerate(words):
         for name in _names_of(word, first=position == 0):
@@ -124,7 +124,7 @@ def script_with_name(words: Sequence[str]) -> str | None:
 
 
 def _names_of(word: str, *, first: bool) -> Iterator[str]:
-    """Yield the program's name, without a version too; also of what a symbolic link leads to."""
+    """Yield the program's name, with and without a version, also that behind a symbolic link."""
     paths = [word, os.path.realpath(word)] if first else [word]
     for path in paths:
         name = path.rpartition("/")[2]
@@ -143,7 +143,7 @@ def _code(program: str, words: Sequence[str]) -> Iterator[str]:
 
 
 def _flagged(program: str, words: Sequence[str]) -> Iterator[str]:
-    # These take one script, and all that follows is its arguments.
+    # These take one script, and everything that follows is its arguments.
     takes_one = program in _SHELLS or program in ("python", "pypy")
     behind_flag = value = False
     for word in words:

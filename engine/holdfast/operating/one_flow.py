@@ -1,4 +1,4 @@
-"""What ``send`` and ``receive`` share: one flow, the same for the same arguments."""
+"""What `send` and `receive` share: one flow, the same for the same arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 50
-"""Names that are looked up together; hardly anybody sends the same so often."""
+"""How many names are looked up together; the same text is hardly ever sent so often."""
 
 
 def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:

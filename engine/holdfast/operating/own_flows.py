@@ -34,7 +34,7 @@ def load(sources: Sequence[str]) -> Sequence[str]:
     """
     from holdfast.flows.base import flow_class, kinds
 
-    # The first to take a name has it, and these have had theirs first.
+    # The first flow to register a name has it, and these come first.
     ship()
     for source in dict.fromkeys(sources):
         _check(source, _import(source))
@@ -46,7 +46,7 @@ def _import(source: str) -> ModuleType:
         return _from_file(Path(source)) if source.endswith(".py") else _by_name(source)
     except Refused:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the module raised; it is told
+    except Exception as error:  # noqa: BLE001 - whatever the module raised, which is reported
         said = f": {error}" if str(error) else ""
         raise Refused(f"--flows {source}: {type(error).__name__}{said}{_place(error)}") from None
 
@@ -80,15 +80,15 @@ def _by_name(name: str) -> ModuleType:
 
 
 def _find_in(folder: Path) -> None:
-    """Let modules in *folder* be imported, unless others have their names."""
+    """Let modules in `folder` be imported, unless other modules have their names."""
     if os.fspath(folder) not in sys.path:
         sys.path.append(os.fspath(folder))
 
 
 def _place(error: Exception) -> str:
-    """Return where in a module's file it went wrong."""
+    """Return where in a module's file the error was raised."""
     if isinstance(error, SyntaxError):
-        return ""  # its text says where
+        return ""  # the error's own text says where
     ours = Path(__file__).name
     frames = [frame for frame in extract_tb(error.__traceback__) if frame.name == "<module>"]
     frames = [frame for frame in frames if Path(frame.filename).name != ours]

@@ -24,14 +24,14 @@ LONGEST_SECRET = 15_000
 """Bytes of UTF-8, as `holdfast.transfer.text` has it."""
 
 _LONGEST_DECOMPOSED = 4 * LONGEST_NAME
-"""Characters of the longest name before it is composed; no character is made of more than four."""
+"""Characters of the longest name before it is composed: a character has at most four parts."""
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 
 
 @frozen
 class Person:
-    """One person of the file; ``secret`` is None if it is to be minted."""
+    """One person of the file; `secret` is None if it is to be minted."""
 
     name: str
     secret: str | None = field(repr=False)
@@ -42,12 +42,11 @@ class Person:
 def read_people(
     source: Path | Literal["-"], *, name_column: str, secret_column: str | None
 ) -> list[Person]:
-    """Read and check a whole people file, in its order; ``-`` is standard input.
+    """Read and check a whole people file, in its order; `-` is standard input.
 
-    ``secret_column`` is None if secrets are minted: none is read then.
-    The file is CSV with a header, or JSON lines if it begins with ``{`` or is called
-    ``*.jsonl`` or ``*.ndjson``. Names come back as :func:`same_name` has them.
-    Raises :class:`Refused` for the first thing that is wrong, with its line.
+    `secret_column` is None if secrets are minted: then none is read. The file is CSV with a header,
+    or JSON lines if it begins with `{` or is called `*.jsonl` or `*.ndjson`. Names are returned as
+    `same_name` has them. Raises `Refused` for the first thing that is wrong, with its line.
     """
     if name_column == secret_column:
         raise Refused(f"name and secret cannot both be in column {quoted(name_column)}")
@@ -106,7 +105,7 @@ def _person(row: Row, wanted: list[str], place: Place) -> Person:
 
 def _name(value: object, column: str, line: int, place: Place) -> str:
     given = _string(value, column, "name", line, place).strip()
-    # To compose a long row of accents takes time that grows with its square.
+    # The time to compose a long row of accents grows with the square of its length.
     name = same_name(given) if len(given) <= _LONGEST_DECOMPOSED else given
     if not name:
         raise place.failure(line, f"no name in column {quoted(column)}")

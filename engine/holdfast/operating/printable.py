@@ -1,8 +1,7 @@
 """Text from elsewhere, made fit for one line of a terminal.
 
-Names come from files and status texts from peers.
-A terminal obeys some characters instead of showing them, so nothing is printed before it has
-been through :func:`printable`.
+Names come from files, and status texts from peers. A terminal obeys some characters instead of
+showing them, so everything goes through `printable` before it is printed.
 """
 
 import unicodedata
@@ -15,7 +14,7 @@ _UNSHOWN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def is_hidden(character: str) -> bool:
-    """Say whether a character would be obeyed by a terminal, or not be seen, instead of shown.
+    """Whether a terminal would obey a character, or not show it.
 
     Joiners (U+200C, U+200D) are not hidden: Persian names and emoji need them.
     """
@@ -23,9 +22,9 @@ def is_hidden(character: str) -> bool:
 
 
 def printable(text: str, limit: int = 500) -> str:
-    """Return ``text`` as one harmless line of at most ``limit`` characters.
+    r"""Return `text` as one harmless line of at most `limit` characters.
 
-    Hidden characters become escapes such as ``\\x1b``; what is too long ends in an ellipsis.
+    Hidden characters become escapes such as `\x1b`; a text that is too long ends in an ellipsis.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -39,5 +38,5 @@ def _escaped(character: str) -> str:
 
 
 def quoted(text: str, limit: int = 60) -> str:
-    """Return ``text`` for use inside a sentence: printable, short, in single quotes."""
+    """Return `text` for use inside a sentence: printable, short, in single quotes."""
     return f"'{printable(text, limit)}'"

@@ -1,13 +1,13 @@
-"""What an operator asked for and does not get, in words for people.
+"""Why an operator does not get what they asked for, in words for people.
 
-Whoever has the screen shows the words, and nothing else of the exception.
+The code that has the screen shows the words, and nothing else of the exception.
 """
 
 
 class Refused(Exception):
     """Nothing was started: bad input, or something that is needed is not there.
 
-    ``words`` are one sentence without a final full stop; they say what is wrong, where (file
+    `words` are one sentence without a final full stop; they say what is wrong, where (file
     and line number) and what to do, and hold nothing secret.
     """
 
@@ -18,9 +18,9 @@ class Refused(Exception):
 
 
 class Stopped(Refused):
-    """Something ran, and had to stop before it was done. Nothing is lost."""
+    """Something ran, and had to stop before it was finished. Nothing is lost."""
 
 
 def because(what: str, error: OSError) -> Refused:
-    """Turn an operating system's refusal into a :class:`Refused`: ``what: its reason``."""
+    """Turn an operating system's refusal into a `Refused`: `what: its reason`."""
     return Refused(f"{what}: {error.strerror or type(error).__name__}")

@@ -1,7 +1,7 @@
-"""Rows out of a CSV file with a header or out of JSON lines, with the line each began on.
+"""Rows from a CSV file with a header, or from JSON lines, each with the line that it began on.
 
-Both readers check the shape of the file and leave the meaning of the values to their caller.
-No error message repeats a value: any of them may be secret.
+Both readers check the shape of the file, and leave the meaning of the values to their caller.
+Error messages never repeat a value: it may be secret.
 """
 
 import csv
@@ -27,9 +27,9 @@ class Row:
 def read_rows(
     lines: Iterator[str], place: Place, wanted: Sequence[str], *, json_lines: bool
 ) -> Iterator[Row]:
-    """Yield the rows of a file; JSON lines if told so or if it begins with ``{``.
+    """Yield the rows of a file; JSON lines if told so or if it begins with `{`.
 
-    Raises :class:`Refused` with the number of the line.
+    Raises `Refused` with the number of the line.
     """
     skipped: list[str] = []
     for line in lines:
@@ -43,7 +43,7 @@ def read_rows(
 
 
 _QUOTED_VALUE = re.compile(r'(?:^|(?<=,))"(?:[^"]++|"")*+"(?=,|\r?\n?\Z)')
-"""A whole value in quotation marks, in a row that the strict parser has taken."""
+"""A whole value in quotation marks, in a row that the strict parser has accepted."""
 
 _JSON_ARRAY = "JSON must be one object a line, not one array"
 
@@ -106,11 +106,11 @@ def _csv_rows(lines: Iterator[str], place: Place, wanted: Sequence[str]) -> Iter
 def csv_records(lines: Iterator[str], place: Place) -> Iterator[tuple[int, list[str]]]:
     """Yield each record of a CSV file with the line it began on; blank lines are left out.
 
-    Raises :class:`Refused` for what is not CSV, and before it has read
-    more than 1 MiB of one record.
+    Raises `Refused` for what is not CSV, and for a record of more than 1 MiB before all of it is
+    read.
     """
     counted = _Counted(lines, place)
-    # `strict` refuses what the parser would otherwise repair in silence.
+    # `strict` refuses what the parser would otherwise repair silently.
     reader = csv.reader(counted, strict=True)
     while True:
         counted.begin_row()
@@ -123,7 +123,7 @@ def csv_records(lines: Iterator[str], place: Place) -> Iterator[tuple[int, list[
             return
         row = counted.row
         if '"' in row and '"' in _QUOTED_VALUE.sub("", row):
-            # The parser would take it, and a blank before it, for a part of the value.
+            # The parser would take it, and a blank before it, as part of the value.
             raise place.failure(counted.row_began, _JSON_ARRAY if row[0] == "[" else _BARE_MARK)
         blank = not record or (len(record) == 1 and not record[0].strip())
         if not blank:
@@ -193,12 +193,12 @@ def _json_rows(lines: Iterable[str], place: Place, wanted: Sequence[str]) -> Ite
 
 
 class _TwiceError(Exception):
-    """An object has a key twice; the key is the argument."""
+    """An object has the same key twice; the key is the argument."""
 
 
 def _members(line: str, number: int, place: Place) -> dict[str, object]:
     try:
-        # An integer may have more digits than Python converts; none is wanted here.
+        # An integer may have more digits than Python converts; integers are not needed here.
         value = json.loads(line, object_pairs_hook=_no_twins, parse_int=float)
     except _TwiceError as twice:
         problem = f"the key {quoted(str(twice), 40)} is there twice"

@@ -41,15 +41,15 @@ class Ending(Enum):
 
 @define(eq=False)
 class Service:
-    """One journal and one engine, for as long as the context lasts that this opens.
+    """One journal and one engine, for as long as this context manager's block lasts.
 
     Args:
         db: the database's URL.
-        tell: what the operator should know, line by line.
+        tell: called with what the operator should know, line by line.
         serve: the kinds of flows to run.
         connections: how many connections may be open at once.
-        timing: records when every message went and came.
-        retain: seconds for which a flow that went well can still be read.
+        timing: records when every message was sent and received.
+        retain: seconds for which a flow that ended well can still be read.
     """
 
     db: str
@@ -59,7 +59,7 @@ class Service:
     timing: DebugTiming | None = None
     retain: float | None = None
     journal: SqlJournal = field(init=False)
-    """Open inside the context."""
+    """Open inside the block."""
     _reactor: Any = field(init=False)
     _stopping: Stopping = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
@@ -82,11 +82,11 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the database, whose flows are free from now on."""
+        """Close the database; from now on its flows are free."""
         self.journal.close()
 
     def _obey(self, most: int | None) -> None:
-        """Open no more connections than the system allows, and say so to whoever asked for more."""
+        """Open no more connections than the system allows, and say so if more were asked for."""
         if most is None or self.connections <= most:
             return
         if self.connections != DEFAULT_CONNECTIONS:
@@ -104,16 +104,17 @@ class Service:
         names: Collection[str] | None = None,
         seconds: float | None = None,
     ) -> Ending:
-        """Run flows until *watch* says that all is done, time is over, or a signal comes.
+        """Run flows until `watch` returns True, the time is over, or a signal comes.
 
         Args:
             watch: called with the flows that moved since the last call, at first with those of
-                the *names*, or the unfinished ones; whether to stop.
-            batch, names: run only the flows of this batch, with these names.
+                the `names`, or the unfinished ones; returns whether to stop.
+            batch: run only the flows of this batch.
+            names: run only the flows with these names.
             seconds: for how long at most.
 
         Raises:
-            Stopped: the database or its disk failed, or *watch* refused.
+            Stopped: the database or its disk failed, or `watch` refused.
         """
         from holdfast.flows.engine.engine import Engine
         from holdfast.flows.engine.threads import let_the_reactor_end
@@ -186,7 +187,7 @@ class Service:
         from holdfast_journal import JournalError
 
         if isinstance(failure.value, Refused):
-            # Whatever went wrong now, it went wrong after something was started.
+            # This error came after something was started.
             self._error = Stopped(failure.value.words)
         elif failure.check(JournalError):
             self._error = Stopped(failure.getErrorMessage())
@@ -197,13 +198,13 @@ class Service:
         self._end(Ending.DONE)
 
     def _fatal(self, error: JournalBroken) -> None:
-        self._error = Stopped(f"{error}; start again to go on from what is on the disk")
+        self._error = Stopped(f"{error}; start again to continue from what is on the disk")
         self._end(Ending.DONE)
 
 
 @define
 class ServerNews:
-    """Tells once when a mailbox server cannot be reached, and once when it can again."""
+    """Tells the operator once when a mailbox server is out of reach, and once when it is back."""
 
     tell: Tell
     _lost: set[str] = field(factory=set)

@@ -1,4 +1,4 @@
-"""How a flow stands, for whoever shows it."""
+"""The state of a flow, as commands and consoles show it."""
 
 import time
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 CANCELLING = "cancelling"
-"""The word for a flow of which an operator has asked that it ends, and which has not ended yet."""
+"""The word for a flow that an operator has asked to end, and that has not ended yet."""
 
 _BAD_WORDS = frozenset(status.shown for status in FlowStatus if status.went_badly)
 
 OVERDUE = 60.0
-"""Seconds after which nobody seems to be there who takes a parked flow in its turn."""
+"""If a parked flow is due for this many seconds, it seems that no worker will visit it."""
 
 
 def live_code(row: "FlowRow") -> str | None:
@@ -34,12 +34,12 @@ def is_unloaded(row: "FlowRow") -> bool:
 
 def shown_status(row: "FlowRow") -> str:
     """Return the flow's status as operators should see it."""
-    # Asked for, and not yet seen by the process that serves the flow.
+    # Asked for, and not yet seen by the worker that runs the flow.
     return CANCELLING if row.request == "cancel" else shown_word(row.status)
 
 
 def shown_word(status: str) -> str:
-    """Return the word that operators see for what the database has."""
+    """Return the word that operators see for the database's word."""
     try:
         return FlowStatus(status).shown
     except ValueError:  # of a later release
@@ -47,23 +47,23 @@ def shown_word(status: str) -> str:
 
 
 def went_badly(word: str) -> bool:
-    """Whether a word that operators see is that of a flow which ended badly."""
+    """Whether a word that operators see means that the flow ended badly."""
     return word in _BAD_WORDS
 
 
 def since(row: "FlowRow") -> float:
-    """Since when it is so, in seconds since the epoch."""
+    """Since when the flow has this status, in seconds since the epoch."""
     return row.updated_at if row.finished_at is None else row.finished_at
 
 
 def nobody_serves(rows: Sequence["FlowRow"]) -> bool:
-    """Whether there are unfinished flows, and no process that runs any of them."""
+    """Whether there are unfinished flows, and none of them is run by a process."""
     unfinished = [each for each in rows if each.finished_at is None]
     return bool(unfinished) and not any(each.owner_alive or is_parked(each) for each in unfinished)
 
 
 def is_parked(row: "FlowRow") -> bool:
-    """Whether the flow waits without a connection for its next turn, which is not overdue."""
+    """Whether the flow waits without a connection for its next visit, which is not overdue."""
     from holdfast_journal import LONGEST_PAUSE
 
     if row.finished_at is not None or row.owner is not None or row.wake_at is None:

@@ -1,4 +1,4 @@
-"""Stopping a reactor when a signal asks for it: once, however often it comes."""
+"""Stopping a reactor when a signal asks for it: once, even if the signal is repeated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrs import define, field
 
 @define(eq=False)
 class Stopping:
-    """Stops the reactor, and takes no notice of being told again while that goes on.
+    """Stops the reactor, and ignores further requests while it is stopping.
 
     Twisted's own handlers stop the reactor at every signal, and print a traceback at the second.
     """

@@ -1,4 +1,4 @@
-"""Who talks to whom about a connection: protocols and values, no logic."""
+"""The interfaces around a connection: protocols and values, without logic."""
 
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
@@ -11,7 +11,7 @@ from websockets.uri import WebSocketURI
 
 
 class Fault(Enum):
-    """What about a message ended a connection, and would end the next one too."""
+    """What was wrong with a message that ended a connection, and would end the next one too."""
 
     TOO_LONG_FOR_THEM = auto()  # the server says that a message of ours is
     UNACCEPTABLE = auto()  # what the server sent could not be read, or was too long
@@ -19,11 +19,11 @@ class Fault(Enum):
 
 @frozen
 class ConnectionEnded:
-    """Why a connection is no more.
+    """Why a connection has ended.
 
-    *reason* is one printable line.  *clean* says that both ends said good-bye, so that
-    nothing either of them sent before was lost on the way.  *fault* is what was wrong with a
-    message, if that was the end.  *cause* is the exception behind it, where there is one.
+    `reason` is one printable line. `clean` says that both ends closed it properly, so that
+    nothing that either of them had sent was lost on the way. `fault` is what was wrong with a
+    message, if that ended it. `cause` is the exception behind it, if there is one.
     """
 
     reason: str
@@ -33,33 +33,33 @@ class ConnectionEnded:
 
 
 class Listener(Protocol):
-    """Who is told what happens to a connection; never from inside a call of its own."""
+    """Is told what happens to a connection, but never from inside one of its own calls."""
 
     def opened(self) -> None:
-        """The connection is there: messages may be sent.  Called once at most."""
+        """The connection is open: messages may be sent. Called at most once."""
         ...
 
     def received(self, texts: Sequence[str]) -> None:
-        """Whole messages came, all that one read brought, in order.
+        """Whole messages arrived: everything that one read brought, in order.
 
-        Never before `opened`, nor once closing or aborting began.
+        Never called before `opened`, nor after closing or aborting has begun.
         """
         ...
 
     def closed(self, reason: ConnectionEnded) -> None:
-        """The connection is gone, or never came.  Called exactly once, and last."""
+        """The connection is gone, or could not be opened. Called exactly once, and last."""
         ...
 
 
 class Attempt(Protocol):
-    """The dialling of one socket, as the socket sees it."""
+    """The attempt to connect one socket, as the socket sees it."""
 
     def settled(self) -> None:
-        """It has come to an end, good or bad.  Called once."""
+        """The attempt has ended, well or badly. Called once."""
         ...
 
     def cancel(self) -> None:
-        """Give up: no transport is wanted any more.  Called before `settled`, if at all."""
+        """Give up: the transport is not needed any more. Called before `settled`, if at all."""
         ...
 
 
@@ -67,7 +67,7 @@ class Transport(Protocol):
     """What a connection needs of Twisted's transports, TCP and TLS alike."""
 
     def write(self, data: bytes) -> None:
-        """Send, some time."""
+        """Send, now or later."""
         ...
 
     def loseConnection(self) -> None:  # noqa: N802
@@ -79,7 +79,7 @@ class Transport(Protocol):
         ...
 
     def pauseProducing(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         ...
 
     def resumeProducing(self) -> None:
@@ -87,11 +87,11 @@ class Transport(Protocol):
         ...
 
     def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: N802, FBT001 - Twisted's
-        """Tell *producer* when enough, and when little, is waiting to be written."""
+        """Tell `producer` when enough, and when little, is waiting to be written."""
         ...
 
     def unregisterProducer(self) -> None:  # noqa: N802
-        """Tell it no more."""
+        """Stop telling the producer."""
         ...
 
 
@@ -103,12 +103,12 @@ class Timer(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Let it not come.  An error when it is not active."""
+        """Cancel the call. It is an error if it is not active."""
         ...
 
 
 class Clock(Protocol):
-    """Time, as a reactor has it and as Twisted's `Clock` pretends."""
+    """Time, as a reactor or Twisted's `Clock` has it."""
 
     def seconds(self) -> float:
         """Now."""
@@ -117,21 +117,21 @@ class Clock(Protocol):
     def callLater(  # noqa: N802
         self, delay: float, callable: Callable[..., object], /, *args: object
     ) -> Timer:
-        """Call it after *delay* seconds."""
+        """Call it after `delay` seconds."""
         ...
 
 
 class Endpoint(Protocol):
-    """Where a server is."""
+    """Where to connect to a server."""
 
     def connect(self, factory: ClientFactory, /) -> Deferred[object]:
-        """Connect to it, with the protocol that *factory* builds."""
+        """Connect to it, with the protocol that `factory` builds."""
         ...
 
 
 class Endpoints(Protocol):
-    """What knows where servers are."""
+    """Finds the endpoint of a server."""
 
     def __call__(self, uri: WebSocketURI, /) -> Endpoint:
-        """The endpoint of the server that *uri* names."""
+        """The endpoint of the server that `uri` names."""
         ...

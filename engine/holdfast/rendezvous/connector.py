@@ -1,7 +1,7 @@
 """Keep one wormhole connected to its mailbox server for as long as it wants to be.
 
-Connections come and go; what has to be said on a new one follows from the wormhole's own
-state.  So this knows nothing of what is said, only when to try again.
+What has to be said on a new connection follows from the wormhole's own state. So this module
+does not know what is said, only when to try again.
 
 That is what server-protocol.md, "WebSocket Transport", asks of clients.
 """
@@ -19,49 +19,49 @@ from holdfast.rendezvous.relay_url import parse_relay_url
 from holdfast.rendezvous.websocket import WebSocket
 
 SHORTEST_DELAY: Final = 1.0
-"""Seconds that the first attempt after a failure waits at least."""
+"""The fewest seconds from a failure to the first attempt after it."""
 
 LONGEST_DELAY: Final = 60.0
-"""Seconds that no attempt waits longer than."""
+"""The most seconds that an attempt waits."""
 
 WELCOME_TIME: Final = 30.0
-"""Seconds within which a server says something on a new connection."""
+"""Seconds within which a server must say something on a new connection."""
 
 SHORT_LIFE: Final = 10.0
-"""Seconds of a connection that might as well not have been."""
+"""A connection that lives for fewer seconds counts as short-lived."""
 
 SHORT_LIVES: Final = 5
-"""Connections in a row, each welcomed and cut at once, from which a welcome means nothing."""
+"""Connections in a row, each welcomed and soon cut, after which a welcome means nothing."""
 
 
 class Owner(Protocol):
-    """Whose connection it is.  Nothing is called from inside a call of the owner's own."""
+    """Whose connection it is. It is never called from inside one of its own calls."""
 
     def connected(self, link: WebSocket) -> None:
-        """A new connection is open; nothing was said on it yet.
+        """A new connection is open, and still unused.
 
-        What is sent on *link* never reaches another connection.
+        What is sent on `link` never reaches another connection.
         """
         ...
 
     def received(self, texts: Sequence[str]) -> None:
-        """Messages came together over the newest connection."""
+        """Messages arrived together on the newest connection."""
         ...
 
     def disconnected(self, reason: ConnectionEnded) -> None:
-        """The newest connection is gone; another will follow by itself."""
+        """The newest connection is gone; another follows automatically."""
         ...
 
     def failed(self, reason: ConnectionEnded, retry_in: float) -> None:
-        """No connection could be opened; the next attempt follows in *retry_in* seconds."""
+        """A connection could not be opened; the next attempt follows in `retry_in` seconds."""
         ...
 
 
 class Jitter(Protocol):
-    """What `random.Random` has of use here; one may serve all connectors."""
+    """The part of `random.Random` that is used here; all connectors may share one."""
 
     def uniform(self, a: float, b: float, /) -> float:
-        """A number between both."""
+        """A number between the two."""
         ...
 
 
@@ -78,9 +78,9 @@ class Stage(Enum):
 
 @define(eq=False)
 class Connector:
-    """Keeps one connection to *url* open from `start` to `stop`, each called once in its life.
+    """Keeps one connection to `url` open from `start` to `stop`, each of which is called once.
 
-    Raises `BadRelayUrl` for a URL that no server can have.
+    Raises `BadRelayUrl` for a URL that a server cannot have.
     """
 
     _dialer: Dialer = field(repr=False)
@@ -89,7 +89,7 @@ class Connector:
     _jitter: Jitter = field(repr=False)
     _stage: Stage = field(default=Stage.NEW, init=False)
     _socket: WebSocket | None = field(default=None, init=False, repr=False)
-    # The next attempt while pausing; while connected, the end of patience with a mute server.
+    # While pausing: the next attempt. While connected: the time at which a mute server is dropped.
     _timer: Timer | None = field(default=None, init=False, repr=False)
     _stopped: tuple[Deferred[None], ...] = field(default=(), init=False, repr=False)
     _failures: int = field(default=0, init=False)
@@ -101,19 +101,19 @@ class Connector:
 
     @property
     def stage(self) -> Stage:
-        """What it is doing."""
+        """What the connector is doing."""
         return self._stage
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         if self._stage is not Stage.NEW:
             raise RuntimeError("a connector is started once")
         self._dial()
 
     def stop(self) -> Deferred[None]:
-        """Hang up, and let it be.  Fires when nothing is left; the owner hears no more.
+        """Disconnect for good. Fires when nothing is left; the owner is not called any more.
 
-        May be called again, and from inside any call of the owner's.
+        May be called again, and from inside any call to the owner.
         """
         if self._stage is Stage.STOPPED:
             return succeed(None)
@@ -130,19 +130,19 @@ class Connector:
         return done
 
     def welcomed(self) -> None:
-        """The server's welcome was good: the delays begin anew after the next failure."""
-        # A server that welcomes everybody and cuts them off after their first words is no
-        # reason to come back every second.
+        """The server's welcome was good: the delays start anew after the next failure."""
+        # If a server welcomes us and then cuts us off after our first frames, do not come back
+        # every second.
         if self._short_lives < SHORT_LIVES:
             self._failures = 0
 
     def retry_now(self) -> None:
-        """Do not wait any longer, if waiting it is: something changed for the better."""
+        """If the connector is waiting, try now: something has changed for the better."""
         if self._stage is Stage.PAUSING:
             self._quiet()
             self._dial()
 
-    # What the dialer calls: Listener.
+    # Called by the dialer (see `Listener`).
 
     def opened(self) -> None:
         """The connection is open."""
@@ -153,13 +153,13 @@ class Connector:
             self._owner.connected(self._socket)
 
     def received(self, texts: Sequence[str]) -> None:
-        """Messages came."""
+        """Messages arrived."""
         if self._stage is Stage.CONNECTED:
             self._quiet()
             self._owner.received(texts)
 
     def closed(self, reason: ConnectionEnded) -> None:
-        """The connection is gone, or never came."""
+        """The connection is gone, or could not be opened."""
         self._socket = None
         self._quiet()
         if self._stage is Stage.STOPPING:
@@ -189,20 +189,20 @@ class Connector:
     def _mute(self) -> None:
         self._timer = None
         if self._socket is not None and self._socket.is_paused:
-            # A welcome that waits for the journal is one.
+            # A welcome that waits for the journal counts as received.
             self._timer = self._dialer.clock.callLater(WELCOME_TIME, self._mute)
         elif self._socket is not None:
             self._socket.abort(f"no welcome from the server within {WELCOME_TIME:.0f} seconds")
 
     def _judge(self, lived: float) -> None:
-        """Learn from the life of a connection, in seconds."""
+        """Count a connection that lived for so many seconds as good or as short-lived."""
         if lived < SHORT_LIFE:
             self._short_lives += 1
         else:
             self._short_lives = 0
 
     def _next_delay(self) -> float:
-        """Seconds to wait: up to twice as long each time, and different for everybody."""
+        """Seconds to wait: up to twice as long each time, and different for every wormhole."""
         ceiling = min(LONGEST_DELAY, 2 * SHORTEST_DELAY * 2 ** min(self._failures, 10))
         self._failures += 1
         return self._jitter.uniform(ceiling / 2, ceiling)

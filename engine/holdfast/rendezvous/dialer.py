@@ -1,7 +1,7 @@
-"""Connections to mailbox servers, first come first served, some handshakes at a time.
+"""Connections to mailbox servers, first come first served, a limited number at a time.
 
-After a server's restart every waiting wormhole wants its connection back at once.  A handshake
-costs both ends something, so they take turns.
+After a server's restart, all waiting wormholes reconnect at the same time. A handshake costs both
+ends something, so they take turns.
 """
 
 from collections import deque
@@ -29,10 +29,10 @@ from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
 from holdfast.rendezvous.websocket import WebSocket
 
 UNDER_WAY: Final = 64
-"""Handshakes at a time, if nothing else is asked for."""
+"""How many handshakes are under way at a time, by default."""
 
 HANDSHAKE_TIME: Final = 30.0
-"""Seconds for everything from looking up the name to the server's answer."""
+"""Seconds for everything from the lookup of the name to the server's answer."""
 
 __all__ = ["BadRelayUrl", "Dialer", "NamedServers"]
 
@@ -41,18 +41,18 @@ __all__ = ["BadRelayUrl", "Dialer", "NamedServers"]
 class NamedServers:
     """Where a URL's server is: TCP by name (IPv4 and IPv6), with TLS for `wss:`.
 
-    Certificates are verified against *trust_root*, or what the platform trusts.
+    Certificates are verified against `trust_root`, or against what the platform trusts.
     """
 
     _reactor: Any = field(repr=False)
     _trust_root: Any = field(default=None, repr=False)
-    # An OpenSSL context holds every certificate that the platform trusts: one for each name.
+    # One for each name, because an OpenSSL context holds every certificate that is trusted.
     _contexts: dict[str, Any] = field(factory=dict, init=False, repr=False)
 
     def __call__(self, uri: WebSocketURI) -> Endpoint:
-        """The endpoint of the server that *uri* names."""
+        """The endpoint of the server that `uri` names."""
         kind: Any = HostnameEndpoint
-        if isIPAddress(uri.host):  # looking a name up takes a thread, and as long as the rest
+        if isIPAddress(uri.host):  # a lookup takes a thread, and as much time as the rest
             kind = TCP4ClientEndpoint
         elif isIPv6Address(uri.host):
             kind = TCP6ClientEndpoint
@@ -63,7 +63,7 @@ class NamedServers:
         return where
 
     def _context(self, host: str) -> Any:
-        # Imported when first needed: OpenSSL costs those nothing who do not use it.
+        # Imported when first needed, so that OpenSSL costs nothing if it is not used.
         from twisted.internet.ssl import optionsForClientTLS
 
         if host not in self._contexts:
@@ -73,13 +73,13 @@ class NamedServers:
 
 @define(eq=False)
 class Dialer:
-    """Opens WebSockets for everybody in one process.
+    """Opens WebSockets for all wormholes of one process.
 
-    At most *limit* of them are between dialling and open at a time, the others wait in line;
-    one that is not open after *timeout* seconds has failed.  *clock* is the reactor; *endpoints*
-    says where the server of a URL is.
+    At most `limit` of them are between dialling and open at a time, and the others wait in line. A
+    socket that is not open after `timeout` seconds has failed. `clock` is the reactor; `endpoints`
+    finds the server of a URL.
 
-    Between `pause` and `resume` nothing that a server says is handed on, and nobody new is dialled.
+    Between `pause` and `resume`, nothing that a server says is handed on, and dialling stops.
     """
 
     clock: Clock = field(repr=False)
@@ -115,19 +115,18 @@ class Dialer:
         return sum(not dialling.given_up for dialling in self._line)
 
     def pause(self) -> None:
-        """Take in nothing more: it could not be made durable."""
+        """Accept nothing more, because it could not be made durable."""
         self._intake.pause()
 
     def resume(self) -> None:
-        """Go on, with what has come meanwhile."""
+        """Continue, with what has arrived meanwhile."""
         self._intake.resume()
         self._start_some()
 
     def dial(self, url: str, listener: Listener) -> WebSocket:
-        """Begin to open a connection to the server at *url*, as soon as its turn comes.
+        """Start to open a connection to the server at `url`, as soon as its turn comes.
 
-        *listener* is told how it goes, but not before this call has returned.  Raises
-        BadRelayUrl.
+        `listener` is told the outcome, but not before this call has returned. Raises BadRelayUrl.
         """
         uri = parse_relay_url(url)
         socket = WebSocket(uri, listener, self._heartbeat, self._intake)
@@ -138,7 +137,7 @@ class Dialer:
         return socket
 
     def _start_some(self) -> None:
-        # A dialling that fails on the spot comes back here: let the loop do its work.
+        # An attempt that fails at once comes back here: the loop below is already running.
         if self._starting:
             return
         self._starting = True
@@ -158,7 +157,7 @@ class Dialer:
 
 @define(eq=False)
 class _Dialling:
-    """One socket on its way: in line, then under way, then forgotten."""
+    """One socket that is being opened: in line, then under way, then forgotten."""
 
     _dialer: Dialer
     _uri: WebSocketURI
@@ -168,7 +167,7 @@ class _Dialling:
     _timer: Timer | None = field(default=None, init=False)
 
     def begin(self) -> None:
-        """Its turn has come."""
+        """Connect: its turn has come."""
         dialer = self._dialer
         self._timer = dialer.clock.callLater(dialer.timeout, self._too_late)
         connecting = maybeDeferred(self._connect)
@@ -176,15 +175,15 @@ class _Dialling:
         connecting.addCallbacks(self._connected, self._failed)
 
     def settled(self) -> None:
-        """The socket is open, or never will be: the next one's turn (see `Attempt`)."""
+        """The socket is open, or never will be: start the next one (see `Attempt`)."""
         if self._timer is None:
-            return  # It was still waiting in line.
+            return  # it was still waiting in line
         if self._timer.active():
             self._timer.cancel()
         self._dialer._one_less()  # noqa: SLF001 - one idea in two classes
 
     def cancel(self) -> None:
-        """Nobody wants this socket any more (see `Attempt`)."""
+        """This socket is not needed any more (see `Attempt`)."""
         self.given_up = True
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
@@ -197,7 +196,7 @@ class _Dialling:
         self._connecting = None
 
     def _failed(self, failure: Failure) -> None:
-        # Nothing happens if it failed because it was given up: the socket has its reason then.
+        # If it failed because it was given up, the socket already has its reason, and ignores this.
         self._connecting = None
         self._socket.fail(f"cannot connect: {reasons.of_failure(failure)}", failure.value)
 
@@ -206,7 +205,7 @@ class _Dialling:
 
 
 class _OneProtocol(ClientFactory):
-    """What Twisted's endpoints want: a factory, of the one protocol that exists already."""
+    """What Twisted's endpoints need: a factory, here for a protocol that exists already."""
 
     noisy = False
 

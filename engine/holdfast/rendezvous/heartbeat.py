@@ -1,9 +1,9 @@
 """One timer for the heartbeats of any number of connections.
 
-Thousands of wormholes wait at once, each with a connection of its own.  A timer for each would
-cost more than the rest of their waiting, so they share one.
+Thousands of wormholes wait at once, each with its own connection. A timer for each would cost more
+than the rest of their waiting, so they share one.
 
-The heartbeats are WebSocket's own pings, as server-protocol.md has it in "Connection-Specific
+The heartbeats are WebSocket's own pings, as in server-protocol.md, "Connection-Specific
 (Client-to-Server) Messages"; the `ping` of the mailbox protocol is something else.
 """
 
@@ -16,13 +16,13 @@ from twisted.logger import Logger
 from holdfast.rendezvous.boundaries import Clock, Timer
 
 OVERSLEPT: Final = 5.0
-"""Seconds of delay of the timer from which the process must have been stopped meanwhile."""
+"""If the timer is this many seconds late, the process must have been stopped meanwhile."""
 
 AGAIN: Final = 60.0
-"""Seconds until a heartbeat that failed is tried again."""
+"""Seconds until a failed heartbeat is tried again."""
 
 AT_ONCE: Final = 200
-"""Heartbeats in one turn of the reactor, so that others get theirs."""
+"""Heartbeats in one turn of the reactor, so that other work gets its turn."""
 
 _log = Logger()
 
@@ -31,10 +31,10 @@ class Beats(Protocol):
     """What has a heartbeat."""
 
     def beat(self, now: float, *, overslept: bool) -> float | None:
-        """Do what is due at *now*; return when to be called again, or None for never.
+        """Do what is due at `now`; return when to be called again, or None for never.
 
-        *overslept* says that this call comes much too late, since the whole process or
-        machine stood still: silence until now proves nothing.
+        `overslept` says that this call comes much too late, because the whole process or machine
+        was stopped: silence until now proves nothing.
         """
         ...
 
@@ -43,7 +43,7 @@ class Beats(Protocol):
 class Heartbeat:
     """Calls each of many connections when it asked for it.
 
-    Times are seconds on *clock*.
+    Times are seconds on `clock`.
     """
 
     clock: Clock
@@ -54,14 +54,14 @@ class Heartbeat:
     _due: float = field(default=0.0, init=False)
 
     def add(self, due: float, member: Beats) -> None:
-        """Call *member* for the first time at *due*."""
+        """Call `member` for the first time at `due`."""
         self._members.add(member)
         self._push(due, member)
         if self._timer is None or due < self._due:
             self._arm()
 
     def remove(self, member: Beats) -> None:
-        """Call *member* no more; after the last one no timer is left behind."""
+        """Call `member` no more; after the last one no timer is left behind."""
         self._members.discard(member)
         if not self._members:
             self._queue.clear()

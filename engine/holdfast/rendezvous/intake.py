@@ -1,9 +1,9 @@
 """Whether what servers say is handed on, or waits.
 
-While nothing can be made durable nothing more should be taken in.  A connection is read on for as
-long as it brings nothing but pings, so that a wormhole that waits keeps its place at the server.
-Its first message stays with the socket, which then reads no more: what follows waits in TCP and
-with the server, and costs no memory here.
+While nothing can be made durable, nothing more should be accepted. A connection is still read for
+as long as it brings only pings, so that a waiting wormhole stays connected. Its first message
+stays with the socket, which then stops reading: what follows waits in TCP and on the server, and
+costs no memory here.
 """
 
 from typing import Final, Protocol
@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from holdfast.rendezvous.boundaries import Clock, Timer
 
 AT_ONCE: Final = 50
-"""Connections that go on in one turn of the reactor, so that others get their turn."""
+"""Connections that continue in one turn of the reactor, so that other work gets its turn."""
 
 _log = Logger()
 
@@ -23,13 +23,13 @@ class PausedReader(Protocol):
     """Who keeps what it could not hand on."""
 
     def go_on(self) -> None:
-        """Hand it on now, until the intake is paused again."""
+        """Hand on what was kept, until the intake is paused again."""
         ...
 
 
 @define(eq=False)
 class Intake:
-    """One for all connections that one journal holds up."""
+    """The intake of all connections of one journal."""
 
     _clock: Clock
     _paused: bool = field(default=False, init=False)
@@ -39,7 +39,7 @@ class Intake:
 
     @property
     def paused(self) -> bool:
-        """Whether whatever comes now is to be kept."""
+        """Whether what arrives now must be kept."""
         return self._paused
 
     def pause(self) -> None:
@@ -47,12 +47,12 @@ class Intake:
         self._paused = True
 
     def resume(self) -> None:
-        """Hand on what was kept, beginning in the next turn, and then whatever comes."""
+        """Hand on what was kept, starting in the next turn, and then what arrives."""
         self._paused = False
         self._arm()
 
     def keeps(self, reader: PausedReader) -> None:
-        """Have *reader* go on when it may."""
+        """Have `reader` go on when it may."""
         self._readers[reader] = None
         self._arm()
 

@@ -1,4 +1,4 @@
-"""Whole messages out of WebSocket frames.  Pure: no transport, no time."""
+"""Whole messages out of WebSocket frames. Pure: no transport, no time."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ class Messages:
         read."""
 
     def add(self, frame: Frame) -> str | None:
-        """Return the message that *frame* ends, or None if it ends none.
+        """Return the message that `frame` ends, or None if it ends none.
 
         The protocol below has checked the order and the sum of the pieces.
 

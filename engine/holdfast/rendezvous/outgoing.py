@@ -30,7 +30,7 @@ class Outgoing:
         transport.registerProducer(self, True)  # noqa: FBT003 - Twisted's
 
     def flush(self, protocol: ClientProtocol) -> None:
-        """Write what *protocol* has to say."""
+        """Write what `protocol` has to say."""
         for data in protocol.data_to_send():
             # An empty string asks to close our half; hanging up is decided elsewhere.  A server
             # that pings without ever reading must not fill our memory with pongs.

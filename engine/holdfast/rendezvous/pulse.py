@@ -1,4 +1,4 @@
-"""When to ping a server, and when its silence means that it is gone.  Pure: no transport."""
+"""When to ping a server, and when its silence means that it is gone. Pure: no transport."""
 
 from typing import Final
 
@@ -40,7 +40,7 @@ class Pulse:
         return now >= self.heard_at + SILENCE
 
     def pings(self, now: float) -> bool:
-        """Whether a ping is due *now*; if so, the next one is later."""
+        """Whether a ping is due `now`; if so, the next one is later."""
         if now < self._ping_at:
             return False
         self._ping_at = now + PING_INTERVAL

@@ -13,13 +13,13 @@ LONGEST = 200
 
 
 def printable(text: str) -> str:
-    """*text* from a stranger, shortened, and without anything a terminal would obey."""
+    """`text` from the other end, shortened, and without anything that a terminal would obey."""
     kept = "".join(letter if letter.isprintable() else "?" for letter in text[: LONGEST + 1])
     return kept if len(kept) <= LONGEST else kept[:LONGEST] + "..."
 
 
 def of_failure(failure: Failure) -> str:
-    """What Twisted's reason for a lost or failed connection means."""
+    """Why a connection was lost or failed, from Twisted's reason."""
     problem = failure.value
     if problem is None:
         return "for no known reason"
@@ -50,7 +50,7 @@ def _of_openssl(problem: BaseException) -> str:
 
 
 def of_handshake(problem: Exception) -> str:
-    """Why an answer to our request for a WebSocket is none."""
+    """Why the answer to our WebSocket handshake was not acceptable."""
     if isinstance(problem, InvalidStatus):
         response = problem.response
         said = f"{response.status_code} {response.reason_phrase}".strip()
@@ -59,7 +59,7 @@ def of_handshake(problem: Exception) -> str:
 
 
 def of_parser(problem: Exception) -> str:
-    """Why what came over an open WebSocket could not be understood."""
+    """Why the data on an open WebSocket could not be understood."""
     if isinstance(problem, PayloadTooBig):
         return "the server sent a message that is too long"
     if isinstance(problem, UnicodeError):
@@ -68,7 +68,7 @@ def of_parser(problem: Exception) -> str:
 
 
 def of_close(close: Close) -> str:
-    """What a closing server said."""
+    """What the server said when it closed."""
     said = f": {printable(close.reason)}" if close.reason else ""
     return f"the server closed the connection ({int(close.code)}{said})"
 

@@ -1,4 +1,4 @@
-"""The address of a mailbox server, checked before anything is done with it."""
+"""The address of a mailbox server, checked before it is used."""
 
 from functools import lru_cache
 from typing import Final
@@ -12,24 +12,24 @@ LONGEST: Final = 2000
 
 
 class BadRelayUrl(ValueError):
-    """An address that no mailbox server can have; the text is one line and holds no password."""
+    """A mailbox server cannot have this address; the text is one line without any password."""
 
 
 @lru_cache(maxsize=64)
 def parse_relay_url(url: str) -> WebSocketURI:
     """The parts of a `ws:` or `wss:` address.
 
-    Everybody with the same address gets the same object: it must not be changed.
-    Raises BadRelayUrl.
+    All callers with the same address get the same object, which must not be changed. Raises
+    BadRelayUrl.
     """
     if len(url) > LONGEST:
         raise BadRelayUrl(f"the mailbox server's URL is longer than {LONGEST} characters")
-    # The standard library's parser drops line ends and tabs without a word.
+    # The standard library's parser silently drops line ends and tabs.
     if not url.isprintable() or any(character.isspace() for character in url):
         raise BadRelayUrl("the mailbox server's URL holds a space or a control character")
     try:
         parts = parse_uri(url)
-        # Zero is read as "no port" there.
+        # That parser reads zero as "no port".
         port = urlsplit(url).port
     except InvalidURI as error:
         raise BadRelayUrl(f"bad URL of a mailbox server, {_shown(url)}: {error.msg}") from None
@@ -40,7 +40,7 @@ def parse_relay_url(url: str) -> WebSocketURI:
             f"bad URL of a mailbox server, {_shown(url)}: its {wrong} is impossible"
         ) from None
     if parts.user_info is not None:
-        # A password would go over the wire, and into every checkpoint and log that has the URL.
+        # A password would be sent to the server, and written in every checkpoint and log.
         raise BadRelayUrl(f"the mailbox server's URL, {_shown(url)}, holds a name or a password")
     if port == 0:
         raise BadRelayUrl(f"bad URL of a mailbox server, {_shown(url)}: its port is impossible")
@@ -50,7 +50,7 @@ def parse_relay_url(url: str) -> WebSocketURI:
 
 
 def _shown(url: str) -> str:
-    """*url* in quotes, without what may be a password."""
+    """`url` in quotes, without what may be a password."""
     before, at, rest = url.rpartition("@")
     if at:
         scheme, separator, _ = before.partition("://")

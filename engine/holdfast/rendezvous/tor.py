@@ -1,4 +1,4 @@
-"""Connecting through Tor, and in no other way.
+"""Connecting through Tor only.
 
 Needs the extra `tor`: the package txtorcon, and a Tor process that it talks to or launches.
 """
@@ -15,19 +15,19 @@ from holdfast.errors import WormholeError
 
 
 class TorUnavailable(WormholeError):
-    """Tor was asked for, and cannot be had; nothing was connected without it."""
+    """Tor was asked for, and is not available; nothing was connected without it."""
 
 
 @define(eq=False)
 class TorManager:
-    """Gives every connection of a wormhole a way through Tor; pass it to `create(tor=)`.
+    """Connects a wormhole through Tor; pass it to `create(tor=)`.
 
     Args:
-        tor: what makes streams through Tor, with txtorcon's method
-            `stream_via(host, port, tls)`.  `get_tor` finds or launches one.
+        tor: an object with txtorcon's method `stream_via(host, port, tls)`. `get_tor` finds or
+            launches one.
 
     Raises:
-        TypeError: it has no such method.
+        TypeError: it does not have that method.
     """
 
     _tor: Any = field(repr=False)
@@ -39,7 +39,7 @@ class TorManager:
     def __call__(self, uri: WebSocketURI) -> IStreamClientEndpoint:
         """Return the endpoint of a mailbox server, through Tor.
 
-        The name is looked up at the far end, so that no resolver here hears it.
+        The name is looked up at the far end, so that local resolvers do not see it.
         """
         endpoint: IStreamClientEndpoint = self._tor.stream_via(uri.host, uri.port, tls=uri.secure)
         return endpoint
@@ -57,7 +57,7 @@ async def get_tor(
             default the usual places are tried.
 
     Raises:
-        TorUnavailable: there is no txtorcon, or no Tor.
+        TorUnavailable: txtorcon or Tor is missing.
     """
     try:
         import txtorcon
@@ -75,6 +75,6 @@ async def get_tor(
 
                 endpoint = clientFromString(reactor, tor_control_port)
             tor = await txtorcon.connect(reactor, endpoint)
-    except Exception as error:  # the package raises all kinds, and its words help
+    except Exception as error:  # the package raises all kinds of errors, and its words help
         raise TorUnavailable(f"Tor cannot be used: {error}") from error
     return TorManager(tor)

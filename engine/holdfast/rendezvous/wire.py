@@ -1,7 +1,8 @@
 """Frames and events, to and from the text that goes over the WebSocket.
 
-One JSON object a message, with its kind under `type` (server-protocol.md, "WebSocket Transport" and
-"All Message Types").  Everything that comes in is hostile until it has passed through `read`.
+Each message is one JSON object, with its kind under `type` (server-protocol.md, "WebSocket
+Transport" and "All Message Types"). Everything that comes in is hostile until `read` has checked
+it.
 """
 
 from __future__ import annotations
@@ -19,34 +20,34 @@ from holdfast.core import strict_json
 from holdfast.version import VERSION
 
 CLIENT_VERSION: Final = ("holdfast", VERSION)
-"""What servers are told of us, in every `bind`."""
+"""What servers are told about us, in every `bind`."""
 
 LONGEST_NAME: Final = 200
 """Characters of the longest mailbox, side or phase that is accepted."""
 
 LARGEST_FRAME: Final = 8 * 1024 * 1024
-"""Bytes of the longest text that a mailbox server can be expected to take: `holdfast mailbox` takes
-no longer one; a stock server does, unless it was told otherwise."""
+"""Bytes of the longest text that a mailbox server can be expected to accept. It is the limit of
+`holdfast mailbox`; the stock server accepts longer ones, unless it is configured otherwise."""
 
 AROUND_A_BODY: Final = 1024
-"""Bytes that the server may put around a message's body when it passes it on: far less, if names
+"""Bytes that the server may put around a message's body when it passes it on; far fewer, if names
 are as long as ours."""
 
 LONGEST_BODY: Final = (LARGEST_FRAME - AROUND_A_BODY) // 2
 """Bytes of the longest body of a message, which travels as hexadecimal digits."""
 
 LONGEST_TEXT: Final = 2000
-"""Characters of an error's text that are kept."""
+"""How many characters of an error's text are kept."""
 
 
 @frozen
 class Pong:
-    """The answer to our ping: everything asked before it has been answered."""
+    """The answer to our ping: everything that was asked before it has been answered."""
 
 
 @frozen
 class Nameplates:
-    """The answer to our question which nameplates there are."""
+    """The answer to our `list`: which nameplates there are."""
 
     nameplates: frozenset[str]
 
@@ -55,11 +56,11 @@ FromServer: TypeAlias = ev.Event | Pong | Nameplates
 
 
 class Malformed(Exception):
-    """The server sent what no server may send.  The text never quotes the frame."""
+    """The server sent something that servers must not send. The text never quotes the frame."""
 
 
 def write(frame: fr.Frame, frame_id: str) -> str:
-    """Return the text of *frame*; *frame_id* is the random id that the server acknowledges."""
+    """Return the text of `frame`; `frame_id` is the random id that the server acknowledges."""
     match frame:
         case fr.Bind(appid, side):
             fields = {"type": "bind", "appid": appid, "side": side}
@@ -90,7 +91,7 @@ def read(text: str) -> FromServer | None:
     """Return what the server said, or None for what needs no answer (acks, unknown kinds).
 
     Raises:
-        Malformed: no server may send that.
+        Malformed: servers must not send that.
     """
     try:
         frame = strict_json.parse(text)
@@ -129,9 +130,9 @@ def _allocated(frame: dict[str, Any]) -> FromServer:
 
 
 def _message(frame: dict[str, Any]) -> FromServer | None:
-    """The server passes on what a peer sent without looking at it, so nothing here is its fault.
+    """Read a message, which the server passes on unread: what is wrong is the peer's fault.
 
-    A message that we could not even name is dropped; one whose body is no hexadecimal is kept with
+    A message that we could not even name is dropped. One whose body is not hexadecimal is kept with
     an empty body, which will not decrypt.
     """
     side, phase, body = frame.get("side"), _phase(frame.get("phase")), frame.get("body")
@@ -147,14 +148,14 @@ def _message(frame: dict[str, Any]) -> FromServer | None:
 
 
 def _phase(phase: object) -> str | None:
-    """The protocol allows a number, too: the server stores it as this text, and replays that."""
-    if type(phase) is int:  # and no bool
+    """The protocol also allows a number: the server stores it as this text, and replays that."""
+    if type(phase) is int:  # and not bool
         return str(phase)
     return phase if isinstance(phase, str) else None
 
 
 def _nameplates(frame: dict[str, Any]) -> FromServer:
-    """What is no nameplate among them is left out: it could not be claimed."""
+    """Leave out what is not a nameplate, because it could not be claimed."""
     listed = frame.get("nameplates")
     if not isinstance(listed, list):
         raise Malformed("the server sent a list of nameplates that is none")

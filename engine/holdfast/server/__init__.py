@@ -1,9 +1,9 @@
-"""A mailbox server of the operator's own, with a memory as long as its operator chooses.
+"""A mailbox server of the operator's own, which remembers for as long as the operator chooses.
 
-The server itself is the `magic-wormhole-mailbox-server` package, run inside this process;
-this room adds what a waiting code needs: a retention of days instead of minutes, a database
-that survives a power cut, and an access log without codes in it.
-It stands alone: nothing else of Holdfast is imported here.
+The server itself is the `magic-wormhole-mailbox-server` package, run inside this process. This
+room adds what a waiting code needs: a retention of days instead of minutes, a database that
+survives a power cut, and an access log without codes. It stands alone: it does not import anything
+else of Holdfast.
 """
 
 from holdfast.server.errors import (

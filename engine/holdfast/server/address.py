@@ -20,11 +20,11 @@ _HIGHEST_PORT = 65535
 
 
 def endpoint(reactor: Any, listen: str) -> Any:
-    """Return the IStreamServerEndpoint that the operator's words name; nothing listens yet.
+    """Return the IStreamServerEndpoint that `listen` names; it does not listen yet.
 
-    `listen` is `host:port`, `[v6 address]:port`, or a Twisted endpoint string such as
-    `tcp:4000`, `systemd:domain=INET:index=0` or `unix:/run/mailbox.sock`.
-    Raises AddressUnusable for anything else.
+    `listen` is `host:port`, `[v6 address]:port`, or a Twisted endpoint string such as `tcp:4000`,
+    `systemd:domain=INET:index=0` or `unix:/run/mailbox.sock`. Raises AddressUnusable for anything
+    else.
     """
     match = _HOST_AND_PORT.fullmatch(listen)
     if match is None or match["host"] in _ENDPOINT_TYPES:
@@ -40,7 +40,7 @@ def endpoint(reactor: Any, listen: str) -> Any:
 def _from_endpoint_string(reactor: Any, listen: str) -> Any:
     try:
         return serverFromString(reactor, listen)
-    except Exception as error:  # Twisted's parsers, and plugins, raise whatever they stumble over
+    except Exception as error:  # Twisted's parsers, and plugins, may raise anything
         raise AddressUnusable(
             f"cannot listen on {listen[:200]!r}: neither host:port, [v6 address]:port"
             f" nor a Twisted endpoint string"

@@ -1,4 +1,4 @@
-"""The server's SQLite file: made by the package, made durable here."""
+"""The server's SQLite file: the package makes it, and this module makes it durable."""
 
 import fcntl
 import os
@@ -11,9 +11,9 @@ from attrs import define
 
 from holdfast.server.errors import DatabaseUnusable
 
-# The package looks for rows by these columns, and its schema has no index that begins with them:
-# a command would cost more with every mailbox that waits. A stock server that opens the file later
-# keeps them up to date.
+# The package looks up rows by these columns, but its schema does not have indexes that begin with
+# them: the cost of a command would grow with the number of waiting mailboxes. A stock server that
+# opens the file later keeps these indexes up to date.
 INDEXES = {
     "holdfast_claims": "nameplate_sides (nameplates_id, side)",
     "holdfast_claimants": "nameplate_sides (side)",
@@ -31,19 +31,19 @@ class Database:
     lock: int
 
     def close(self) -> None:
-        """Close the connection, then let the next server in."""
+        """Close the connection, then release the lock."""
         self.connection.close()
         os.close(self.lock)
 
 
 def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> Database:
-    """Open `path`, made if it is new, so that a committed message survives a power cut.
+    """Open or make the file at `path`, so that a committed message survives a power cut.
 
-    `create_or_upgrade` is the package's function of that purpose; it makes new files
-    readable by their owner alone. Raises DatabaseUnusable.
+    `create_or_upgrade` is the package's function for that; it makes new files readable by their
+    owner alone. Raises DatabaseUnusable.
     """
     try:
-        # The lock is the file's, by whatever name it is given.
+        # The lock belongs to the file, whichever path leads to it.
         path = Path(os.path.realpath(path))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_other_names(path)
@@ -69,10 +69,10 @@ def _refuse_other_names(path: Path) -> None:
 
 
 def _lock(path: Path) -> int:
-    # A message reaches the listeners of the process that stored it, and no others: under a
-    # second server on the same file, peers would wait for each other until they reconnect.
-    # The kernel drops the lock with its process, however that ends. It is on a file of its
-    # own because SQLite locks the database's.
+    # A message reaches only the listeners of the process that stored it: with a second server
+    # on the same file, peers would wait for each other until they reconnect. The kernel drops
+    # the lock when its process ends, in whatever way. It is on a file of its own because SQLite
+    # locks the database's.
     lock = os.open(
         path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
     )
@@ -94,20 +94,20 @@ def _open(path: Path, create_or_upgrade: Callable[[str], Any]) -> sqlite3.Connec
     except (OSError, sqlite3.Error, DBError) as error:
         raise DatabaseUnusable(f"cannot use the database {path}: {_why(error)}") from error
     except TypeError as error:
-        # What the package does with a version table that has no row.
+        # What the package does with an empty version table.
         raise DatabaseUnusable(
             f"cannot use the database {path}: it is not a mailbox server's"
         ) from error
     try:
-        # What the server tells anybody is committed before. With the default rollback journal a
-        # commit is four syncs of the disk, with a write-ahead log one.
+        # What the server tells a client is committed before. With the default rollback journal a
+        # commit is four syncs of the disk, with a write-ahead log it is one.
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=FULL")
-        # Transactions begin and end where `turn` says, and nowhere else.
+        # Transactions begin and end only where `turn` says.
         connection.isolation_level = None
         # The package's own factory makes a dict of each row; it only looks up names.
         connection.row_factory = sqlite3.Row
-        # Finds out now, and not at the first client, whether the file can be written.
+        # Find out now, and not at the first client, whether the file can be written.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE version SET version=version")
         for name, columns in INDEXES.items():

@@ -13,7 +13,7 @@ class PackageMissing(MailboxServerError):
 
 
 class AddressUnusable(MailboxServerError):
-    """The address to listen on is malformed, taken or not ours."""
+    """The address to listen on is malformed, taken, or not one of this machine."""
 
 
 class DatabaseUnusable(MailboxServerError):

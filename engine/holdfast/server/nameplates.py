@@ -1,6 +1,6 @@
-"""Which nameplate to give away: any of the shortest that are free, as the package does.
+"""Which nameplate to give out: any of the shortest that are free, as the package does.
 
-The package reads all that are taken to find one; here the database only looks up as many as there
+To find one, the package reads all that are taken. Here the database looks up only as many as there
 are short ones, however many codes wait.
 """
 
@@ -22,8 +22,9 @@ _IS_TAKEN = "SELECT 1 FROM nameplates WHERE app_id = ? AND name = ?"
 
 
 def free_nameplate(turn: Turn, app: str) -> str | None:
-    """Return a nameplate that nobody of `app` has: of one to three digits, or of up to six if
-    all those are taken; None if a thousand tries find none. Raises sqlite3.Error.
+    """Return a free nameplate of `app`, or None if a thousand tries find none.
+
+    It has one to three digits, or up to six if all those are taken. Raises sqlite3.Error.
     """
     for first, last in _SIZES:
         row = turn.execute(_ANY_FREE, (first, last, app)).fetchone()

@@ -1,4 +1,4 @@
-"""The running server: the package's parts, put together with a retention of our own."""
+"""The running server: the package's parts, put together with our own retention."""
 
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from holdfast.server.errors import AddressUnusable, PackageMissing
 from holdfast.server.sweeping import Sweeper, period
 from holdfast.server.turn import Turn
 
-# Any value but None turns off the package's log of nameplates and mailboxes; the number
+# Any value except None turns off the package's log of nameplates and mailboxes. The number
 # itself rounds the times in a usage database, which we do not keep.
 _QUIET = 3600
 
@@ -25,7 +25,7 @@ _QUIET = 3600
 class MailboxService(MultiService):
     """A mailbox server as a Twisted service; made by `service()`.
 
-    It listens from startService() on; stopService() closes the port, then the database.
+    startService() makes it listen; stopService() closes the port, then the database.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class MailboxService(MultiService):
 
     @property
     def bound(self) -> IAddress | None:
-        """The address really bound (its `port` is the system's choice for port 0), or None."""
+        """The address that is bound (for port 0, `port` is the system's choice), or None."""
         return None if self._port is None else self._port.getHost()
 
     def when_listening(self) -> Deferred[str]:
         """Return a Deferred of the URL for clients, `ws://HOST:PORT/v1`, once it listens.
 
-        Fails with AddressUnusable if the address cannot be had. May be asked many times.
+        Fails with AddressUnusable if the address cannot be bound. May be called many times.
         """
         waiting: Deferred[str] = Deferred()
         self._waiting.append(waiting)
@@ -58,7 +58,7 @@ class MailboxService(MultiService):
         return waiting
 
     def startService(self) -> None:
-        """Start forgetting what is old, and listen."""
+        """Start to forget old mailboxes, and to listen."""
         MultiService.startService(self)
         listening: Deferred[Any] = maybeDeferred(self._endpoint.listen, self._site)
         self._listening = listening.addCallbacks(self._listens, self._does_not)
@@ -80,7 +80,7 @@ class MailboxService(MultiService):
 
     def _does_not(self, failure: Failure) -> None:
         error = failure.value
-        # Twisted names the address again; the operating system's words are enough.
+        # Twisted's text names the address again; the operating system's words are enough.
         cause = error.socketError if isinstance(error, CannotListenError) else error
         why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         self._outcome = Failure(AddressUnusable(f"cannot listen on {self._listen}: {why}"))
@@ -123,14 +123,13 @@ def service(
     """Return a mailbox server, not yet started, on an open database.
 
     `listen` is `host:port` (0 lets the system choose the port), `[v6 address]:port` or a
-    Twisted endpoint string. `keep` is how many seconds the server remembers a mailbox that
-    nobody touches and nobody is subscribed to. The time during which the server itself is
-    down counts too: it forgets what is older as soon as it starts. `motd` is shown to
-    everybody who connects. `most` is how many connections there may be; who comes beyond that is
-    told so.
+    Twisted endpoint string. `keep` is how many seconds the server remembers a mailbox that is not
+    used and has no subscribers. The time during which the server itself is down counts too: it
+    forgets what is older as soon as it starts. `motd` is shown to every client that connects.
+    `most` is how many connections there may be; further clients are told so.
 
-    Raises PackageMissing, AddressUnusable (malformed) or DatabaseUnusable; an address that
-    cannot be had is told by when_listening().
+    Raises PackageMissing, AddressUnusable (malformed) or DatabaseUnusable; when_listening() fails
+    if the address cannot be bound.
     """
     try:
         from wormhole_mailbox_server.database import create_or_upgrade_channel_db

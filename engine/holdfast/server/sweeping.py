@@ -1,8 +1,8 @@
-"""Forgetting what nobody touches any more, again and again, whatever is in the way.
+"""Forgetting unused mailboxes again and again, even when a sweep fails.
 
-The sweep itself is the package's. What makes it stumble, a row that no server wrote for instance,
-must neither end the sweeps for ever nor keep what is old of everybody else, so such rows are put
-right before, and whatever goes wrong all the same is told, and tried again with the next sweep.
+The sweep itself is the package's. What makes it fail, for instance a row that a server would never
+write, must not end all later sweeps, nor keep other clients' old mailboxes. So such rows are
+repaired first; anything that still fails is reported, and tried again with the next sweep.
 """
 
 import sqlite3
@@ -16,18 +16,19 @@ from twisted.python.failure import Failure
 
 from holdfast.server.turn import Turn
 
-# The package hard-codes 660 s of retention and a sweep every 300 s. A sweep costs a query an
-# app, so it need not be rarer; with a short retention it must be more frequent, or mailboxes
+# The package hard-codes 660 s of retention and a sweep every 300 s. A sweep costs one query per
+# app, so it need not be rarer. With a short retention it must be more frequent, or mailboxes
 # would live twice as long as asked.
 LONGEST_SWEEP_PERIOD = 300.0
 SWEEPS_IN_A_RETENTION = 4
 
 # A client that dies between asking for a nameplate and hearing the answer leaves one behind that
-# nobody knows of, and asks for another. Nobody waits in a mailbox that was never written to, so
-# such a mailbox is kept only for as long as the package itself would keep it, in seconds.
+# it does not know of, and asks for another. Clients do not wait in a mailbox that was never
+# written to, so it is kept only for as long as the package itself would keep it, in seconds.
 LONGEST_EMPTY = 660.0
 
-# What no server wrote, and the package cannot compare or sort: it counts as old, or is nobody's.
+# Values that a server never writes, and that the package cannot compare or sort: such a row counts
+# as old, or as belonging to no client.
 _ODD: Final = (
     "UPDATE mailboxes SET updated = 0 WHERE typeof(updated) NOT IN ('integer', 'real')",
     "DELETE FROM messages WHERE typeof(app_id) <> 'text'",
@@ -43,13 +44,13 @@ _log = Logger()
 
 
 def period(keep: float) -> float:
-    """Seconds from one sweep to the next, if mailboxes are kept for so many."""
+    """Seconds from one sweep to the next, if mailboxes are kept for `keep` seconds."""
     return min(LONGEST_SWEEP_PERIOD, keep / SWEEPS_IN_A_RETENTION)
 
 
 @define(eq=False)
 class Sweeper:
-    """Forgets mailboxes that nobody touched for `keep` seconds. Raises nothing."""
+    """Forgets mailboxes that were not used for `keep` seconds. Raises nothing."""
 
     server: Any
     turn: Turn
@@ -58,7 +59,7 @@ class Sweeper:
     def __call__(self) -> None:
         """Sweep once."""
         now = time.time()
-        # Each has a turn of its own, so that its failure is nobody else's.
+        # Each has its own turn, so that the failure of one does not undo the others.
         self._do("odd rows", self._put_right)
         self._do("old mailboxes", lambda: self._sweep(now))
 
@@ -68,10 +69,10 @@ class Sweeper:
             try:
                 work()
             except sqlite3.Error as error:
-                # A full disk now must not end the sweeps for ever: what is old stays old. Half a
-                # sweep must not be committed by the next client's message either.
+                # A disk that is full now must not end all later sweeps: what is old stays old. And
+                # half a sweep must not be committed together with the next client's message.
                 self.turn.take_back(error)
-            except Exception:  # noqa: BLE001 - it is told, and the sweeps go on
+            except Exception:  # noqa: BLE001 - it is logged, and the sweeps continue
                 _log.failure("The sweep of {what} failed", Failure(), what=what)
                 self.turn.take_back(sqlite3.DataError(f"what is there of {what} cannot be read"))
             self.turn.end()
@@ -88,7 +89,7 @@ class Sweeper:
         self.server.prune_all_apps(now, now - self.keep)
 
     def _age_empty_ones(self, now: float) -> None:
-        """Let the package's sweep find them old, unless somebody is subscribed to them."""
+        """Let the package's sweep find empty mailboxes old, unless they have subscribers."""
         self.turn.execute(
             "UPDATE mailboxes SET updated = 0"
             " WHERE updated < ? AND id NOT IN (SELECT mailbox_id FROM messages)",

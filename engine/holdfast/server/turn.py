@@ -1,8 +1,8 @@
-"""One commit for all that happens in one turn of the reactor, and only then the answers.
+"""One commit for everything that happens in one turn of the reactor, and only then the answers.
 
 The server's package commits once or twice in each command, and every commit waits for the disk.
-Here the commands that arrived together share one, and what they lead to, their senders' answers as
-well as what others are to hear of them, is held back until it is on the disk.
+Here the commands that arrived together share one commit. What they cause, both the answers to their
+senders and what other clients are told, is held back until the commit is on the disk.
 """
 
 import sqlite3
@@ -17,25 +17,25 @@ _log = Logger()
 
 
 class Client(Protocol):
-    """Who is told something once it is on the disk."""
+    """A client that is told something once it is on the disk."""
 
     def tell(self, payload: bytes) -> None:
-        """Send a message, if the connection is still there."""
+        """Send a message, if the connection is still open."""
 
     def cut(self) -> None:
-        """End the connection at once: what it asked for did not happen."""
+        """Cut the connection at once: what the client asked for did not happen."""
 
 
 @define(eq=False)
 class Turn:
-    """The commands of one turn of the reactor; the package takes it for its connection.
+    """The commands of one turn of the reactor; the package takes this for its connection.
 
-    A turn begins with the first command, or the first statement, and ends in the next turn of the
-    reactor, when everything that the sockets had brought has been worked off: the longer a commit
-    takes, the more wait to share the next one.
+    A turn begins with the first command, or the first statement. It ends in the next turn of the
+    reactor, when everything that the sockets had brought is done: the longer a commit takes, the
+    more commands wait to share the next one.
 
-    `soon` calls a function in the reactor's next turn. The connection's isolation level is None,
-    so that no transaction begins or ends but here.
+    `soon` calls a function in the reactor's next turn. The connection's isolation level is None, so
+    that transactions begin and end only here.
     """
 
     _connection: sqlite3.Connection
@@ -46,20 +46,20 @@ class Turn:
     def begin(self) -> None:
         """Hold back all answers from now until the next commit. Raises sqlite3.Error."""
         if not self._open:
-            # IMMEDIATE waits for other writers, an operator's shell for instance, here and once;
-            # a transaction that began by reading would fail at its first change.
+            # IMMEDIATE waits for other writers, such as an operator's shell, here and only once.
+            # A transaction that began by reading would fail at its first change.
             self._connection.execute("BEGIN IMMEDIATE")
             self._open = True
             self._soon(self.end)
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Run a statement of the package's; raises what SQLite does."""
+        """Run a statement of the package; raises what SQLite raises."""
         self.begin()
         self._check()
         return self._connection.execute(statement, parameters)
 
     def commit(self) -> None:
-        """Do nothing: the package believes that it commits, and the end of the turn does."""
+        """Do nothing: the package believes that it commits, but the end of the turn does."""
 
     def answer(self, client: Client, payload: bytes) -> None:
         """Tell a client something, after the commit if a turn has begun."""
@@ -71,9 +71,9 @@ class Turn:
     def end(self) -> None:
         """Commit, then give the answers, in the order in which they were made.
 
-        If the commit fails, nothing of this turn has happened: nobody is told any of it, and
-        all that were to be told something are cut off, so that they come back and ask for what
-        is there.
+        If the commit fails, nothing of this turn has happened. Clients are told nothing of it, and
+        those that would have been told something are cut off, so that they reconnect and ask for
+        what is there.
         """
         if not self._open:
             return
@@ -88,7 +88,7 @@ class Turn:
         for client, payload in answers:
             try:
                 client.tell(payload)
-            except Exception:  # noqa: BLE001 - it is told, and the others get their answers
+            except Exception:  # noqa: BLE001 - it is logged, and the others get their answers
                 _log.failure("A client could not be answered", Failure())
                 _cut(client)
 
@@ -108,15 +108,15 @@ class Turn:
             self._connection.execute("ROLLBACK")
 
     def _check(self) -> None:
-        # After some errors, as of a full disk, SQLite has undone the whole transaction, and this
-        # is the only sign of it. What the turn still has to say is then no longer true.
+        # After some errors, such as a full disk, SQLite has undone the whole transaction, and this
+        # is the only sign of it. The answers that the turn still holds are then no longer true.
         if not self._connection.in_transaction:
             raise sqlite3.OperationalError("the transaction was undone after an earlier error")
 
 
 def _cut(client: Client) -> None:
-    """Whatever comes of it: others wait."""
+    """Cut a client off; an error must not hold up the others."""
     try:
         client.cut()
-    except Exception:  # noqa: BLE001 - it is told, and the others get their turn
+    except Exception:  # noqa: BLE001 - it is logged, and the others get their turn
         _log.failure("A connection could not be cut", Failure())

@@ -1,7 +1,7 @@
 """The package's WebSocket server, whose answers wait for the disk.
 
-Imported only where the package is installed. Of the package's classes, nothing is used or
-overridden here whose name says that it is its own.
+Imported only where the package is installed. Private names of the package's classes are neither
+used nor overridden here.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ from holdfast.server.nameplates import free_nameplate
 from holdfast.server.turn import Turn
 
 FULL = 503
-"""The answer of HTTP to whoever comes when there are too many: service unavailable."""
+"""HTTP's answer to clients when there are too many connections: service unavailable."""
 
-# The package takes messages of any size from anybody. Eight megabytes are hundreds of times
-# what an exchange needs, and few enough for the memory of a small machine.
+# The package accepts messages of any size from any client. Eight megabytes are hundreds of times
+# what an exchange needs, and still fit into the memory of a small machine.
 LARGEST_MESSAGE = 8 * 1024 * 1024
 
 _log = Logger()
@@ -48,12 +48,12 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         super().failHandshake(reason, code, *args, **kwargs)
 
     def sendMessage(self, payload: bytes, isBinary: bool = False, **options: Any) -> None:
-        # All that the package says, it says with this, as text and without options.
+        # The package says everything with this method, as text and without options.
         self.factory.turn.answer(self, payload)
 
     def tell(self, payload: bytes) -> None:
-        # The limit is for what comes in. What was taken must be passed on, with what the package
-        # puts around it: whoever cannot be told it now could not be told it the next time either.
+        # The limit is for what comes in. What was accepted must be passed on, with what the package
+        # puts around it: if a client cannot be told it now, a retry would fail as well.
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
             super().sendMessage(payload)
@@ -70,7 +70,7 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         self._bound = self.factory.rendezvous.get_app(msg["appid"]), msg["appid"], msg["side"]
 
     def handle_allocate(self, server_rx: float) -> None:
-        # The package reads the names of all nameplates that are taken, for each allocation.
+        # For each allocation, the package reads the names of all nameplates that are taken.
         if self._has_allocated:
             raise Error("you already allocated one, don't be greedy")
         if self._bound is None:
@@ -95,13 +95,13 @@ class _Connections(WebSocketServerFactory):  # type: ignore[misc]
         self.turn = turn
         self._most = most
         self._said_full = False
-        # Whoever sends too much is told so, and need not find out by trying again.
+        # A client that sends too much is told so, and need not find out by trying again.
         self.setProtocolOptions(
             maxMessagePayloadSize=LARGEST_MESSAGE, failByDrop=False, maxConnections=most
         )
 
     def is_full(self) -> None:
-        """Somebody had to be sent away: say so, once."""
+        """A client had to be refused: say so, once."""
         if not self._said_full:
             self._said_full = True
             _log.warn(
@@ -114,7 +114,7 @@ class _Connections(WebSocketServerFactory):  # type: ignore[misc]
 def site(server: Any, turn: Turn, most: int | None = None) -> Any:
     """Return the package's web site, with these connections, for a `server` that uses `turn`.
 
-    With `most`, no more of them than that.
+    With `most`, there are at most that many connections.
     """
     result = make_web_server(server, log_requests=False)
     result.resource.putChild(b"v1", WebSocketResource(_Connections(server, turn, most)))

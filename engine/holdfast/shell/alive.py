@@ -1,6 +1,6 @@
 """The life and death of a wormhole: that it is alive only once, and what is told of its end.
 
-A document that is resumed twice would say two things under one name.  Other processes cannot be
+A document that is resumed twice would say two things under one name. Other processes cannot be
 asked; this one remembers which wormholes it has, for as long as they are in memory.
 """
 
@@ -42,14 +42,14 @@ class Life:
             del _alive[side]
 
     def on_down(self, call: Callable[[], object]) -> None:
-        """Have *call* called when the connection is down for good, or now if it is."""
+        """Have `call` called when the connection is down for good, or now if it is."""
         if self._waiting is None:
             call()
         else:
             self._waiting += (call,)
 
     def down(self, tell: Callable[[], object]) -> None:
-        """The connection is down for good: call *tell*, once, and then what waits for that."""
+        """The connection is down for good: call `tell`, once, and then what waits for that."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             tell()

@@ -35,7 +35,7 @@ class MakesConnector(Protocol):
     """How a wormhole gets its connector; `Dialer`-backed in real life, anything in a test."""
 
     def __call__(self, url: str, owner: Owner, /) -> Connector:
-        """Make one for *url* that tells *owner*."""
+        """Make one for `url` that tells `owner`."""
         ...
 
 
@@ -47,7 +47,7 @@ class Hears(Protocol):
         ...
 
     def outside(self, *events: ev.Event | None) -> None:
-        """*events* come from outside, together; None if there is only something to be said."""
+        """`events` come from outside, together; None if there is only something to be said."""
         ...
 
     def listed(self, nameplates: AbstractSet[str]) -> None:
@@ -123,7 +123,7 @@ class Contact:
         self._connector.start()
 
     def stop(self) -> Deferred[None]:
-        """Hang up.  Fires when the connection is down."""
+        """Hang up. Fires when the connection is down."""
         if self._patience is not None:
             self._patience.stop()
         return self._connector.stop()
@@ -153,9 +153,9 @@ class Contact:
         conversation: Conversation,
         happen: Callable[[ev.Event | None], object],
     ) -> None:
-        """Make events of one thing that the server has said, and call *happen* with each.
+        """Make events of one thing that the server has said, and call `happen` with each.
 
-        What it means depends on what has happened before it, so *happen* is called at once; with
+        What it means depends on what has happened before it, so `happen` is called at once; with
         None if nothing happens, but there may be something to be said.
         """
         if self._life.is_over or conversation is not self.conversation:

@@ -15,7 +15,7 @@ MOST_CUT_CLOSINGS: Final = 5
 """Connections that may be lost between our closing and its answer before we call it an answer."""
 
 MOST_CUTS: Final = 10
-"""Connections in a row that may end at the same message before we call that an answer.  The pauses
+"""Connections in a row that may end at the same message before we call that an answer. The pauses
 between them grow, so that a server has more than a minute to recover."""
 
 
@@ -65,7 +65,7 @@ class GivingUp:
     def _stuck_at(self, conversation: Conversation | None, reason: ConnectionEnded) -> str | None:
         """Return what a connection ended at, in words, if it got as far as one can without it.
 
-        A server whose disk is full serves nobody, and is waited for.  One that has just shown us
+        A server whose disk is full serves nobody, and is waited for. One that has just shown us
         the whole mailbox, and is gone at our next message, may have something against that.
         """
         if reason.fault is Fault.UNACCEPTABLE:

@@ -1,31 +1,31 @@
 """How one event happens to a wormhole: the heart of the shell.
 
 An event is the application's (`Happening.happen`: it calls its wormhole) or comes from outside
-(`outside`, `heard`: the server said something, a connection came or went).  Then this happens:
+(`outside`, `heard`: the server said something, a connection came or went). Then this happens:
 
-1. The journal's `process()` is entered.  Whatever follows up to its end is one commit, and none of
+1. The journal's `process()` is entered. Whatever follows up to its end is one commit, and none of
    it has happened if that commit fails.
 2. A seed is drawn, and `Exchange.apply` gives notices, or None if the event says nothing new.
-3. The delegate is told the notices, one by one.  It may call the wormhole again from there.  Such
+3. The delegate is told the notices, one by one. It may call the wormhole again from there. Such
    an event is applied at once, in the same commit, but its notices wait behind those that the
    delegate has not been told: it hears everything in the order in which it happened, and is never
    called from inside itself.
-4. Once, behind the last notice, `wanted` says what the server must hear.  The frames are queued
-   with the journal, which sends them when the commit is durable.  They are noted as said at once,
+4. Once, behind the last notice, `wanted` says what the server must hear. The frames are queued
+   with the journal, which sends them when the commit is durable. They are noted as said at once,
    so that the next event does not say them again; if the commit fails, the connection goes too.
-5. A journal that keeps a history is told what happened; then the journal is left.  It asks for the
+5. A journal that keeps a history is told what happened; then the journal is left. It asks for the
    wormhole's document there, in which all of this is.
 
-Events that the server causes at once share the steps 1, 4 and 5, unless the wormhole is *careful*.
+Events that the server causes at once share the steps 1, 4 and 5, unless the wormhole is `careful`.
 
-Exceptions.  A *refusal* comes before any event: the face (`wormhole.py`) checks arguments and
-states first, and raises with nothing changed.  Whatever is raised later, by a method of the
+Exceptions. A `refusal` comes before any event: the face (`wormhole.py`) checks arguments and
+states first, and raises with nothing changed. Whatever is raised later, by a method of the
 delegate, by the journal, or by a bug of the core, finds an exchange that has moved and a commit
-that was not made: what is in memory never happened.  So the wormhole is abandoned.  It says nothing
-more, and its last document is all that is left.  If the application called us, it gets the
+that was not made: what is in memory never happened. So the wormhole is abandoned. It says nothing
+more, and its last document is all that is left. If the application called us, it gets the
 exception; if not, `Options.on_broken` does, or else the delegate's `wormhole_closed`.
 
-The end is an event like all others, which leads to the notice `Closed`.  The connection is hung up
+The end is an event like all others, which leads to the notice `Closed`. The connection is hung up
 behind the commit of that, like a frame.
 """
 
@@ -145,9 +145,9 @@ class Happening:
             raise
 
     def outside(self, *events: ev.Event | None) -> None:
-        """Let *events* happen; an exception of the application's is not the connection's.
+        """Let `events` happen; an exception of the application's is not the connection's.
 
-        They are one commit: all of them happen, or none.  None among them if nothing happened, and
+        They are one commit: all of them happen, or none. None among them if nothing happened, and
         only something is to be said.
         """
         if self.options.careful:

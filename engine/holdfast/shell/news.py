@@ -74,7 +74,7 @@ class News:
             self._status(key)
 
     def event(self, event: ev.Event) -> None:
-        """Record that *event* happens."""
+        """Record that `event` happens."""
         if self._options.timing is not None:
             way = "asked" if isinstance(event, FROM_APPLICATION) else "heard"
             words = describe.heard(event, self._exchange.side)
@@ -83,12 +83,12 @@ class News:
             )
 
     def told(self, name: str) -> None:
-        """Record that the delegate's method *name* is called."""
+        """Record that the delegate's method `name` is called."""
         if self._options.timing is not None:
             self._options.timing.add("told", name)
 
     def sent(self, frame: Frame) -> None:
-        """Record that *frame* leaves."""
+        """Record that `frame` leaves."""
         if self._options.timing is not None:
             self._options.timing.add("said", describe.said(frame) or type(frame).__name__.lower())
 

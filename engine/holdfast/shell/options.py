@@ -36,10 +36,10 @@ class Options:
         on_broken: called with the failure when the application raises inside an event; without it
             the delegate's `wormhole_closed` is.
         careful: whether each event is a commit of its own, so that one at which the application
-            fails undoes no other.  Otherwise what the server says at once is one commit.
+            fails undoes no other. Otherwise what the server says at once is one commit.
         discreet: whether the code is told only when the server has our first message, and so when
             whoever enters the code will find us; a code that is lost before that is replaced, and
-            nobody misses it.  Otherwise it is told when it is known, as the stock library does.
+            nobody misses it. Otherwise it is told when it is known, as the stock library does.
         kept: finds messages again, by their numbers, that `DelegatedWormhole.take_shown` gave: at
             least the first of the numbers that it is asked for.
         entropy: returns 32 random bytes for each event.

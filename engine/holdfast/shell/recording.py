@@ -19,11 +19,15 @@ Heard: TypeAlias = tuple[tuple[ev.Event, bytes], ...]
 def write_down(
     journal: IJournal, side: str, heard: Heard, frames: Sequence[Frame], *, changed: bool
 ) -> None:
-    """Record what happened to the wormhole of *side*, and what it says to that.
+    """Record what happened to the wormhole of `side`, and what it says to that.
 
     A journal that keeps no history (`holdfast_journal.History`) is told nothing.
 
     Args:
+        journal: the wormhole's.
+        side: ours, in the mailbox.
+        heard: what happened.
+        frames: what is said to that.
         changed: whether saying it changed the wormhole's state.
     """
     if not hasattr(journal, "record"):

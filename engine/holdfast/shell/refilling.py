@@ -1,6 +1,6 @@
 """Filling a mailbox that a server has forgotten with messages that lie elsewhere.
 
-A flow's messages that are done lie in rows of the database, and not in its document.  Those that
+A flow's messages that are done lie in rows of the database, and not in its document. Those that
 the mailbox lacks are looked up a few at a time, and then `wanted` adds them.
 """
 

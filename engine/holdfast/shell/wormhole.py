@@ -1,7 +1,7 @@
 """The wormhole that applications hold: their face of the shell around the core's `Exchange`.
 
-The shell alone touches the world.  It draws the randomness, enters the journal around each event,
-calls the delegate, asks `wanted` what to say, and queues that behind the journal's commit.  How
+The shell alone touches the world. It draws the randomness, enters the journal around each event,
+calls the delegate, asks `wanted` what to say, and queues that behind the journal's commit. How
 that goes is told in `holdfast.shell.happening`; here are the methods that applications call, and
 the checks of what they pass.
 """
@@ -37,7 +37,7 @@ LONGEST_MESSAGE = LONGEST_BODY - OVERHEAD
 class DelegatedWormhole:
     """A wormhole that tells a delegate what happens.
 
-    Made by `holdfast.create` or `holdfast.from_serialized`.  Every method may be called from
+    Made by `holdfast.create` or `holdfast.from_serialized`. Every method may be called from
     inside every method of the delegate; what it does is then part of the same journal entry.
 
     The delegate's methods, each of which it may leave out, in the order in which they come:
@@ -75,7 +75,7 @@ class DelegatedWormhole:
         self._happening.abandon()
 
     def on_down(self, call: Callable[[], object]) -> None:
-        """Have *call* called when the wormhole has ended and its connection is down."""
+        """Have `call` called when the wormhole has ended and its connection is down."""
         self._happening.life.on_down(call)
 
     def when_down(self) -> Deferred[None]:
@@ -87,15 +87,16 @@ class DelegatedWormhole:
     # What applications call.
 
     def allocate_code(self, length: int = 2, *, code_length: int | None = None) -> None:
-        """Ask the mailbox server for a nameplate, and make a code of *length* random words.
+        """Ask the mailbox server for a nameplate, and make a code of `length` random words.
 
         Args:
-            length: how many words, 1 to 100; *code_length* is a synonym.
+            length: how many words, 1 to 100.
+            code_length: a synonym of `length`.
 
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
-            TypeError, ValueError: *length* is no such number.
+            TypeError, ValueError: `length` is no such number.
         """
         words = length if code_length is None else code_length
         if type(words) is not int:
@@ -162,12 +163,12 @@ class DelegatedWormhole:
         return happening.typing.begin()
 
     def send_message(self, message: bytes) -> None:
-        """Send *message* to the peer, now or once it is there; never before it has proved itself.
+        """Send `message` to the peer, now or once it is there; never before it has proved itself.
 
         A message that is sent after the wormhole has begun to close goes nowhere.
 
         Raises:
-            ValueError: it is longer than 4,193,752 bytes.  On its way a message is sealed, and
+            ValueError: it is longer than 4,193,752 bytes. On its way a message is sealed, and
                 twice as long in hexadecimal digits, and some servers cut the connection of
                 whoever sends them more than 8 MiB at once.
             TypeError: it is not bytes.
@@ -183,7 +184,7 @@ class DelegatedWormhole:
         self._happening.happen(ev.SendMessage(message))
 
     def derive_key(self, purpose: str, length: int = 32) -> bytes:
-        """Return *length* bytes (1 to 8160) that only the two sides can derive for *purpose*.
+        """Return `length` bytes (1 to 8160) that only the two sides can derive for `purpose`.
 
         Raises:
             NoKeyError: there is no key yet.
@@ -201,7 +202,7 @@ class DelegatedWormhole:
         """End the wormhole; everything sent so far still arrives.
 
         The delegate's `wormhole_closed` is called when nothing of ours is left on the server.
-        Closing twice is closing once.  After an exception of the application's own, which was
+        Closing twice is closing once. After an exception of the application's own, which was
         raised where it called us, `wormhole_closed` is called with that.
         """
         life = self._happening.life
@@ -213,15 +214,15 @@ class DelegatedWormhole:
     def serialize(self) -> dict[str, Any]:
         """Return the wormhole as a JSON-able dictionary, for `holdfast.from_serialized`.
 
-        It holds secrets.  What the delegate has been told is not told again after resuming; what
-        it has not been told is.  The document must be resumed only once.
+        It holds secrets. What the delegate has been told is not told again after resuming; what
+        it has not been told is. The document must be resumed only once.
         """
         contact = self._happening.contact
         pending = self._happening.pending
         return checkpoint.save(contact.relay_url, self.exchange, pending, contact.heard_at)
 
     def take_shown(self) -> list[tuple[int, bytes]]:
-        """Take messages that are done out of the wormhole, with their numbers; see *kept*.
+        """Take messages that are done out of the wormhole, with their numbers; see `kept`.
 
         Call it inside the journal's `process()`, whose commit keeps them and the document.
         """

@@ -1,17 +1,15 @@
-"""For tests of flows: everything that they meet, in memory, at a clock that is turned by hand.
+"""For tests of flows: everything around a flow, in memory, with a clock that the test advances.
 
-```python
-with World() as world:
-    world.start(IssueToken(user="ada"))
-    peer = world.peer(world.code())
-    world.until(lambda: peer.messages)
-    peer.send(b"ok")
-    world.until(world.finished)
-    assert world.status() == "done"
-```
+    with World() as world:
+        world.start(IssueToken(user="ada"))
+        peer = world.peer(world.code())
+        world.until(lambda: peer.messages)
+        peer.send(b"ok")
+        world.until(world.finished)
+        assert world.status() == "done"
 
 The mailbox server is a model, which Holdfast's own tests compare with the real one, answer by
-answer; engine, wormholes and journal are the real ones.
+answer. The engine, the wormholes and the journal are the real ones.
 """
 
 from importlib import import_module

@@ -8,14 +8,14 @@ from twisted.python.failure import Failure
 
 
 class Clock(task.Clock):
-    """Goes where Twisted's reactor goes: a clock turned by hand, whose threads are done at once.
+    """Takes the place of Twisted's reactor: you advance it, and its threads finish at once.
 
-    It has `seconds`, `callLater` and what threads need; no sockets, and no child processes.  See
-    `twisted.internet.task.Clock`, to which `advance(seconds)` belongs.
+    It has `seconds`, `callLater` and what threads need, but neither sockets nor child processes.
+    See `twisted.internet.task.Clock`, to which `advance(seconds)` belongs.
     """
 
     def getThreadPool(self) -> "Clock":  # noqa: N802
-        """Return what runs functions that block: this clock."""
+        """Return the thread pool, which is this clock."""
         return self
 
     def callInThreadWithCallback(  # noqa: N802
@@ -25,10 +25,10 @@ class Clock(task.Clock):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """Call *function* now, and *done* with what came of it."""
+        """Call `function` now, and `done` with the outcome."""
         try:
             result = function(*args, **kwargs)
-        except Exception:  # noqa: BLE001 - as a thread pool does: it is told to *done*
+        except Exception:  # noqa: BLE001 - as in a thread pool, `done` gets it
             done(False, Failure())
         else:
             done(True, result)
@@ -36,5 +36,5 @@ class Clock(task.Clock):
     def callFromThread(  # noqa: N802
         self, function: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> None:
-        """Call *function* now."""
+        """Call `function` now."""
         function(*args, **kwargs)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.rendezvous.websocket import WebSocket
 
 URL: Final = "ws://mailbox.example/v1"
-"""The mailbox server's, for those who must give one."""
+"""The mailbox server's URL, for code that must give one."""
 
 RETRY: Final = 1.0
 """Seconds between the end of a connection and the next attempt."""
@@ -32,27 +32,27 @@ def _lives() -> bool:
 
 @define(eq=False, repr=False)
 class Network:
-    """What is under way between wormholes and a mailbox server, in the order in which it was sent.
+    """What is on its way between wormholes and a mailbox server, in the order in which it was sent.
 
-    What a wormhole says is with the server at once.  What it hears waits until `step` or `settle`
+    What a wormhole says reaches the server at once. What it hears waits until `step` or `settle`
     lets it arrive, so that a test can do something between any two messages.
 
-    Every wormhole that is made on *clock*, as `holdfast.create(appid, URL, clock)` does, connects
+    Every wormhole that is made on `clock`, as by `holdfast.create(appid, URL, clock)`, connects
     through here.
 
     Args:
-        server: where every URL leads.
-        clock: by which connections that ended come back, after a second.
+        server: the server that every URL leads to.
+        clock: times the reconnection after a connection has ended, one second later.
     """
 
     server: MailboxServer
     clock: Clock
     together: bool = False
-    """Whether a wormhole reads at once all that has come for it; else one message at a time."""
+    """Whether a wormhole reads everything that has come for it at once, or message by message."""
     log: list[tuple[str, str]] = field(factory=list, init=False)
-    """What the server was told: by which side, and the frame's type, with the phase of an add."""
+    """What the server was told: by which side, and the frame's type, with the phase of an `add`."""
     connectors: list[Connector] = field(factory=list, init=False)
-    """Those that are started, and not stopped."""
+    """The connectors that are started, and not stopped."""
     queue: deque[Callable[[], object]] = field(factory=deque, init=False)
     """What arrives next, as calls without arguments."""
 
@@ -67,30 +67,30 @@ class Network:
         clock: Clock | None = None,
         is_dead: Callable[[], bool] = _lives,
     ) -> Any:
-        """Make what keeps a wormhole connected, in the place of `holdfast.rendezvous.connector`.
+        """Make a wormhole's connector, in place of `holdfast.rendezvous.connector`.
 
         Args:
-            url: not looked at.
+            url: ignored.
             owner: whose connections they are.
             clock: that of the owner's process, unless it is the network's.
-            is_dead: asked before anything is sent: whether that process has died just now.
+            is_dead: asked before anything is sent: whether that process has just died.
         """
         return Connector(self, owner, self.clock if clock is None else clock, is_dead)
 
     def step(self) -> bool:
-        """Let the next thing arrive; return False if nothing is under way."""
+        """Let the next thing arrive; return False if nothing is on its way."""
         if not self.queue:
             return False
         self.queue.popleft()()
         return True
 
     def settle(self) -> None:
-        """Let everything arrive that is under way, and what follows from that."""
+        """Let everything arrive that is on its way, and what follows from it."""
         while self.step():
             pass
 
     def hear(self, link: Link, text: str) -> None:
-        """A wormhole says *text* to the server."""
+        """Pass `text` from a wormhole to the server."""
         frame = json.loads(text)
         kind = frame["type"]
         said = f"add {frame['phase']}" if kind == "add" else kind
@@ -100,7 +100,7 @@ class Network:
 
 @define(eq=False, repr=False)
 class Connector:
-    """Has one connection after another, as long as its owner wants one."""
+    """Keeps one wormhole connected, for as long as its owner wants that."""
 
     network: Network
     owner: Owner
@@ -113,7 +113,7 @@ class Connector:
     _retry: Timer | None = field(default=None, init=False)
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         self.there = True
         self.network.connectors.append(self)
         self._connect()
@@ -129,16 +129,16 @@ class Connector:
         return succeed(None)
 
     def welcomed(self) -> None:
-        """The server's welcome was good: nothing follows from that here."""
+        """The server's welcome was good; nothing has to be done here."""
 
     def retry_now(self) -> None:
-        """Do not wait any longer with the next attempt."""
+        """Make the next attempt now."""
         if self._retry is not None:
             self._calm()
             self._connect()
 
     def cut(self, reason: str = "connection lost", fault: Fault | None = None) -> None:
-        """The connection breaks, with all that is on its way to the owner."""
+        """Break the connection, and lose everything that is on its way to the owner."""
         if self.link is not None and self.link.up:
             self.link.line.gone()
             self.link.lost(reason, fault)
@@ -173,7 +173,7 @@ class Connector:
 
 @define(eq=False, repr=False)
 class Link:
-    """One connection, as its wormhole sees it: in the place of a WebSocket."""
+    """One connection, as its wormhole sees it, in place of a WebSocket."""
 
     connector: Connector
     up: bool = field(default=True, init=False)
@@ -190,7 +190,7 @@ class Link:
         self.line = connector.network.server.connect(self.deliver, self._server_hangs_up)
 
     def send(self, text: str) -> None:
-        """Say *text* to the server."""
+        """Say `text` to the server."""
         if self.up and not self.connector.is_dead():
             self.connector.network.hear(self, text)
 
@@ -205,14 +205,14 @@ class Link:
         self.connector.cut(reason)
 
     def lost(self, reason: str, fault: Fault | None = None) -> None:
-        """It is broken, and the owner hears of that."""
+        """End the link, and tell the owner."""
         self.up = False
         self.connector.ended(ConnectionEnded(reason, clean=False, fault=fault))
 
     def deliver(self, text: str) -> None:
-        """Have the owner receive *text*, when its turn comes."""
+        """Have the owner receive `text`, when its turn comes."""
         self._acks.append(text)
-        # An ack says nothing: it comes with what follows it, as over a real connection.
+        # An ack says nothing new: it arrives with what follows it, as over a real connection.
         if '"type": "ack"' not in text:
             texts, self._acks = self._acks, []
             self.connector.network.queue.append(partial(self._receive, texts))

@@ -10,10 +10,10 @@ from holdfast.testing.network import URL, Network
 
 
 class Peer:
-    """Somebody with an ordinary client, which notes all that it is told.
+    """A person with an ordinary client, which notes everything that it is told.
 
     Args:
-        network: what their client connects through.
+        network: what the client connects through.
         appid: the application's identifier.
         on_message: called with the peer and each message.
     """
@@ -26,21 +26,21 @@ class Peer:
     ) -> None:
         self.on_message = on_message
         self.got: list[tuple[str, Any]] = []
-        """What they were told, in order: ("versions", ...), ("message", ...), ("closed", ...)."""
+        """What it was told, in order: ("versions", ...), ("message", ...), ("closed", ...)."""
         self.wormhole = create(appid, URL, network.clock, delegate=self)
 
     @property
     def messages(self) -> list[bytes]:
-        """What they were sent, in order."""
+        """The messages that the peer received, in order."""
         return [argument for name, argument in self.got if name == "message"]
 
     @property
     def result(self) -> str | Exception | None:
-        """How their wormhole has ended: "happy", or an error; None while it has not."""
+        """How the peer's wormhole has ended: "happy", or an error; None while it has not."""
         return next((argument for name, argument in self.got if name == "closed"), None)
 
     def enter(self, code: str) -> Peer:
-        """Type *code*; return the peer."""
+        """Type `code`; return the peer."""
         self.wormhole.set_code(code)
         return self
 
@@ -53,10 +53,10 @@ class Peer:
         self.wormhole.close()
 
     def vanish(self) -> None:
-        """Be gone without a word."""
+        """Disconnect without a word."""
         self.wormhole.abandon()
 
-    # What the wormhole tells (it is the delegate).
+    # Called by the wormhole, whose delegate this is.
 
     def wormhole_got_versions(self, versions: dict[str, Any]) -> None:
         """The other side has proved the code."""

@@ -1,4 +1,4 @@
-"""A world in which a flow can be tested: its engine, a mailbox server, the other side, and time."""
+"""A world in which a flow can be tested: its engine, a mailbox server, the peer, and time."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from holdfast.testing.server import MailboxServer
 from holdfast_journal import EntryRow, FlowRow, SqlJournal
 
 BATCH: Final = "batch"
-"""That of all flows of a world."""
+"""The batch of all flows of a world."""
 
 IN_MEMORY: Final = "sqlite://"
 
 STEP: Final = 0.5
-"""Seconds between two looks of an engine."""
+"""Seconds between an engine's looks into the database."""
 
 MOST_STEPS: Final = 200
-"""In which a longer time passes."""
+"""In how many steps a longer time passes."""
 
 
 @define(eq=False, repr=False)
 class World:
-    """One process that runs flows, and everything around it, without a socket and without waiting.
+    """One process that runs flows, and everything around it, without sockets or waiting.
 
-    The process can crash at any moment, and another one goes on.  Time begins at 0, and passes in
-    `advance` and `until` only.  Used as a context manager, a world is closed at the end.
+    The process can crash at any moment, and another one continues. Time begins at 0, and passes
+    only in `advance` and `until`. Used as a context manager, a world is closed at the end.
 
     Args:
         database: SQLAlchemy's URL of a file, which every process opens anew; what is missing is
-            made.  The default is a database in memory, which outlives the processes.
+            made. The default is a database in memory, which outlives the processes.
         retain: seconds for which a flow that went well can still be read.
     """
 
     database: str = IN_MEMORY
     retain: float = field(default=0.0, kw_only=True)
     clock: Clock = field(factory=Clock, init=False)
-    """Everybody's but the process's own."""
+    """The clock of everything except the process."""
     server: MailboxServer = field(init=False)
-    """Can be stopped, started, and made to forget."""
+    """The mailbox server, which can be stopped, started, and made to forget."""
     network: Network = field(init=False)
     reactor: Clock = field(factory=Clock, init=False)
-    """The process's: what it has set for later dies with it."""
+    """The process's clock: its timers die with it."""
     journal: SqlJournal = field(init=False)
     engine: Engine | None = field(default=None, init=False)
-    """The process, or None after a crash."""
+    """The process's engine, or None after a crash."""
     crashes: int = field(default=0, init=False)
-    """How often a process has died."""
+    """How many processes have died."""
     _options: dict[str, Any] = field(factory=dict, init=False)
     _appid: str = field(default="", init=False)
     _crash_after: int | None = field(default=None, init=False)
@@ -87,10 +87,10 @@ class World:
     # The process.
 
     def start(self, flow: Flow, name: str = "flow", **options: Any) -> None:
-        """Start *flow*, and a process that runs it unless there is one.
+        """Start `flow`, and a process that runs it, unless there is one.
 
         Args:
-            flow: such as `IssueToken(user="ada")`.
+            flow: the flow, such as `IssueToken(user="ada")`.
             name: what the other methods call it.
             options: those of `add`.
         """
@@ -106,12 +106,12 @@ class World:
         appid: str | None = None,
         deadline: float | None = None,
     ) -> None:
-        """Put *flow* into the database, as any other process can.
+        """Put `flow` into the database, as any other process can.
 
         Args:
-            flow: such as `IssueToken(user="ada")`.
+            flow: the flow, such as `IssueToken(user="ada")`.
             name: its name.
-            appid: the application's identifier, unless it is that of the flow's class.
+            appid: the application's identifier, by default that of the flow's class.
             deadline: when it expires, in seconds of this world.
         """
         self._appid = appid or flow.appid
@@ -119,7 +119,7 @@ class World:
         self.journal.start_flows(BATCH, [new])
 
     def serve(self, **options: Any) -> None:
-        """Begin a process that runs flows.  *options* are those of `holdfast.Engine`."""
+        """Start a process that runs flows. `options` are those of `holdfast.Engine`."""
         self._options = dict(options)
         options.setdefault("connector", self.connector)
         options.setdefault("threads", self.reactor)
@@ -133,7 +133,7 @@ class World:
             self._reopen()
 
     def crash(self) -> None:
-        """Let the process vanish, with all that it had in memory and has not sent."""
+        """Kill the process; what it had in memory and has not sent is lost."""
         if self.engine is None:
             return
         self.crashes += 1
@@ -144,21 +144,21 @@ class World:
         self._reopen()
 
     def restart(self) -> None:
-        """Have another process go on, with the options of the last one.
+        """Start another process, with the options of the last one.
 
-        One that is still there is ended cleanly before.
+        If a process is still running, it is stopped cleanly first.
         """
         self.stop()
         self.serve(**self._options)
 
     def crash_after(self, entries: int, *, sent: bool = True) -> None:
-        """Have the process crash once, and be restarted, when its flows have so many entries.
+        """Let the process crash once, and restart it, when its flows have `entries` entries.
 
-        That happens in `advance` and `until`.  Whether it has is told by `crashes`.
+        That happens in `advance` and `until`; `crashes` tells whether it has happened.
 
         Args:
-            entries: of all flows together.
-            sent: whether what the last of them had to say has left the process by then.
+            entries: how many, of all flows together.
+            sent: whether the outbound calls of the last entry have left the process by then.
         """
         self._crash_after, self._crash_sent = entries, sent
 
@@ -169,7 +169,7 @@ class World:
         return self.clock.seconds()
 
     def settle(self) -> None:
-        """Let everything arrive that is under way, and tasks begin that are due; no time passes."""
+        """Let everything arrive that is on its way, and due tasks begin; no time passes."""
         while True:
             if self._is_dead():
                 self._crash_after = None
@@ -185,7 +185,7 @@ class World:
 
         Args:
             seconds: how much.
-            step: how much at one time; half a second, or more where that would be many steps.
+            step: how much at a time; by default half a second, or more if that were many steps.
         """
         step = max(STEP, seconds / MOST_STEPS) if step is None else step
         end = self.clock.seconds() + seconds
@@ -197,10 +197,10 @@ class World:
     def until(
         self, reached: Callable[[], object], seconds: float = 600, step: float = STEP
     ) -> None:
-        """Let time pass until *reached* is true.
+        """Let time pass until `reached` is true.
 
         Raises:
-            TimeoutError: it is not, in so many seconds.
+            TimeoutError: it is not true after `seconds`.
         """
         end = self.clock.seconds() + seconds
         self.settle()
@@ -213,7 +213,7 @@ class World:
     # What can be seen.
 
     def row(self, name: str | None = None) -> FlowRow:
-        """Return what operators see of a flow; without a name, of the only one.
+        """Return what operators see of a flow; without a name, of the only flow.
 
         Raises:
             ValueError: there is none, or there are several.
@@ -256,15 +256,15 @@ class World:
         *,
         appid: str | None = None,
     ) -> Peer:
-        """Have somebody enter *code*.
+        """Let a person enter `code`, and return their client.
 
         Args:
-            code: such as `code` returns.
-            on_message: what they do with each message; by default they only keep it.
-            appid: the application's identifier, unless it is that of the flow added last.
+            code: the code, as `code` returns it.
+            on_message: called with the peer and each message, which it keeps in any case.
+            appid: the application's identifier, by default that of the flow added last.
 
         Raises:
-            ValueError: there is no *appid*, and no such flow.
+            ValueError: there is no `appid`, and no such flow.
         """
         appid = appid or self._appid
         if not appid:
@@ -291,7 +291,7 @@ class World:
         return sum(row.seq for row in self.journal.overview()) >= self._crash_after
 
     def _bury(self) -> None:
-        """Let nothing remain of the process but what it wrote down."""
+        """Drop everything of the process except what it wrote down."""
         self.engine = None
         for connector in tuple(self.network.connectors):
             if connector.clock is self.reactor:

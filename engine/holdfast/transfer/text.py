@@ -1,4 +1,4 @@
-"""The messages by which a stock client hands over a text.
+"""The messages with which the stock client hands over a text.
 
 They are those of file-transfer-protocol.md, "Sender" and "Recipient" (magic-wormhole-protocols).
 
@@ -16,19 +16,19 @@ from attrs import field, frozen
 from holdfast.core.messages import parse_json_object
 
 APPID: Final = "lothar.com/wormhole/text-or-file-xfer"
-"""The application that every stock client's `send` and `receive` belong to."""
+"""The application id of the stock client's `send` and `receive`."""
 
 LONGEST_TEXT: Final = 15_000
 """Bytes (UTF-8) of the longest text: some clients drop WebSocket messages over 32 KiB, and a text
-grows to twice its size on its way."""
+doubles its size on its way."""
 
 LONGEST_ENCODED: Final = 16_000
-"""Bytes of the longest text as it stands in its message, where line ends, quotation marks and
-backslashes take two bytes and more: with all that is put around it, a frame of 32 KiB."""
+"""Bytes of the longest text as it is written in its message, where line ends, quotation marks and
+backslashes take two bytes or more: with everything around it, a frame of 32 KiB."""
 
 
 def encoded_size(text: str) -> int:
-    """Return how many bytes *text* takes in its message."""
+    """Return how many bytes `text` takes in its message."""
     return len(_json(text).encode("utf-8", "surrogatepass"))
 
 
@@ -41,7 +41,7 @@ class TextOffer:
 
 @frozen
 class OtherOffer:
-    """The peer wants to hand over something that is no text, such as a file."""
+    """The peer wants to hand over something that is not a text, such as a file."""
 
 
 @frozen
@@ -60,16 +60,16 @@ TextMessage: TypeAlias = TextOffer | OtherOffer | Accepted | PeerSaysNo
 
 
 def without_line_end(text: str) -> str:
-    """Return *text* without the one line end, LF or CRLF, that ends it, if there is one.
+    """Return `text` without one line end, LF or CRLF, at its end.
 
-    For what comes from a terminal or a pipe, where the last line end belongs to the line and not
-    to the text.  A carriage return alone ends no line.
+    For input from a terminal or a pipe, where the last line end belongs to the line and not to the
+    text. A carriage return alone is not a line end.
     """
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
 def offer(text: str) -> bytes:
-    """Return the message that hands over *text*."""
+    """Return the message that hands over `text`."""
     return _json({"offer": {"message": text}}).encode("utf-8", "surrogatepass")
 
 
@@ -84,12 +84,12 @@ def accept() -> bytes:
 
 
 def refuse(why: str) -> bytes:
-    """Return the message that says that it will not be taken."""
+    """Return the message that says that the text will not be accepted."""
     return json.dumps({"error": why}).encode()
 
 
 def read(message: bytes) -> TextMessage | None:
-    """Return what the peer said; None for what belongs to some other protocol.
+    """Return what the peer said, or None if it belongs to another protocol.
 
     Raises:
         ValueError: it is malformed.

@@ -6,13 +6,13 @@ calls, in order, for some time of each turn. (`inline.InlineWriter` does all tha
 
 A commit goes this way, and never another:
 
-1. *submitted*: in `_turn`, until the reactor turn is over. Its flow has `lease.pending` commits.
-2. *given*: in the queue of `Writing`, whose thread takes up to `BATCH` entries at a time. Commits
+1. `submitted`: in `_turn`, until the reactor turn is over. Its flow has `lease.pending` commits.
+2. `given`: in the queue of `Writing`, whose thread takes up to `BATCH` entries at a time. Commits
    stay in the order in which they were submitted, also those that write nothing, which are given
    for the sake of that order alone: their calls must not overtake those of the commit before.
-3. *durable*, or *lost*: `_durable` hears of a batch in the reactor's thread, in order. The only
+3. `durable`, or `lost`: `_durable` hears of a batch in the reactor's thread, in order. The only
    call of a lost one is its flow's `refused`.
-4. *released*: `Releasing` has run its calls. Before each of them the lease must hold, and the flow
+4. `released`: `Releasing` has run its calls. Before each of them the lease must hold, and the flow
    must not be fenced; a call of a fenced flow is dropped, and when the lease does not hold
    everything waits until the thread that renews it has found out which flows are ours still.
 
@@ -25,9 +25,9 @@ nothing but write. It tells the reactor's by `callFromThread`, so nothing here n
 queue. While the database does not answer, the thread waits and tries again, for ever: only
 `_give_up`, some time after `stop`, ends that.
 
-It ends in one of three ways, after which `submit` raises JournalStopped. *Stopped*: `stop` was
+It ends in one of three ways, after which `submit` raises JournalStopped. `Stopped`: `stop` was
 called, and everything was released. *Given up*: `stop` was called with a patience, in which the
-database has not finished a transaction. *Broken*: the disk failed, or we have made a mistake;
+database has not finished a transaction. `Broken`: the disk failed, or we have made a mistake;
 nothing more is written or released, since nobody knows what of it would last, and `on_fatal` is to
 end this process. After the latter two, what was not released happens again in whatever process
 takes the flows next.

@@ -1,7 +1,7 @@
 """The file of the master keys: reading it, making it, and putting a new key in front.
 
-One key a line; `#` starts a comment. Whatever changes the file replaces it, so that nobody ever
-reads half of it.
+One key per line; `#` starts a comment. Every change replaces the whole file, so that a reader never
+sees half of it.
 """
 
 import fcntl
@@ -21,10 +21,10 @@ from holdfast_journal.keys.ring import KeyRing, key_id, parse_keys
 from holdfast_journal.keys.sealing import new_key
 
 WAITS_FOR = 10.0
-"""Seconds for which somebody else may be changing the file."""
+"""Seconds to wait for another process that is changing the file."""
 
 _LONGEST = 1_000_000
-"""Characters; a file that is longer is something else."""
+"""Characters; a longer file is not a key file."""
 
 
 @define
@@ -35,11 +35,11 @@ class KeyFile:
     _seen: tuple[int, ...] = ()
 
     def ring(self) -> KeyRing:
-        """The keys that are in it, now and later. Raises WrongKey."""
+        """The keys in the file; the ring follows later changes. Raises WrongKey."""
         return KeyRing(self.again() or (), again=self.again)
 
     def again(self) -> Sequence[bytes] | None:
-        """Its keys, or None if it has not changed since the last call. Raises WrongKey."""
+        """Its keys, or None if the file has not changed since the last call. Raises WrongKey."""
         try:
             found = self.path.stat()
         except OSError as error:
@@ -53,9 +53,10 @@ class KeyFile:
 
 
 def make_key_file(path: Path) -> bool:
-    """Make a key file with a new key, mode 0600, whole or not at all; False if it is there.
+    """Make a key file with a new key, mode 0600, whole or not at all; False if it exists.
 
-    On disk before it returns: what is sealed with it must never outlive it. Raises WrongKey.
+    It is on disk before this returns: what is sealed with it must never outlive it. Raises
+    WrongKey.
     """
     content = "# Holdfast's master key. Anyone who has it can read the database beside it.\n"
     content += new_key().hex() + "\n"
@@ -74,8 +75,8 @@ def make_key_file(path: Path) -> bool:
 def add_key(path: Path) -> str:
     """Put a new key in front of those in the file; return its identifier.
 
-    The file is replaced whole, and is on disk before this returns. Its owner, group and mode stay.
-    Two who do it at once both get their key into it. Raises WrongKey.
+    The whole file is replaced, and is on disk before this returns. It keeps its owner, group and
+    mode. If two processes do this at once, both keys are added. Raises WrongKey.
     """
     path = path.resolve()
     key = new_key()
@@ -101,7 +102,7 @@ def add_key(path: Path) -> str:
 def key_lines(path: Path) -> Mapping[str, int]:
     """The identifiers of the keys in the file, and the line of each. Raises WrongKey."""
     found: dict[str, int] = {}
-    # Not splitlines(), which takes a form feed inside a comment for the comment's end.
+    # Not splitlines(), which takes a form feed inside a comment as the comment's end.
     for number, line in enumerate(_text(path).split("\n"), 1):
         for word in re.sub(r"#.*", "", line).split():
             found[key_id(bytes.fromhex(word))] = number
@@ -114,7 +115,7 @@ def _text(path: Path) -> str:
             text = file.read(_LONGEST + 1)
             return text if len(text) <= _LONGEST else ""
     except UnicodeDecodeError:
-        return ""  # which is no key, as what is too long is none
+        return ""  # which is not a key, as a file that is too long is not
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -125,7 +126,7 @@ def _unreadable(path: Path, error: OSError) -> WrongKey:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep others who do the same waiting. The file that we lock may be replaced meanwhile."""
+    """Keep other processes waiting that do the same. The locked file may be replaced meanwhile."""
     until = time.monotonic() + WAITS_FOR
     while True:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

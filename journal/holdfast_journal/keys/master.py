@@ -1,7 +1,7 @@
 """Which master keys open a database: from the environment, a file, or a file made beside it.
 
 The table `keys` holds the identifiers of all master keys that flows are sealed under, so that a
-wrong key is noticed before anything is done. With each goes the *fingerprint key*, sealed under it:
+wrong key is noticed before anything is done. With each goes the fingerprint key, sealed under it:
 the same key under all of them, so that fingerprints outlive every master key.
 """
 
@@ -51,7 +51,7 @@ class Given:
 def given_keys(environ: Mapping[str, str]) -> Given | None:
     """The keys that HOLDFAST_KEY or HOLDFAST_KEY_FILE give; None if neither is set.
 
-    Raises WrongKey for a value or a file that holds no key.
+    Raises WrongKey for a value or a file without a key.
     """
     if value := environ.get("HOLDFAST_KEY"):
         return Given(KeyRing.parse(value, "HOLDFAST_KEY"), None)
@@ -61,9 +61,9 @@ def given_keys(environ: Mapping[str, str]) -> Given | None:
 
 
 def key_file_of(path: Path) -> Path:
-    """Where the master key of the SQLite file at `path` is, if the operator says nothing else.
+    """Where the master key of the SQLite file at `path` is, unless the operator says otherwise.
 
-    Beside the file; or beside a symbolic link to it, where releases before this one put it.
+    Beside the file, or beside a symbolic link to it, where earlier releases put it.
     """
     real = Path(os.path.realpath(path))
     beside, link = real.with_name(real.name + ".key"), path.with_name(path.name + ".key")
@@ -73,9 +73,9 @@ def key_file_of(path: Path) -> Path:
 def find_keys(
     database: Database, given: KeyRing | None, *, make: bool = True
 ) -> tuple[KeyRing, Path | None]:
-    """The keys that open `database`, and the key file if it was made just now. Raises WrongKey.
+    """The keys that open `database`, and the key file if it was just made. Raises WrongKey.
 
-    With `make` a database that was never sealed gets a key file, if it is an SQLite file.
+    With `make`, an SQLite file in which nothing was ever sealed gets a key file.
     """
     made: Path | None = None
     ring = given
@@ -109,19 +109,19 @@ def used_keys(database: Database) -> list[str]:
 
 
 def known(ring: KeyRing) -> list[bytes]:
-    """The identifiers of `ring`'s keys, as they stand in front of what they sealed."""
+    """The identifiers of the keys of `ring`, as they are put in front of what they sealed."""
     return [bytes.fromhex(name) for name in ring.ids]
 
 
 def opens(known: Sequence[bytes] | BindParameter[Any]) -> ColumnElement[bool]:
-    """The flows whose data key is sealed under a master key of those, or that have none."""
+    """The condition for flows whose data key is sealed under one of these keys, or is missing."""
     return or_(flows.c.data_key.is_(None), SEALED_UNDER.in_(known))
 
 
 def note_key(connection: Connection, database: Database, ring: KeyRing, now: float) -> None:
-    """Remember, in the caller's transaction, that `ring` seals here. Raises WrongKey.
+    """Note, in the caller's transaction, that `ring` seals here. Raises WrongKey.
 
-    Until the end of the transaction nobody forgets the key that seals.
+    Until the end of the transaction, other processes cannot forget the key that seals.
     """
     dialect = database.dialect
     query = select(keys)
@@ -139,7 +139,7 @@ def note_key(connection: Connection, database: Database, ring: KeyRing, now: flo
         raise missing_key(name)
     own = _fingerprint_key(ring, found)
     if own is None:
-        # A database of the first release, or one that nothing was ever sealed in.
+        # A database of the first release, or one in which nothing was ever sealed.
         own = ring.first_fingerprint_key() if found else new_key()
     sealed = ring.seal("", "fingerprint_key", own)
     name = ring.ids[0]
@@ -152,7 +152,7 @@ def note_key(connection: Connection, database: Database, ring: KeyRing, now: flo
 
 
 def fingerprint_key(database: Database, ring: KeyRing, now: float) -> bytes:
-    """What fingerprints are made with; made if it is not there. Raises WrongKey, Unreadable."""
+    """The key of fingerprints, made if it does not exist. Raises WrongKey, Unreadable."""
     with database.reading() as connection:
         found = _fingerprint_key(ring, connection.execute(select(keys)).all())
     if found is None:
@@ -166,12 +166,12 @@ def fingerprint_key(database: Database, ring: KeyRing, now: float) -> bytes:
 
 @define
 class MissingKeys:
-    """Says once of each master key in use that this process has not got it."""
+    """Says once, for each master key in use, that this process does not have it."""
 
     _told: set[str] = field(factory=set)
 
     def look(self, database: Database, ring: KeyRing) -> None:
-        """Read the key file again if it has changed, and see what is missing still.
+        """Read the key file again if it has changed, and see which keys are still missing.
 
         Raises DatabaseUnusable.
         """
@@ -193,7 +193,7 @@ class MissingKeys:
 
 
 def _missing(ring: KeyRing, used: Sequence[str]) -> str | None:
-    """The identifier of a key that is in use and not here."""
+    """The identifier of a key that is in use and not in `ring`."""
     if set(used) - set(ring.ids):
         ring.refresh()
     return next((name for name in used if name not in ring.ids), None)

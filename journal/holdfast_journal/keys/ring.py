@@ -17,7 +17,7 @@ _log = Logger()
 
 
 def key_id(key: bytes) -> str:
-    """Name a master key without telling it: 8 hex digits."""
+    """Name a master key without revealing it: 8 hex digits."""
     return blake2b(key).hexdigest()[: 2 * ID_BYTES]
 
 
@@ -44,16 +44,16 @@ class KeyRing:
     """The master keys: the first seals, all of them open. Safe to use from several threads.
 
     A ring that was read from a file follows the file: a new key that is put in front seals from
-    then on. Keys that it once had it keeps for opening as long as the process lives.
+    then on. The ring keeps all keys that it ever had, for opening, as long as the process lives.
     """
 
     _keys: Sequence[bytes] = field(repr=False)
     _again: Callable[[], Sequence[bytes] | None] | None = field(
         default=None, repr=False, eq=False, kw_only=True
     )
-    """Reads the keys again; None if they are what they were."""
+    """Reads the keys again; returns None if they have not changed."""
     _told: bool = field(default=False, init=False, repr=False, eq=False)
-    """Whether it was said that they cannot be read."""
+    """Whether it was reported that they cannot be read."""
 
     def __attrs_post_init__(self) -> None:
         if not self._keys or any(len(key) != KEY_BYTES for key in self._keys):
@@ -76,11 +76,11 @@ class KeyRing:
 
     @property
     def follows_a_file(self) -> bool:
-        """Whether keys that are put there later come to be known."""
+        """Whether the ring learns of keys that are added later."""
         return self._again is not None
 
     def refresh(self) -> None:
-        """Look whether there are other keys by now. A file that cannot be read changes nothing."""
+        """Look for new keys. A file that cannot be read changes nothing."""
         if self._again is None:
             return
         try:
@@ -119,12 +119,12 @@ class KeyRing:
         return self.open(uid, "data_key", sealed)
 
     def first_fingerprint_key(self) -> bytes:
-        """What the first release made fingerprints with; it kept that nowhere."""
+        """The first release's key of fingerprints, which it did not store."""
         return blake2b(b"fingerprint", key=self._keys[-1], person=b"holdfast").digest()
 
 
 def fingerprint(key: bytes, *parts: str) -> str:
-    """A keyed hash of `parts`, in hex: equal for equal parts, and says nothing to others."""
+    """A keyed hash of `parts`, in hex: equal for equal parts, and meaningless without the key."""
     hashed = blake2b(key=key, digest_size=16)
     for part in parts:
         encoded = part.encode()
@@ -133,5 +133,5 @@ def fingerprint(key: bytes, *parts: str) -> str:
 
 
 def missing_key(name: str) -> WrongKey:
-    """The error for a database that was sealed under a key which is not here."""
+    """The error for a database that was sealed under a key that is missing."""
     return WrongKey(f"this database was sealed under another master key (its id is {name})")

@@ -1,4 +1,4 @@
-"""Sealing many values under one data key, at a fraction of the price."""
+"""Sealing many values under one data key, at a fraction of the cost."""
 
 import secrets
 import struct
@@ -14,24 +14,24 @@ from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from holdfast_journal.keys.sealing import NONCE_BYTES
 
 _START = 16
-"""Bytes of a nonce from which XChaCha20 derives a key of its own; the others go to ChaCha20."""
+"""Bytes of a nonce from which XChaCha20 derives a key; the others are ChaCha20's nonce."""
 
 
 _CIPHERS = 1024
-"""Flows for which a cipher is kept at hand, some 2 kB each."""
+"""How many flows have a cipher in the cache, about 2 kB each."""
 
 _cipher = lru_cache(_CIPHERS)(ChaCha20Poly1305)
 
 
 @define(eq=False)
 class Sealer:
-    """Seals the many values of one flow as `seal` does, for a fifth of its price.
+    """Seals the many values of one flow as `seal` does, at a fifth of its cost.
 
-    XChaCha20-Poly1305 is ChaCha20-Poly1305 under a key that comes from the first 16 bytes of the
-    nonce, with the other 8 for its nonce (draft-irtf-cfrg-xchacha-03, section 2.3). So those 16 are
-    drawn once, and the 8 count: no nonce comes twice unless two sealers of one flow draw the same
-    128 bits. `cryptography` keeps the interpreter's lock meanwhile, where PyNaCl lets go of it:
-    sealing takes less time than another thread needs to notice that the lock is free.
+    XChaCha20-Poly1305 is ChaCha20-Poly1305 under a key that is derived from the first 16 bytes of
+    the nonce, with the other 8 as its nonce (draft-irtf-cfrg-xchacha-03, section 2.3). So those 16
+    are drawn once, and the 8 are a counter: a nonce is never repeated unless two sealers of one
+    flow draw the same 128 bits. `cryptography` keeps the interpreter's lock meanwhile, where PyNaCl
+    releases it: sealing takes less time than another thread needs to notice that the lock is free.
 
     Safe to use from several threads.
     """
@@ -39,7 +39,7 @@ class Sealer:
     _uid: str
     _key: bytes = field(repr=False)
     _start: tuple[bytes, bytes] | None = field(default=None, init=False, repr=False)
-    """The drawn bytes and the key that comes from them. Many flows wait and never seal."""
+    """The drawn bytes and the key derived from them; None at first: many flows never seal."""
     _counter: Iterator[int] = field(factory=count, init=False, repr=False)
 
     def seal(self, column: str, seq: int, value: bytes) -> bytes:
@@ -56,8 +56,8 @@ class Sealer:
 def _derived(key: bytes, start: bytes) -> bytes:
     """HChaCha20, from a block of ChaCha20's key stream.
 
-    That block is the first and the last row of the result, once the words that it began with, which
-    ChaCha20 adds in the end, are taken off again: its constant and the `start`.
+    The result is the first and the last row of that block, after subtracting the words that it
+    began with, which ChaCha20 adds at the end: its constant and the `start`.
     """
     block = Cipher(ChaCha20(key, start), mode=None).encryptor().update(bytes(64))
     ends = struct.unpack("<8I", block[:16] + block[48:])

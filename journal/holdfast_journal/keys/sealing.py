@@ -1,14 +1,14 @@
-"""Sealing: what a flow keeps is encrypted at rest, and lost to everybody once its key is deleted.
+"""Sealing: what a flow keeps is encrypted at rest, and unreadable once its key is deleted.
 
-Every flow has a random data key; a *master key* seals the data keys (`master` finds it).
-What is sealed under a master key begins with that key's identifier.
+Every flow has a random data key; a master key seals the data keys (`master` finds it). What is
+sealed under a master key begins with that key's identifier.
 
-A sealed value is a nonce of 24 bytes, which never comes twice, and an XChaCha20-Poly1305 box. Its
-associated data say which flow, column and seq it belongs to, so a value moved to another row does
-not open. (Values that a flow has only one of, and that do not change with every event, have the
-seq 0.)
+A sealed value is a nonce of 24 bytes, which is never repeated, and an XChaCha20-Poly1305 box. Its
+associated data say which flow, column and seq it belongs to, so a value that was moved to another
+row cannot be opened. (Values that a flow has only one of, and that do not change with every event,
+have the seq 0.)
 
-What a running flow writes is sealed by its `sealer.Sealer`, to the same form and much cheaper.
+The `sealer.Sealer` of a running flow seals what the flow writes: in the same form, much cheaper.
 """
 
 import json
@@ -29,7 +29,7 @@ NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 
 
 def new_key() -> bytes:
-    """Make a random key, of a flow or a master."""
+    """Make a random key: a data key or a master key."""
     return secrets.token_bytes(KEY_BYTES)
 
 
@@ -43,7 +43,7 @@ def seal(key: bytes, uid: str, column: str, seq: int | str, value: bytes) -> byt
 def unseal(key: bytes, uid: str, column: str, seq: int | str, sealed: bytes) -> bytes:
     """Open what `seal` made for the same place. Raises Unreadable."""
     place = f"{uid}|{column}|{seq}"
-    if not isinstance(sealed, bytes):  # SQLite keeps anything in any column
+    if not isinstance(sealed, bytes):  # SQLite stores any type in any column
         raise Unreadable(f"{column} {seq} of flow {uid} is not what was written there: no bytes")
     try:
         return crypto_aead_xchacha20poly1305_ietf_decrypt(
@@ -56,5 +56,5 @@ def unseal(key: bytes, uid: str, column: str, seq: int | str, sealed: bytes) -> 
 
 
 def published_json(published: Mapping[str, object]) -> bytes:
-    """How published values are kept. Raises TypeError or ValueError for what JSON cannot hold."""
+    """The stored form of published values; TypeError or ValueError if JSON cannot hold one."""
     return json.dumps(dict(published), allow_nan=False).encode()

@@ -2,15 +2,15 @@
 
 A flow of ours is in one of three states.
 
-- *running*: its row names us as its owner, and it is in `Running`, with the `FlowJournal` that it
+- `running`: its row names us as its owner, and it is in `Running`, with the `FlowJournal` that it
   writes under the epoch at which we took it.
-- *stray*: its row names us, and nobody runs it here. A flow begins like that if we started it with
+- `stray`: its row names us, and nobody runs it here. A flow begins like that if we started it with
   `own=True`. It comes to that if one of its commits failed for good, or if taking it failed, which
   the database may have done all the same.
-- *gone*: its row names nobody, or somebody else, or it is finished.
+- `gone`: its row names nobody, or somebody else, or it is finished.
 
-`take` moves flows that are free, flows of dead workers, and strays to *running*. `give_back` and
-its sisters move them to *gone*, and so does the commit that ends one. Taking raises the epoch, and
+`take` moves flows that are free, flows of dead workers, and strays to `running`. `give_back` and
+its sisters move them to `gone`, and so does the commit that ends one. Taking raises the epoch, and
 each commit names its epoch, so two processes that believe to run the same flow never both write it:
 whoever holds the older epoch is refused, and hears of it by `FlowJournal.refused`. Everything here
 is therefore about not wasting time, and not about safety, but for one thing: what a process has

@@ -1,1 +1,1 @@
-"""Journals without a database: no SQL and no Twisted."""
+"""Journals without a database, without SQL and Twisted."""

@@ -2,8 +2,8 @@
 
     journal = Journal(save_checkpoint)
 
-At the end of each event `save_checkpoint()` is called, and must return only when everything that
-the application wants to find again (its own data and `wormhole.serialize()`) is safe. Only then do
+At the end of each event `save_checkpoint()` is called. It must return only when everything that the
+application needs after a restart (its own data and `wormhole.serialize()`) is safe. Only then do
 the outbound calls run.
 """
 
@@ -22,8 +22,8 @@ class Journal:
     """A journal that saves everything, synchronously, at the end of each event.
 
     An exception inside `process()` or in `save_checkpoint()` drops the queued calls and
-    propagates. The journal stays usable; the objects that were half-way through an event do not,
-    and are to be loaded again from the last checkpoint.
+    propagates. The journal stays usable. Objects that were half-way through an event do not, and
+    must be loaded again from the last checkpoint.
     """
 
     save_checkpoint: Callable[[], object]

@@ -1,4 +1,4 @@
-"""`ImmediateJournal`: for an application that does not want to survive its process."""
+"""`ImmediateJournal`: for an application that need not survive its process."""
 
 from holdfast_journal.plain.checkpointed import Journal
 
@@ -10,8 +10,8 @@ def _nothing_to_save() -> None:
 class ImmediateJournal(Journal):
     """A journal without durability.
 
-    Outbound calls run, in order, when the outermost `process()` block ends, and at once if none is
-    open. An exception inside the block drops them, as in every journal.
+    Outbound calls run, in order, when the outermost `process()` block ends, or at once outside of
+    any block. An exception inside the block drops them, as in every journal.
     """
 
     __slots__ = ()

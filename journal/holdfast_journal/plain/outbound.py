@@ -11,16 +11,16 @@ from holdfast_journal.interface import Call
 class Outbox:
     """A first-in, first-out queue of calls that may themselves queue more.
 
-    A call that queues others while it runs does not run them inside itself: they take their place
-    at the end. A call that raises does not keep the others from running: what it stood for is
-    durable, and theirs is too. The errors are raised when all have run.
+    Calls that are queued while another call runs do not run inside it: they go to the end of the
+    queue. A call that raises does not keep the others from running, because the events behind all
+    of them are durable. The errors are raised when all calls have run.
     """
 
     _waiting: list[Call] = field(factory=list, init=False)
     _running: bool = field(default=False, init=False)
 
     def run(self, calls: Iterable[Call]) -> None:
-        """Run `calls` behind whatever waits already.
+        """Run `calls` after those that are waiting already.
 
         Raises what a call raised, or an ExceptionGroup if several did.
         """

@@ -1,8 +1,9 @@
-"""Forgetting flows that ended long ago, so that a database does not grow for ever.
+"""Forgetting flows that ended long ago, so that a database does not keep growing.
 
-A purged flow keeps one small row: its name, so that the same people file starts nobody twice, how
-it ended, when, and the fingerprint that tells whether it comes with another secret. Its history,
-its tasks and its secrets are gone. In batches, each a transaction of its own, while workers run.
+A purged flow keeps one small row: its name, so that the same people file does not start anyone
+again; how and when it ended; and the fingerprint that tells whether the name comes with another
+secret. Its history, its tasks and its secrets are gone. This happens in batches, each a transaction
+of its own, while workers run.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,21 +25,21 @@ class Old:
     """Which flows are to be purged."""
 
     before: float
-    """Those that finished earlier, in seconds since the epoch."""
+    """Those that ended before this time, in seconds since the epoch."""
     batch: str | None = None
     names: bool = False
-    """Whether their rows go too."""
+    """Whether the small rows are deleted too."""
 
 
 @frozen
 class Purge:
-    """What there is to purge, or what was."""
+    """What there is to purge, or what was purged."""
 
     flows: int
     entries: int
     workers: int
     statuses: Mapping[str, int]
-    """How many of the flows ended how."""
+    """How many of the flows ended with each status."""
 
 
 def find(database: Database, alive: Alive, old: Old) -> Purge:
@@ -62,7 +63,7 @@ def purge(
 ) -> Purge:
     """Delete what is `old`; `each` is called after every transaction. Raises DatabaseUnusable.
 
-    Killed in between, it has done a part of it, and the next one does the rest.
+    If it is killed in between, part of the work is done, and the next purge does the rest.
     """
     statuses: dict[str, int] = {}
     count = last = 0
@@ -115,7 +116,7 @@ def _delete(connection: Connection, ids: list[int], *, names: bool) -> int:
 
 
 def _idle_workers(database: Database, alive: Alive, old: Old) -> list[int]:
-    """Dead workers of long ago that no entry and no flow names any more."""
+    """Workers that died long ago, and that entries and flows do not name any more."""
     query = select(workers.c.id).where(
         workers.c.started_at < old.before,
         or_(workers.c.lease_until.is_(None), workers.c.lease_until < old.before),
@@ -123,7 +124,7 @@ def _idle_workers(database: Database, alive: Alive, old: Old) -> list[int]:
     with database.reading() as connection:
         found = set(connection.scalars(query))
         if found:
-            # Each of them once through an index would cost more than all of them in one go.
+            # To look up each in an index would cost more than to read all of them at once.
             found -= set(connection.scalars(select(entries.c.worker).distinct()))
             found -= set(connection.scalars(select(flows.c.owner).distinct()))
     return sorted(set(found) - alive(found))

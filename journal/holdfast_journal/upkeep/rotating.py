@@ -1,8 +1,8 @@
 """Changing the master key: sealing every flow's data key again, under the first key of the ring.
 
-In batches, each a transaction of its own, while workers run. A data key is replaced only where it
-still is what was read, so that shredding wins; no epoch and no seq moves, so that no commit of a
-worker's is refused. What was done is done: after a crash the same command goes on with the rest.
+In batches, each a transaction of its own, while workers run. A data key is replaced only if it is
+still what was read, so that shredding wins. Epochs and seqs do not change, so that workers' commits
+are not refused. Finished batches stay: after a crash the same command continues with the rest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from holdfast_journal.store.many import CHUNK
 from holdfast_journal.store.schema import flows, keys
 
 _PASSES = 5
-"""How often to go through the flows: others may start flows under an old key meanwhile."""
+"""How often to go through the flows: workers may start flows under an old key meanwhile."""
 
 _RESEAL = (
     update(flows)
@@ -31,21 +31,21 @@ _RESEAL = (
 
 @frozen
 class Rotation:
-    """What became of a rotation."""
+    """The result of a rotation."""
 
     first: str
     """The identifier of the key that seals every flow now."""
     resealed: int
     """How many flows were sealed under another key before."""
     forgotten: Sequence[str]
-    """Identifiers of the keys that nothing in this database is sealed under any more."""
+    """Identifiers of the keys under which nothing in this database is sealed any more."""
     left: Sequence[str]
-    """Names of flows that no key here opens (a few of them): their keys are still needed."""
+    """Names of a few flows that the keys here do not open: their keys are still needed."""
 
 
 @frozen
 class KeyUse:
-    """One master key and what it is for."""
+    """One master key and what it is used for."""
 
     id: str
     here: bool
@@ -54,7 +54,7 @@ class KeyUse:
     """Whether it is the one that seals new flows."""
     flows: int
     noted: bool
-    """Whether the database asks for it."""
+    """Whether the database needs it."""
 
 
 def rotate(database: Database, ring: KeyRing, now: float) -> Rotation:
@@ -86,7 +86,7 @@ def rotate(database: Database, ring: KeyRing, now: float) -> Rotation:
 
 
 def key_uses(database: Database, ring: KeyRing) -> Sequence[KeyUse]:
-    """Every key of the ring, in its order, and every other one that the database asks for."""
+    """Every key of the ring, in its order, and every other key that the database needs."""
     query = select(SEALED_UNDER, func.count()).where(flows.c.data_key.is_not(None))
     with database.reading() as connection:
         counts: Mapping[str, int] = {
@@ -129,12 +129,12 @@ def _resealed(ring: KeyRing, row: Any) -> Mapping[str, object] | None:
     try:
         key = ring.open_data_key(row.uid, row.data_key)
     except (WrongKey, Unreadable):
-        return None  # it is left as it is, and told of at the end
+        return None  # it is left as it is, and reported at the end
     return {"flow": row.id, "old": row.data_key, "new": ring.seal_data_key(row.uid, key)}
 
 
 def _forget(connection: Connection, database: Database, first: str) -> Sequence[str] | None:
-    """Forget the keys that seal nothing any more; None if others still seal something."""
+    """Forget the keys that seal nothing any more; None if other keys still seal something."""
     others = select(keys.c.id).where(keys.c.id != first).order_by(keys.c.created_at)
     # Waits for whoever is just starting flows under one of them, and lets nobody begin to.
     found = list(connection.scalars(database.dialect.locked(others)))

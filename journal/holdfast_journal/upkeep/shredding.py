@@ -1,8 +1,8 @@
 """Deleting what finished flows kept, so that it is gone from the disk too.
 
 SQLite overwrites what is deleted in its file with zeros (secure_delete), but the write-ahead log
-still holds the pages as they were, until it is written over. So it is emptied after shredding,
-when nobody happens to be reading; otherwise the next time.
+still holds the old pages until it is overwritten. So it is emptied after shredding, unless another
+connection is reading at that moment; then it is emptied the next time.
 """
 
 import sqlite3
@@ -29,7 +29,7 @@ NOTHING_LEFT: Final = {
 
 def shred_due(database: Database, now: float) -> int:
     """Shred the finished flows whose time has come; return how many. Raises DatabaseUnusable."""
-    # Not by id: that would lead the database past the small index, through all flows.
+    # Not ordered by id: then the database would not use the small index, but read all flows.
     query = select(flows.c.id).where(flows.c.shred_at <= now).limit(CHUNK)
     query = database.dialect.locked(query, skip=True)
     with database.reading() as connection:
@@ -46,7 +46,7 @@ def shred_due(database: Database, now: float) -> int:
 
 
 def shred(connection: Connection, ids: list[int]) -> None:
-    """Delete what these flows keep, but for their history's shape."""
+    """Delete what these flows keep, except for the outline of their history."""
     if ids:
         connection.execute(delete(tasks).where(tasks.c.flow_id.in_(ids)))
         messages.drop(connection, ids)
@@ -54,9 +54,9 @@ def shred(connection: Connection, ids: list[int]) -> None:
 
 
 def empty_log(database: Database) -> bool:
-    """Empty SQLite's write-ahead log, waiting for nobody; False if somebody is reading it.
+    """Empty SQLite's write-ahead log, without waiting; False if another connection reads it.
 
-    Costs a look at a file if it is empty already. Raises DatabaseUnusable.
+    If the log is empty already, this only looks at the file. Raises DatabaseUnusable.
     """
     if database.path is None:
         return True
@@ -66,7 +66,7 @@ def empty_log(database: Database) -> bool:
             return True
     except FileNotFoundError:
         return True
-    # A connection of its own: in a pool's its short timeout would stay.
+    # A separate connection: in one of the pool, its short timeout would stay.
     with database.clearly(), closing(_raw(database)) as connection:
         busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return not busy

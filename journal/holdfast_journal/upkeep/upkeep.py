@@ -1,4 +1,4 @@
-"""What an operator does with a database: keys, old flows, the schema. Runs no flows."""
+"""What an operator does with a database: keys, old flows, the schema; without running flows."""
 
 import os
 import time
@@ -42,9 +42,9 @@ class Upkeep:
     ) -> Self:
         """Open the database at `url` with its keys, as `SqlJournal.open` does.
 
-        With `upgrade` a PostgreSQL database of an older release is upgraded too. Who only `looks`
-        changes nothing, and can call nothing but `old` and `find`.
-        Raises DatabaseUnusable and WrongKey; then nothing was changed.
+        With `upgrade`, a PostgreSQL database of an older release is upgraded too. A caller that
+        only `looks` changes nothing, and can call only `old` and `find`. Raises DatabaseUnusable
+        and WrongKey; then nothing was changed.
         """
         if looks:
             ready = look_ready(url, None, environ)
@@ -55,7 +55,7 @@ class Upkeep:
 
     @property
     def name(self) -> str:
-        """The database's URL for people, its password hidden."""
+        """The database's URL for people, with its password hidden."""
         return self._database.name
 
     @property
@@ -80,7 +80,7 @@ class Upkeep:
         return rotating.rotate(self._database, self.ready.keys, self._clock())
 
     def old(self, seconds: float, batch: str | None, *, names: bool) -> Old:
-        """The flows that finished more than `seconds` ago."""
+        """The flows that ended more than `seconds` ago."""
         return Old(self._clock() - seconds, batch, names)
 
     def find(self, old: Old) -> Purge:
@@ -96,14 +96,14 @@ class Upkeep:
 
 
 def list_keys(url: str, environ: Mapping[str, str]) -> tuple[Sequence[KeyUse], Path | None]:
-    """Every master key that is given or asked for, and the key file, if there is one.
+    """Every master key that is given or needed, and the key file, if there is one.
 
-    Also of a database that lacks some of its keys. Raises DatabaseUnusable and WrongKey.
+    Also works if some keys of the database are missing. Raises DatabaseUnusable and WrongKey.
     """
     given = given_keys(environ)
     with closing(Database.open(url, looks=True)) as database:
         file = key_file(database, given)
         if given is None and file is None:
-            find_keys(database, None)  # raises what there is to say
+            find_keys(database, None)  # raises the right error
         ring = given.ring if given is not None else KeyFile(file or Path()).ring()
         return rotating.key_uses(database, ring), file

@@ -1,6 +1,6 @@
 """This process as a worker of one database, and how others know that it lives.
 
-A worker is alive as long as it holds its lock (see `locks`) and its *lease* has not run out: a time
+A worker is alive as long as it holds its lock (see `locks`) and its `lease` has not run out: a time
 in its row, always some way ahead, that it puts off again and again. So the flows of a process that
 ended are free at once, and those of one that is merely paused (stopped, suspended, cut off) are
 free when its lease is over.
@@ -8,17 +8,17 @@ free when its lease is over.
 Whoever was paused does not know it. So before a worker lets anything out it asks `holds`, which
 goes by a clock of its own that no pause stops (`term.Term`). There are four states:
 
-- *nobody*: no row, no lock, no flows. `holds` says yes, for there is nothing to lose. The first
+- `nobody`: no row, no lock, no flows. `holds` says yes, for there is nothing to lose. The first
   `id` inserts our row, and locks before that is committed, so that nobody takes us for dead.
-- *holding*: the lease in our row is ahead, and `holds` says yes. Nobody else can take our flows,
+- `holding`: the lease in our row is ahead, and `holds` says yes. Nobody else can take our flows,
   since `alive` says to whoever would, inside the transaction that takes them, that we live.
-- *late*: by our clock the lease may be over, and `holds` says no: nothing is let out. Perhaps
+- `late`: by our clock the lease may be over, and `holds` says no: nothing is let out. Perhaps
   nobody has noticed. `keep` finds out: it renews only where the lease in our row is ahead still,
-  and then we are *holding* again, with all our flows.
-- *lapsed*: the lease in our row was over, or our lock was free for a moment, or the shared clock
+  and then we are `holding` again, with all our flows.
+- `lapsed`: the lease in our row was over, or our lock was free for a moment, or the shared clock
   was set back so far that we cannot know. Others may have taken flows of ours. `keep` renews, and
   then calls `on_lapse`, which lets go of those that they took; only when that has returned are we
-  *holding* again. If it fails, we stay lapsed, and the next `keep` begins there.
+  `holding` again. If it fails, we stay lapsed, and the next `keep` begins there.
 
 What such a worker still wants to write, the epochs of its flows refuse: `holds` guards what leaves
 this process, and the epochs what enters the database.

@@ -1,5 +1,8 @@
-"""The peer's side of `resume.py`: DBOS Transact. While the file `gate` is there, no workflow gets
-beyond its second step, and the process kills itself when all are there."""
+"""The peer's side of `resume.py`: DBOS Transact.
+
+While the file `gate` exists, workflows stop after their second step, and the process kills itself
+when all of them have come so far.
+"""
 
 import os
 import signal

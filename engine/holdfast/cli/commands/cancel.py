@@ -1,4 +1,4 @@
-"""``holdfast cancel``: end a flow that nobody has collected, and free its code."""
+"""`holdfast cancel`: end a flow that nobody has collected, and free its code."""
 
 from __future__ import annotations
 

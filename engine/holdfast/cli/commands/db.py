@@ -1,4 +1,4 @@
-"""``holdfast db``: whether the database can be used, and bringing it up to date."""
+"""`holdfast db`: whether the database can be used, and bringing it up to date."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""``holdfast doctor``: is all well with a journal? It repairs nothing."""
+"""`holdfast doctor`: look for damage in a journal, and repair nothing."""
 
 from __future__ import annotations
 
@@ -82,18 +82,18 @@ class Report:
 
     @property
     def bad(self) -> int:
-        """How many findings are no hints."""
+        """How many findings are problems, and not hints."""
         return sum(not each.hint for each in self.findings)
 
     def as_object(self) -> dict[str, object]:
-        """Return it for programs."""
+        """Return the report for programs."""
         from attrs import asdict
 
         findings = [asdict(each) for each in self.findings]
         return {"flows": self.flows, "shredded": self.shredded, "findings": findings}
 
     def show(self) -> None:
-        """Print it for people, a line for each finding."""
+        """Print the report for people, one line per finding."""
         from holdfast.operating.printable import printable
 
         for each in self.findings:
@@ -113,7 +113,7 @@ def check(
     name: str | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Report:
-    """Check the database, its workers, and each flow of *batch*, or that called *name*, or each.
+    """Check the database, its workers, and each flow, or each of `batch`, or the one called `name`.
 
     Raises:
         DatabaseUnusable: the database does not answer.
@@ -142,7 +142,7 @@ def check(
 def _free(
     journal: SqlJournal, batch: str | None, name: str | None, pause: Callable[[float], object]
 ) -> list[Unattended]:
-    """Return the flows that nobody runs, and that none of the living workers has taken."""
+    """Return the flows that are not run, and that none of the living workers has taken."""
 
     def look() -> dict[tuple[int, int], Unattended]:
         found = journal.checks.unattended(batch)
@@ -157,7 +157,7 @@ def _free(
 
 
 def _about(free: Sequence[Unattended], somebody: bool) -> Iterator[Finding]:
-    """Say what must be done for flows that nobody runs."""
+    """Say what must be done for flows that are not run."""
     from holdfast_journal.doctor import Finding
 
     groups: dict[tuple[str, bool], list[Unattended]] = {}

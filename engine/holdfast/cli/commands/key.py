@@ -1,4 +1,4 @@
-"""``holdfast key``: making a new master key, and changing to it."""
+"""`holdfast key`: making a new master key, and changing to it."""
 
 from __future__ import annotations
 

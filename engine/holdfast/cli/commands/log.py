@@ -1,4 +1,4 @@
-"""``holdfast log``: the journal of one flow."""
+"""`holdfast log`: the journal of one flow."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""``holdfast provision``: one flow for each person in a file, started once, finished once."""
+"""`holdfast provision`: one flow for each person in a file, started once, finished once."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def command(
 
 
 def _seconds(mint: str | None, timeout: float | None) -> float:
-    """Return how long a command may take.  Raises Failure."""
+    """Return how long a command may take. Raises Failure."""
     from holdfast.flows.shipped.command import LONGEST_TIMEOUT, TIMEOUT
 
     if timeout is None:

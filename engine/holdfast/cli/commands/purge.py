@@ -1,4 +1,4 @@
-"""``holdfast purge``: forget flows that ended long ago."""
+"""`holdfast purge`: forget flows that ended long ago."""
 
 from __future__ import annotations
 

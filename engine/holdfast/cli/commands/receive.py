@@ -1,4 +1,4 @@
-"""``holdfast receive``: receive one text, and go on with it after a crash."""
+"""`holdfast receive`: receive one text, and continue after a crash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = "receive"
 """The batch of everything that is received by hand."""
 
 _PRINTING = 20 * 86400.0
-"""Seconds that whoever reads standard output may take before the text is printed again."""
+"""Seconds that the reader of standard output may take before the text is printed again."""
 
 
 @click.command()
@@ -100,7 +100,7 @@ def command(
                 why = unprinted[0].strerror or type(unprinted[0]).__name__
                 raise Unfinished(
                     f"the text is here, but standard output cannot be written: {why}; nothing is"
-                    " lost: start the same command again to go on"
+                    " lost: start the same command again to continue"
                 )
             rows.extend(row for row in moved if row.name == name)
             return bool(rows) and rows[-1].finished_at is not None
@@ -120,7 +120,7 @@ def _already(row: FlowRow, target: Path | None) -> None:
 
 
 def _check(target: Path) -> None:
-    """Find out before anything starts whether the file can be made.  Raises Failure."""
+    """Find out, before anything starts, whether the file can be made. Raises Failure."""
     from holdfast.files import check_new
 
     if target.exists() or target.is_symlink():
@@ -141,12 +141,12 @@ def _target(out: str) -> Path:
 
 
 def _register_printer(*, exact: bool) -> list[OSError]:
-    """Only this process has the terminal on which the text is to appear.
+    """Register the task that prints: only this process has the terminal for the text.
 
-    What is *exact* goes into a pipe or file byte for byte, and without a line end of ours.
+    An `exact` text goes into a pipe or file byte for byte, without a line end of ours.
 
-    Return a list that gets the error if it cannot appear. The task stays undone then, and so the
-    next process that receives with this code does it.
+    Return a list that gets the error if the text cannot be printed. The task then stays undone, and
+    the next process that receives with this code does it.
     """
     from twisted.internet.defer import Deferred
 
@@ -175,6 +175,6 @@ def _as_shown(text: str) -> bytes:
     """Return the bytes for standard output: in a pipe or file the text itself, in UTF-8."""
     if not sys.stdout.isatty():
         return text.encode("utf-8", "surrogatepass")
-    # The sender must not command the terminal.
+    # The sender must not control the terminal.
     shown = "\n".join(printable(line, len(line)) for line in text.split("\n"))
     return shown.encode(sys.stdout.encoding, "backslashreplace")

@@ -1,4 +1,4 @@
-"""``holdfast retry``: a new code for a flow that ended other than well."""
+"""`holdfast retry`: a new code for a flow that did not end well."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""``holdfast run``: serve every unfinished flow, as a service does."""
+"""`holdfast run`: serve every unfinished flow, as a service does."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def command(
     own = load(sources) if sources else ()
     served = (*EVERYWHERE, *own)
     with serving(db, serve=served, connections=connections, retain=retain) as service:
-        # Who serves one batch takes all of it that it can, beside those who share everything.
+        # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)
         log = _Log()
         open_flows = service.journal.unfinished(batch)
@@ -74,7 +74,7 @@ def command(
 
 
 def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
-    """Say which kinds of flows nobody serves who does not know their classes."""
+    """Say which kinds of flows this worker does not serve, because it does not know the classes."""
     from holdfast.operating.printable import quoted
     from holdfast.operating.service import ONE_COMMANDS
 
@@ -111,5 +111,5 @@ class _Log:
             if row.finished_at is None:
                 known[row.id] = row.status
             else:
-                known.pop(row.id, None)  # or they would be more and more
+                known.pop(row.id, None)  # or they would grow without bound
         return False

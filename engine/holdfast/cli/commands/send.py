@@ -1,4 +1,4 @@
-"""``holdfast send``: send one text, and go on with it after a crash."""
+"""`holdfast send`: send one text, and continue after a crash."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _goes_on(row: FlowRow) -> None:
 
 
 def _text(text: str | None, file: str | None) -> str:
-    """Return the text to send.  Raises Failure."""
+    """Return the text to send. Raises Failure."""
     from holdfast.transfer.text import LONGEST_ENCODED, encoded_size, without_line_end
 
     if text is not None and file is not None:
@@ -165,7 +165,7 @@ def _decoded(data: bytes, where: str) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         if len(data) > LONGEST_SECRET and error.start >= LONGEST_SECRET - 3:
-            # Cut inside a character; it is too long whatever comes.
+            # Cut inside a character; it is too long in any case.
             return data[: error.start].decode() + "…"
         problem = (
             f"{where}: not UTF-8 at byte {error.start + 1}, and a text message holds nothing else:"

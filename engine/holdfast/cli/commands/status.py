@@ -1,4 +1,4 @@
-"""``holdfast status``: how each flow stands."""
+"""`holdfast status`: the state of each flow."""
 
 import json
 from collections import Counter
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from holdfast_journal import FlowRow
 
 TIMES = ("sent", "collected")
-"""What the flows that ship publish as a time, in seconds since the epoch."""
+"""What the shipped flows publish as a time, in seconds since the epoch."""
 
 LONGEST_NOTICE = 500
-"""Characters that are shown of what a worker says."""
+"""How many characters of a worker's notice are shown."""
 SHOWN = 200
-"""How many of the flows that are over are shown, those that were the last to end."""
+"""How many of the flows that have ended are shown, the last ones."""
 
 
 @click.command(
@@ -206,7 +206,7 @@ def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
 
 
 def _trouble(row: "FlowRow") -> "Text":
-    """Return where the flow's own code raised, line by line; or why it cannot be loaded."""
+    """Return where the flow's own code raised, line by line, or why it cannot be loaded."""
     from holdfast.cli.tables import cell
     from holdfast_journal import UNLOADED
 

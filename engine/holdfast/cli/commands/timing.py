@@ -1,4 +1,4 @@
-"""``holdfast timing``: draw recordings of message times."""
+"""`holdfast timing`: draw recordings of message times."""
 
 from collections.abc import Sequence
 from pathlib import Path

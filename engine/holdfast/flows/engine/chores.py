@@ -23,7 +23,7 @@ class Chore:
     _due_at: float = field(default=0.0, init=False)
 
     def is_due(self, now: float) -> bool:
-        """Whether it is to be done *now*; if so, its next time is later."""
+        """Whether it is to be done `now`; if so, its next time is later."""
         if now < self._due_at:
             return False
         self._due_at = now + self.every

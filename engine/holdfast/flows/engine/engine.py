@@ -1,9 +1,9 @@
 """The engine: runs every flow that is there to be run, in one process, until it is stopped.
 
-Flows come from the database and from nowhere else.  Another process that starts a flow, or asks for
+Flows come from the database and from nowhere else. Another process that starts a flow, or asks for
 one to be cancelled, writes that there, and the engine, which looks twice a second, takes it up.
 
-Theory of operation.  A flow is a row.  It is *taken* by one process at a time, which then has a
+Theory of operation. A flow is a row. It is `taken` by one process at a time, which then has a
 `FlowRunner` of it in `running`; and it leaves that register in one of four ways:
 
 - it is over (`Engine.over`);
@@ -13,20 +13,20 @@ Theory of operation.  A flow is a row.  It is *taken* by one process at a time, 
   (`turns`), or shared with another worker;
 - the process is asked to stop (`stop`).
 
-In the last three nothing is lost, because what counts is the last commit.  The database cannot be
+In the last three nothing is lost, because what counts is the last commit. The database cannot be
 told of them at once: it may not answer, and everything that asks it runs in a thread, for which the
-reactor does not wait.  So what it is to be told is *owed* (`owed`), and a flow of which something
+reactor does not wait. So what it is to be told is `owed` (`owed`), and a flow of which something
 is owed is not run again before that is paid.
 
 A look (`_look`) does the same in the same order:
 
 1. The chores (`chores`), twice a second: requests of operators, timers and deadlines, turns,
-   sharing, what is owed, finished flows that were kept long enough.  A look in between, which comes
+   sharing, what is owed, finished flows that were kept long enough. A look in between, which comes
    because there may be room again, only sees to the turns.
-2. Taking (`taking`): as many flows as there are free connections.  Those that left lately count
+2. Taking (`taking`): as many flows as there are free connections. Those that left lately count
    as long as their connections are on the way down (`leaving`).
 
-While commits cannot be written (`_is_pressed`) nothing is begun.  One look ends before the next
+While commits cannot be written (`_is_pressed`) nothing is begun. One look ends before the next
 begins, so no two of these things run at the same time; but runners do, between two `yield`s.
 """
 
@@ -202,7 +202,7 @@ class Engine:
         return self._scope.now()
 
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
-        """Call *call*, which asks the database, where that keeps nobody waiting."""
+        """Call `call`, which asks the database, where that keeps nobody waiting."""
         return self._scope.in_thread(call)
 
     def over(self, runner: FlowRunner) -> None:

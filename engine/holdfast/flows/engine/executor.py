@@ -33,14 +33,14 @@ INTERRUPTED: Final = "the process ended during it"
 
 COUNTED_WHEN_ASKED: Final = 3
 """Tries from which the first one is counted in the entry that asks for the task, which saves a
-commit.  It may be counted in vain, if the process ends while it waits for its place; who has fewer
+commit. It may be counted in vain, if the process ends while it waits for its place; who has fewer
 tries cannot spare one for that."""
 
 _log = Logger()
 
 
 def asked(task: Task) -> Task:
-    """Return *task* as it is written down when it is asked for."""
+    """Return `task` as it is written down when it is asked for."""
     kind = kind_of(task.name)
     if kind is None or kind.tries < COUNTED_WHEN_ASKED:
         return task
@@ -79,7 +79,7 @@ class Executor:
         self._suspects = Places(self._reactor, 1)
 
     def submit(self, customer: Customer, task: Task, *, counted: bool = False) -> None:
-        """Run *task* when it is due; the try that is to begin may be *counted* already."""
+        """Run `task` when it is due; the try that is to begin may be `counted` already."""
         # No task is due later than that, unless the clock was set back meanwhile.
         delay = min(LONGEST_DELAY, max(0.0, task.due_at - self._now()))
         waiting = self._waiting.setdefault(customer, set())
@@ -92,7 +92,7 @@ class Executor:
         waiting.add(call)
 
     def forget(self, customer: Customer) -> Sequence[Task]:
-        """Tell *customer* nothing any more, and cancel what runs for it.
+        """Tell `customer` nothing any more, and cancel what runs for it.
 
         Returns:
             The tasks whose tries have certainly ended by that, or had not begun, as they were

@@ -137,11 +137,11 @@ class FlowHost:
     # What the executor tells (`holdfast.flows.engine.executor.Customer`).
 
     def release(self, call: Callable[[], object]) -> None:
-        """Call *call* once nobody else can be running the flow."""
+        """Call `call` once nobody else can be running the flow."""
         self._journal.queue_outbound(call)
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:
-        """Call *call* once it is durable that this try begins."""
+        """Call `call` once it is durable that this try begins."""
         with self._entry("task", f"task {task.name}: try {task.attempts} begins"):
             self._count(task)
             self._journal.queue_outbound(call)
@@ -172,7 +172,7 @@ class FlowHost:
     # What the runner asks.
 
     def tell(self, name: str, argument: object) -> None:
-        """Call the flow's method *name*, if it has one."""
+        """Call the flow's method `name`, if it has one."""
         method = getattr(self._flow, name, None)
         if method is not None:
             method(argument)
@@ -191,7 +191,7 @@ class FlowHost:
     # Inside.
 
     def _submit(self, task: Task, *, counted: bool = False) -> None:
-        """Have *task* run, unless the flow was let go while its commit was under way."""
+        """Have `task` run, unless the flow was let go while its commit was under way."""
         if not self.is_over:
             self._owner.executor.submit(self, task, counted=counted)
 

@@ -33,7 +33,7 @@ class Leaving:
         return len(self._going_down)
 
     def add(self, runner: FlowRunner, visited: float | None = None) -> None:
-        """Remember the connection of *runner*, after a visit of so many seconds."""
+        """Remember the connection of `runner`, after a visit of so many seconds."""
         down = runner.wormhole.when_down()
         self._going_down.add(down)
         began = None if visited is None else self._seconds() - visited

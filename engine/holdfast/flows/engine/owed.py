@@ -23,7 +23,7 @@ class Owed:
     _flows: Counter[int] = field(factory=Counter, init=False)
 
     def add(self, call: Callable[[], object], flows: Collection[int] = ()) -> None:
-        """Have *call* called behind those before it; until then *flows* are not to be run again."""
+        """Have `call` called behind those before it; until then `flows` are not to be run again."""
         self._calls.append((call, flows))
         self._flows.update(flows)
 

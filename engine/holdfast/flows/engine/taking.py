@@ -70,9 +70,10 @@ class Taking:
 
     @inlineCallbacks
     def take(self, free: int, *, again: bool) -> Any:
-        """Take as many flows as there are *free* connections, if there are as many.
+        """Take as many flows as there are `free` connections, if there are as many.
 
         Args:
+            free: how many connections are free.
             again: whether this is no look of its own, so that what was looked up for the last one
                 will do; see `SqlJournal.take`.
 

@@ -3,15 +3,15 @@
 The way of a try bends more than seems needed, and each bend is there for a reason.
 
 1. It is due (`Executor.submit`), and waits for a place (`Places`): a task says how many of its
-   tries may run at the same time in one process.  A try whose last one ended with its process
+   tries may run at the same time in one process. A try whose last one ended with its process
    waits for two, the one place of all suspects first.
 2. It has its places, perhaps long after it was due, and perhaps in a process that was paused
-   meanwhile, whose flows others have taken.  So it asks its customer once more (`Customer.release`,
+   meanwhile, whose flows others have taken. So it asks its customer once more (`Customer.release`,
    or `task_begins` where the try is not counted yet): the journal calls back when the lease is
-   known to hold, and, for `task_begins`, when it is durable that this try was begun.  Where that
+   known to hold, and, for `task_begins`, when it is durable that this try was begun. Where that
    is not so it never calls, and nobody does the work twice.
 3. Only then is the function called, in the reactor's thread or in one of its own.
-4. Its end is told to the customer, which writes it down, and its places are free.  One whose time
+4. Its end is told to the customer, which writes it down, and its places are free. One whose time
    is over is told as failed at once, and keeps its place until its function has come back.
 
 `DeferredSemaphore` would not do for `Places`: it starts the next one inside the end of the one
@@ -40,11 +40,11 @@ class Customer(Protocol):
     """Who hears what became of a task."""
 
     def release(self, call: Callable[[], object]) -> None:
-        """Call *call* as soon as it is certain that nobody else runs the flow; or never."""
+        """Call `call` as soon as it is certain that nobody else runs the flow; or never."""
         ...
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:
-        """Call *call* as soon as it is durable that this try begins; or never."""
+        """Call `call` as soon as it is durable that this try begins; or never."""
         ...
 
     def task_done(self, task: Task, result: Any) -> None:
@@ -133,7 +133,7 @@ class Try:
             self._begin()
 
     def cancel(self) -> bool:
-        """Nobody wants its result any more.  Return whether a try that is counted does not run."""
+        """Nobody wants its result any more. Return whether a try that is counted does not run."""
         self.over = True
         self._stop_timer()
         if self._work is None:

@@ -1,1 +1,1 @@
-"""The flows and tasks that ship with Holdfast."""
+"""The flows and tasks that are shipped with Holdfast."""

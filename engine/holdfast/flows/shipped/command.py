@@ -21,18 +21,17 @@ NAME_VARIABLE: Final = "HOLDFAST_NAME"
 """The environment variable that holds the name of the person whom the credential is for."""
 
 TIMEOUT: Final = 60.0
-"""Seconds that a command is given, unless the flow says otherwise."""
+"""Seconds that a command may take, unless the flow says otherwise."""
 
 LONGEST_TIMEOUT: Final = 86_400.0
-"""Seconds that a command can be given at most."""
+"""The greatest number of seconds that a flow can give a command."""
 
 
 class _Command:
-    """A command in a session of its own, all of which is killed when the command has ended.
+    """A command in a session of its own; when the command has ended, the whole session is killed.
 
-    What counts is the end of the command itself: something that it has started may hold the pipe
-    open for as long as it likes.  A process that leaves the session on purpose, as a daemon does,
-    goes on.
+    What counts is the end of the command itself: a process that it has started may keep the pipe
+    open. A process that leaves the session on purpose, as a daemon does, keeps running.
 
     Raises:
         TaskFailed: the command could not be started.
@@ -53,7 +52,7 @@ class _Command:
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise TaskFailed(f"the command could not be started: {why}") from None
-        pipe: Any = self._process.stdout  # which is there: it was asked for
+        pipe: Any = self._process.stdout  # not None: it was asked for
         self._pipe = pipe
         os.set_blocking(pipe.fileno(), False)
         reactor.addReader(self)
@@ -63,7 +62,7 @@ class _Command:
         self.reapProcess()
 
     def kill(self) -> None:
-        """Kill the command, and whatever it has started."""
+        """Kill the command, and everything that it has started."""
         if self._process.returncode is None:
             self._kill_group()
         self._close()
@@ -74,7 +73,7 @@ class _Command:
         if not self.done.called:
             self.done.errback(TaskFailed(why, final=final))
 
-    # What the reactor asks of a reader.
+    # What the reactor needs of a reader.
 
     def fileno(self) -> int:
         """Return the pipe's descriptor."""
@@ -85,14 +84,14 @@ class _Command:
         return "mint"
 
     def doRead(self) -> None:
-        """Take what the command has printed, and no more of it than can be sent."""
+        """Read what the command has printed, up to the longest text that can be sent."""
         while not self._pipe.closed:
             try:
                 data = os.read(self._pipe.fileno(), 65_536)
             except BlockingIOError:
                 return
             if not data:
-                self._close()  # it may go on for all that
+                self._close()  # the command may keep running
                 return
             self._output += data
             if len(self._output) > LONGEST_TEXT + len("\r\n"):
@@ -102,7 +101,7 @@ class _Command:
         """The reactor is about to end, or cannot watch the pipe."""
         self._close()
 
-    # What the reactor asks of a process.
+    # What the reactor needs of a process.
 
     def reapProcess(self) -> None:  # noqa: N802 - Twisted's name
         """See whether the command has ended."""
@@ -110,7 +109,7 @@ class _Command:
         ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is None:
             return
-        # As long as it is not reaped, no other group of processes can have its number.
+        # Until it is reaped, another process group cannot have its number.
         self._kill_group()
         status = process.wait()
         del reapProcessHandlers[process.pid]
@@ -130,8 +129,8 @@ class _Command:
             self.done.callback(bytes(self._output))
 
     def _kill_group(self) -> None:
-        # Some systems refuse if nothing but the command's remains is left, and all do if what is
-        # left runs as another user, whom we may not kill.
+        # Some systems refuse if only the dead command itself is left. All do if what is left runs
+        # as another user, whose processes we may not kill.
         with contextlib.suppress(PermissionError, ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -141,20 +140,20 @@ class _Command:
             self._pipe.close()
 
 
-# The command's own time-out is what counts: it comes first.
+# The command's own timeout is what counts: it comes first.
 @task("mint", timeout=LONGEST_TIMEOUT + 60.0)
 def mint(call: Call) -> Deferred[str]:
     """Run the command, without a shell, and return what it prints.
 
-    The command's standard error is ours.  It inherits our environment, except for the key that
+    The command's standard error is ours. It inherits our environment, except for the key that
     seals the journal, and has the idempotency key in HOLDFAST_IDEMPOTENCY_KEY and the person's name
     in HOLDFAST_NAME.
     """
     arguments = call.arguments
     seconds = float(arguments.get("timeout", TIMEOUT))
-    # In UTF-8 wherever we run, as the people file was.
+    # In UTF-8, as in the people file, whatever the locale.
     environment = {**os.environb, KEY_VARIABLE.encode(): call.key.encode()}
-    if "name" in arguments:  # not in the tasks of releases before
+    if "name" in arguments:  # not in the tasks of earlier releases
         environment[NAME_VARIABLE.encode()] = _encoded(arguments["name"])
     environment.pop(b"HOLDFAST_KEY", None)
     command = _Command(call.reactor, arguments["command"], environment)
@@ -177,7 +176,7 @@ def _encoded(word: str) -> bytes:
 
 
 def _text(output: bytes) -> str:
-    """Return the credential: the output without the line's end that most commands print."""
+    """Return the credential: the output without the line end that most commands print."""
     try:
         printed = output.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Hand a text to whoever proves the code, with any stock client: exactly once."""
+"""Hand a text, exactly once, to the peer that proves the code; it may be the stock client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from holdfast.transfer import text
 
 
 class HandOver(Flow):
-    """Allocate a code, wait for the recipient, hand over the text, and see it accepted."""
+    """Allocate a code, wait for the recipient, hand over the text, and see that it is accepted."""
 
     code_length: int
     offered: bool
@@ -23,7 +23,7 @@ class HandOver(Flow):
         self.publish(code=code)
 
     def hand_over(self, secret: str) -> None:
-        """Send the text; it is not needed here any more afterwards."""
+        """Send the text, which is not needed here any more."""
         self.offered = True
         self.publish(sent=self.now())
         self.wormhole.send_message(text.offer(secret))
@@ -51,7 +51,7 @@ class Provision(HandOver):
         secret: the text, unless it is to be minted.
         mint: the command and its arguments that print the text; run once the recipient is there
             and has proved the code.
-        mint_timeout: seconds that the command is given.
+        mint_timeout: seconds that the command may take.
     """
 
     name: str
@@ -73,14 +73,14 @@ class Provision(HandOver):
         self.hand_over(secret)
 
     def mint_failed(self, reason: str) -> None:
-        """No credential, after all tries."""
+        """There is no credential, after all tries."""
         self.wormhole.send_message(text.refuse("the sender could not make the credential"))
         self.fail(f"mint: {reason}")
 
 
 @flow("send", appid=text.APPID)
 class SendText(HandOver):
-    """A text that somebody sends by hand."""
+    """A text that a user sends by hand."""
 
     secret: str = field(repr=False)
     code_length: int = 2

@@ -1,4 +1,4 @@
-"""Receive a text from any stock client: written down before the sender is told that it arrived."""
+"""Receive a text from a peer, and write it down before the sender is told that it arrived."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from holdfast.transfer import text
 
 
 class Receive(Flow):
-    """Enter with a code, take the text, put it where it belongs, and only then accept it."""
+    """Enter the code, take the text, put it where it belongs, and only then accept it."""
 
     code: str
     writing: bool
 
     def started(self) -> None:
-        """Go where the sender is."""
+        """Enter the code, to meet the sender."""
         self.wormhole.set_code(self.code)
 
     def put(self, received: str) -> None:
@@ -23,7 +23,7 @@ class Receive(Flow):
         raise NotImplementedError
 
     def accept(self) -> None:
-        """It is there: tell the sender."""
+        """The text is where it belongs: tell the sender."""
         self.wormhole.send_message(text.accept())
         self.finish()
 
@@ -43,14 +43,14 @@ class Receive(Flow):
             self.fail(f"the sender's client said: {said.error}")
 
     def refuse(self, why: str) -> None:
-        """Tell the sender why nothing will come of it."""
+        """Tell the sender why the text was not accepted."""
         self.wormhole.send_message(text.refuse(why))
         self.fail(why)
 
 
 @flow("receive", appid=text.APPID)
 class ReceiveToFile(Receive):
-    """Into a file, which any worker on this machine can write."""
+    """Receive into a file, which any worker on this machine can write."""
 
     code: str = field(repr=False)
     out: str
@@ -72,7 +72,7 @@ class ReceiveToFile(Receive):
 
 @flow("receive-here", appid=text.APPID)
 class ReceiveHere(Receive):
-    """Onto the terminal of the command that receives it, and of no other process."""
+    """Receive onto the terminal of the receiving command, which other workers do not have."""
 
     code: str = field(repr=False)
     writing: bool = field(default=False, init=False)
@@ -82,7 +82,7 @@ class ReceiveHere(Receive):
         self.perform("print", text=received)
 
     def print_done(self, result: None) -> None:
-        """Somebody can read it."""
+        """The text is printed."""
         self.accept()
 
     def print_failed(self, reason: str) -> None:

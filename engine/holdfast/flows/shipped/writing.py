@@ -10,7 +10,7 @@ from holdfast.flows.tasks import Call, TaskFailed, task
 
 @task("write-file", tries=3, blocks=True)
 def write_file(call: Call) -> None:
-    """Write `text` to `path` with mode 0600.  Doing it twice is doing it once."""
+    """Write `text` to `path` with mode 0600. Doing it twice is doing it once."""
     path, text = Path(call.arguments["path"]), call.arguments["text"]
     try:
         write_whole(path, text.encode("utf-8", "surrogatepass"), keep=False)

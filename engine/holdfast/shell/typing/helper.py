@@ -35,7 +35,7 @@ class Typed(Protocol):
 
     @property
     def chosen_nameplate(self) -> str | None:
-        """The nameplate, between its choice and that of the words."""
+        """The nameplate, after it is chosen and until the words are."""
         ...
 
     @property
@@ -56,14 +56,14 @@ class Typed(Protocol):
         ...
 
     def when_wordlist_is_known(self) -> Deferred[None]:
-        """Return a Deferred of the word list's being known."""
+        """Return a Deferred that fires once the word list is known."""
         ...
 
 
 class InputHelper:
-    """Helps a person to type a code, first its nameplate, then its words.
+    """Helps a person type a code, first its nameplate, then its words.
 
-    Nothing is put into the mailbox before `choose_words`.  Once the wormhole has begun to close,
+    Nothing is put into the mailbox before `choose_words`. Once the wormhole has begun to close,
     every method raises WormholeClosed, or the WormholeError that it ended with.
     """
 
@@ -73,7 +73,7 @@ class InputHelper:
 
     @property
     def chosen_nameplate(self) -> str | None:
-        """The nameplate, if it is chosen and the words are not."""
+        """The nameplate, if it is chosen and the words are not yet."""
         return self._typed.chosen_nameplate
 
     def refresh_nameplates(self) -> None:
@@ -86,7 +86,7 @@ class InputHelper:
         self._typed.list_nameplates()
 
     def get_nameplate_completions(self, prefix: str) -> set[str]:
-        """Return the nameplates that begin with *prefix*, each with its hyphen, as in {"4-"}.
+        """Return the nameplates that begin with `prefix`, each with its hyphen, as in {"4-"}.
 
         Raises:
             AlreadyChoseNameplateError: the nameplate is chosen.
@@ -98,7 +98,7 @@ class InputHelper:
         """Choose the number that the code begins with; it is claimed at once.
 
         Raises:
-            KeyFormatError: it is no number; another may be chosen.
+            KeyFormatError: it is not a number; another may be chosen.
             AlreadyChoseNameplateError: the nameplate is chosen.
         """
         self._before_nameplate()
@@ -109,10 +109,10 @@ class InputHelper:
         return self._typed.when_wordlist_is_known()
 
     def get_word_completions(self, prefix: str, length: int = 2) -> set[str]:
-        """Return what the words typed so far, *prefix*, may become; all begin with *prefix*.
+        """Return what the words typed so far, `prefix`, may become; all begin with `prefix`.
 
-        A hyphen follows where more words are expected, of *length* in all.  Before the word list
-        is known there are none.
+        A hyphen follows where more words are expected, up to `length` in all. Before the word list
+        is known, the result is empty.
 
         Raises:
             MustChooseNameplateFirstError: the nameplate is not chosen.

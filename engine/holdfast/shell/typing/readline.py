@@ -1,4 +1,4 @@
-"""Ask a person for a code on the terminal, with Tab for completion."""
+"""Ask the user for a code on the terminal, with Tab for completion."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from holdfast.errors import AlreadyChoseNameplateError, KeyFormatError
 from holdfast.shell.typing.helper import InputHelper
 
 _WORDLIST_PATIENCE = 5.0
-"""Seconds for which Tab waits until the server has answered for the nameplate."""
+"""Seconds for which Tab waits for the server's answer about the nameplate."""
 
 
 def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Deferred[bool]:
-    """Ask for a code with *prompt*, and give it to *helper*.
+    """Ask for a code with `prompt`, and give it to `helper`.
 
-    The person types in a thread of its own, so that the reactor goes on.  Ctrl-C stops the reactor
-    as ever: the terminal is put right again, and nobody waits for Return.
+    Input is read in a thread of its own, so that the reactor keeps running. Ctrl-C stops the
+    reactor as usual: the terminal is restored, and the program does not wait for Return.
 
     Returns:
-        A Deferred that fires when the code is complete, with whether Tab was of use; it fails
-        with KeyFormatError for a malformed code, and with EOFError where the input ends.
+        A Deferred that fires when the code is complete, with whether Tab was used; it fails with
+        KeyFormatError for a malformed code, and with EOFError if the input ends.
     """
     done: Deferred[bool] = Deferred()
     completer = Completer(helper, reactor)
@@ -52,7 +52,7 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
                 typed = input(prompt)
             completer.finish(typed)
             outcome: bool | Failure = completer.was_used
-        except BaseException:  # noqa: BLE001 - all of it is told
+        except BaseException:  # noqa: BLE001 - all of it is passed on
             outcome = Failure()
         reactor.callFromThread(tell, outcome)
 
@@ -65,14 +65,14 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
 
     stopped = threading.Event()
     trigger = reactor.addSystemEventTrigger("before", "shutdown", stop)
-    # A daemon, because nothing can wake a thread that waits for a person to type.
+    # A daemon thread, because nothing can wake a thread that waits for a person to type.
     thread = threading.Thread(target=ask, daemon=True, name="wormhole code")
     thread.start()
     return done
 
 
 class Completer:
-    """What readline asks, in its thread; the helper lives in the reactor's.
+    """What readline calls, in its thread; the helper runs in the reactor's thread.
 
     Args:
         helper: knows the completions.
@@ -99,7 +99,7 @@ class Completer:
         readline.set_completer_delims("")
         libedit = "libedit" in (readline.__doc__ or "")
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
-        # A nameplate that was chosen in an earlier life cannot be chosen again.
+        # A nameplate that was chosen before a restart cannot be chosen again.
         self._nameplate = self._call(lambda: self._helper.chosen_nameplate)
         try:
             yield
@@ -108,7 +108,7 @@ class Completer:
             readline.set_completer_delims(before[1])
 
     def complete(self, text: str, state: int) -> str | None:
-        """Return the completion number *state* of *text*, or None after the last."""
+        """Return the completion of `text` with the number `state`, or None after the last."""
         if state == 0:
             self.was_used = True
             try:
@@ -169,19 +169,19 @@ class Completer:
 
 
 def _wake(thread: threading.Thread) -> None:
-    """Let the thread end if it reads from a pipe: there it holds a lock of Python's standard input.
+    """Let the thread end if it reads from a pipe: then it holds a lock of Python's standard input.
 
-    An interpreter that ends while somebody holds that lock aborts.  (On a terminal readline reads,
-    which holds none.)
+    An interpreter that ends while a thread holds that lock aborts. (On a terminal, readline does
+    the reading, without the lock.)
     """
     try:
         descriptor = sys.stdin.fileno()
         if os.isatty(descriptor) or not thread.is_alive():
             return
-        # A read that is interrupted by a signal is tried again, and then finds the end.
+        # A read that a signal interrupts is tried again, and then finds the end of the input.
         before = signal.signal(signal.SIGURG, lambda *_: None)
     except (AttributeError, OSError, ValueError):
-        return  # no standard input; or not in the main thread, or not on this system
+        return  # without standard input, outside the main thread, or on another system
     saved, nothing = os.dup(descriptor), os.open(os.devnull, os.O_RDONLY)
     try:
         os.dup2(nothing, descriptor)
@@ -198,7 +198,7 @@ def _wake(thread: threading.Thread) -> None:
 
 
 def _terminal() -> Callable[[], None]:
-    """Return what puts the terminal back as it is now."""
+    """Return a function that restores the terminal to its present state."""
     try:
         import termios
     except ImportError:

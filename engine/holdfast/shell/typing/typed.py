@@ -20,14 +20,14 @@ _STAGES: Mapping[State, Stage] = {"typing": Stage.NAMEPLATE, "typing_words": Sta
 
 
 class TypingCode:
-    """What `InputHelper` asks of its wormhole (`holdfast.shell.typing.helper.Typed`).
+    """What `InputHelper` needs of its wormhole (`holdfast.shell.typing.helper.Typed`).
 
     Args:
-        exchange: the state, to look at.
-        journal: what is asked of the server waits behind it.
+        exchange: the state, only read here.
+        journal: holds back questions to the server until the commit.
         happen: makes an event happen.
-        check: raises why nothing can be typed any more, if that is so.
-        conversation: the present connection, or None.
+        check: if a code cannot be typed any more, raises the reason.
+        conversation: returns the present connection, or None.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class TypingCode:
 
     @property
     def is_to_be_resumed(self) -> bool:
-        """Whether somebody was typing in an earlier life, and nobody is in this one."""
+        """Whether a code was being typed before a restart, and is not being typed now."""
         return self._helper is None and self._exchange.code.state in _STAGES
 
     def begin(self) -> InputHelper:
-        """Return the helper of whoever types, for whom the nameplates are asked for at once."""
+        """Return the input helper; the server is asked for its nameplates at once."""
         self._helper = InputHelper(self)
         if self._is_at_nameplate:
             self.list_nameplates()
@@ -64,7 +64,7 @@ class TypingCode:
     def _is_at_nameplate(self) -> bool:
         return _STAGES.get(self._exchange.code.state) is Stage.NAMEPLATE
 
-    # What the helper asks.
+    # What the helper calls.
 
     @property
     def typing_stage(self) -> Stage:
@@ -78,12 +78,12 @@ class TypingCode:
 
     @property
     def chosen_nameplate(self) -> str | None:
-        """The nameplate, between its choice and that of the words."""
+        """The nameplate, after it is chosen and until the words are."""
         return self._exchange.code.data.nameplate or None
 
     @property
     def wordlist_is_known(self) -> bool:
-        """Whether the nameplate is claimed; every nameplate has the same word list so far."""
+        """Whether the nameplate is claimed; so far, every nameplate has the same word list."""
         return self._exchange.nameplate.is_in("claimed", "releasing", "released")
 
     def list_nameplates(self) -> None:
@@ -101,13 +101,13 @@ class TypingCode:
         self._happen(ev.ChooseWords(words))
 
     def when_wordlist_is_known(self) -> Deferred[None]:
-        """Return a Deferred of the word list's being known; it fails with the wormhole."""
+        """Return a Deferred that fires once the word list is known; it fails with the wormhole."""
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
         self._journal.queue_outbound(self._tell)
         return waiting
 
-    # What the wormhole tells.
+    # What the wormhole calls.
 
     def got_nameplates(self, nameplates: AbstractSet[str]) -> None:
         """Pass on the server's answer."""
@@ -116,7 +116,7 @@ class TypingCode:
             self._helper.got_nameplates(nameplates)
 
     def speak(self) -> None:
-        """Queue what the server is to be asked, and what the helper waits for."""
+        """Queue the question to the server, and fire what the helper waits for."""
         conversation = self._conversation()
         # A question whose answer was lost with its connection is asked again on the next one.
         if (
@@ -135,7 +135,7 @@ class TypingCode:
         error: Exception | None = None
         try:
             self._check()
-        except Exception as why:  # noqa: BLE001 - handed on to everybody who waits
+        except Exception as why:  # noqa: BLE001 - handed to every caller that waits
             error = why
         if error is None and not self.wordlist_is_known:
             return

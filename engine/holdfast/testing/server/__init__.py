@@ -1,4 +1,4 @@
-"""A model of the mailbox server, without sockets, a clock or chance of its own."""
+"""A model of the mailbox server, without sockets, clock or randomness of its own."""
 
 from holdfast.testing.server.line import Line
 from holdfast.testing.server.mailbox_server import EXPIRY, PERIOD, MailboxServer

@@ -1,4 +1,4 @@
-"""One connection to the model of the mailbox server: what may be said on it, and when.
+"""One connection to the model of the mailbox server: which frames it accepts, and when.
 
 Part of the model in `mailbox_server.py`, which says what is odd about it.
 """
@@ -36,9 +36,9 @@ class Line:
     room: Room | None = None
     listening: bool = False
     _done: set[str] = field(factory=set)
-    """What may be said once, and was."""
+    """Which frames were sent, of those that may be sent only once."""
     _answers: list[str] | None = None
-    """What goes out when the present work is done."""
+    """What is sent when the present work is done."""
 
     def hear(self, text: str) -> None:
         """Take a text from the client, and answer it."""
@@ -66,7 +66,7 @@ class Line:
             self._answers.append(text)
 
     def gone(self) -> None:
-        """Notice that the client has gone (before, the connection counts as one)."""
+        """Note that the client has gone; until then the connection counts as open."""
         if self.there:
             self.server.catch_up()
             self._end()
@@ -141,7 +141,7 @@ class Line:
         if not isinstance(frame["appid"], str):
             raise Stumbled
         version = frame.get("client_version", [None, None])
-        # Whatever has a first and a second: a text of two letters has them.
+        # Anything with a first and a second item: a string of two letters has them too.
         if not isinstance(version, list | str) or len(version) < 2:
             raise Stumbled
         self.app, self.side = self.server.service.app(frame["appid"]), frame["side"]
@@ -201,7 +201,7 @@ class Line:
         self.say("closed")
 
     def _same(self, frame: dict[str, Any], key: str, ours: Any, undo: str, do: str) -> Any:
-        """What a frame names, which must be what this connection named before, if it did."""
+        """What a frame names; if this connection has named one before, it must be the same."""
         if key not in frame:
             _require(ours is not None, f"{undo} without {key} must follow {do}")
             return ours

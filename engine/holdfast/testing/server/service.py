@@ -1,4 +1,4 @@
-"""What the mailbox server does for a side of an application, without connections and time.
+"""What the mailbox server does for one side of an application, without connections and time.
 
 Part of the model in `mailbox_server.py`, which says what is odd about it.
 """
@@ -15,23 +15,23 @@ from holdfast.testing.server.tables import Mailbox, Message, Nameplate, Tables, 
 
 
 class Refused(Exception):
-    """The answer is this error, and the connection goes on."""
+    """The answer is this error, and the connection stays open."""
 
 
 class Stumbled(Exception):
-    """The connection is cut without a word. What was done, and not committed, stays."""
+    """The connection is cut without a word. Uncommitted changes stay."""
 
 
 class Listener(Protocol):
     """A connection."""
 
     def say(self, kind: str, **fields: object) -> None:
-        """Tell its client."""
+        """Send a frame to the connection's client."""
 
 
 @define(eq=False, repr=False)
 class App:
-    """What the server has in memory of an application: the mailboxes opened since it started."""
+    """What the server keeps in memory of an application: the mailboxes opened since it started."""
 
     name: str
     rooms: dict[str, Room] = field(factory=dict)
@@ -39,7 +39,7 @@ class App:
 
 @define(eq=False, repr=False)
 class Room:
-    """A mailbox in memory: the connections that hear of its messages, in the order they came."""
+    """A mailbox in memory: the connections that hear of its messages, in their order of arrival."""
 
     app: App
     name: str
@@ -48,14 +48,14 @@ class Room:
 
 @define(eq=False, repr=False)
 class Service:
-    """The work. Every method may raise Stumbled, and Refused where it says so."""
+    """The work. Every method may raise Stumbled; methods that may raise Refused say so."""
 
     random: Random
     tables: Tables = field(factory=Tables)
     apps: dict[str, App] = field(factory=dict)
 
     def app(self, name: str) -> App:
-        """Return an application, which need not have been there."""
+        """Return an application, which is made if it does not exist."""
         if name not in self.apps:
             self.apps[name] = App(name)
         return self.apps[name]
@@ -65,7 +65,7 @@ class Service:
         return self.tables.names(_storable(app.name))
 
     def allocate(self, app: App, side: object, now: float) -> str:
-        """Claim a free nameplate, as short as may be."""
+        """Claim a free nameplate, as short as possible."""
         name = self._free(set(self.names(app)))
         self.claim(app, name, side, now)
         return name
@@ -103,7 +103,7 @@ class Service:
         return row.mailbox
 
     def release(self, app: App, name: object, side: object) -> None:
-        """Release a nameplate, which is free when all have who claimed it."""
+        """Release a nameplate, which is free once all sides that claimed it have released it."""
         _string(side)
         row = self.tables.nameplates.get((_storable(app.name), _storable(name)))
         if row is None or _storable(side) not in row.sides:
@@ -114,10 +114,10 @@ class Service:
         self.tables.commit()
 
     def open(self, app: App, name: object, side: object, now: float) -> Room:
-        """Go into a mailbox, which need not have been there.
+        """Open a mailbox, which is made if it does not exist.
 
         Raises:
-            Refused: the side is one too many; it is in all the same.
+            Refused: the side is one too many; it is stored anyway.
         """
         mailbox = _storable(name)
         row = self.tables.mailboxes.get(mailbox)
@@ -136,14 +136,14 @@ class Service:
         return app.rooms[mailbox]
 
     def listen(self, room: Room, listener: Listener) -> None:
-        """Replay all that is stored, and tell of what comes."""
+        """Replay everything that is stored, and tell the listener of what comes."""
         room.listeners[listener] = None
         for message in self.tables.messages.get(room.name, ()):
             if message.app == room.app.name:
                 listener.say("message", **message.fields)
 
     def add(self, room: Room, message: Message) -> None:
-        """Store a message, and tell all who listen."""
+        """Store a message, and tell all listeners."""
         try:
             self.tables.add_message(message.stored())
         except ValueError as error:
@@ -152,7 +152,7 @@ class Service:
             listener.say("message", **message.fields)
 
     def close(self, room: Room, side: str, mood: object) -> None:
-        """Leave a mailbox, which goes when all have left who were in it."""
+        """Close a mailbox, which is deleted once all its sides have closed it."""
         row = self.tables.mailboxes.get(room.name)
         if row is None or row.app != room.app.name or side not in row.sides:
             return
@@ -170,7 +170,7 @@ class Service:
         room.app.rooms.pop(room.name, None)
 
     def sweep(self, now: float, expiry: float) -> None:
-        """Forget the mailboxes that nobody touched for so many seconds, and nobody has open."""
+        """Forget the mailboxes that were not touched for `expiry` seconds and are not open."""
         for app in [self.app(name) for name in self.tables.apps]:
             for room in app.rooms.values():
                 if room.listeners:

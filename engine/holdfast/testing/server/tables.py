@@ -1,8 +1,8 @@
-"""What a mailbox server keeps on its disk, and what of it is not committed yet.
+"""What a mailbox server keeps on its disk, and which of it is not committed yet.
 
-The real server has one SQLite connection for everybody, and reads through it what it has not
+The real server has one SQLite connection for all clients, and reads through it what it has not
 committed. When it stumbles half-way through a command, the changes made so far stay, and the next
-commit, whoever causes it, makes them durable; only a server that dies before takes them back.
+commit, caused by any client, makes them durable. They are lost only if the server dies before.
 """
 
 import math
@@ -31,13 +31,13 @@ class Mailbox:
     name: str
     updated: float
     nameplate: str | None = None
-    """For which it was made."""
+    """The nameplate that it was made for."""
     sides: dict[str, bool] = field(factory=dict)
 
 
 @frozen
 class Message:
-    """A message; *phase*, *body* and *id* are what was given, and texts once it is stored."""
+    """A message; `phase`, `body` and `id` are as given, and strings once it is stored."""
 
     app: str
     mailbox: str
@@ -49,15 +49,15 @@ class Message:
 
     @property
     def fields(self) -> dict[str, object]:
-        """What a client is told of it."""
+        """The fields of the frame that tells a client of it."""
         told = {"side": self.side, "phase": self.phase, "body": self.body}
         return told | {"server_rx": self.at, "id": self.id}
 
     def stored(self) -> "Message":
-        """What the database makes of it.
+        """The message as the database stores it.
 
         Raises:
-            ValueError: it refuses it.
+            ValueError: the database refuses it.
         """
         phase, body, id_ = column(self.phase), column(self.body), column(self.id)
         at = int(self.at) if float(self.at).is_integer() else self.at
@@ -80,12 +80,12 @@ class Tables:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is there."""
+        """Whether there are no rows."""
         return not (self.nameplates or self.mailboxes or self.messages)
 
     @property
     def apps(self) -> list[str]:
-        """All applications that have anything here, in order."""
+        """All applications that have rows here, in order."""
         found = {row.app for row in self.nameplates.values()}
         found |= {row.app for row in self.mailboxes.values()}
         found |= {message.app for stored in self.messages.values() for message in stored}
@@ -96,15 +96,15 @@ class Tables:
         return sorted(row.name for row in self.nameplates.values() if row.app == app)
 
     def commit(self) -> None:
-        """Let what was done stay."""
+        """Keep the changes made since the last commit."""
         self._undo.clear()
 
     def roll_back(self) -> None:
-        """Take back what was not committed."""
+        """Undo what was not committed."""
         while self._undo:
             self._undo.pop()()
 
-    # These can be taken back.
+    # These can be undone.
 
     def add_nameplate(self, row: Nameplate) -> None:
         """Add a nameplate."""
@@ -117,7 +117,7 @@ class Tables:
         self._undo.append(lambda: self.mailboxes.pop(row.name))
 
     def forget_side(self, side: str) -> None:
-        """Drop what a side holds or held, of all nameplates there are."""
+        """Drop a side from all nameplates."""
         for row in self.nameplates.values():
             if side in row.sides:
                 held = row.sides.pop(side)
@@ -133,12 +133,12 @@ class Tables:
         self.commit()
 
     def touch(self, mailbox: str, at: float) -> None:
-        """Keep a mailbox, if it is there."""
+        """Note that a mailbox was used, if it exists."""
         if mailbox in self.mailboxes:
             self.mailboxes[mailbox].updated = at
 
     def drop_mailbox(self, row: Mailbox) -> None:
-        """Drop a mailbox with all that is in it, and what leads to it."""
+        """Drop a mailbox, the messages in it, and the nameplate that leads to it."""
         nameplate = self.leading_to(row)
         if nameplate is not None:
             del self.nameplates[nameplate.app, nameplate.name]
@@ -153,15 +153,15 @@ class Tables:
 
 
 def column(value: object) -> str | None:
-    """What a column for texts makes of a JSON value.
+    """What a column for strings makes of a JSON value.
 
     Raises:
-        ValueError: SQLite takes no such value.
+        ValueError: SQLite does not accept such a value.
     """
     if value is None:
         return None
     if isinstance(value, str):
-        value.encode()  # half of a surrogate pair has no bytes: that error is a ValueError too
+        value.encode()  # half of a surrogate pair cannot be encoded: that error is a ValueError too
         return value
     if isinstance(value, float):
         return _float(value)
