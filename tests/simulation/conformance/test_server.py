@@ -77,7 +77,7 @@ class Both:
         else:
             assert what in ("restart", "amnesia"), what
             self.real.restart(what == "amnesia")
-            self.model.restart(what == "amnesia")
+            self.model.restart(forget=what == "amnesia")
 
 
 def kept(tables: Tables) -> dict[str, Any]:
