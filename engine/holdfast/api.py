@@ -14,7 +14,7 @@ from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Bind
 from holdfast.errors import BadCheckpoint, CannotSerialize
-from holdfast.rendezvous.connector import Connector, Owner
+from holdfast.rendezvous.connector import ConnectionOwner, Connector
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.relay_url import parse_relay_url
 from holdfast.rendezvous.tor import TorManager
@@ -143,7 +143,7 @@ def create(  # noqa: PLR0913 - the seed's signature
     exchange = Exchange(appid, side, _json_object(versions or {}))
     observers = None if delegate is not None else Observers(_one_of(_turns, reactor, Eventually))
     wormhole = _make(
-        checkpoint.Saved(relay_url, exchange, ()),
+        checkpoint.SavedWormhole(relay_url, exchange, ()),
         reactor,
         delegate if observers is None else observers,
         journal,
@@ -239,7 +239,7 @@ def from_serialized(
 
 
 def _make(
-    saved: checkpoint.Saved,
+    saved: checkpoint.SavedWormhole,
     reactor: Any,
     delegate: object,
     journal: IJournal | None,
@@ -287,7 +287,7 @@ def through(dialer: Dialer) -> MakesConnector:
     """Return a factory of connectors that `dialer` connects."""
     jitter = random.Random()  # noqa: S311 - spreads reconnections, hides nothing
 
-    def make(url: str, owner: Owner) -> Connector:
+    def make(url: str, owner: ConnectionOwner) -> Connector:
         return Connector(dialer, url, owner, jitter)
 
     return make

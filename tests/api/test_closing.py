@@ -12,7 +12,7 @@ import holdfast
 from holdfast.rendezvous.boundaries import Fault
 from holdfast.shell.contact import MOST_CLOSING_TRIES
 from holdfast.shell.giving_up import MOST_CUT_CLOSINGS
-from holdfast.shell.patience import CLOSING_TIME
+from holdfast.shell.patience import CLOSING_PATIENCE
 from tests.api.world import APPID, CODE, URL, Delegate, Net
 from tests.harness.server import MailboxServer
 
@@ -267,7 +267,7 @@ def test_a_server_that_never_answers(net: Net, mute: str) -> None:
     ours.set_code(CODE)
     net.run()
     waiting: Deferred[str] = ours.close()
-    net.run(MOST_CLOSING_TRIES * (CLOSING_TIME + 1) - 10)
+    net.run(MOST_CLOSING_TRIES * (CLOSING_PATIENCE + 1) - 10)
     assert not waiting.called
     with pytest.raises(holdfast.ServerError, match="does not answer our closing"):
         net.result(waiting, seconds=20)
@@ -287,7 +287,7 @@ def test_an_answer_that_waits_for_the_journal(net: Net) -> None:
     [line] = net.network.connectors
     assert line.link is not None
     line.link.is_paused = True
-    net.run(MOST_CLOSING_TRIES * 2 * CLOSING_TIME)
+    net.run(MOST_CLOSING_TRIES * 2 * CLOSING_PATIENCE)
     assert not waiting.called
     assert len([each for each in net.network.frames if each["type"] == "bind"]) == 1
     line.link.is_paused = False
@@ -369,9 +369,9 @@ def test_patience_begins_anew_with_progress(net: Net) -> None:
     ours.set_code(CODE)
     net.run()
     waiting = ours.close()
-    net.run(CLOSING_TIME * 2.5)
+    net.run(CLOSING_PATIENCE * 2.5)
     net.network.say("released")
-    net.run(CLOSING_TIME * 2.5)
+    net.run(CLOSING_PATIENCE * 2.5)
     assert not waiting.called
     net.network.say("closed")
     with pytest.raises(holdfast.LonelyError):
@@ -387,7 +387,7 @@ def test_a_server_that_keeps_greeting_makes_no_progress(net: Net) -> None:
     waiting = ours.close()
     ended: list[Any] = []
     waiting.addBoth(ended.append)
-    for number in range(int(MOST_CLOSING_TRIES * CLOSING_TIME) + 20):
+    for number in range(int(MOST_CLOSING_TRIES * CLOSING_PATIENCE) + 20):
         net.network.say("welcome", welcome={"motd": str(number)})
         net.run(1)
     assert ended[0].check(holdfast.ServerError)
@@ -400,7 +400,7 @@ def test_time_without_a_connection_is_not_counted(net: Net) -> None:
     ours.set_code(CODE)
     net.run()
     waiting = ours.close()
-    net.run(CLOSING_TIME - 1)
+    net.run(CLOSING_PATIENCE - 1)
     net.server.stop()
     net.run(3600)
     assert not waiting.called

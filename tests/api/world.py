@@ -127,7 +127,7 @@ class Net:
         """Let everything arrive that is on its way; then let time pass, and again."""
         end = self.clock.seconds() + seconds
         while True:
-            self.network.settle()
+            self.network.deliver_all()
             calls = self.clock.getDelayedCalls()
             due = min((call.getTime() for call in calls), default=end + 1)
             if due > end:

@@ -25,7 +25,7 @@ def waiting() -> dict[str, Any]:
     wormhole = DelegatedWormhole(URL, exchange, object(), ImmediateJournal(), network.connector)
     wormhole.start()
     wormhole.allocate_code()
-    network.settle()
+    network.deliver_all()
     assert wormhole.is_resting
     return wormhole.serialize()
 

@@ -65,7 +65,7 @@ def test_the_same_text_sent_more_often_than_is_looked_up_at_once(tmp_path: Path)
     """Every flow of the same arguments is found, and the next has a name that was never used."""
     path = tmp_path / "holdfast.db"
     journal = open_at(path)
-    count = one_flow.AT_ONCE + 5
+    count = one_flow.NAMES_AT_ONCE + 5
     start(journal, *(f"0123456789ab-{number}" for number in range(1, count + 1)), batch="send")
     rows = one_flow.rows_of(journal, "send", "0123456789abcdef")
     assert [row.name for row in rows] == [f"0123456789ab-{n}" for n in range(1, count + 1)]

@@ -46,11 +46,11 @@ def test_what_a_connection_remembers_does_not_grow() -> None:
     """Neither with what is said on it, nor with what a new one shows."""
     world = happy()
     talk(world, {}, 100)
-    world.us.said.settle(world.us.exchange)
+    world.us.said.compact(world.us.exchange)
     world.us.lose()
     world.us.connect()
     settle(world.us, world.peer)
-    world.us.said.settle(world.us.exchange)
+    world.us.said.compact(world.us.exchange)
     assert world.us.said.there == {"pake", "version"}
     assert wanted(world.us.exchange, world.us.said) == ()
 
@@ -87,7 +87,7 @@ def test_a_server_that_forgot_is_filled_again(dies: bool) -> None:
     assert [frame.phase for frame in before if isinstance(frame, Add)] == ["pake", "version", "5"]
     for frame in before:
         said.note(frame)
-    said.settle(us)
+    said.compact(us)
     assert absent(us, said) == (0, 2, 3, 4), "and what was shown is not added twice"
     said.fetched.update((n, kept[n].hex()) for n in absent(us, said)[:2])
     again = wanted(us, said)
@@ -98,7 +98,7 @@ def test_a_server_that_forgot_is_filled_again(dies: bool) -> None:
     said.fetched.update((n, kept[n].hex()) for n in absent(us, said))
     for frame in wanted(us, said):
         said.note(frame)
-    said.settle(us)
+    said.compact(us)
     assert (wanted(us, said), absent(us, said), said.fetched) == ((), (), {})
 
 

@@ -39,7 +39,7 @@ def test_done(world: World) -> None:
     assert shredded(world)
     assert len(peer.messages) == 1
     peer.close()
-    world.settle()
+    world.deliver_all()
     assert world.server.tables().empty
 
 
@@ -91,7 +91,7 @@ def test_cancelled(world: World, moment: str) -> None:
         world.server.stop()
     if moment != "new":
         world.serve()
-        world.settle()
+        world.deliver_all()
     peer = None
     if moment == "exchanging":
         peer = world.peer(world.code())
@@ -105,7 +105,7 @@ def test_cancelled(world: World, moment: str) -> None:
     assert shredded(world)
     if peer is not None:
         peer.close()
-        world.settle()
+        world.deliver_all()
     assert world.server.tables().empty
 
 
@@ -113,7 +113,7 @@ def test_cancelled_while_the_server_is_gone(world: World) -> None:
     """A code that is on the server is freed when the server is back, by whatever process."""
     begin(world)
     world.server.stop()
-    world.settle()
+    world.deliver_all()
     world.journal.ask("ann", BATCH, "cancel")
     world.advance(5)
     assert world.status() == "closing"

@@ -122,7 +122,7 @@ def test_it_may_pass(world: World) -> None:
     peer = world.peer(world.code())
     TROUBLE["message"] = fails
     peer.send(b"hello")
-    world.settle()
+    world.deliver_all()
     TROUBLE.clear()
     world.until(world.finished)
     assert world.status() == "done"
@@ -176,7 +176,7 @@ def test_a_commit_that_is_refused(world: World) -> None:
     [elsewhere] = world.journal.take(names=["ann"])
     assert elsewhere.epoch > runner.taken.epoch
     sent = len([frame for side, frame in world.network.log if side != peer.wormhole.exchange.side])
-    world.settle()
+    world.deliver_all()
     ours = [frame for side, frame in world.network.log if side != peer.wormhole.exchange.side]
     assert len(ours) == sent
     assert runner.taken.id not in world.engine.running

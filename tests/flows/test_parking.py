@@ -146,7 +146,7 @@ def test_peers_who_fall_silent(world: World) -> None:
     peers = [world.peer(codes(world)[name], appid=Provision.appid) for name in silent]
     for name in gone:
         peer = world.peer(codes(world)[name], appid=Provision.appid)
-        world.settle()
+        world.deliver_all()
         peer.vanish()
     watch(world, 240)
     for name in honest:
@@ -311,7 +311,7 @@ def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
 
     def go_on(seconds: float) -> None:
         for _ in range(int(seconds / 5)):
-            silent.settle()
+            silent.deliver_all()
             world.advance(5, step=1)
 
     go_on(240)

@@ -34,7 +34,7 @@ def test_nothing_is_sent_before_the_code_is_proved(world: World) -> None:
             order.append("versions")
 
     peer = Watched(world.network, APPID, on_message=lambda peer, _: order.append("message"))
-    world.settle()
+    world.deliver_all()
     assert "sent" not in world.published()
     peer.enter(code)
     world.until(lambda: "message" in order)
@@ -73,7 +73,7 @@ def test_an_answer_before_the_offer(world: World) -> None:
     peer = world.peer(code)
     peer.send(ACCEPT)
     for _ in range(3):
-        world.settle()
+        world.deliver_all()
     assert not world.finished()
     assert "collected" not in world.published()
 

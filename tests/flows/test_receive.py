@@ -17,7 +17,7 @@ from tests.flows.world import World
 def sender(world: World, message: bytes) -> tuple[Peer, str]:
     peer = Peer(world.network, APPID)
     peer.wormhole.allocate_code()
-    world.settle()
+    world.deliver_all()
     code = peer.wormhole.exchange.code.data.code
     peer.send(message)
     return peer, code

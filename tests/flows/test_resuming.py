@@ -113,11 +113,11 @@ def test_what_is_saved(world: World) -> None:
     peer = world.peer(code)
     world.until(lambda: peer.messages)
     peer.send(b"one")
-    world.settle()
+    world.deliver_all()
     world.crash()
     world.serve()
     peer.send(b"two")
-    world.settle()
+    world.deliver_all()
     world.crash()
     world.serve()
     assert world.published() == {"code": code}
@@ -216,12 +216,12 @@ def test_fields_of_a_new_release(world: World, monkeypatch: pytest.MonkeyPatch) 
     peer = world.peer(world.code())
     world.until(lambda: peer.messages)
     peer.send(b"before")
-    world.settle()
+    world.deliver_all()
     world.crash()
     release(monkeypatch, Renewed)
     world.serve()
     peer.send(b"after")
-    world.settle()
+    world.deliver_all()
     assert world.published()["seen"] == "ann warm 7 ['before', 'after']"
 
 

@@ -37,7 +37,7 @@ class World(testing.World):
         """Seconds since the epoch, as the machine's clock has it."""
         return super().now() - self.set_back
 
-    def settle(self) -> bool:
+    def deliver_all(self) -> bool:
         """Let everything arrive that is under way; return False if the process died."""
         while not self.dies_when():
             if not self.network.step():

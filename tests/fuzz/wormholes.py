@@ -21,7 +21,7 @@ from holdfast.core.wanted import Said, wanted
 from holdfast.crypto import phase_key, seal
 from holdfast.errors import ServerError, WelcomeError, WormholeClosed, WormholeError
 from holdfast.rendezvous.boundaries import ConnectionEnded
-from holdfast.rendezvous.connector import Owner
+from holdfast.rendezvous.connector import ConnectionOwner
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast.transfer import text
@@ -60,7 +60,7 @@ class Journal(ImmediateJournal):
 class Line:
     """A connector and its connection in one."""
 
-    owner: Owner
+    owner: ConnectionOwner
     is_paused: bool = False
 
     def start(self) -> None:
@@ -143,7 +143,7 @@ def alive(document: str) -> Iterator[Wormhole]:
     application = Application()
     draws = iter(range(1_000_000))
 
-    def connector(_url: str, owner: Owner) -> Any:
+    def connector(_url: str, owner: ConnectionOwner) -> Any:
         lines.append(Line(owner))
         return lines[-1]
 

@@ -25,7 +25,7 @@ from holdfast_journal import (
 )
 from holdfast_journal.commits.backlog import MOST_BYTES, MOST_COMMITS
 from holdfast_journal.store import postgresql, sqlite
-from holdfast_journal.store.trouble import Trouble, trouble
+from holdfast_journal.store.trouble import ErrorKind, trouble
 from tests.journal.conftest import Journals
 from tests.journal.helpers import (
     PATIENCE,
@@ -346,19 +346,19 @@ def _sqlite(name: str) -> OperationalError:
 @pytest.mark.parametrize(
     ("error", "means"),
     [
-        (_sqlite("SQLITE_FULL"), Trouble.PASSING),
-        (_sqlite("SQLITE_BUSY"), Trouble.PASSING),
-        (_sqlite("SQLITE_IOERR_WRITE"), Trouble.PASSING),
-        (_sqlite("SQLITE_IOERR_FSYNC"), Trouble.BROKEN),
-        (_sqlite("SQLITE_IOERR_READ"), Trouble.BROKEN),
-        (_sqlite("SQLITE_CORRUPT"), Trouble.BROKEN),
-        (_sqlite("SQLITE_ERROR"), Trouble.REFUSED),
-        (PoolTimeout("nobody gives a connection back"), Trouble.PASSING),
-        (InterfaceError("", {}, Exception("the connection is closed")), Trouble.PASSING),
-        (DBAPIError("", {}, Exception("something else")), Trouble.REFUSED),
+        (_sqlite("SQLITE_FULL"), ErrorKind.PASSING),
+        (_sqlite("SQLITE_BUSY"), ErrorKind.PASSING),
+        (_sqlite("SQLITE_IOERR_WRITE"), ErrorKind.PASSING),
+        (_sqlite("SQLITE_IOERR_FSYNC"), ErrorKind.BROKEN),
+        (_sqlite("SQLITE_IOERR_READ"), ErrorKind.BROKEN),
+        (_sqlite("SQLITE_CORRUPT"), ErrorKind.BROKEN),
+        (_sqlite("SQLITE_ERROR"), ErrorKind.REFUSED),
+        (PoolTimeout("nobody gives a connection back"), ErrorKind.PASSING),
+        (InterfaceError("", {}, Exception("the connection is closed")), ErrorKind.PASSING),
+        (DBAPIError("", {}, Exception("something else")), ErrorKind.REFUSED),
     ],
 )
-def test_what_an_error_means(error: Exception, means: Trouble) -> None:
+def test_what_an_error_means(error: Exception, means: ErrorKind) -> None:
     """What may pass is waited out; what fsync lost is not; nor is what will never work."""
     assert trouble(error) is means  # type: ignore[arg-type]
 

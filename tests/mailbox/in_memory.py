@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 from wormhole_mailbox_server.server import make_server
 
-from holdfast.server.database import Database, open_database
+from holdfast.server.database import MailboxDatabase, open_database
 from holdfast.server.turn import Turn
 
 with warnings.catch_warnings():
@@ -102,7 +102,7 @@ class Server:
     """A server on a file."""
 
     path: Path
-    database: Database
+    database: MailboxDatabase
     clients: list[Client] = field(factory=list)
     _later: list[Callable[[], None]] = field(factory=list)
     _site: Any = None

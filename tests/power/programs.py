@@ -77,7 +77,7 @@ def mark_releases() -> None:
     submit = threaded.ThreadedWriter.submit
 
     def submitting(self: threaded.ThreadedWriter, commit: Any) -> None:
-        here = functools.partial(mark, f"entry {commit.lease.id} {commit.seq}")
+        here = functools.partial(mark, f"entry {commit.fence.id} {commit.seq}")
         commit.calls = [here, *commit.calls]
         submit(self, commit)
 

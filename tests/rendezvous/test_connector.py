@@ -19,7 +19,7 @@ from holdfast.rendezvous.connector import (
     Stage,
 )
 from holdfast.rendezvous.dialer import BadRelayUrl, Dialer
-from holdfast.rendezvous.websocket import CLOSING_TIME, WebSocket
+from holdfast.rendezvous.websocket import CLOSE_TIMEOUT, WebSocket
 from tests.rendezvous.line import URL, Exchange, Line
 
 
@@ -241,7 +241,7 @@ def test_stopping_at_any_time(stage: Stage) -> None:
     home.connector.stop().addCallback(fired.append)
     if line is not None:
         line.deaf = True
-    home.clock.advance(CLOSING_TIME)
+    home.clock.advance(CLOSE_TIMEOUT)
     home.clock.advance(0)
     assert fired == [None, None]
     assert home.connector.stage is Stage.STOPPED

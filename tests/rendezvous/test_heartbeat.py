@@ -3,7 +3,7 @@
 from attrs import define, field
 from twisted.internet.task import Clock
 
-from holdfast.rendezvous.heartbeat import AGAIN, AT_ONCE, OVERSLEPT, Heartbeat
+from holdfast.rendezvous.heartbeat import AGAIN, CALLED_AT_ONCE, OVERSLEPT, Heartbeat
 from tests.harness.reactor import flush_logged_errors
 
 
@@ -76,7 +76,7 @@ def test_others_get_their_turn() -> None:
     """Of very many patients that are due, some are called in the next turn of the reactor."""
     clock = Clock()
     heart = Heartbeat(clock)
-    patients = [Sleeper(10, 1) for _ in range(AT_ONCE + 1)]
+    patients = [Sleeper(10, 1) for _ in range(CALLED_AT_ONCE + 1)]
     seen: list[int] = []
     for patient in patients:
         heart.add(10, patient)
@@ -88,8 +88,8 @@ def test_others_get_their_turn() -> None:
         seen.append(sum(len(patient.calls) for patient in patients))
 
     clock.advance(10)
-    assert seen == [AT_ONCE - 1]
-    assert sum(len(patient.calls) for patient in patients) == AT_ONCE
+    assert seen == [CALLED_AT_ONCE - 1]
+    assert sum(len(patient.calls) for patient in patients) == CALLED_AT_ONCE
 
 
 def test_added_while_called() -> None:

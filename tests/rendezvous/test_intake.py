@@ -7,8 +7,8 @@ from websockets.frames import CloseCode, Opcode
 
 from holdfast.rendezvous.connector import WELCOME_TIME
 from holdfast.rendezvous.dialer import Dialer
-from holdfast.rendezvous.intake import AT_ONCE, Intake
-from holdfast.rendezvous.websocket import CLOSING_TIME, PING_INTERVAL, SILENCE
+from holdfast.rendezvous.intake import RESUMED_AT_ONCE, Intake
+from holdfast.rendezvous.websocket import CLOSE_TIMEOUT, PING_INTERVAL, SILENCE
 from tests.harness.reactor import flush_logged_errors
 from tests.rendezvous.line import URL, Ear, Exchange, Line
 from tests.rendezvous.test_connector import started
@@ -116,7 +116,7 @@ def test_closing_meanwhile() -> None:
     assert pair.ear.end.clean
     assert pair.ear.heard == ["opened", pair.ear.end]
     pair.intake.resume()
-    let_pass(pair.clock, CLOSING_TIME)
+    let_pass(pair.clock, CLOSE_TIMEOUT)
     assert pair.clock.getDelayedCalls() == []
 
 
@@ -194,7 +194,7 @@ def test_others_get_their_turn() -> None:
     clock = Clock()
     exchange = Exchange(clock)
     dialer = Dialer(clock, endpoints=exchange, limit=1000)
-    ears = [Ear() for _ in range(2 * AT_ONCE + 1)]
+    ears = [Ear() for _ in range(2 * RESUMED_AT_ONCE + 1)]
     for ear in ears:
         dialer.dial(URL, ear)
     lines = [call.open() for call in exchange.calls]
@@ -209,7 +209,7 @@ def test_others_get_their_turn() -> None:
     ears[0].on_received = lambda _: clock.callLater(0, look) and None
     dialer.resume()
     clock.advance(0)
-    assert seen == [AT_ONCE]
+    assert seen == [RESUMED_AT_ONCE]
     assert all("hello" in ear.heard for ear in ears)
 
 
@@ -228,7 +228,7 @@ def test_one_that_fails_keeps_nobody_waiting() -> None:
     clock = Clock()
     intake = Intake(clock)
     intake.pause()
-    keepers = [Keeper(number == 0) for number in range(AT_ONCE + 2)]
+    keepers = [Keeper(number == 0) for number in range(RESUMED_AT_ONCE + 2)]
     for keeper in keepers:
         intake.keeps(keeper)
     intake.resume()

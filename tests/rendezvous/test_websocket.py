@@ -14,7 +14,7 @@ from holdfast.rendezvous.boundaries import Fault
 from holdfast.rendezvous.heartbeat import Heartbeat
 from holdfast.rendezvous.intake import Intake
 from holdfast.rendezvous.relay_url import parse_relay_url
-from holdfast.rendezvous.websocket import CLOSING_TIME, SILENCE, WebSocket
+from holdfast.rendezvous.websocket import CLOSE_TIMEOUT, SILENCE, WebSocket
 from tests.harness import reactor as harness
 from tests.rendezvous.line import URL, Ear, Line
 
@@ -193,7 +193,7 @@ def test_closing_a_server_that_does_not_answer() -> None:
     pair = Pair()
     pair.line.deaf = True
     pair.socket.close()
-    pair.clock.advance(CLOSING_TIME - 1)
+    pair.clock.advance(CLOSE_TIMEOUT - 1)
     assert pair.ear.heard == ["opened"]
     pair.clock.advance(1)
     pair.settle()
@@ -217,7 +217,7 @@ def test_server_closes_and_stays() -> None:
     pair = Pair()
     pair.line.server.send_close(CloseCode.NORMAL_CLOSURE)
     pair.line.flush()
-    pair.clock.advance(CLOSING_TIME)
+    pair.clock.advance(CLOSE_TIMEOUT)
     pair.settle()
     assert pair.ear.end.clean
 
@@ -258,7 +258,7 @@ def test_ending_inside_a_callback(how: str) -> None:
     for word in ("one", "two", "three"):
         pair.line.say(word)
     assert pair.ear.heard == ["opened", "one"]
-    pair.clock.advance(CLOSING_TIME)
+    pair.clock.advance(CLOSE_TIMEOUT)
     pair.settle()
     assert pair.ear.end
 
@@ -330,7 +330,7 @@ def test_broken_frames_while_closing(data: bytes) -> None:
     pair = Pair()
     pair.socket.close()
     pair.line.raw(data)
-    pair.clock.advance(CLOSING_TIME)
+    pair.clock.advance(CLOSE_TIMEOUT)
     pair.settle()
     assert "we closed" in pair.ear.end.reason
 
@@ -372,7 +372,7 @@ def test_what_was_wrong_with_a_message(case: str) -> None:
     happens, fault = FAULTS[case]
     pair = Pair()
     happens(pair)
-    pair.clock.advance(CLOSING_TIME)
+    pair.clock.advance(CLOSE_TIMEOUT)
     pair.settle()
     assert pair.ear.end.fault is fault
 

@@ -82,7 +82,7 @@ def test_a_flow_and_its_peer(make: Callable[[], World]) -> None:
         assert peer.messages == [b"a token for ada"]
         assert peer.got[0] == ("versions", {})
         peer.close()
-        world.settle()
+        world.deliver_all()
         assert peer.result == "happy"
         assert world.server.tables().empty
         assert world.history()[0].heard == "flow: started"
@@ -95,7 +95,7 @@ def test_a_task_is_tried_again_as_time_passes() -> None:
     with World() as world:
         world.start(Token(user="ada"))
         peer = world.peer(world.code(), thank)
-        world.settle()
+        world.deliver_all()
         assert (len(TRIES), peer.messages) == (1, [])
         world.until(world.finished)
         first, second, third = (at for at, _ in TRIES)
@@ -228,7 +228,7 @@ def test_vanished_peers() -> None:
     with World() as world:
         world.start(Token(user="ada"))
         peer = world.peer(world.code())
-        world.settle()
+        world.deliver_all()
         peer.vanish()
         before = list(peer.got)
         world.advance(30)
@@ -257,10 +257,10 @@ def test_two_wormholes_without_a_world() -> None:
     ours.enter("4-purple-sausages").send(b"hello")
     theirs.enter("4-purple-sausages")
     assert network.step()
-    network.settle()
+    network.deliver_all()
     assert theirs.messages == [b"hello"]
     for peer in (ours, theirs):
         peer.close()
-    network.settle()
+    network.deliver_all()
     assert (ours.result, theirs.result) == ("happy", "happy")
     assert not network.step()

@@ -75,7 +75,7 @@ BRING_FORWARD: Final[Mapping[int, Step]] = {
 
 
 @frozen
-class Saved:
+class SavedWormhole:
     """A wormhole brought back from its document."""
 
     relay_url: str
@@ -109,7 +109,7 @@ def save(
     }
 
 
-def load(data: object) -> Saved:
+def load(data: object) -> SavedWormhole:
     """Bring a wormhole back from the document that `save` made, now or in an older release.
 
     Raises:
@@ -118,7 +118,7 @@ def load(data: object) -> Saved:
     if not isinstance(data, Mapping):
         raise BadCheckpoint("the saved wormhole is damaged: it is not a JSON object")
     saved = structure(versioned(data, VERSION, BRING_FORWARD, "the saved wormhole"), _Document)
-    return Saved(
+    return SavedWormhole(
         saved.relay,
         Exchange.from_serialized(saved.exchange),
         tuple(_notice(each) for each in saved.pending),

@@ -142,7 +142,7 @@ class Exchange:
         notices = _HANDLERS[type(event)](self, event, Entropy(seed))
         if notices is None:
             return None
-        return (*notices, *self._settle())
+        return (*notices, *self._end_if_clear())
 
     def saying(self, frames: Iterable[Frame]) -> bool:
         """Note what is about to be said, and return whether that changed the state.
@@ -381,7 +381,7 @@ class Exchange:
                 notices += self._ending((effect,))
         return notices
 
-    def _settle(self) -> out.Notices:
+    def _end_if_clear(self) -> out.Notices:
         """End once nothing of ours is left on the server."""
         if self.lifecycle.is_in("closing", "leaving") and self.meeting.given_back:
             return self._ending(self.lifecycle.change().finish())

@@ -102,7 +102,7 @@ class Blueprint(Generic[I, D, S]):
         Raises:
             BadCheckpoint: the record is damaged.
         """
-        saved = structure(record, Saved)
+        saved = structure(record, SavedPart)
         data = structure(saved.data, self.data)
         if saved.state not in self.states:
             raise BadCheckpoint(
@@ -116,7 +116,7 @@ class Blueprint(Generic[I, D, S]):
 
 
 @frozen
-class Saved:
+class SavedPart:
     """The shape of a serialized part."""
 
     state: str

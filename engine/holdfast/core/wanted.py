@@ -108,7 +108,7 @@ class Said:
             if number is None or number >= self.filled:
                 self.there.add(event.phase)
 
-    def settle(self, exchange: Exchange) -> None:
+    def compact(self, exchange: Exchange) -> None:
         """Forget what the mailbox certainly holds, which would cost time at every event."""
         if not self.caught_up or not _fills(exchange, self) or absent(exchange, self):
             return

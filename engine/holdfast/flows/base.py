@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_tr
 from attrs import define, field
 
 from holdfast.errors import WormholeError
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -49,7 +50,7 @@ class Host(Protocol):
         """Run a task after the commit."""
         ...
 
-    def settle(self, status: str, reason: str) -> None:
+    def end_as(self, status: FlowStatus, reason: str) -> None:
         """Give the flow its verdict, and close the wormhole."""
         ...
 
@@ -114,11 +115,11 @@ class Flow:
 
     def finish(self) -> None:
         """Say that the flow has done its work, whatever happens while the wormhole closes."""
-        self._host.settle("done", "")
+        self._host.end_as(FlowStatus.DONE, "")
 
     def fail(self, reason: str) -> None:
         """Say that the flow cannot do its work; operators see `reason`: keep secrets out of it."""
-        self._host.settle("failed", reason)
+        self._host.end_as(FlowStatus.FAILED, reason)
 
     def wake_at(self, when: float | None) -> None:
         """Have `woken` called at this time, in seconds since the epoch, or soon after it.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from holdfast_journal import FlowRow, SqlJournal
 
 
-AT_ONCE = 50
+NAMES_AT_ONCE = 50
 """How many names are looked up together; the same text is hardly ever sent so often."""
 
 
@@ -18,12 +18,12 @@ def rows_of(journal: SqlJournal, batch: str, fingerprint: str) -> list[FlowRow]:
     rows: list[FlowRow] = []
     first = 1
     while True:
-        names = [_name(fingerprint, number) for number in range(first, first + AT_ONCE)]
+        names = [_name(fingerprint, number) for number in range(first, first + NAMES_AT_ONCE)]
         found = journal.named(batch, names)
         if not found:
             return rows
         rows += found
-        first += AT_ONCE
+        first += NAMES_AT_ONCE
 
 
 def _name(fingerprint: str, number: int) -> str:

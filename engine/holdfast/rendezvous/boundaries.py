@@ -54,12 +54,12 @@ class Listener(Protocol):
 class Attempt(Protocol):
     """The attempt to connect one socket, as the socket sees it."""
 
-    def settled(self) -> None:
+    def finished(self) -> None:
         """The attempt has ended, well or badly. Called once."""
         ...
 
     def cancel(self) -> None:
-        """Give up: the transport is not needed any more. Called before `settled`, if at all."""
+        """Give up: the transport is not needed any more. Called before `finished`, if at all."""
         ...
 
 

@@ -34,7 +34,7 @@ SHORT_LIVES: Final = 5
 """Connections in a row, each welcomed and soon cut, after which a welcome means nothing."""
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """Whose connection it is. It is never called from inside one of its own calls."""
 
     def connected(self, link: WebSocket) -> None:
@@ -65,7 +65,7 @@ class Jitter(Protocol):
         ...
 
 
-class Stage(Enum):
+class ConnectorStage(Enum):
     """What a connector is doing."""
 
     NEW = auto()
@@ -85,9 +85,9 @@ class Connector:
 
     _dialer: Dialer = field(repr=False)
     _url: str = field(repr=False)
-    _owner: Owner = field(repr=False)
+    _owner: ConnectionOwner = field(repr=False)
     _jitter: Jitter = field(repr=False)
-    _stage: Stage = field(default=Stage.NEW, init=False)
+    _stage: ConnectorStage = field(default=ConnectorStage.NEW, init=False)
     _socket: WebSocket | None = field(default=None, init=False, repr=False)
     # While pausing: the next attempt. While connected: the time at which a mute server is dropped.
     _timer: Timer | None = field(default=None, init=False, repr=False)
@@ -100,13 +100,13 @@ class Connector:
         parse_relay_url(self._url)
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> ConnectorStage:
         """What the connector is doing."""
         return self._stage
 
     def start(self) -> None:
         """Start to connect."""
-        if self._stage is not Stage.NEW:
+        if self._stage is not ConnectorStage.NEW:
             raise RuntimeError("a connector is started once")
         self._dial()
 
@@ -115,17 +115,17 @@ class Connector:
 
         May be called again, and from inside any call to the owner.
         """
-        if self._stage is Stage.STOPPED:
+        if self._stage is ConnectorStage.STOPPED:
             return succeed(None)
         self._quiet()
         socket = self._socket
         if socket is None:
-            self._stage = Stage.STOPPED
+            self._stage = ConnectorStage.STOPPED
             return succeed(None)
         done: Deferred[None] = Deferred()
         self._stopped += (done,)
-        if self._stage is not Stage.STOPPING:
-            self._stage = Stage.STOPPING
+        if self._stage is not ConnectorStage.STOPPING:
+            self._stage = ConnectorStage.STOPPING
             socket.close()
         return done
 
@@ -138,7 +138,7 @@ class Connector:
 
     def retry_now(self) -> None:
         """If the connector is waiting, try now: something has changed for the better."""
-        if self._stage is Stage.PAUSING:
+        if self._stage is ConnectorStage.PAUSING:
             self._quiet()
             self._dial()
 
@@ -146,15 +146,15 @@ class Connector:
 
     def opened(self) -> None:
         """The connection is open."""
-        if self._stage is Stage.DIALLING and self._socket is not None:
-            self._stage = Stage.CONNECTED
+        if self._stage is ConnectorStage.DIALLING and self._socket is not None:
+            self._stage = ConnectorStage.CONNECTED
             self._opened_at = self._now()
             self._timer = self._dialer.clock.callLater(WELCOME_TIME, self._mute)
             self._owner.connected(self._socket)
 
     def received(self, texts: Sequence[str]) -> None:
         """Messages arrived."""
-        if self._stage is Stage.CONNECTED:
+        if self._stage is ConnectorStage.CONNECTED:
             self._quiet()
             self._owner.received(texts)
 
@@ -162,17 +162,17 @@ class Connector:
         """The connection is gone, or could not be opened."""
         self._socket = None
         self._quiet()
-        if self._stage is Stage.STOPPING:
-            self._stage = Stage.STOPPED
+        if self._stage is ConnectorStage.STOPPING:
+            self._stage = ConnectorStage.STOPPED
             waiting, self._stopped = self._stopped, ()
             for done in waiting:
                 done.callback(None)
             return
-        was_connected = self._stage is Stage.CONNECTED
+        was_connected = self._stage is ConnectorStage.CONNECTED
         if was_connected:
             self._judge(self._now() - self._opened_at)
         delay = self._next_delay()
-        self._stage = Stage.PAUSING
+        self._stage = ConnectorStage.PAUSING
         self._timer = self._dialer.clock.callLater(delay, self._dial)
         if was_connected:
             self._owner.disconnected(reason)
@@ -183,7 +183,7 @@ class Connector:
 
     def _dial(self) -> None:
         self._timer = None
-        self._stage = Stage.DIALLING
+        self._stage = ConnectorStage.DIALLING
         self._socket = self._dialer.dial(self._url, self)
 
     def _mute(self) -> None:

@@ -174,7 +174,7 @@ class _Dialling:
         self._connecting = connecting
         connecting.addCallbacks(self._connected, self._failed)
 
-    def settled(self) -> None:
+    def finished(self) -> None:
         """The socket is open, or never will be: start the next one (see `Attempt`)."""
         if self._timer is None:
             return  # it was still waiting in line

@@ -21,7 +21,7 @@ OVERSLEPT: Final = 5.0
 AGAIN: Final = 60.0
 """Seconds until a failed heartbeat is tried again."""
 
-AT_ONCE: Final = 200
+CALLED_AT_ONCE: Final = 200
 """Heartbeats in one turn of the reactor, so that other work gets its turn."""
 
 _log = Logger()
@@ -84,7 +84,7 @@ class Heartbeat:
     def _ring(self) -> None:
         self._timer = None
         now = self.clock.seconds()
-        for _ in range(AT_ONCE):
+        for _ in range(CALLED_AT_ONCE):
             if not self._queue or self._queue[0][0] > now:
                 break
             due, _, member = heappop(self._queue)

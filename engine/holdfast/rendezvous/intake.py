@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from holdfast.rendezvous.boundaries import Clock, Timer
 
-AT_ONCE: Final = 50
+RESUMED_AT_ONCE: Final = 50
 """Connections that continue in one turn of the reactor, so that other work gets its turn."""
 
 _log = Logger()
@@ -66,7 +66,7 @@ class Intake:
 
     def _go_on(self) -> None:
         self._timer = None
-        for _ in range(AT_ONCE):
+        for _ in range(RESUMED_AT_ONCE):
             # What one hands on may fill the journal again.
             if self._paused or not self._readers:
                 break

@@ -44,11 +44,11 @@ from holdfast.rendezvous.pulse import PING_INTERVAL, SILENCE, Pulse
 LARGEST_MESSAGE: Final = 32 * 1024 * 1024
 """Bytes of the largest message that is accepted from a server."""
 
-CLOSING_TIME: Final = 5.0
+CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer a close frame and to hang up."""
 
 __all__ = [
-    "CLOSING_TIME",
+    "CLOSE_TIMEOUT",
     "LARGEST_MESSAGE",
     "PING_INTERVAL",
     "SILENCE",
@@ -65,7 +65,7 @@ _silent = logging.getLogger(__name__)
 _silent.setLevel(logging.CRITICAL + 1)
 
 
-class Stage(Enum):
+class SocketStage(Enum):
     """How far a socket has come in its life."""
 
     DIALLING = auto()  # no transport yet
@@ -88,7 +88,7 @@ class WebSocket:
     _heartbeat: Heartbeat = field(repr=False)
     _intake: Intake = field(repr=False)
     _attempt: Attempt | None = field(default=None, init=False, repr=False)
-    _stage: Stage = field(default=Stage.DIALLING, init=False)
+    _stage: SocketStage = field(default=SocketStage.DIALLING, init=False)
     _out: Outgoing | None = field(default=None, init=False, repr=False)
     _protocol: ClientProtocol | None = field(default=None, init=False, repr=False)
     _messages: Messages = field(factory=Messages, init=False, repr=False)
@@ -102,7 +102,7 @@ class WebSocket:
     @property
     def is_open(self) -> bool:
         """Whether what is sent now goes out."""
-        return self._stage is Stage.OPEN
+        return self._stage is SocketStage.OPEN
 
     @property
     def is_paused(self) -> bool:
@@ -116,41 +116,41 @@ class WebSocket:
         `Listener.closed`, and what was sent shortly before is just as lost. Raises
         RuntimeError before the connection is open.
         """
-        if self._stage in (Stage.DIALLING, Stage.SHAKING):
+        if self._stage in (SocketStage.DIALLING, SocketStage.SHAKING):
             raise RuntimeError("nothing can be sent before the connection is open")
         protocol = self._protocol
         # The server may have said good-bye in the very bytes that we are just passing on.
-        if self._stage is Stage.OPEN and protocol is not None and protocol.state is OPEN:
+        if self._stage is SocketStage.OPEN and protocol is not None and protocol.state is OPEN:
             protocol.send_text(text.encode())
             self._flush(protocol)
 
     def close(self) -> None:
-        """Say good-bye and hang up; `Listener.closed` follows within `CLOSING_TIME`.
+        """Say good-bye and hang up; `Listener.closed` follows within `CLOSE_TIMEOUT`.
 
         A connection that is not open yet is aborted.
         """
-        if self._stage is Stage.OPEN and self._protocol is not None:
+        if self._stage is SocketStage.OPEN and self._protocol is not None:
             self._reason = "we closed the connection"
             if self._protocol.state is OPEN:
                 self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush(self._protocol)
             self._begin_closing()
-        elif self._stage in (Stage.DIALLING, Stage.SHAKING):
+        elif self._stage in (SocketStage.DIALLING, SocketStage.SHAKING):
             self.abort("we closed the connection before it was open")
 
     def abort(
         self, reason: str = "we dropped the connection", cause: BaseException | None = None
     ) -> None:
         """Hang up without a word; `Listener.closed` follows in the next turn of the reactor."""
-        if self._stage is Stage.CLOSED:
+        if self._stage is SocketStage.CLOSED:
             return
         if self._reason is None:
             self._reason = reason
         if self._out is None:
             self._never_connected(cause)
         else:
-            self._stage = Stage.CLOSING
-            self._settle()
+            self._stage = SocketStage.CLOSING
+            self._finish_attempt()
             self._out.transport.abortConnection()
 
     # What the dialer does.
@@ -161,9 +161,9 @@ class WebSocket:
 
     def fail(self, reason: str, cause: BaseException | None = None) -> None:
         """End this connection for `reason`: without a word, or politely if it was open."""
-        if self._stage in (Stage.CLOSING, Stage.CLOSED):
+        if self._stage in (SocketStage.CLOSING, SocketStage.CLOSED):
             return
-        if self._stage is not Stage.OPEN:
+        if self._stage is not SocketStage.OPEN:
             self.abort(reason, cause)
         else:
             self._reason = reason
@@ -174,11 +174,11 @@ class WebSocket:
 
     def makeConnection(self, transport: Transport) -> None:
         """The transport is there: ask for a WebSocket."""
-        if self._stage is not Stage.DIALLING:
+        if self._stage is not SocketStage.DIALLING:
             # Given up in the very turn in which it came.
             transport.abortConnection()
             return
-        self._out, self._stage = Outgoing(transport), Stage.SHAKING
+        self._out, self._stage = Outgoing(transport), SocketStage.SHAKING
         self._protocol = ClientProtocol(self._uri, max_size=LARGEST_MESSAGE, logger=_silent)
         self._protocol.send_request(self._protocol.connect())
         self._flush(self._protocol)
@@ -213,7 +213,7 @@ class WebSocket:
 
     def connectionLost(self, reason: Failure) -> None:
         """The transport is gone."""
-        protocol, shaking = self._protocol, self._stage is Stage.SHAKING
+        protocol, shaking = self._protocol, self._stage is SocketStage.SHAKING
         if shaking and protocol is not None:
             # The answer may be complete only now, if its end is that of the connection.
             self._finish_handshake(protocol)
@@ -242,7 +242,7 @@ class WebSocket:
 
     def beat(self, now: float, *, overslept: bool) -> float | None:
         """Ping, or give up on a server that is silent (see `heartbeat.Beats`)."""
-        if self._stage is not Stage.OPEN or self._protocol is None or self._out is None:
+        if self._stage is not SocketStage.OPEN or self._protocol is None or self._out is None:
             return None
         if overslept:
             self._pulse.overslept(now)
@@ -264,12 +264,12 @@ class WebSocket:
 
     def _shaken(self, protocol: ClientProtocol, response: Response) -> None:
         """The server answered our request for a WebSocket."""
-        if self._stage is not Stage.SHAKING or protocol.handshake_exc is not None:
+        if self._stage is not SocketStage.SHAKING or protocol.handshake_exc is not None:
             return
         # The protocol keeps the answer as long as it lives; what the headers said is done with.
         response.headers.clear()
-        self._stage = Stage.OPEN
-        self._settle()
+        self._stage = SocketStage.OPEN
+        self._finish_attempt()
         now = self._now()
         self._pulse.begin(now)
         self._heartbeat.add(now + PING_INTERVAL, self)
@@ -278,7 +278,7 @@ class WebSocket:
 
     def _hear(self, frame: Frame, texts: list[str]) -> None:
         """Add to `texts` the message that `frame` ends, if it ends one."""
-        if self._stage is not Stage.OPEN:
+        if self._stage is not SocketStage.OPEN:
             return
         try:
             text = self._messages.add(frame)
@@ -292,7 +292,7 @@ class WebSocket:
 
     def _pass_on(self, texts: list[str]) -> None:
         """Hand `texts` on, or keep them."""
-        if not texts or self._stage is not Stage.OPEN:
+        if not texts or self._stage is not SocketStage.OPEN:
             return
         if self.is_paused:
             self._keep(texts)
@@ -324,14 +324,14 @@ class WebSocket:
 
     def _look_for_the_end(self, protocol: ClientProtocol) -> None:
         """Has what came just now ended the connection?"""
-        if self._stage is Stage.CLOSING and protocol.parser_exc is not None:
+        if self._stage is SocketStage.CLOSING and protocol.parser_exc is not None:
             # We said good-bye, but what comes back is nonsense: do not wait for more.
             self._hang_up()
         elif protocol.handshake_exc is not None:
             self.fail(reasons.of_handshake(protocol.handshake_exc))
         elif protocol.parser_exc is not None:
             self.fail(reasons.of_parser(protocol.parser_exc))
-        elif protocol.close_rcvd is not None and self._stage is Stage.OPEN:
+        elif protocol.close_rcvd is not None and self._stage is SocketStage.OPEN:
             # RFC 6455, section 7.1.1: the server hangs up first; it has some seconds for it.
             self._reason = reasons.of_close(protocol.close_rcvd)
             self._begin_closing()
@@ -356,12 +356,12 @@ class WebSocket:
             self._out.flush(protocol)
 
     def _begin_closing(self) -> None:
-        self._stage = Stage.CLOSING
+        self._stage = SocketStage.CLOSING
         self._messages.forget()
         self._read_on()
-        self._settle()
+        self._finish_attempt()
         if self._deadline is None:
-            self._deadline = self._heartbeat.clock.callLater(CLOSING_TIME, self._too_late)
+            self._deadline = self._heartbeat.clock.callLater(CLOSE_TIMEOUT, self._too_late)
 
     def _hang_up(self) -> None:
         if self._out is not None:
@@ -373,25 +373,25 @@ class WebSocket:
 
     def _never_connected(self, cause: BaseException | None) -> None:
         """End without a transport: in the next turn, never inside the owner's own call."""
-        if self._stage is Stage.CLOSING:
+        if self._stage is SocketStage.CLOSING:
             return
-        self._stage = Stage.CLOSING
+        self._stage = SocketStage.CLOSING
         attempt = self._attempt
         if attempt is not None:
             attempt.cancel()
-        self._settle()
+        self._finish_attempt()
         self._heartbeat.clock.callLater(0, partial(self._end, cause, clean=False))
 
-    def _settle(self) -> None:
+    def _finish_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
-            attempt.settled()
+            attempt.finished()
 
     def _end(self, cause: BaseException | None, *, clean: bool) -> None:
-        if self._stage is Stage.CLOSED:
+        if self._stage is SocketStage.CLOSED:
             return
-        self._stage = Stage.CLOSED
-        self._settle()
+        self._stage = SocketStage.CLOSED
+        self._finish_attempt()
         self._heartbeat.remove(self)
         self._intake.forget(self)
         if self._deadline is not None:

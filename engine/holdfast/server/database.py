@@ -24,7 +24,7 @@ INDEXES = {
 
 
 @define
-class Database:
+class MailboxDatabase:
     """An open database and the lock that keeps a second server off it."""
 
     connection: sqlite3.Connection
@@ -36,7 +36,7 @@ class Database:
         os.close(self.lock)
 
 
-def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> Database:
+def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> MailboxDatabase:
     """Open or make the file at `path`, so that a committed message survives a power cut.
 
     `create_or_upgrade` is the package's function for that; it makes new files readable by their
@@ -53,7 +53,7 @@ def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> Databa
             f"cannot use the database {path}: {error.strerror or error}"
         ) from error
     try:
-        return Database(_open(path, create_or_upgrade), lock)
+        return MailboxDatabase(_open(path, create_or_upgrade), lock)
     except BaseException:
         os.close(lock)
         raise

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from holdfast.server import address
-from holdfast.server.database import Database, open_database
+from holdfast.server.database import MailboxDatabase, open_database
 from holdfast.server.errors import AddressUnusable, PackageMissing
 from holdfast.server.sweeping import Sweeper, period
 from holdfast.server.turn import Turn
@@ -29,7 +29,7 @@ class MailboxService(MultiService):
     """
 
     def __init__(
-        self, endpoint: Any, listen: str, site: Any, turn: Turn, database: Database
+        self, endpoint: Any, listen: str, site: Any, turn: Turn, database: MailboxDatabase
     ) -> None:
         MultiService.__init__(self)
         self._endpoint = endpoint

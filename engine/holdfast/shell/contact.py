@@ -9,11 +9,11 @@ from typing import Final, Protocol
 from twisted.internet.defer import Deferred
 
 from holdfast.core import events as ev
-from holdfast.core.checkpoint import Saved
+from holdfast.core.checkpoint import SavedWormhole
 from holdfast.core.wanted import missing
 from holdfast.errors import ServerConnectionError
 from holdfast.rendezvous.boundaries import ConnectionEnded
-from holdfast.rendezvous.connector import Connector, Owner
+from holdfast.rendezvous.connector import ConnectionOwner, Connector
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import FromServer, Malformed, Nameplates, Pong, read
 from holdfast.shell.alive import Life
@@ -34,7 +34,7 @@ REMEMBERED_FOR: Final = 600.0
 class MakesConnector(Protocol):
     """How a wormhole gets its connector; `Dialer`-backed in real life, anything in a test."""
 
-    def __call__(self, url: str, owner: Owner, /) -> Connector:
+    def __call__(self, url: str, owner: ConnectionOwner, /) -> Connector:
         """Make one for `url` that tells `owner`."""
         ...
 
@@ -56,7 +56,7 @@ class Hears(Protocol):
 
 
 class Contact:
-    """What a connector tells (`holdfast.rendezvous.connector.Owner`), made into events.
+    """What a connector tells (`holdfast.rendezvous.connector.ConnectionOwner`), made into events.
 
     Args:
         hears: whom the events happen to.
@@ -85,7 +85,7 @@ class Contact:
     def __init__(
         self,
         hears: Hears,
-        saved: Saved,
+        saved: SavedWormhole,
         connector: MakesConnector,
         news: News,
         life: Life,

@@ -40,7 +40,7 @@ from twisted.python.failure import Failure
 
 from holdfast.core import events as ev
 from holdfast.core import notices as out
-from holdfast.core.checkpoint import Saved
+from holdfast.core.checkpoint import SavedWormhole
 from holdfast.core.frames import Frame
 from holdfast.core.wanted import used_up, wanted
 from holdfast.rendezvous.wire import FromServer
@@ -91,7 +91,7 @@ class Happening:
 
     def __init__(
         self,
-        saved: Saved,
+        saved: SavedWormhole,
         delegate: object,
         journal: IJournal,
         connector: MakesConnector,
@@ -258,7 +258,7 @@ class Happening:
 
     def _refill(self, conversation: Conversation) -> None:
         """Have messages looked up that the mailbox lacks."""
-        conversation.said.settle(self.exchange)
+        conversation.said.compact(self.exchange)
         kept = self.options.kept
         if kept is not None and (numbers := lacking(self.exchange, conversation)):
             conversation.fetching = True

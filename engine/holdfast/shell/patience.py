@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-CLOSING_TIME: Final = 60.0
+CLOSING_PATIENCE: Final = 60.0
 """Seconds without any progress, on an open connection, after which the server is called mute."""
 
 
@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 
 class Patience:
-    """Calls `ended` with 1, 2, 3... each time when nothing has happened for `CLOSING_TIME`.
+    """Calls `ended` with 1, 2, 3... each time when nothing has happened for `CLOSING_PATIENCE`.
 
     Args:
         clock: Twisted's reactor.
@@ -44,7 +44,7 @@ class Patience:
     def start(self) -> None:
         """Begin to wait, if not waiting already."""
         if self._timer is None:
-            self._timer = self._clock.callLater(CLOSING_TIME, self._over)
+            self._timer = self._clock.callLater(CLOSING_PATIENCE, self._over)
 
     def progress(self) -> None:
         """Something happened: wait anew, from the next `start`."""

@@ -61,7 +61,7 @@ class DelegatedWormhole:
         heard_at: float | None = None,
         options: Options = Options(),  # noqa: B008 - it is frozen
     ) -> None:
-        saved = checkpoint.Saved(relay_url, exchange, pending, heard_at)
+        saved = checkpoint.SavedWormhole(relay_url, exchange, pending, heard_at)
         self._happening = Happening(saved, delegate, journal, connector, options)
 
     def start(self) -> None:

@@ -16,7 +16,7 @@ from holdfast.rendezvous.boundaries import Clock, ConnectionEnded, Fault, Timer
 from holdfast.testing.server import Line, MailboxServer
 
 if TYPE_CHECKING:
-    from holdfast.rendezvous.connector import Owner
+    from holdfast.rendezvous.connector import ConnectionOwner
     from holdfast.rendezvous.websocket import WebSocket
 
 URL: Final = "ws://mailbox.example/v1"
@@ -34,8 +34,8 @@ def _lives() -> bool:
 class Network:
     """What is on its way between wormholes and a mailbox server, in the order in which it was sent.
 
-    What a wormhole says reaches the server at once. What it hears waits until `step` or `settle`
-    lets it arrive, so that a test can do something between any two messages.
+    What a wormhole says reaches the server at once. What it hears waits until `step` or
+    `deliver_all` lets it arrive, so that a test can do something between any two messages.
 
     Every wormhole that is made on `clock`, as by `holdfast.create(appid, URL, clock)`, connects
     through here.
@@ -62,7 +62,7 @@ class Network:
     def connector(
         self,
         url: str,  # noqa: ARG002 - as a connector is made
-        owner: Owner,
+        owner: ConnectionOwner,
         *,
         clock: Clock | None = None,
         is_dead: Callable[[], bool] = _lives,
@@ -84,7 +84,7 @@ class Network:
         self.queue.popleft()()
         return True
 
-    def settle(self) -> None:
+    def deliver_all(self) -> None:
         """Let everything arrive that is on its way, and what follows from it."""
         while self.step():
             pass
@@ -103,7 +103,7 @@ class Connector:
     """Keeps one wormhole connected, for as long as its owner wants that."""
 
     network: Network
-    owner: Owner
+    owner: ConnectionOwner
     clock: Clock
     is_dead: Callable[[], bool] = _lives
     link: Link | None = field(default=None, init=False)

@@ -168,7 +168,7 @@ class World:
         """Return the time, in seconds since this world began."""
         return self.clock.seconds()
 
-    def settle(self) -> None:
+    def deliver_all(self) -> None:
         """Let everything arrive that is on its way, and due tasks begin; no time passes."""
         while True:
             if self._is_dead():
@@ -189,10 +189,10 @@ class World:
         """
         step = max(STEP, seconds / MOST_STEPS) if step is None else step
         end = self.clock.seconds() + seconds
-        self.settle()
+        self.deliver_all()
         while (left := end - self.clock.seconds()) > 0:
             self._tick(min(step, left))
-            self.settle()
+            self.deliver_all()
 
     def until(
         self, reached: Callable[[], object], seconds: float = 600, step: float = STEP
@@ -203,12 +203,12 @@ class World:
             TimeoutError: it is not true after `seconds`.
         """
         end = self.clock.seconds() + seconds
-        self.settle()
+        self.deliver_all()
         while not reached():
             if self.clock.seconds() >= end:
                 raise TimeoutError(f"not reached in {seconds} s: {self.journal.overview()[:9]}")
             self._tick(step)
-            self.settle()
+            self.deliver_all()
 
     # What can be seen.
 

@@ -16,7 +16,7 @@ from holdfast_journal.commits.values import Commit
 from holdfast_journal.errors import CommitFailed, DatabaseMoved, Fenced, JournalBroken
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import flows
-from holdfast_journal.store.trouble import Trouble, reason, trouble
+from holdfast_journal.store.trouble import ErrorKind, reason, trouble
 
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 5.0
@@ -59,7 +59,7 @@ class Committer:
         attempts = deque(groups for groups in [_by_flow(commits)] if groups)
         while attempts:
             groups = attempts.popleft()
-            first = groups[0][0].lease.id
+            first = groups[0][0].fence.id
             if first not in failed:  # or the commit before this one was lost
                 try:
                     self._write(groups)
@@ -76,7 +76,7 @@ class Committer:
                         failed[first] = CommitFailed(f"flow {first} cannot be written: {error}")
             left = []
             for group in groups:
-                if (failure := failed.get(group[0].lease.id)) is None:
+                if (failure := failed.get(group[0].fence.id)) is None:
                     left.append(group)
                 else:
                     lost |= dict.fromkeys(group, failure)
@@ -122,7 +122,7 @@ class Committer:
             found = {}
         fenced: dict[int, Exception] = {}
         for flow, group in zip(_flows(groups), groups, strict=True):
-            expected = (group[0].lease.epoch, group[0].base)
+            expected = (group[0].fence.epoch, group[0].base)
             if flow in found and found[flow] != expected:
                 fenced[flow] = Fenced(
                     f"flow {flow} was taken over: expected epoch {expected[0]}, seq {expected[1]};"
@@ -144,10 +144,10 @@ class Committer:
             except SQLAlchemyError as error:
                 text = f"{type(error).__name__}: {reason(error)}"
                 match trouble(error):
-                    case Trouble.REFUSED:
+                    case ErrorKind.REFUSED:
                         self._answers(delay)
                         raise _Refused(text) from error
-                    case Trouble.BROKEN:
+                    case ErrorKind.BROKEN:
                         raise JournalBroken(
                             f"the disk under {self._database.name} failed: {text}"
                         ) from error
@@ -173,15 +173,15 @@ def _by_flow(commits: Sequence[Commit]) -> list[Group]:
     groups: dict[int, list[Commit]] = {}
     for commit in commits:
         if commit.state is not None:
-            if (group := groups.get(commit.lease.id)) is not None:
+            if (group := groups.get(commit.fence.id)) is not None:
                 group.append(commit)
             else:
-                groups[commit.lease.id] = [commit]
+                groups[commit.fence.id] = [commit]
     return list(groups.values())
 
 
 def _flows(groups: Sequence[Group]) -> list[int]:
-    return [group[0].lease.id for group in groups]
+    return [group[0].fence.id for group in groups]
 
 
 def _divided(groups: Sequence[Group]) -> Sequence[list[Group]]:

@@ -16,8 +16,8 @@ from holdfast_journal.commits.values import (
     Commit,
     DeferTask,
     Entry,
+    Fence,
     FinishTask,
-    Lease,
     Parameters,
     Snapshot,
     State,
@@ -42,10 +42,10 @@ class _Block:
 
     def __enter__(self) -> None:
         journal = self._journal
-        if journal._lease.lost is not None:
-            raise journal._lease.lost
+        if journal._fence.lost is not None:
+            raise journal._fence.lost
         if self.commit is None:
-            self.commit = Commit(journal._lease, journal._seq, journal._seq, journal)
+            self.commit = Commit(journal._fence, journal._seq, journal._seq, journal)
         self._depth += 1
 
     def __exit__(
@@ -81,7 +81,7 @@ class _Block:
 class LastState:
     """What was last said of a flow, from which the next state of its row is made."""
 
-    _lease: Lease
+    _fence: Fence
     retain: float = 0.0
     """Seconds for which a flow that says `shred` can still be read; see `SqlJournal.retain`."""
     finished_at: float | None = field(default=None, init=False)
@@ -108,7 +108,7 @@ class LastState:
 
     def seal(self, column: str, seq: int, value: bytes) -> bytes:
         """Seal a value that is written as it is."""
-        return self._lease.sealer.seal(column, seq, value)
+        return self._fence.sealer.seal(column, seq, value)
 
 
 @define(eq=False)
@@ -123,7 +123,7 @@ class FlowJournal:
     ahead of what is durable: load them again before the next block.
     """
 
-    _lease: Lease
+    _fence: Fence
     _seq: int
     """The flow's seq after everything submitted so far."""
     _writer: Writer
@@ -152,12 +152,12 @@ class FlowJournal:
     @property
     def is_lost(self) -> bool:
         """Whether somebody else has the flow, or a commit failed for good."""
-        return self._lease.lost is not None
+        return self._fence.lost is not None
 
     @property
     def epoch(self) -> int:
         """Under which it writes."""
-        return self._lease.epoch
+        return self._fence.epoch
 
     def attach(self, snapshot: Callable[[], Snapshot]) -> None:
         """Say how to get the flow's state; called once at the end of a block that writes."""
@@ -258,21 +258,21 @@ class FlowJournal:
             commit.calls.append(self._leave_it)
 
     def _leave_it(self) -> None:
-        self._gone(self._lease.id, self)
+        self._gone(self._fence.id, self)
 
     def fence(self, error: Exception) -> None:
         """Let nothing more of this flow out. The one method that any thread may call.
 
         `refused` is to follow, in the thread that processes events.
         """
-        self._lease.lost = error
+        self._fence.lost = error
 
     def refused(self, error: Exception) -> None:
         """Tell, once, that the flow is lost."""
         if self._told:
             return
         self._told = True
-        self._lease.lost = error
+        self._fence.lost = error
         self._leave_it()
         if self.when_lost is not None:
             self.when_lost(error)

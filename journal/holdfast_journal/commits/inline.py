@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from holdfast_journal.commits.committer import Committer
 from holdfast_journal.commits.values import Commit
 from holdfast_journal.errors import JournalBroken, JournalStopped
-from holdfast_journal.plain.outbound import Outbox
+from holdfast_journal.plain.outbound import CallQueue
 from holdfast_journal.store.database import Database
 from holdfast_journal.workers.registration import Registration
 
@@ -26,7 +26,7 @@ class InlineWriter:
     _committer: Committer
     _worker: Registration
     _on_fatal: Callable[[JournalBroken], object]
-    _outbox: Outbox = field(factory=Outbox, init=False)
+    _outbox: CallQueue = field(factory=CallQueue, init=False)
     _stopped: bool = field(default=False, init=False)
 
     def submit(self, commit: Commit) -> None:
@@ -43,9 +43,9 @@ class InlineWriter:
             self._outbox.run([partial(commit.owner.refused, lost[commit])])
             return
         if not self._worker.holds():
-            with self._database.clearly():
+            with self._database.explaining_errors():
                 self._worker.keep()
-        if commit.lease.lost is None:
+        if commit.fence.lost is None:
             self._outbox.run(commit.calls)
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":  # noqa: ARG002 - as Writer has it

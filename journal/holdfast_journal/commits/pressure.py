@@ -28,7 +28,7 @@ class Pressure:
         """Whether nothing more should be taken in for now."""
         return self._full or bool(self._suffering)
 
-    def high_besides(self, who: str) -> bool:
+    def high_apart_from(self, who: str) -> bool:
         """Whether it is high for other reasons than that the database did not answer `who`.
 
         Who has failed learns only by trying again whether it is over.

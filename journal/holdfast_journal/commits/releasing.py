@@ -64,12 +64,12 @@ class Releasing:
                     worker.ask(partial(self._reactor.callFromThread, self._go_on))
                     return
                 commit.called += 1
-                if commit.lease.lost is None:
+                if commit.fence.lost is None:
                     self.run(commit.calls[commit.called - 1])
                     now = worker.term.uptime()
             else:
                 self._commits.popleft()
-                commit.lease.pending -= 1
+                commit.fence.pending -= 1
                 self._released(commit)
         self._under_way = bool(self._commits)
         if self._under_way:

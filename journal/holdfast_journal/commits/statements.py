@@ -143,7 +143,7 @@ class Prepared:
 def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
     """Seal and arrange `groups`; each holds the commits of one flow, in order, that write."""
     # Always in the same order, so that two workers never wait for each other's rows.
-    ordered = sorted(groups, key=lambda group: group[0].lease.id)
+    ordered = sorted(groups, key=lambda group: group[0].fence.id)
     rows: list[Any] = []
     entries: list[Any] = []
     begun: list[Any] = []
@@ -154,7 +154,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
     over: list[int] = []
     messages: list[Any] = []
     for group in ordered:
-        lease, last = group[0].lease, group[-1]
+        lease, last = group[0].fence, group[-1]
         flow, worker, epoch, seal = lease.id, lease.worker, lease.epoch, lease.sealer.seal
         for commit in group:
             for e in commit.entries:

@@ -6,7 +6,7 @@ calls, in order, for some time of each turn. (`inline.InlineWriter` does all tha
 
 A commit goes this way, and never another:
 
-1. `submitted`: in `_turn`, until the reactor turn is over. Its flow has `lease.pending` commits.
+1. `submitted`: in `_turn`, until the reactor turn is over. Its flow has `fence.pending` commits.
 2. `given`: in the queue of `Writing`, whose thread takes up to `BATCH` entries at a time. Commits
    stay in the order in which they were submitted, also those that write nothing, which are given
    for the sake of that order alone: their calls must not overtake those of the commit before.
@@ -95,11 +95,11 @@ class ThreadedWriter:
         """
         if self._stopped is not None:
             raise self._stopped
-        if commit.state is None and not commit.lease.pending and self._worker.holds():
+        if commit.state is None and not commit.fence.pending and self._worker.holds():
             for call in commit.calls:
                 self._releasing.run(call)
             return
-        commit.lease.pending += 1
+        commit.fence.pending += 1
         self._turn.append(commit)
         if len(self._turn) == 1:
             self._reactor.callLater(0, self._hand_over)

@@ -23,7 +23,7 @@ Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 @define(eq=False)
-class Lease:
+class Fence:
     """The right to write one flow, which lasts until somebody else takes it.
 
     For the thread that processes events, and for no other.
@@ -103,7 +103,7 @@ class State:
     """Sealed; None if shredded."""
 
 
-class Owner(Protocol):
+class CommitOwner(Protocol):
     """Whoever makes commits."""
 
     def refused(self, error: Exception) -> None:
@@ -115,12 +115,12 @@ class Owner(Protocol):
 class Commit:
     """One event's share of a transaction, and what happens afterwards."""
 
-    lease: Lease
+    fence: Fence
     base: int
     """The flow's seq before this."""
     seq: int
     """The flow's seq after this; equal to `base` if there is nothing to write."""
-    owner: Owner = field(repr=False)
+    owner: CommitOwner = field(repr=False)
     at: float = 0.0
     state: State | None = None
     """None if there is nothing to write."""

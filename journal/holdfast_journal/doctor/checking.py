@@ -26,7 +26,7 @@ from holdfast_journal.store.schema import messages as message_table
 from holdfast_journal.store.trouble import RESTORE
 from holdfast_journal.store.values import altered, mended, texts, unsound
 
-AT_ONCE = 20
+EXAMINED_AT_ONCE = 20
 """Flows that are read in one transaction: their histories are in memory together."""
 
 BACKUP = "compare it with a backup"
@@ -46,7 +46,7 @@ def examine(
         query = query.where(flows.c.name == name)
     with database.reading() as connection:
         ids = list(connection.scalars(query))
-    for chunk in chunks(ids, AT_ONCE):
+    for chunk in chunks(ids, EXAMINED_AT_ONCE):
         for row, entry_rows, task_rows, message_rows in _read(database, chunk):
             yield _examined(keys, row, entry_rows, task_rows, message_rows)
 

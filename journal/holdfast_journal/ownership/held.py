@@ -39,7 +39,7 @@ from attrs import define, evolve, field, frozen
 from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.flow import FlowJournal, LastState
 from holdfast_journal.commits.messages import Messages
-from holdfast_journal.commits.values import Lease
+from holdfast_journal.commits.values import Fence
 from holdfast_journal.keys.master import MissingKeys
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealer import Sealer
@@ -68,7 +68,7 @@ class Outfit:
     def of(self, flow: taking.Taken, worker: int) -> TakenFlow:
         """The flow as its runner gets it."""
         row = flow.row
-        lease = Lease(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
+        lease = Fence(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
         journal = FlowJournal(
             lease,
             row.seq,
@@ -138,7 +138,7 @@ class Held:
 
     def _see_that_the_lease_holds(self) -> None:
         if not self._registration.holds():
-            with self._database.clearly():
+            with self._database.explaining_errors():
                 self._registration.keep()
 
     def _due(self, worker: int, *, again: bool) -> Due:
@@ -172,7 +172,7 @@ class Held:
     def _look_again_at(self, taken: Sequence[TakenFlow]) -> None:
         """The lease may have been over before these flows were among the running."""
         try:
-            with self._database.clearly():
+            with self._database.explaining_errors():
                 self._running.lapse()
         except BaseException:
             with self._lock:
@@ -228,14 +228,14 @@ class Held:
     @property
     def services(self) -> int:
         """See `SqlJournal.services`."""
-        return self._sharing.peers
+        return self._sharing.sharers
 
     def requests(self) -> list[tuple[int, str]]:
         """See `SqlJournal.requests`."""
         worker = self._registration.current
         if worker is None:
             return []
-        with self._database.clearly():
+        with self._database.explaining_errors():
             self._registration.keep()
         return taking.requests(self._database, worker)
 

@@ -23,7 +23,7 @@ from holdfast_journal.store.schema import flows, workers
 from holdfast_journal.workers.clocks import in_time
 from holdfast_journal.workers.registration import Registration
 
-COUNT_EVERY = 2.0
+COUNT_SHARE_EVERY = 2.0
 """Seconds between two counts."""
 
 BEYOND_FOR = 10
@@ -46,7 +46,7 @@ class Sharing:
     """How many flows are ours; None: as many as there are."""
     _waiting: int = field(default=0, init=False)
     """How many nobody runs."""
-    _peers: Set[int] = field(default=frozenset(), init=False)
+    _sharers: Set[int] = field(default=frozenset(), init=False)
     """The services that share, we among them."""
     _count_at: float = field(default=-inf, init=False)
     _left_since: float = field(default=inf, init=False)
@@ -76,9 +76,9 @@ class Sharing:
         self._shared = shared
 
     @property
-    def peers(self) -> int:
+    def sharers(self) -> int:
         """How many services share, we among them."""
-        return max(1, len(self._peers))
+        return max(1, len(self._sharers))
 
     def room(self, running: int) -> int | None:
         """How many flows may be taken by a worker that runs so many; None: any number.
@@ -102,13 +102,13 @@ class Sharing:
             return
         if now < self._count_at:
             return
-        peers = self._find_peers()
-        if peers != self._peers:
-            self._peers, self._left_since, self._beyond_until = peers, inf, -inf
+        sharers = self._find_sharers()
+        if sharers != self._sharers:
+            self._sharers, self._left_since, self._beyond_until = sharers, inf, -inf
         self._share = None
-        if len(peers) > 1 and now >= self._beyond_until:
+        if len(sharers) > 1 and now >= self._beyond_until:
             total, self._waiting = self._find_flows()
-            self._share = -(-total // len(peers))
+            self._share = -(-total // len(sharers))
             if running < self._share or not self._waiting:
                 self._left_since = inf
             elif self._left_since == inf:
@@ -117,9 +117,9 @@ class Sharing:
                 self._left_since = inf
                 self._beyond_until = now + BEYOND_FOR * self._registration.term.lease
                 self._share = None
-        self._count_at = now + COUNT_EVERY
+        self._count_at = now + COUNT_SHARE_EVERY
 
-    def _find_peers(self) -> Set[int]:
+    def _find_sharers(self) -> Set[int]:
         """The services that are alive and have the same kinds of flows as we."""
         same = workers.c.serves == self._shared
         current = in_time(self._database, self._clock())
@@ -137,7 +137,7 @@ class Sharing:
         given = {
             "now": now,
             "dead": dialect.listed(dead),
-            "peers": dialect.listed(self._peers),
+            "sharers": dialect.listed(self._sharers),
             "kinds": dialect.listed(json.loads(self._shared or "[]")),
         }
         with self._database.reading() as connection:
@@ -157,5 +157,5 @@ def _to_run(dialect: Dialect) -> Select[int, int]:
     return select(func.count(), func.count().filter(left)).where(
         flows.c.finished_at.is_(None),
         dialect.among(flows.c.kind, "kinds"),
-        or_(left, dialect.among(flows.c.owner, "peers")),
+        or_(left, dialect.among(flows.c.owner, "sharers")),
     )

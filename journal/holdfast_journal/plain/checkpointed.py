@@ -14,7 +14,7 @@ from functools import partial
 from attrs import define, field
 
 from holdfast_journal.interface import Call, IJournal
-from holdfast_journal.plain.outbound import Outbox
+from holdfast_journal.plain.outbound import CallQueue
 
 
 @define
@@ -29,7 +29,7 @@ class Journal:
     save_checkpoint: Callable[[], object]
     _depth: int = field(default=0, init=False)
     _queued: list[Call] = field(factory=list, init=False)
-    _outbox: Outbox = field(factory=Outbox, init=False)
+    _outbox: CallQueue = field(factory=CallQueue, init=False)
 
     def process(self) -> AbstractContextManager[None]:
         """Surround the handling of one event; see `IJournal.process`."""

@@ -8,7 +8,7 @@ from holdfast_journal.interface import Call
 
 
 @define
-class Outbox:
+class CallQueue:
     """A first-in, first-out queue of calls that may themselves queue more.
 
     Calls that are queued while another call runs do not run inside it: they go to the end of the

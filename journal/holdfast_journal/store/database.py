@@ -27,7 +27,7 @@ from holdfast_journal.store.looking import LookedAt
 from holdfast_journal.store.place import Place
 from holdfast_journal.store.postgresql import postgresql_engine
 from holdfast_journal.store.sqlite import WRITES, looking_engine, sqlite_engine
-from holdfast_journal.store.trouble import REMEDIES, UNIQUE, Trouble, reason, trouble
+from holdfast_journal.store.trouble import REMEDIES, UNIQUE, ErrorKind, reason, trouble
 from holdfast_journal.store.urls import parse_url, shown
 
 
@@ -85,12 +85,12 @@ class Database:
                 place.refuse_another_name(path)
                 database = cls(sqlite_engine(parsed), path, in_memory=False, given_path=given)
         try:
-            with database.clearly():
+            with database.explaining_errors():
                 database.dialect.refuse_unfit(database.engine, database.name, looks=looks)
             with database.writing() if writes and not looks else database.reading():
                 pass
             if database.path is not None and not looks:
-                with database.clearly():
+                with database.explaining_errors():
                     database._anchor = database.engine.raw_connection()
                     database._anchor.detach()
                     # Reading is what takes SQLite's lock, until the connection is closed.
@@ -134,24 +134,24 @@ class Database:
             # Again, before anybody acts on what was read, or lets go what waited for a commit.
             self.see_that_it_is_there()
         except DBAPIError as error:
-            if writes and trouble(error) is Trouble.BROKEN:
+            if writes and trouble(error) is ErrorKind.BROKEN:
                 self._broken = error
             raise
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """`transaction` for a caller who waits: errors of the database are DatabaseUnusable."""
-        with self.clearly(), self.transaction(writes=True) as connection:
+        with self.explaining_errors(), self.transaction(writes=True) as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """As `writing`, for transactions that only read."""
-        with self.clearly(), self.transaction(writes=False) as connection:
+        with self.explaining_errors(), self.transaction(writes=False) as connection:
             yield connection
 
     @contextmanager
-    def clearly(self) -> Iterator[None]:
+    def explaining_errors(self) -> Iterator[None]:
         """Raise DatabaseUnusable where the database's state explains an error of SQLAlchemy's."""
         try:
             yield
@@ -169,15 +169,15 @@ class Database:
         if self._place is not None:
             self._place.check()
 
-    def settle(self) -> None:
+    def rewrite_log(self) -> None:
         """Write anew what a process that is gone has left in SQLite's write-ahead log.
 
         If that process ended because an fsync failed, the log may be whole in the system's memory
         and have a hole on the disk, which would cost everything that is written behind it.
         Raises DatabaseUnusable.
         """
-        with self.clearly():
-            self.dialect.settle(self.engine)
+        with self.explaining_errors():
+            self.dialect.rewrite_log(self.engine)
 
     def close(self) -> None:
         """Close every connection."""
@@ -196,8 +196,8 @@ class Database:
         if state == "23505" or getattr(said, "sqlite_errorcode", None) in UNIQUE:
             return error  # somebody was quicker, and whoever asked knows what that means
         remedy = REMEDIES.get(state or "")
-        if found is Trouble.REFUSED and not isinstance(error, OperationalError) and not remedy:
+        if found is ErrorKind.REFUSED and not isinstance(error, OperationalError) and not remedy:
             remedy = "is it as Holdfast made it? 'holdfast db check' and 'holdfast doctor' tell"
         why = reason(error) + (f"; {remedy}" if remedy else "")
         text = f"the database {self.name} cannot be used: {why}"
-        return DatabaseAway(text, why) if found is Trouble.PASSING else DatabaseUnusable(text)
+        return DatabaseAway(text, why) if found is ErrorKind.PASSING else DatabaseUnusable(text)

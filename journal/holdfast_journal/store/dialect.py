@@ -126,7 +126,7 @@ class Dialect(Protocol):
         """Refuse a database in which a journal would not be safe. Raises DatabaseUnusable."""
         ...
 
-    def settle(self, engine: Engine) -> None:
+    def rewrite_log(self, engine: Engine) -> None:
         """Write anew what a process that is gone has left in a write-ahead log; see `Database`."""
         ...
 

@@ -169,7 +169,7 @@ class PostgresqlDialect:
         """See `servers`. Raises SQLAlchemy's errors too."""
         refuse_unfit(engine, name, looks=looks)
 
-    def settle(self, engine: Engine) -> None:
+    def rewrite_log(self, engine: Engine) -> None:
         """The server sees to its log."""
 
     def quick_check(self, connection: Connection, most: int) -> Sequence[str]:

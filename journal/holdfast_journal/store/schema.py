@@ -26,13 +26,15 @@ from sqlalchemy import (
     text,
 )
 
+from holdfast_journal.statuses import FlowStatus
+
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
 REVISIONS = ("0001", "0002", "0003")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
-NEW = "new"
+NEW = FlowStatus.NEW.value
 """The status of a flow before its first event."""
 
 metadata = MetaData(
@@ -187,9 +189,9 @@ messages = Table(
 )
 
 
-DAMAGED = "damaged"
+DAMAGED = FlowStatus.DAMAGED.value
 """The status of a flow whose saved state cannot be read."""
 
 
-DONE = "done"
+DONE = FlowStatus.DONE.value
 """The status that cannot be retried."""

@@ -183,7 +183,7 @@ class SqliteDialect:
     def refuse_unfit(self, engine: Engine, name: str, *, looks: bool) -> None:
         """A file that opens will do."""
 
-    def settle(self, engine: Engine) -> None:
+    def rewrite_log(self, engine: Engine) -> None:
         """Bring the log into the file, as far as nobody reads it."""
         with engine.connect() as connection:
             outside = connection.execution_options(**{WRITES: None})

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
-class Trouble(Enum):
+class ErrorKind(Enum):
     """What a database error means for the transaction that met it."""
 
     PASSING = "passing"  # locked, full, connection lost: the same transaction may yet succeed
@@ -50,19 +50,19 @@ RESTORE = "restore the database from a backup"
 UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 
-def trouble(error: SQLAlchemyError) -> Trouble:
+def trouble(error: SQLAlchemyError) -> ErrorKind:
     """Say what `error` means."""
     if isinstance(error, PoolTimeout):
-        return Trouble.PASSING  # every connection waits for an answer
+        return ErrorKind.PASSING  # every connection waits for an answer
     if not isinstance(error, DBAPIError):
-        return Trouble.REFUSED
+        return ErrorKind.REFUSED
     code = getattr(error.orig, "sqlite_errorcode", None)
     if isinstance(code, int):
         if code in _NOTHING_WRITTEN:
-            return Trouble.PASSING
+            return ErrorKind.PASSING
         primary = code & 0xFF
         if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return Trouble.BROKEN
+            return ErrorKind.BROKEN
         if primary in (
             sqlite3.SQLITE_BUSY,
             sqlite3.SQLITE_LOCKED,
@@ -71,20 +71,20 @@ def trouble(error: SQLAlchemyError) -> Trouble:
             sqlite3.SQLITE_NOMEM,
             sqlite3.SQLITE_READONLY,
         ):
-            return Trouble.PASSING
-        return Trouble.REFUSED
+            return ErrorKind.PASSING
+        return ErrorKind.REFUSED
     state = getattr(error.orig, "sqlstate", None)
     if isinstance(state, str):
         # Connection, rollback, resources, locks, shutdown, system; and a server that became a
         # standby (25006); and a transaction that was ended while we were paused in it (25P03).
         # https://www.postgresql.org/docs/current/errcodes-appendix.html
         passing = state[:2] in ("08", "40", "53", "55", "57", "58") or state in ("25006", "25P03")
-        return Trouble.PASSING if passing else Trouble.REFUSED
+        return ErrorKind.PASSING if passing else ErrorKind.REFUSED
     if isinstance(error.orig, sqlite3.Error) and "disk I/O error" in str(error.orig):
-        return Trouble.BROKEN
+        return ErrorKind.BROKEN
     if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
-        return Trouble.PASSING
-    return Trouble.REFUSED
+        return ErrorKind.PASSING
+    return ErrorKind.REFUSED
 
 
 def reason(error: SQLAlchemyError) -> str:

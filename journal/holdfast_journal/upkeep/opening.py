@@ -64,7 +64,7 @@ def open_ready(  # noqa: PLR0913 - the options of a journal
     An SQLite file of an older release is upgraded by itself, after a copy; PostgreSQL, which
     others may be using, only if that is `asked` for. Without `keys` they come from `environ`, or
     from a file beside the database. With `settles` what a process that is gone has left in the log
-    is written anew: see `Database.settle`. The other arguments are those of `Database.open`.
+    is written anew: see `Database.rewrite_log`. The other arguments are those of `Database.open`.
     Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey; then nothing was changed, except
     that a missing SQLite file may have been made.
     """
@@ -85,7 +85,7 @@ def open_ready(  # noqa: PLR0913 - the options of a journal
         if state == "older":  # not before we know that we have the right key
             copy = _bring_forward(database, ring, clock)
         if settles:
-            database.settle()
+            database.rewrite_log()
     except BaseException:
         database.close()
         raise

@@ -67,7 +67,7 @@ def empty_log(database: Database) -> bool:
     except FileNotFoundError:
         return True
     # A separate connection: in one of the pool, its short timeout would stay.
-    with database.clearly(), closing(_raw(database)) as connection:
+    with database.explaining_errors(), closing(_raw(database)) as connection:
         busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return not busy
 

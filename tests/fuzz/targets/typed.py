@@ -22,7 +22,7 @@ from holdfast.operating.refused import Refused
 from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
 from holdfast.server.address import endpoint
 from holdfast.server.errors import AddressUnusable
-from holdfast.shell.typing.helper import InputHelper, Stage
+from holdfast.shell.typing.helper import InputHelper, TypingStage
 from holdfast.transfer.text import LONGEST_TEXT
 from holdfast_journal import DatabaseUnusable, SqlJournal
 from holdfast_journal.store.urls import parse_url
@@ -39,12 +39,12 @@ def _typed(data: bytes) -> str:
 class _Person:
     """The wormhole whose code is being typed."""
 
-    stage: Stage = Stage.NAMEPLATE
+    stage: TypingStage = TypingStage.NAMEPLATE
     nameplate: str | None = None
     words: str = ""
 
     @property
-    def typing_stage(self) -> Stage:
+    def typing_stage(self) -> TypingStage:
         return self.stage
 
     @property
@@ -58,10 +58,10 @@ class _Person:
     def list_nameplates(self) -> None: ...
 
     def choose_nameplate(self, nameplate: str) -> None:
-        self.nameplate, self.stage = nameplate, Stage.WORDS
+        self.nameplate, self.stage = nameplate, TypingStage.WORDS
 
     def choose_words(self, words: str) -> None:
-        self.words, self.stage = words, Stage.DONE
+        self.words, self.stage = words, TypingStage.DONE
 
     def when_wordlist_is_known(self) -> Deferred[None]:
         return succeed(None)

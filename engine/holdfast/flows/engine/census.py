@@ -17,7 +17,7 @@ from holdfast.flows.engine.scope import Scope
 from holdfast.flows.engine.visits import Standing
 from holdfast_journal import Unfinished
 
-COUNT_EVERY: Final = 20.0
+COUNT_FLOWS_EVERY: Final = 20.0
 """Seconds between two counts of the flows, while there are more than connections."""
 
 COUNT_SOON: Final = 2.0
@@ -72,7 +72,9 @@ class Census:
         self._parking.parked, self._parking.new = counted.unowned, counted.new
         self._began = 0
         standing = self._standing(counted)
-        self._count_at = self._scope.seconds() + (COUNT_SOON if standing.state else COUNT_EVERY)
+        self._count_at = self._scope.seconds() + (
+            COUNT_SOON if standing.state else COUNT_FLOWS_EVERY
+        )
         yield self._tell(standing if standing.state else None)
 
     @inlineCallbacks

@@ -190,7 +190,7 @@ class Engine:
             _log.warn("the flows are not given back: {why}", why=why)
         yield self._leaving.all_down()
 
-    # What runners ask for (`holdfast.flows.engine.owner.Owner`).
+    # What runners ask for (`holdfast.flows.engine.owner.RunnerOwner`).
 
     @property
     def clock(self) -> Any:
@@ -264,7 +264,7 @@ class Engine:
     @property
     def _is_pressed(self) -> bool:
         """Whether commits cannot be written, for all that others know."""
-        return self._scope.journal.pressure.high_besides(_WHO)
+        return self._scope.journal.pressure.high_apart_from(_WHO)
 
     def _look_soon(self) -> None:
         self._chores.hasten()

@@ -17,10 +17,10 @@ from attrs import evolve
 from holdfast.flows.base import Flow
 from holdfast.flows.document import Checkpoint
 from holdfast.flows.engine.executor import asked
-from holdfast.flows.engine.owner import Owner
+from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.tasks import method_name
 from holdfast.shell.wormhole import DelegatedWormhole
-from holdfast_journal import TakenFlow, Task
+from holdfast_journal import FlowStatus, TakenFlow, Task
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -61,7 +61,7 @@ class FlowHost:
         taken: TakenFlow,
         flow: Flow,
         state: Checkpoint,
-        owner: Owner,
+        owner: RunnerOwner,
         entry: Callable[[str, str], AbstractContextManager[None]],
     ) -> None:
         self.taken = taken
@@ -110,15 +110,15 @@ class FlowHost:
             )
             self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 
-    def settle(self, status: str, reason: str) -> None:
+    def end_as(self, status: FlowStatus, reason: str) -> None:
         """Fix how the flow ends; the first word counts."""
         if not self._state.verdict:
             self.decide(status, reason)
             self.wormhole.close()
 
-    def decide(self, status: str, reason: str) -> None:
+    def decide(self, status: FlowStatus, reason: str) -> None:
         """Fix how the flow ends, while its wormhole ends by itself."""
-        self._state.verdict, self._state.reason = status, reason
+        self._state.verdict, self._state.reason = status.value, reason
         if reason:
             self.publish({"reason": reason})
 
@@ -167,7 +167,7 @@ class FlowHost:
             if hasattr(self._flow, name):
                 self.tell(name, reason)
             else:
-                self.settle("failed", f"{task.name}: {reason}")
+                self.end_as(FlowStatus.FAILED, f"{task.name}: {reason}")
 
     # What the runner asks.
 

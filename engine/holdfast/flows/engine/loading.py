@@ -19,7 +19,7 @@ class Loaded:
 
     flow: Flow
     state: document.Checkpoint
-    wormhole: checkpoint.Saved
+    wormhole: checkpoint.SavedWormhole
 
 
 def load(taken: TakenFlow) -> Loaded:
@@ -33,7 +33,7 @@ def load(taken: TakenFlow) -> Loaded:
         return Loaded(
             document.begin(taken.kind, params.params),
             document.Checkpoint(data={}, wormhole={}, deadline=params.deadline),
-            checkpoint.Saved(params.relay, Exchange(params.appid, os.urandom(5).hex()), ()),
+            checkpoint.SavedWormhole(params.relay, Exchange(params.appid, os.urandom(5).hex()), ()),
         )
     state = document.Checkpoint.from_bytes(taken.checkpoint)
     flow = document.restore(taken.kind, state.data)

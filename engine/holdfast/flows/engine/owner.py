@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.flows.engine.runner import FlowRunner
 
 
-class Owner(Protocol):
+class RunnerOwner(Protocol):
     """The engine, as far as its runners know it."""
 
     connector: MakesConnector

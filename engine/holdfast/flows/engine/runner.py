@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 from holdfast.flows import document
 from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.loading import load
-from holdfast.flows.engine.owner import Owner
+from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.engine.verdict import SHREDDED, verdict_of
 from holdfast.shell.wormhole import DelegatedWormhole
-from holdfast_journal import JournalError, Snapshot, TakenFlow
+from holdfast_journal import FlowStatus, JournalError, Snapshot, TakenFlow
 
 GRACE: Final = 600.0
 """Seconds that a flow whose other side is there may go on after its deadline."""
@@ -47,7 +47,7 @@ class FlowRunner:
         "wormhole",
     )
 
-    def __init__(self, taken: TakenFlow, owner: Owner) -> None:
+    def __init__(self, taken: TakenFlow, owner: RunnerOwner) -> None:
         loaded = load(taken)
         self.taken = taken
         self._owner = owner
@@ -105,7 +105,7 @@ class FlowRunner:
         """End the flow, and free what it holds on the server."""
         if not self._state.verdict and not self.host.is_over:
             with self._entry("cancel", "operator: cancel"):
-                self.host.settle("cancelled", "")
+                self.host.end_as(FlowStatus.CANCELLED, "")
 
     def tick(self) -> None:
         """Do what is due by now."""
@@ -116,7 +116,7 @@ class FlowRunner:
             met = self.wormhole.exchange.lifecycle.state == "happy"
             if not met or now >= state.deadline + GRACE:
                 with self._entry("timer", "timer: the deadline has passed"):
-                    self.host.settle("expired", "nobody collected it before its deadline")
+                    self.host.end_as(FlowStatus.EXPIRED, "it was not collected before its deadline")
         over = bool(state.verdict) or self.host.is_over
         if state.wake_at is not None and now >= state.wake_at and not over:
             with self._entry("timer", "timer: the flow is woken"):
@@ -250,8 +250,12 @@ class FlowRunner:
         if exchange.ended:
             return self._state.verdict
         if not exchange.well:
-            return "closing"
+            return FlowStatus.CLOSING.value
         if exchange.lifecycle.state == "happy":
-            return "exchanging"
+            return FlowStatus.EXCHANGING.value
         code = exchange.code
-        return "waiting" if code.state == "known" and not code.data.untold else "starting"
+        return (
+            FlowStatus.WAITING.value
+            if code.state == "known" and not code.data.untold
+            else FlowStatus.STARTING.value
+        )

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from holdfast.flows.engine.aside import set_aside
 from holdfast.flows.engine.owed import Owed
-from holdfast.flows.engine.owner import Owner
+from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.engine.probation import PROBATION, Probation
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.engine.scope import Scope
@@ -61,7 +61,7 @@ class Taking:
     _running: dict[int, FlowRunner]
     _owed: Owed
     _turns: Turns
-    _owner: Owner
+    _owner: RunnerOwner
     _look_soon: Callable[[], object]
     _unloaded: Unloaded = field(factory=Unloaded, init=False)
     _probation: Probation = field(factory=Probation, init=False)

@@ -17,7 +17,7 @@ from holdfast.errors import (
 )
 
 
-class Stage(Enum):
+class TypingStage(Enum):
     """How far the typing has come."""
 
     NAMEPLATE = "nameplate"
@@ -29,7 +29,7 @@ class Typed(Protocol):
     """The wormhole whose code is being typed."""
 
     @property
-    def typing_stage(self) -> Stage:
+    def typing_stage(self) -> TypingStage:
         """How far the typing has come."""
         ...
 
@@ -137,11 +137,11 @@ class InputHelper:
         self._nameplates = nameplates
 
     def _before_nameplate(self) -> None:
-        if self._typed.typing_stage is not Stage.NAMEPLATE:
+        if self._typed.typing_stage is not TypingStage.NAMEPLATE:
             raise AlreadyChoseNameplateError
 
     def _at_words(self) -> None:
-        if self._typed.typing_stage is Stage.NAMEPLATE:
+        if self._typed.typing_stage is TypingStage.NAMEPLATE:
             raise MustChooseNameplateFirstError
-        if self._typed.typing_stage is Stage.DONE:
+        if self._typed.typing_stage is TypingStage.DONE:
             raise AlreadyChoseWordsError

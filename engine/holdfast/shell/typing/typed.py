@@ -13,10 +13,13 @@ from holdfast.core.code import State
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import ListNameplates
 from holdfast.shell.conversation import Conversation
-from holdfast.shell.typing.helper import InputHelper, Stage
+from holdfast.shell.typing.helper import InputHelper, TypingStage
 from holdfast_journal import IJournal
 
-_STAGES: Mapping[State, Stage] = {"typing": Stage.NAMEPLATE, "typing_words": Stage.WORDS}
+_STAGES: Mapping[State, TypingStage] = {
+    "typing": TypingStage.NAMEPLATE,
+    "typing_words": TypingStage.WORDS,
+}
 
 
 class TypingCode:
@@ -62,19 +65,19 @@ class TypingCode:
 
     @property
     def _is_at_nameplate(self) -> bool:
-        return _STAGES.get(self._exchange.code.state) is Stage.NAMEPLATE
+        return _STAGES.get(self._exchange.code.state) is TypingStage.NAMEPLATE
 
     # What the helper calls.
 
     @property
-    def typing_stage(self) -> Stage:
+    def typing_stage(self) -> TypingStage:
         """How far the typing has come.
 
         Raises:
             WormholeClosed, WormholeError: the wormhole has begun to close, or ended badly.
         """
         self._check()
-        return _STAGES.get(self._exchange.code.state, Stage.DONE)
+        return _STAGES.get(self._exchange.code.state, TypingStage.DONE)
 
     @property
     def chosen_nameplate(self) -> str | None:
