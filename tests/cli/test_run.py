@@ -32,7 +32,9 @@ def add(home: Holdfast, *names: str) -> None:
 
 
 def codes(home: Holdfast) -> dict[str, str]:
-    shown = json.loads(run(Path(str(home.db)), "status", "--json").stdout)
+    looked = run(Path(str(home.db)), "status", "--json")
+    assert looked.exit_code == 0, looked.output
+    shown = json.loads(looked.stdout)
     return {each["name"]: each["code"] for each in shown if each["code"]}
 
 
