@@ -32,9 +32,9 @@ def add(home: Holdfast, *names: str) -> None:
 
 
 def codes(home: Holdfast) -> dict[str, str]:
-    said = run(Path(str(home.db)), "status", "--json")
-    assert said.exit_code == 0, said.stderr
-    shown = json.loads(said.stdout)
+    looked = run(Path(str(home.db)), "status", "--json")
+    assert looked.exit_code == 0, looked.output
+    shown = json.loads(looked.stdout)
     return {each["name"]: each["code"] for each in shown if each["code"]}
 
 
