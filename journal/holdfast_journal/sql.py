@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self, Unpack
+from typing import Self
 
 from attrs import define, evolve
 
@@ -24,6 +24,7 @@ from holdfast_journal.errors import JournalBroken
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.assembly import Assembly, Options, log_fatal
 from holdfast_journal.ownership.taker import Taker
+from holdfast_journal.upkeep.opening import look_ready, open_ready
 from holdfast_journal.workers.clocks import boot_time
 from holdfast_journal.workers.term import LEASE
 
@@ -83,18 +84,24 @@ class SqlJournal(Taker):
         if looks:
             _deprecated("SqlJournal.open(url, looks=True) is SqlJournal.look(url) now")
             return cls.look(url, keys=keys, clock=clock, environ=environ)
-        options = Options(on_fatal=on_fatal, host=host, clock=clock, lease=lease, uptime=uptime)
-        options["retain"] = retain
+        options = Options(on_fatal, host, clock, lease, uptime, retain)
         if reactor is None:
             _deprecated("SqlJournal.open() without a reactor is SqlJournal.open_inline() now")
-            parts = Assembly.inline(url, keys, environ, make_parents=make_parents, **options)
+            journal = cls._inline(url, keys, make_parents, environ, options)
         else:
-            parts = Assembly.threaded(
-                url, keys, environ, reactor, make_parents=make_parents, **options
+            ready = open_ready(
+                url,
+                keys,
+                environ,
+                clock,
+                pause=options.pause,
+                make_parents=make_parents,
+                settles=True,
             )
+            journal = cls._of(Assembly.threaded(ready, reactor, options))
         if on_pressure is not None:
-            parts.pressure.listen(on_pressure)
-        return cls._of(parts)
+            journal.pressure.listen(on_pressure)
+        return journal
 
     @classmethod
     def open_inline(
@@ -102,17 +109,22 @@ class SqlJournal(Taker):
         url: str,
         *,
         keys: KeyRing | None = None,
+        on_fatal: Callable[[JournalBroken], object] = log_fatal,
+        host: str | None = None,
+        clock: Callable[[], float] = time.time,
+        lease: float = LEASE,
+        uptime: Callable[[], float] = boot_time,
         make_parents: bool = False,
+        retain: float = 0.0,
         environ: Mapping[str, str] = os.environ,
-        **options: Unpack[Options],
     ) -> Self:
         """As `open`, without a reactor or any thread: for a short command, and for tests.
 
         Commits, and the calls that wait for them, happen inside `process()`. The database need not
         be writable now: who does not write may still look at it, on a full disk too.
-        The `options` are `on_fatal`, `host`, `clock`, `lease`, `uptime` and `retain` of `open`.
         """
-        return cls._of(Assembly.inline(url, keys, environ, make_parents=make_parents, **options))
+        options = Options(on_fatal, host, clock, lease, uptime, retain)
+        return cls._inline(url, keys, make_parents, environ, options)
 
     @classmethod
     def look(
@@ -128,7 +140,28 @@ class SqlJournal(Taker):
         It makes and changes nothing, not even a key file or a lock; and nothing can be started,
         taken or asked. Raises OlderSchema for a database that would have to be upgraded.
         """
-        return cls._of(Assembly.looking(url, keys, environ, clock))
+        ready = look_ready(url, keys, environ)
+        return cls._of(Assembly.inline(ready, Options(clock=clock), looks=True))
+
+    @classmethod
+    def _inline(
+        cls,
+        url: str,
+        keys: KeyRing | None,
+        make_parents: bool,
+        environ: Mapping[str, str],
+        options: Options,
+    ) -> Self:
+        ready = open_ready(
+            url,
+            keys,
+            environ,
+            options.clock,
+            pause=options.pause,
+            make_parents=make_parents,
+            writes=False,
+        )
+        return cls._of(Assembly.inline(ready, options))
 
     @classmethod
     def _of(cls, parts: Assembly) -> Self:

@@ -1,10 +1,10 @@
 """How what runs flows is put together: with threads around a reactor, or all in one thread."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Self, TypedDict
+from collections.abc import Callable
+from typing import Self
 
-from attrs import define
+from attrs import define, frozen
 from twisted.logger import Logger
 
 from holdfast_journal.commits.backlog import Backlog
@@ -14,11 +14,10 @@ from holdfast_journal.commits.inline import InlineWriter
 from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.commits.threaded import ThreadedWriter
 from holdfast_journal.errors import JournalBroken
-from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.held import Held, Outfit
 from holdfast_journal.ownership.running import Running
 from holdfast_journal.ownership.sharing import Sharing
-from holdfast_journal.upkeep.opening import Ready, look_ready, open_ready
+from holdfast_journal.upkeep.opening import Ready
 from holdfast_journal.workers.clocks import boot_time
 from holdfast_journal.workers.liveness import moving
 from holdfast_journal.workers.locks import locks_for
@@ -38,15 +37,21 @@ def log_fatal(error: JournalBroken) -> None:
     _log.critical("{error}; stop this process and start it again", error=error)
 
 
-class Options(TypedDict, total=False):
+@frozen
+class Options:
     """What whoever runs flows may choose; see `SqlJournal.open`."""
 
-    on_fatal: Callable[[JournalBroken], object]
-    host: str | None
-    clock: Callable[[], float]
-    lease: float
-    uptime: Callable[[], float]
-    retain: float
+    on_fatal: Callable[[JournalBroken], object] = log_fatal
+    host: str | None = None
+    clock: Callable[[], float] = time.time
+    lease: float = LEASE
+    uptime: Callable[[], float] = boot_time
+    retain: float = 0.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds of silence in a transaction after which a server may end it."""
+        return max(self.lease, BUSY)
 
 
 @define(eq=False)
@@ -61,116 +66,59 @@ class Assembly:
     pressure: Pressure
 
     @classmethod
-    def threaded(  # noqa: PLR0913 - the options of a journal
-        cls,
-        url: str,
-        keys: KeyRing | None,
-        environ: Mapping[str, str],
-        reactor: Reactor,
-        *,
-        make_parents: bool = False,
-        on_fatal: Callable[[JournalBroken], object] = log_fatal,
-        host: str | None = None,
-        clock: Callable[[], float] = time.time,
-        lease: float = LEASE,
-        uptime: Callable[[], float] = boot_time,
-        retain: float = 0.0,
-    ) -> Self:
+    def threaded(cls, ready: Ready, reactor: Reactor, options: Options) -> Self:
         """Commits in a thread, their calls in the reactor's, and a thread that renews the lease."""
-        ready = open_ready(
-            url,
-            keys,
-            environ,
-            clock,
-            pause=max(lease, BUSY),
-            make_parents=make_parents,
-            settles=True,
-        )
-        database, locks = ready.database, locks_for(ready.database)
+        database, pressure = ready.database, Pressure(ready.database.name)
         running = Running(database, reactor.callFromThread)
-        term, renewing = Term(lease, uptime), Renewing(moving(reactor, uptime))
-        registration = Registration(database, clock, locks, running.lapse, term, renewing, host)
-        pressure = Pressure(database.name)
-        writer = ThreadedWriter(database, registration, reactor, on_fatal, Backlog(pressure))
-        return cls._of(ready, clock, running, registration, writer, pressure, retain)
-
-    @classmethod
-    def inline(  # noqa: PLR0913 - the options of a journal
-        cls,
-        url: str,
-        keys: KeyRing | None,
-        environ: Mapping[str, str],
-        *,
-        make_parents: bool = False,
-        on_fatal: Callable[[JournalBroken], object] = log_fatal,
-        host: str | None = None,
-        clock: Callable[[], float] = time.time,
-        lease: float = LEASE,
-        uptime: Callable[[], float] = boot_time,
-        retain: float = 0.0,
-    ) -> Self:
-        """Commits and calls inside `process()`, where the lease is renewed too. No thread."""
-        ready = open_ready(
-            url,
-            keys,
-            environ,
-            clock,
-            pause=max(lease, BUSY),
-            make_parents=make_parents,
-            writes=False,
+        registration = Registration(
+            database,
+            options.clock,
+            locks_for(database),
+            running.lapse,
+            Term(options.lease, options.uptime),
+            Renewing(moving(reactor, options.uptime)),
+            options.host,
         )
-        database, locks = ready.database, locks_for(ready.database)
+        writer = ThreadedWriter(
+            database, registration, reactor, options.on_fatal, Backlog(pressure)
+        )
+        return cls._of(ready, options, running, registration, writer, pressure)
+
+    @classmethod
+    def inline(cls, ready: Ready, options: Options, *, looks: bool = False) -> Self:
+        """Commits and calls inside `process()`, where the lease is renewed too. No thread.
+
+        Who only `looks` holds no lock.
+        """
+        database = ready.database
         running = Running(database, _at_once)
-        term = Term(lease, uptime)
-        registration = Registration(database, clock, locks, running.lapse, term, host=host)
-        return cls._in_one_thread(ready, clock, running, registration, on_fatal, retain)
-
-    @classmethod
-    def looking(
-        cls,
-        url: str,
-        keys: KeyRing | None,
-        environ: Mapping[str, str],
-        clock: Callable[[], float],
-    ) -> Self:
-        """Nothing is written, and no lock is held."""
-        ready = look_ready(url, keys, environ)
-        running = Running(ready.database, _at_once)
-        locks = locks_for(ready.database, looks=True)
-        registration = Registration(ready.database, clock, locks, running.lapse)
-        return cls._in_one_thread(ready, clock, running, registration, log_fatal, 0.0)
-
-    @classmethod
-    def _in_one_thread(
-        cls,
-        ready: Ready,
-        clock: Callable[[], float],
-        running: Running,
-        registration: Registration,
-        on_fatal: Callable[[JournalBroken], object],
-        retain: float,
-    ) -> Self:
-        committer = Committer(ready.database, _do_not_wait, registration.keep, _log_trouble)
-        writer = InlineWriter(ready.database, committer, registration, on_fatal)
-        pressure = Pressure(ready.database.name)
-        return cls._of(ready, clock, running, registration, writer, pressure, retain)
+        registration = Registration(
+            database,
+            options.clock,
+            locks_for(database, looks=looks),
+            running.lapse,
+            Term(options.lease, options.uptime),
+            host=options.host,
+        )
+        committer = Committer(database, _do_not_wait, registration.keep, _log_trouble)
+        writer = InlineWriter(database, committer, registration, options.on_fatal)
+        return cls._of(ready, options, running, registration, writer, Pressure(database.name))
 
     @classmethod
     def _of(
         cls,
         ready: Ready,
-        clock: Callable[[], float],
+        options: Options,
         running: Running,
         registration: Registration,
         writer: Writer,
         pressure: Pressure,
-        retain: float,
     ) -> Self:
-        database, keys = ready.database, ready.keys
+        database, keys, clock = ready.database, ready.keys, options.clock
         # Who gives us a clock says what time it is.
         shared = SharedTime(database, clock, clock is time.time)
         sharing = Sharing(database, registration, shared.now)
-        outfit = Outfit(database, writer, clock, retain, running.gone)
+        outfit = Outfit(database, writer, clock, options.retain, running.gone)
         held = Held(database, keys, registration, running, outfit, shared, sharing)
         return cls(ready, clock, registration, writer, held, pressure)
 
