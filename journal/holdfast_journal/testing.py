@@ -1,10 +1,8 @@
 """What every journal promises, as a test case for a journal of one's own.
 
-```python
-class TestMyJournal(JournalContract):
-    def make_journal(self):
-        return MyJournal()
-```
+    class TestMyJournal(JournalContract):
+        def make_journal(self):
+            return MyJournal()
 
 pytest collects the methods of such a class; for unittest, let it inherit from `TestCase` too.
 """
@@ -26,7 +24,7 @@ class JournalContract:
     """
 
     def make_journal(self) -> IJournal:
-        """Return a new journal, in which nothing is under way.  To be overridden."""
+        """Return a new journal, in which nothing is under way. To be overridden."""
         raise NotImplementedError
 
     def settle(self) -> None:

@@ -5,7 +5,7 @@ limits, and the promise that whatever a server sends ends in `Listener.closed` a
 exception.
 
 A socket is slim, since thousands of them wait at once: slots, a shared timer for its heartbeats
-and no trace of its handshake.  While the journal cannot keep what comes, it keeps the first of that
+and no trace of its handshake. While the journal cannot keep what comes, it keeps the first of that
 itself and reads no more (see `holdfast.rendezvous.intake`).
 """
 
@@ -125,7 +125,7 @@ class WebSocket:
         """Send one message.
 
         Does nothing once the connection is closing or closed: whoever sends learns of that from
-        `Listener.closed`, and what was sent shortly before is just as lost.  Raises
+        `Listener.closed`, and what was sent shortly before is just as lost. Raises
         RuntimeError before the connection is open.
         """
         if self._stage in (Stage.DIALLING, Stage.SHAKING):
@@ -172,7 +172,7 @@ class WebSocket:
         self._attempt = attempt
 
     def fail(self, reason: str, cause: BaseException | None = None) -> None:
-        """End this connection for *reason*: without a word, or politely if it was open."""
+        """End this connection for `reason`: without a word, or politely if it was open."""
         if self._stage in (Stage.CLOSING, Stage.CLOSED):
             return
         if self._stage is not Stage.OPEN:
@@ -309,7 +309,7 @@ class WebSocket:
             self._tell(self._listener.opened)
 
     def _hear(self, frame: Frame, texts: list[str]) -> None:
-        """Add to *texts* the message that *frame* ends, if it ends one."""
+        """Add to `texts` the message that `frame` ends, if it ends one."""
         if self._stage is not Stage.OPEN or frame.opcode not in _DATA:
             return
         whole = self._assemble(frame)
@@ -323,7 +323,7 @@ class WebSocket:
             self._refuse(CloseCode.INVALID_DATA, reasons.of_parser(problem))
 
     def _pass_on(self, texts: list[str]) -> None:
-        """Hand *texts* on, or keep them."""
+        """Hand `texts` on, or keep them."""
         if not texts or self._stage is not Stage.OPEN:
             return
         if self._kept is not None or self._intake.paused:

@@ -29,7 +29,7 @@ MOST_CUT_CLOSINGS: Final = 5
 """Connections that may be lost between our closing and its answer before we call it an answer."""
 
 MOST_CUTS: Final = 10
-"""Connections in a row that may end at the same message before we call that an answer.  The pauses
+"""Connections in a row that may end at the same message before we call that an answer. The pauses
 between them grow, so that a server has more than a minute to recover."""
 
 REMEMBERED_FOR: Final = 600.0
@@ -40,7 +40,7 @@ class MakesConnector(Protocol):
     """How a wormhole gets its connector; `Dialer`-backed in real life, anything in a test."""
 
     def __call__(self, url: str, owner: Owner, /) -> Connector:
-        """Make one for *url* that tells *owner*."""
+        """Make one for `url` that tells `owner`."""
         ...
 
 
@@ -48,7 +48,7 @@ class Hears(Protocol):
     """The wormhole, as far as its contact knows it."""
 
     def outside(self, events: Iterable[ev.Event | None]) -> None:
-        """*events* come from outside, together; None if there is only something to be said.
+        """`events` come from outside, together; None if there is only something to be said.
 
         Each is asked for when the one before has happened.
         """
@@ -148,7 +148,7 @@ class Contact:
         self._over = True
 
     def stop(self) -> Deferred[None]:
-        """Hang up.  Fires when the connection is down."""
+        """Hang up. Fires when the connection is down."""
         self._over = True
         if self._patience is not None:
             self._patience.stop()
@@ -293,7 +293,7 @@ class Contact:
     def _stuck_at(self, conversation: Conversation | None, reason: ConnectionEnded) -> str | None:
         """Return what a connection ended at, in words, if it got as far as one can without it.
 
-        A server whose disk is full serves nobody, and is waited for.  One that has just shown us
+        A server whose disk is full serves nobody, and is waited for. One that has just shown us
         the whole mailbox, and is gone at our next message, may have something against that.
         """
         if reason.fault is Fault.UNACCEPTABLE:

@@ -28,7 +28,7 @@ class Eventually:
         self._calls: list[Callable[[], object]] = []
 
     def call(self, function: Callable[[], object]) -> None:
-        """Call *function* soon, and not now."""
+        """Call `function` soon, and not now."""
         self._calls.append(function)
         if len(self._calls) == 1:
             self._reactor.callLater(0, self._run)
@@ -222,8 +222,8 @@ class Observers:
 class DeferredWormhole:
     """A wormhole whose events are Deferreds, which may be awaited too.
 
-    Made by `holdfast.create` without a delegate.  Each `get_` method may be called before or after
-    its event, and as often as one likes; `get_message` gives one message a call, in order.  When
+    Made by `holdfast.create` without a delegate. Each `get_` method may be called before or after
+    its event, and as often as one likes; `get_message` gives one message a call, in order. When
     the wormhole closes badly, every one of them fails with its error, those that had fired before
     included; after a happy end they fail with `WormholeClosed`.
     """

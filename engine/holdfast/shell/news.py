@@ -82,19 +82,19 @@ class News:
             self._status(key)
 
     def event(self, event: ev.Event) -> None:
-        """Record that *event* happens."""
+        """Record that `event` happens."""
         if self._timing is not None:
             way = "asked" if isinstance(event, FROM_APPLICATION) else "heard"
             words = describe.heard(event, self._exchange.side)
             self._timing.add(way, words.removeprefix("application: ").removeprefix("server: "))
 
     def told(self, name: str) -> None:
-        """Record that the delegate's method *name* is called."""
+        """Record that the delegate's method `name` is called."""
         if self._timing is not None:
             self._timing.add("told", name)
 
     def sent(self, frame: Frame) -> None:
-        """Record that *frame* leaves."""
+        """Record that `frame` leaves."""
         if self._timing is not None:
             self._timing.add("said", describe.said(frame) or type(frame).__name__.lower())
 

@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 
 class Patience:
-    """Calls *ended* with 1, 2, 3... each time when nothing has happened for `CLOSING_TIME`.
+    """Calls `ended` with 1, 2, 3... each time when nothing has happened for `CLOSING_TIME`.
 
     Args:
         clock: Twisted's reactor.

@@ -19,9 +19,13 @@ Heard: TypeAlias = tuple[tuple[ev.Event, bytes], ...]
 def write_down(
     history: History, side: str, heard: Heard, frames: Sequence[Frame], *, changed: bool
 ) -> None:
-    """Record what happened to the wormhole of *side*, and what it says to that.
+    """Record what happened to the wormhole of `side`, and what it says to that.
 
     Args:
+        history: where it is recorded.
+        side: ours, in the mailbox.
+        heard: what happened.
+        frames: what is said to that.
         changed: whether saying it changed the wormhole's state.
     """
     said = [words for frame in frames if (words := describe.said(frame)) is not None]

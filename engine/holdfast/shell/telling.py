@@ -13,7 +13,7 @@ NoServer: TypeAlias = Callable[[str], errors.ServerConnectionError]
 
 
 def called(notice: out.Notice, no_server: NoServer) -> tuple[str, object]:
-    """Return the delegate's method for *notice*, and its argument."""
+    """Return the delegate's method for `notice`, and its argument."""
     match notice:
         case out.GotWelcome(welcome):
             return "wormhole_got_welcome", welcome

@@ -1,6 +1,6 @@
 """The wormhole that applications hold: a shell around the core's `Exchange`.
 
-The shell alone touches the world.  It draws the randomness, enters the journal around each event,
+The shell alone touches the world. It draws the randomness, enters the journal around each event,
 calls the delegate, asks `wanted` what to say, and queues that behind the journal's commit.
 """
 
@@ -53,7 +53,7 @@ _alive: WeakValueDictionary[str, DelegatedWormhole] = WeakValueDictionary()
 class DelegatedWormhole:
     """A wormhole that tells a delegate what happens.
 
-    Made by `holdfast.create` or `holdfast.from_serialized`.  Every method may be called from
+    Made by `holdfast.create` or `holdfast.from_serialized`. Every method may be called from
     inside every method of the delegate; what it does is then part of the same journal entry.
 
     The delegate's methods, each of which it may leave out, in the order in which they come:
@@ -61,14 +61,14 @@ class DelegatedWormhole:
     `wormhole_got_verifier(bytes)`, `wormhole_got_versions(dict)`, `wormhole_got_message(bytes)`
     for each message, and `wormhole_closed(result)`, once: the string "happy", or an exception.
 
-    What the server says at once is one commit.  A *careful* wormhole makes a commit of each event,
+    What the server says at once is one commit. A `careful` wormhole makes a commit of each event,
     so that one at which the application fails undoes no other.
 
-    A *discreet* wormhole tells its code only when the server has our first message, and so when
+    A `discreet` wormhole tells its code only when the server has our first message, and so when
     whoever enters the code will find us; a code that is lost before that is replaced, and nobody
-    misses it.  One that is not tells it as soon as it is known, as the stock library does.
+    misses it. One that is not tells it as soon as it is known, as the stock library does.
 
-    Whoever calls `take_shown` has a place for messages that are done, where *kept* finds them
+    Whoever calls `take_shown` has a place for messages that are done, where `kept` finds them
     again, at least the first of the numbers that it is asked for.
     """
 
@@ -191,7 +191,7 @@ class DelegatedWormhole:
                 call()
 
     def on_down(self, call: Callable[[], object]) -> None:
-        """Have *call* called when the wormhole has ended and its connection is down."""
+        """Have `call` called when the wormhole has ended and its connection is down."""
         if self._is_down:
             call()
         else:
@@ -206,15 +206,16 @@ class DelegatedWormhole:
     # What applications call.
 
     def allocate_code(self, length: int = 2, *, code_length: int | None = None) -> None:
-        """Ask the mailbox server for a nameplate, and make a code of *length* random words.
+        """Ask the mailbox server for a nameplate, and make a code of `length` random words.
 
         Args:
-            length: how many words, 1 to 100; *code_length* is a synonym.
+            length: how many words, 1 to 100.
+            code_length: a synonym of `length`.
 
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
-            TypeError, ValueError: *length* is no such number.
+            TypeError, ValueError: `length` is no such number.
         """
         words = length if code_length is None else code_length
         if type(words) is not int:
@@ -278,12 +279,12 @@ class DelegatedWormhole:
         return self._typing.begin()
 
     def send_message(self, message: bytes) -> None:
-        """Send *message* to the peer, now or once it is there; never before it has proved itself.
+        """Send `message` to the peer, now or once it is there; never before it has proved itself.
 
         A message that is sent after the wormhole has begun to close goes nowhere.
 
         Raises:
-            ValueError: it is longer than 4,193,752 bytes.  On its way a message is sealed, and
+            ValueError: it is longer than 4,193,752 bytes. On its way a message is sealed, and
                 twice as long in hexadecimal digits, and some servers cut the connection of
                 whoever sends them more than 8 MiB at once.
             TypeError: it is not bytes.
@@ -299,7 +300,7 @@ class DelegatedWormhole:
         self._happen(ev.SendMessage(message))
 
     def derive_key(self, purpose: str, length: int = 32) -> bytes:
-        """Return *length* bytes (1 to 8160) that only the two sides can derive for *purpose*.
+        """Return `length` bytes (1 to 8160) that only the two sides can derive for `purpose`.
 
         Raises:
             NoKeyError: there is no key yet.
@@ -317,7 +318,7 @@ class DelegatedWormhole:
         """End the wormhole; everything sent so far still arrives.
 
         The delegate's `wormhole_closed` is called when nothing of ours is left on the server.
-        Closing twice is closing once.  After an exception of the application's own, which was
+        Closing twice is closing once. After an exception of the application's own, which was
         raised where it called us, `wormhole_closed` is called with that.
         """
         failure, self._failure = self._failure, None
@@ -328,14 +329,14 @@ class DelegatedWormhole:
     def serialize(self) -> dict[str, Any]:
         """Return the wormhole as a JSON-able dictionary, for `holdfast.from_serialized`.
 
-        It holds secrets.  What the delegate has been told is not told again after resuming; what
-        it has not been told is.  The document must be resumed only once.
+        It holds secrets. What the delegate has been told is not told again after resuming; what
+        it has not been told is. The document must be resumed only once.
         """
         heard_at = self._contact.heard_at
         return checkpoint.save(self._relay_url, self._exchange, self._pending, heard_at)
 
     def take_shown(self) -> list[tuple[int, bytes]]:
-        """Take messages that are done out of the wormhole, with their numbers; see *kept*.
+        """Take messages that are done out of the wormhole, with their numbers; see `kept`.
 
         Call it inside the journal's `process()`, whose commit keeps them and the document.
         """
@@ -379,9 +380,9 @@ class DelegatedWormhole:
             self._typing.got_nameplates(nameplates)
 
     def outside(self, events: Iterable[ev.Event | None]) -> None:
-        """Let *events* happen; an exception of the application's is not the connection's.
+        """Let `events` happen; an exception of the application's is not the connection's.
 
-        They are one commit: all of them happen, or none.  None among them if nothing happened, and
+        They are one commit: all of them happen, or none. None among them if nothing happened, and
         only something is to be said.
         """
         if self._careful:

@@ -29,20 +29,20 @@ class Pressure:
         return self._full or bool(self._suffering)
 
     def high_besides(self, who: str) -> bool:
-        """Whether it is high for other reasons than that the database did not answer *who*.
+        """Whether it is high for other reasons than that the database did not answer `who`.
 
         Who has failed learns only by trying again whether it is over.
         """
         return self._full or bool(self._suffering - {who})
 
     def listen(self, listener: Callable[[bool], object]) -> None:
-        """Call *listener* with True when it becomes high (now, if it is), with False after that."""
+        """Call `listener` with True when it becomes high (now, if it is), with False after that."""
         self._listeners.append(listener)
         if self.high:
             listener(True)
 
     def fails(self, who: str, why: str) -> None:
-        """The database does not answer *who*, a short word; *why* is one line for people."""
+        """The database does not answer `who`, a short word; `why` is one line for people."""
         if not self._suffering:
             text = "the database {name} cannot be used now: {why}; waiting until it can"
             _log.warn(text, name=self._name, why=why)
@@ -51,7 +51,7 @@ class Pressure:
         self._tell(before)
 
     def answers(self, who: str) -> None:
-        """It does answer *who*, again or as always."""
+        """It does answer `who`, again or as always."""
         if self._suffering == {who}:
             _log.warn("the database {name} can be used again", name=self._name)
         before = self.high

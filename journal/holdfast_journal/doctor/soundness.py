@@ -83,7 +83,7 @@ def check_retention(database: Database, now: float) -> list[Finding]:
 
 
 def damage(error: DatabaseUnusable | DatabaseError) -> Finding:
-    """The finding for a database that cannot be read on. Raises *error* if it is only away."""
+    """The finding for a database that cannot be read on. Raises `error` if it is only away."""
     if isinstance(error, DatabaseAway):
         raise error
     said = reason(error) if isinstance(error, DatabaseError) else str(error)

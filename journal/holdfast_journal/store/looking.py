@@ -1,15 +1,15 @@
 """Looking at an SQLite database without leaving a trace.
 
 SQLite makes a log and an index of it beside a database in WAL mode, even for who only reads, and
-deletes them again if it can; whoever may not write the directory cannot read at all.  So there are
+deletes them again if it can; whoever may not write the directory cannot read at all. So there are
 three ways to look, by what lies there:
 
 - no log: nobody has the database open, and all of it is in its file, which is read as one that
-  does not change.  Whoever begins to write writes a log, which the next transaction reads too; that
+  does not change. Whoever begins to write writes a log, which the next transaction reads too; that
   the log is taken into the file meanwhile is noticed, and said.
 - a log and its index: a process uses the database, or has died; a read-only connection reads it.
 - a log without an index, which must have been copied with the database: a copy of both is read, in
-  a directory of its own that is deleted afterwards.  SQLite copies the database itself, so that no
+  a directory of its own that is deleted afterwards. SQLite copies the database itself, so that no
   descriptor of it is opened here, and the log has no locks that closing it could drop.
 """
 
@@ -43,7 +43,7 @@ class LookedAt:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Decide how to look at the database at `path`.  Raises DatabaseUnusable."""
+        """Decide how to look at the database at `path`. Raises DatabaseUnusable."""
         try:
             if not _has_log(path):
                 return cls(path, path, still=_likeness(path))
@@ -58,7 +58,7 @@ class LookedAt:
 
     @classmethod
     def _of_copy(cls, path: Path) -> Self:
-        """Copy a database and a log without an index.  Raises as `of`, OSError, sqlite3.Error."""
+        """Copy a database and a log without an index. Raises as `of`, OSError, sqlite3.Error."""
         folder = tempfile.TemporaryDirectory(prefix="holdfast-")
         copy = Path(folder.name) / "copy"
         try:
@@ -76,7 +76,7 @@ class LookedAt:
         return cls(path, copy, copy=folder)
 
     def connect(self) -> sqlite3.Connection:
-        """Open a connection that cannot write.  Raises SQLite's errors."""
+        """Open a connection that cannot write. Raises SQLite's errors."""
         if self._copy is not None:
             mode = "mode=rw"
         elif self._still is not None:
@@ -93,7 +93,7 @@ class LookedAt:
         return True
 
     def check(self) -> None:
-        """See that what was read is whole.  Raises DatabaseAway if the file was written."""
+        """See that what was read is whole. Raises DatabaseAway if the file was written."""
         if self._still is None:
             return
         try:

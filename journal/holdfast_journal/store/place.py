@@ -1,12 +1,12 @@
 """Where an SQLite database lies, and whether it lies there still.
 
-POSIX drops every lock that a process has on a file as soon as it closes *any* descriptor of that
-file, and SQLite's hold on its write-ahead log is such locks.  So nothing here ever opens a file
+POSIX drops every lock that a process has on a file as soon as it closes any descriptor of that
+file, and SQLite's hold on its write-ahead log is such locks. So nothing here ever opens a file
 that may be a database: what has to be known is asked of its name, with `stat`.
 
-A database is one file, by whatever name.  SQLite calls its log after the name, and so do we call
+A database is one file, by whatever name. SQLite calls its log after the name, and so do we call
 the key and the locks of the workers; two names for one file would give it two logs, each with
-commits that the other lacks.  Symbolic links are followed; other names are refused.
+commits that the other lacks. Symbolic links are followed; other names are refused.
 """
 
 import os
@@ -83,8 +83,8 @@ def find(path: Path, *, make: bool, make_parents: bool = False) -> Path:
 def refuse_another_name(path: Path) -> None:
     """Refuse a file that somebody has open under another name, such as that of a bind mount.
 
-    Whoever has it open by this name has a log beside it.  If there is none, the file can be locked
-    as a whole, for a moment, unless somebody has it open elsewhere.  Raises DatabaseUnusable.
+    Whoever has it open by this name has a log beside it. If there is none, the file can be locked
+    as a whole, for a moment, unless somebody has it open elsewhere. Raises DatabaseUnusable.
     """
     until = time.monotonic() + OTHER_NAME
     while path.stat().st_size and not log_of(path).exists():
@@ -128,7 +128,7 @@ class Place:
         return cls(path, given, file, log)
 
     def check(self) -> None:
-        """See that the file and its log are still those that were opened.  Raises DatabaseMoved.
+        """See that the file and its log are still those that were opened. Raises DatabaseMoved.
 
         What is written to a file that has no name any more is gone when the process ends.
         """

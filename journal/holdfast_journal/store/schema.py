@@ -5,7 +5,7 @@ Nothing here creates a table: migrations/ is the only way to a schema, and a tes
 - Every name begins with `holdfast_`: an application may keep its own tables in the same database,
   to change them in the same transaction.
 - Times are seconds since the epoch, as floats. `uid` is 32 random hex digits.
-- *sealed* columns hold what `sealing` made; they mean nothing without the master key.
+- `sealed` columns hold what `sealing` made; they mean nothing without the master key.
 - (flow_id, seq) is unique: a lost race between two owners is an error of the database's, and not
   a check of ours. `entries` keeps arrival order on disk, so that group commit appends.
 """

@@ -81,7 +81,7 @@ class Alone:
 class _LockFile:
     """A file whose bytes are locks, open once in this process.
 
-    POSIX drops all locks that a process has on a file when it closes *any* descriptor of that
+    POSIX drops all locks that a process has on a file when it closes any descriptor of that
     file, and never refuses a process its own lock. So there is one descriptor, and what this
     process holds is remembered here.
     """

@@ -1,6 +1,6 @@
 """This process as a worker of one database, and how others know that it lives.
 
-A worker is alive as long as it holds its lock (see `locks`) and its *lease* has not run out: a time
+A worker is alive as long as it holds its lock (see `locks`) and its `lease` has not run out: a time
 in its row, always some way ahead, that it puts off again and again. So the flows of a process that
 ended are free at once, and those of one that is merely paused (stopped, suspended, cut off) are
 free when its lease is over.

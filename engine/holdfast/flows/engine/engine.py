@@ -1,6 +1,6 @@
 """The engine: runs every flow that is there to be run, in one process, until it is stopped.
 
-Flows come from the database and from nowhere else.  Another process that starts a flow, or asks for
+Flows come from the database and from nowhere else. Another process that starts a flow, or asks for
 one to be cancelled, writes that there, and the engine, which looks twice a second, takes it up.
 """
 
@@ -252,7 +252,7 @@ class Engine:
             self.on_status_update(status)
 
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
-        """Call *call*, which asks the database, where that keeps nobody waiting."""
+        """Call `call`, which asks the database, where that keeps nobody waiting."""
         return self._in_thread(call)
 
     def over(self, runner: FlowRunner) -> None:

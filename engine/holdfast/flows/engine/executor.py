@@ -34,7 +34,7 @@ INTERRUPTED: Final = "the process ended during it"
 
 COUNTED_WHEN_ASKED: Final = 3
 """Tries from which the first one is counted in the entry that asks for the task, which saves a
-commit.  It may be counted in vain, if the process ends while it waits for its place; who has fewer
+commit. It may be counted in vain, if the process ends while it waits for its place; who has fewer
 tries cannot spare one for that."""
 
 _log = Logger()
@@ -44,11 +44,11 @@ class Customer(Protocol):
     """Who hears what became of a task."""
 
     def release(self, call: Callable[[], object]) -> None:
-        """Call *call* as soon as it is certain that nobody else runs the flow; or never."""
+        """Call `call` as soon as it is certain that nobody else runs the flow; or never."""
         ...
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:
-        """Call *call* as soon as it is durable that this try begins; or never."""
+        """Call `call` as soon as it is durable that this try begins; or never."""
         ...
 
     def task_done(self, task: Task, result: Any) -> None:
@@ -65,7 +65,7 @@ class Customer(Protocol):
 
 
 def asked(task: Task) -> Task:
-    """Return *task* as it is written down when it is asked for."""
+    """Return `task` as it is written down when it is asked for."""
     kind = kind_of(task.name)
     if kind is None or kind.tries < COUNTED_WHEN_ASKED:
         return task
@@ -104,7 +104,7 @@ class Executor:
         self._suspects = _Places(self._reactor, 1)
 
     def submit(self, customer: Customer, task: Task, *, counted: bool = False) -> None:
-        """Run *task* when it is due; the try that is to begin may be *counted* already."""
+        """Run `task` when it is due; the try that is to begin may be `counted` already."""
         # No task is due later than that, unless the clock was set back meanwhile.
         delay = min(LONGEST_DELAY, max(0.0, task.due_at - self._now()))
         waiting = self._waiting.setdefault(customer, set())
@@ -117,7 +117,7 @@ class Executor:
         waiting.add(call)
 
     def forget(self, customer: Customer) -> Sequence[Task]:
-        """Tell *customer* nothing any more, and cancel what runs for it.
+        """Tell `customer` nothing any more, and cancel what runs for it.
 
         Returns:
             The tasks whose tries have certainly ended by that, or had not begun, as they were
@@ -263,7 +263,7 @@ class _Try:
             self._begin()
 
     def cancel(self) -> bool:
-        """Nobody wants its result any more.  Return whether a try that is counted does not run."""
+        """Nobody wants its result any more. Return whether a try that is counted does not run."""
         self.over = True
         self._stop_timer()
         if self._work is None:

@@ -20,7 +20,7 @@ LONGEST_DELAY: Final = 5.0
 
 @define(eq=False)
 class Looking:
-    """Calls *look*, which returns a Deferred, until it is stopped.
+    """Calls `look`, which returns a Deferred, until it is stopped.
 
     Args:
         reactor: Twisted's reactor.

@@ -1,14 +1,14 @@
 """Parking: thousands of flows wait for their recipients, and only some hold a connection.
 
-A process has so many connections.  Most of them belong to *residents*, flows that stay connected.
-The rest are for *visits*: a flow that merely waits is let go as soon as the server has shown it
+A process has so many connections. Most of them belong to `residents`, flows that stay connected.
+The rest are for `visits`: a flow that merely waits is let go as soon as the server has shown it
 everything, and it is taken again, by whichever worker is free, before the server may forget it.
 A parked flow is a row in the database and nothing in any process.
 
 Residents are those that do something, then those whose peers have been heard lately, then those
-that came first.  However many peers come and say no more, the places for visits stay free: a visit
+that came first. However many peers come and say no more, the places for visits stay free: a visit
 that finds one stays for some seconds after the last word, and nothing is lost by its end, because
-the next one shows what has come meanwhile.  Where visits would be late there are fewer residents,
+the next one shows what has come meanwhile. Where visits would be late there are fewer residents,
 or none (`visits`).
 
 A stock server forgets a mailbox 660 seconds after the last `open` at the earliest, unless somebody
@@ -122,7 +122,7 @@ class Parking:
         return running + self.parked > self.residents(running)
 
     def look_at(self, running: Collection[P], now: float) -> Sequence[P]:
-        """Note, and return, which of *running* have their answers."""
+        """Note, and return, which of `running` have their answers."""
         well = [runner for runner in running if not runner.is_unanswered]
         for runner in well:
             runner.well_at = now
@@ -131,7 +131,7 @@ class Parking:
         return well
 
     def choose(self, running: Collection[P], now: float, clock: float) -> Sequence[P]:
-        """Return those of *running*, which are in the order in which they came, to be parked."""
+        """Return those of `running`, which are in the order in which they came, to be parked."""
 
         def rank(runner: P) -> tuple[int, float]:
             if runner.is_busy:

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import define, field
 
 PROBATION: Final = 2.0
-"""Seconds after which a flow is not taken for what ended the process that ran it before.  Short,
+"""Seconds after which a flow is not taken for what ended the process that ran it before. Short,
 so that a worker that somebody kills again and again is seldom killed within them."""
 
 SUSPECTS_EVERY: Final = 2.0
@@ -18,7 +18,7 @@ SUSPECTS_EVERY: Final = 2.0
 
 @define
 class Probation:
-    """Who has not outlived it yet.  Times are seconds of a clock that never jumps."""
+    """Who has not outlived it yet. Times are seconds of a clock that never jumps."""
 
     _flows: set[int] = field(factory=set, init=False)
     _look_at: float = field(default=-inf, init=False)

@@ -37,7 +37,7 @@ class _Impossible(Exception):
 
 
 def check_flow(flow: Examined) -> None:
-    """Add to *flow* what is wrong with its parameters, its checkpoint and its history."""
+    """Add to `flow` what is wrong with its parameters, its checkpoint and its history."""
     _check_params(flow)
     for name in sorted({name for name in flow.tasks if kind_of(name) is None}):
         what = f"no function is known here for its task {name!r}"
@@ -120,7 +120,7 @@ def _different_parts(saved: Exchange, flow: Examined) -> list[str]:
 
 
 def _said(exchange: Exchange, kept: Mapping[int, bytes] | None) -> Mapping[int, bytes] | None:
-    """Take what was said out of *exchange*, together with what was *kept* apart; None if unknown.
+    """Take what was said out of `exchange`, together with what was `kept` apart; None if unknown.
 
     A flow that is over keeps nothing apart.
     """

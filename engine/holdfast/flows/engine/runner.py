@@ -64,7 +64,7 @@ class Owner(Protocol):
         ...
 
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
-        """Call *call*, which asks the database, where that keeps nobody waiting."""
+        """Call `call`, which asks the database, where that keeps nobody waiting."""
         ...
 
 
@@ -311,11 +311,11 @@ class FlowRunner:
     # What the executor tells.
 
     def release(self, call: Callable[[], object]) -> None:
-        """Call *call* once nobody else can be running the flow."""
+        """Call `call` once nobody else can be running the flow."""
         self._journal.queue_outbound(call)
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:
-        """Call *call* once it is durable that this try begins."""
+        """Call `call` once it is durable that this try begins."""
 
         def begins() -> None:
             with self._journal.process():
@@ -384,7 +384,7 @@ class FlowRunner:
             self.settle("expired", "nobody collected it before its deadline")
 
     def _submit(self, task: Task, *, counted: bool = False) -> None:
-        """Have *task* run, unless the flow was let go while its commit was under way."""
+        """Have `task` run, unless the flow was let go while its commit was under way."""
         if not self._over:
             self._owner.executor.submit(self, task, counted=counted)
 

@@ -1,8 +1,8 @@
 """Threads that nobody waits for: what hangs in one keeps neither the others nor the process.
 
 The reactor's own pool has ten threads for everything, and the process waits for each of them when
-it ends.  A user's function that never comes back would keep one for ever, and a dozen of them the
-whole engine.  So what may hang has a thread of its own, a daemon, which ends with the process.
+it ends. A user's function that never comes back would keep one for ever, and a dozen of them the
+whole engine. So what may hang has a thread of its own, a daemon, which ends with the process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Threads(Protocol):
         *args: Any,
         **kwargs: Any,
     ) -> object:
-        """Call *function* in a thread, and then *done*, in that thread, with what came of it."""
+        """Call `function` in a thread, and then `done`, in that thread, with what came of it."""
         ...
 
 
@@ -46,7 +46,7 @@ class DaemonThreads:
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """See `Threads`.  Where the system has no thread left, *done* is told so at once."""
+        """See `Threads`. Where the system has no thread left, `done` is told so at once."""
 
         def work() -> None:
             try:
@@ -65,7 +65,7 @@ class DaemonThreads:
 def call_in(
     threads: Threads, reactor: Any, function: Callable[..., Any], *args: Any
 ) -> Deferred[Any]:
-    """Call *function* in one of *threads*; the Deferred fires in the reactor's."""
+    """Call `function` in one of `threads`; the Deferred fires in the reactor's."""
     return deferToThreadPool(reactor, cast(ThreadPool, threads), function, *args)
 
 

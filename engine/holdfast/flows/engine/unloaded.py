@@ -1,9 +1,9 @@
 """Flows that this process cannot load.
 
 Whatever keeps a flow from being loaded is trouble of this release, of a module of the user's, or
-of this process; it is not the flow's.  What the flow is made of was sealed, so damage would have
-been noticed before.  So it stays as it is, and is given back with the reason: another worker can
-take it at once, and this one leaves it alone for a while, later each time.  Nor does this one take
+of this process; it is not the flow's. What the flow is made of was sealed, so damage would have
+been noticed before. So it stays as it is, and is given back with the reason: another worker can
+take it at once, and this one leaves it alone for a while, later each time. Nor does this one take
 part in sharing flows meanwhile, or others would leave it those that it cannot run.
 """
 
@@ -59,7 +59,7 @@ class Unloaded:
         return not self._tries
 
     def failed(self, taken: TakenFlow, failure: Failure, now: float) -> str | None:
-        """Say once in the log that *taken* could not be loaded.
+        """Say once in the log that `taken` could not be loaded.
 
         Returns:
             What operators are told, without the words of an exception that may quote a secret; or
