@@ -87,7 +87,7 @@ class SqlJournal(Taker):
         options = Options(on_fatal, host, clock, lease, uptime, retain)
         if reactor is None:
             _deprecated("SqlJournal.open() without a reactor is SqlJournal.open_inline() now")
-            journal = cls._inline(url, keys, make_parents, environ, options)
+            journal = cls._inline(url, keys, environ, options, make_parents=make_parents)
         else:
             ready = open_ready(
                 url,
@@ -104,7 +104,7 @@ class SqlJournal(Taker):
         return journal
 
     @classmethod
-    def open_inline(
+    def open_inline(  # noqa: PLR0913 - the face of the journal
         cls,
         url: str,
         *,
@@ -124,7 +124,7 @@ class SqlJournal(Taker):
         be writable now: who does not write may still look at it, on a full disk too.
         """
         options = Options(on_fatal, host, clock, lease, uptime, retain)
-        return cls._inline(url, keys, make_parents, environ, options)
+        return cls._inline(url, keys, environ, options, make_parents=make_parents)
 
     @classmethod
     def look(
@@ -148,9 +148,10 @@ class SqlJournal(Taker):
         cls,
         url: str,
         keys: KeyRing | None,
-        make_parents: bool,
         environ: Mapping[str, str],
         options: Options,
+        *,
+        make_parents: bool,
     ) -> Self:
         ready = open_ready(
             url,
