@@ -16,7 +16,7 @@ from holdfast.rendezvous.connector import (
     SHORT_LIVES,
     WELCOME_TIME,
     Connector,
-    Stage,
+    ConnectorStage,
 )
 from holdfast.rendezvous.dialer import BadRelayUrl, Dialer
 from holdfast.rendezvous.websocket import CLOSE_TIMEOUT, WebSocket
@@ -99,7 +99,7 @@ def test_a_good_day() -> None:
     line.flush()
     line.hang_up()
     assert fired == [None]
-    assert home.connector.stage is Stage.STOPPED
+    assert home.connector.stage is ConnectorStage.STOPPED
     assert home.told == ["connected", "welcome"]
     home.clock.advance(1000)
     assert len(home.exchange.calls) == 1
@@ -219,20 +219,20 @@ def test_owner_drops_a_link() -> None:
     assert len(home.exchange.calls) == 2
 
 
-@pytest.mark.parametrize("stage", list(Stage))
-def test_stopping_at_any_time(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", list(ConnectorStage))
+def test_stopping_at_any_time(stage: ConnectorStage) -> None:
     """Stopping works in every stage, ends for good, and can be asked for twice."""
     home = Household()
     line = None
-    if stage is not Stage.NEW:
+    if stage is not ConnectorStage.NEW:
         home.connector.start()
-    if stage in (Stage.CONNECTED, Stage.STOPPING):
+    if stage in (ConnectorStage.CONNECTED, ConnectorStage.STOPPING):
         line = home.open()
-    if stage is Stage.PAUSING:
+    if stage is ConnectorStage.PAUSING:
         home.refuse()
-    if stage in (Stage.STOPPING, Stage.STOPPED):
+    if stage in (ConnectorStage.STOPPING, ConnectorStage.STOPPED):
         home.connector.stop()
-    if stage is Stage.STOPPED:
+    if stage is ConnectorStage.STOPPED:
         home.clock.advance(0)
     assert home.connector.stage is stage
     told = list(home.told)
@@ -244,7 +244,7 @@ def test_stopping_at_any_time(stage: Stage) -> None:
     home.clock.advance(CLOSE_TIMEOUT)
     home.clock.advance(0)
     assert fired == [None, None]
-    assert home.connector.stage is Stage.STOPPED
+    assert home.connector.stage is ConnectorStage.STOPPED
     assert home.told == told
     home.clock.advance(1000)
     assert home.clock.getDelayedCalls() == []
@@ -279,7 +279,7 @@ def test_stopping_inside_callbacks(where: str) -> None:
     home.clock.advance(1000)
     assert calls[-1] == where
     assert where == "disconnected" or calls.count(where) == 1
-    assert connector.stage is Stage.STOPPED
+    assert connector.stage is ConnectorStage.STOPPED
     assert len(home.exchange.calls) == 1
 
 

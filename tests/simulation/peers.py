@@ -120,7 +120,7 @@ class Client(Process):
         if resumes:
             saved = checkpoint.load(person.saved)
         else:
-            saved = checkpoint.Saved(URL, Exchange(person.appid, os.urandom(5).hex()), ())
+            saved = checkpoint.SavedWormhole(URL, Exchange(person.appid, os.urandom(5).hex()), ())
         self.world.met(saved.exchange.side, person, self.name)
         self.wormhole = DelegatedWormhole(
             URL,
