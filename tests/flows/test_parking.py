@@ -289,7 +289,7 @@ def test_all_connections_visit_if_need_be(world: World) -> None:
     add(world, people(160))
     world.serve(connections=4)
     for _ in range(200):
-        world.advance(8, step=4)
+        world.advance(8, step=8)
         assert forgotten(world) == []
     assert len(codes(world)) == 160
 
@@ -312,7 +312,7 @@ def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
     def go_on(seconds: float) -> None:
         for _ in range(int(seconds / 5)):
             silent.deliver_all()
-            world.advance(5, step=1)
+            world.advance(5, step=2.5)
 
     go_on(240)
     assert len(codes(world)) == 60

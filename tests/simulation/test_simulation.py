@@ -29,7 +29,7 @@ def test_a_seed_that_once_failed(seed: int) -> None:
     assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
 
 
-@pytest.mark.parametrize("first", range(1000, 1120, 20))
+@pytest.mark.parametrize("first", range(1000, 1080, 20))
 def test_some_seeds(first: int) -> None:
     """Under twenty seeds each all invariants hold."""
     for seed in range(first, first + 20):
