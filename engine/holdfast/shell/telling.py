@@ -44,7 +44,7 @@ def result(closed: out.Closed, no_server: NoServer) -> str | errors.WormholeErro
 _ENDINGS: Mapping[str, Callable[[str], errors.WormholeError]] = {
     "LonelyError": lambda _: errors.LonelyError(),
     "WrongPasswordError": lambda _: errors.WrongPasswordError(),
-    # These carry somebody else's words, which may be none.
+    # These carry the words of the server or the peer, which may be empty.
     "ServerError": errors.ServerError,
     "CrowdedError": errors.CrowdedError,
     "CodeLostError": lambda _: errors.CodeLostError(),
