@@ -75,7 +75,7 @@ def _published(row: Any, keys: KeyRing) -> Published | None:
 
 
 def _sound_entry(row: Any) -> Any:
-    """What can be shown of an entry, even if somebody altered it."""
+    """What can be shown of an entry, even if it was altered."""
     columns = [name for name in unsound(row, entries) if name not in ("id", "event")]
     if not columns:
         return row
