@@ -38,7 +38,7 @@ class SqlJournal(Taker):
     """
 
     made_key: Path | None = None
-    """The key file that `open` has just made, of which the operator should be told."""
+    """The key file that `open` has just made; tell the operator of it."""
     kept_copy: Path | None = None
     """The copy that `open` has just made of an older release's SQLite file before upgrading it."""
 
@@ -69,7 +69,7 @@ class SqlJournal(Taker):
         `<database file>.key`, which is made for a database that has never been sealed.
         Commits happen in a thread, by group, and their calls in that of the `reactor`. Without one
         this is `open_inline`, and with `looks` it is `look`; both are deprecated.
-        `on_fatal` is called, in the reactor's thread, when the disk failed: nothing more will be
+        If the disk fails, `on_fatal` is called in the reactor's thread: nothing more will be
         written or released, and the process should end.
         `on_pressure` is called there too, with True when no more events should be taken in, because
         the database does not answer or too much waits for it, and with False when it is over.

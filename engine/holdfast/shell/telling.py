@@ -9,7 +9,7 @@ from holdfast import errors
 from holdfast.core import notices as out
 
 NoServer: TypeAlias = Callable[[str], errors.ServerConnectionError]
-"""Makes the error of a wormhole whose server could not be reached, from what that was in words."""
+"""Makes the error of a wormhole whose server could not be reached, from the reason in words."""
 
 
 def called(notice: out.Notice, no_server: NoServer) -> tuple[str, object]:

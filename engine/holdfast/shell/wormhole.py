@@ -1,9 +1,9 @@
 """The wormhole that applications hold: their face of the shell around the core's `Exchange`.
 
 The shell alone touches the world. It draws the randomness, enters the journal around each event,
-calls the delegate, asks `wanted` what to say, and queues that behind the journal's commit. How
-that goes is told in `holdfast.shell.happening`; here are the methods that applications call, and
-the checks of what they pass.
+calls the delegate, asks `wanted` what to say, and queues that behind the journal's commit.
+`holdfast.shell.happening` explains how; here are the methods that applications call, and the checks
+of what they pass.
 """
 
 from __future__ import annotations

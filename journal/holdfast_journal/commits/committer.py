@@ -33,7 +33,7 @@ class _Refused(Exception):
 
 
 class _GaveUp(Exception):
-    """The database does not answer and we were told not to wait."""
+    """The database does not answer, and the caller does not want to wait."""
 
 
 @frozen

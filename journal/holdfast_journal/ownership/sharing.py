@@ -65,7 +65,7 @@ class Sharing:
         self._serves = serves
 
     def take_part(self, *, on: bool) -> None:
-        """Share what it serves with others, or leave it to them. Raises DatabaseUnusable."""
+        """Share what it serves with others, or leave it to others. Raises DatabaseUnusable."""
         worker, shared = self._registration.current, self._serves if on else None
         if worker is not None and shared != self._shared:
             self._note(worker, shared)

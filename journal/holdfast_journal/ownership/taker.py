@@ -49,7 +49,7 @@ class Taker(Starter):
 
     @property
     def worker(self) -> int | None:
-        """This process's worker id; None as long as it has owned nothing."""
+        """This process's worker id; None until it has owned a flow."""
         return self._registration.current
 
     def serve(self, kinds: Collection[str] | None) -> None:
@@ -165,7 +165,7 @@ class Taker(Starter):
         taking.tell(self._database, self._registration.id(), notice)
 
     def requests(self) -> list[tuple[int, str]]:
-        """What others asked of unfinished flows that we own: (flow id, request).
+        """What other processes asked of unfinished flows that we own: (flow id, request).
 
         A request stays until the flow is finished, so that none is lost in a crash. Call this from
         time to time: it also renews our lease. If the lease had been over, it finds out which flows

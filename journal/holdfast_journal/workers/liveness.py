@@ -1,4 +1,4 @@
-"""Whether this process makes progress, and where it stands if it does not.
+"""Whether this process makes progress, and where in the code it stands if it does not.
 
 A thread could renew a lease without end while the reactor, which does all the work, waits for
 something in a user's function, or while the writer's thread waits for a statement that never ends.

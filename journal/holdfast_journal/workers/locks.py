@@ -30,7 +30,7 @@ class Locks(Protocol):
         ...
 
     def serve(self) -> None:
-        """Be the service of this database until `drop` or death, where there can be only one.
+        """Be the service of this database until `drop` or death, if it has room for only one.
 
         Raises AlreadyServed.
         """

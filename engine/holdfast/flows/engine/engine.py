@@ -221,7 +221,7 @@ class Engine:
             return
         if failure.check(JournalStopped):
             return  # not the flow's fault: the disk failed, and this process is about to end
-        # The exception's own words may quote a secret: only its type and place are told.
+        # The exception's own words may quote a secret: only its type and place are logged.
         _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
         wake_at = self.now() + 2.0 ** (runner.taken.failures + 1)
         give_back = self._scope.journal.give_back_failed

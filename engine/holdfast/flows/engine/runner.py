@@ -148,7 +148,7 @@ class FlowRunner:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Whatever raises inside ends this life of the flow: it was not saved."""
+        """If anything raises inside, end this life of the flow: it was not saved."""
         try:
             yield
         except Exception:  # noqa: BLE001 - whatever the flow's own code raised; it is reported
