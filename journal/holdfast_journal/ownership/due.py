@@ -68,7 +68,7 @@ class Wanted:
 
 @frozen
 class Due:
-    """Which workers' flows `worker` may take now."""
+    """From which workers, and under which keys, `worker` may take flows now."""
 
     worker: int
     now: float

@@ -25,7 +25,7 @@ class Term:
     """Seconds."""
     uptime: Callable[[], float] = boot_time
     lapses: int = field(default=0, init=False)
-    """How often the lease may have been over, or is about to be found to have been."""
+    """How often the lease may have been over; raised before what others took is let go."""
     lapsed: bool = field(default=False, init=False)
     """Whether it may have been over, and the flows that others took are not let go yet."""
     _until: float = field(default=inf, init=False)
