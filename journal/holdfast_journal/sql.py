@@ -5,8 +5,8 @@
     for flow in journal.take():
         ...                             # run it with flow.journal, a FlowJournal
 
-Every method but `stop` blocks for as long as the database takes; call them from a thread
-(`deferToThread`) where a reactor is running. They may be called from several threads.
+Every method but `stop` blocks for as long as the database takes. If a reactor is running, call them
+from a thread (`deferToThread`). They may be called from several threads.
 """
 
 import os
@@ -33,14 +33,14 @@ from holdfast_journal.workers.term import LEASE
 class SqlJournal(Taker):
     """A journal in a database, and this process's part in running its flows.
 
-    `open` is for who runs flows, `open_inline` for a short command, or a test, and `look` for who
-    only reads. Every method raises DatabaseUnusable.
+    Use `open` to run flows, `open_inline` in a short command or a test, and `look` to read only.
+    Every method raises DatabaseUnusable.
     """
 
     made_key: Path | None = None
-    """The key file that `open` has just made, of which the operator should be told."""
+    """The key file that `open` has just made; tell the operator of it."""
     kept_copy: Path | None = None
-    """The copy that `open` has just made of an SQLite file of an older release, upgraded since."""
+    """The copy that `open` has just made of an older release's SQLite file before upgrading it."""
 
     @classmethod
     def open(  # noqa: PLR0913 - the face of the journal
@@ -63,18 +63,18 @@ class SqlJournal(Taker):
         """Open the database at `url`, upgrade its schema if need be, and find the master key.
 
         An SQLite file of an older release is upgraded after a copy was made (`kept_copy`);
-        PostgreSQL is not, because others may be using it.
+        PostgreSQL is not, because other processes may be using it.
 
-        Without `keys` they come from HOLDFAST_KEY or HOLDFAST_KEY_FILE in `environ`, or from
+        Without `keys`, they come from HOLDFAST_KEY or HOLDFAST_KEY_FILE in `environ`, or from
         `<database file>.key`, which is made for a database that has never been sealed.
         Commits happen in a thread, by group, and their calls in that of the `reactor`. Without one
         this is `open_inline`, and with `looks` it is `look`; both are deprecated.
-        `on_fatal` is called, in the reactor's thread, when the disk failed: nothing more will be
+        If the disk fails, `on_fatal` is called in the reactor's thread: nothing more will be
         written or released, and the process should end.
         `on_pressure` is called there too, with True when no more events should be taken in, because
         the database does not answer or too much waits for it, and with False when it is over.
         `clock` gives seconds since the epoch, and `uptime` seconds since any moment, without jumps.
-        Others may take over our flows when we have not been heard of for `lease` seconds.
+        If this worker has not been heard of for `lease` seconds, others may take over its flows.
         `make_parents` makes missing directories.
         `retain` is the attribute of that name.
 
@@ -121,7 +121,7 @@ class SqlJournal(Taker):
         """As `open`, without a reactor or any thread: for a short command, and for tests.
 
         Commits, and the calls that wait for them, happen inside `process()`. The database need not
-        be writable now: who does not write may still look at it, on a full disk too.
+        be writable now: a caller that does not write may still look at it, also on a full disk.
         """
         options = Options(on_fatal, host, clock, lease, uptime, retain)
         return cls._inline(url, keys, environ, options, make_parents=make_parents)
@@ -135,10 +135,10 @@ class SqlJournal(Taker):
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
     ) -> Self:
-        """As `open`, for who only looks: what cannot be written will do.
+        """As `open`, but only to read: the database need not be writable.
 
         It makes and changes nothing, not even a key file or a lock; and nothing can be started,
-        taken or asked. Raises OlderSchema for a database that would have to be upgraded.
+        taken or asked. Raises OlderSchema if the database would have to be upgraded.
         """
         ready = look_ready(url, keys, environ)
         return cls._of(Assembly.inline(ready, Options(clock=clock), looks=True))

@@ -1,4 +1,4 @@
-"""What every journal promises, as a test case for a journal of one's own.
+"""What every journal promises, as a test case for a journal of your own.
 
     class TestMyJournal(JournalContract):
         def make_journal(self):
@@ -19,8 +19,8 @@ __all__ = ["JournalContract"]
 class JournalContract:
     """The promises of `IJournal`, one for each `test_` method; subclass it and say how to make one.
 
-    A journal that has `record` too (`History`) is given an entry in each block, since one that
-    has nothing to write may be quicker than its promise.
+    If the journal has `record` too (`History`), each block is given an entry, since a block with
+    nothing to write may release its calls sooner than promised.
     """
 
     def make_journal(self) -> IJournal:

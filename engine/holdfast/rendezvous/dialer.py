@@ -1,7 +1,7 @@
 """Connections to mailbox servers, first come first served, a limited number at a time.
 
-After a server's restart, all waiting wormholes reconnect at the same time. A handshake costs both
-ends something, so they take turns.
+After a server's restart, all waiting wormholes reconnect at the same time. A handshake costs work
+at both ends, so they take turns.
 """
 
 from collections import deque

@@ -33,8 +33,8 @@ class Beats(Protocol):
     def beat(self, now: float, *, overslept: bool) -> float | None:
         """Do what is due at `now`; return when to be called again, or None for never.
 
-        `overslept` says that this call comes much too late, because the whole process or machine
-        was stopped: silence until now proves nothing.
+        If `overslept`, this call comes much too late, because the whole process or machine was
+        stopped: silence until now proves nothing.
         """
         ...
 
@@ -92,7 +92,7 @@ class Heartbeat:
                 continue
             try:
                 again = member.beat(now, overslept=now - due > OVERSLEPT)
-            except Exception:  # noqa: BLE001 - it is told, and the others get theirs
+            except Exception:  # noqa: BLE001 - it is logged, and the others get theirs
                 _log.failure("A heartbeat failed")
                 again = now + AGAIN
             if again is None:

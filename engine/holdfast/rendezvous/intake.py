@@ -1,7 +1,7 @@
 """Whether what servers say is handed on, or waits.
 
-While nothing can be made durable, nothing more should be accepted. A connection is still read for
-as long as it brings only pings, so that a waiting wormhole stays connected. Its first message
+While nothing can be made durable, nothing more should be accepted. A connection is still read
+while it brings only pings, so that a waiting wormhole stays connected. Its first message
 stays with the socket, which then stops reading: what follows waits in TCP and on the server, and
 costs no memory here.
 """
@@ -20,7 +20,7 @@ _log = Logger()
 
 
 class PausedReader(Protocol):
-    """Who keeps what it could not hand on."""
+    """A socket that keeps what it could not hand on."""
 
     def go_on(self) -> None:
         """Hand on what was kept, until the intake is paused again."""
@@ -52,7 +52,7 @@ class Intake:
         self._arm()
 
     def keeps(self, reader: PausedReader) -> None:
-        """Have `reader` go on when it may."""
+        """Have `reader` continue when it may."""
         self._readers[reader] = None
         self._arm()
 
@@ -67,13 +67,13 @@ class Intake:
     def _go_on(self) -> None:
         self._timer = None
         for _ in range(RESUMED_AT_ONCE):
-            # What one hands on may fill the journal again.
+            # What one of them hands on may fill the journal again.
             if self._paused or not self._readers:
                 break
             reader = next(iter(self._readers))
             del self._readers[reader]
             try:
                 reader.go_on()
-            except Exception:  # noqa: BLE001 - it is told, and the others go on
+            except Exception:  # noqa: BLE001 - it is logged, and the others continue
                 _log.failure("A connection could not go on")
         self._arm()

@@ -45,5 +45,5 @@ class Messages:
         return whole.decode()
 
     def forget(self) -> None:
-        """No more will come of what has begun."""
+        """Drop a message that has begun: the rest of it will not come."""
         self._pieces = None

@@ -32,7 +32,7 @@ class Outgoing:
     def flush(self, protocol: ClientProtocol) -> None:
         """Write what `protocol` has to say."""
         for data in protocol.data_to_send():
-            # An empty string asks to close our half; hanging up is decided elsewhere.  A server
+            # An empty string asks to close our half; hanging up is decided elsewhere. A server
             # that pings without ever reading must not fill our memory with pongs.
             if data and not (self._choked and data[0] == _PONG):
                 self.transport.write(data)

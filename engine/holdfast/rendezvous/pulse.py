@@ -28,9 +28,9 @@ class Pulse:
         self._ping_at = now + PING_INTERVAL
 
     def overslept(self, now: float) -> None:
-        """The process stood still: what came meanwhile is read later.
+        """Give the server one more ping to answer: the process stood still.
 
-        The server is to answer one ping.
+        What came meanwhile is read later.
         """
         self.heard_at = max(self.heard_at, now - PING_INTERVAL)
         self._ping_at = now

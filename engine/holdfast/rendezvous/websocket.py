@@ -59,8 +59,8 @@ __all__ = [
 
 log = Logger()
 
-# The package logs whole frames when somebody sets everything to DEBUG, and its own surprises as
-# errors; the latter come back as the reason of an end, and the former are nobody's business.
+# If an application sets everything to DEBUG, the package logs whole frames, which no log may hold.
+# It also logs its own surprises as errors, which we report as the reason for the end.
 _silent = logging.getLogger(__name__)
 _silent.setLevel(logging.CRITICAL + 1)
 
@@ -93,7 +93,7 @@ class WebSocket:
     _protocol: ClientProtocol | None = field(default=None, init=False, repr=False)
     _messages: Messages = field(factory=Messages, init=False, repr=False)
     _pulse: Pulse = field(factory=Pulse, init=False, repr=False)
-    # Why it ends, as soon as that is settled; the first reason stays.
+    # Why it ends, as soon as that is known; the first reason stays.
     _reason: str | None = field(default=None, init=False)
     _deadline: Timer | None = field(default=None, init=False, repr=False)
 
@@ -112,9 +112,9 @@ class WebSocket:
     def send(self, text: str) -> None:
         """Send one message.
 
-        Does nothing once the connection is closing or closed: whoever sends learns of that from
-        `Listener.closed`, and what was sent shortly before is just as lost. Raises
-        RuntimeError before the connection is open.
+        Does nothing once the connection is closing or closed: the sender learns of that from
+        `Listener.closed`, and what was sent shortly before is lost as well. Raises RuntimeError
+        before the connection is open.
         """
         if self._stage in (SocketStage.DIALLING, SocketStage.SHAKING):
             raise RuntimeError("nothing can be sent before the connection is open")
@@ -156,7 +156,7 @@ class WebSocket:
     # What the dialer does.
 
     def dialled_by(self, attempt: Attempt) -> None:
-        """Remember who is to be told when the handshake is over."""
+        """Remember `attempt`, which is told when the handshake is over."""
         self._attempt = attempt
 
     def fail(self, reason: str, cause: BaseException | None = None) -> None:
@@ -175,7 +175,7 @@ class WebSocket:
     def makeConnection(self, transport: Transport) -> None:
         """The transport is there: ask for a WebSocket."""
         if self._stage is not SocketStage.DIALLING:
-            # Given up in the very turn in which it came.
+            # It was given up in the very turn in which the transport came.
             transport.abortConnection()
             return
         self._out, self._stage = Outgoing(transport), SocketStage.SHAKING
@@ -247,8 +247,8 @@ class WebSocket:
         if overslept:
             self._pulse.overslept(now)
         if self._messages.waiting is not None:
-            # We do not listen, so that its silence proves nothing.  It gets our pings: the stock
-            # server gives nobody up from whom something comes.
+            # We do not listen, so its silence proves nothing. It gets our pings: the stock server
+            # gives up no client that sends something.
             self._pulse.heard_at = now
         if self._pulse.is_dead(now):
             self.abort(f"the server was silent for {SILENCE:.0f} seconds")
@@ -305,7 +305,7 @@ class WebSocket:
             self._tell(listener.received, texts)
 
     def _keep(self, texts: Sequence[str]) -> None:
-        """Keep what cannot be handed on now; it is little, for nothing is read after it."""
+        """Keep what cannot be handed on now; it is little, because nothing is read after it."""
         if self._messages.waiting is None:
             self._messages.waiting = []
             self._intake.keeps(self)
@@ -323,7 +323,7 @@ class WebSocket:
                 self._out.transport.resumeProducing()
 
     def _look_for_the_end(self, protocol: ClientProtocol) -> None:
-        """Has what came just now ended the connection?"""
+        """See whether what came just now has ended the connection."""
         if self._stage is SocketStage.CLOSING and protocol.parser_exc is not None:
             # We said good-bye, but what comes back is nonsense: do not wait for more.
             self._hang_up()

@@ -1,7 +1,7 @@
-"""The life and death of a wormhole: that it is alive only once, and what is told of its end.
+"""The life and death of a wormhole: it is alive only once, and those that wait hear of its end.
 
-A document that is resumed twice would say two things under one name. Other processes cannot be
-asked; this one remembers which wormholes it has, for as long as they are in memory.
+If a document were resumed twice, two wormholes would say different things under one name. Other
+processes cannot be asked; this one remembers which wormholes it has, while they are in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _alive: WeakValueDictionary[str, Life] = WeakValueDictionary()
 
 
 class Life:
-    """Whether a wormhole goes on, and whether its connection is down.
+    """Whether a wormhole continues, and whether its connection is down.
 
     Raises:
         AlreadyResumed: a wormhole of that side is in this process.
@@ -33,10 +33,10 @@ class Life:
         self.is_over = False
         """Whether nothing happens any more: it has ended, or was abandoned."""
         self.failure: Exception | None = None
-        """The application's exception, which it has and `wormhole_closed` has not heard of."""
+        """The application's own exception, of which `wormhole_closed` has not been told yet."""
 
     def abandon(self, side: str) -> None:
-        """Nothing happens any more; the document of that side may be resumed, here too."""
+        """Let nothing happen any more; the document of that side may be resumed, also here."""
         self.is_over = True
         if _alive.get(side) is self:
             del _alive[side]

@@ -1,4 +1,4 @@
-"""A wormhole's contact with its server: one connection after another, and what is heard on them."""
+"""A wormhole's contact with its server: one connection after another, and what they bring."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_CLOSING_TRIES: Final = 3
 """Connections on which a server may ignore our closing before we leave without its answer."""
 
 REMEMBERED_FOR: Final = 600.0
-"""Seconds for which a server remembers what it had of ours at least: a stock one, for 660."""
+"""Seconds for which a server remembers at least what it had of ours; a stock one does for 660."""
 
 
 class MakesConnector(Protocol):
@@ -43,7 +43,7 @@ class Hears(Protocol):
     """The wormhole, as far as its contact knows it."""
 
     def heard(self, heard: Sequence[FromServer], conversation: Conversation) -> None:
-        """The server said all this at once: call `Contact.hear` with each, in order."""
+        """Call `Contact.hear` with each, in order: the server said all this at once."""
         ...
 
     def outside(self, *events: ev.Event | None) -> None:
@@ -51,7 +51,7 @@ class Hears(Protocol):
         ...
 
     def listed(self, nameplates: AbstractSet[str]) -> None:
-        """The server was asked which nameplates there are, and has these."""
+        """The server has these nameplates, as it says because we asked."""
         ...
 
 
@@ -59,11 +59,11 @@ class Contact:
     """What a connector tells (`holdfast.rendezvous.connector.ConnectionOwner`), made into events.
 
     Args:
-        hears: whom the events happen to.
+        hears: the wormhole that the events happen to.
         saved: its state, to look at; its server's URL; when the server was last heard.
         connector: makes what keeps us connected.
         news: hears how the connection stands.
-        life: whether the wormhole goes on.
+        life: whether the wormhole continues.
         options: what its application asked for.
     """
 
@@ -113,7 +113,7 @@ class Contact:
 
     def no_server(self, words: str) -> ServerConnectionError:
         """Return the error of a first attempt that failed and was to be the only one."""
-        # The exception itself is not saved: in another life nothing is left of it but its words.
+        # The exception itself is not saved: after a resume only its words are left.
         failure = ConnectionError(words) if self._failure is None else self._failure
         return ServerConnectionError(self.relay_url, failure, words)
 
@@ -135,12 +135,12 @@ class Contact:
             conversation.drop("the mailbox server has forgotten our mailbox; going to a new one")
 
     def progress(self) -> None:
-        """Something happened: a server that closes with us is not mute."""
+        """Note that something happened: a server that closes with us is not mute."""
         if self._patience is not None:
             self._patience.progress()
 
     def wait(self) -> None:
-        """We are closing: from now on the server has so much time to say something."""
+        """Begin to limit the server's time: we are closing, and it must say something."""
         clock = self._options.clock
         if clock is not None and self.conversation is not None:
             if self._patience is None:
@@ -194,7 +194,7 @@ class Contact:
         """
         state = self.exchange.nameplate.state
         since = None if self.heard_at is None else self._options.now() - self.heard_at
-        # A clock that was set back tells nothing.
+        # If the clock was set back, it tells nothing.
         lately = since is not None and 0 <= since < REMEMBERED_FOR
         conversation.lately = lately or state in ("none", "wanted")
         return state == "claiming" and not conversation.lately

@@ -34,14 +34,14 @@ class Eventually:
             self._reactor.callLater(0, self._run)
 
     def _run(self) -> None:
-        # What is asked for meanwhile waits for another turn, so that sockets are served.
+        # Calls that are added meanwhile wait for another turn, so that sockets are served.
         calls, self._calls = self._calls, []
         for call in calls:
             call()
 
 
 class Once(Generic[T]):
-    """Something that happens once, or never will; anybody may wait for it, before or after.
+    """Something that happens once, or never will; callers may wait for it, before or after.
 
     Deferreds fire in a later turn of the reactor, never inside the call that caused them.
     """
@@ -69,7 +69,7 @@ class Once(Generic[T]):
             self._tell()
 
     def fail(self, error: BaseException) -> None:
-        """From now on nobody gets anything but this error, not even what had happened before."""
+        """Give every caller only this error from now on, even if something had happened before."""
         if not isinstance(self._outcome, BaseException):
             self._outcome = error
             self._tell()
@@ -82,7 +82,7 @@ class Once(Generic[T]):
 
 def _fire(told: Iterable[Deferred[Any]], outcome: object) -> None:
     for waiting in told:
-        if waiting.called:  # its owner has cancelled it
+        if waiting.called:  # its caller has cancelled it
             continue
         if isinstance(outcome, BaseException):
             waiting.errback(Failure(outcome))
@@ -91,19 +91,19 @@ def _fire(told: Iterable[Deferred[Any]], outcome: object) -> None:
 
 
 class Each(Generic[T]):
-    """Things that come one after another; each is given to one who waits, in order."""
+    """Things that come one after another; each is given to one waiting caller, in order."""
 
     __slots__ = ("_error", "_eventually", "_things", "_waiting")
 
     def __init__(self, eventually: Eventually) -> None:
         self._eventually = eventually
-        # Empty, a deque is ten times as large as a list; so there is one only while it is used.
+        # An empty deque is ten times as large as a list, so there is one only while it is used.
         self._things: deque[T] | None = None
         self._waiting: deque[Deferred[T]] | None = None
         self._error: BaseException | None = None
 
     def wait(self) -> Deferred[T]:
-        """Return a Deferred of the next one that nobody else waits for."""
+        """Return a Deferred of the next one that no other caller waits for."""
         waiting: Deferred[T] = Deferred()
         if self._waiting is None:
             self._waiting = deque()
@@ -119,7 +119,7 @@ class Each(Generic[T]):
         self._eventually.call(self._fire)
 
     def fail(self, error: BaseException) -> None:
-        """No more come, and those that nobody has asked for are gone."""
+        """Let no more come; those that no caller has asked for are gone."""
         # In its turn, behind those that came before.
         self._eventually.call(partial(self._end, error))
 
@@ -132,7 +132,7 @@ class Each(Generic[T]):
     def _fire(self) -> None:
         while self._waiting and (self._things or self._error is not None):
             waiting = self._waiting.popleft()
-            if waiting.called:  # its owner has cancelled it
+            if waiting.called:  # its caller has cancelled it
                 continue
             if self._error is not None:
                 waiting.errback(Failure(self._error))
@@ -222,9 +222,9 @@ class DeferredWormhole:
     """A wormhole whose events are Deferreds, which may be awaited too.
 
     Made by `holdfast.create` without a delegate. Each `get_` method may be called before or after
-    its event, and as often as one likes; `get_message` gives one message a call, in order. When
-    the wormhole closes badly, every one of them fails with its error, those that had fired before
-    included; after a happy end they fail with `WormholeClosed`.
+    its event, and as often as you like; `get_message` gives one message a call, in order. If the
+    wormhole closes badly, all of them fail with its error, including those that had fired before;
+    after a happy end they fail with `WormholeClosed`.
     """
 
     __slots__ = ("__weakref__", "_inner", "_observers")
@@ -243,7 +243,7 @@ class DeferredWormhole:
         return self._observers.code.wait()
 
     def get_unverified_key(self) -> Deferred[bytes]:
-        """Return a Deferred of the key that somebody agreed on, who may not know the code."""
+        """Return a Deferred of the key agreed with a peer that may not know the code."""
         return self._observers.key.wait()
 
     def get_verifier(self) -> Deferred[bytes]:

@@ -1,4 +1,4 @@
-"""Servers with which no further connection would get further: when to call that an answer."""
+"""When to give up on a server, because no other connection to it would get further."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ between them grow, so that a server has more than a minute to recover."""
 
 
 class GivingUp:
-    """Counts the connections of one wormhole that ended at the same thing.
+    """Counts the connections of one wormhole that ended at the same message.
 
     Args:
         exchange: its state, to look at.
@@ -37,8 +37,8 @@ class GivingUp:
     def closing_was_cut(self) -> ev.ServerMisbehaved | None:
         """Return what to say of a server that has not answered a closing; some never do.
 
-        The stock server cuts the connection of the last side that closes, every time, if the other
-        side has closed without releasing its nameplate.
+        If the other side has closed without releasing its nameplate, the stock server cuts the
+        connection of the last side that closes, every time.
         """
         self._cut_closings += 1
         if self._cut_closings < MOST_CUT_CLOSINGS:
@@ -65,8 +65,8 @@ class GivingUp:
     def _stuck_at(self, conversation: Conversation | None, reason: ConnectionEnded) -> str | None:
         """Return what a connection ended at, in words, if it got as far as one can without it.
 
-        A server whose disk is full serves nobody, and is waited for. One that has just shown us
-        the whole mailbox, and is gone at our next message, may have something against that.
+        A server whose disk is full serves no client, and we wait for it. If a server has just shown
+        us the whole mailbox, and is gone at our next message, it may refuse that message.
         """
         if reason.fault is Fault.UNACCEPTABLE:
             return "what the server sends"

@@ -3,30 +3,31 @@
 An event is the application's (`Happening.happen`: it calls its wormhole) or comes from outside
 (`outside`, `heard`: the server said something, a connection came or went). Then this happens:
 
-1. The journal's `process()` is entered. Whatever follows up to its end is one commit, and none of
-   it has happened if that commit fails.
-2. A seed is drawn, and `Exchange.apply` gives notices, or None if the event says nothing new.
+1. The journal's `process()` is entered. Everything until its end is one commit. If that commit
+   fails, none of it has happened.
+2. A seed is drawn, and `Exchange.apply` returns notices, or None if the event says nothing new.
 3. The delegate is told the notices, one by one. It may call the wormhole again from there. Such
    an event is applied at once, in the same commit, but its notices wait behind those that the
-   delegate has not been told: it hears everything in the order in which it happened, and is never
-   called from inside itself.
-4. Once, behind the last notice, `wanted` says what the server must hear. The frames are queued
+   delegate has not been told yet: it hears everything in the order in which it happened, and is
+   never called from inside itself.
+4. After the last notice `wanted` says, once, what the server must hear. The frames are queued
    with the journal, which sends them when the commit is durable. They are noted as said at once,
    so that the next event does not say them again; if the commit fails, the connection goes too.
-5. A journal that keeps a history is told what happened; then the journal is left. It asks for the
-   wormhole's document there, in which all of this is.
+5. If the journal keeps a history, it is told what happened. Then the journal is left, and asks for
+   the wormhole's document, which contains all of this.
 
-Events that the server causes at once share the steps 1, 4 and 5, unless the wormhole is `careful`.
+Events that the server causes at the same time share steps 1, 4 and 5, unless the wormhole is
+`careful`.
 
 Exceptions. A `refusal` comes before any event: the face (`wormhole.py`) checks arguments and
-states first, and raises with nothing changed. Whatever is raised later, by a method of the
-delegate, by the journal, or by a bug of the core, finds an exchange that has moved and a commit
-that was not made: what is in memory never happened. So the wormhole is abandoned. It says nothing
-more, and its last document is all that is left. If the application called us, it gets the
-exception; if not, `Options.on_broken` does, or else the delegate's `wormhole_closed`.
+states first, and raises with nothing changed. If something is raised later, by a method of the
+delegate, by the journal, or by a bug of the core, the exchange has moved but the commit was not
+made: what is in memory never happened. So the wormhole is abandoned. It says nothing more, and its
+last document is all that is left. If the application called us, it gets the exception; if not,
+`Options.on_broken` does, or else the delegate's `wormhole_closed`.
 
-The end is an event like all others, which leads to the notice `Closed`. The connection is hung up
-behind the commit of that, like a frame.
+The end is an event like any other, and leads to the notice `Closed`. The connection is hung up
+after the commit of that event, like a frame that is sent.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Happening:
                 raise
 
     def happen(self, event: ev.Event) -> None:
-        """Let an event of the application's happen; it gets whatever goes wrong."""
+        """Let an event of the application's happen, and raise to it whatever goes wrong."""
         if self.life.is_over:
             return
         try:
@@ -145,10 +146,10 @@ class Happening:
             raise
 
     def outside(self, *events: ev.Event | None) -> None:
-        """Let `events` happen; an exception of the application's is not the connection's.
+        """Let `events` happen; an exception of the application's does not reach the connection.
 
-        They are one commit: all of them happen, or none. None among them if nothing happened, and
-        only something is to be said.
+        They are one commit: all of them happen, or none. A None among them stands for no event:
+        something is only to be said.
         """
         if self.options.careful:
             for event in events:
@@ -165,7 +166,7 @@ class Happening:
             self._together(self._hear, heard, conversation)
 
     def listed(self, nameplates: AbstractSet[str]) -> None:
-        """The server was asked which nameplates there are, and has these."""
+        """The server has these nameplates, as it says because we asked."""
         if self.typing is not None:
             self.typing.got_nameplates(nameplates)
 
@@ -264,7 +265,7 @@ class Happening:
             conversation.fetching = True
             speak = partial(self.outside, None)
             refill = Refill(kept, numbers, conversation, self.life, speak, self._broken)
-            # Behind the commits that put them there.
+            # After the commits that put them there.
             self.journal.queue_outbound(refill.begin)
 
     # How it ends.

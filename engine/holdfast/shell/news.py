@@ -61,7 +61,7 @@ class News:
         return isinstance(self._connection, Connecting)
 
     def connection(self, connection: Connection) -> None:
-        """Tell that the connection stands otherwise."""
+        """Tell that the connection's state has changed."""
         self._connection = connection
         if self._options.timing is not None:
             self._options.timing.add("connection", type(connection).__name__.lower())
@@ -102,5 +102,5 @@ class News:
             try:
                 tell(Status(self._connection, key))
             except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
-                # News are not events: the wormhole goes on without whoever wanted to hear them.
+                # News are not events: if the application fails here, the wormhole continues.
                 _log.failure("The application failed while hearing of the connection")

@@ -31,15 +31,15 @@ class Options:
         timing: records when every message went and came.
         welcome_handler: called with the server's welcome.
         first_failure_is_final: whether a server that is not there at first ends the wormhole.
-        clock: Twisted's reactor, or None to wait for a server that says nothing for ever.
+        clock: Twisted's reactor, or None to wait without limit for a server that says nothing.
         now: returns the time, in seconds since the epoch.
         on_broken: called with the failure when the application raises inside an event; without it
             the delegate's `wormhole_closed` is.
-        careful: whether each event is a commit of its own, so that one at which the application
-            fails undoes no other. Otherwise what the server says at once is one commit.
-        discreet: whether the code is told only when the server has our first message, and so when
-            whoever enters the code will find us; a code that is lost before that is replaced, and
-            nobody misses it. Otherwise it is told when it is known, as the stock library does.
+        careful: whether each event is a commit of its own, so that if the application fails at one
+            event, no other is undone. Otherwise what the server says at once is one commit.
+        discreet: whether the code is told only when the server has our first message, so that a
+            peer that enters the code will find us. A code that is lost before that is replaced,
+            and was never shown. Otherwise it is told when it is known, as the stock library does.
         kept: finds messages again, by their numbers, that `DelegatedWormhole.take_shown` gave: at
             least the first of the numbers that it is asked for.
         entropy: returns 32 random bytes for each event.

@@ -1,4 +1,4 @@
-"""What a journal that keeps a history is told: an entry for each event, in words and as values."""
+"""What goes into a journal that keeps a history: one entry for each event, in words and values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_down(
 ) -> None:
     """Record what happened to the wormhole of `side`, and what it says to that.
 
-    A journal that keeps no history (`holdfast_journal.History`) is told nothing.
+    If the journal keeps no history (`holdfast_journal.History`), this does nothing.
 
     Args:
         journal: the wormhole's.

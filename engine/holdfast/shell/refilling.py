@@ -1,7 +1,7 @@
 """Filling a mailbox that a server has forgotten with messages that lie elsewhere.
 
-A flow's messages that are done lie in rows of the database, and not in its document. Those that
-the mailbox lacks are looked up a few at a time, and then `wanted` adds them.
+A flow's messages that are done are kept in rows of the database, and not in its document. Those
+that the mailbox lacks are looked up a few at a time, and then `wanted` adds them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Refill:
         kept: looks messages up, by their numbers.
         numbers: which.
         conversation: where the server lacks them.
-        life: whether the wormhole goes on.
+        life: whether the wormhole continues.
         speak: says what is to be said, once they are there.
         broken: called with the failure of a look-up that cannot be made good.
     """

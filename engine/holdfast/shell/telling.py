@@ -9,7 +9,7 @@ from holdfast import errors
 from holdfast.core import notices as out
 
 NoServer: TypeAlias = Callable[[str], errors.ServerConnectionError]
-"""Makes the error of a wormhole whose server could not be reached, from what that was in words."""
+"""Makes the error of a wormhole whose server could not be reached, from the reason in words."""
 
 
 def called(notice: out.Notice, no_server: NoServer) -> tuple[str, object]:
@@ -44,7 +44,7 @@ def result(closed: out.Closed, no_server: NoServer) -> str | errors.WormholeErro
 _ENDINGS: Mapping[str, Callable[[str], errors.WormholeError]] = {
     "LonelyError": lambda _: errors.LonelyError(),
     "WrongPasswordError": lambda _: errors.WrongPasswordError(),
-    # These carry somebody else's words, which may be none.
+    # These carry the words of the server or the peer, which may be empty.
     "ServerError": errors.ServerError,
     "CrowdedError": errors.CrowdedError,
     "CodeLostError": lambda _: errors.CodeLostError(),

@@ -1,9 +1,9 @@
 """The wormhole that applications hold: their face of the shell around the core's `Exchange`.
 
 The shell alone touches the world. It draws the randomness, enters the journal around each event,
-calls the delegate, asks `wanted` what to say, and queues that behind the journal's commit. How
-that goes is told in `holdfast.shell.happening`; here are the methods that applications call, and
-the checks of what they pass.
+calls the delegate, asks `wanted` what to say, and queues that behind the journal's commit.
+`holdfast.shell.happening` explains how; here are the methods that applications call, and the checks
+of what they pass.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class DelegatedWormhole:
         self._happening = Happening(saved, delegate, journal, connector, options)
 
     def start(self) -> None:
-        """Begin, or go on: tell the delegate what it was not told, and connect."""
+        """Begin or resume: tell the delegate what it was not told, and connect."""
         self._happening.begin()
         if not self.exchange.ended and not self._happening.life.is_over:
             self._happening.contact.start()
@@ -96,7 +96,7 @@ class DelegatedWormhole:
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
-            TypeError, ValueError: `length` is no such number.
+            TypeError, ValueError: `length` is not such a number.
         """
         words = length if code_length is None else code_length
         if type(words) is not int:
@@ -113,7 +113,7 @@ class DelegatedWormhole:
             KeyFormatError: it is malformed; the wormhole may still be given another.
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
-            TypeError: it is not a text file.
+            TypeError: it is not a string.
         """
         if not isinstance(code, str):
             raise TypeError("a code is text")
@@ -122,7 +122,7 @@ class DelegatedWormhole:
         self._happening.happen(ev.SetCode(code, self._happening.options.discreet))
 
     def _check_open(self) -> None:
-        """Raise why no code can be had any more, if that is so."""
+        """Raise the reason if no code can be had any more."""
         if not self.exchange.well:
             data = self.exchange.lifecycle.data
             ending = result(
@@ -165,12 +165,12 @@ class DelegatedWormhole:
     def send_message(self, message: bytes) -> None:
         """Send `message` to the peer, now or once it is there; never before it has proved itself.
 
-        A message that is sent after the wormhole has begun to close goes nowhere.
+        If the wormhole has begun to close, the message goes nowhere.
 
         Raises:
             ValueError: it is longer than 4,193,752 bytes. On its way a message is sealed, and
                 twice as long in hexadecimal digits, and some servers cut the connection of
-                whoever sends them more than 8 MiB at once.
+                a client that sends more than 8 MiB at once.
             TypeError: it is not bytes.
         """
         if not isinstance(message, bytes):
@@ -202,8 +202,8 @@ class DelegatedWormhole:
         """End the wormhole; everything sent so far still arrives.
 
         The delegate's `wormhole_closed` is called when nothing of ours is left on the server.
-        Closing twice is closing once. After an exception of the application's own, which was
-        raised where it called us, `wormhole_closed` is called with that.
+        Closing twice is closing once. If the application's own exception was raised to it where
+        it called us, `wormhole_closed` is called with that exception.
         """
         life = self._happening.life
         failure, life.failure = life.failure, None
@@ -214,8 +214,8 @@ class DelegatedWormhole:
     def serialize(self) -> dict[str, Any]:
         """Return the wormhole as a JSON-able dictionary, for `holdfast.from_serialized`.
 
-        It holds secrets. What the delegate has been told is not told again after resuming; what
-        it has not been told is. The document must be resumed only once.
+        It holds secrets. After resuming, the delegate is told only what it has not been told yet.
+        The document must be resumed only once.
         """
         contact = self._happening.contact
         pending = self._happening.pending
@@ -251,7 +251,7 @@ class DelegatedWormhole:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the server has shown us all that it holds, and only the peer is waited for."""
+        """Whether the server has shown us all that it holds, and we only wait for the peer."""
         conversation = self._happening.contact.conversation
         up_to_date = conversation is not None and conversation.said.caught_up
         if conversation is None or conversation.fetching:

@@ -13,7 +13,7 @@ MOST_BYTES = 64 * 1024 * 1024
 
 @define(eq=False)
 class Backlog:
-    """Counts, and says when it is too much. For the reactor's thread."""
+    """Counts, and says when too much waits. For the reactor's thread."""
 
     pressure: Pressure
     outstanding: int = field(default=0, init=False)

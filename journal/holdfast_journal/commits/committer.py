@@ -33,7 +33,7 @@ class _Refused(Exception):
 
 
 class _GaveUp(Exception):
-    """The database does not answer and we were told not to wait."""
+    """The database does not answer, and the caller does not want to wait."""
 
 
 @frozen
@@ -44,15 +44,15 @@ class Committer:
     _wait: Callable[[float], bool]
     """Called with the delay, in seconds, before another attempt; False gives up."""
     _keep_alive: Callable[[], None]
-    """Makes sure that others still take this worker for alive; may raise SQLAlchemy's errors."""
+    """Makes sure that other workers still see us as alive; may raise SQLAlchemy's errors."""
     _tell: Callable[[str | None], None]
     """Called with one line when the database does not answer, and with None when it does again."""
 
     def commit(self, commits: Sequence[Commit]) -> Mapping[Commit, Exception]:
         """Write `commits` in one transaction; return those that are lost, and why.
 
-        The others are durable when this returns. A flow's commits are lost from one on: what comes
-        after a lost commit is lost too. Raises JournalBroken.
+        The others are durable when this returns. If a commit is lost, all later commits of its flow
+        are lost too. Raises JournalBroken.
         """
         lost: dict[Commit, Exception] = {}
         failed: dict[int, Exception] = {}
@@ -97,7 +97,7 @@ class Committer:
                     prepared.write(connection)
                     unknown = True  # what follows is COMMIT, and an error there says little
             except (FenceBroken, IntegrityError):
-                # A server may have been slow to finish the transaction that we lost sight of.
+                # The server may have finished late the transaction that we lost sight of.
                 if unknown and self._is_written(prepared):
                     return
                 raise
@@ -109,7 +109,7 @@ class Committer:
             return prepared.is_written(connection)
 
     def _fenced(self, groups: Sequence[Group]) -> dict[int, Exception]:
-        """Those of the flows that are not where we left them."""
+        """Return those of the flows that are not where we left them."""
         query = select(flows.c.id, flows.c.epoch, flows.c.seq).where(flows.c.id.in_(_flows(groups)))
 
         def attempt() -> dict[int, tuple[int, int]]:
@@ -139,7 +139,7 @@ class Committer:
                     self._keep_alive()
                 result = attempt()
             except DatabaseMoved as error:
-                # Perhaps it was written, but to where nobody will look for it.
+                # Perhaps it was written, but to a place where no process will look for it.
                 raise JournalBroken(str(error)) from error
             except SQLAlchemyError as error:
                 text = f"{type(error).__name__}: {reason(error)}"

@@ -32,7 +32,7 @@ from holdfast_journal.keys.sealing import published_json
 
 @define(eq=False)
 class _Block:
-    """The context manager of `process()`: as a class, since it is entered for every event."""
+    """The context manager of `process()`: a class, for speed, since every event enters it."""
 
     _journal: "FlowJournal"
     _depth: int = field(default=0, init=False)
@@ -98,7 +98,7 @@ class LastState:
         if not shred:
             checkpoint = snapshot.checkpoint
             if self._published is None or self._published[0] != snapshot.published:
-                # Seldom. The copy keeps us from comparing a dictionary with itself.
+                # Rare. Without the copy a changed dictionary would be compared with itself.
                 sealed = self.seal("published", 0, published_json(snapshot.published))
                 self._published = dict(snapshot.published), sealed
             published = self._published[1]
@@ -134,9 +134,9 @@ class FlowJournal:
     messages: Messages
     """Where what `keep_message` kept can be read again."""
     when_lost: Callable[[Exception], object] | None = field(default=None, init=False)
-    """Called once, with `Fenced` when somebody else has the flow, or with `CommitFailed` when a
-    commit failed for good. Nothing of that commit or of a later one is released, and `process()`
-    raises the same error from then on."""
+    """Called once, with `Fenced` if another worker has the flow, or with `CommitFailed` if a commit
+    failed for good. Nothing of that commit or of a later one is released, and `process()` raises
+    the same error from then on."""
     _snapshot: Callable[[], Snapshot] | None = field(default=None, init=False)
     _told: bool = field(default=False, init=False)
     _block: _Block = field(init=False, repr=False)
@@ -151,7 +151,7 @@ class FlowJournal:
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody else has the flow, or a commit failed for good."""
+        """Whether another worker has the flow, or a commit failed for good."""
         return self._fence.lost is not None
 
     @property
@@ -166,7 +166,7 @@ class FlowJournal:
     def process(self) -> AbstractContextManager[None]:
         """Surround the handling of one event; see `IJournal.process`.
 
-        Raises what `when_lost` was told, if the flow is lost, and JournalStopped.
+        If the flow is lost, raises what `when_lost` was told. Raises JournalStopped.
         """
         return self._block
 
@@ -183,7 +183,7 @@ class FlowJournal:
         """Add an entry; see `History.record`.
 
         Raises JournalError outside a block, and TypeError or UnicodeEncodeError for what cannot be
-        sealed or written: later, in the writer's thread, that would be everybody's trouble.
+        sealed or written: later, in the writer's thread, that would fail other flows' commits too.
         """
         if not isinstance(event, bytes):
             raise TypeError("an event is bytes")
@@ -263,7 +263,7 @@ class FlowJournal:
     def fence(self, error: Exception) -> None:
         """Let nothing more of this flow out. The one method that any thread may call.
 
-        `refused` is to follow, in the thread that processes events.
+        The caller then sees to it that `refused` is called, in the thread that processes events.
         """
         self._fence.lost = error
 

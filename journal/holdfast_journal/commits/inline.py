@@ -1,4 +1,4 @@
-"""Commits on the spot, in the thread that processes events: for simulators and tests."""
+"""Commits on the spot, in the thread that processes events: for short commands and tests."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +18,8 @@ from holdfast_journal.workers.registration import Registration
 class InlineWriter:
     """Commits inside `submit`, and runs the calls there too.
 
-    What a call raises comes out of `submit` when all have run. A database that does not answer is
-    not waited for: the flow is lost.
+    What a call raises comes out of `submit` when all have run. If the database does not answer, it
+    does not wait: the flow is lost.
     """
 
     _database: Database

@@ -1,4 +1,4 @@
-"""What a flow has said and its peer's server has shown: written once, and seldom read.
+"""What a flow has said and its server has shown: written once, and seldom read.
 
 A checkpoint is written at every commit, so it must not hold what only grows. Each of these messages
 is a row of its own, sealed, and is read again only if the server has forgotten it.

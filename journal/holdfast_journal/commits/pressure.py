@@ -1,8 +1,9 @@
 """Whether this process should take in more: its database answers, and not too much waits for it.
 
-Whoever finds that the database does not answer says so here, and says so again when it does. The
-operator reads one line when that begins and one when it is over, whoever noticed it first; and who
-listens stops reading from sockets meanwhile, so that what cannot be stored waits where it is safe.
+A component that finds that the database does not answer says so here, and says so again when it
+does. The operator reads one line when that begins and one when it is over, whichever component
+noticed it first. Listeners stop reading from sockets meanwhile, so that what cannot be stored waits
+where it is safe.
 """
 
 from collections.abc import Callable
@@ -29,9 +30,9 @@ class Pressure:
         return self._full or bool(self._suffering)
 
     def high_apart_from(self, who: str) -> bool:
-        """Whether it is high for other reasons than that the database did not answer `who`.
+        """Whether it is high for another reason than a failure of `who`.
 
-        Who has failed learns only by trying again whether it is over.
+        A component that failed must be able to try again, or it would never learn that it is over.
         """
         return self._full or bool(self._suffering - {who})
 
@@ -51,7 +52,7 @@ class Pressure:
         self._tell(before=before)
 
     def answers(self, who: str) -> None:
-        """It does answer `who`, again or as always."""
+        """The database answers `who`, again or still."""
         if self._suffering == {who}:
             _log.warn("the database {name} can be used again", name=self._name)
         before = self.high

@@ -1,4 +1,4 @@
-"""`Releasing`: what was waiting for commits happens, once they are durable."""
+"""`Releasing`: once commits are durable, runs the calls that waited for them."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ class Releasing:
         try:
             call()
         except Exception:  # noqa: BLE001  it is logged
-            # Its event is durable, whatever became of it, and the calls of others are due.
+            # Its event is durable whatever the call did, and the calls of others are due.
             _log.failure("an outbound call failed")
 
     def _go_on(self) -> None:
@@ -60,7 +60,7 @@ class Releasing:
             commit = self._commits[0]
             if commit.called < len(commit.calls):
                 if not worker.holds(now):
-                    # Others may have taken our flows: go on when it is known which.
+                    # Other workers may have taken our flows: continue when it is known which.
                     worker.ask(partial(self._reactor.callFromThread, self._go_on))
                     return
                 commit.called += 1

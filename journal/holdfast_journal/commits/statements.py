@@ -2,10 +2,10 @@
 
 The statements that are needed most have many rows in one text, instead of being executed once a
 row: the driver lets other threads run at every execution, and a busy reactor would then keep the
-writer waiting some milliseconds for every single row.
+writer waiting some milliseconds for each row.
 
-Here is also where events and checkpoints are sealed: in the writer's thread, and of a flow's
-checkpoints only the last.
+Events and checkpoints are sealed here too: in the writer's thread, and only the last checkpoint of
+each flow.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,9 +41,9 @@ _UPDATE = (
     " checkpoint = {checkpoint}, published = {published}{values}"
     " WHERE flow.id {ids} AND flow.epoch = {epoch} AND flow.seq = {base}"
 )
-"""No indexed column is among them, nor one with a foreign key: those cost SQLite more than all."""
+"""None of them is indexed or has a foreign key: those cost SQLite more than everything else."""
 _FLOWS_AT_ONCE = 16
-"""SQLite looks for a flow's values among those of all flows of the statement, one by one."""
+"""Few, because SQLite searches all flows of the statement, one by one, for each flow's values."""
 
 _OVER = bindparam("over", type_=Double)
 _END = (
@@ -80,14 +80,14 @@ _DROP_TASKS = delete(tasks).where(tasks.c.flow_id.in_(bindparam("flows", expandi
 
 
 class FenceBroken(Exception):
-    """Fewer flows were where their owners left them than were to be written."""
+    """Some of the flows to be written were not where their owners had left them."""
 
 
 @frozen
 class Prepared:
     """Several flows' commits, sealed and arranged by statement, ready to be written."""
 
-    # One list of all values, and not one for each row, of which the garbage collector makes much.
+    # One list of all values, not one for each row: the garbage collector would look at each list.
     flows: Sequence[Any]
     """The values of _FLOW, of one flow after the other."""
     entries: Sequence[Any]
@@ -101,7 +101,7 @@ class Prepared:
     ended: Rows
     """What _END needs."""
     over: Sequence[int]
-    """The flows whose tasks and messages nobody needs any more."""
+    """The flows whose tasks and messages are not needed any more."""
     messages: Sequence[Any]
     """The values of _MESSAGE, of one message after the other."""
     statements: Sequence[Statement]
@@ -112,7 +112,7 @@ class Prepared:
         if written != len(self.flows) // len(_FLOW):
             raise FenceBroken
         _write(connection, _add_entries, self.entries, len(_ENTRY), _ENTRIES_AT_ONCE)
-        # No task has its number from another: whatever became of one comes after its beginning.
+        # Task numbers are never reused, so inserts can safely come before updates and deletes.
         _write(connection, _add_tasks, self.begun, len(_TASK), _TASKS_AT_ONCE)
         if self.deferred:
             connection.execute(_DEFER_TASK, self.deferred)
@@ -129,9 +129,9 @@ class Prepared:
     def is_written(self, connection: Connection) -> bool:
         """Whether an earlier `write` was committed after all.
 
-        Nobody but us can have moved a flow to our seq under our epoch; and all of it was one
-        transaction, so that one flow speaks for all. If every flow has been taken over since, this
-        says no: then the fence tells us, and their new owners have found what we wrote.
+        Only we can have moved a flow to our seq under our epoch; and all of it was one transaction,
+        so one flow speaks for all. If every flow has been taken over since, this says no: then the
+        fence tells us, and their new owners have found what we wrote.
         """
         rows = (self.flows[at : at + len(_FLOW)] for at in range(0, len(self.flows), len(_FLOW)))
         named = [dict(zip(_FLOW, row, strict=True)) for row in rows]
@@ -174,7 +174,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
                 messages += (flow, number, seal(COLUMN, number, body))
             statements += commit.statements
             if commit.state is not None and commit.state.finished_at is not None:
-                over.append(flow)  # nobody will ask for results, and a retry begins anew
+                over.append(flow)  # no results are wanted any more, and a retry begins anew
         if (state := last.state) is None:
             continue
         checkpoint = state.checkpoint
@@ -209,7 +209,7 @@ def _in_pieces(
 ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
     """Divide rows: a count, and the values of so many rows, once or several times.
 
-    The counts are powers of two, so that the driver keeps the few statements that there are.
+    The counts are powers of two, so that there are few statements and the driver caches them.
     """
     done, count = 0, most
     while done < len(values):

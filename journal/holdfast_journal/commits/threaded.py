@@ -1,36 +1,39 @@
 """Group commit: how commits get from the events that make them to the database and back.
 
 `ThreadedWriter` hands what one reactor turn made to a thread, which writes all of it in one
-transaction; what comes meanwhile is the next transaction. When one is durable the reactor runs its
-calls, in order, for some time of each turn. (`inline.InlineWriter` does all that on the spot.)
+transaction; what comes meanwhile becomes the next transaction. Once a transaction is durable, the
+reactor runs its calls, in order, for a limited time in each turn. (`inline.InlineWriter` does all
+of this on the spot.)
 
-A commit goes this way, and never another:
+Every commit goes through the same four states:
 
-1. `submitted`: in `_turn`, until the reactor turn is over. Its flow has `fence.pending` commits.
+1. `submitted`: in `_turn`, until the reactor turn is over. Its flow counts it in `fence.pending`.
 2. `given`: in the queue of `Writing`, whose thread takes up to `BATCH` entries at a time. Commits
-   stay in the order in which they were submitted, also those that write nothing, which are given
-   for the sake of that order alone: their calls must not overtake those of the commit before.
-3. `durable`, or `lost`: `_durable` hears of a batch in the reactor's thread, in order. The only
-   call of a lost one is its flow's `refused`.
-4. `released`: `Releasing` has run its calls. Before each of them the lease must hold, and the flow
-   must not be fenced; a call of a fenced flow is dropped, and when the lease does not hold
-   everything waits until the thread that renews it has found out which flows are ours still.
+   stay in the order in which they were submitted. A commit that writes nothing is given only to
+   keep that order: its calls must not overtake those of the commit before.
+3. `durable`, or `lost`: `_durable` is told of each batch in the reactor's thread, in order. For a
+   lost commit nothing is called but its flow's `refused`.
+4. `released`: `Releasing` has run its calls. Before each call, the lease must hold and the flow
+   must not be fenced. If the flow is fenced, the call is dropped. If the lease does not hold,
+   everything waits until the thread that renews it has found out which flows are still ours.
 
-So what a call lets out was durable before, under an epoch that nobody has followed; and it happens
-at most once. After a crash between 3 and 4 it has not happened: whoever loads the flow does it
-then, from its checkpoint.
+So what a call lets out is already durable, under an epoch that no other has followed; and it is let
+out at most once. If the process dies between 3 and 4, the call has not run: the next worker to load
+the flow makes up for it, from the flow's checkpoint.
 
-Threads: all methods here are for the reactor's thread. `Writing` has one of its own, which does
-nothing but write. It tells the reactor's by `callFromThread`, so nothing here needs a lock but the
-queue. While the database does not answer, the thread waits and tries again, for ever: only
-`_give_up`, some time after `stop`, ends that.
+Threads: all methods here are for the reactor's thread. `Writing` has a thread of its own, which
+does nothing but write. It reports to the reactor's thread by `callFromThread`, so only the queue
+needs a lock. While the database does not answer, the thread waits and tries again without limit:
+only `_give_up`, some time after `stop`, ends that.
 
-It ends in one of three ways, after which `submit` raises JournalStopped. `Stopped`: `stop` was
-called, and everything was released. *Given up*: `stop` was called with a patience, in which the
-database has not finished a transaction. `Broken`: the disk failed, or we have made a mistake;
-nothing more is written or released, since nobody knows what of it would last, and `on_fatal` is to
-end this process. After the latter two, what was not released happens again in whatever process
-takes the flows next.
+The writer ends in one of three ways, after which `submit` raises JournalStopped:
+
+- stopped: `stop` was called, and everything was released;
+- given up: `stop` was called with a patience, and the database finished no transaction for so long;
+- broken: the disk failed, or we have made a mistake. Nothing more is written or released, since it
+  is unknown what of it would last, and `on_fatal` should end this process.
+
+After the latter two, what was not released happens again in the process that takes the flows next.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,8 @@
 """What one event leaves behind, until it is written.
 
-One is made for every event, and thousands may wait. So they are plain classes, which are made four
-times as fast as frozen ones, and of few objects: the garbage collector looks at each that is new.
+A commit is made for every event, and thousands may wait. So these are plain classes, which are made
+four times as fast as frozen ones. They consist of few objects, because the garbage collector looks
+at each new one.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 @define(eq=False)
 class Fence:
-    """The right to write one flow, which lasts until somebody else takes it.
+    """The right to write one flow, which lasts until another worker takes the flow.
 
-    For the thread that processes events, and for no other.
+    Only for the thread that processes events.
     """
 
     id: int
@@ -104,7 +105,7 @@ class State:
 
 
 class CommitOwner(Protocol):
-    """Whoever makes commits."""
+    """What makes commits: the journal of a flow."""
 
     def refused(self, error: Exception) -> None:
         """Hear that a commit is lost, and all that come after it."""

@@ -1,4 +1,4 @@
-"""`Watch`: notices that something does not go on."""
+"""`Watch`: notices that something makes no progress."""
 
 from collections.abc import Callable
 from typing import Any

@@ -21,7 +21,7 @@ BATCH = 256
 
 @define(eq=False)
 class Writing:
-    """Writes what it is given. What it has to say it says in the reactor's thread."""
+    """Writes what it is given, and reports in the reactor's thread."""
 
     _database: Database
     _worker: Registration

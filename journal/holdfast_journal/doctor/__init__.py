@@ -1,4 +1,4 @@
-"""Is all well: the checks of flows, of the database around them, and of its keys."""
+"""The checks of flows, of the database around them, and of its keys."""
 
 from holdfast_journal.doctor.checking import BACKUP
 from holdfast_journal.doctor.examined import Examined, Finding, OpenedEntry

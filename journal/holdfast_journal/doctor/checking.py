@@ -1,7 +1,7 @@
 """Looking for what must not be in a journal. Nothing here writes, owns, or repairs.
 
-Each flow is read in one transaction that sees one moment, so that working workers are not in the
-way: `examine` never takes what is under way for damage.
+Each flow is read in one transaction that sees a single moment. So `examine` never mistakes a
+worker's unfinished work for damage.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def examine(
 ) -> Iterator[Examined]:
     """Read and check the flows of a batch, or of that name, or all; oldest first.
 
-    Raises DatabaseUnusable, and SQLAlchemy's DatabaseError for a database that is damaged inside.
+    Raises DatabaseUnusable, and SQLAlchemy's DatabaseError if the database is damaged inside.
     """
     query = select(flows.c.id).join(batches, flows.c.batch_id == batches.c.id).order_by(flows.c.id)
     if batch is not None:
@@ -62,7 +62,7 @@ def snapshot(database: Database) -> Iterator[Connection]:
 def _read(
     database: Database, ids: Sequence[int]
 ) -> list[tuple[Any, list[Any], list[Any], list[Any]]]:
-    """The rows of flows, in order; one that was purged meanwhile is not among them."""
+    """Return the rows of flows, in order; without those that were purged meanwhile."""
     query = (
         select(flows, batches.c.name.label("batch_name"))
         .join(batches, flows.c.batch_id == batches.c.id)
@@ -151,7 +151,7 @@ def _check_sequence(flow: Examined, found: Sequence[int]) -> None:
 
 
 def _data_key(flow: Examined, keys: KeyRing, row: Any) -> bytes | None:
-    """The flow's data key; None if it was deleted, or if there is a finding about it."""
+    """Return the flow's data key; None if it was deleted, or if there is a finding about it."""
     if row.data_key is None:
         if not flow.finished:
             what = "it is not finished, and yet its data key is deleted"
@@ -183,7 +183,7 @@ def _open(
     else:
         flow.params = opened("its parameters do", "params", 0, row.params)
     if row.checkpoint is not None:
-        # A worker that found damage left the checkpoint as it was, with the number of its entry.
+        # If a worker found damage, it left the checkpoint as it was, under its old entry number.
         seq = next((e.seq for e in reversed(entry_rows) if e.kind != DAMAGED), row.seq)
         seq = seq if flow.status == DAMAGED else row.seq
         flow.checkpoint = opened("its checkpoint does", "checkpoint", seq, row.checkpoint)

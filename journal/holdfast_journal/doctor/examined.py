@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 @frozen
 class Finding:
-    """One thing that is not as it must be. Holds no secret."""
+    """One problem that was found. Holds no secret."""
 
     check: str
     """Which check found it, as a word that stays the same: "sequence", "seal", ..."""
@@ -21,7 +21,7 @@ class Finding:
     flow: str | None = None
     """The flow's name; None if it is about more than one."""
     hint: bool = False
-    """Whether all may be well, and it is only worth knowing."""
+    """Whether it is only worth knowing, and all may be well."""
 
 
 @frozen

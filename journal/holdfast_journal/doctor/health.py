@@ -17,7 +17,7 @@ from holdfast_journal.store.schema import REVISIONS, flows
 from holdfast_journal.store.upgrading import SchemaState, revision, schema_state
 
 _MOST = 5
-"""Damages that are told of."""
+"""How many damages are reported."""
 
 
 @frozen

@@ -30,7 +30,7 @@ from holdfast_journal.workers.file_locks import FileLocks, locks_of
 from holdfast_journal.workers.registration import Alive
 
 _MOST = 20
-"""Lines of SQLite's own check that are repeated."""
+"""How many lines of SQLite's own check are reported."""
 
 LATE = 600.0
 """Seconds after which a worker should have done what it does once a minute."""
@@ -54,7 +54,7 @@ def check_database(database: Database) -> list[Finding]:
 
 
 def check_log(database: Database) -> list[Finding]:
-    """Check that a worker's write-ahead log is there: as long as it lives, SQLite keeps it.
+    """Check that a worker's write-ahead log is there: SQLite keeps it while the worker lives.
 
     Raises DatabaseUnusable.
     """
@@ -84,7 +84,10 @@ def check_retention(database: Database, now: float) -> list[Finding]:
 
 
 def damage(error: DatabaseUnusable | DatabaseError) -> Finding:
-    """The finding for a database that cannot be read on. Raises `error` if it is only away."""
+    """Return the finding for a database that cannot be read further.
+
+    If the database only does not answer, raises `error`.
+    """
     if isinstance(error, DatabaseAway):
         raise error
     said = reason(error) if isinstance(error, DatabaseError) else str(error)
@@ -113,11 +116,11 @@ def _references(connection: Connection) -> Iterator[Finding]:
 
 @frozen
 class Unattended:
-    """An unfinished flow that is due, and that nobody alive runs."""
+    """An unfinished flow that is due, and that no living worker runs."""
 
     id: int
     epoch: int
-    """As long as it stays the same, nobody has taken the flow."""
+    """While it stays the same, no worker has taken the flow."""
     batch: str
     name: str
     kind: str
@@ -128,9 +131,9 @@ class Unattended:
 
 
 def unattended(database: Database, alive: Alive, batch: str | None, now: float) -> list[Unattended]:
-    """The flows of a batch, or all, that a worker should have. Raises DatabaseUnusable.
+    """Return the flows of a batch, or all, that a worker should have. Raises DatabaseUnusable.
 
-    Normal for the moment that it takes to take them over.
+    It is normal to find some for the moment that taking them over takes.
     """
     due = or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None))
     query = (
@@ -189,5 +192,5 @@ class Checks:
         return checking.examine(self._database, self._keys, batch, name)
 
     def unattended(self, batch: str | None = None) -> list[Unattended]:
-        """The flows that a worker should have, and that none has. Raises DatabaseUnusable."""
+        """Return the flows that a worker should have, and none has. Raises DatabaseUnusable."""
         return unattended(self._database, self._alive, batch, self._clock())

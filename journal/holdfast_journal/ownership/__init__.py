@@ -1,1 +1,1 @@
-"""Who runs which flow: starting, taking, sharing and giving back."""
+"""Which worker runs which flow: starting, taking, sharing and giving back."""

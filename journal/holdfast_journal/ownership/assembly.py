@@ -1,4 +1,4 @@
-"""How what runs flows is put together: with threads around a reactor, or all in one thread."""
+"""How a worker's journal is put together: with threads around a reactor, or all in one thread."""
 
 import time
 from collections.abc import Callable
@@ -33,13 +33,13 @@ _log = Logger()
 
 
 def log_fatal(error: JournalBroken) -> None:
-    """Say that the disk failed, if nobody else does."""
+    """Log that the disk failed: the default for `on_fatal`."""
     _log.critical("{error}; stop this process and start it again", error=error)
 
 
 @frozen
 class Options:
-    """What whoever runs flows may choose; see `SqlJournal.open`."""
+    """What a worker may choose; see `SqlJournal.open`."""
 
     on_fatal: Callable[[JournalBroken], object] = log_fatal
     host: str | None = None
@@ -88,7 +88,7 @@ class Assembly:
     def inline(cls, ready: Ready, options: Options, *, looks: bool = False) -> Self:
         """Commits and calls inside `process()`, where the lease is renewed too. No thread.
 
-        Who only `looks` holds no lock.
+        If it only `looks`, it holds no lock.
         """
         database = ready.database
         running = Running(database, _at_once)
@@ -115,7 +115,7 @@ class Assembly:
         pressure: Pressure,
     ) -> Self:
         database, keys, clock = ready.database, ready.keys, options.clock
-        # Who gives us a clock says what time it is.
+        # If the caller gives us a clock, that clock decides what time it is.
         shared = SharedTime(database, clock, clock is time.time)
         sharing = Sharing(database, registration, shared.now)
         outfit = Outfit(database, writer, clock, options.retain, running.gone)

@@ -1,8 +1,8 @@
-"""Which flows are there to be taken: found with the indexes, however many are not.
+"""Which flows can be taken: found with the indexes, however many others there are.
 
 A worker asks twice a second, and the usual answer is "none". So each way in which a flow can be
-due is a search of its own, which an index answers without a look at what is running or parked; and
-the statement is made once for each kind of question, since making it costs more than asking.
+due is a search of its own, which an index answers without looking at what is running or parked.
+The statement is made once for each kind of question, since making it costs more than executing it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
@@ -33,11 +33,11 @@ from holdfast_journal.store.schema import NEW, batches, flows
 from holdfast_journal.workers.registration import Alive
 
 CROWD = 4
-"""How many times as many flows are looked at as are wanted, where others may be taking the same."""
+"""How many times as many flows are looked at as are wanted: others may be taking the same ones."""
 
 LONGEST_PAUSE = 600.0
-"""Seconds that a flow given back with a `wake_at` waits at most: a clock that was set back by a day
-must not let it wait for a day. More than any worker asks for, since clocks of two machines differ.
+"""The most seconds that a flow given back with a `wake_at` waits: if a clock is set back by a day,
+the flow must not wait for a day. More than any worker asks for, since clocks of machines differ.
 """
 
 SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
@@ -45,7 +45,7 @@ SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
 
 
 def is_parked(now: float | BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether a flow that nobody owns is to be left alone at `now`, unless something is asked."""
+    """Whether a flow without an owner is left alone at `now`, unless something is asked of it."""
     return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
 
 
@@ -61,27 +61,27 @@ class Wanted:
     without: Collection[int] = ()
     """Flows that are left to other workers."""
     begun: bool = False
-    """Only such as have begun, or are asked for something."""
+    """Whether to take only flows that have begun, or of which something is asked."""
     suspects: bool | None = None
     """Whether to take suspects, and no others, or no suspects; see `suspects`."""
 
 
 @frozen
 class Due:
-    """Whose flows may be taken by `worker`, now."""
+    """From which workers, and under which keys, `worker` may take flows now."""
 
     worker: int
     now: float
     """Seconds since the epoch."""
     dead: Sequence[int]
-    """Workers that are gone, or seemed to be lately; their flows are due at once."""
+    """Workers that are gone, or seemed to be at the last look; their flows are due at once."""
     strays: Set[int]
     """Flows that `worker` owns and does not run."""
     keys: KeyRing
     """What must open a flow that is to be taken."""
 
     def find(self, connection: Connection, wanted: Wanted) -> list[int]:
-        """The flows that may be taken, the one that has waited longest first."""
+        """Return the flows that may be taken, longest waiting first."""
         dialect = dialect_of(connection)
         given = self._given(wanted, dialect)
         search = _search(dialect, frozenset(given), begun=wanted.begun)
@@ -110,10 +110,9 @@ class Due:
         return {name: value for name, value in values.items() if value is not None}
 
     def lock(self, connection: Connection, ids: Sequence[int], limit: int) -> Sequence[Any]:
-        """The rows of those of `ids` that may be taken still, with their batch as `batch_name`.
+        """Return the rows of those of `ids` that may still be taken, with their `batch_name`.
 
-        The one that has waited longest first. Nobody else can take them before the end of this
-        transaction.
+        Longest waiting first. No other worker can take them before the end of this transaction.
         """
         given = {
             "now": self.now,
@@ -134,9 +133,9 @@ def dead_owners(database: Database, alive: Alive, worker: int) -> Sequence[int]:
 
 
 def _owners() -> Select[Any]:
-    """All who own unfinished flows; from one to the next through the index, however many flows."""
+    """All owners of unfinished flows: index steps from one to the next, however many flows."""
     unfinished = select(func.min(flows.c.owner).label("owner")).where(flows.c.finished_at.is_(None))
-    # From anything on that was ever put there, by whomever.
+    # Start below every possible value: SQLite may hold any integer here.
     found = unfinished.where(flows.c.owner > -(2**63)).cte("owners", recursive=True)
     following = unfinished.where(flows.c.owner > found.c.owner).scalar_subquery()
     found = found.union_all(select(following).where(found.c.owner.is_not(None)))
@@ -166,11 +165,11 @@ def _ways(dialect: Dialect, given: Set[str]) -> Iterator[ColumnElement[bool]]:
     yield unowned & flows.c.wake_at.is_(None)
     yield unowned & (flows.c.wake_at <= now)
     yield unowned & (flows.c.wake_at > now + LONGEST_PAUSE)
-    # What is finished has no request; to ask for that too would lead the database to the larger
-    # index, and through all that are parked.
+    # A finished flow has no request. Asking for unfinished flows too would lead the database to the
+    # larger index, and through all parked flows.
     yield flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now)
     if "dead" in given:
-        # Not `among`: somebody may have put anything there.
+        # Not `among`: the column may hold any value.
         yield unfinished & flows.c.owner.in_(bindparam("dead", expanding=True))
     if "strays" in given:
         strays = dialect.among(flows.c.id, "strays")
@@ -178,9 +177,9 @@ def _ways(dialect: Dialect, given: Set[str]) -> Iterator[ColumnElement[bool]]:
 
 
 def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[bool]:
-    """Which of the flows that are due are wanted: looked at one by one, by no other index.
+    """Which of the flows that are due are wanted: tested one by one, without another index.
 
-    Those of batches and names have more flows than are due, so the planner is kept off them.
+    The indexes of batches and names hold more flows than are due, so the planner is kept off them.
     """
     chosen = opens(bindparam("known", expanding=True))
     if begun:

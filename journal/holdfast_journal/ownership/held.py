@@ -1,33 +1,35 @@
 """`Held`: what this process runs, from taking a flow to giving it back.
 
-A flow of ours is in one of three states.
+Each flow of ours is in one of three states.
 
-- `running`: its row names us as its owner, and it is in `Running`, with the `FlowJournal` that it
-  writes under the epoch at which we took it.
-- `stray`: its row names us, and nobody runs it here. A flow begins like that if we started it with
-  `own=True`. It comes to that if one of its commits failed for good, or if taking it failed, which
-  the database may have done all the same.
-- `gone`: its row names nobody, or somebody else, or it is finished.
+- `running`: its row names us as its owner, and it is in `Running`, with the `FlowJournal` that
+  writes it under the epoch at which we took it.
+- `stray`: its row names us, and we do not run it. A flow starts out as one if we started it with
+  `own=True`. It becomes one if a commit of it failed for good, or if taking it raised an error
+  although the database did take it.
+- `gone`: its row names no owner, or another worker, or it is finished.
 
-`take` moves flows that are free, flows of dead workers, and strays to `running`. `give_back` and
-its sisters move them to `gone`, and so does the commit that ends one. Taking raises the epoch, and
-each commit names its epoch, so two processes that believe to run the same flow never both write it:
-whoever holds the older epoch is refused, and hears of it by `FlowJournal.refused`. Everything here
-is therefore about not wasting time, and not about safety, but for one thing: what a process has
-committed, and has not yet sent, it must not send once others may have the flow.
+`take` moves free flows, flows of dead workers, and strays to `running`. `give_back` and its sisters
+move them to `gone`, and so does the commit that ends a flow. Taking raises the epoch, and each
+commit names its epoch. So if two processes both believe that they run the same flow, they never
+both write it: the one with the older epoch is refused, and is told by `FlowJournal.refused`. The
+code here is therefore about not wasting time, and not about safety, with one exception: if a
+process has committed something and not sent it yet, it must not send it once another worker may
+have the flow.
 
-That is what the lease is for (see `workers.registration`). While `holds()` says yes, nobody else
-can have taken a flow of ours. When the lease may have been over, whoever renews it calls
-`Running.lapse` before `holds()` says yes again: it compares the epochs in the database with ours,
-and fences the journals of the flows that others have. So at each release of a call either the lease
-holds and the flow is ours, or its journal is fenced and the call is dropped.
+The lease is there for that (see `workers.registration`). While `holds()` says yes, no other worker
+can have taken a flow of ours. If the lease may have been over, `Registration.keep`, which renews
+it, calls `Running.lapse` before `holds()` says yes again. That compares the epochs in the database
+with ours, and fences the journals of the flows that other workers have. So whenever a call is
+released, either the lease holds and the flow is ours, or its journal is fenced and the call is
+dropped.
 
-Threads: `take`, `give_back` and what else blocks are called from any thread but the reactor's, and
-take turns by a lock, so that two of them never take the same flow. The reactor never waits for
-that lock: by `Running.gone` it removes a flow that is over. Whoever renews the lease does not wait
-for it either, because `take` may be waiting for the renewal. So a lapse may come while flows are
-being taken, before they are in `Running`; `take` counts the lapses, and looks again if there was
-one.
+Threads: `take`, `give_back` and everything else that blocks may be called from any thread but the
+reactor's. A lock makes them take turns, so two of them never take the same flow. The reactor never
+waits for that lock: it removes a flow that is over by `Running.gone`. `Registration.keep` does not
+wait for it either, because `take` may be waiting for the renewal. So a lapse may come while flows
+are being taken, before they are in `Running`; `take` counts the lapses, and looks again if there
+was one.
 """
 
 import threading
@@ -142,9 +144,9 @@ class Held:
                 self._registration.keep()
 
     def _due(self, worker: int, *, again: bool) -> Due:
-        """What may be taken now: free flows, those of the dead, and strays."""
+        """Return what may be taken now: free flows, flows of dead workers, and strays."""
         if self._running.strays:
-            self._running.strays = False  # whoever loses a flow from here on says so again
+            self._running.strays = False  # a loss from here on sets it again
             with self._strays_if_it_fails():
                 ours = due.owned(self._database, worker)
                 self._strays = frozenset(ours).difference(self._running.journals)
@@ -170,7 +172,7 @@ class Held:
         return taken
 
     def _look_again_at(self, taken: Sequence[TakenFlow]) -> None:
-        """The lease may have been over before these flows were among the running."""
+        """Look again: the lease may have been over before these flows were in `Running`."""
         try:
             with self._database.explaining_errors():
                 self._running.lapse()
@@ -254,7 +256,7 @@ class Held:
 
     @contextmanager
     def _strays_if_it_fails(self) -> Iterator[None]:
-        """What raises in this block may have made flows ours all the same, unknown to us."""
+        """Expect strays if this block raises: the database may still have made flows ours."""
         try:
             yield
         except BaseException:

@@ -1,7 +1,7 @@
 """`Running`: the flows that run in this process, each with the journal that it writes.
 
-It is the one list of them. A flow is put in by `held.Held` when it was taken, and goes out when it
-was given back, or when its journal says that it is over or lost.
+It is the only list of them. `held.Held` adds a flow once it is taken. It is removed once it is
+given back, or when its journal says that it is over or lost.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from holdfast_journal.store.database import Database
 
 @define(eq=False)
 class Running:
-    """The flows that run here. Whatever changes it is one step, so that any thread may."""
+    """The flows that run here. Each change is a single step, so any thread may make it."""
 
     _database: Database
     _in_reactor: Callable[[Callable[[], object]], object]
     journals: dict[int, FlowJournal] = field(factory=dict, init=False, repr=False)
     strays: bool = field(default=False, init=False)
-    """Whether there may be flows that are ours in the database, and of which we do not know."""
+    """Whether the database may hold flows of ours of which we do not know."""
 
     def gone(self, flow: int, journal: FlowJournal) -> None:
-        """The journal of a flow is over, or lost. For the reactor's thread, which waits for none.
+        """Remove a flow whose journal is over, or lost. For the reactor's thread; does not block.
 
-        A lost flow may still be ours: a commit of it failed, and nobody has taken it.
+        A lost flow may still be ours: if a commit of it failed, and no other worker has taken it.
         """
         if self.journals.get(flow) is journal:
             self.journals.pop(flow, None)
@@ -36,10 +36,10 @@ class Running:
                 self.strays = True
 
     def lapse(self) -> None:
-        """Our lease may have been over: let go of the flows that others took meanwhile.
+        """Let go of the flows that other workers took: our lease may have been over.
 
-        For any thread. Nothing more of those flows gets out once this has returned; in the
-        reactor's thread their runners are told. Raises SQLAlchemy's errors.
+        For any thread. Once this has returned, nothing more of those flows gets out; their runners
+        are told in the reactor's thread. Raises SQLAlchemy's errors.
         """
         running = dict(self.journals)
         epochs = taking.epochs(self._database, running)

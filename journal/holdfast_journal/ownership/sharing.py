@@ -1,11 +1,11 @@
 """Fair shares: services that do the same work have about as many flows each.
 
-Nobody decides for all. Each service counts, every few seconds, the flows that are there to be run
-and the services that are alive, and takes no more than its part. What one has above that, because
-another has just begun, it gives back, little by little.
+No service decides for all. Every few seconds each counts the flows that there are to run and the
+services that are alive, and takes no more than its part. If it has more, because another service
+has just begun, it gives the surplus back, little by little.
 
-A share is no promise: another service may have no connections left, or be stuck. So flows that stay
-while we have our share already are taken beyond it in the end, and then kept for a while.
+A share is not a promise: another service may have no connections left, or be stuck. So if flows are
+left over although we have our share, we take them in the end, and then keep them for a while.
 """
 
 import json
@@ -27,7 +27,7 @@ COUNT_SHARE_EVERY = 2.0
 """Seconds between two counts."""
 
 BEYOND_FOR = 10
-"""Leases for which a service that had to help out does not care for shares."""
+"""For how many lease times a service that had to help out ignores shares."""
 
 
 @define
@@ -41,16 +41,16 @@ class Sharing:
     _serves: str | None = field(default=None, init=False)
     """What we are the service of: a JSON list of kinds."""
     _shared: str | None = field(default=None, init=False)
-    """The same as in our row, while others with the same there are to share with us."""
+    """The same as in our row, while other services with the same list are to share with us."""
     _share: int | None = field(default=None, init=False)
     """How many flows are ours; None: as many as there are."""
     _waiting: int = field(default=0, init=False)
-    """How many nobody runs."""
+    """How many flows no worker runs."""
     _sharers: Set[int] = field(default=frozenset(), init=False)
     """The services that share, we among them."""
     _count_at: float = field(default=-inf, init=False)
     _left_since: float = field(default=inf, init=False)
-    """Since when there are flows beyond our share that nobody takes."""
+    """Since when there are flows beyond our share that no worker takes."""
     _beyond_until: float = field(default=-inf, init=False)
 
     def serve(self, kinds: Collection[str] | None) -> None:
@@ -65,7 +65,7 @@ class Sharing:
         self._serves = serves
 
     def take_part(self, *, on: bool) -> None:
-        """Share what it serves with others, or leave it to them. Raises DatabaseUnusable."""
+        """Share what it serves with others, or leave it to others. Raises DatabaseUnusable."""
         worker, shared = self._registration.current, self._serves if on else None
         if worker is not None and shared != self._shared:
             self._note(worker, shared)
@@ -81,7 +81,7 @@ class Sharing:
         return max(1, len(self._sharers))
 
     def room(self, running: int) -> int | None:
-        """How many flows may be taken by a worker that runs so many; None: any number.
+        """How many flows a worker that runs so many may take; None: any number.
 
         Raises DatabaseUnusable.
         """
@@ -91,7 +91,7 @@ class Sharing:
     def excess(self, running: int) -> int:
         """How many flows it runs above its share. Raises DatabaseUnusable."""
         self._count(running)
-        # While others do not even take what is there, it would be of no use to them.
+        # While others leave waiting flows untaken, giving back more would not help.
         return 0 if self._share is None or self._waiting else max(0, running - self._share)
 
     def _count(self, running: int) -> None:
@@ -129,7 +129,7 @@ class Sharing:
         return self._registration.alive(found - {ours}) | {ours}
 
     def _find_flows(self) -> tuple[int, int]:
-        """How many flows there are to be run now; and how many of them nobody runs."""
+        """How many flows there are to run now, and how many of them no worker runs."""
         now = self._clock()
         ours = self._registration.id()
         dead = dead_owners(self._database, self._registration.alive, ours)
@@ -147,7 +147,7 @@ class Sharing:
 
 @cache
 def _to_run(dialect: Dialect) -> Select[int, int]:
-    """The flows that there are to be run; and those of them that nobody runs."""
+    """Count the flows that there are to run, and those of them that no worker runs."""
     now = bindparam("now", type_=Double)
     free = and_(
         flows.c.owner.is_(None),

@@ -24,7 +24,7 @@ from holdfast_journal.store.schema import DONE, NEW, batches, entries, flows, ta
 
 @define(eq=False)
 class Starter(Reader):
-    """What any process may do with the flows of a journal, whoever runs them.
+    """What any process may do with the flows of a journal, whichever worker runs them.
 
     Every method raises DatabaseUnusable.
     """
@@ -34,7 +34,7 @@ class Starter(Reader):
     _fingerprint_key: bytes | None = field(default=None, init=False, repr=False)
 
     def fingerprint(self, *parts: str) -> str:
-        """A keyed hash of `parts`, in hex, for `NewFlow.fingerprint`; the same for ever.
+        """A keyed hash of `parts`, in hex, for `NewFlow.fingerprint`; it never changes.
 
         Raises WrongKey, Unreadable.
         """
@@ -53,7 +53,7 @@ class Starter(Reader):
         return [found[name] for name in names if name in found]
 
     def ask(self, name: str, batch: str | None, request: str) -> bool:
-        """Ask something of a flow's owner, present or next; False if the flow is finished.
+        """Ask something of a flow's owner, present or next. Return False if the flow is finished.
 
         Raises NoSuchFlow.
         """

@@ -1,13 +1,14 @@
-"""Flows that end the process that runs them, and how they are told from those that were there too.
+"""Flows that end the process that runs them, and how to tell them from those that were only there.
 
-Who owns a flow and dies leaves it with an owner who is dead; whoever takes it then counts that. A
-flow that outlives its beginning in a process is cleared, and so is one that is given back. So the
-count is of deaths in a row, each soon after the flow was taken.
+If a worker dies, its flows still name it as their owner; the worker that takes one then counts that
+death. A flow that outlives its beginning in a process is cleared, and so is one that is given back.
+So the count is of deaths in a row, each soon after the flow was taken.
 
-From some count on a flow is a suspect. Suspects are taken when nobody else has just been, and in
-waves, the smaller the more deaths they have seen: each wave that survives is cleared, and the one
-that does not is divided, until one flow is alone. Only one that ended process after process alone
-is to be blamed; of a thousand that merely waited while somebody killed their worker none is.
+From some count on a flow is a suspect. Suspects are taken if no other flow was taken just before.
+They come in waves, which are the smaller the more deaths they have seen: a wave that survives is
+cleared, and one that does not is divided, until a flow is alone. Only a flow that ended process
+after process alone is to blame; of a thousand that merely waited while their worker was killed,
+none is.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,10 +23,10 @@ SUSPECT = 2
 """Deaths, counted before the last one, from which a flow is a suspect."""
 
 LARGEST_WAVE = 256
-"""Suspects taken together that have seen the fewest deaths; a quarter of that with each more."""
+"""Suspects taken together after the fewest deaths; a quarter of that for each further death."""
 
 ALONE = 7
-"""The count from which a wave is one flow; one that is alone because there is no other gets it."""
+"""The count from which a wave is one flow. A flow that is alone by chance gets this count too."""
 
 MOST_DEATHS = 12
 """The count at which a flow is to be blamed: it was alone at the last five."""

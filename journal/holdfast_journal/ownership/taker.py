@@ -49,15 +49,15 @@ class Taker(Starter):
 
     @property
     def worker(self) -> int | None:
-        """This process's worker id; None as long as it has owned nothing."""
+        """This process's worker id; None until it has owned a flow."""
         return self._registration.current
 
     def serve(self, kinds: Collection[str] | None) -> None:
-        """Be a service of this database until `close` or death: whatever anybody starts is ours.
+        """Be a service of this database until `close` or death: run whatever is started there.
 
         An SQLite file has room for one. On PostgreSQL there can be any number, and those that serve
         the same `kinds` share the flows: `take` hands out no more than this worker's part, and
-        `excess` tells what it has above that. With None it takes whatever it can, as without this.
+        `excess` tells what it has above that. With None it takes all that it can, as without this.
         Raises AlreadyServed.
         """
         self._held.serve(kinds)
@@ -65,19 +65,19 @@ class Taker(Starter):
     def share(self, on: bool) -> None:  # noqa: FBT001 - public
         """Take part in sharing flows with the other services, or leave their shares to them.
 
-        Nothing changes for who does not `serve`.
+        Without `serve` this changes nothing.
         """
         self._held.share(on=on)
 
     @property
     def services(self) -> int:
-        """How many services share the flows with us, we among them, as counted lately."""
+        """How many services share the flows, we among them, by the last count."""
         return self._held.services
 
     def start_flows(self, batch: str, new: Sequence[NewFlow], *, own: bool = False) -> Started:
         """Start flows in one transaction; a name that is in the batch already is not started again.
 
-        With `own` they belong to this worker from birth: nobody else takes them before it does.
+        With `own` they belong to this worker from birth: no other worker takes them first.
         Raises ValueError if a name comes twice, WrongKey.
         """
         with self._held.born() if own else nullcontext() as owner:
@@ -96,26 +96,26 @@ class Taker(Starter):
         suspects: bool | None = None,
         without: Collection[int] = (),
     ) -> list[TakenFlow]:
-        """Take unfinished flows that nobody alive owns, or that we own and do not run.
+        """Take unfinished flows that no living worker owns, or that we own and do not run.
 
-        One that was given back with a `wake_at` is there then, or as soon as something is asked of
-        it; those of a worker that died are there at once. The one that has waited longest comes
-        first. One of several services takes no more than its share. From then on only the returned
-        `journal` of each can write it.
+        A flow that was given back with a `wake_at` can be taken then, or as soon as something is
+        asked of it; the flows of a worker that died, at once. The one that has waited longest comes
+        first. If several services share, each takes no more than its share. From then on only the
+        returned `journal` of each flow can write it.
         A flow that cannot be read ends as "damaged", and one whose master key is not here is left
-        to others; that is logged once. Raises DatabaseUnusable; then nothing was taken.
+        to other workers; that is logged once. Raises DatabaseUnusable; then nothing was taken.
         Flows whose workers died again and again are `suspects`: False leaves them, and True takes
-        some of them, and nothing else; then say `survived` of those that did no harm.
-        It costs less to ask `again`, for whoever did just now and knows that there were more: then
-        the workers and keys are taken to be as they were. With `begun`, flows that have not begun
-        stay where they are, unless something is asked of them. `without` are the ids of flows that
-        are left to other workers.
+        some of them, and nothing else; then call `survived` with those that did no harm.
+        If you asked just now and know that there were more, it costs less to ask `again`: workers
+        and keys are then assumed to be as they were. With `begun`, flows that have not begun stay
+        where they are, unless something is asked of them. `without` are the ids of flows that are
+        left to other workers.
         """
         wanted = Wanted(batch, names, ids, kinds, limit, without, begun, suspects)
         return self._held.take(wanted, again=again)
 
     def excess(self) -> int:
-        """How many flows we run above our share, which others would take if we gave them back.
+        """How many flows we run above our share, which others will take if we give them back.
 
         0 without `serve`.
         """
@@ -126,36 +126,37 @@ class Taker(Starter):
     ) -> None:
         """Let workers take these flows again (all that we run, without `flow_ids`).
 
-        At once, or not before `wake_at`, in seconds since the epoch; not more than ten minutes
-        ahead, for what is farther ahead counts as due: the clock must have been set back.
-        Only after their last commit is durable: one that is still under way may be fenced.
-        Giving back and taking again is also how to reload a flow after an exception.
+        At once, or not before `wake_at`, in seconds since the epoch and at most ten minutes ahead.
+        A time farther ahead counts as due: the clock must have been set back.
+        Call it only once their last commit is durable: one that is still under way may be fenced.
+        To reload a flow after an exception, give it back and take it again.
         """
         self._held.give_back(flow_ids, wake_at)
 
     def give_back_failed(self, flow_id: int, trouble: str, wake_at: float) -> int:
-        """Give back a flow whose own code failed, and note that, and where: `trouble`, no secret.
+        """Give back a flow whose own code failed, and note where: `trouble`, without secrets.
 
         No worker takes it before `wake_at`, in seconds since the epoch.
-        Returns how often it failed of late: an hour after a failure the counting begins anew. 0 if
+        Returns how often it failed recently; an hour after a failure the counting begins anew. 0 if
         the flow is not ours any more.
         """
         return self._held.give_back_failed(flow_id, trouble, wake_at, self._clock())
 
     def give_back_unloaded(self, flow_id: int, reason: str) -> None:
-        """Give back a flow that this process cannot load; `reason`, no secret, begins as UNLOADED.
+        """Give back a flow that this process cannot load.
 
-        Others may be able to, and can take it at once: see `without` of `take`.
+        `reason` holds no secret, and begins as UNLOADED. Other workers may be able to load the
+        flow, and can take it at once: see `without` of `take`.
         """
         self._held.give_back_unloaded(flow_id, reason)
 
     def survived(self, flow_ids: Collection[int]) -> None:
-        """These flows are none of those that end the processes that run them."""
+        """Clear these flows of suspicion: they did not end the process that runs them."""
         if self.worker is not None:
             taking.survived(self._database, self.worker, flow_ids)
 
     def forget_trouble(self, flow_id: int) -> None:
-        """A flow that could not be loaded is running now."""
+        """Forget why a flow could not be loaded: it is running now."""
         if self.worker is not None:
             taking.forget_trouble(self._database, self.worker, flow_id)
 
@@ -164,11 +165,11 @@ class Taker(Starter):
         taking.tell(self._database, self._registration.id(), notice)
 
     def requests(self) -> list[tuple[int, str]]:
-        """What others asked of unfinished flows that we own: (flow id, request).
+        """What other processes asked of unfinished flows that we own: (flow id, request).
 
-        A request stays until the flow is finished, so that none is lost in a crash. Call this
-        from time to time: it also keeps others convinced that we are alive, and finds out which
-        flows others have taken when they were not, which are then lost.
+        A request stays until the flow is finished, so that none is lost in a crash. Call this from
+        time to time: it also renews our lease. If the lease had been over, it finds out which flows
+        other workers have taken; those are then lost.
         """
         return self._held.requests()
 

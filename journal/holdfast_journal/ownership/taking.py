@@ -1,4 +1,4 @@
-"""Who runs which flow: taking flows, giving them back, and what others ask of their owner."""
+"""Taking flows, giving them back, and what other processes ask of their owner."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -25,12 +25,12 @@ OF_LATE = 3600.0
 LONGEST_TROUBLE = 4000
 """Characters of what is kept about a failure."""
 
-# What is finished has no request; see `due` for why that is not asked for.
+# A finished flow has no request; see `due` for why the query does not say so.
 _REQUESTS = select(flows.c.id, flows.c.request).where(
     flows.c.owner == bindparam("owner"), flows.c.request.is_not(None)
 )
 
-# Made once: that costs more than to execute them.
+# Made once: making them costs more than executing them.
 _OWN = (
     update(flows)
     .where(flows.c.id.in_(bindparam("ids", expanding=True)))
@@ -70,7 +70,7 @@ def take(
     *,
     expected: bool,
 ) -> list[Taken]:
-    """Take flows that are due, the one that has waited longest first, in one transaction.
+    """Take flows that are due, longest waiting first, in one transaction.
 
     Unless there are `expected` to be some, it looks before it begins one that writes.
     One that cannot be read is ended as DAMAGED, with everything that is left of it; one whose
@@ -95,7 +95,7 @@ def take(
 
 
 def _without_the_living(connection: Connection, workers: Registration, due: Due) -> Due:
-    """Whoever was only paused may be back, and then it has found its flows untouched."""
+    """Leave out workers that were only paused and are back: they found their flows untouched."""
     if not due.dead:
         return due
     back = workers.alive(due.dead, connection)
@@ -131,7 +131,7 @@ def _wave(
 
 def _own(connection: Connection, keys: KeyRing, due: Due, rows: Sequence[Any]) -> list[Taken]:
     """Open these flows and become their owner; end those that cannot be read."""
-    # Who has not begun has none.
+    # A flow that has not begun has none.
     open_tasks = _open_tasks(connection, [row.id for row in rows if row.checkpoint is not None])
     taken = []
     for row in rows:
@@ -146,7 +146,7 @@ def _own(connection: Connection, keys: KeyRing, due: Due, rows: Sequence[Any]) -
 def give_back(
     database: Database, worker: int, ids: Collection[int], wake_at: float | None = None
 ) -> None:
-    """Let others take the flows: at once, or not before `wake_at`."""
+    """Let other workers take the flows: at once, or not before `wake_at`."""
     with database.writing() as connection:
         for chunk in chunks(sorted(ids)):
             connection.execute(
@@ -157,7 +157,7 @@ def give_back(
 
 
 def survived(database: Database, worker: int, ids: Collection[int]) -> None:
-    """These flows did not end the worker that took them; see `suspects`."""
+    """Clear these flows: they did not end the worker that took them; see `suspects`."""
     with database.writing() as connection:
         for chunk in chunks(sorted(ids)):
             clear(connection, worker, chunk)
@@ -166,7 +166,7 @@ def survived(database: Database, worker: int, ids: Collection[int]) -> None:
 def give_back_failed(
     database: Database, worker: int, flow: int, trouble: str, wake_at: float, now: float
 ) -> int:
-    """Give back a flow whose own code failed; return how often it did of late, 0 if not ours."""
+    """Give back a flow whose own code failed. Return how often recently; 0 if it is not ours."""
     of_late = flows.c.failed_at > now - OF_LATE
     statement = (
         update(flows)
@@ -196,7 +196,7 @@ def give_back_unloaded(database: Database, worker: int, flow: int, reason: str) 
 
 
 def forget_trouble(database: Database, worker: int, flow: int) -> None:
-    """A flow that could not be loaded is well."""
+    """Forget why a flow could not be loaded: it is running now."""
     with database.writing() as connection:
         connection.execute(
             update(flows).where(flows.c.id == flow, flows.c.owner == worker).values(trouble=None)
@@ -212,7 +212,7 @@ def tell(database: Database, worker: int, notice: str | None) -> None:
 def epochs(database: Database, ids: Collection[int]) -> Mapping[int, int]:
     """Under which epoch each of the flows may be written. Raises SQLAlchemy's errors."""
     query = select(flows.c.id, flows.c.epoch)
-    # Whoever renews a lease asks, and tries again after those; see `Registration.keep`.
+    # `Registration.keep` asks when it renews the lease, and tries again after these errors.
     with database.transaction(writes=False) as connection:
         return {
             row.id: row.epoch
@@ -236,7 +236,7 @@ def _open_tasks(connection: Connection, ids: Sequence[int]) -> Mapping[int, list
 
 
 def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why: str) -> None:
-    """One row that was altered must not keep a worker from all the others."""
+    """End a flow whose row was altered: it must not keep a worker from all the others."""
     # Its own seq may be what was altered.
     found = connection.scalars(select(entries.c.seq).where(entries.c.flow_id == row.id))
     seq = max(each for each in (0, row.seq, *found) if is_number(each)) + 1

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 UNLOADED = "cannot be loaded: "
-"""How the trouble of a flow begins that no fault of its own keeps from being run."""
+"""How the trouble of a flow begins that cannot be run through no fault of its own."""
 
 
 @frozen
@@ -73,7 +73,7 @@ class TakenFlow:
     request: str | None
     tasks: Sequence[Task]
     failures: int
-    """How often its own code failed of late; see `SqlJournal.give_back_failed`."""
+    """How often its own code failed recently; see `SqlJournal.give_back_failed`."""
     trouble: str | None
     """Where it failed the last time."""
     deaths: int
@@ -88,7 +88,7 @@ class Unfinished:
     Args:
         begun: those that have begun.
         new: those that have not.
-        unowned: of those that have begun, the ones that nobody runs now.
+        unowned: of those that have begun, the ones that no worker runs now.
     """
 
     begun: int

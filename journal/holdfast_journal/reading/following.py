@@ -1,8 +1,8 @@
 """Following a journal: what has moved since the last look, at a cost that idle flows do not raise.
 
-Every commit adds entries, whose ids rise, so what is new lies behind the highest id that was seen.
-On PostgreSQL a transaction may commit after another that got higher ids; so each look goes back by
-as many entries as transactions under way can hold, and what was seen already is told by its seq.
+Every commit adds entries, whose ids rise, so what is new comes after the highest id that was seen.
+On PostgreSQL a transaction may commit after another that got higher ids. So each look goes back by
+as many entries as transactions under way can hold, and knows by its seq what it has seen already.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from holdfast_journal.store.schema import entries, flows
 from holdfast_journal.store.values import is_number
 
 ALTERED = 2**63
-"""More than any seq: a flow with an entry that somebody altered seems to move."""
+"""More than any seq: a flow with an entry that was altered seems to move."""
 
 
 @frozen
 class Seen:
-    """How far somebody has followed a journal."""
+    """How far a reader has followed a journal."""
 
     entry: int
     """The highest id of an entry."""
@@ -44,12 +44,12 @@ _NEW_FLOWS = select(flows.c.id).where(flows.c.id > bindparam("after"))
 
 
 def seq_of(value: Any) -> int:
-    """A flow's seq; 0 for one that somebody altered, which thus seems to move."""
+    """A flow's seq; 0 for one that was altered, so that the flow seems to move."""
     return value if is_number(value) else 0
 
 
 def begin(connection: Connection, database: Database) -> Seen:
-    """Everything that is there now counts as seen; read it after this."""
+    """Count everything that is there now as seen; read it after this."""
     now = _here(connection)
     return evolve(now, seqs=_reach(connection, database, now))
 

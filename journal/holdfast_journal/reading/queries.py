@@ -11,7 +11,7 @@ from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import batches, flows, workers
 
 NOT_SHOWN = ("checkpoint", "params", "fingerprint")
-"""Columns of a flow's row that nobody is shown."""
+"""Columns of a flow's row that are never shown."""
 
 # SQLAlchemy 2.0 has one parameter for the type of a row, and 2.1 one for each column.
 SHOWN: Select[Any] = (
@@ -32,7 +32,7 @@ FINISHED = select(flows.c.id).where(flows.c.finished_at.is_not(None))
 
 
 def inside(batch: str, *, indexed: bool = True) -> ColumnElement[bool]:
-    """Whether a flow is in a batch; not `indexed` where another index leads to fewer flows."""
+    """Whether a flow is in a batch; not `indexed` if another index leads to fewer flows."""
     named = select(batches.c.id).where(batches.c.name == batch).scalar_subquery()
     return (flows.c.batch_id if indexed else flows.c.batch_id + 0) == named
 

@@ -1,4 +1,4 @@
-"""`Reader`: what operators see of a journal. It writes nothing, owns nothing, and is no worker."""
+"""`Reader`: what operators see of a journal. It writes and owns nothing, and is not a worker."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -34,7 +34,7 @@ class Reader:
         return self._database.name
 
     def overview(self, batch: str | None = None, name: str | None = None) -> list[FlowRow]:
-        """The flows of a batch, or of that name, or all; in the order in which they were started.
+        """The flows of a batch, or of that name, or all, in the order in which they were started.
 
         Raises Unreadable, WrongKey.
         """
@@ -64,7 +64,7 @@ class Reader:
         return flow_rows(rows, self._keys, self._alive)
 
     def unfinished(self, batch: str | None = None) -> list[FlowRow]:
-        """The flows of a batch, or all, that are not over; they cost the same beside any others."""
+        """The flows of a batch, or all, that are not over; the cost depends on these alone."""
         with self._database.reading() as connection:
             rows = queries.rows(connection, queries.ids_unfinished(connection, batch))
         return flow_rows(rows, self._keys, self._alive)
@@ -86,7 +86,7 @@ class Reader:
     ) -> Changes:
         """The flows that moved since the `poll` that returned `seen`.
 
-        Without it, all of the batch that have these `names`; or if none are given, the unfinished.
+        Without it, all of the batch that have these `names`; if none are given, the unfinished.
         Raises Unreadable, WrongKey.
         """
         with self._database.reading() as connection:
@@ -107,8 +107,8 @@ class Reader:
     def counts(
         self, batch: str | None = None, *, finished: bool | None = None
     ) -> Mapping[str, int]:
-        """How many flows have each status; of those that are over, or are not, if so asked."""
-        # Two searches, of which each has an index.
+        """How many flows have each status; if asked, only of those that are over, or are not."""
+        # Two searches, each with an index of its own.
         over = {True: flows.c.finished_at.is_not(None), False: flows.c.finished_at.is_(None)}
         found: Counter[str] = Counter()
         with self._database.reading() as connection:
@@ -129,7 +129,7 @@ class Reader:
         return [(row.id, str(row.notice)) for row in rows if row.id in living]
 
     def history(self, flow_id: int) -> list[EntryRow]:
-        """What happened to a flow, in order, no secrets. Raises NoSuchFlow."""
+        """What happened to a flow, in order, without secrets. Raises NoSuchFlow."""
         shown = (each for each in entries.c if each.name not in ("id", "event"))
         query = select(*shown).where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
         with self._database.reading() as connection:
@@ -137,7 +137,7 @@ class Reader:
             return [entry_row(each) for each in connection.execute(query)]
 
     def events(self, flow_id: int) -> list[Event]:
-        """The recorded events of a flow, opened: secrets.
+        """The recorded events of a flow, opened: they hold secrets.
 
         Raises NoSuchFlow, Shredded, Unreadable, WrongKey.
         """

@@ -35,11 +35,11 @@ class FlowRow:
     owner_host: str | None
     owner_pid: int | None
     owner_alive: bool | None
-    """None if nobody owns the flow."""
+    """None if no worker owns the flow."""
     wake_at: float | None
     """Before this no worker takes the flow, unless something is asked of it. None: at any time."""
     failures: int
-    """How often its own code failed of late."""
+    """How often its own code failed recently."""
     trouble: str | None
     """Where it failed the last time."""
     deaths: int

@@ -1,4 +1,4 @@
-"""From rows to what operators are shown: one row that was altered must not hide all the others."""
+"""From rows to what operators see: one altered row must not hide all the others."""
 
 import json
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def _bad(row: Any) -> Sequence[str]:
 
 
 def _published(row: Any, keys: KeyRing) -> Published | None:
-    """What the flow shows; one row that was altered must not hide all the others."""
+    """What the flow shows; one altered row must not hide all the others."""
     if row.data_key is None or row.published is None:
         return None
     try:
@@ -75,7 +75,7 @@ def _published(row: Any, keys: KeyRing) -> Published | None:
 
 
 def _sound_entry(row: Any) -> Any:
-    """What can be shown of an entry, even if somebody altered it."""
+    """What can be shown of an entry, even if it was altered."""
     columns = [name for name in unsound(row, entries) if name not in ("id", "event")]
     if not columns:
         return row

@@ -11,22 +11,22 @@ from holdfast_journal.errors import DatabaseUnusable
 from holdfast_journal.files import sync_directory
 
 _MOST = 100
-"""Copies of one second."""
+"""The most copies made in one second."""
 
 
 def keep_copy(path: Path, revision: str, now: float) -> Path:
     """Copy the database at `path`, as it was last committed; return where the copy is.
 
-    It is called `<path>.<revision>-<date>-<time>.copy` (UTC), is its owner's only, on disk before
-    this returns, and never takes another file's place. One caller at a time, who sees to it that
-    nobody writes meanwhile. Raises DatabaseUnusable; then at most a file `<path>.<revision>.part`
-    is left, which the next attempt begins anew.
+    It is called `<path>.<revision>-<date>-<time>.copy` (UTC), is private to its owner, is on disk
+    before this returns, and never takes another file's place. For one caller at a time, which sees
+    to it that no process writes meanwhile. Raises DatabaseUnusable; then at most a file
+    `<path>.<revision>.part` is left, which the next attempt begins anew.
     """
     draft = path.with_name(f"{path.name}.{revision}.part")
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
     wanted = path.with_name(f"{path.name}.{revision}-{stamp}.copy")
     try:
-        # SQLite writes into an empty file, which is how the copy is private from the beginning.
+        # SQLite writes into an empty file of ours, so the copy is private from the beginning.
         draft.unlink(missing_ok=True)
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -2,9 +2,9 @@
 
 One `Database` is one URL opened. Transactions are begun here and nowhere else:
 
-- SQLite: WAL, synchronous=FULL, and BEGIN IMMEDIATE for whatever writes. A transaction that reads
-  first and then wants to write can fail at once under WAL, busy timeout or not; one that takes the
-  write lock at its start waits for its turn instead.
+- SQLite: WAL, synchronous=FULL, and BEGIN IMMEDIATE for every transaction that writes. Under WAL a
+  transaction that reads first and then wants to write can fail at once, in spite of a busy timeout;
+  one that takes the write lock at its start waits for its turn instead.
 - PostgreSQL: READ COMMITTED. What must not race is fenced by row locks, epochs and unique keys.
 """
 
@@ -42,11 +42,11 @@ class Database:
     given_path: Path | None = None
     """The path of the SQLite file as it was given: perhaps that of a symbolic link to it."""
     _place: Place | LookedAt | None = field(default=None, repr=False)
-    """What sees to it that an SQLite file is still the one that was opened."""
+    """Checks that an SQLite file is still the one that was opened."""
     _anchor: Any = field(default=None, repr=False)
     """A connection that is open for as long as this is, so that SQLite keeps the log."""
-    # One writer at a time in this process: fair, where SQLite's busy handler polls. A database in
-    # memory has one connection, so its readers take turns too.
+    # One writer at a time in this process. This is fair, while SQLite's busy handler polls. A
+    # database in memory has one connection, so its readers take turns too.
     _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _broken: DBAPIError | None = field(default=None, init=False, repr=False)
 
@@ -62,10 +62,10 @@ class Database:
     ) -> Self:
         """Open `url`; a missing SQLite file is made, private to its owner.
 
-        With `make_parents` missing directories above it are made too, as private. Unless `writes`
-        it need not be possible to write it now: the disk may be full, or somebody hold a lock.
-        Who only `looks` cannot write, and makes and changes nothing; see `looking`.
-        A server ends our transactions if we fall silent in one for `pause` seconds.
+        With `make_parents`, missing directories above it are made too, also private. Without
+        `writes`, it need not be writable now: the disk may be full, or another process may hold a
+        lock. If it only `looks`, it cannot write, and makes and changes nothing; see `looking`.
+        If we fall silent in a transaction for `pause` seconds, a server ends it.
         Raises DatabaseUnusable.
         """
         parsed = parse_url(url)
@@ -117,8 +117,8 @@ class Database:
     def transaction(self, *, writes: bool) -> Iterator[Connection]:
         """One transaction, committed at the end unless an exception leaves the block.
 
-        Raises SQLAlchemy's own errors, and DatabaseMoved. Once the disk has failed under one that
-        writes, whoever began it, each that would write fails with that error.
+        Raises SQLAlchemy's own errors, and DatabaseMoved. Once the disk has failed during any
+        transaction that writes, all later ones that would write fail with the same error.
         """
         if writes and self._broken is not None:
             raise self._broken
@@ -131,7 +131,7 @@ class Database:
                 with self.engine.connect().execution_options(**{WRITES: writes}) as connection:
                     with connection.begin():
                         yield connection
-            # Again, before anybody acts on what was read, or lets go what waited for a commit.
+            # Again, before the caller acts on what was read, or releases what waited for a commit.
             self.see_that_it_is_there()
         except DBAPIError as error:
             if writes and trouble(error) is ErrorKind.BROKEN:
@@ -140,7 +140,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """`transaction` for a caller who waits: errors of the database are DatabaseUnusable."""
+        """`transaction` for a caller that waits: errors of the database are DatabaseUnusable."""
         with self.explaining_errors(), self.transaction(writes=True) as connection:
             yield connection
 
@@ -152,7 +152,7 @@ class Database:
 
     @contextmanager
     def explaining_errors(self) -> Iterator[None]:
-        """Raise DatabaseUnusable where the database's state explains an error of SQLAlchemy's."""
+        """Raise DatabaseUnusable if the database's state explains an error of SQLAlchemy's."""
         try:
             yield
         except (DBAPIError, PoolTimeout, InvalidRequestError) as error:
@@ -160,7 +160,7 @@ class Database:
         except sqlite3.Error as error:  # of a connection of our own, beside SQLAlchemy's
             raise DatabaseUnusable(f"the database {self.name} cannot be used: {error}") from error
         except UnicodeDecodeError:
-            # SQLite quotes in its errors what stands in a damaged file, and the driver stumbles.
+            # SQLite's errors quote what is in a damaged file, which the driver cannot decode.
             text = f"the database {self.name} cannot be used: its file is damaged"
             raise DatabaseUnusable(text) from None
 
@@ -173,7 +173,7 @@ class Database:
         """Write anew what a process that is gone has left in SQLite's write-ahead log.
 
         If that process ended because an fsync failed, the log may be whole in the system's memory
-        and have a hole on the disk, which would cost everything that is written behind it.
+        but have a hole on the disk. Then everything that is written after the hole could be lost.
         Raises DatabaseUnusable.
         """
         with self.explaining_errors():
@@ -189,12 +189,12 @@ class Database:
             self._place.close()
 
     def _clear(self, error: SQLAlchemyError) -> Exception:
-        """One clear line for whatever the database says, except that a key is taken."""
+        """Return one clear line for what the database says, unless it says that a key is taken."""
         found = trouble(error)
         said = getattr(error, "orig", None)
         state = getattr(said, "sqlstate", None)
         if state == "23505" or getattr(said, "sqlite_errorcode", None) in UNIQUE:
-            return error  # somebody was quicker, and whoever asked knows what that means
+            return error  # another process was quicker; the caller knows what that means
         remedy = REMEDIES.get(state or "")
         if found is ErrorKind.REFUSED and not isinstance(error, OperationalError) and not remedy:
             remedy = "is it as Holdfast made it? 'holdfast db check' and 'holdfast doctor' tell"

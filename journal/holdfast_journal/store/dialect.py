@@ -1,7 +1,7 @@
 """`Dialect`: all that differs between SQLite and PostgreSQL, for every room above this one.
 
-A database is asked for its `dialect`, a connection's is `dialect_of` it. Nobody else asks which of
-the two it is: whoever needs another difference gives it a name here.
+Ask a database for its `dialect`, and a connection by `dialect_of`. No other code asks which of the
+two it is: if you need another difference, give it a name here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ class Dialect(Protocol):
     """What a kind of database can do, and how that is said to it."""
 
     def __hash__(self) -> int:
-        """There is one of each kind: statements are cached by it."""
+        """Make it a key: there is one of each kind, and statements are cached by it."""
         ...
 
     @property
     def many_writers(self) -> bool:
-        """Whether transactions that write go on at the same time, of any number of services.
+        """Whether transactions that write run at the same time, from any number of services.
 
         If not, one that writes sees everything as it is, and nothing changes until it is over.
         """
@@ -46,23 +46,23 @@ class Dialect(Protocol):
         share: bool = False,
         key: bool = False,
     ) -> Query:
-        """The query, so that nobody changes its rows before the end of the transaction.
+        """The query, so that no other transaction changes its rows before the end of this one.
 
         Args:
             query: of rows.
             of: the table whose rows are meant, if there are several.
             skip: whether to leave out rows that others have locked, instead of waiting for them.
-            share: whether others may do the same meanwhile.
-            key: whether others may change what is not part of a key.
+            share: whether other transactions may do the same meanwhile.
+            key: whether other transactions may change what is not part of a key.
         """
         ...
 
     def lock_table(self, connection: Connection, table: Table) -> None:
-        """Let nobody else change a table before the end of the transaction."""
+        """Keep others from changing a table before the end of the transaction."""
         ...
 
     def lock_upgrades(self, connection: Connection) -> None:
-        """Let nobody else change the schema before the end of the transaction."""
+        """Keep others from changing the schema before the end of the transaction."""
         ...
 
     def begin_snapshot(self, connection: Connection) -> None:
@@ -131,13 +131,13 @@ class Dialect(Protocol):
         ...
 
     def quick_check(self, connection: Connection, most: int) -> Sequence[str]:
-        """What the database says of its own structure, if that is soon found out."""
+        """What the database says of its own structure, if that can be found out quickly."""
         ...
 
     def integrity(self, connection: Connection, most: int) -> Iterator[tuple[str, str]]:
         """What is wrong with the database's own structure, and what to do about it.
 
-        `most` lines of its own check are repeated.
+        At most `most` lines of its own check are reported.
         """
         ...
 

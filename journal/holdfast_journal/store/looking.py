@@ -1,12 +1,12 @@
 """Looking at an SQLite database without leaving a trace.
 
-SQLite makes a log and an index of it beside a database in WAL mode, even for who only reads, and
-deletes them again if it can; whoever may not write the directory cannot read at all. So there are
-three ways to look, by what lies there:
+If a database is in WAL mode, SQLite makes a log and an index of it beside it, even for a process
+that only reads, and deletes them again if it can. A process that may not write the directory cannot
+read at all. So there are three ways to look, by what is there:
 
-- no log: nobody has the database open, and all of it is in its file, which is read as one that
-  does not change. Whoever begins to write writes a log, which the next transaction reads too; that
-  the log is taken into the file meanwhile is noticed, and said.
+- no log: no process has the database open, and all of it is in its file, which is read as one that
+  does not change. A process that begins to write makes a log, which the next transaction reads too.
+  If the log is taken into the file during a transaction, that is noticed, and reported.
 - a log and its index: a process uses the database, or has died; a read-only connection reads it.
 - a log without an index, which must have been copied with the database: a copy of both is read, in
   a directory of its own that is deleted afterwards. SQLite copies the database itself, so that no
@@ -32,13 +32,13 @@ BUSY_TIMEOUT = 30.0
 
 @define
 class LookedAt:
-    """A database of which one only wants to look at what is there."""
+    """A database that is only looked at."""
 
     path: Path
     _reads: Path
     """The file that is read: the database itself, or its copy."""
     _still: tuple[int, ...] | None = None
-    """What the file was like when we began, if nobody may change it meanwhile."""
+    """What the file was like when we began, if no process may change it meanwhile."""
     _copy: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -67,7 +67,7 @@ class LookedAt:
                 with closing(sqlite3.connect(copy)) as target:
                     source.backup(target)
             shutil.copyfile(log_of(path), log_of(copy))
-            # Whoever opens it makes an index first, and then writes.
+            # A process that opens it makes an index first, and then writes.
             if _index_of(path).exists() or before != (_likeness(path), _likeness(log_of(path))):
                 raise _begun(path)
         except BaseException:
@@ -86,7 +86,7 @@ class LookedAt:
         return _open(self._reads, mode)
 
     def begins(self) -> bool:
-        """Decide anew, before a transaction; whether what is open must be opened again for it."""
+        """Decide anew, before a transaction. Return whether to open everything again for it."""
         if self._still is None or not _has_log(self.path):
             return False
         self._still = None

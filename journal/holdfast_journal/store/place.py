@@ -1,11 +1,11 @@
-"""Where an SQLite database lies, and whether it lies there still.
+"""Where an SQLite database is, and whether it is still there.
 
-POSIX drops every lock that a process has on a file as soon as it closes any descriptor of that
-file, and SQLite's hold on its write-ahead log is such locks. So nothing here ever opens a file
-that may be a database: what has to be known is asked of its name, with `stat`.
+As soon as a process closes any descriptor of a file, POSIX drops every lock that it has on that
+file, and SQLite holds its write-ahead log by such locks. So nothing here ever opens a file that may
+be a database: what has to be known is asked of its name, with `stat`.
 
-A database is one file, by whatever name. SQLite calls its log after the name, and so do we call
-the key and the locks of the workers; two names for one file would give it two logs, each with
+A database is one file under one name. SQLite names its log after that name, and we do the same with
+the key and the locks of the workers. Two names for one file would give it two logs, each with
 commits that the other lacks. Symbolic links are followed; other names are refused.
 """
 
@@ -24,7 +24,7 @@ from holdfast_journal.errors import DatabaseMoved, DatabaseUnusable
 from holdfast_journal.files import sync_directory
 
 OTHER_NAME = 5.0
-"""Seconds for which a new opener waits for whoever has the file open under another name."""
+"""Seconds for which a new opener waits for a process with the file open under another name."""
 
 _Identity: TypeAlias = tuple[int, int]
 """Device and inode."""
@@ -81,10 +81,10 @@ def find(path: Path, *, make: bool, make_parents: bool = False) -> Path:
 
 
 def refuse_another_name(path: Path) -> None:
-    """Refuse a file that somebody has open under another name, such as that of a bind mount.
+    """Refuse a file that a process has open under another name, such as that of a bind mount.
 
-    Whoever has it open by this name has a log beside it. If there is none, the file can be locked
-    as a whole, for a moment, unless somebody has it open elsewhere. Raises DatabaseUnusable.
+    A process that has it open under this name has a log beside it. If there is no log, we can lock
+    the whole file for a moment, unless a process has it open elsewhere. Raises DatabaseUnusable.
     """
     until = time.monotonic() + OTHER_NAME
     while path.stat().st_size and not log_of(path).exists():
@@ -96,7 +96,7 @@ def refuse_another_name(path: Path) -> None:
                 return
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
-                return  # whoever opens it next says it better
+                return  # opening it will raise a better error
         if time.monotonic() > until:
             raise _unusable(
                 path,
@@ -119,7 +119,7 @@ class Place:
     def of(cls, path: Path, given: Path) -> Self:
         """The place of the database at `path`, which a connection has open and has read.
 
-        `given` is its path as others know it, perhaps that of a symbolic link to `path`.
+        `given` is the path that others know, perhaps that of a symbolic link to `path`.
         Raises DatabaseMoved.
         """
         file, log = _identity(path), _identity(log_of(path))
@@ -130,7 +130,7 @@ class Place:
     def check(self) -> None:
         """See that the file and its log are still those that were opened. Raises DatabaseMoved.
 
-        What is written to a file that has no name any more is gone when the process ends.
+        If a file has no name any more, what is written to it is gone when the process ends.
         """
         found = _identity(self.path)
         if found != self._file:

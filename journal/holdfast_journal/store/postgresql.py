@@ -26,17 +26,17 @@ from holdfast_journal.store.trouble import RESTORE
 from holdfast_journal.store.urls import shown
 
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""A PostgreSQL server that vanished without a word is noticed in a minute, not in two hours."""
+"""So that a server that vanished silently is noticed in a minute, not in two hours."""
 
 _UPGRADES = 0x686F6C64
-"""The advisory lock of who changes the schema: any number that others do not use, "hold"."""
+"""The advisory lock for changing the schema: any number that others do not use, "hold"."""
 
 _ROWS_AT_ONCE = 256
-"""Each statement is a question and an answer."""
+"""Many, because each statement is a round trip."""
 
 
 def postgresql_engine(url: URL, pause: float) -> Engine:
-    """Connect when first asked. The server ends what is silent for `pause` seconds.
+    """Connect when first asked. The server ends a transaction that is silent for `pause` seconds.
 
     Raises DatabaseUnusable.
     """
@@ -80,16 +80,16 @@ def _prepare_connections(engine: Engine, url: URL, pause: float) -> None:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
-        # A lock that does not clear is then an error that can be told, and not a silence.
+        # If a lock does not clear, that is then an error that can be reported, and not a silence.
         connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT * 1000:.0f}")
-        # Whoever is paused in a transaction must not keep its flows locked from those who go on.
+        # A worker that is paused in a transaction must not keep flows locked from other workers.
         connection.execute(f"SET idle_in_transaction_session_timeout = {pause * 1000:.0f}")
         connection.commit()
 
     @event.listens_for(engine, "do_executemany")
     def one_by_one(cursor: Any, statement: str, parameters: Any, _context: object) -> bool:
-        # The driver would send all of them before it asks for an answer, and the server does not
-        # call it idle when whoever is paused between two of them keeps it waiting.
+        # The driver would send all of them before it asks for an answer. If a worker were paused
+        # between two of them, the server would wait without calling the session idle.
         for each in parameters:
             cursor.execute(statement, each)
         return True
@@ -113,11 +113,11 @@ class PostgresqlDialect:
         share: bool = False,
         key: bool = False,
     ) -> Query:
-        """SELECT ... FOR UPDATE, or what is less."""
+        """SELECT ... FOR UPDATE, or a weaker lock."""
         return query.with_for_update(of=of, skip_locked=skip, read=share, key_share=key)
 
     def lock_table(self, connection: Connection, table: Table) -> None:
-        """LOCK TABLE, so that readers go on."""
+        """LOCK TABLE, in a mode that lets readers continue."""
         connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
     def lock_upgrades(self, connection: Connection) -> None:
@@ -145,7 +145,7 @@ class PostgresqlDialect:
         )
 
     def at_once(self, most: int) -> int:
-        """Many: each statement is a question and an answer."""
+        """Many: each statement is a round trip."""
         return _ROWS_AT_ONCE
 
     def update_of(self, template: str, columns: Mapping[str, str], count: int) -> str:
@@ -162,7 +162,7 @@ class PostgresqlDialect:
         return f"({', '.join(columns)}) IN (VALUES {', '.join([f'({row})'] * count)})"
 
     def clock(self, now: float) -> ColumnElement[Any]:
-        """The server's, and not now(): that stands still in a transaction that waits for long."""
+        """The server's, but not now(), which stands still during a transaction, however long."""
         return extract("epoch", func.clock_timestamp())
 
     def refuse_unfit(self, engine: Engine, name: str, *, looks: bool) -> None:
@@ -170,14 +170,14 @@ class PostgresqlDialect:
         refuse_unfit(engine, name, looks=looks)
 
     def rewrite_log(self, engine: Engine) -> None:
-        """The server sees to its log."""
+        """Nothing to do: the server takes care of its log."""
 
     def quick_check(self, connection: Connection, most: int) -> Sequence[str]:
         """There is no quick one."""
         return ()
 
     def integrity(self, connection: Connection, most: int) -> Iterator[tuple[str, str]]:
-        """What the server knows already; its whole check is `pg_amcheck`, which takes its time."""
+        """What the server knows already; its full check is `pg_amcheck`, which takes long."""
         failures = connection.scalar(
             text(
                 "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"

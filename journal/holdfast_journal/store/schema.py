@@ -6,8 +6,8 @@ Nothing here creates a table: migrations/ is the only way to a schema, and a tes
   to change them in the same transaction.
 - Times are seconds since the epoch, as floats. `uid` is 32 random hex digits.
 - `sealed` columns hold what `sealing` made; they mean nothing without the master key.
-- (flow_id, seq) is unique: a lost race between two owners is an error of the database's, and not
-  a check of ours. `entries` keeps arrival order on disk, so that group commit appends.
+- (flow_id, seq) is unique: if two owners race, the database refuses the loser, without a check of
+  ours. `entries` keeps arrival order on disk, so that group commit appends.
 """
 
 from sqlalchemy import (
@@ -70,14 +70,14 @@ batches = Table(
 workers = Table(
     "holdfast_workers",
     metadata,
-    # Rows stay for ever: entries name the worker that wrote them, and an id is never used twice.
+    # Rows are never deleted while entries name the worker that wrote them; ids are never reused.
     Column("id", _Id, primary_key=True),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", Double, nullable=False),
-    # Until when others take this worker for alive, by the database's clock. NULL: by its lock only.
+    # Until when other workers see this one as alive, by the database's clock. NULL: by its lock.
     Column("lease_until", Double),
-    # A JSON list of the kinds of flows that it shares with others; NULL: it shares none.
+    # A JSON list of the kinds of flows that it shares with other workers; NULL: it shares none.
     Column("serves", Text),
     # What operators must know of it now, in words; NULL: nothing.
     Column("notice", Text),
@@ -101,9 +101,9 @@ flows = Table(
     Column("owner", _Id, ForeignKey("holdfast_workers.id")),
     Column("seq", BigInteger, nullable=False),
     Column("request", Text),
-    # No worker takes a flow before this, unless somebody asked something of it. NULL: at any time.
+    # No worker takes a flow before this, unless something was asked of it. NULL: at any time.
     Column("wake_at", Double),
-    # How often its own code has raised of late, when it did so last, and where.
+    # How often its own code has raised recently, when it did so last, and where.
     Column("failures", Integer, nullable=False),
     Column("failed_at", Double),
     Column("trouble", Text),
@@ -125,7 +125,7 @@ flows = Table(
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
-    # For counting the others, and finding the last of them, without a look at their rows.
+    # For counting finished flows, and finding the last of them, without reading their rows.
     Index(
         "ix_holdfast_flows_finished",
         "batch_id",

@@ -1,4 +1,4 @@
-"""Which PostgreSQL databases can hold a journal: what is asked of one before it is used."""
+"""Which PostgreSQL databases can hold a journal: what is checked before one is used."""
 
 import secrets
 from contextlib import ExitStack
@@ -64,9 +64,9 @@ def refuse_encoding(connection: Any, name: str) -> None:
 
 
 def _is_a_session(first: Connection, second: Connection) -> bool:
-    """Whether what a connection was told in one transaction is known to it in the next.
+    """Whether a connection still knows in one transaction what it was told in the one before.
 
-    And to it alone: a pooler with a single connection would give that to both.
+    And it alone: a pooler with a single connection would give that to both.
     """
     told = {each: secrets.token_hex(8) for each in (first, second)}
     for each, word in told.items():

@@ -44,7 +44,7 @@ def sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
-        # From here on transactions are ours to begin; the driver would begin them too late.
+        # From here on we begin transactions ourselves; the driver would begin them too late.
         connection.isolation_level = None
         # A damaged text must not keep us from the rows around it.
         connection.text_factory = _text
@@ -65,7 +65,7 @@ def sqlite_engine(url: URL) -> Engine:
 
 
 def looking_engine(url: URL, looked_at: LookedAt) -> Engine:
-    """For who only looks: every connection is read-only."""
+    """Open a database only to look at it: every connection is read-only."""
     engine = create_engine(url, hide_parameters=True, creator=looked_at.connect)
 
     @event.listens_for(engine, "connect")
@@ -85,9 +85,9 @@ def _text(stored: bytes) -> str:
 
 
 def _use_wal(cursor: sqlite3.Cursor) -> None:
-    """Switch to WAL, which is a property of the file and is there for good after the first time.
+    """Switch to WAL, which is a property of the file and stays after the first time.
 
-    Two processes that open a new file in the same moment both try, and SQLite answers the loser
+    If two processes open a new file in the same moment, both try, and SQLite answers the loser
     "database is locked" without asking its busy handler. The write lock makes them take turns.
     """
     mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
@@ -125,14 +125,14 @@ class SqliteDialect:
         share: bool = False,
         key: bool = False,
     ) -> Query:
-        """Nobody else writes meanwhile."""
+        """Nothing to do: no other transaction writes meanwhile."""
         return query
 
     def lock_table(self, connection: Connection, table: Table) -> None:
-        """Nobody else writes meanwhile."""
+        """Nothing to do: no other transaction writes meanwhile."""
 
     def lock_upgrades(self, connection: Connection) -> None:
-        """Nobody else writes meanwhile."""
+        """Nothing to do: no other transaction writes meanwhile."""
 
     def begin_snapshot(self, connection: Connection) -> None:
         """Every transaction is like that."""
@@ -184,7 +184,7 @@ class SqliteDialect:
         """A file that opens will do."""
 
     def rewrite_log(self, engine: Engine) -> None:
-        """Bring the log into the file, as far as nobody reads it."""
+        """Bring the log into the file, as far as no reader still needs it."""
         with engine.connect() as connection:
             outside = connection.execution_options(**{WRITES: None})
             outside.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")

@@ -16,7 +16,7 @@ class ErrorKind(Enum):
 
 
 # Errors of the disk that say at once that nothing was written: a quota, a limit, no memory. (A full
-# disk has a code of its own.) What failed fsync, or was not read back, is another matter.
+# disk has a code of its own.) A failed fsync, or data that cannot be read back, is another matter.
 _NOTHING_WRITTEN = frozenset(
     {
         sqlite3.SQLITE_IOERR_WRITE,

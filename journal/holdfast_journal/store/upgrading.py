@@ -1,7 +1,7 @@
 """Bringing a database to this release's schema.
 
-Alembic costs a command nearly half a second, so it is imported only when there is something to do:
-that a database is current is read from its version table alone.
+Alembic costs a command nearly half a second, so it is imported only if there is something to do:
+the version table alone tells whether a database is current.
 """
 
 from collections.abc import Iterator
@@ -65,9 +65,9 @@ def _state(connection: Connection) -> SchemaState:
 
 @contextmanager
 def turn(database: Database) -> Iterator[Connection]:
-    """A transaction in which nobody else changes the schema. Raises DatabaseUnusable.
+    """A transaction in which no other process changes the schema. Raises DatabaseUnusable.
 
-    Others may have changed it while this waited for its turn.
+    Other processes may have changed it while this waited for its turn.
     """
     with database.writing() as connection:
         database.dialect.lock_upgrades(connection)
@@ -75,7 +75,7 @@ def turn(database: Database) -> Iterator[Connection]:
 
 
 def upgrade(database: Database) -> bool:
-    """Bring the schema up to date, in one transaction; False if it was.
+    """Bring the schema up to date, in one transaction. Return False if it was up to date.
 
     Several processes may try at once. Raises NewerSchema, or DatabaseUnusable.
     """
@@ -116,7 +116,7 @@ def downgrade(database: Database, revision: str) -> None:
 
 
 def _refuse_strangers(connection: Connection, database: Database) -> None:
-    """Without our version table, tables of our names are somebody else's."""
+    """Refuse tables with our names if our version table is missing: they are not ours."""
     looking = inspect(connection)
     names = {*looking.get_table_names(), *looking.get_view_names()}
     taken = sorted(names & set(metadata.tables))

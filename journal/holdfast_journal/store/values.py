@@ -1,7 +1,7 @@
 """Whether a row holds what its columns are for: SQLite keeps any value in any column.
 
-Whoever can write to the file can put a text where a number belongs. One such row must not keep
-anybody from all the others.
+Any program that can write the file can put a text where a number belongs. One such row must not
+make all the others unusable.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Double, Integer, LargeBinary, Table
 
 _HIGHEST = 2**62
-"""Numbers beyond are nobody's, and could not be added to."""
+"""Larger numbers are never ours, and could not be added to."""
 
 
 def is_number(value: object) -> bool:
@@ -22,7 +22,7 @@ def is_number(value: object) -> bool:
 
 
 def unsound(row: Any, table: Table) -> list[str]:
-    """The columns of a `row` of `table` that hold something else than they are for."""
+    """The columns of a `row` of `table` that hold values of a wrong kind."""
     found = []
     for name, kinds in _kinds(table):
         value = getattr(row, name, None)
@@ -38,7 +38,7 @@ def mended(row: Any, table: Table, columns: Sequence[str]) -> Any:
 
 
 def altered(columns: Sequence[str]) -> str:
-    """Say which columns hold something else than they are for."""
+    """Say which columns hold values of a wrong kind."""
     many = len(columns) > 1
     what = f"the column{'s' if many else ''} {', '.join(columns)} of its row"
     return f"{what} {'hold' if many else 'holds'} something else than belongs there"
@@ -46,7 +46,7 @@ def altered(columns: Sequence[str]) -> str:
 
 @cache
 def _kinds(table: Table) -> Sequence[tuple[str, frozenset[type]]]:
-    """The columns, and the types of what they may hold. Asked for every row, so made once."""
+    """The columns, and the types that they may hold. Made once, because every row needs it."""
     return [
         (each.name, frozenset({*_own(each), NoneType} if each.nullable else _own(each)))
         for each in table.c

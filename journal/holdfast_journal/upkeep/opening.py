@@ -62,9 +62,9 @@ def open_ready(  # noqa: PLR0913 - the options of a journal
     """Open the database at `url`, bring its schema up to date, and find its keys.
 
     An SQLite file of an older release is upgraded by itself, after a copy; PostgreSQL, which
-    others may be using, only if that is `asked` for. Without `keys` they come from `environ`, or
-    from a file beside the database. With `settles` what a process that is gone has left in the log
-    is written anew: see `Database.rewrite_log`. The other arguments are those of `Database.open`.
+    others may be using, only if that is `asked` for. Without `keys`, they come from `environ`, or
+    from a file beside the database. With `settles`, what a dead process has left in the log is
+    written anew: see `Database.rewrite_log`. The other arguments are those of `Database.open`.
     Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey; then nothing was changed, except
     that a missing SQLite file may have been made.
     """
@@ -93,7 +93,7 @@ def open_ready(  # noqa: PLR0913 - the options of a journal
 
 
 def look_ready(url: str, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
-    """As `open_ready`, for who only looks: makes and changes nothing, not even a key file.
+    """As `open_ready`, but only to look: makes and changes nothing, not even a key file.
 
     Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey.
     """
@@ -129,7 +129,7 @@ def key_file(database: Database, given: Given | None) -> Path | None:
 def _bring_forward(database: Database, ring: KeyRing, clock: Callable[[], float]) -> Path | None:
     """Upgrade a database of an older release; return where the copy of it is, if it is a file.
 
-    What raises leaves everything as it was.
+    If it raises, everything is as it was.
     """
     used = used_keys(database)
     copy = None
@@ -137,7 +137,7 @@ def _bring_forward(database: Database, ring: KeyRing, clock: Callable[[], float]
         if state_in(connection, database) != "older":
             return None  # another process was quicker
         if database.path is not None:
-            # Nobody else can write now.
+            # No other process can write now.
             copy = keep_copy(database.path, revision_in(connection) or "", clock())
         migrate(connection, "head")
         if used:

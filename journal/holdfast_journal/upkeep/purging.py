@@ -71,7 +71,7 @@ def purge(
         with database.writing() as connection:
             query = select(flows.c.id, flows.c.status).where(_old(old), flows.c.id > last)
             query = query.order_by(flows.c.id).limit(CHUNK)
-            # Whatever somebody is just about to retry stays; it is not old any more.
+            # A flow that an operator is just retrying stays; it is not old any more.
             query = database.dialect.locked(query, skip=True)
             rows = connection.execute(query).all()
             ids = [row.id for row in rows]

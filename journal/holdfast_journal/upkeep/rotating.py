@@ -68,8 +68,8 @@ def rotate(database: Database, ring: KeyRing, now: float) -> Rotation:
     resealed = 0
     forgotten: Sequence[str] = ()
     for number in range(_PASSES):
-        # Never waiting for a worker's commit, the first pass is in nobody's way. What it had to
-        # leave comes one by one: whoever holds one lock only has never to do with a deadlock.
+        # The first pass never waits for a worker's commit, so it is in no worker's way. The flows
+        # that it had to leave come one by one: with a single lock there is never a deadlock.
         changed = _go_through(database, ring, first, quickly=number == 0)
         resealed += changed
         with database.writing() as connection:
@@ -136,7 +136,7 @@ def _resealed(ring: KeyRing, row: Any) -> Mapping[str, object] | None:
 def _forget(connection: Connection, database: Database, first: str) -> Sequence[str] | None:
     """Forget the keys that seal nothing any more; None if other keys still seal something."""
     others = select(keys.c.id).where(keys.c.id != first).order_by(keys.c.created_at)
-    # Waits for whoever is just starting flows under one of them, and lets nobody begin to.
+    # Waits for processes that are just starting flows under one of them, and lets no other begin.
     found = list(connection.scalars(database.dialect.locked(others)))
     if connection.scalar(select(flows.c.id).where(_others(first)).limit(1)) is not None:
         return None

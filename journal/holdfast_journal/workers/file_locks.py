@@ -13,7 +13,7 @@ from attrs import define, field
 from holdfast_journal.errors import AlreadyServed, DatabaseUnusable
 
 LOOKS_LAST = 5.0
-"""Seconds for which whoever looks at a lock may have it."""
+"""Seconds for which a reader that looks at a lock may have it."""
 
 _SERVICE = 0
 """The byte that the one service locks; the ids of workers begin with 1."""
@@ -28,8 +28,8 @@ def locks_of(database: Path) -> Path:
 class _LockFile:
     """A file whose bytes are locks, open once in this process.
 
-    POSIX drops all locks that a process has on a file when it closes any descriptor of that
-    file, and never refuses a process its own lock. So there is one descriptor, and what this
+    When a process closes any descriptor of a file, POSIX drops all locks that it has on that
+    file; and it never refuses a process its own lock. So there is one descriptor, and what this
     process holds is remembered here.
     """
 
@@ -51,20 +51,20 @@ _files_lock = threading.Lock()
 class FileLocks:
     """For an SQLite file: byte `id` of the file `<database>.workers` is locked.
 
-    What is written in that file is the process id of the service, for people.
-    Who only `looks` never makes the file, and need not be able to write it.
+    The file's text is the process id of the service, for people.
+    If it only `looks`, it never makes the file, and need not be able to write it.
     """
 
     path: Path
     looks: bool = False
     _see_database: Callable[[], object] = lambda: None
-    """Raises DatabaseMoved if the database that `path` is beside is another now."""
+    """Raises DatabaseMoved if another database is beside `path` now."""
     _worker: int | None = None
     _held_in: _LockFile | None = None
     _serves: bool = False
 
     def hold(self, worker: int) -> None:
-        """Lock our byte, waiting out a reader who is just looking, but not for long.
+        """Lock our byte, waiting for a reader that is just looking, but not for long.
 
         Raises DatabaseUnusable.
         """
@@ -89,7 +89,7 @@ class FileLocks:
         """Lock our bytes anew if the file was deleted or replaced: in the one that others see.
 
         Raises DatabaseUnusable, DatabaseMoved among them: beside another database the same
-        numbers are other workers.
+        numbers stand for other workers.
         """
         with _files_lock:
             lost, worker = self._held_in, self._worker
@@ -97,8 +97,8 @@ class FileLocks:
                 return True
             self._see_database()
             file = self._file()
-            # Whoever looked at our byte meanwhile has taken us for dead; we come again if one does
-            # just now.
+            # A worker that looked at our byte meanwhile has taken us for dead. If one is looking
+            # just now, we try again later.
             if not _try_lock(file.descriptor, fcntl.LOCK_EX, worker):
                 file.close_unused()
                 return False
@@ -147,7 +147,7 @@ class FileLocks:
             self._serves = False
 
     def is_alive(self, worker: int) -> bool:
-        """Try to share the lock: readers who look at the same time do not disturb each other.
+        """Try to share the lock: readers that look at the same time do not disturb each other.
 
         Raises DatabaseUnusable.
         """
@@ -157,7 +157,7 @@ class FileLocks:
             except FileNotFoundError:
                 return False  # no worker has ever been here, or the file was not copied
             except PermissionError:
-                return True  # somebody else's; the lease will tell
+                return True  # another user's file; the lease will tell
             try:
                 if worker in file.held:
                     return True
@@ -184,9 +184,9 @@ class FileLocks:
                 file.close_unused()
 
     def _file(self) -> _LockFile:
-        """Raises FileNotFoundError and PermissionError for who only looks, or DatabaseUnusable."""
+        """Raises DatabaseUnusable; if it only looks, also FileNotFoundError, PermissionError."""
         try:
-            # Asked by name first: opening it a second time, and closing that, would drop our locks.
+            # Asked by name first: opening and closing it a second time would drop our locks.
             with contextlib.suppress(FileNotFoundError):
                 found = self.path.stat()
                 if known := _files.get((found.st_dev, found.st_ino)):
@@ -233,7 +233,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _give_to_owner(descriptor: int, database: Path) -> None:
-    """Let the owner of `database` use the file, if it was root who made it."""
+    """Let the owner of `database` use the file, if root made it."""
     owner = database.stat()
     found = os.fstat(descriptor)
     if found.st_uid == os.geteuid() == 0 != owner.st_uid:

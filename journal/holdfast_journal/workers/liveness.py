@@ -1,11 +1,13 @@
-"""Whether this process moves, and where it stands if it does not.
+"""Whether this process makes progress, and where in the code it stands if it does not.
 
-A thread can renew a lease for ever while the reactor, which does all the work, waits for something
-in a user's function, or the writer's thread for a statement that never ends. Then others would wait
-for flows that nobody runs. So whoever renews asks first.
+A thread could renew a lease without end while the reactor, which does all the work, waits for
+something in a user's function, or while the writer's thread waits for a statement that never ends.
+Then other workers would wait for flows that no worker runs. So the thread that renews asks here
+first.
 
-The reactor is asked for a sign of life, and counts as standing still when that has not come in
-time. The writer counts so while it has something to write and neither finishes nor tries again.
+The reactor is asked for a sign of life. If that does not come in time, the reactor counts as
+standing still. So does the writer, if it has something to write and neither finishes nor tries
+again.
 """
 
 import sys
@@ -17,11 +19,11 @@ from typing import Any
 from attrs import define, field
 
 FRAMES = 12
-"""How many places of a thread are told, from the innermost outwards."""
+"""How many places of a thread are reported, from the innermost outwards."""
 
 
 def place_in(thread: int) -> str:
-    """Where a thread is in its code, by its identifier: functions, lines, files, and no values."""
+    """Where in its code a thread is, by its identifier: functions, lines, files, but no values."""
     frame: FrameType | None = sys._current_frames().get(thread)  # noqa: SLF001 - Python documents it
     places: list[str] = []
     while frame is not None and len(places) < FRAMES:
@@ -49,7 +51,7 @@ class Moving:
     """When the writer last began, or tried again, what it has not finished."""
     _writer: int | None = field(default=None, init=False)
     _rests_since: float | None = field(default=None, init=False)
-    """When whoever looks went to sleep, to look again soon."""
+    """When the thread that looks went to sleep, to look again soon."""
 
     def look(self, patience: float) -> tuple[str, float, str] | None:
         """What stands still for longer than `patience` seconds, for how long, and where.
@@ -57,10 +59,10 @@ class Moving:
         For the thread that renews the lease, which `rests` for about `patience` in between.
         """
         now = self.uptime()
-        # Not since the last look: a database may take its time with what follows that.
+        # Not since the last look: a database may take long over what follows a look.
         before, self._rests_since = self._rests_since, None
         if before is not None and now - before > 2 * patience:
-            # All of this process was paused, and nobody could give any sign.
+            # The whole process was paused, and no thread could give a sign.
             if self._asked_at is not None:
                 self._asked_at = now
             if self._writing_since is not None:
@@ -78,7 +80,7 @@ class Moving:
         return "the journal's writer", now - writing_since, place_in(self._writer)
 
     def rests(self) -> None:
-        """Whoever looks goes to sleep now."""
+        """The thread that looks goes to sleep now."""
         self._rests_since = self.uptime()
 
     def turned(self) -> None:
@@ -97,5 +99,5 @@ class Moving:
 
 
 def moving(reactor: Any, uptime: Callable[[], float]) -> Moving:
-    """What must move where `reactor` is Twisted's, or something like it."""
+    """What must move if `reactor` is Twisted's, or something like it."""
     return Moving(reactor.callFromThread, lambda: getattr(reactor, "running", True), uptime)

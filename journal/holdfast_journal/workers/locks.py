@@ -1,9 +1,9 @@
 """Telling which workers are gone, at once and without a clock.
 
 A worker holds a lock of the operating system, or of the PostgreSQL server, for as long as it
-lives. Whatever ends it ends the lock, kill -9 included, so its flows can be taken over the moment
-it is gone. (This is not what makes the takeover safe: the epoch is. And one that is paused holds
-its lock still: for that there are leases, in `workers`.)
+lives. Whatever ends it, kill -9 included, ends the lock, so its flows can be taken over the moment
+it is gone. (This is not what makes the takeover safe: the epoch is. And a worker that is paused
+still holds its lock: leases are there for that, in `registration`.)
 """
 
 import contextlib
@@ -30,7 +30,7 @@ class Locks(Protocol):
         ...
 
     def serve(self) -> None:
-        """Be the service of this database until `drop` or death, where there can be only one.
+        """Be the service of this database until `drop` or death, if it has room for only one.
 
         Raises AlreadyServed.
         """
@@ -41,18 +41,18 @@ class Locks(Protocol):
         ...
 
     def is_alive(self, worker: int) -> bool:
-        """Whether somebody holds the lock of `worker`."""
+        """Whether a process holds the lock of `worker`."""
         ...
 
 
 @define
 class Alone:
-    """For a database in memory: nobody else can be there."""
+    """For an in-memory database, which no other process can open."""
 
     _held: int | None = None
 
     def hold(self, worker: int) -> None:
-        """Remember who we are."""
+        """Remember our id."""
         self._held = worker
 
     def keep(self) -> bool:
@@ -60,10 +60,10 @@ class Alone:
         return True
 
     def serve(self) -> None:
-        """Nobody else can."""
+        """Nothing to do: no other process can."""
 
     def drop(self) -> None:
-        """Forget who we are."""
+        """Forget our id."""
         self._held = None
 
     def is_alive(self, worker: int) -> bool:
@@ -103,7 +103,7 @@ class AdvisoryLocks:
         return False
 
     def serve(self) -> None:
-        """A server has room for any number."""
+        """Nothing to do: a server has room for any number."""
 
     def drop(self) -> None:
         """Unlock, and close the connection.
@@ -123,7 +123,7 @@ class AdvisoryLocks:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.detach()  # from the pool, which would hand it to others
         try:
-            # A machine that vanishes without a word is noticed in a minute, not in two hours.
+            # A machine that vanishes silently is noticed in a minute, not in two hours.
             for setting in ("idle = 30", "interval = 10", "count = 3"):
                 connection.execute(text(f"SET tcp_keepalives_{setting}"))
             statement = text(f"SELECT pg_try_advisory_lock({_NUMBER})")
@@ -131,7 +131,7 @@ class AdvisoryLocks:
                 self._connection = connection
         finally:
             if self._connection is not connection:
-                # Our own lost session may not be noticed yet and hold it still: keep() comes again.
+                # Our own lost session may still hold it, not yet noticed: keep() tries again.
                 connection.close()
 
     def is_alive(self, worker: int) -> bool:
@@ -142,7 +142,7 @@ class AdvisoryLocks:
 
 
 def locks_for(database: Database, *, looks: bool = False) -> Locks:
-    """The kind of lock that fits the database; who only `looks` never holds one."""
+    """The kind of lock that fits the database; if it only `looks`, it never holds one."""
     if database.path is not None:
         return FileLocks(locks_of(database.path), looks, database.see_that_it_is_there)
     return Alone() if database.in_memory else AdvisoryLocks(database)

@@ -1,34 +1,37 @@
-"""This process as a worker of one database, and how others know that it lives.
+"""This process as a worker of one database, and how others know that it is alive.
 
-A worker is alive as long as it holds its lock (see `locks`) and its `lease` has not run out: a time
-in its row, always some way ahead, that it puts off again and again. So the flows of a process that
-ended are free at once, and those of one that is merely paused (stopped, suspended, cut off) are
+A worker is alive while it holds its lock (see `locks`) and its `lease` has not run out. The lease
+is a time in its row, always some way ahead, that it moves forward again and again. So if a process
+ends, its flows are free at once; if it is merely paused (stopped, suspended, cut off), they are
 free when its lease is over.
 
-Whoever was paused does not know it. So before a worker lets anything out it asks `holds`, which
+A worker that was paused does not know it. So before it lets anything out it asks `holds`, which
 goes by a clock of its own that no pause stops (`term.Term`). There are four states:
 
-- `nobody`: no row, no lock, no flows. `holds` says yes, for there is nothing to lose. The first
-  `id` inserts our row, and locks before that is committed, so that nobody takes us for dead.
-- `holding`: the lease in our row is ahead, and `holds` says yes. Nobody else can take our flows,
-  since `alive` says to whoever would, inside the transaction that takes them, that we live.
-- `late`: by our clock the lease may be over, and `holds` says no: nothing is let out. Perhaps
-  nobody has noticed. `keep` finds out: it renews only where the lease in our row is ahead still,
-  and then we are `holding` again, with all our flows.
+- `unregistered`: no row, no lock, no flows. `holds` says yes, since there is nothing to lose. The
+  first `id` inserts our row. It takes the lock before that is committed, so that no other worker
+  takes us for dead.
+- `holding`: the lease in our row is ahead, and `holds` says yes. No other worker can take our
+  flows: it asks `alive`, inside the transaction that would take them, and is told that we live.
+- `late`: by our clock the lease may be over, and `holds` says no: nothing is let out. Perhaps no
+  other worker has noticed. `keep` finds out: it renews the lease only if the one in our row is
+  still ahead, and then we are `holding` again, with all our flows.
 - `lapsed`: the lease in our row was over, or our lock was free for a moment, or the shared clock
-  was set back so far that we cannot know. Others may have taken flows of ours. `keep` renews, and
-  then calls `on_lapse`, which lets go of those that they took; only when that has returned are we
-  `holding` again. If it fails, we stay lapsed, and the next `keep` begins there.
+  was set back so far that we cannot know. Other workers may have taken flows of ours. `keep` renews
+  the lease, and then calls `on_lapse`, which lets go of the flows that they took. Only when that
+  has returned are we `holding` again. If it fails, we stay lapsed, and the next `keep` begins
+  there.
 
-What such a worker still wants to write, the epochs of its flows refuse: `holds` guards what leaves
-this process, and the epochs what enters the database.
+If a worker that has lapsed still tries to write, the epochs of its flows refuse it: `holds` guards
+what leaves this process, and the epochs guard what enters the database.
 
-Threads: `id`, `keep` and `drop` block, take turns by a lock, and are called from any thread but the
-reactor's. `holds` is for every thread. A thread of our own (`renewing`) calls `keep` a few times in
-the time of a lease, but only while the reactor turns and the writer writes (see `liveness`): a
-worker that merely stands still must not keep its flows from those who would run them. When the
-reactor finds that `holds` says no, it does not wait, but has that thread call it back (`ask`). An
-inline journal has no such thread: whoever processes an event calls `keep` if it has to.
+Threads: `id`, `keep` and `drop` block, take turns by a lock, and may be called from any thread but
+the reactor's. `holds` is for every thread. A thread of our own (`renewing`) calls `keep` a few
+times in the time of a lease, but only while the reactor turns and the writer writes (see
+`liveness`): a worker that merely stands still must not keep its flows from other workers that could
+run them. If the reactor finds that `holds` says no, it does not wait, but has that thread call it
+back (`ask`). An inline journal has no such thread: the thread that processes an event calls `keep`
+if necessary.
 """
 
 import contextlib
@@ -63,16 +66,16 @@ class Registration:
     _clock: Callable[[], float]
     locks: Locks
     _on_lapse: Callable[[], object] = lambda: None
-    """Called, from whatever thread, when others may have taken our flows, before `holds` says yes
-    again: to let go of those that they took."""
+    """Called, from any thread, after the lease may have lapsed and before `holds` says yes again;
+    must let go of the flows that other workers took."""
     term: Term = field(factory=Term)
     renewing: Renewing | None = None
-    """The thread that renews the lease; None: nobody does but who calls `keep`."""
+    """The thread that renews the lease; None: only callers of `keep` do."""
     host: str | None = None
     """What this machine is called, if not as it calls itself."""
     _id: int | None = field(default=None, init=False)
     _started_at: float = field(default=0.0, init=False)
-    """As in our row, by which it is told from that of another worker with our id."""
+    """As in our row: tells it from the row of another worker with our id."""
     _once: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
 
     @property
@@ -89,7 +92,7 @@ class Registration:
         began = self.term.uptime()
         self._started_at = self._clock()
         until = None
-        if not self._database.in_memory:  # where nobody else can be
+        if not self._database.in_memory:  # which no other process can open
             until = self._database.dialect.clock(self._clock()) + self.term.lease
         with self._database.writing() as connection:
             statement = insert(workers).values(
@@ -99,7 +102,7 @@ class Registration:
                 lease_until=until,
             )
             row: int = connection.execute(statement.returning(workers.c.id)).scalar_one()
-            # Before the row is seen by others, so that nobody takes us for dead.
+            # Before other workers see the row, so that none takes us for dead.
             self.locks.hold(row)
         self._id = row
         if until is not None:
@@ -111,7 +114,7 @@ class Registration:
     def holds(self, now: float | None = None) -> bool:
         """Whether our flows are certainly still ours, now. For any thread; does not block.
 
-        `now` is for those who have just asked `term.uptime` themselves.
+        If you have just asked `term.uptime` yourself, pass it as `now`.
         """
         return self.term.holds(now)
 
@@ -135,7 +138,7 @@ class Registration:
             self.term.renewed(began)
 
     def _renew(self, connection: Connection) -> None:
-        # Not before: while we waited for our turn the lease may have run out.
+        # Not earlier: while we waited for our turn the lease may have run out.
         now = self._clock()
         until = self._database.dialect.clock(now) + self.term.lease
         ours = update(workers).where(workers.c.id == self._id).values(lease_until=until)
@@ -145,13 +148,13 @@ class Registration:
             self.see_that_it_knows_us(connection)
             connection.execute(ours)
         elif not self.holds():
-            # It was over, by a clock that never jumps; that of the leases was set back.
+            # By a clock that never jumps it was over; the clock of the leases was set back.
             self.term.lapse()
 
     def see_that_it_knows_us(self, connection: Connection) -> None:
         """See that what is in the database now is what we are a worker of. Raises DatabaseMoved.
 
-        A copy that was put in its place, in the same file or on the same server, holds flows that
+        If a copy was put in its place, in the same file or on the same server, it holds flows that
         are not ours to take, and lacks what we have committed.
         """
         if connection.scalar(select(workers.c.id).where(self._is_us())) is None:
@@ -171,8 +174,8 @@ class Registration:
     def alive(self, ids: Collection[int], connection: Connection | None = None) -> set[int]:
         """Those workers of `ids` that are alive; with `connection` they stay so, or stay dead.
 
-        With the connection of a transaction that writes, that is, until it ends: no lapsed lease
-        can be renewed meanwhile. A worker that is doing just that counts as alive.
+        That holds until the end of the transaction, which must be one that writes: meanwhile no
+        lapsed lease can be renewed. A worker that is just renewing its lease counts as alive.
         Raises DatabaseUnusable.
         """
         query = select(workers.c.id).where(workers.c.id.in_(ids))
@@ -187,7 +190,7 @@ class Registration:
                 ours = connection.scalars(dialect.locked(query, share=True, skip=True))
                 renewing = set(ids).difference(ours)
             found = set(connection.scalars(query.where(current))) | renewing
-        # A row may hold anything; nobody has an id that is not positive.
+        # A row may hold anything, but the id of a worker is always positive.
         return {each for each in found if 0 < each < 2**62 and self.locks.is_alive(each)}
 
     def ask(self, then: Callable[[], object]) -> None:
@@ -198,10 +201,10 @@ class Registration:
     def drop(self) -> None:
         """Stop being a worker."""
         thread = None if self.renewing is None else self.renewing.end()
-        # A database that does not answer must not keep us: the lease ends without us too.
+        # If the database does not answer, do not wait for it: the lease ends without us too.
         if not self._once.acquire(timeout=CLOSING):
             if self.renewing is not None:
-                # It is busy with that database, and nobody else gives up the lock.
+                # That thread is busy with the database, and only it can give up the lock.
                 self.renewing.leave(self.locks.drop)
             return
         try:

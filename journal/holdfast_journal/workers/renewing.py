@@ -1,4 +1,4 @@
-"""`Renewing`: the thread that renews the lease, as long as this process does its work."""
+"""`Renewing`: the thread that renews the lease, while this process does its work."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from holdfast_journal.workers.term import Term
 LOOKS = 6
 """How often in the time of a lease the thread looks whether this process moves."""
 AGAIN = 1.0
-"""Seconds between two attempts to renew at a database that does not answer."""
+"""Seconds between two attempts to renew, if the database does not answer."""
 
 _log = Logger()
 
@@ -55,7 +55,7 @@ class Renewing:
         return thread
 
     def leave(self, then: Callable[[], object]) -> None:
-        """Have the thread call `then` when it ends: nobody waits for it."""
+        """Have the thread call `then` when it ends, and do not wait for that."""
         self._at_end = then
 
     def _work(self, term: Term, renew: Callable[[], object]) -> None:
@@ -67,7 +67,7 @@ class Renewing:
                 else:
                     delay = min(delay, AGAIN)
             except (SQLAlchemyError, DatabaseUnusable):
-                # Whoever needs the database says that it does not answer, or was moved.
+                # Other parts, which need the database, report that it does not answer or was moved.
                 delay = min(delay, AGAIN)
             if term.holds():
                 while self._asked:

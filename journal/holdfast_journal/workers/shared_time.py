@@ -1,9 +1,8 @@
-"""The time that all workers of a database share: that of its server, where there is one.
+"""The time that all workers of a database share: that of its server, if it has one.
 
-When a parked flow is to be taken again is written by one worker and read by all. If each went by
-its own clock, two machines whose clocks differ by a quarter of an hour would take each other's
-flows far too often: what one puts off for eight minutes is past, or absurdly far ahead, for the
-other.
+One worker writes when a parked flow is to be taken again, and all read it. If each went by its own
+clock, two machines whose clocks differ by a quarter of an hour would take each other's flows far
+too often: what one puts off for eight minutes is past, or absurdly far ahead, for the other.
 """
 
 from collections.abc import Callable

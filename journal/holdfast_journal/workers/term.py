@@ -8,7 +8,7 @@ from attrs import define, field
 from holdfast_journal.workers.clocks import boot_time
 
 LEASE = 30.0
-"""Seconds for which a worker is taken for alive after each renewal."""
+"""Seconds for which a worker counts as alive after each renewal."""
 RENEWALS = 3
 """How often it renews in that time."""
 
@@ -17,17 +17,17 @@ RENEWALS = 3
 class Term:
     """The end of our lease, by a clock that never jumps and that no pause stops.
 
-    What stands in the database goes by the clock that all workers share, which may be set. So what
-    is asked before anything is let out is this: it never lasts longer than that.
+    The lease in the database goes by the clock that all workers share, which may be set. So this
+    term is asked before anything is let out: it never lasts longer than that lease.
     """
 
     lease: float = LEASE
     """Seconds."""
     uptime: Callable[[], float] = boot_time
     lapses: int = field(default=0, init=False)
-    """How often the lease may have been over, or is about to be found so."""
+    """How often the lease may have been over; raised before what others took is let go."""
     lapsed: bool = field(default=False, init=False)
-    """Whether that has happened, and the flows that others took have not been let go yet."""
+    """Whether it may have been over, and the flows that others took are not let go yet."""
     _until: float = field(default=inf, init=False)
     _renew_at: float = field(default=inf, init=False)
 
@@ -46,11 +46,11 @@ class Term:
         self._renew_at = began + self.lease / RENEWALS
 
     def lapse(self) -> None:
-        """Others may have taken us for dead: it holds no more, until it is renewed."""
+        """Let it hold no more until it is renewed: others may have taken us for dead."""
         self.lapsed = True
         self.lapses += 1
         self._until = -inf
 
     def end(self) -> None:
-        """We are no worker any more, so nothing can be taken from us."""
+        """Let it hold from now on: we stopped being a worker, so nothing can be taken from us."""
         self._until = self._renew_at = inf

@@ -1,4 +1,4 @@
-"""Setting aside a flow that cannot be run, so that it keeps nobody from the others."""
+"""Setting aside a flow that cannot be run, so that it does not hold up the others."""
 
 from __future__ import annotations
 

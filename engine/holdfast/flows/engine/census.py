@@ -1,6 +1,6 @@
 """How many flows there are, and whether all of them are visited in time.
 
-They are counted only where there are more than connections, and operators are told when some may
+They are counted only if there are more flows than connections. Operators are told when some may
 lose their codes, or wait for room, and when that is over.
 """
 
@@ -65,7 +65,7 @@ class Census:
 
     @inlineCallbacks
     def count(self) -> Any:
-        """Count them, if they were not counted lately."""
+        """Count them, unless they were counted recently."""
         if self._scope.seconds() < self._count_at:
             return
         self._counted = counted = yield self._scope.count()

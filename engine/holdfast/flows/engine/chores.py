@@ -1,4 +1,4 @@
-"""What is done again and again: each thing as often as it needs, and in the same order."""
+"""Chores: what is done again and again, each as often as it needs, always in the same order."""
 
 from __future__ import annotations
 

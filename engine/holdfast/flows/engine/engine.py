@@ -1,33 +1,33 @@
-"""The engine: runs every flow that is there to be run, in one process, until it is stopped.
+"""The engine: runs every flow that is ready to run, in one process, until it is stopped.
 
 Flows come from the database and from nowhere else. Another process that starts a flow, or asks for
-one to be cancelled, writes that there, and the engine, which looks twice a second, takes it up.
+one to be cancelled, writes that there. The engine looks twice a second and acts on what it finds.
 
-Theory of operation. A flow is a row. It is `taken` by one process at a time, which then has a
-`FlowRunner` of it in `running`; and it leaves that register in one of four ways:
+Theory of operation. A flow is a row. One process at a time has it `taken`, and keeps a `FlowRunner`
+for it in `running`. A flow leaves that register in one of four ways:
 
 - it is over (`Engine.over`);
-- its own code raised, or a commit of its was refused (`broken`): the runner is thrown away, and the
-  flow is given back, to be taken again later;
-- it only waits, and its connection, or its place here, is for others (`_let_go`): it is parked
-  (`turns`), or shared with another worker;
+- its own code raised, or one of its commits was refused (`broken`): the runner is thrown away, and
+  the flow is given back, to be taken again later;
+- it only waits, and its connection, or its place here, is needed for others (`_let_go`): it is
+  parked (`turns`), or shared with another worker;
 - the process is asked to stop (`stop`).
 
 In the last three nothing is lost, because what counts is the last commit. The database cannot be
-told of them at once: it may not answer, and everything that asks it runs in a thread, for which the
-reactor does not wait. So what it is to be told is `owed` (`owed`), and a flow of which something
-is owed is not run again before that is paid.
+told at once: it may not answer, and everything that asks it runs in a thread, for which the reactor
+does not wait. So what it must be told is owed (`owed`). While something is owed about a flow, that
+flow is not run again here.
 
-A look (`_look`) does the same in the same order:
+Each look (`_look`) takes the same steps in the same order:
 
 1. The chores (`chores`), twice a second: requests of operators, timers and deadlines, turns,
-   sharing, what is owed, finished flows that were kept long enough. A look in between, which comes
-   because there may be room again, only sees to the turns.
-2. Taking (`taking`): as many flows as there are free connections. Those that left lately count
-   as long as their connections are on the way down (`leaving`).
+   sharing, what is owed, finished flows that were kept long enough. A look in between, made because
+   there may be room again, only takes care of the turns.
+2. Taking (`taking`): as many flows as there are free connections. A flow that has left still counts
+   until its connection is down (`leaving`).
 
-While commits cannot be written (`_is_pressed`) nothing is begun. One look ends before the next
-begins, so no two of these things run at the same time; but runners do, between two `yield`s.
+If commits cannot be written (`_is_pressed`), nothing is begun. One look ends before the next
+begins, so no two of these steps run at the same time; but runners do run between two `yield`s.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ SHRED_EVERY: Final = 60.0
 """Seconds between two looks for finished flows that were kept long enough."""
 
 SHARE_EVERY: Final = 2.0
-"""Seconds between two times of giving flows to workers that have fewer."""
+"""Seconds between two handovers of flows to workers that have fewer."""
 
 TURN_EVERY: Final = 0.1
-"""Seconds between two times of letting go of visited flows, while others wait for that."""
+"""Seconds between two rounds of letting visited flows go, while others wait for that."""
 
 TAKE_AT_ONCE: Final = 500
 """Flows taken in one look."""
@@ -97,7 +97,7 @@ class Engine:
         on_status_update: called with news of connections.
         timing: records when every message of every flow went and came.
         now: seconds since the epoch.
-        threads: where whatever waits for the database, or is a user's, runs.
+        threads: run what waits for the database, and functions of the user's.
     """
 
     def __init__(  # noqa: PLR0913 - the face of the engine
@@ -123,7 +123,7 @@ class Engine:
             timing=timing,
             clock=reactor,
             now=now,
-            # What a flow is told it shows, and people pass it on.
+            # A flow shows what it is told, and people pass that on.
             discreet=True,
         )
         self.running: dict[int, FlowRunner] = {}
@@ -182,10 +182,10 @@ class Engine:
             yield journal.stop(STOP_PATIENCE)
             yield self._scope.in_thread(journal.give_back)
         except JournalStopped as error:
-            if error.__cause__ is None:  # otherwise whoever opened the journal was told
+            if error.__cause__ is None:  # otherwise the caller that opened it was told
                 _log.warn("{error}", error=error)
         except DatabaseUnusable as error:
-            # Others notice by themselves that we are gone.
+            # Other workers notice by themselves that we are gone.
             why = error.why if isinstance(error, DatabaseAway) else error
             _log.warn("the flows are not given back: {why}", why=why)
         yield self._leaving.all_down()
@@ -202,7 +202,7 @@ class Engine:
         return self._scope.now()
 
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
-        """Call `call`, which asks the database, where that keeps nobody waiting."""
+        """Call `call`, which asks the database, without blocking the reactor."""
         return self._scope.in_thread(call)
 
     def over(self, runner: FlowRunner) -> None:
@@ -211,7 +211,7 @@ class Engine:
         self.running.pop(runner.taken.id, None)
 
     def broken(self, runner: FlowRunner, failure: Failure) -> None:
-        """The flow's own code raised, or its journal is lost: load it again, later each time."""
+        """Load the flow again, later each time: its own code raised, or its journal is lost."""
         flow_id = runner.taken.id
         if self.running.pop(flow_id, None) is None:
             return
@@ -220,8 +220,8 @@ class Engine:
             _log.warn("flow {name} was taken over by another process", name=runner.taken.name)
             return
         if failure.check(JournalStopped):
-            return  # no fault of the flow: the disk failed, and this process is about to end
-        # The exception's own words may quote a secret: only its type and place are told.
+            return  # not the flow's fault: the disk failed, and this process is about to end
+        # The exception's own words may quote a secret: only its type and place are logged.
         _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
         wake_at = self.now() + 2.0 ** (runner.taken.failures + 1)
         give_back = self._scope.journal.give_back_failed
@@ -245,7 +245,7 @@ class Engine:
 
     @inlineCallbacks
     def _look(self) -> Any:
-        """Twice a second do everything; in between, when there is room again, only take flows."""
+        """Do everything twice a second; in between, if there is room again, only take flows."""
         again = not self._chores.are_due
         if not again:
             yield self._chores.do(looking.LOOK_EVERY)
@@ -263,7 +263,7 @@ class Engine:
 
     @property
     def _is_pressed(self) -> bool:
-        """Whether commits cannot be written, for all that others know."""
+        """Whether commits cannot be written, as far as the others know."""
         return self._scope.journal.pressure.high_apart_from(_WHO)
 
     def _look_soon(self) -> None:
@@ -286,7 +286,7 @@ class Engine:
 
     @inlineCallbacks
     def _take_turns(self) -> Any:
-        """See to it that every flow gets its visits, if there are more than connections."""
+        """If there are more flows than connections, see to it that each gets its visits."""
         if (yield self._turns.take()):
             yield self._taking.pay()
 
@@ -295,9 +295,9 @@ class Engine:
 
 
 def _own_connector(journal: SqlJournal, reactor: Any) -> MakesConnector:
-    """Return what makes connectors that are paused when the journal has to wait.
+    """Return what makes connectors that pause while the journal has to wait.
 
-    So it is not the one that everybody shares.
+    So this is not the maker that all other wormholes of the process share.
     """
     dialer = Dialer(reactor)
     journal.pressure.listen(lambda high: dialer.pause() if high else dialer.resume())

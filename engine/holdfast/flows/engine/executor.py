@@ -1,8 +1,8 @@
 """Running the tasks of all flows: how many at once, when again, and what became of each try.
 
 A try is counted before it begins, so that one which ends its process counts as well.
-`Task.attempts` is how many were begun, and `Task.error` why the last one failed; while it runs that
-is INTERRUPTED, which is true as soon as nobody is there to say anything else.
+`Task.attempts` is how many were begun, and `Task.error` why the last one failed. While a try runs
+that is INTERRUPTED, which becomes true if the process ends before it can write anything else.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ LONGEST_DELAY: Final = 60.0
 """Seconds between two tries of a task."""
 
 INTERRUPTED: Final = "the process ended during it"
-"""Why a try failed of which nobody heard any more."""
+"""Why a try failed whose end was never reported."""
 
 COUNTED_WHEN_ASKED: Final = 3
 """Tries from which the first one is counted in the entry that asks for the task, which saves a
-commit. It may be counted in vain, if the process ends while it waits for its place; who has fewer
-tries cannot spare one for that."""
+commit. If the process ends while the try waits for its place, it was counted in vain; a task with
+fewer tries cannot spare one for that."""
 
 _log = Logger()
 
@@ -59,7 +59,7 @@ class Executor:
         reactor: Twisted's reactor.
         now: seconds since the epoch, the clock of `Task.due_at`.
         random: spreads the tries.
-        threads: where the functions run that wait for something.
+        threads: run the functions that block.
     """
 
     _reactor: Any
@@ -68,8 +68,8 @@ class Executor:
     _threads: Threads = field(factory=partial(DaemonThreads, "task"))
     _places: dict[str, Places] = field(factory=dict, init=False)
     _suspects: Places = field(init=False)
-    """The one place for tries whose last one ended with its process: which of those that ran then
-    was the cause is seen when they run one after the other."""
+    """The one place for tries whose last one ended with its process. They run one after the other,
+    which shows which of them was the cause."""
     _waiting: dict[Customer, set[Any]] = field(factory=dict, init=False)
     _running: dict[Customer, set[Try]] = field(factory=dict, init=False)
     _unended: dict[str, Task] = field(factory=dict, init=False)

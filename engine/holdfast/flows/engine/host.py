@@ -111,13 +111,13 @@ class FlowHost:
             self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 
     def end_as(self, status: FlowStatus, reason: str) -> None:
-        """Fix how the flow ends; the first word counts."""
+        """Give the verdict; the first one counts."""
         if not self._state.verdict:
             self.decide(status, reason)
             self.wormhole.close()
 
     def decide(self, status: FlowStatus, reason: str) -> None:
-        """Fix how the flow ends, while its wormhole ends by itself."""
+        """Give the verdict, while the wormhole ends by itself."""
         self._state.verdict, self._state.reason = status.value, reason
         if reason:
             self.publish({"reason": reason})
@@ -137,7 +137,7 @@ class FlowHost:
     # What the executor tells (`holdfast.flows.engine.executor.Customer`).
 
     def release(self, call: Callable[[], object]) -> None:
-        """Call `call` once nobody else can be running the flow."""
+        """Call `call` once no other worker can be running the flow."""
         self._journal.queue_outbound(call)
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:

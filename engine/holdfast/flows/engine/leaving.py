@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Leaving:
-    """Counts them, since each is a connection that nobody else can have yet.
+    """Counts them, since each is a connection that no other flow can have yet.
 
     Args:
         seconds: a clock that never jumps.

@@ -1,4 +1,4 @@
-"""Looking into the database again and again, through times in which it does not answer."""
+"""Looking into the database again and again, also through times when it does not answer."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Looking:
     def hurry(self) -> None:
         """Look in another turn of the reactor, or once the look that is under way is over.
 
-        A database that does not answer is given its time all the same.
+        If the database does not answer, the next look still waits for its time.
         """
         if not self._hurried:
             self._hurried = True

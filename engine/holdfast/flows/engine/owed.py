@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 
 @define(eq=False)
 class Owed:
-    """Calls that wait for the database, mostly about flows that are not run here any more.
+    """Calls that wait for the database, mostly about flows that no longer run here.
 
     Args:
-        in_thread: calls one of them where that keeps nobody waiting.
+        in_thread: calls one of them without blocking the reactor.
     """
 
     _in_thread: Callable[[Callable[[], object]], Deferred[Any]]

@@ -43,5 +43,5 @@ class RunnerOwner(Protocol):
         ...
 
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
-        """Call `call`, which asks the database, where that keeps nobody waiting."""
+        """Call `call`, which asks the database, without blocking the reactor."""
         ...

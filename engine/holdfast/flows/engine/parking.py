@@ -5,14 +5,14 @@ The rest are for `visits`: a flow that merely waits is let go as soon as the ser
 everything, and it is taken again, by whichever worker is free, before the server may forget it.
 A parked flow is a row in the database and nothing in any process.
 
-Residents are those that do something, then those whose peers have been heard lately, then those
-that came first. However many peers come and say no more, the places for visits stay free: a visit
-that finds one stays for some seconds after the last word, and nothing is lost by its end, because
-the next one shows what has come meanwhile. Where visits would be late there are fewer residents,
-or none (`visits`).
+Residents are those that do something, then those whose peers were heard recently, then those that
+came first. However many peers come and then fall silent, the places for visits stay free: a visit
+that finds a peer lasts for some seconds after its last word. Nothing is lost when it ends, because
+the next one shows what has come meanwhile. If visits would be late, there are fewer residents, or
+none (`visits`).
 
-A stock server forgets a mailbox 660 seconds after the last `open` at the earliest, unless somebody
-is subscribed to it; for those it looks every 300 seconds, and counts from then.
+A stock server forgets a mailbox 660 seconds after the last `open` at the earliest, unless a client
+is subscribed to it. It looks for subscribers every 300 seconds, and counts from then.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from attrs import define, field
 from holdfast.flows.engine.visits import VISIT_WITHIN, Visits
 
 SEEN_WITHIN: Final = 300.0
-"""Seconds since a server last noted that somebody is subscribed, at most."""
+"""Seconds since a server last noted that a client is subscribed, at most."""
 
 VISIT_AFTER: Final = 30.0
-"""Seconds that a flow stays parked at least."""
+"""The fewest seconds that a flow stays parked."""
 
 BEGUN_WITHIN: Final = 60.0
 """Seconds in which all that are new should begin; otherwise they get most of the connections."""
@@ -38,18 +38,17 @@ VISITS_A_SECOND: Final = 10.0
 """As many as cost a few hundredths of a processor; more only where the server would forget."""
 
 TURNS_A_SECOND: Final = 40.0
-"""Flows at most that are taken in vain, since their server says nothing."""
+"""The most flows that are taken in vain, because their server says nothing."""
 
 TALKS_FOR: Final = 600.0
-"""Seconds of silence in which an exchange still comes before flows that merely wait: enough for a
-person to look something up."""
+"""Seconds of silence during which an exchange still comes before flows that merely wait: enough for
+a person to look something up."""
 
 ANSWERS_WITHIN: Final = 10.0
 """Seconds that a visit waits for another word of a peer: enough for a program that is there."""
 
 NO_SERVER_FOR: Final = 60.0
-"""Seconds that a visit waits for a server that is not there, or mute, before it is another's turn.
-"""
+"""Seconds that a visit waits for a server that is down, or silent, before it is another's turn."""
 
 
 class Parkable(Protocol):
@@ -100,7 +99,7 @@ class Parking:
 
     connections: int
     parked: int = 0
-    """How many flows have no connection, as counted lately and kept up since."""
+    """How many flows have no connection: the last count, kept up to date since."""
     new: int = 0
     """How many have not begun, likewise."""
     visits: Visits = field(factory=Visits)
@@ -114,11 +113,11 @@ class Parking:
         return self.connections - min(self.connections, max(quarter, needed))
 
     def is_full(self, running: int) -> bool:
-        """Whether there are too many to be all connected."""
+        """Whether there are too many for all to be connected."""
         return running > self.residents(running)
 
     def takes_turns(self, running: int) -> bool:
-        """Whether there are, with those that are parked, too many to be all connected."""
+        """Whether there are, including parked flows, too many for all to be connected."""
         return running + self.parked > self.residents(running)
 
     def look_at(self, running: Collection[P], now: float) -> Sequence[P]:
@@ -154,15 +153,15 @@ class Parking:
         ]
 
     def _round(self) -> float:
-        """Seconds in which all can be visited; with beginners, who get every other turn.
+        """Seconds in which all can be visited, if new flows get every other turn.
 
-        Sooner than that would only keep others, and beginners, from their turn.
+        Coming back sooner would only keep others, and new flows, from their turn.
         """
         places = self.connections - self.residents(0)
         return self.visits.round(self.parked, places) * (2 if self.new else 1)
 
     def later(self) -> float:
-        """Seconds for which flows are left alone of whose server enough are tried."""
+        """Seconds for which a flow is left alone if enough flows of its server are tried."""
         return min(VISIT_WITHIN / 2, max(NO_SERVER_FOR, self.parked / TURNS_A_SECOND))
 
     def wake_times(
@@ -175,7 +174,7 @@ class Parking:
         pause = min(VISIT_WITHIN, max(VISIT_AFTER, self.parked / VISITS_A_SECOND, self._round()))
         groups: dict[float, list[P]] = {}
         for runner in parked:
-            # Of whom the server has nothing, it forgets nothing.
+            # If the server has nothing of a flow, it cannot forget it.
             wake_at = clock + (NO_SERVER_FOR if runner.is_unanswered else VISIT_WITHIN)
             if runner.is_resting:
                 seen = min(now - runner.taken_at, SEEN_WITHIN)
@@ -189,12 +188,12 @@ class Parking:
 def _silence(runner: Parkable, clock: float) -> float:
     """Seconds since its peer was heard."""
     heard_at = runner.heard_at
-    # What lies ahead was heard before the clock was set back.
+    # A time in the future was noted before the clock was set back.
     return inf if heard_at is None or heard_at > clock else clock - heard_at
 
 
 def _has_had_its_turn(runner: Parkable, now: float, clock: float) -> bool:
-    """Whether a visit need not go on."""
+    """Whether a visit may end."""
     if runner.is_resting:
         return _silence(runner, clock) >= ANSWERS_WITHIN
     return now - runner.taken_at > NO_SERVER_FOR

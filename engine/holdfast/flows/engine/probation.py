@@ -9,8 +9,8 @@ from typing import Final
 from attrs import define, field
 
 PROBATION: Final = 2.0
-"""Seconds after which a flow is not taken for what ended the process that ran it before. Short,
-so that a worker that somebody kills again and again is seldom killed within them."""
+"""Seconds after which a flow is no longer suspected of ending the process that ran it before.
+Short, so that a worker that is killed again and again is seldom killed within them."""
 
 SUSPECTS_EVERY: Final = 2.0
 """Seconds between two looks for suspects."""
@@ -18,7 +18,10 @@ SUSPECTS_EVERY: Final = 2.0
 
 @define
 class Probation:
-    """Who has not outlived it yet. Times are seconds of a clock that never jumps."""
+    """The flows that this process has not outlived yet.
+
+    Times are seconds of a clock that never jumps.
+    """
 
     _flows: set[int] = field(factory=set, init=False)
     _look_at: float = field(default=-inf, init=False)
@@ -35,8 +38,8 @@ class Probation:
     def wants_suspects(self, now: float) -> bool:
         """Whether suspects may be tried now.
 
-        Only when nobody else has just begun, and the process has lived for a while without them:
-        otherwise they would be blamed for what others did.
+        Only if no other flow has just begun, and the process has lived for a while without
+        suspects: otherwise they would be blamed for what others did.
         """
         if self._look_at == -inf:
             self._look_at = now + PROBATION

@@ -90,7 +90,7 @@ def _check_data(flow: Examined, state: document.Checkpoint) -> None:
         flow.found("kind", str(error), "--flows names the module that defines it", hint=True)
     except WormholeError as error:
         flow.found("checkpoint", str(error), f"run the release that wrote it; {where}")
-    except Exception as error:  # noqa: BLE001 - whatever the flow's own class raised; it is told
+    except Exception as error:  # noqa: BLE001 - whatever the flow's own class raised; it is reported
         what = f"its class cannot be made: {type(error).__name__}"
         flow.found("checkpoint", what, "correct the class")
 

@@ -20,7 +20,7 @@ from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import FlowStatus, JournalError, Snapshot, TakenFlow
 
 GRACE: Final = 600.0
-"""Seconds that a flow whose other side is there may go on after its deadline."""
+"""Seconds that a flow whose peer is there may continue after its deadline."""
 
 
 class FlowRunner:
@@ -72,7 +72,7 @@ class FlowRunner:
             options=evolve(
                 owner.options,
                 on_broken=self._broken,
-                # Where it failed lately, whatever else comes together with that is to be kept.
+                # If it failed recently, keep whatever else arrives together with the cause.
                 careful=bool(taken.failures),
                 kept=self._kept,
             ),
@@ -82,7 +82,7 @@ class FlowRunner:
         self.host.wormhole = self.wormhole
         self._flow._host = self.host  # noqa: SLF001 - what authors must not touch
         self.heard_at: float | None = None
-        """When an exchange last went on, in seconds since the epoch; None if nobody has come."""
+        """When the exchange last moved, in seconds since the epoch; None if no peer has come."""
         self._moved(taken.updated_at)
         self._journal.attach(self._snapshot)
         self._journal.when_lost = self._lost
@@ -90,7 +90,7 @@ class FlowRunner:
     # Its life.
 
     def start(self) -> None:
-        """Begin the flow, or go on with it."""
+        """Begin the flow, or continue it."""
         if self.taken.checkpoint is None:
             with self._entry("start", "flow: started"):
                 self._flow.started()
@@ -130,7 +130,7 @@ class FlowRunner:
         self._owner.executor.forget(self.host)
 
     def leave(self) -> None:
-        """Stop running because the process is asked to: what it cuts off is none of the tries."""
+        """Stop running because the process is asked to: tries that this cuts off do not count."""
         tasks = self._owner.executor.forget(self.host)
         if tasks:
             with self._guarded(), self._journal.process():
@@ -148,7 +148,7 @@ class FlowRunner:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Whatever raises inside ends this life of the flow: it was not saved."""
+        """If anything raises inside, end this life of the flow: it was not saved."""
         try:
             yield
         except Exception:  # noqa: BLE001 - whatever the flow's own code raised; it is reported

@@ -31,7 +31,7 @@ class Scope:
         return seconds
 
     def in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        """Call `call`, which asks the database, where that keeps nobody waiting."""
+        """Call `call`, which asks the database, without blocking the reactor."""
         return call_in(self.threads, self.reactor, call, *args)
 
     def take(

@@ -1,4 +1,4 @@
-"""Taking flows that nobody runs, and beginning to run each; or saying why that is not possible."""
+"""Taking flows that no worker runs, and running each; or saying why that is not possible."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MOST_FAILURES: Final = 3
 """How often a flow's own code may raise before the flow is set aside."""
 
 DEADLY: Final = "process after process ended while it ran, at last when it ran alone"
-"""The reason for which a flow is set aside that ends whoever runs it."""
+"""Why a flow is set aside that ends every process that runs it."""
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep Python from looking for garbage among what is being made, all of which will stay.
+    """Pause the garbage collector while loading flows: all of these objects live on.
 
-    With some hundred flows that is a third of what it takes to load them.
+    With some hundred flows, collecting is a third of what loading them takes.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -52,7 +52,7 @@ class Taking:
         scope: which flows.
         running: those that run here, to which it adds.
         owed: what the database is to be told.
-        turns: who has a connection.
+        turns: which flows have a connection.
         owner: the engine, as runners know it.
         look_soon: has the engine look, chores and all, as soon as it can.
     """
@@ -74,8 +74,8 @@ class Taking:
 
         Args:
             free: how many connections are free.
-            again: whether this is no look of its own, so that what was looked up for the last one
-                will do; see `SqlJournal.take`.
+            again: whether this is not a look of its own, so that what was looked up for the last
+                one will do; see `SqlJournal.take`.
 
         Returns:
             A Deferred of how many were taken, suspects not counted.
@@ -83,11 +83,11 @@ class Taking:
         without = self._unloaded.left_to_others(self._scope.seconds())
         if free <= 0:
             return 0
-        # Visits come first: who has not begun has no code that could be forgotten.
+        # Visits come first: a flow that has not begun has no code that could be forgotten.
         census = self._turns.census
         visits_first = census.is_needed
         if self._probation.wants_suspects(self._scope.seconds()):
-            # Before the others, who come back again and again where there are too few places.
+            # Before the others, which come back again and again if there are too few places.
             suspects = yield self._scope.take(free, again=again, suspects=True, without=without)
             self._run_all(suspects)
             free -= len(suspects)
@@ -132,7 +132,7 @@ class Taking:
 
     def _run(self, taken: TakenFlow) -> None:
         if taken.journal.is_lost:
-            return  # others have taken it already
+            return  # another worker has taken it already
         if self._owed.concerns(taken.id):
             return  # it failed while it was being taken, and will be given back first
         if taken.failures >= MOST_FAILURES:
@@ -156,7 +156,7 @@ class Taking:
         runner.start()
 
     def _cannot_load(self, taken: TakenFlow, failure: Failure) -> None:
-        """Give it back: it is no fault of the flow."""
+        """Give it back: it is not the flow's fault."""
         reason = self._unloaded.failed(taken, failure, self._scope.seconds())
         if reason is not None:
             journal = self._scope.journal

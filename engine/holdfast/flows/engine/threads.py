@@ -1,8 +1,9 @@
-"""Threads that nobody waits for: what hangs in one keeps neither the others nor the process.
+"""Daemon threads: a call that hangs in one holds up neither other calls nor the end of the process.
 
 The reactor's own pool has ten threads for everything, and the process waits for each of them when
-it ends. A user's function that never comes back would keep one for ever, and a dozen of them the
-whole engine. So what may hang has a thread of its own, a daemon, which ends with the process.
+it ends. A user's function that never returns would occupy one permanently, and a dozen of them
+would stop the whole engine. So a call that may hang gets a daemon thread of its own, which ends
+with the process.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ class DaemonThreads:
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """See `Threads`. Where the system has no thread left, `done` is told so at once."""
+        """See `Threads`. If the system has no thread left, `done` is told so at once."""
 
         def work() -> None:
             try:
                 result = function(*args, **kwargs)
-            except BaseException:  # noqa: BLE001 - as Twisted's pool does: it is whoever's who asked
+            except BaseException:  # noqa: BLE001 - as Twisted's pool does: the caller's to handle
                 done(False, Failure())
             else:
                 done(True, result)
@@ -70,9 +71,9 @@ def call_in(
 
 
 def let_the_reactor_end(reactor: Any) -> None:
-    """Keep the threads of the reactor's own pool from keeping the process.
+    """Keep the threads of the reactor's own pool from holding up the end of the process.
 
-    A resolver that hangs is in one of them, and whatever a user's task defers to a thread.
+    A resolver that hangs is in one of them, and so is what a user's task defers to a thread.
     """
     pool = reactor.getThreadPool()
     pool.threadFactory = partial(Thread, daemon=True)

@@ -1,20 +1,20 @@
 """One try of a task: its place in line, its commit, its function, its end.
 
-The way of a try bends more than seems needed, and each bend is there for a reason.
+A try takes more steps than seem necessary, and each of them has a reason.
 
 1. It is due (`Executor.submit`), and waits for a place (`Places`): a task says how many of its
-   tries may run at the same time in one process. A try whose last one ended with its process
-   waits for two, the one place of all suspects first.
+   tries may run at the same time in one process. If the task's last try ended with its process,
+   this one waits for two places, first for the one that all suspects share.
 2. It has its places, perhaps long after it was due, and perhaps in a process that was paused
-   meanwhile, whose flows others have taken. So it asks its customer once more (`Customer.release`,
-   or `task_begins` where the try is not counted yet): the journal calls back when the lease is
-   known to hold, and, for `task_begins`, when it is durable that this try was begun. Where that
-   is not so it never calls, and nobody does the work twice.
+   meanwhile and whose flows other workers have taken. So it asks its customer once more
+   (`Customer.release`, or `task_begins` if the try is not counted yet). The journal calls back when
+   the lease is known to hold and, for `task_begins`, when it is durable that this try was begun.
+   Otherwise it never calls, and so the work is not done twice.
 3. Only then is the function called, in the reactor's thread or in one of its own.
-4. Its end is told to the customer, which writes it down, and its places are free. One whose time
-   is over is told as failed at once, and keeps its place until its function has come back.
+4. The customer is told of its end and writes it down, and its places are free. A try that runs out
+   of time is reported as failed at once, and keeps its place until its function has returned.
 
-`DeferredSemaphore` would not do for `Places`: it starts the next one inside the end of the one
+`DeferredSemaphore` would not do for `Places`: it starts the next try inside the end of the one
 before.
 """
 
@@ -37,10 +37,10 @@ from holdfast_journal import Task, place_in
 
 
 class Customer(Protocol):
-    """Who hears what became of a task."""
+    """What is told the outcome of a task."""
 
     def release(self, call: Callable[[], object]) -> None:
-        """Call `call` as soon as it is certain that nobody else runs the flow; or never."""
+        """Call `call` as soon as it is certain that no other worker runs the flow; or never."""
         ...
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:
@@ -69,7 +69,7 @@ class Places:
     _line: deque[tuple[Try, Callable[[], object]]] = field(factory=deque, init=False)
 
     def enter(self, attempt: Try, then: Callable[[], object]) -> None:
-        """Let it go on, now or when its turn comes."""
+        """Let it continue, now or when its turn comes."""
         if self._free:
             self._free -= 1
             attempt.held.append(self)
@@ -104,7 +104,7 @@ class Try:
     _threads: Threads
     _tell: Callable[[Any], object]
     over: bool = field(default=False, init=False)
-    """Whether its result is told, or nobody wants it."""
+    """Whether its result was told, or is not wanted any more."""
     held: list[Places] = field(factory=list, init=False)
     _work: Deferred[Any] | None = field(default=None, init=False)
     """What the function does, until it has done it."""
@@ -133,7 +133,7 @@ class Try:
             self._begin()
 
     def cancel(self) -> bool:
-        """Nobody wants its result any more. Return whether a try that is counted does not run."""
+        """Drop its result. Return whether the try is counted but does not run."""
         self.over = True
         self._stop_timer()
         if self._work is None:

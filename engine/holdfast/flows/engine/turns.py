@@ -1,6 +1,6 @@
 """Turns: which flows give up their connections for others, and until when.
 
-`parking` and `visits` decide; here that is done with the flows that run.
+`parking` and `visits` decide; this applies it to the flows that run.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ UNEVEN: Final = 2
 
 @define(eq=False)
 class Turns:
-    """Sees to it that every flow gets its visits, if there are more than connections.
+    """If there are more flows than connections, sees to it that each gets its visits.
 
     Args:
         scope: the journal and the clocks.
         running: the flows that run here, in the order in which they came.
         owed: what the database is to be told.
-        let_go: stops running flows, which others may take.
-        parking: decides who is parked.
+        let_go: stops running flows, which other workers may then take.
+        parking: decides which flows are parked.
     """
 
     _scope: Scope
@@ -50,7 +50,7 @@ class Turns:
     census: Census = field(init=False)
     _servers: MuteServers = field(factory=MuteServers, init=False)
     _turned_away: list[int] = field(factory=list, init=False)
-    """Flows that were taken in this look, and of whose server enough are tried."""
+    """Flows that were taken in this look, although enough flows of their server are tried."""
 
     def __attrs_post_init__(self) -> None:
         self.census = Census(self._scope, self.parking)

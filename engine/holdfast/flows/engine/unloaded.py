@@ -1,10 +1,10 @@
 """Flows that this process cannot load.
 
-Whatever keeps a flow from being loaded is trouble of this release, of a module of the user's, or
-of this process; it is not the flow's. What the flow is made of was sealed, so damage would have
-been noticed before. So it stays as it is, and is given back with the reason: another worker can
-take it at once, and this one leaves it alone for a while, later each time. Nor does this one take
-part in sharing flows meanwhile, or others would leave it those that it cannot run.
+If a flow cannot be loaded, the cause lies in this release, in a module of the user's, or in this
+process, and not in the flow. What the flow is made of was sealed, so damage would have been noticed
+before. So it stays as it is, and is given back with the reason: another worker can take it at once,
+and this one leaves it alone for a while, longer each time. Meanwhile this worker takes no part in
+sharing flows, or other workers would leave it those that it cannot run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIRST_DELAY: Final = 2.0
 """Seconds until it is tried again for the first time; twice as many each time after that."""
 
 LONGEST_DELAY: Final = 60.0
-"""Seconds between two tries at most: a code that waits must be visited before a server forgets."""
+"""The most seconds between two tries: a waiting code must be visited before a server forgets it."""
 
 FORGET_AFTER: Final = 300.0
 """Seconds after which a flow that has not come back is forgotten."""
@@ -49,7 +49,7 @@ class Unloaded:
     def left_to_others(self, now: float) -> list[int]:
         """Return the flows that are not to be taken, by a clock that never jumps.
 
-        What has not come back for long is served elsewhere, or over, and forgotten.
+        A flow that has not come back for long is served elsewhere, or over, and is forgotten.
         """
         for flow in [flow for flow, until in self._until.items() if now - until > FORGET_AFTER]:
             del self._until[flow], self._tries[flow]

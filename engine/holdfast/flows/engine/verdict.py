@@ -8,7 +8,7 @@ from holdfast.errors import CodeLostError, CrowdedError, WrongPasswordError
 from holdfast_journal import FlowStatus
 
 SHREDDED: Final = (FlowStatus.DONE, FlowStatus.CANCELLED, FlowStatus.EXPIRED)
-"""The verdicts after which nobody needs a flow's secrets any more."""
+"""The verdicts after which a flow's secrets are not needed any more."""
 
 
 def verdict_of(result: str | Exception, *, sent: bool) -> tuple[FlowStatus, str]:

@@ -1,11 +1,11 @@
 """How many flows can be visited in time, by how long visits have taken here.
 
 A code that was shown is a promise: its flow must be visited before the mailbox server may forget
-it. So a process begins no more flows than it can visit, with all of its connections if need be;
-and it says so when there are more already, which were begun by somebody who had more connections.
+it. So a process begins no more flows than it can visit, with all of its connections if need be. If
+there are more already, begun by a process that had more connections, it says so.
 
 A server that is not there, or takes connections and says nothing, would hold every connection for
-the longest time that a visit may take. Until it is heard again its flows share a few.
+the longest time that a visit may take. Until it is heard again, its flows share a few connections.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Visits:
     """How long a visit takes: from taking the flow until its connection is free again."""
 
     seconds: float | None = None
-    """In the mean, lately; None if there were none yet."""
+    """The moving average of the latest visits; None if there were none yet."""
 
     def took(self, seconds: float) -> None:
         """A visit took so long."""
