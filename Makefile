@@ -10,10 +10,13 @@ PEERS := .venv-peers
 # Many tests wait for processes, so two more at a time than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
-.PHONY: help env test lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
+ROOMS ?=
+
+.PHONY: help env test coverage lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
+	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make crashes  each point at which a process may die, and pairs of them (takes long)"
@@ -43,6 +46,9 @@ $(VENV)/.installed: pyproject.toml
 test: export PYTHONDONTWRITEBYTECODE :=
 test: env
 	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal
+
+coverage: env
+	$(BIN)/python -m tests.own_coverage $(ROOMS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ USUAL = (
     "resume",
 )
 """In the order of the table."""
-ON_REQUEST = ("sizes", "long_talk", "finished", "thousand_waiting", "thousands_parked")
+ON_REQUEST = ("tricks", "sizes", "long_talk", "finished", "thousand_waiting", "thousands_parked")
 """Those that take long and compare with nothing: only by name, and only to the terminal."""
 
 
