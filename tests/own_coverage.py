@@ -19,7 +19,7 @@ ROOMS = {
     "crypto": ("holdfast.crypto", "tests/crypto", 97),
     "codes": ("holdfast.codes", "tests/codes", 99),
     "rendezvous": ("holdfast.rendezvous", "tests/rendezvous", 92),
-    "server": ("holdfast.server", "tests/mailbox", 80),
+    "server": ("holdfast.server", "tests/server", 80),
     "testing": ("holdfast.testing", "tests/testing", 60),
     "shell": ("holdfast.shell", "tests/api", 87),
     "api": ("holdfast.api", "tests/api", 95),

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from holdfast.server import service
-from tests.mailbox.in_memory import APP, Server, connection
+from tests.server.in_memory import APP, Server, connection
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 from wormhole_mailbox_server.server import SidedMessage, make_server
 
 from holdfast.server.database import open_database
-from tests.mailbox.in_memory import Server
+from tests.server.in_memory import Server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from holdfast.server import service
 from holdfast.server.sweeping import period
 from tests.harness.reactor import flush_logged_errors
-from tests.mailbox.in_memory import APP, Client, connection
+from tests.server.in_memory import APP, Client, connection
 
 KEEP = 3600.0
 
