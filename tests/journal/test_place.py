@@ -90,6 +90,15 @@ sys.stdin.readline()
 """
 
 
+# A process that opens the journal and closes it, again and again.
+COMES_AND_GOES = """
+import sys
+from holdfast_journal import SqlJournal
+for _ in range(100):
+    SqlJournal.open_inline(sys.argv[1]).close()
+"""
+
+
 def names_after_a_kill(path: Path, *careless: str) -> list[str]:
     """The flows that are there after somebody has looked, and the process has died."""
     program = [sys.executable, "-c", TWICE, str(path), *careless]
@@ -540,6 +549,14 @@ class TestLooking:
         assert [each.name for each in looking.overview()] == ["ada"]
         looking.close()
 
+    def test_while_a_process_comes_and_goes(self, path: Path) -> None:
+        """Its log and index come and go one after the other, and every look finds what it needs."""
+        url = f"sqlite:///{path}"
+        with Child([sys.executable, "-c", COMES_AND_GOES, url], env=environment()) as child:
+            while child.alive:
+                SqlJournal.look(url, environ=environment()).close()
+            assert child.wait().status == 0, child.describe()
+
     def test_a_file_that_is_written_meanwhile(self, path: Path, journals: Journals) -> None:
         """What was read while the log was taken into the file is not told as true."""
         database = Database.open(f"sqlite:///{path}", looks=True)
@@ -553,8 +570,8 @@ class TestLooking:
     def test_a_writer_that_comes_while_it_is_copied(
         self, path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Nor a copy that may be half of one state and half of the next."""
-        names_after_a_kill_left(path)
+        """Nor a copy that may be half of one state and half of the next; a journal looks again."""
+        names = names_after_a_kill_left(path)
         path.with_name("journal.db-shm").unlink()
         copyfile = shutil.copyfile
 
@@ -564,7 +581,11 @@ class TestLooking:
 
         monkeypatch.setattr("holdfast_journal.store.looking.shutil.copyfile", slowly)
         with pytest.raises(DatabaseAway, match="another process began to write"):
-            SqlJournal.look(f"sqlite:///{path}")
+            Database.open(f"sqlite:///{path}", looks=True)
+        journals.opened.pop().close()
+        looking = SqlJournal.look(f"sqlite:///{path}", environ=environment())
+        assert [each.name for each in looking.overview()] == names
+        looking.close()
 
     def test_what_is_not_there(self, path: Path, folder: Path, journals: Journals) -> None:
         """Neither a file nor a schema is made for who looks."""

@@ -43,13 +43,19 @@ class LookedAt:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Decide how to look at the database at `path`. Raises DatabaseUnusable."""
+        """Decide how to look at the database at `path`.
+
+        Raises DatabaseUnusable, and DatabaseAway if a process begins or ends to use it meanwhile.
+        """
         try:
             if not _has_log(path):
                 return cls(path, path, still=_likeness(path))
             if _index_of(path).exists():
                 return cls(path, path)
             return cls._of_copy(path)
+        except FileNotFoundError as error:
+            # The log, which was there a moment ago: the process that had it is done.
+            raise _begun(path) from error
         except OSError as error:
             text = f"the database {path} cannot be used: {error.strerror or type(error).__name__}"
             raise DatabaseUnusable(text) from error

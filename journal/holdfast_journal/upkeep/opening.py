@@ -1,11 +1,12 @@
 """Opening a database to use it: its file or server, its schema, and its master keys."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from attrs import frozen
 
-from holdfast_journal.errors import OlderSchema
+from holdfast_journal.errors import DatabaseAway, OlderSchema
 from holdfast_journal.keys.master import (
     Given,
     find_keys,
@@ -29,6 +30,13 @@ from holdfast_journal.store.upgrading import (
     turn,
     upgrade,
 )
+from holdfast_journal.store.urls import parse_url
+
+MOVING = 1.0
+"""Seconds within which a process has made or deleted all that it keeps beside an SQLite file."""
+
+PAUSE = 0.02
+"""Seconds between two tries to look meanwhile."""
 
 
 @frozen
@@ -95,8 +103,23 @@ def open_ready(  # noqa: PLR0913 - the options of a journal
 def look_ready(url: str, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
     """As `open_ready`, but only to look: makes and changes nothing, not even a key file.
 
+    A process that begins or stops using an SQLite file makes or deletes the log and its index, one
+    after the other, so what is there can change while it is opened. Then it is opened again.
+
     Raises OlderSchema, NewerSchema, DatabaseUnusable and WrongKey.
     """
+    is_file = parse_url(url).get_backend_name() == "sqlite"
+    until = time.monotonic() + (MOVING if is_file else 0)
+    while True:
+        try:
+            return _look_ready(url, keys, environ)
+        except DatabaseAway:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(PAUSE)
+
+
+def _look_ready(url: str, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
     given = None if keys is not None else given_keys(environ)
     database = Database.open(url, looks=True)
     try:
