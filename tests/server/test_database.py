@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 
-from holdfast import mailbox, server
 from holdfast.server import DatabaseUnusable
 from holdfast.server.database import open_database
 
@@ -72,11 +71,3 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatabaseUnusable, match=r"file/m\.sqlite: (Not a directory|File exists)"):
         open_database(tmp_path / "file" / "m.sqlite", create_or_upgrade_channel_db)
-
-
-def test_the_name_before() -> None:
-    """`holdfast.mailbox` is still `holdfast.server`, and says so."""
-    with pytest.warns(DeprecationWarning, match=r"called holdfast\.server now"):
-        assert mailbox.service is server.service
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = mailbox.nothing
