@@ -15,8 +15,6 @@ from holdfast.flows.engine.engine import Engine
         ("holdfast.flows.command", "holdfast.flows.shipped.command", "TIMEOUT"),
         ("holdfast.flows.writing", "holdfast.flows.shipped.writing", "write_file"),
         ("holdfast.flows.text", "holdfast.transfer.text", "APPID"),
-        ("holdfast.codes.helper", "holdfast.shell.typing.helper", "InputHelper"),
-        ("holdfast.codes.readline", "holdfast.shell.typing.readline", "input_with_completion"),
         ("holdfast.mailbox", "holdfast.server", "MailboxService"),
     ],
 )
