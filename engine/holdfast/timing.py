@@ -13,7 +13,6 @@ from attrs import define, field, frozen
 MOST_EVENTS: Final = 100_000
 """How many events a recording holds, so that a forgotten one does not fill the memory."""
 
-
 WAYS: Final = ("asked", "told", "said", "heard", "connection")
 """The application asked us; we told it; we said to the server; we heard from it; and news of the
 connection itself."""

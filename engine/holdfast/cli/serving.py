@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli import say
 from holdfast.cli.logs import log_what_goes_wrong
-from holdfast.operating.addresses import DEFAULT_CONNECTIONS
 from holdfast.operating.service import EVERYWHERE, Service
+from holdfast.rendezvous import MOST_CONNECTIONS
 
 if TYPE_CHECKING:
     from holdfast.timing import DebugTiming
@@ -20,7 +20,7 @@ def serving(
     db: str,
     *,
     serve: Sequence[str] = EVERYWHERE,
-    connections: int = DEFAULT_CONNECTIONS,
+    connections: int = MOST_CONNECTIONS,
     timing: DebugTiming | None = None,
     retain: float | None = None,
 ) -> Iterator[Service]:

@@ -13,14 +13,14 @@ import click
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.operating.addresses import (
-    DEFAULT_APPID,
-    DEFAULT_CONNECTIONS,
     DEFAULT_RELAY,
     checked_relay,
     default_database,
     is_line,
     sqlite_url,
 )
+from holdfast.rendezvous import MOST_CONNECTIONS
+from holdfast.transfer import APPID
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,7 +50,7 @@ def _relay(ctx: click.Context, param: click.Parameter, value: str) -> str:
 def _appid(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not is_line(value):
         where = where_from(ctx, param)
-        raise Failure(f"{where}: an application id is one line, such as {DEFAULT_APPID}")
+        raise Failure(f"{where}: an application id is one line, such as {APPID}")
     return value
 
 
@@ -89,7 +89,7 @@ def appid_option(command: Command) -> Command:
         metavar="ID",
         callback=_appid,
         envvar="HOLDFAST_APPID",
-        default=DEFAULT_APPID,
+        default=APPID,
         show_default=True,
         show_envvar=True,
         help="The application id; the default is the stock clients'.",
@@ -113,7 +113,7 @@ def connections_option(command: Command) -> Command:
     return click.option(
         "--connections",
         type=click.IntRange(min=1),
-        default=DEFAULT_CONNECTIONS,
+        default=MOST_CONNECTIONS,
         show_default=True,
         metavar="N",
         help="Keep at most N connections open. Further waiting flows share them; each is visited"

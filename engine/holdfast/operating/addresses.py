@@ -9,16 +9,6 @@ from holdfast.operating.refused import Refused
 DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
 """The mailbox server that the stock clients use."""
 
-
-DEFAULT_APPID = "lothar.com/wormhole/text-or-file-xfer"
-"""The application id of the stock clients' send and receive (server-protocol.md, "Application
-IDs")."""
-
-
-DEFAULT_CONNECTIONS = 2000
-"""How many connections one process has open; a connected flow takes about 60 kB."""
-
-
 _LONGEST = 2000
 
 

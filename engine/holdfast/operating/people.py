@@ -16,12 +16,10 @@ from holdfast.operating.lines import Place, place_of, text_lines
 from holdfast.operating.printable import is_hidden, quoted
 from holdfast.operating.refused import Refused, because
 from holdfast.operating.rows import Row, read_rows
+from holdfast.transfer import LONGEST_TEXT
 
 LONGEST_NAME = 200
 """Characters."""
-
-LONGEST_SECRET = 15_000
-"""Bytes of UTF-8, as `holdfast.transfer.text` has it."""
 
 _LONGEST_DECOMPOSED = 4 * LONGEST_NAME
 """Characters of the longest name before it is composed: a character has at most four parts."""
@@ -132,10 +130,10 @@ def _secret(value: object, column: str, line: int, place: Place) -> str:
         size = -1
     if size < 0 or "\0" in secret:
         raise place.failure(line, "the secret is not text: half a character, or a NUL")
-    if size > LONGEST_SECRET:
+    if size > LONGEST_TEXT:
         raise place.failure(
             line,
-            f"the secret has {size:,} bytes; the limit is {LONGEST_SECRET:,}, because some"
+            f"the secret has {size:,} bytes; the limit is {LONGEST_TEXT:,}, because some"
             " recipients' clients drop larger messages",
         )
     if (encoded := encoded_size(secret)) > LONGEST_ENCODED:

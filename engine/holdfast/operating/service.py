@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
 
-from holdfast.operating.addresses import DEFAULT_CONNECTIONS
 from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
 from holdfast.operating.stopping import Stopping
+from holdfast.rendezvous import MOST_CONNECTIONS
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -55,7 +55,7 @@ class Service:
     db: str
     tell: Tell
     serve: Sequence[str] = EVERYWHERE
-    connections: int = DEFAULT_CONNECTIONS
+    connections: int = MOST_CONNECTIONS
     timing: DebugTiming | None = None
     retain: float | None = None
     journal: SqlJournal = field(init=False)
@@ -89,7 +89,7 @@ class Service:
         """Open no more connections than the system allows, and say so if more were asked for."""
         if most is None or self.connections <= most:
             return
-        if self.connections != DEFAULT_CONNECTIONS:
+        if self.connections != MOST_CONNECTIONS:
             self.tell(
                 f"--connections is {most} here, not {self.connections}: this process may"
                 " open no more files (ulimit -n)"

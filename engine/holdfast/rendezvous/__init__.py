@@ -1,1 +1,6 @@
 """Talking to mailbox servers: the WebSocket, dialling, reconnecting, and the frames' form."""
+
+from typing import Final
+
+MOST_CONNECTIONS: Final = 2000
+"""Connections that one process has open unless it is told otherwise; a flow takes about 60 kB."""

@@ -9,22 +9,14 @@ and either may say `{"error": WORDS}`.
 from __future__ import annotations
 
 import json
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import field, frozen
 
 from holdfast.core.messages import parse_json_object
-
-APPID: Final = "lothar.com/wormhole/text-or-file-xfer"
-"""The application id of the stock client's `send` and `receive`."""
-
-LONGEST_TEXT: Final = 15_000
-"""Bytes (UTF-8) of the longest text: some clients drop WebSocket messages over 32 KiB, and a text
-doubles its size on its way."""
-
-LONGEST_ENCODED: Final = 16_000
-"""Bytes of the longest text as it is written in its message, where line ends, quotation marks and
-backslashes take two bytes or more: with everything around it, a frame of 32 KiB."""
+from holdfast.transfer import APPID as APPID
+from holdfast.transfer import LONGEST_ENCODED as LONGEST_ENCODED
+from holdfast.transfer import LONGEST_TEXT as LONGEST_TEXT
 
 
 def encoded_size(text: str) -> int:

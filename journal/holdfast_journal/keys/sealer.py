@@ -16,7 +16,6 @@ from holdfast_journal.keys.sealing import NONCE_BYTES
 _START = 16
 """Bytes of a nonce from which XChaCha20 derives a key; the others are ChaCha20's nonce."""
 
-
 _CIPHERS = 1024
 """How many flows have a cipher in the cache, about 2 kB each."""
 

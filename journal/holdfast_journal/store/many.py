@@ -10,7 +10,6 @@ _T = TypeVar("_T")
 Query = TypeVar("Query", bound=GenerativeSelect)
 """Any SELECT, whatever the types of its columns."""
 
-
 CHUNK = 500
 """Values in one IN (...): every database takes this many."""
 

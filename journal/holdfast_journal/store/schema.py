@@ -188,10 +188,8 @@ messages = Table(
     UniqueConstraint("flow_id", "number"),
 )
 
-
 DAMAGED = FlowStatus.DAMAGED.value
 """The status of a flow whose saved state cannot be read."""
-
 
 DONE = FlowStatus.DONE.value
 """The status that cannot be retried."""

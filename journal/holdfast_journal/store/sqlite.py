@@ -27,7 +27,6 @@ from holdfast_journal.store.trouble import RESTORE
 BUSY_TIMEOUT = 30.0
 """Seconds that a transaction waits for a lock that another process holds."""
 
-
 WRITES = "holdfast_writes"
 """The option of a connection that says which transactions it begins; None: it begins none."""
 

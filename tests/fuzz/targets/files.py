@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 
 from holdfast.cli.timing_diagram import Recording, draw
 from holdfast.operating.codes_file import CodesFile
-from holdfast.operating.people import LONGEST_NAME, LONGEST_SECRET, read_people, same_name
+from holdfast.operating.people import LONGEST_NAME, read_people, same_name
 from holdfast.operating.refused import Refused
 from holdfast.timing import DebugTiming, NotARecording, read
+from holdfast.transfer import LONGEST_TEXT
 from holdfast_journal import WrongKey
 from holdfast_journal.keys.files import KeyFile, add_key, key_lines
 from holdfast_journal.keys.master import given_keys
@@ -42,7 +43,7 @@ def people(data: bytes) -> None:
         secret = each.secret
         expect((secret is None) == (column is None), "a secret where there is none")
         if secret is not None:
-            expect(0 < len(secret.encode()) <= LONGEST_SECRET, "a secret of another length")
+            expect(0 < len(secret.encode()) <= LONGEST_TEXT, "a secret of another length")
             expect(len(secret) < 12 or secret not in repr(each), "a repr shows a secret")
 
 

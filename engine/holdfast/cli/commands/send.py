@@ -15,8 +15,9 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
-from holdfast.operating.people import LONGEST_SECRET, same_name
+from holdfast.operating.people import same_name
 from holdfast.operating.refused import because
+from holdfast.transfer import LONGEST_TEXT
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -146,10 +147,9 @@ def _text(text: str | None, file: str | None) -> str:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise Failure("the text is not UTF-8") from None
-    if size > LONGEST_SECRET:
+    if size > LONGEST_TEXT:
         raise Failure(
-            f"the text is longer than {LONGEST_SECRET} bytes, more than some recipients' clients"
-            " take"
+            f"the text is longer than {LONGEST_TEXT} bytes, more than some recipients' clients take"
         )
     if (encoded := encoded_size(text)) > LONGEST_ENCODED:
         raise Failure(
@@ -164,7 +164,7 @@ def _decoded(data: bytes, where: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        if len(data) > LONGEST_SECRET and error.start >= LONGEST_SECRET - 3:
+        if len(data) > LONGEST_TEXT and error.start >= LONGEST_TEXT - 3:
             # Cut inside a character; it is too long in any case.
             return data[: error.start].decode() + "…"
         problem = (
@@ -175,7 +175,7 @@ def _decoded(data: bytes, where: str) -> str:
     raise Failure(problem)
 
 
-_ENOUGH = LONGEST_SECRET + len("\r\n") + 1
+_ENOUGH = LONGEST_TEXT + len("\r\n") + 1
 """Bytes after which it is certain that a text is too long, even without its line end."""
 
 

@@ -54,6 +54,7 @@ from holdfast.flows.engine.taking import Taking
 from holdfast.flows.engine.threads import DaemonThreads, Threads
 from holdfast.flows.engine.trouble import place_of, traceback_of
 from holdfast.flows.engine.turns import Turns
+from holdfast.rendezvous import MOST_CONNECTIONS
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.options import Options
@@ -63,9 +64,6 @@ from holdfast_journal import DatabaseAway, DatabaseUnusable, Fenced, JournalStop
 
 STOP_PATIENCE: Final = 10.0
 """Seconds that stopping waits for a database that does not answer."""
-
-MOST_CONNECTIONS: Final = 2000
-"""Connections of one process, unless its operator says otherwise."""
 
 SHRED_EVERY: Final = 60.0
 """Seconds between two looks for finished flows that were kept long enough."""
