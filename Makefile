@@ -45,6 +45,8 @@ $(VENV)/.installed: pyproject.toml
 # Compiled files are kept, whatever the environment says: each worker and each command that a test
 # starts would compile everything again.
 test: export PYTHONDONTWRITEBYTECODE :=
+# Nor may it hide that something is not flushed.
+test demo: export PYTHONUNBUFFERED :=
 test: env
 	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal
 

@@ -42,8 +42,15 @@ MODULES = (
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 
 
+STREAMS = (sys.stdin, sys.stdout, sys.stderr)
+"""Those of the server itself."""
+
+
 def preload():
-    """Import all this, and each command of `holdfast`."""
+    """Import all this, and each command of `holdfast`.
+
+    Return what holds a stream of ours since it was imported: module, name, number of the stream.
+    """
     for name in MODULES:
         importlib.import_module(name)
     from holdfast.cli.main import COMMANDS, holdfast
@@ -53,6 +60,12 @@ def preload():
     assert "twisted.internet.reactor" not in sys.modules
     gc.collect()
     gc.freeze()
+    return [
+        (module, name, STREAMS.index(value))
+        for module in tuple(sys.modules.values())
+        for name, value in tuple(vars(module).items())
+        if module is not sys and any(value is each for each in STREAMS)
+    ]
 
 
 class Server:
@@ -138,8 +151,11 @@ class Server:
             del self._answers[pid]
 
 
-def become(wanted):
-    """Make this process the one that is wanted; return its program."""
+def become(wanted, holders):
+    """Make this process the one that is wanted; return its program.
+
+    `holders` are what `preload` returned: they get the streams that this process has.
+    """
     *streams, _ = wanted["descriptors"]
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
@@ -151,6 +167,8 @@ def become(wanted):
     sys.stdin = sys.__stdin__ = stream(sys.stdin, 0)
     sys.stdout = sys.__stdout__ = stream(sys.stdout, 1)
     sys.stderr = sys.__stderr__ = stream(sys.stderr, 2)
+    for module, name, number in holders:
+        setattr(module, name, (sys.stdin, sys.stdout, sys.stderr)[number])
     sys.orig_argv = [sys.executable, *wanted["words"]]
     return program(*wanted["words"])
 
@@ -216,10 +234,10 @@ def run(code, namespace):
 
 def main():
     with socket.socket(fileno=int(sys.argv[1])) as control:
-        preload()
+        holders = preload()
         wanted = Server(control).serve()
     if wanted is not None:
-        run(*become(wanted))
+        run(*become(wanted, holders))
 
 
 if __name__ == "__main__":

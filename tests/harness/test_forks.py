@@ -78,6 +78,19 @@ def test_it_ends_the_same_way(program: str) -> None:
     assert ends[0] == ends[1]
 
 
+def test_streams_that_a_module_took_when_it_was_imported() -> None:
+    """The stock client prints to them; nothing is lost, and all comes in its order."""
+    program = (
+        "import sys; from wormhole.cli import cli; print('one', file=cli.stdout); print('two');"
+        " print('three', file=cli.stdout); assert cli.stdout is sys.stdout"
+    )
+    env = environment() | {"PYTHONUNBUFFERED": ""}
+    for fresh in (False, True):
+        with Child([sys.executable, "-c", program], env=env, fresh=fresh) as child:
+            ended = child.wait()
+        assert (ended.status, ended.out, ended.err) == (0, "one\ntwo\nthree\n", "")
+
+
 def test_output_that_cannot_be_written_at_the_end() -> None:
     """The interpreter's own status for that, 120, and its words."""
     env = environment() | {"PYTHONUNBUFFERED": ""}
