@@ -194,7 +194,7 @@ def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[
     if "ids" in given:
         chosen &= dialect.among(flows.c.id, "ids")
     if "names" in given:
-        chosen &= dialect.among(flows.c.name + "", "names")
+        chosen &= dialect.among(flows.c.name, "names")
     if "suspects" in given:
         chosen &= flows.c.deaths >= bindparam("suspects")
     if "others" in given:

@@ -31,12 +31,12 @@ def command(name: str, batch: str | None, db: str) -> None:
     Frees its code and makes its secret unreadable. If no other process runs the flow, this command
     tells the mailbox server itself; if the server cannot be reached, the next 'holdfast run' does.
     """
-    from holdfast.cli.database import existing_journal
     from holdfast.cli.serving import serving
+    from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import one_flow
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Ending
 
-    with existing_journal(db) as journal:
+    with existing_journal(db, say.tell) as journal:
         flow = one_flow(journal, name, batch)
         if not journal.ask(flow.name, flow.batch, "cancel"):
             raise Failure(f"{quoted(flow.name)} has ended already ({shown_word(flow.status)})")

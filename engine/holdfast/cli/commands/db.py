@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.settings import db_option
 
@@ -28,9 +29,9 @@ def upgrade(db: str) -> None:
     themselves; a PostgreSQL database is upgraded by this command only: run it once, then start the
     new release on every machine. Workers of the previous release may keep running until then.
     """
-    from holdfast.cli.database import upkeep
+    from holdfast.operating.database import upkeep
 
-    with upkeep(db, upgrade=True) as keeper:
+    with upkeep(db, say.tell, upgrade=True) as keeper:
         done, name = keeper.upgraded, keeper.name
     click.echo(f"{name} {'is up to date now' if done else 'was up to date already'}.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from attrs import define, field
 
+from holdfast.cli import say
 from holdfast.cli.settings import db_option
 from holdfast.operating.service import ONE_COMMANDS
 
@@ -52,12 +53,12 @@ def command(
     from which it would be resumed. Prints one line per problem: what is wrong, where, and what to
     do about it. Workers may keep running meanwhile.
     """
-    from holdfast.cli.database import existing_journal
+    from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
     from holdfast.operating.own_flows import load
 
     load(sources)
-    with existing_journal(db, looks=True) as journal:
+    with existing_journal(db, say.tell, looks=True) as journal:
         if name is not None:
             flow = one_flow(journal, name, batch)
             name, batch = flow.name, flow.batch

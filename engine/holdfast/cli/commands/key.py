@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
 from holdfast.operating.printable import printable, quoted
@@ -95,9 +96,9 @@ def rotate(db: str) -> None:
     seconds. Workers may keep running. If this command is killed, start it again: it does the rest.
     At the end it says which keys are no longer needed.
     """
-    from holdfast.cli.database import upkeep
+    from holdfast.operating.database import upkeep
 
-    with upkeep(db) as keeper:
+    with upkeep(db, say.tell) as keeper:
         done = keeper.rotate()
         file = keeper.key_file
     lines = _lines(file)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ def command(name: str, batch: str | None, db: str) -> None:
     killed and started again is another worker), what came in, and what went out. Secrets are not
     shown.
     """
-    from holdfast.cli.database import existing_journal
+    from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import one_flow
 
-    with existing_journal(db, looks=True) as journal:
+    with existing_journal(db, say.tell, looks=True) as journal:
         flow = one_flow(journal, name, batch)
         entries = journal.history(flow.id)
     if entries:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
@@ -38,9 +39,9 @@ def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool
     so that the same people file does not start anyone again. Unfinished flows are never purged.
     Workers may keep running. If this command is killed, start it again: it does the rest.
     """
-    from holdfast.cli.database import upkeep
+    from holdfast.operating.database import upkeep
 
-    with upkeep(db, looks=dry_run) as keeper:
+    with upkeep(db, say.tell, looks=dry_run) as keeper:
         old = keeper.old(age, batch, names=names)
         found = keeper.find(old)
         if not found.flows and not found.workers:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import db_option
 from holdfast.operating.printable import quoted
@@ -24,11 +25,11 @@ def command(name: str, batch: str | None, force: bool, db: str) -> None:
 
     The old code stops working. The running worker, or the next one, continues with the new one.
     """
-    from holdfast.cli.database import existing_journal
+    from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import one_flow
     from holdfast_journal.errors import NotRetryable
 
-    with existing_journal(db) as journal:
+    with existing_journal(db, say.tell) as journal:
         flow = one_flow(journal, name, batch)
         _refuse(flow, force)
         try:

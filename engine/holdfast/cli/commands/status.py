@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.settings import db_option
 from holdfast.operating.printable import printable
 from holdfast.operating.standing import (
@@ -53,10 +54,10 @@ def command(name: str | None, batch: str | None, as_json: bool, db: str) -> None
     Shows all unfinished flows, and the last 200 that ended. With NAME, shows everything that is
     known of one flow.
     """
-    from holdfast.cli.database import existing_journal
+    from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
 
-    with existing_journal(db, looks=True) as journal:
+    with existing_journal(db, say.tell, looks=True) as journal:
         notices = [] if as_json else journal.notices()
         if name is not None:
             flow = one_flow(journal, name, batch)
