@@ -146,7 +146,7 @@ class Incoming:
 
     def _to_front(self) -> None:
         have = self._end - self._start
-        self._view[:have] = bytes(self._view[self._start : self._end])
+        self._view[:have] = self._view[self._start : self._end]
         self._start, self._end = 0, have
 
     def _allocate(self, length: int) -> None:
