@@ -1,0 +1,324 @@
+"""What is sent: a file, or a folder as one stream, measured before it is offered.
+
+A source is measured once, and what was found is a value that survives its process. From then on the
+source is read only as long as it is what was measured (transit notes, "Data": who sends something
+else leaves the other side hanging). Everything here blocks, and is meant for a thread.
+"""
+
+import base64
+import hashlib
+import os
+import stat
+import sys
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from attrs import field, frozen
+
+from holdfast.transfer.errors import SourceChanged as SourceChanged
+from holdfast.transfer.errors import SourceError as SourceError
+from holdfast.transfer.errors import Stopped as Stopped
+from holdfast.transfer.names import BadName, harmless, safe_name
+from holdfast.transfer.pulse import Pulse, Stop
+from holdfast.transfer.tree import Entry, cannot_read, said, walk
+from holdfast.transfer.zipping import Plan, ZipStream, unknown_checksums
+
+ROOM: Final = 1024 * 1024
+"""Bytes that are read at once for a digest."""
+
+NAME_OF_SEVERAL: Final = "files"
+"""What several things are called together if they have no folder in common."""
+
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+@frozen
+class Source:
+    """What was found when something was measured. All of it are JSON values.
+
+    Args:
+        name: under which it is offered, without path.
+        kind: what it is for the other side.
+        size: bytes on the wire.
+        files: how many.
+        total: bytes of the files together.
+        sha256: of the bytes on the wire, in lower-case hexadecimal.
+        stamp: tells whether it changed: of a file its size, time (nanoseconds) and inode, of a
+            folder a digest of these and of the names and modes. Not the device, whose number may
+            be another after a reboot.
+        checksums: of a folder's files, so that its archive may be read from any offset: about 5
+            bytes for each file. Empty if they are to be found again.
+    """
+
+    name: str
+    kind: Literal["file", "folder"]
+    size: int
+    files: int
+    total: int
+    sha256: str
+    stamp: str
+    checksums: str = field(default="", repr=False)
+
+
+class Stream(Protocol):
+    """The bytes that go over the wire."""
+
+    def read_into(self, view: memoryview) -> int:
+        """Read the next bytes into `view`; return how many, 0 at the end.
+
+        Raises:
+            SourceChanged: it is not what was measured.
+            SourceError: it cannot be read.
+        """
+
+    def seek(self, offset: int) -> None:
+        """Go on at `offset`, without reading what is before."""
+
+    def check(self) -> None:
+        """Find out whether it is still what was measured.
+
+        Raises:
+            SourceChanged: it is not.
+        """
+
+    def close(self) -> None:
+        """Close what is open."""
+
+
+def measure(
+    paths: Sequence[Path],
+    *,
+    name: str | None = None,
+    progress: Callable[[int], None] | None = None,
+    stop: Stop | None = None,
+) -> Source:
+    """Measure what is at `paths`: a file, or a folder, or several of both, which become a folder.
+
+    Args:
+        paths: one or more.
+        name: under which it is offered; by default its own. That of several is the folder that
+            they are all in, or `files`.
+        progress: called with the bytes read so far, at most every 0.25 s.
+        stop: set to give up.
+
+    Raises:
+        SourceError: it cannot be sent, as the words say.
+        Stopped: as asked.
+    """
+    pulse = Pulse(progress, stop)
+    name = name or _name(paths)
+    if len(paths) == 1 and not paths[0].is_dir():
+        with_file = _FileStream(paths[0])
+        try:
+            return with_file.measured(name, pulse)
+        finally:
+            with_file.close()
+    roots = _roots(paths)
+    entries = walk(roots, pulse)
+    if not entries:
+        raise SourceError(f"The folder {said(str(paths[0]))} is empty: there is nothing to send.")
+    return _measured(name, roots, entries, pulse)
+
+
+def open_source(
+    paths: Sequence[Path],
+    source: Source,
+    *,
+    stop: Stop | None = None,
+) -> Stream:
+    """Open what was measured as `source`, to read it from its start.
+
+    Args:
+        paths: as they were given to `measure`.
+        source: what it returned.
+        stop: set to give up.
+
+    Raises:
+        SourceChanged: it is not what was measured.
+        SourceError: it cannot be read any more.
+        Stopped: as asked.
+    """
+    if source.kind == "file":
+        stream = _FileStream(paths[0], source.stamp)
+        try:
+            stream.check()
+        except SourceChanged:
+            stream.close()
+            raise
+        return stream
+    pulse = Pulse(stop=stop)
+    roots = _roots(paths)
+    entries = walk(roots, pulse)
+    if _stamp(entries) != source.stamp:
+        raise SourceChanged(f"{said(source.name)} has changed since it was offered. Send it again.")
+    return ZipStream(Plan(entries), roots, _checksums(source, len(entries)), pulse)
+
+
+def digest_of(
+    stream: Stream,
+    length: int,
+    *,
+    progress: Callable[[int], None] | None = None,
+    stop: Stop | None = None,
+) -> str:
+    """Return the SHA-256 of the first `length` bytes of `stream`, which is left behind them.
+
+    Raises:
+        SourceChanged: it has fewer, or is not what was measured.
+        SourceError: it cannot be read.
+        Stopped: as asked.
+    """
+    stream.seek(0)
+    return _digest(stream, length, Pulse(progress, stop))
+
+
+def _digest(stream: Stream, length: int, pulse: Pulse) -> str:
+    hasher, left = hashlib.sha256(), length
+    room = memoryview(bytearray(min(ROOM, length)))
+    while left:
+        count = stream.read_into(room[:left])
+        if not count:
+            raise SourceChanged
+        hasher.update(room[:count])
+        left -= count
+        pulse.beat(count)
+    return hasher.hexdigest()
+
+
+def _measured(
+    name: str, roots: Mapping[bytes, bytes], entries: Sequence[Entry], pulse: Pulse
+) -> Source:
+    plan = Plan(entries)
+    checksums = unknown_checksums(len(entries))
+    stream = ZipStream(plan, roots, checksums, pulse)
+    try:
+        sha256 = _digest(stream, plan.size, pulse)
+    finally:
+        stream.close()
+    return Source(
+        name=name,
+        kind="folder",
+        size=plan.size,
+        files=sum(not each.is_folder for each in entries),
+        total=sum(each.size for each in entries),
+        sha256=sha256,
+        stamp=_stamp(entries),
+        checksums=_packed(checksums),
+    )
+
+
+def _packed(checksums: "array[int]") -> str:
+    short = array("I", checksums)
+    if sys.byteorder == "big":
+        short.byteswap()
+    return base64.b64encode(short).decode()
+
+
+def _checksums(source: Source, count: int) -> "array[int]":
+    if not source.checksums:
+        return unknown_checksums(count)
+    short = array("I", base64.b64decode(source.checksums))
+    if sys.byteorder == "big":
+        short.byteswap()
+    return array("Q", short)
+
+
+def _stamp(entries: Sequence[Entry]) -> str:
+    hasher = hashlib.sha256()
+    for each in entries:
+        numbers = f"{each.size} {each.mode} {each.mtime} {each.inode}\0".encode()
+        hasher.update(each.path + b"\0" + numbers)
+    return hasher.hexdigest()
+
+
+def _roots(paths: Sequence[Path]) -> dict[bytes, bytes]:
+    """Return where each thing is, by the first part of its paths in the archive."""
+    if len(paths) == 1:
+        return {b"": os.fsencode(paths[0].resolve())}
+    roots: dict[bytes, bytes] = {}
+    for place in map(_named, paths):
+        last = os.fsencode(place.name)
+        if not last:
+            raise SourceError("The root of all files cannot be sent together with others.")
+        if last in roots:
+            raise SourceError(
+                f"Two of the things to send are called {said(last)}. Rename one, or send it alone."
+            )
+        roots[last] = os.fsencode(place)
+    return roots
+
+
+def _named(path: Path) -> Path:
+    """Return `path` so that it ends in a name. That of a link is its own, as people typed it."""
+    return path.resolve() if path.name in ("", "..") else path.absolute()
+
+
+def _name(paths: Sequence[Path]) -> str:
+    places = [_named(each) for each in paths]
+    if len(places) == 1:
+        if not places[0].name:
+            raise SourceError("Say under which name to send the root of all files.")
+        return harmless(places[0].name)
+    parents = {each.parent.resolve() for each in places}
+    common = parents.pop().name if len(parents) == 1 else ""
+    try:
+        return common if safe_name(common) == common else NAME_OF_SEVERAL
+    except BadName:
+        return NAME_OF_SEVERAL
+
+
+class _FileStream:
+    """One file, read as it is."""
+
+    def __init__(self, path: Path, stamp: str | None = None) -> None:
+        self._path = path
+        self._position = 0
+        try:
+            self._file = os.open(path, _OPEN)
+        except FileNotFoundError as error:
+            raise SourceError(f"There is no {said(str(path))} to send.") from error
+        except OSError as error:
+            raise cannot_read(str(path), error) from error
+        try:
+            self._stamp = self._found() if stamp is None else stamp
+        except SourceError:
+            self.close()
+            raise
+
+    def measured(self, name: str, pulse: Pulse) -> Source:
+        size = os.fstat(self._file).st_size
+        sha256 = _digest(self, size, pulse)
+        self.check()
+        return Source(name, "file", size, 1, size, sha256, self._stamp)
+
+    def read_into(self, view: memoryview) -> int:
+        try:
+            count = os.preadv(self._file, [view], self._position)
+        except OSError as error:
+            raise cannot_read(str(self._path), error) from error
+        self._position += count
+        return count
+
+    def seek(self, offset: int) -> None:
+        self._position = offset
+
+    def check(self) -> None:
+        if self._found() != self._stamp:
+            raise SourceChanged(
+                f"{said(str(self._path))} has changed since it was offered. Send it again."
+            )
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def _found(self) -> str:
+        found = os.fstat(self._file)
+        if not stat.S_ISREG(found.st_mode):
+            raise SourceError(
+                f"{said(str(self._path))} is neither a file nor a folder, and cannot be sent."
+            )
+        return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"

@@ -1,0 +1,224 @@
+"""Unpacks a folder's archive, which somebody else made, into an empty directory.
+
+Every entry is checked before anything is written, against what was offered and against each other
+(transit notes, "Directories"). Then each is streamed into a new file; modes are masked, links are
+neither made nor followed, and what an entry says about its own length or checksum must be true.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import frozen
+
+from holdfast.transfer.errors import BadArchive
+from holdfast.transfer.names import LONGEST_NAME, harmless, shown
+from holdfast.transfer.pulse import Pulse
+from holdfast.transfer.tree import MOST_ENTRIES
+from holdfast.transfer.zip_reading import (
+    LONGEST_PATH,
+    STORED,
+    Item,
+    data_at,
+    find_contents,
+    items,
+)
+
+ROOM: Final = 256 * 1024
+"""Bytes that are read, and that are unpacked, at once."""
+
+SLACK_BYTES: Final = 1024 * 1024
+SLACK_PART: Final = 100
+"""More bytes than were offered are unpacked: so many, and one in so many. A file may have grown
+before the sender came to it."""
+
+SLACK_FOLDERS: Final = 10_000
+"""Entries for folders that may be there although nobody counts them."""
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@frozen
+class Bounds:
+    """What was offered.
+
+    Args:
+        files: how many.
+        total: bytes of them together.
+    """
+
+    files: int
+    total: int
+
+
+@frozen
+class _Job:
+    """A file that is to be written, or an empty folder that is to be made."""
+
+    item: Item
+    path: str
+    data: int
+
+
+def unpack(archive: int, folder: int, bounds: Bounds, pulse: Pulse) -> None:
+    """Unpack an archive.
+
+    Args:
+        archive: descriptor of a file that is the archive.
+        folder: descriptor of an empty directory that nobody else uses.
+        bounds: what was offered.
+        pulse: counts the bytes of the files.
+
+    Raises:
+        BadArchive: it is damaged, or holds something else than was offered.
+        OSError: it cannot be read, or the files cannot be written.
+        Stopped: as asked.
+    """
+    jobs = _checked(archive, bounds, pulse)
+    made: set[str] = {""}
+    for job in jobs:
+        parent, _, _ = job.path.rpartition("/")
+        _make_folders(parent, folder, made)
+        if job.item.is_folder:
+            _make_folders(job.path, folder, made)
+        else:
+            _write(archive, job, folder, pulse)
+    # Last, so that a folder that nobody may write in is complete.
+    for job in jobs:
+        if job.item.is_folder and job.item.mode is not None:
+            os.chmod(job.path, job.item.mode | 0o700, dir_fd=folder)
+
+
+def _checked(archive: int, bounds: Bounds, pulse: Pulse) -> list[_Job]:
+    contents = find_contents(archive)
+    if contents.count > min(bounds.files + SLACK_FOLDERS, MOST_ENTRIES):
+        raise BadArchive("The folder that arrived has more files in it than were offered.")
+    jobs = []
+    files = size = 0
+    most = bounds.total + SLACK_BYTES + bounds.total // SLACK_PART
+    for item in items(archive, contents):
+        jobs.append(_Job(item, _safe_path(item), data_at(archive, item)))
+        files += not item.is_folder
+        size += item.size
+        if files > bounds.files:
+            raise BadArchive("The folder that arrived has more files in it than were offered.")
+        if size > most:
+            raise BadArchive("The folder that arrived is larger than was offered.")
+        if not len(jobs) % 256:
+            pulse.beat()
+    jobs.sort(key=lambda each: each.item.offset)
+    _check_places(jobs, contents.start)
+    _check_paths(jobs)
+    return jobs
+
+
+def _safe_path(item: Item) -> str:
+    path = item.path.removesuffix("/")
+    # Nothing that leads out of the folder, wherever it is copied to later.
+    if len(item.raw) > LONGEST_PATH or ".." in path.replace("\\", "/").split("/"):
+        raise _refused(item)
+    parts = path.split("/")
+    for part in parts:
+        if part in ("", ".") or len(part.encode()) > LONGEST_NAME:
+            raise _refused(item)
+    return harmless(path)
+
+
+def _refused(item: Item) -> BadArchive:
+    return BadArchive(
+        f"The folder that arrived has a file called {shown(item.path)} in it: we make no such file."
+    )
+
+
+def _check_places(jobs: list[_Job], end: int) -> None:
+    for job, following in zip(jobs, [each.item.offset for each in jobs[1:]] + [end], strict=True):
+        if job.data + job.item.packed > following:
+            raise BadArchive("The folder arrived as an archive whose files overlap.")
+
+
+def _check_paths(jobs: list[_Job]) -> None:
+    taken = {job.path for job in jobs}
+    if len(taken) != len(jobs):
+        raise BadArchive("The folder that arrived has two files of the same name in it.")
+    files = {job.path for job in jobs if not job.item.is_folder}
+    seen: set[str] = set()
+    for job in jobs:
+        parent = job.path.rpartition("/")[0]
+        while parent and parent not in seen:
+            seen.add(parent)
+            parent = parent.rpartition("/")[0]
+    if not files.isdisjoint(seen):
+        raise BadArchive("The folder that arrived has something that is both a file and a folder.")
+
+
+def _make_folders(path: str, folder: int, made: set[str]) -> None:
+    if path in made:
+        return
+    _make_folders(path.rpartition("/")[0], folder, made)
+    os.mkdir(path, dir_fd=folder)
+    made.add(path)
+
+
+def _write(archive: int, job: _Job, folder: int, pulse: Pulse) -> None:
+    item = job.item
+    mode = 0o666 if item.mode is None else item.mode | 0o400
+    file = os.open(job.path, _NEW, mode, dir_fd=folder)
+    try:
+        crc = size = 0
+        for part in _parts(archive, job):
+            size += len(part)
+            if size > item.size:
+                raise _untrue(item)
+            crc = zlib.crc32(part, crc)
+            _write_all(file, part)
+            pulse.beat(len(part))
+        if (size, crc) != (item.size, item.crc):
+            raise _untrue(item)
+        if item.mtime is not None:
+            os.utime(file, (item.mtime, item.mtime))
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, part: bytes) -> None:
+    view = memoryview(part)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _parts(archive: int, job: _Job) -> Iterator[bytes]:
+    packed = _packed(archive, job)
+    return packed if job.item.method == STORED else _inflated(packed, job.item)
+
+
+def _packed(archive: int, job: _Job) -> Iterator[bytes]:
+    offset, end = job.data, job.data + job.item.packed
+    while offset < end:
+        part = os.pread(archive, min(ROOM, end - offset), offset)
+        if not part:
+            raise _untrue(job.item)
+        offset += len(part)
+        yield part
+
+
+def _inflated(packed: Iterator[bytes], item: Item) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for part in packed:
+            rest = part
+            while rest:
+                if inflater.eof:
+                    raise _untrue(item)
+                yield inflater.decompress(rest, ROOM)
+                rest = inflater.unconsumed_tail or inflater.unused_data
+        while not inflater.eof and (part := inflater.decompress(b"", ROOM)):
+            yield part
+    except zlib.error as error:
+        raise _untrue(item) from error
+    if not inflater.eof:
+        raise _untrue(item)
+
+
+def _untrue(item: Item) -> BadArchive:
+    return BadArchive(f"The file {shown(item.path)} in the folder arrived damaged.")
