@@ -3,7 +3,7 @@
 import errno
 from typing import Final, Protocol
 
-from holdfast.errors import WormholeError
+from holdfast.transfer.errors import OutOfSpace
 from holdfast.transfer.watcher import Watcher
 
 DURABLE_EVERY: Final = 1.0
@@ -21,19 +21,10 @@ class Writing(Protocol):
     """Where what is received is written."""
 
     def write(self, view: memoryview) -> None:
-        """Append all of `view`."""
-
-    def truncate(self, offset: int) -> None:
-        """Forget what is behind `offset`, and go on there."""
+        """Append all of `view`. After an error it is not counted, and may be written again."""
 
     def sync(self) -> None:
         """Make durable what was written."""
-
-
-class DiskFull(WormholeError):
-    """There was no room on the receiver's disk for too long."""
-
-    advice = "The disk is full. Make room and try again."
 
 
 class Store:
@@ -50,7 +41,7 @@ class Store:
         """Append `plain`, and make it durable with what came before if it is time.
 
         Raises:
-            DiskFull: there was no room for too long. What was written before stays.
+            OutOfSpace: there was no room for too long. What was written before stays.
             WireError: the transfer was stopped while it waited for room.
             OSError: the file cannot be written for another reason.
         """
@@ -88,14 +79,13 @@ class Store:
             watcher.stop.wait(FULL_EVERY)
             watcher.check()
             try:
-                self._landing.truncate(self.offset)  # a part of it may have been written
                 self._landing.write(plain)
             except OSError as error:
                 if not _is_full(error):
                     raise
             else:
                 return
-        raise DiskFull
+        raise OutOfSpace
 
 
 def _is_full(error: OSError) -> bool:
