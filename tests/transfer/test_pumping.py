@@ -49,15 +49,16 @@ class Stream:
 
 @define
 class Landing:
-    """A file in memory, on a disk that has no room `full` times."""
+    """A file in memory, on a disk that is full `full` times when `room` bytes are there."""
 
     data: bytearray = field(factory=bytearray)
     full: int = 0
+    room: int = 0
     reason: int = errno.ENOSPC
     durable: int = 0
 
     def write(self, view: memoryview) -> None:
-        if self.full:
+        if self.full and len(self.data) >= self.room:
             self.full -= 1
             raise OSError(self.reason, "words of the system")
         self.data += view
@@ -189,6 +190,14 @@ def test_full_disk(reason: int) -> None:
     receive_all(sent(b"abcd", b"ef"), landing, sha256(), watch, size=6)
     assert landing.data == b"abcdef"
     assert (full, hours.now) == ([0], 6)
+
+
+def test_full_inside_a_record() -> None:
+    """What is written of a record when the disk is full is not written again."""
+    landing, data = Landing(full=1, room=50_000), bytes(range(250)) * 400
+    receive_all(sent(data), landing, sha256(), watcher(), size=len(data))
+    assert landing.data == data
+    assert landing.full == 0
 
 
 def test_full_for_too_long() -> None:

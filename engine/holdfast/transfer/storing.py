@@ -10,6 +10,12 @@ DURABLE_EVERY: Final = 1.0
 DURABLE_BYTES: Final = 64 * 1024 * 1024
 """After so many seconds or bytes, whichever is first, what was received is made durable."""
 
+PIECE: Final = 32 * 1024
+"""Bytes that are written at once.
+
+For a longer write Linux looks for as much free memory in one piece, file systems permitting. Where
+memory is in small pieces that took up to ten times as long as writing (measured with ext4)."""
+
 FULL_EVERY: Final = 2.0
 FULL_LONGEST: Final = 600.0
 """If the disk is full, writing is tried again so often, and given up after so many seconds.
@@ -45,13 +51,15 @@ class Store:
             WireError: the transfer was stopped while it waited for room.
             OSError: the file cannot be written for another reason.
         """
-        try:
-            self._landing.write(plain)
-        except OSError as error:
-            if not _is_full(error):
-                raise
-            self._wait_for_room(plain)
-        self.offset += len(plain)
+        for at in range(0, len(plain), PIECE):
+            piece = plain[at : at + PIECE]
+            try:
+                self._landing.write(piece)
+            except OSError as error:
+                if not _is_full(error):
+                    raise
+                self._wait_for_room(piece)
+            self.offset += len(piece)
         if self.offset >= self._durable + DURABLE_BYTES or (
             self._watcher.now() >= self._durable_at + DURABLE_EVERY
         ):
@@ -71,7 +79,7 @@ class Store:
         self._durable_at = self._watcher.now()
         self._watcher.durable(self.offset)
 
-    def _wait_for_room(self, plain: memoryview) -> None:
+    def _wait_for_room(self, piece: memoryview) -> None:
         watcher = self._watcher
         watcher.full()
         until = watcher.now() + FULL_LONGEST
@@ -79,7 +87,7 @@ class Store:
             watcher.stop.wait(FULL_EVERY)
             watcher.check()
             try:
-                self._landing.write(plain)
+                self._landing.write(piece)
             except OSError as error:
                 if not _is_full(error):
                     raise
