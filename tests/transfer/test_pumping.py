@@ -55,6 +55,7 @@ class Landing:
     full: int = 0
     room: int = 0
     reason: int = errno.ENOSPC
+    begun: int = 0
     durable: int = 0
 
     def write(self, view: memoryview) -> None:
@@ -62,6 +63,10 @@ class Landing:
             self.full -= 1
             raise OSError(self.reason, "words of the system")
         self.data += view
+
+    def begin_sync(self, length: int) -> None:
+        self.begun += length
+        assert self.begun <= len(self.data)
 
     def sync(self) -> None:
         self.durable = len(self.data)
@@ -167,19 +172,21 @@ def test_progress_and_durability() -> None:
 
 
 def test_durable_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a fast connection the offset becomes durable after so many bytes."""
+    """On a fast connection the offset becomes durable after so many bytes, begun before."""
     monkeypatch.setattr(storing, "DURABLE_BYTES", 10)
-    durable = list[int]()
+    monkeypatch.setattr(storing, "BEGIN_BYTES", 8)
+    landing, durable = Landing(), list[int]()
     watch = watcher(durable=durable.append)
-    receive_all(sent(*[b"xxxx"] * 7), Landing(), sha256(), watch, size=28)
+    receive_all(sent(*[b"xxxx"] * 7), landing, sha256(), watch, size=28)
     assert durable == [12, 24, 28]
+    assert landing.begun == 24
 
 
 def test_nobody_wants_to_know() -> None:
     """Without a listener nothing is made durable on the way: that costs time."""
     landing = Landing()
     receive_all(sent(b"abc"), landing, sha256(), watcher(), size=3)
-    assert landing.durable == 0
+    assert (landing.begun, landing.durable) == (0, 0)
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])

@@ -10,6 +10,10 @@ DURABLE_EVERY: Final = 1.0
 DURABLE_BYTES: Final = 64 * 1024 * 1024
 """After so many seconds or bytes, whichever is first, what was received is made durable."""
 
+BEGIN_BYTES: Final = 4 * 1024 * 1024
+"""After so many bytes the system is told to begin with them: waiting for all 64 MB took a fifth of
+the time of a transfer over loopback, and a hundredth so."""
+
 PIECE: Final = 32 * 1024
 """Bytes that are written at once.
 
@@ -29,6 +33,9 @@ class Writing(Protocol):
     def write(self, view: memoryview) -> None:
         """Append all of `view`. After an error it is not counted, and may be written again."""
 
+    def begin_sync(self, length: int) -> None:
+        """Begin to make durable the last `length` bytes, without waiting."""
+
     def sync(self) -> None:
         """Make durable what was written."""
 
@@ -40,6 +47,7 @@ class Store:
         self.offset = offset
         self._landing = landing
         self._watcher = watcher
+        self._begun = offset
         self._durable = offset
         self._durable_at = watcher.now()
 
@@ -60,10 +68,8 @@ class Store:
                     raise
                 self._wait_for_room(piece)
             self.offset += len(piece)
-        if self.offset >= self._durable + DURABLE_BYTES or (
-            self._watcher.now() >= self._durable_at + DURABLE_EVERY
-        ):
-            self.sync()
+        if self._watcher.durable is not None:
+            self._keep_up()
 
     def sync(self) -> None:
         """Make everything durable, and say so, if anybody wants to know.
@@ -78,6 +84,14 @@ class Store:
         self._durable = self.offset
         self._durable_at = self._watcher.now()
         self._watcher.durable(self.offset)
+
+    def _keep_up(self) -> None:
+        if self.offset >= self._begun + BEGIN_BYTES:
+            self._landing.begin_sync(self.offset - self._begun)
+            self._begun = self.offset
+        much = self.offset >= self._durable + DURABLE_BYTES
+        if much or self._watcher.now() >= self._durable_at + DURABLE_EVERY:
+            self.sync()
 
     def _wait_for_room(self, piece: memoryview) -> None:
         watcher = self._watcher
