@@ -150,11 +150,15 @@ class Running:
 
 
 def start(name: str, words: Sequence[str | Path], where: Path) -> Running:
-    """Start a program in a folder of its own; a question is answered with yes."""
+    """Start a program in a folder of its own; a question is answered with yes.
+
+    What it keeps for itself is beside the folder, and stays for the next time.
+    """
     where.mkdir(parents=True, exist_ok=True)
     output = where / f".{name}.txt"
+    state = str(where.with_name(f"{where.name}-state"))
     env = environment(
-        HOME=str(where), XDG_STATE_HOME=str(where), HOLDFAST_KEY="5a" * 32, PYTHONUNBUFFERED="1"
+        HOME=state, XDG_STATE_HOME=state, HOLDFAST_KEY="5a" * 32, PYTHONUNBUFFERED="1"
     )
     with output.open("wb") as stream:
         process = subprocess.Popen(
