@@ -17,6 +17,7 @@ from tests.harness.process import environment
 from tests.harness.waiting import DEADLINE, until
 
 CODE = re.compile(r"\b\d+-[a-z]+-[a-z]+\b")
+OUTPUT = ".output.txt"
 LOOK_EVERY = 0.02
 """Seconds between two looks at a process."""
 
@@ -31,6 +32,8 @@ class Place:
     direct: bool
     sender: Path
     receiver: Path
+    state: Path
+    """Where what the programs keep for themselves is, from one transfer to the next."""
 
 
 @frozen
@@ -105,7 +108,7 @@ class Running:
     """A program that runs, and what it used when it has ended."""
 
     name: str
-    output: Path
+    folder: Path
     process: subprocess.Popen[bytes]
     begun: float
     cpu: float = 0
@@ -118,7 +121,7 @@ class Running:
 
     @property
     def said(self) -> str:
-        return self.output.read_text(errors="replace")
+        return (self.folder / OUTPUT).read_text(errors="replace")
 
     def code(self) -> str:
         """The code that a sender shows."""
@@ -149,25 +152,20 @@ class Running:
         return True
 
 
-def start(name: str, words: Sequence[str | Path], where: Path) -> Running:
-    """Start a program in a folder of its own; a question is answered with yes.
-
-    What it keeps for itself is beside the folder, and stays for the next time.
-    """
-    where.mkdir(parents=True, exist_ok=True)
-    output = where / f".{name}.txt"
-    state = str(where.with_name(f"{where.name}-state"))
+def start(name: str, words: Sequence[str | Path], where: Path, state: str) -> Running:
+    """Start a program in a folder of its own; a question is answered with yes."""
+    where.mkdir(parents=True)
     env = environment(
         HOME=state, XDG_STATE_HOME=state, HOLDFAST_KEY="5a" * 32, PYTHONUNBUFFERED="1"
     )
-    with output.open("wb") as stream:
+    with (where / OUTPUT).open("wb") as stream:
         process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=stream, stderr=stream, cwd=where, env=env
         )
     assert process.stdin is not None
     process.stdin.write(b"y\n")
     process.stdin.close()
-    return Running(name, output, process, time.monotonic())
+    return Running(name, where, process, time.monotonic())
 
 
 @frozen
@@ -182,12 +180,19 @@ class Transfer:
         """From the start of the receiver, who has the code, to the end of both."""
         return max(self.sender.ended, self.receiver.ended) - self.receiver.begun
 
+    @property
+    def whole(self) -> float:
+        """From the start of the sender to the end of both, in seconds."""
+        return max(self.sender.ended, self.receiver.ended) - self.sender.begun
+
 
 def transfer(sender: Client, receiver: Client, place: Place, path: Path) -> Transfer:
     """Send a file or folder from the one to the other."""
-    sends = start(sender.name, sender.send(place, path), place.sender)
+    states = [str(place.state / role) for role in ("sender", "receiver")]
+    sends = start(sender.name, sender.send(place, path), place.sender, states[0])
     code = sends.code()
-    receives = start(receiver.name, receiver.receive(place, code), place.receiver)
+    words = receiver.receive(place, code)
+    receives = start(receiver.name, words, place.receiver, states[1])
     going = {sends: receives, receives: sends}
     while going:
         time.sleep(LOOK_EVERY)
