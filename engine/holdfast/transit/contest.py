@@ -105,7 +105,7 @@ class Contest:
 
     Args:
         network: the network.
-        keys: those of this transfer.
+        keys: those of this transfer; None if `greet` knows them.
         role: whether we are the sender or the receiver.
         owner: chooses.
         side: our name at relays, 16 hexadecimal digits; the same after a restart, because a relay
@@ -113,12 +113,15 @@ class Contest:
         relays: our own.
         listen: whether others may connect to us.
         greet: makes another handshake for a socket, given whether it leads to a relay.
+
+    Raises:
+        ValueError: there are neither keys nor another handshake.
     """
 
     def __init__(
         self,
         network: Network,
-        keys: TransitKeys,
+        keys: TransitKeys | None,
         role: Role,
         owner: ContestOwner,
         *,
@@ -129,7 +132,11 @@ class Contest:
     ) -> None:
         self._network = network
         self._owner = owner
-        self._greet = greet or partial(_greet, keys, role, side)
+        if greet is None:
+            if keys is None:
+                raise ValueError("a contest needs keys")
+            greet = partial(_greet, keys, role, side)
+        self._greet = greet
         self._relays = tuple(relays)
         self._door = Door(network, self._accept, closed=not listen or network.through_tor)
         self._dialling = Dialling(network, self._relays, self._attempt, self._look_soon)
@@ -264,7 +271,7 @@ class Contest:
         self._door.close()
 
     async def _down(self) -> None:
-        await self._door.close()
+        await self._door.down
         for attempt in tuple(self._sockets):
             await attempt.down
 

@@ -33,6 +33,8 @@ class Door:
         self._factory = MadeBy(accept)
         self._closed = closed
         self._port: Port | None = None
+        self.down: Deferred[None] = succeed(None)
+        """Fires when the port is free, once it is closed."""
 
     @property
     def port(self) -> int | None:
@@ -45,15 +47,16 @@ class Door:
             return succeed(None)
         return self._network.listen(port, self._factory).addCallbacks(self._opened, self._failed)
 
-    def close(self) -> Deferred[None]:
-        """Take no more; fires when the port is free."""
+    def close(self) -> None:
+        """Take no more."""
         self._closed = True
         port, self._port = self._port, None
-        return succeed(None) if port is None else port.stop()
+        if port is not None:
+            self.down = port.stop()
 
     def _opened(self, port: Port) -> int | None:
         if self._closed:  # meanwhile
-            port.stop()
+            self.down = port.stop()
             return None
         self._port = port
         return port.port

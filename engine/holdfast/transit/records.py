@@ -3,6 +3,7 @@
 For connections that Twisted keeps. What moves a file is `holdfast.transit.bulk`, which copies less.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from holdfast.crypto import CannotUnseal, seal, unseal
@@ -53,26 +54,26 @@ class Opener:
         self._count = 0
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take the bytes that came next; return the contents of the records that are whole.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take the bytes that came next; yield the contents of the records that are whole.
 
         Raises:
-            RecordError: the next record is no good, and neither are those that would follow. What
-                came before it in `data` is lost.
+            RecordError: the next record is no good, and neither are those that would follow.
         """
         buffer = self._buffer
         buffer += data
-        found: list[bytes] = []
         start = 0
-        while len(buffer) - start >= LENGTH_BYTES:
-            end = start + LENGTH_BYTES + self._length(start)
-            self._check_nonce(start + LENGTH_BYTES)
-            if len(buffer) < end:
-                break
-            found.append(self._open(bytes(memoryview(buffer)[start + LENGTH_BYTES : end])))
-            start = end
-        del buffer[:start]
-        return found
+        try:
+            while len(buffer) - start >= LENGTH_BYTES:
+                end = start + LENGTH_BYTES + self._length(start)
+                self._check_nonce(start + LENGTH_BYTES)
+                if len(buffer) < end:
+                    break
+                record = self._open(bytes(memoryview(buffer)[start + LENGTH_BYTES : end]))
+                start = end
+                yield record
+        finally:
+            del buffer[:start]
 
     def _length(self, start: int) -> int:
         length = int.from_bytes(self._buffer[start : start + LENGTH_BYTES], "big")
