@@ -91,6 +91,5 @@ class Opener:
         try:
             return unseal(self._key, box)
         except CannotUnseal:
-            raise RecordError(
-                "A record was not sealed by the other side, or was changed."
-            ) from None
+            words = "A record was not sealed by the other side, or was changed."
+            raise RecordError(words) from None
