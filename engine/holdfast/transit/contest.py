@@ -193,7 +193,11 @@ class Contest:
         if self._over:
             attempt.reject()
             return
-        unproved = [each for each in self._sockets if each.way == "in" and not each.is_proved]
+        unproved = [
+            each
+            for each in self._sockets
+            if each.way == "in" and not each.is_proved and each.reason is None
+        ]
         if len(unproved) > MOST_ACCEPTED:
             unproved[0].reject()
 
