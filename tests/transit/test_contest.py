@@ -359,6 +359,16 @@ def test_what_only_tor_reaches(world: World) -> None:
     assert through.exhaustions[0].startswith("tor->tcp:")
 
 
+def test_what_tor_does_not_reach(world: World) -> None:
+    """Private addresses are skipped, and the relay need not wait for them."""
+    private = ["192.168.1.1", "10.0.0.1", "127.0.0.1", "::1", "fd00::1", "localhost", "0.0.0.0"]
+    side = Side(world.host("a", through_tor=True), "sender", relays=(RELAY,))
+    side.contest.dial([hint(host) for host in private])
+    assert world.dialled == [(0.0, "relay", 4001)]
+    side.contest.dial([hint("8.8.8.8")])
+    assert world.dialled[1:] == [(0.0, "8.8.8.8", 80)]
+
+
 def test_the_port(world: World) -> None:
     """It is the one that was asked for; if another program has it, nobody comes in."""
     side = Side(world.host("a"), "sender", listen=False)

@@ -199,12 +199,11 @@ class Streams:
 
 
 def test_tor() -> None:
-    """Everything goes through it, except what it cannot reach; nobody comes in."""
+    """Every connection is a stream of it; names are not looked up here."""
     tor = Streams()
     network = Internet(object(), tor)
     assert network.through_tor
-    hosts = ["192.168.1.1", "10.0.0.1", "127.0.0.1", "::1", "fd00::1", "localhost", "0.0.0.0"]
-    for host in (*hosts, "relay.example", "8.8.8.8", "x.onion"):
+    for host in ("relay.example", "8.8.8.8", "x.onion"):
         failed: list[Any] = []
         network.connect(host, 4001, Made(Scripted)).addErrback(failed.append)
         assert len(failed) == 1

@@ -13,7 +13,7 @@ from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.python.failure import Failure
 
 from holdfast.transit.attempt import HANDSHAKE_TIME, Attempt, MadeBy, Way
-from holdfast.transit.hints import DirectHint, Hint, RelayHint
+from holdfast.transit.hints import DirectHint, Hint, RelayHint, is_local, needs_tor
 from holdfast.transit.network import Network, Timer
 
 MOST_DIRECT: Final = 50
@@ -99,8 +99,8 @@ class Dialling:
         new = []
         for each in sorted(hints, key=lambda hint: -hint.priority):
             key = (way, each.host, each.port)
-            possible = self._network.through_tor or not (each.tor or each.host.endswith(".onion"))
-            if possible and key not in self._tried and self._room[way]:
+            elsewhere = is_local(each) if self._network.through_tor else needs_tor(each)
+            if not elsewhere and key not in self._tried and self._room[way]:
                 self._tried.add(key)
                 self._room[way] -= 1
                 new.append(each)
@@ -152,4 +152,4 @@ def in_words(failure: Failure) -> str:
         return "refused"
     if failure.check(DNSLookupError):
         return "no such host"
-    return str(failure.value) if failure.check(ValueError) else "no way there"
+    return "no way there"

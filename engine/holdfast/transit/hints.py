@@ -111,6 +111,19 @@ def is_host(host: str) -> bool:
     return not (isinstance(address, IPv6Address) and address.scope_id)
 
 
+def needs_tor(hint: DirectHint) -> bool:
+    """Whether only Tor leads there."""
+    return hint.tor or hint.host.endswith(".onion")
+
+
+def is_local(hint: DirectHint) -> bool:
+    """Whether Tor does not lead there: it is an address of a private network, or of this host."""
+    try:
+        return not ip_address(hint.host).is_global
+    except ValueError:
+        return hint.host == "localhost"
+
+
 def _encode_direct(hint: DirectHint) -> dict[str, Any]:
     return {
         "type": "tor-tcp-v1" if hint.tor else "direct-tcp-v1",

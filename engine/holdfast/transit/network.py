@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import ifaddr
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol
@@ -145,8 +145,6 @@ class Internet:
 
     def connect(self, host: str, port: int, factory: Factory) -> Deferred[IProtocol]:
         """Connect to `host`, an address or a name."""
-        if self._tor is not None and _is_local(host):
-            return fail(ValueError("Tor does not lead there"))
         return maybeDeferred(lambda: self._endpoint(host, port).connect(factory))
 
     def listen(self, port: int, factory: Factory) -> Deferred[Port]:
@@ -239,10 +237,3 @@ def reachable(addresses: Iterable[str]) -> Sequence[str]:
     ]
     good.sort(key=lambda address: address.version)
     return [str(each) for each in good[:MOST_ADDRESSES]] or ["127.0.0.1"]
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return host == "localhost"
