@@ -186,13 +186,9 @@ def test_names() -> None:
         (stock.TransitReceiver, holdfast.TransitReceiver),
         (stock.Connection, Connection),
     ]
-    inside = {"RELAY_DELAY", "state", "dataReceivedRECORDS", "recordReceived", "startNegotiation"}
-    inside |= {
-        "connection_ready",
-        "timeoutConnection",
-        "setTimeout",
-        "resetTimeout",
-        "timeOut",
+    inside = {
+        *("RELAY_DELAY", "connection_ready", "state", "dataReceivedRECORDS", "recordReceived"),
+        *("startNegotiation", "timeoutConnection", "setTimeout", "resetTimeout", "timeOut"),
         "callLater",
     }
     compared = 0

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -149,14 +150,17 @@ needs_william = pytest.mark.skipif(
 )
 
 
-def _william(*words: str) -> Child:
+def _william(*words: str, **options: Any) -> Child:
     assert WILLIAM is not None, "a test of the Go client is marked with needs_william"
-    return Child([WILLIAM, *words])
+    return Child([WILLIAM, *words], **options)
 
 
-def william_receive(relay_url: str, code: str) -> Child:
-    """Start the Go client's `receive CODE`; the text is on its standard output."""
-    return _william("--relay-url", relay_url, "receive", "--hide-progress", code)
+def william_receive(relay_url: str, code: str, **options: Any) -> Child:
+    """Start the Go client's `receive CODE`; the text is on its standard output.
+
+    It asks on its standard input before it takes a file.
+    """
+    return _william("--relay-url", relay_url, "receive", "--hide-progress", code, **options)
 
 
 def william_send(relay_url: str, text: str, code: str | None = None) -> Child:
