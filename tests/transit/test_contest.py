@@ -8,11 +8,13 @@ import pytest
 from attrs import define, field
 
 from holdfast.transit.attempt import AFTER_OK
+from holdfast.transit.connection import Connection
 from holdfast.transit.contest import MOST_ACCEPTED, Candidate, Contest, Link
 from holdfast.transit.dialling import MOST_DIRECT, MOST_RELAYS
 from holdfast.transit.errors import TransitError
 from holdfast.transit.hints import DirectHint, Hint, RelayHint, parse
 from holdfast.transit.keys import Role, TransitKeys
+from holdfast.transit.records import Sealer
 from tests.transit.memory_network import Host, Made, Relay, Scripted, World
 
 KEYS = TransitKeys(bytes(range(32)))
@@ -160,6 +162,31 @@ def test_a_receiver_is_silent_until_it_chooses(world: World) -> None:
     side.links[0].attach(heir)
     world.settle()
     assert heir.heard == b"and more"
+
+
+def test_what_nobody_takes(world: World) -> None:
+    """Records that come with the choice stop the reading too, until somebody takes them."""
+    side = Side(world.host("b"), "receiver")
+    incoming = knock(world, side, SENDER)
+    world.settle()
+    sealer = Sealer(KEYS.record_key("sender"))
+    records = [sealer.seal(b"%d" % each) for each in range(100)]
+    incoming.transport.write(b"go\n" + records[0] + records[1])
+    world.settle()
+    connection = Connection("", KEYS.record_key("receiver"), KEYS.record_key("sender"))
+    side.links[0].attach(connection)
+    for each in records[2:]:
+        incoming.transport.write(each)
+    world.settle()
+    line = side.links[0].transport
+    assert not line.reading
+    assert len(line.kept) == 98
+    got: list[bytes] = []
+    for _ in records:
+        connection.receive_record().addCallback(got.append)
+    world.settle()
+    assert got == [b"%d" % each for each in range(100)]
+    assert line.reading
 
 
 @pytest.mark.parametrize("says", [b"nevermind\n", None, b"x"], ids=["nevermind", "close", "else"])

@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.threads import deferToThread
 
 from holdfast.transit.contest import Candidate, Contest, Link
+from holdfast.transit.errors import WireError
 from holdfast.transit.hints import DirectHint, Hint, RelayHint, parse, parse_relay
 from holdfast.transit.keys import Role, TransitKeys
 from holdfast.transit.network import Internet, network_of, reachable, through
@@ -128,6 +129,47 @@ def test_what_comes_with_the_choice(role: Role) -> None:
             assert await deferToThread(peer.recv, 100) == b""
 
     reactor.run(connecting)
+
+
+def test_a_link_that_broke() -> None:
+    """There is no wire to be had of it, and what takes it over hears of its end."""
+
+    async def connecting() -> None:
+        for attach in (True, False):
+            side = Eager("sender")
+            port = await side.contest.listen()
+            peer = socket.create_connection(("127.0.0.1", port))
+            peer.sendall(KEYS.receiver_line)
+            link = await side.link
+            peer.close()
+            link.transport.abortConnection()
+            await reactor.until(lambda link=link: not link.transport.connected, "it is down")
+            if attach:
+                heir = Scripted()
+                link.attach(heir)
+                assert heir.is_gone
+            else:
+                with pytest.raises(WireError):
+                    link.wire()
+
+    reactor.run(connecting)
+
+
+@needs_ipv6
+def test_a_port_that_is_taken_for_ipv6() -> None:
+    """A port that was asked for is opened for IPv4 at least."""
+
+    async def listening() -> None:
+        with socket.socket(socket.AF_INET6) as other:
+            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            other.bind(("::", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            side = Eager("sender")
+            assert await side.contest.listen(port) == port
+            await side.contest.stop()
+
+    reactor.run(listening)
 
 
 def test_a_port_that_is_not_free() -> None:

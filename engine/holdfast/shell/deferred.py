@@ -15,6 +15,7 @@ from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.wormhole import DelegatedWormhole
 
 if TYPE_CHECKING:
+    from holdfast.transit.keys import Role
     from holdfast.transit.transit import TransitReceiver, TransitSender
 
 T = TypeVar("T")
@@ -282,7 +283,7 @@ class DeferredWormhole:
         return self._inner.derive_key(purpose, length)
 
     def create_transit(
-        self, role: str, transit_relay: str | None = None, *, no_listen: bool = False
+        self, role: Role, transit_relay: str | None = None, *, no_listen: bool = False
     ) -> TransitSender | TransitReceiver:
         """See `DelegatedWormhole.create_transit`."""
         return self._inner.create_transit(role, transit_relay, no_listen=no_listen)

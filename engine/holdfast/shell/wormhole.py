@@ -31,6 +31,7 @@ from holdfast.shell.typing.typed import TypingCode
 from holdfast_journal import IJournal
 
 if TYPE_CHECKING:
+    from holdfast.transit.keys import Role
     from holdfast.transit.transit import TransitReceiver, TransitSender
 
 LONGEST_MESSAGE = LONGEST_BODY - OVERHEAD
@@ -205,7 +206,7 @@ class DelegatedWormhole:
         return derive(key, purpose, length)
 
     def create_transit(
-        self, role: str, transit_relay: str | None = None, *, no_listen: bool = False
+        self, role: Role, transit_relay: str | None = None, *, no_listen: bool = False
     ) -> TransitSender | TransitReceiver:
         """Make what connects the two sides for bulk data, with a key of this wormhole.
 

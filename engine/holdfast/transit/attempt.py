@@ -142,12 +142,12 @@ class Attempt(TwistedProtocol):
         self._heir = heir
         leftover, self.leftover = self.leftover, b""
         heir.makeConnection(self.transport)
+        if self._lost is None:
+            self.transport.resumeProducing()  # first: `heir` may want a pause at once
         if leftover:
             heir.dataReceived(leftover)
         if self._lost is not None:
             heir.connectionLost(self._lost)
-        else:
-            self.transport.resumeProducing()
 
     def _choose(self) -> None:
         self._limit(HANDSHAKE_TIME)

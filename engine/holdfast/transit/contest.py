@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from holdfast.transit.attempt import Attempt, Way
-from holdfast.transit.dialling import Dialling
+from holdfast.transit.dialling import Dialling, place
 from holdfast.transit.door import Door
 from holdfast.transit.errors import TransitError
 from holdfast.transit.handshake import Handshake, LineHandshake
@@ -88,7 +88,11 @@ class Link:
         return self._attempt.transport
 
     def wire(self) -> Wire:
-        """Take the connection away from Twisted, for a thread. Once, and instead of `attach`."""
+        """Take the connection away from Twisted, for a thread. Once, and instead of `attach`.
+
+        Raises:
+            WireError: it broke meanwhile.
+        """
         return self._network.wire(self.transport, self.leftover)
 
     def attach(self, protocol: TwistedProtocol) -> None:
@@ -244,7 +248,7 @@ class Contest:
     def _accept(self, address: IAddress | None) -> Attempt | None:
         """Somebody has connected to us."""
         host, port = getattr(address, "host", "?"), getattr(address, "port", "?")
-        return None if self._over else self._attempt(f"<-tcp:{host}:{port}", "in")
+        return None if self._over else self._attempt(f"<-{place(host, port)}", "in")
 
     def _attempt(self, describe: str, way: Way) -> Attempt:
         return Attempt(self, self._greet(way == "relay"), self._network.clock, describe, way)

@@ -139,9 +139,13 @@ class Dialling:
 
 def describe_hint(hint: DirectHint, way: Way, *, through_tor: bool) -> str:
     """Where a socket leads, as the stock client says it."""
-    host = f"[{hint.host}]" if ":" in hint.host else hint.host
     tor, relay = "tor" if through_tor else "", "relay:" if way == "relay" else ""
-    return f"{tor}->{relay}tcp:{host}:{hint.port}"
+    return f"{tor}->{relay}{place(hint.host, hint.port)}"
+
+
+def place(host: str, port: object) -> str:
+    """An address and a port, as people write them."""
+    return f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
 
 
 def in_words(failure: Failure) -> str:

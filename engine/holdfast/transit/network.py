@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
@@ -13,11 +12,12 @@ import ifaddr
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from holdfast.transit.errors import WireError
 from holdfast.transit.wire import SocketWire, Wire
 
 MOST_ADDRESSES: Final = 12
@@ -102,6 +102,9 @@ class Network(Protocol):
         """Take the connection away from `transport`, which is of no use from then on.
 
         What was written to it goes out before anything that the wire sends.
+
+        Raises:
+            WireError: the connection broke meanwhile.
         """
         ...
 
@@ -162,6 +165,8 @@ class Internet:
 
     def wire(self, transport: Any, leftover: bytes) -> Wire:
         """Take the socket away from Twisted."""
+        if not transport.connected:
+            raise WireError
         transport.stopReading()
         transport.doWrite()  # a few bytes at most, for which a new socket always has room
         transport.stopWriting()
@@ -181,34 +186,42 @@ class Internet:
         return kind(self._reactor, host, port, timeout=CONNECT_TIME)
 
     def _listen(self, port: int, factory: Factory) -> Port:
-        first = None
-        for _ in range(TRIES):
-            ipv4 = self._reactor.listenTCP(port, factory, backlog=BACKLOG)
-            number = ipv4.getHost().port
-            ipv6 = self._listen_on_ipv6(number, factory)
-            if ipv6 is not None or port != 0:
-                return _Ports(number, [ipv4, ipv6])
-            if first is None:
-                first = _Ports(number, [ipv4])
-            else:
-                ipv4.stopListening()
-            if not socket.has_ipv6:
-                break
-        assert first is not None  # noqa: S101 - for type checkers
-        return first
+        for attempt in range(1, TRIES + 1):
+            ipv6 = _ipv6_socket(port)
+            number = port if ipv6 is None else ipv6.getsockname()[1]
+            try:
+                ports = [self._reactor.listenTCP(number, factory, backlog=BACKLOG)]
+            except CannotListenError:
+                if ipv6 is not None:
+                    ipv6.close()
+                if port != 0 or attempt == TRIES:
+                    raise
+                continue
+            break
+        if ipv6 is not None:
+            with ipv6:  # the reactor takes a duplicate
+                ports.append(self._reactor.adoptStreamPort(ipv6.fileno(), socket.AF_INET6, factory))
+        return _Ports(ports[0].getHost().port, ports)
 
-    def _listen_on_ipv6(self, port: int, factory: Factory) -> Any:
-        """The same port for IPv6 alone, as Twisted cannot ask for it; None if that is not free."""
-        with suppress(OSError):
-            with socket.socket(socket.AF_INET6) as own:
-                own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                own.settimeout(0)
-                own.bind(("::", port))
-                own.listen(BACKLOG)
-                # The reactor takes a duplicate.
-                return self._reactor.adoptStreamPort(own.fileno(), socket.AF_INET6, factory)
+
+def _ipv6_socket(port: int) -> socket.socket | None:
+    """A socket that listens on `port` for IPv6 alone, as Twisted cannot ask for it.
+
+    None if that port is not free, or this host has no IPv6.
+    """
+    made: socket.socket | None = None
+    try:
+        made = socket.socket(socket.AF_INET6)
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.settimeout(0)
+        made.bind(("::", port))
+        made.listen(BACKLOG)
+    except OSError:
+        if made is not None:
+            made.close()
         return None
+    return made
 
 
 class _Ports:
@@ -216,7 +229,7 @@ class _Ports:
 
     def __init__(self, port: int, ports: Iterable[Any]) -> None:
         self.port = port
-        self._ports = [each for each in ports if each is not None]
+        self._ports = list(ports)
 
     async def _stop(self) -> None:
         while self._ports:

@@ -118,7 +118,7 @@ class Transit:
         self._deadline = self._clock.callLater(
             CONNECT_TIME,
             self._fail,
-            f"No connection to the other side within {CONNECT_TIME:.0f} s.",
+            "No connection to the other side within two minutes.",
         )
         connecting = self._connecting
         self._dial()
