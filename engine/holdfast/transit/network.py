@@ -185,19 +185,17 @@ class Internet:
             kind = TCP6ClientEndpoint
         return kind(self._reactor, host, port, timeout=CONNECT_TIME)
 
-    def _listen(self, port: int, factory: Factory) -> Port:
-        for attempt in range(1, TRIES + 1):
-            ipv6 = _ipv6_socket(port)
-            number = port if ipv6 is None else ipv6.getsockname()[1]
-            try:
-                ports = [self._reactor.listenTCP(number, factory, backlog=BACKLOG)]
-            except CannotListenError:
-                if ipv6 is not None:
-                    ipv6.close()
-                if port != 0 or attempt == TRIES:
-                    raise
-                continue
-            break
+    def _listen(self, port: int, factory: Factory, tries: int = TRIES) -> Port:
+        ipv6 = _ipv6_socket(port)
+        number = port if ipv6 is None else ipv6.getsockname()[1]
+        try:
+            ports = [self._reactor.listenTCP(number, factory, backlog=BACKLOG)]
+        except CannotListenError:
+            if ipv6 is not None:
+                ipv6.close()
+            if port != 0 or tries == 1:
+                raise
+            return self._listen(port, factory, tries - 1)
         if ipv6 is not None:
             with ipv6:  # the reactor takes a duplicate
                 ports.append(self._reactor.adoptStreamPort(ipv6.fileno(), socket.AF_INET6, factory))
