@@ -24,12 +24,7 @@ PURPOSE = "lothar.com/wormhole/text-or-file-xfer/transit-key"
 class Delegate:
     """Keeps what it is told."""
 
-    def __init__(self) -> None:
-        self.versions: Any = None
-        self.code = ""
-
-    def wormhole_got_code(self, code: str) -> None:
-        self.code = code
+    versions: Any = None
 
     def wormhole_got_versions(self, versions: Any) -> None:
         self.versions = versions
@@ -49,8 +44,8 @@ def test_a_wormhole_makes_a_transit_object(mailbox: MailboxServer, mode: str, ro
         with pytest.raises(holdfast.NoKeyError):
             made.create_transit(role)
         peer = StockPeer(mailbox.url, appid=APPID)
-        made.set_code("4-purple")
-        peer.wormhole.set_code("4-purple")
+        peer.wormhole.allocate_code()
+        made.set_code(await peer.wormhole.get_code())
         await peer.wormhole.get_versions()
         if mode == "Deferred":
             await made.get_versions()
@@ -87,8 +82,8 @@ def test_through_tor(mailbox: MailboxServer, relay: str) -> None:
         tor = TorManager(streams)
         ours = holdfast.create(APPID, mailbox.url, real, tor=tor)
         theirs = holdfast.create(APPID, mailbox.url, real)
-        for each in (ours, theirs):
-            each.set_code("5-sausages")
+        ours.allocate_code()
+        theirs.set_code(await ours.get_code())
         for each in (ours, theirs):
             await each.get_verifier()
         streams.asked.clear()
