@@ -273,6 +273,20 @@ def test_something_else_listens(world: World) -> None:
     assert side.exhaustions == ["->tcp:web:80: something else answered"]
 
 
+@pytest.mark.parametrize("role", ["sender", "receiver"])
+def test_hints_that_lead_to_ourselves(world: World, role: Role) -> None:
+    """We do not take ourselves for the other side, nor wait for ourselves for ever."""
+    side = Side(world.host("a"), role)
+    side.contest.dial(side.hints)
+    world.settle(60)
+    world.settle()
+    assert side.candidates == []
+    assert world.clock.getDelayedCalls() == []
+    knock(world, side, RECEIVER if role == "sender" else SENDER)
+    world.settle()
+    assert len(side.candidates) == 1, "others may still come"
+
+
 def test_nothing_to_dial(world: World) -> None:
     """It is said, but not from inside the call."""
     side = Side(world.host("a"), "sender", listen=False)

@@ -84,13 +84,14 @@ def _handshakes() -> Iterator[bytes]:
 def handshakes(data: bytes) -> None:
     """Whatever is on the other end of a socket: it proves itself before it may win, or loses.
 
-    The first byte says whether we are the receiver, and whether there is a relay.
+    The first byte says whether we are the receiver, whether there is a relay, and where the rest is
+    cut in two.
     """
     first = data[0] if data else 0
     said = data[1:]
     handshake = LineHandshake(KEYS, ROLES[first & 1], "0" * 16 if first & 2 else None)
     effects = list(handshake.begin())
-    cut = first >> 2
+    cut = (first >> 2) * 2
     for piece in (said[:cut], said[cut:]):
         more = handshake.hear(piece)
         effects += more
