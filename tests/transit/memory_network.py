@@ -47,7 +47,7 @@ class Host:
 
     world: World
     names: Sequence[str]
-    through_tor: bool = False
+    hides: bool = False
 
     @property
     def clock(self) -> Clock:

@@ -13,9 +13,9 @@ from holdfast.transit.hints import (
     DirectHint,
     RelayHint,
     abilities,
+    address,
     encode,
     parse,
-    parse_relay,
 )
 
 
@@ -113,6 +113,7 @@ def test_the_stock_client_understands_ours() -> None:
     ("text", "host"),
     [
         ("tcp:relay.example:4001", "relay.example"),
+        ("relay.example:4001", "relay.example"),
         ("tcp:192.0.2.1:4001", "192.0.2.1"),
         ("tcp:[2001:db8::1]:4001", "2001:db8::1"),
         ("tcp:relay.example:4001:priority=2.0", "relay.example"),
@@ -120,13 +121,13 @@ def test_the_stock_client_understands_ours() -> None:
 )
 def test_the_name_of_a_relay(text: str, host: str) -> None:
     """As people give it to the stock client too."""
-    assert parse_relay(text) == DirectHint(host, 4001)
+    assert address(text) == DirectHint(host, 4001)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "relay.example", "relay.example:4001", "tcp:relay.example", "udp:relay.example:4001"),
+        *("", "relay.example", "relay.example:x", "tcp:relay.example", "udp:relay.example:4001"),
         *("tcp::4001", "tcp:relay.example:0", "tcp:relay.example:65536", "tcp:2001:db8::1:4001"),
         *("tcp:[relay.example]:4001", "tcp:a b:4001", "tcp:relay.example:4001\n", "tcp:[]:1"),
     ],
@@ -134,4 +135,4 @@ def test_the_name_of_a_relay(text: str, host: str) -> None:
 def test_what_is_no_relay(text: str) -> None:
     """The error says how one is named."""
     with pytest.raises(ValueError, match="tcp:HOST:PORT"):
-        parse_relay(text)
+        address(text)

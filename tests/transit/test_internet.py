@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThread
 
 from holdfast.transit.contest import Candidate, Contest, Link
 from holdfast.transit.errors import WireError
-from holdfast.transit.hints import DirectHint, Hint, RelayHint, parse, parse_relay
+from holdfast.transit.hints import DirectHint, Hint, RelayHint, address, parse
 from holdfast.transit.keys import Role, TransitKeys
 from holdfast.transit.network import Internet, network_of, reachable, through
 from holdfast.transit.wire import receive_exactly
@@ -191,7 +191,7 @@ def test_through_the_stock_relay(relay: str) -> None:
     """One waits; the other comes later, with a relay hint only."""
 
     async def connecting() -> None:
-        sender = Eager("sender", listen=False, relays=[parse_relay(relay)])
+        sender = Eager("sender", listen=False, relays=[address(relay)])
         receiver = Eager("receiver", listen=False)
         sender.contest.dial([])
         hints: tuple[Hint, ...] = parse(sender.contest.hints())
@@ -244,7 +244,7 @@ def test_tor() -> None:
     """Every connection is a stream of it; names are not looked up here."""
     tor = Streams()
     network = Internet(object(), tor)
-    assert network.through_tor
+    assert network.hides
     for host in ("relay.example", "8.8.8.8", "x.onion"):
         failed: list[Any] = []
         network.connect(host, 4001, Made(Scripted)).addErrback(failed.append)

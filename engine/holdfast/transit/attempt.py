@@ -6,6 +6,7 @@ It carries out what a handshake asks for (`holdfast.transit.handshake`), and kee
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
@@ -38,7 +39,7 @@ class AttemptOwner(Protocol):
     """Is told how an attempt goes."""
 
     def is_open(self, attempt: Attempt) -> None:
-        """Its socket is open, and it has begun. Once, and first."""
+        """Its socket is open, and it has begun. Once."""
         ...
 
     def is_ready(self, attempt: Attempt) -> None:
@@ -97,8 +98,9 @@ class Attempt(TwistedProtocol):
         """Begin."""
         transport = self.transport
         if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
-            keep_alive(transport.getHandle())
+            with suppress(OSError):  # some systems refuse options if the other side is gone again
+                transport.setTcpNoDelay(True)
+                keep_alive(transport.getHandle())
         if self.way != "relay":
             self._limit(HANDSHAKE_TIME)
         self._carry_out(self._handshake.begin())
@@ -108,6 +110,8 @@ class Attempt(TwistedProtocol):
         """Let the handshake, or who took over, have it."""
         if self._heir is not None:
             self._heir.dataReceived(data)
+        elif self._has_won:  # a transport may not stop at once
+            self.leftover += data
         elif self.reason is None:
             self._carry_out(self._handshake.hear(data))
 

@@ -142,7 +142,7 @@ class Contest:
             greet = partial(_greet, keys, role, side)
         self._greet = greet
         self._relays = tuple(relays)
-        self._door = Door(network, self._accept, closed=not listen or network.through_tor)
+        self._door = Door(network, self._accept, closed=not listen or network.hides)
         self._dialling = Dialling(network, self._relays, self._attempt, self._look_soon)
         self._sockets: dict[Attempt, None] = {}
         """All that are open, in the order in which they were opened; the winner is not."""

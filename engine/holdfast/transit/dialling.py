@@ -99,7 +99,7 @@ class Dialling:
         new = []
         for each in sorted(hints, key=lambda hint: -hint.priority):
             key = (way, each.host, each.port)
-            elsewhere = is_local(each) if self._network.through_tor else needs_tor(each)
+            elsewhere = is_local(each) if self._network.hides else needs_tor(each)
             if not elsewhere and key not in self._tried and self._room[way]:
                 self._tried.add(key)
                 self._room[way] -= 1
@@ -119,7 +119,7 @@ class Dialling:
         self._later.add(timer)
 
     def _open(self, hint: DirectHint, way: Way) -> None:
-        describe = describe_hint(hint, way, through_tor=self._network.through_tor)
+        describe = describe_hint(hint, way, through_tor=self._network.hides)
         attempt = self._make(describe, way)
         clock: Any = self._network.clock
         connecting = self._network.connect(hint.host, hint.port, MadeBy(lambda _: attempt))

@@ -19,7 +19,7 @@ HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 """What a name looks like. Other alphabets are spelt in this one (RFC 5890, section 2.3.2.1)."""
 
 RELAY: Final = re.compile(
-    r"tcp:(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})(?::priority=[0-9.]+)?"
+    r"(?:tcp:)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})(?::priority=[0-9.]+)?"
 )
 
 
@@ -87,8 +87,8 @@ def parse(value: object) -> tuple[Hint, ...]:
     return tuple(good)
 
 
-def parse_relay(text: str) -> DirectHint:
-    """The relay that a person names as `tcp:HOST:PORT`, an IPv6 address in brackets.
+def address(text: str) -> DirectHint:
+    """The relay that is named as `tcp:HOST:PORT` or `HOST:PORT`, an IPv6 address in brackets.
 
     Raises:
         ValueError: that is something else.

@@ -79,8 +79,8 @@ class Network(Protocol):
         ...
 
     @property
-    def through_tor(self) -> bool:
-        """Whether everything goes through Tor, and so nobody can come in."""
+    def hides(self) -> bool:
+        """Whether everything goes through Tor: nobody comes in, and no address is told."""
         ...
 
     def connect(self, host: str, port: int, factory: Factory) -> Deferred[IProtocol]:
@@ -142,7 +142,7 @@ class Internet:
         self._tor = tor
 
     @property
-    def through_tor(self) -> bool:
+    def hides(self) -> bool:
         """Whether everything goes through Tor."""
         return self._tor is not None
 

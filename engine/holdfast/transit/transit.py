@@ -13,7 +13,7 @@ from holdfast.transit.connection import Connection
 from holdfast.transit.contest import Candidate, Contest, Link
 from holdfast.transit.errors import TransitError
 from holdfast.transit.handshake import Effects, Handshake, LineHandshake, Lost
-from holdfast.transit.hints import Hint, abilities, parse, parse_relay
+from holdfast.transit.hints import Hint, abilities, address, parse
 from holdfast.transit.keys import KEY_LENGTH, Role, TransitKeys
 from holdfast.transit.network import Timer, network_of
 
@@ -66,7 +66,7 @@ class Transit:
             self._role,
             self,
             side=self._side,
-            relays=() if transit_relay is None else (parse_relay(transit_relay),),
+            relays=() if transit_relay is None else (address(transit_relay),),
             listen=not no_listen,
             greet=self._greet,
         )
