@@ -77,6 +77,9 @@ def test_a_link(host: str) -> None:
         assert port is not None
         receiver.contest.dial([DirectHint(host, port)])
         one, two = await sender.link, await receiver.link
+        for link in (one, two):
+            handle = link.transport.getHandle()
+            assert handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         ours, theirs = one.wire(), two.wire()
         await sender.contest.stop()
         await receiver.contest.stop()
