@@ -1,6 +1,7 @@
 """The transit relay: what it answers as every relay does, and the bounds that it has."""
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -215,6 +216,25 @@ def test_a_receiver_that_ends(relay: Relay) -> None:
         until(lambda: not relay.reads(one), "the sender to be stopped")
         other.socket.close()
         until(lambda: relay.timers() == [], "both to be gone")
+
+
+def test_a_sender_that_is_lost_while_it_is_stopped(relay: Relay) -> None:
+    """Its receiver gets what the relay has, and then the end."""
+    one, other = relay.pair()
+    one.socket.setblocking(False)
+
+    def is_stopped() -> bool:
+        with suppress(BlockingIOError):
+            one.socket.send(b"x" * 1_000_000)
+        return not relay.reads(one)
+
+    until(is_stopped, "the sender to be stopped")
+    one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    one.socket.close()
+    other.say(b"to nobody")
+    while heard := other.socket.recv(1_000_000):
+        assert set(heard) == set(b"x")
+    until(lambda: relay.timers() == [], "both to be gone")
 
 
 def test_the_bytes_of_a_pair() -> None:

@@ -60,6 +60,7 @@ class RelayClient(LineReceiver):
         self._state = _State(transit, self)
         self._partner: RelayClient | None = None
         self._timer: Any = None  # an IDelayedCall that ends the connection
+        self._has_ended = False
         self.passed_on = 0  # bytes to the partner
 
     def connectionMade(self) -> None:
@@ -99,6 +100,7 @@ class RelayClient(LineReceiver):
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
         """Let go of the partner too: a relayed connection has no half."""
+        self._has_ended = True
         self._allow(None)
         self._state.connection_lost()
         self.factory.is_gone(self)
@@ -134,11 +136,12 @@ class RelayClient(LineReceiver):
 
     def disconnect(self) -> None:
         """Close it once everything is written (the package's interface)."""
+        if self._has_ended:
+            return  # both of a pair close each other
         # While there is a producer that was paused, Twisted would wait for more.
         self.transport.unregisterProducer()
         self.transport.loseConnection()
-        if self.transport.connected:
-            self._allow(self._bounds.idle)
+        self._allow(self._bounds.idle)
 
     def _allow(self, seconds: float | None) -> None:
         """End the connection when so much time has passed; None takes that back."""
