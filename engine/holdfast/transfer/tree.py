@@ -174,8 +174,8 @@ def _stat(place: bytes) -> os.stat_result:
 
 def _check_loop(place: bytes, found: os.stat_result, chain: Chain | None) -> None:
     while chain is not None:
-        identity, chain = chain
-        if identity == (found.st_dev, found.st_ino):
+        if chain[0] == (found.st_dev, found.st_ino):
             raise SourceError(
                 f"{said(place)} is a link to a folder that it is in, which has no end. Remove it."
             )
+        chain = chain[1]

@@ -179,7 +179,7 @@ def _item(fields: tuple[int, ...], raw: bytes, extra: bytes) -> Item:
         raise BadArchive("The folder arrived as an archive that is encrypted.")
     if method not in (STORED, DEFLATED):
         raise BadArchive(
-            f"The folder arrived as an archive that is packed by method {method}, which we do not know."
+            f"The folder arrived as an archive packed by method {method}, which we do not know."
         )
     large, mtime = _extra(extra)
     size, large = _large(size, large)
