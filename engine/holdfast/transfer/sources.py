@@ -228,9 +228,12 @@ def _checksums(source: Source, count: int) -> "array[int]":
 def _stamp(entries: Sequence[Entry]) -> str:
     hasher = hashlib.sha256()
     for each in entries:
-        numbers = f"{each.size} {each.mode} {each.mtime} {each.inode}\0".encode()
-        hasher.update(each.path + b"\0" + numbers)
+        hasher.update(b"%d %d %d %d %b\0" % _facts(each))
     return hasher.hexdigest()
+
+
+def _facts(entry: Entry) -> tuple[int, int, int, int, bytes]:
+    return entry.size, entry.mode, entry.mtime, entry.inode, entry.path
 
 
 def _roots(paths: Sequence[Path]) -> dict[bytes, bytes]:

@@ -53,7 +53,8 @@ class Entry:
     @property
     def name(self) -> bytes:
         """Its name in an archive, which is UTF-8: other bytes become U+FFFD."""
-        return self.path.decode(errors="replace").encode()
+        path = self.path
+        return path if path.isascii() else path.decode(errors="replace").encode()
 
 
 def said(path: bytes | str) -> str:
