@@ -113,7 +113,7 @@ def test_what_cannot_be_sent(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="empty is empty"):
         measure([tmp_path / "empty"])
-    with pytest.raises(SourceError, match="There is no .*/missing to send"):
+    with pytest.raises(SourceError, match=r"There is no .*/missing to send"):
         measure([tmp_path / "missing"])
     with pytest.raises(SourceError, match="/dev/null is neither a file nor a folder"):
         measure([Path("/dev/null")])
@@ -125,7 +125,7 @@ def test_what_cannot_be_sent(tmp_path: Path) -> None:
     (tmp_path / "pipe").unlink()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        with pytest.raises(SourceError, match="socket (is neither|cannot be read)"):
+        with pytest.raises(SourceError, match=r"socket (is neither|cannot be read)"):
             measure([tmp_path / "socket"])
         with pytest.raises(SourceError, match="socket is neither"):
             measure([tmp_path])
@@ -136,7 +136,7 @@ def test_what_cannot_be_read(tmp_path: Path, call: str) -> None:
     """The error names the file or folder that may not be read."""
     make(tmp_path / "folder", {"secret": b"x"})
     with failing(call, PermissionError(13, "Permission denied")):
-        with pytest.raises(SourceError, match="folder.* cannot be read: Permission denied"):
+        with pytest.raises(SourceError, match=r"folder.* cannot be read: Permission denied"):
             measure([tmp_path / "folder"])
 
 

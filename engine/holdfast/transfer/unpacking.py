@@ -132,9 +132,11 @@ def _refused(item: Item) -> BadArchive:
 
 
 def _check_places(jobs: list[_Job], end: int) -> None:
-    for job, following in zip(jobs, [each.item.offset for each in jobs[1:]] + [end], strict=True):
-        if job.data + job.item.packed > following:
+    """Each entry ends before the next begins, and the last before the table of contents."""
+    for job in reversed(jobs):
+        if job.data + job.item.packed > end:
             raise BadArchive("The folder arrived as an archive whose files overlap.")
+        end = job.item.offset
 
 
 def _check_paths(jobs: list[_Job]) -> None:
