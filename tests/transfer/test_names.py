@@ -32,6 +32,7 @@ HOSTILE = {
     "LPT¹": "_LPT¹",
     "console": "console",
     "trailing. . ": "trailing",
+    "trailing\u2003.": "trailing",
     "caf\udce9": "caf\ufffd",
     "x" * 300 + ".tar": "x" * 251 + ".tar",
     "é" * 200: "é" * 127,
