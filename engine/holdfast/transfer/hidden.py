@@ -12,6 +12,7 @@ it, and whatever its users have done with the file since.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -20,7 +21,7 @@ import stat
 from typing import Final, Literal
 
 from holdfast.transfer.errors import LandingError
-from holdfast.transfer.placing import DIRECTORY
+from holdfast.transfer.placing import DIRECTORY, sync_directory
 
 _KEY: Final = re.compile(r"[0-9A-Za-z_]{1,64}")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,21 +51,25 @@ class Hidden:
             LandingError: it is not ours, or another process has it.
         """
         while True:
-            try:
-                part = os.open(self.part, _NEW, 0o600, dir_fd=self._directory)
-            except FileExistsError:
-                part = os.open(self.part, _OLD, dir_fd=self._directory)
+            part = self._new_or_old_part()
             with contextlib.ExitStack() as undo:
                 undo.callback(os.close, part)
-                _check_ours(part, self.part)
-                try:
-                    fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise LandingError("Another process is receiving this already.") from error
+                _lock(part)
                 # Or else whoever had the lock has renamed or removed it meanwhile.
                 if self._same(part, self.part):
                     undo.pop_all()
                     return part
+
+    def _new_or_old_part(self) -> int:
+        try:
+            return os.open(self.part, _NEW, 0o600, dir_fd=self._directory)
+        except FileExistsError:
+            part = os.open(self.part, _OLD, dir_fd=self._directory)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, part)
+            _check_ours(part, self.part)
+            undo.pop_all()
+        return part
 
     def make_folder(self) -> int:
         """Make the folder, empty, and return its descriptor."""
@@ -88,7 +93,7 @@ class Hidden:
             os.fsync(marker)
         finally:
             os.close(marker)
-        os.fsync(self._directory)
+        sync_directory(self._directory)
 
     def became(self) -> str | None:
         """Return the name that the part or the folder has got; None if neither has one.
@@ -144,6 +149,17 @@ class Hidden:
     def _unlink(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._directory)
+
+
+def _lock(part: int) -> None:
+    try:
+        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LandingError("Another process is receiving this already.") from error
+    except OSError as error:
+        # A disk without locks: that a flow runs once at a time has to do.
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+            raise
 
 
 def _check_ours(file: int, name: str) -> None:

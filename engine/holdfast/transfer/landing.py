@@ -23,7 +23,14 @@ from holdfast.transfer.errors import TargetExists as TargetExists
 from holdfast.transfer.errors import landing_words
 from holdfast.transfer.hidden import Hidden
 from holdfast.transfer.names import LONGEST_NAME, BadName, fitting, numbered, shown
-from holdfast.transfer.placing import DIRECTORY, rename_new, sync_file, sync_tree, usual_mode
+from holdfast.transfer.placing import (
+    DIRECTORY,
+    rename_new,
+    set_usual_mode,
+    sync_directory,
+    sync_file,
+    sync_tree,
+)
 from holdfast.transfer.pulse import Pulse, Stop
 from holdfast.transfer.space import check_space as check_space
 from holdfast.transfer.unpacking import Bounds, unpack
@@ -237,14 +244,14 @@ class Landing:
 
     def _finish_part(self, name: str, *, overwrite: bool = False) -> None:
         self.sync()
-        os.fchmod(self._part, usual_mode(0o666))
+        set_usual_mode(self._part, 0o666)
         self._place("file", name, overwrite=overwrite)
 
     def _unpack(self, bounds: Bounds, pulse: Pulse) -> None:
         folder = self._hidden.make_folder()
         try:
             unpack(self._part, folder, bounds, pulse)
-            os.fchmod(folder, usual_mode(0o777))
+            set_usual_mode(folder, 0o777)
             sync_tree(folder)
         finally:
             os.close(folder)
@@ -269,7 +276,7 @@ class Landing:
         except (FileExistsError, IsADirectoryError) as error:
             raise self._taken() from error
         self._became = name
-        os.fsync(self._directory)
+        sync_directory(self._directory)
 
     def _exists(self, name: str) -> bool:
         try:
