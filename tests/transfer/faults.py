@@ -38,13 +38,29 @@ def before(chosen: Callable[[Any], bool], act: Callable[[], None]) -> Iterator[N
 
 
 @contextmanager
-def failing(name: str, error: OSError) -> Iterator[None]:
-    """Let the first call of `os.NAME` fail."""
+def before_call(name: str, act: Callable[[], None], nth: int = 1) -> Iterator[None]:
+    """Call `act` before the `nth` call of that name, such as `open` or `flock`."""
+    made = 0
+
+    def chosen(function: Any) -> bool:
+        nonlocal made
+        if is_system_call(function) and function.__name__ == name:
+            made += 1
+            return made == nth
+        return False
+
+    with before(chosen, act):
+        yield
+
+
+@contextmanager
+def failing(name: str, error: OSError, nth: int = 1) -> Iterator[None]:
+    """Let the `nth` call of that name fail."""
 
     def fail() -> None:
         raise error
 
-    with before(lambda each: is_system_call(each) and each.__name__ == name, fail):
+    with before_call(name, fail, nth):
         yield
 
 

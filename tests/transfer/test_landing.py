@@ -19,7 +19,7 @@ from holdfast.transfer.landing import (
     check_space,
 )
 from holdfast.transfer.names import BadName
-from tests.transfer.faults import at_call, failing
+from tests.transfer.faults import at_call, before_call, failing
 from tests.transfer.trees import archive, content
 
 DATA = b"some data " * 1000
@@ -374,3 +374,48 @@ def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LandingError, match="does not exist"):
         check_space(tmp_path / "missing", 1)
     check_space(Path("/proc"), 2**60)  # one that says 0 of 0, as ramfs does
+
+
+@pytest.mark.parametrize("call", ["flock", "fsync", "fchmod"])
+def test_what_some_disks_cannot_do(tmp_path: Path, call: str) -> None:
+    """A disk without locks or modes, or that cannot sync a directory, is good enough."""
+    code = {"flock": errno.ENOLCK, "fsync": errno.EINVAL, "fchmod": errno.EPERM}[call]
+    error = OSError(code, os.strerror(code))
+    with failing(call, error, nth=1 if call != "fsync" else 2):  # the first is of the marker
+        made = landing(tmp_path)
+        made.finish_file()
+    made.discard()
+    assert (tmp_path / "got").read_bytes() == DATA
+
+
+def test_a_lock_that_fails_otherwise(tmp_path: Path) -> None:
+    """It is not taken for a lock."""
+    with failing("flock", OSError(errno.EIO, "Input/output error")):
+        with pytest.raises(LandingError, match="disk failed"):
+            Landing(tmp_path, "got", "key")
+
+
+def test_a_part_that_its_owner_renames_meanwhile(tmp_path: Path) -> None:
+    """Whoever waited for nothing begins with a part of its own."""
+    made = landing(tmp_path)
+
+    def finish() -> None:
+        made.finish_file()
+        made.close()
+
+    with before_call("flock", finish):
+        again = Landing(tmp_path, "got", "key")
+    assert again.size == 0
+    again.discard()
+    assert (tmp_path / "got").read_bytes() == DATA
+
+
+def test_a_marker_that_is_not_whole(tmp_path: Path) -> None:
+    """Its writer died before it renamed anything."""
+    landing(tmp_path).close()
+    (tmp_path / ".holdfast-key.to").touch()
+    made = Landing(tmp_path, "got", "key")
+    assert (made.landed, made.size) == (None, len(DATA))
+    made.finish_file()
+    made.discard()
+    assert names(tmp_path) == ["got"]

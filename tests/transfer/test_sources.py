@@ -131,6 +131,39 @@ def test_what_cannot_be_sent(tmp_path: Path) -> None:
             measure([tmp_path])
 
 
+def test_the_root_of_all_files(tmp_path: Path) -> None:
+    """It has no name."""
+    with pytest.raises(SourceError, match="Say under which name"):
+        measure([Path("/")])
+    with pytest.raises(SourceError, match="cannot be sent together"):
+        measure([Path("/"), tmp_path], name="all")
+
+
+@pytest.mark.parametrize("call", ["open", "preadv"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, call: str) -> None:
+    """The error names it."""
+    (tmp_path / "secret").write_bytes(b"x")
+    with failing(call, PermissionError(13, "Permission denied")):
+        with pytest.raises(SourceError, match="secret cannot be read: Permission denied"):
+            measure([tmp_path / "secret"])
+
+
+def test_a_digest_of_more_than_there_is(tmp_path: Path) -> None:
+    """The other side says that it has more than there ever was."""
+    (tmp_path / "file").write_bytes(b"x")
+    stream = open_source([tmp_path / "file"], measure([tmp_path / "file"]))
+    with pytest.raises(SourceChanged):
+        digest_of(stream, 2)
+    stream.close()
+
+
+def test_several_things_of_which_one_is_missing(tmp_path: Path) -> None:
+    """The error names it."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceError, match="missing cannot be read: No such file"):
+        measure([tmp_path / "file", tmp_path / "missing"])
+
+
 @pytest.mark.parametrize("call", ["open", "preadv", "scandir"])
 def test_what_cannot_be_read(tmp_path: Path, call: str) -> None:
     """The error names the file or folder that may not be read."""
