@@ -1,5 +1,6 @@
 """What arrives appears whole under its name, or not at all, and replaces nothing."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.transfer.errors import BadArchive, Stopped, in_words
+from holdfast.transfer.hidden import Hidden
 from holdfast.transfer.landing import (
     Landing,
     LandingError,
@@ -80,6 +82,8 @@ def test_it_goes_on_after_a_restart(tmp_path: Path) -> None:
     made.close()
     again = Landing(tmp_path, "got", "key")
     assert again.size == 5000
+    again.write(memoryview(b"behind"))
+    assert again.size == 5006
     again.truncate(4000)
     hasher = again.hasher(4000)
     again.write(memoryview(DATA[4000:]))
@@ -376,6 +380,46 @@ def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_space(Path("/proc"), 2**60)  # one that says 0 of 0, as ramfs does
 
 
+def test_the_marker_goes_first(tmp_path: Path) -> None:
+    """Without the folder it would say that the folder has its name."""
+    for number in range(1, 10):
+        home = tmp_path / str(number)
+        home.mkdir()
+        directory = os.open(home, os.O_RDONLY)
+        hidden = Hidden(directory, "key")
+        os.close(hidden.make_folder())
+        hidden.mark("folder", "got")
+        assert hidden.became() is None
+
+        def fail() -> None:
+            raise OSError(errno.EIO, "")
+
+        with contextlib.suppress(OSError), at_call(number, fail):
+            hidden.remove()
+        assert hidden.became() is None
+        os.close(directory)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_nothing_stays_open(tmp_path: Path) -> None:
+    """Neither after a failure nor at the end."""
+    before = descriptors()
+    made = landing(tmp_path, ARCHIVE)
+    for name, key in (("got", "key"), ("n" * 256, "b"), ("got", "/")):
+        with pytest.raises((LandingError, BadName, ValueError)):
+            Landing(tmp_path, name, key)
+    with pytest.raises(BadArchive):
+        made.unpacked(files=0, total=0)
+    unpack(made)
+    made.discard()
+    made.close()
+    assert descriptors() == before
+
+
 @pytest.mark.parametrize("call", ["flock", "fsync", "fchmod"])
 def test_what_some_disks_cannot_do(tmp_path: Path, call: str) -> None:
     """A disk without locks or modes, or that cannot sync a directory, is good enough."""
@@ -395,17 +439,20 @@ def test_a_lock_that_fails_otherwise(tmp_path: Path) -> None:
             Landing(tmp_path, "got", "key")
 
 
-def test_a_part_that_its_owner_renames_meanwhile(tmp_path: Path) -> None:
+@pytest.mark.parametrize("another", [False, True])
+def test_a_part_that_its_owner_renames_meanwhile(tmp_path: Path, another: bool) -> None:
     """Whoever waited for nothing begins with a part of its own."""
     made = landing(tmp_path)
 
     def finish() -> None:
         made.finish_file()
         made.close()
+        if another:
+            (tmp_path / ".holdfast-key").write_bytes(b"new")
 
     with before_call("flock", finish):
         again = Landing(tmp_path, "got", "key")
-    assert again.size == 0
+    assert again.size == (3 if another else 0)
     again.discard()
     assert (tmp_path / "got").read_bytes() == DATA
 

@@ -243,6 +243,7 @@ def change(path: Path, how: str) -> None:
         case "grows":
             with path.open("ab") as file:
                 file.write(b"x")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         case "shrinks":
             os.truncate(path, 10)
         case "is written":
@@ -358,3 +359,21 @@ def test_no_checksums_are_kept(tmp_path: Path) -> None:
     assert hashlib.sha256(data).hexdigest() == source.sha256
     with_them.close()
     without.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_nothing_stays_open(tmp_path: Path) -> None:
+    """Neither after a failure nor at the end."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    folder = make(tmp_path / "folder", {"a": b"a" * 1000, "b": b""})
+    for path in (folder, folder / "a"):
+        source = measure([path])
+        stream = open_source([path], source)
+        stream.read_into(memoryview(bytearray(500)))
+        stream.close()
+        change(folder / "a", "grows")
+        with pytest.raises(SourceChanged):
+            open_source([path], source)
+    with pytest.raises(SourceError):
+        measure([Path("/dev/null")])
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
