@@ -139,7 +139,7 @@ def test_the_root_of_all_files(tmp_path: Path) -> None:
         measure([Path("/"), tmp_path], name="all")
 
 
-@pytest.mark.parametrize("call", ["open", "preadv"])
+@pytest.mark.parametrize("call", ["stat", "open", "preadv"])
 def test_a_file_that_cannot_be_read(tmp_path: Path, call: str) -> None:
     """The error names it."""
     (tmp_path / "secret").write_bytes(b"x")
@@ -257,9 +257,12 @@ def change(path: Path, how: str) -> None:
             other.replace(path)
         case "is removed":
             path.unlink()
+        case "becomes a folder":
+            path.unlink()
+            path.mkdir()
 
 
-CHANGES = ["grows", "shrinks", "is written", "is replaced", "is removed"]
+CHANGES = ["grows", "shrinks", "is written", "is replaced", "is removed", "becomes a folder"]
 
 
 @pytest.mark.parametrize("how", CHANGES)

@@ -108,13 +108,13 @@ def measure(
         Stopped: as asked.
     """
     pulse = Pulse(progress, stop)
-    name = name or _name(paths)
-    if len(paths) == 1 and not paths[0].is_dir():
-        with_file = _FileStream(paths[0])
+    name = harmless(name) if name else _name(paths)
+    if len(paths) == 1 and not _is_folder(paths[0]):
+        stream = _FileStream(paths[0])
         try:
-            return with_file.measured(name, pulse)
+            return stream.measured(name, pulse)
         finally:
-            with_file.close()
+            stream.close()
     roots = _roots(paths)
     entries = walk(roots, pulse)
     if not entries:
@@ -253,6 +253,13 @@ def _roots(paths: Sequence[Path]) -> dict[bytes, bytes]:
     return roots
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise cannot_read(str(path), error) from error
+
+
 def _named(path: Path) -> Path:
     """Return `path` so that it ends in a name. That of a link is its own, as people typed it."""
     return path.resolve() if path.name in ("", "..") else path.absolute()
@@ -273,7 +280,7 @@ def _name(paths: Sequence[Path]) -> str:
 
 
 class _FileStream:
-    """One file, read as it is."""
+    """One file, read as it is. `stamp` is that of what was measured; None while it is measured."""
 
     def __init__(self, path: Path, stamp: str | None = None) -> None:
         self._path = path
@@ -284,11 +291,12 @@ class _FileStream:
             raise SourceError(f"There is no {said(str(path))} to send.") from error
         except OSError as error:
             raise cannot_read(str(path), error) from error
-        try:
-            self._stamp = self._found() if stamp is None else stamp
-        except SourceError:
+        self._stamp = self._found() if stamp is None else stamp
+        if not self._stamp:
             self.close()
-            raise
+            raise SourceError(
+                f"{said(str(path))} is neither a file nor a folder, and cannot be sent."
+            )
 
     def measured(self, name: str, pulse: Pulse) -> Source:
         size = os.fstat(self._file).st_size
@@ -320,8 +328,5 @@ class _FileStream:
 
     def _found(self) -> str:
         found = os.fstat(self._file)
-        if not stat.S_ISREG(found.st_mode):
-            raise SourceError(
-                f"{said(str(self._path))} is neither a file nor a folder, and cannot be sent."
-            )
-        return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+        is_file = stat.S_ISREG(found.st_mode)
+        return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}" if is_file else ""

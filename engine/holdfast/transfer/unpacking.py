@@ -70,6 +70,7 @@ def unpack(archive: int, folder: int, bounds: Bounds, pulse: Pulse) -> None:
     found = _checked(archive, bounds, pulse)
     made: set[str] = {""}
     for item in found:
+        pulse.beat()
         if item.is_folder:
             _make_folders(item.path, folder, made)
         else:

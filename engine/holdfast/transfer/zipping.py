@@ -166,6 +166,7 @@ class ZipStream:
         try:
             count = os.preadv(self._file, [view[: entry.size - offset]], offset)
         except OSError as error:
+            self.check()  # says it better, if a folder has taken its place
             raise cannot_read(self._place(entry), error) from error
         if count == 0:
             raise _changed(entry)
