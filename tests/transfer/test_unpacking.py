@@ -142,7 +142,14 @@ def test_names_are_repaired(tmp_path: Path) -> None:
     "name",
     [
         *("../x", "a/../x", "a/..", "/x", "//x", "./x", "a/./x", "a//x", "..", ".", "/", "a/../"),
-        *("..\\x", "a\\..\\x", "n" * 256, "ü" * 128, "d/" * 1501 + "x"),
+        *(
+            "..\\x",
+            "a\\..\\x",
+            "n" * 256,
+            "ü" * 128,
+            "d/" * 200 + "x",
+            ("d" * 200 + "/") * 10 + "x",
+        ),
     ],
 )
 def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
@@ -185,6 +192,15 @@ def test_more_than_was_offered(tmp_path: Path) -> None:
     assert unpacked(archive(("a", b"x" * 2**20)), tmp_path / "3", Bounds(1, 0))
     large = archive(("a", b"x" * (2**20 + 1)))
     refused(large, tmp_path / "4", "larger than was offered", Bounds(1, 0))
+
+
+def test_more_folders_than_anybody_needs(tmp_path: Path) -> None:
+    """A path names many, and each takes room on the disk."""
+    deep = "/".join(f"{number}" for number in range(190))
+    data = archive(*[(f"{number}/{deep}/", b"") for number in range(53)])
+    refused(data, tmp_path / "out", "too many folders", Bounds(0, 0))
+    few = archive(*[(f"{number}/{deep}/", b"") for number in range(2)])
+    assert unpacked(few, tmp_path / "few", Bounds(0, 0)).joinpath("1", deep).is_dir()
 
 
 def test_a_bomb_within_the_offer(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def open_source(
     roots = _roots(paths)
     entries = walk(roots, pulse)
     if _stamp(entries) != source.stamp:
-        raise SourceChanged(f"{said(source.name)} has changed since it was offered. Send it again.")
+        raise SourceChanged(f"{said(source.name)} has changed meanwhile. Send it again.")
     return ZipStream(Plan(entries), roots, _checksums(source, len(entries)), pulse)
 
 
@@ -317,9 +317,7 @@ class _FileStream:
 
     def check(self) -> None:
         if self._found() != self._stamp:
-            raise SourceChanged(
-                f"{said(str(self._path))} has changed since it was offered. Send it again."
-            )
+            raise SourceChanged(f"{said(str(self._path))} has changed meanwhile. Send it again.")
 
     def close(self) -> None:
         if self._file >= 0:

@@ -29,13 +29,18 @@ ROOM: Final = 256 * 1024
 LONGEST_PATH: Final = 2000
 """Characters of the longest path. Linux takes 4,095 bytes, from the root of all files on."""
 
+MOST_DEPTH: Final = 200
+"""Folders in one another; Python's own `rmtree` takes fewer than a thousand."""
+
 SLACK_BYTES: Final = 1024 * 1024
 SLACK_PART: Final = 100
 """More bytes than were offered are unpacked: so many, and one in so many. A file may have grown
 before the sender came to it."""
 
 SLACK_FOLDERS: Final = 10_000
-"""Entries for folders that may be there although nobody counts them."""
+FOLDERS_FOR_A_FILE: Final = 8
+"""Folders that may be there although nobody counts them: so many, and so many for each file. They
+take room too."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -102,16 +107,18 @@ def _checked(archive: int, bounds: Bounds, pulse: Pulse) -> list[Item]:
             pulse.beat()
     found.sort(key=lambda each: each.start)
     _check_places(found, contents.start)
-    _check_paths(found)
+    _check_paths(found, SLACK_FOLDERS + FOLDERS_FOR_A_FILE * files)
     return found
 
 
 def _safe(item: Item) -> Item:
     # Nothing that leads out of the folder, wherever it is copied to later.
-    parts = item.path.replace("\\", "/").split("/")
-    if ".." in parts or len(item.path) > LONGEST_PATH:
+    if ".." in item.path.replace("\\", "/").split("/") or len(item.path) > LONGEST_PATH:
         raise _refused(item)
-    for part in item.path.split("/"):
+    parts = item.path.split("/")
+    if len(parts) > MOST_DEPTH:
+        raise _refused(item)
+    for part in parts:
         if part in ("", ".") or len(part.encode()) > LONGEST_NAME:
             raise _refused(item)
     path = harmless(item.path)
@@ -132,25 +139,29 @@ def _check_places(found: list[Item], end: int) -> None:
         end = item.start
 
 
-def _check_paths(found: list[Item]) -> None:
+def _check_paths(found: list[Item], most_folders: int) -> None:
     if len({item.path for item in found}) != len(found):
         raise BadArchive("The folder that arrived has two files of the same name in it.")
     folders: set[str] = set()
     for item in found:
-        parent = item.path.rpartition("/")[0]
-        while parent and parent not in folders:
-            folders.add(parent)
-            parent = parent.rpartition("/")[0]
+        path = item.path if item.is_folder else item.path.rpartition("/")[0]
+        while path and path not in folders:
+            folders.add(path)
+            path = path.rpartition("/")[0]
+        if len(folders) > most_folders:
+            raise BadArchive("The folder that arrived has too many folders in it.")
     if any(item.path in folders for item in found if not item.is_folder):
         raise BadArchive("The folder that arrived has something that is both a file and a folder.")
 
 
 def _make_folders(path: str, folder: int, made: set[str]) -> None:
-    if path in made:
-        return
-    _make_folders(path.rpartition("/")[0], folder, made)
-    os.mkdir(path, dir_fd=folder)
-    made.add(path)
+    missing = []
+    while path not in made:
+        missing.append(path)
+        made.add(path)
+        path = path.rpartition("/")[0]
+    for each in reversed(missing):
+        os.mkdir(each, dir_fd=folder)
 
 
 def _write(archive: int, item: Item, folder: int, pulse: Pulse) -> None:

@@ -204,7 +204,7 @@ def _extra(extra: bytes) -> tuple[tuple[int, ...], int | None]:
         if kind == ZIP64_FIELD:
             large = struct.unpack_from(f"<{min(len(field) // 8, 3)}Q", field)
         elif kind == TIME_FIELD and len(field) >= 5 and field[0] & 1:
-            mtime = struct.unpack_from("<l", field, 1)[0]
+            mtime = max(0, struct.unpack_from("<l", field, 1)[0])
         at += 4 + length
     return large, mtime
 

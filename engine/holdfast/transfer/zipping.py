@@ -214,4 +214,4 @@ def _copy(source: bytes, offset: int, view: memoryview) -> int:
 
 
 def _changed(entry: Entry) -> SourceChanged:
-    return SourceChanged(f"{said(entry.path)} has changed since it was offered. Send it again.")
+    return SourceChanged(f"{said(entry.path)} has changed meanwhile. Send it again.")
