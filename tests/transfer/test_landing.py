@@ -19,6 +19,8 @@ from holdfast.transfer.landing import (
     OutOfSpace,
     TargetExists,
     check_space,
+    free_name,
+    in_units,
 )
 from holdfast.transfer.names import BadName
 from tests.transfer.faults import at_call, before_call, failing
@@ -466,3 +468,34 @@ def test_a_marker_that_is_not_whole(tmp_path: Path) -> None:
     made.finish_file()
     made.discard()
     assert names(tmp_path) == ["got"]
+
+
+def test_a_free_name(tmp_path: Path) -> None:
+    """It is the name itself, or the first number that nothing has."""
+    assert free_name(tmp_path, "a.b") == "a.b"
+    (tmp_path / "a.b").symlink_to("nowhere")
+    assert free_name(tmp_path, "a.b") == "a (2).b"
+    (tmp_path / "a (2).b").touch()
+    assert free_name(tmp_path, "a.b") == "a (3).b"
+
+
+@pytest.mark.parametrize("taken", [Landing.finish_file, unpack])
+def test_another_name_at_the_last_moment(tmp_path: Path, taken: Callable[[Landing], Path]) -> None:
+    """What was received may get another name than was planned."""
+    made = landing(tmp_path, ARCHIVE)
+    (tmp_path / "got").touch()
+    with pytest.raises(TargetExists):
+        taken(made)
+    made.name = free_name(tmp_path, made.name)
+    assert taken(made) == made.landed == tmp_path / "got (2)"
+    made.discard()
+    assert names(tmp_path) == ["got", "got (2)"]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (999_499, "999 kB"), (999_500, "1 MB")],
+)
+def test_units(count: int, said: str) -> None:
+    """As people say them."""
+    assert in_units(count) == said

@@ -33,6 +33,7 @@ from holdfast.transfer.placing import (
 )
 from holdfast.transfer.pulse import Pulse, Stop
 from holdfast.transfer.space import check_space as check_space
+from holdfast.transfer.space import in_units as in_units
 from holdfast.transfer.unpacking import Bounds, unpack
 
 if TYPE_CHECKING:
@@ -108,9 +109,9 @@ class Landing:
         Raises:
             TargetExists: it is not; the words propose another.
         """
-        with landing_words(self.target):
-            if self._exists(self.name):
-                raise self._taken()
+        with landing_words(self.target), contextlib.suppress(FileNotFoundError):
+            os.stat(self.name, dir_fd=self._directory, follow_symlinks=False)
+            raise self._taken()
 
     def truncate(self, offset: int) -> None:
         """Forget what is behind `offset`, and go on writing there. Raises OSError."""
@@ -278,18 +279,18 @@ class Landing:
         self._became = name
         sync_directory(self._directory)
 
-    def _exists(self, name: str) -> bool:
-        try:
-            os.stat(name, dir_fd=self._directory, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
-
     def _taken(self) -> TargetExists:
-        number = 2
-        while self._exists(numbered(self.name, number)):
-            number += 1
+        free = shown(free_name(self.directory, self.name))
         return TargetExists(
             f"There is something called {shown(self.name)} already. Choose another name, such as"
-            f" {shown(numbered(self.name, number))}."
+            f" {free}."
         )
+
+
+def free_name(directory: Path, name: str) -> str:
+    """Return `name`, or if something in the directory has it, one with a number that is free."""
+    number, free = 1, name
+    while os.path.lexists(directory / free):
+        number += 1
+        free = numbered(name, number)
+    return free
