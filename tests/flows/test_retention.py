@@ -6,12 +6,12 @@ import pytest
 
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Peer
-from holdfast.transfer import text
+from holdfast.transfer import messages
 from tests.flows.world import World
 
 
 def accept(peer: Peer, _: bytes) -> None:
-    peer.send(text.accept())
+    peer.send(messages.accept_text())
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import ConnectionOwner
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
-from holdfast.transfer import text
+from holdfast.transfer import messages
 from holdfast_journal import ImmediateJournal
 from tests.core.record import CHECKPOINTS
 from tests.fuzz.target import check_error, expect
@@ -95,7 +95,7 @@ class Application:
     def wormhole_got_message(self, message: bytes) -> None:
         """Read it."""
         try:
-            text.read(message)
+            messages.read(message)
         except ValueError as error:
             check_error(error)
 

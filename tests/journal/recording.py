@@ -22,7 +22,7 @@ from twisted.internet import reactor
 import holdfast
 from holdfast.flows.document import new_flow
 from holdfast.flows.shipped.provision import Provision
-from holdfast.transfer import text
+from holdfast.transfer import messages, text
 from holdfast_journal import Journal, SqlJournal
 from holdfast_journal.store import schema
 from tests.harness.peers import StockReceivers
@@ -123,7 +123,7 @@ def record(folder: Path, server: MailboxServer) -> dict[str, Any]:
         stock.wait(stock.receive(given["fay"].partition("-")[0] + "-wrong-words"))
         assert home.run("cancel", "hal").status == 0
         cleo, dora = Recipient(None), Recipient(None)
-        gus = Recipient(text.refuse("no, thank you"))
+        gus = Recipient(messages.refuse("no, thank you"))
         for peer, name in ((cleo, "cleo"), (dora, "dora"), (gus, "gus")):
             call(peer.begin, server.url, given[name])
         until(lambda: "message" in cleo.got, "cleo's offer")

@@ -11,7 +11,7 @@ import holdfast
 from holdfast.api import connectors
 from holdfast.flows.engine.engine import Engine
 from holdfast.operating.own_flows import ship
-from holdfast.transfer import text
+from holdfast.transfer import messages
 from holdfast_journal import OlderSchema, SqlJournal
 from holdfast_journal.upkeep.upkeep import Upkeep
 from tests.harness.peers import StockReceivers
@@ -86,7 +86,7 @@ class Recipient:
             self.accept()
 
     def accept(self) -> None:
-        self.wormhole.send_message(text.accept())
+        self.wormhole.send_message(messages.accept_text())
         self.wormhole.close()
 
     def wormhole_got_message(self, message: bytes) -> None:

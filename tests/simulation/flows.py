@@ -17,7 +17,7 @@ from holdfast.flows.base import Flow, flow
 from holdfast.flows.shipped.provision import HandOver, Provision
 from holdfast.flows.shipped.receive import Receive
 from holdfast.flows.tasks import Call, TaskFailed, task
-from holdfast.transfer import text
+from holdfast.transfer import messages, text
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -68,7 +68,7 @@ class Mint(HandOver):
 
     def sim_mint_failed(self, reason: str) -> None:
         write(self, "not minted")
-        self.wormhole.send_message(text.refuse("it could not be made"))
+        self.wormhole.send_message(messages.refuse("it could not be made"))
         self.fail(f"sim-mint: {reason}")
 
     def finish(self) -> None:

@@ -16,7 +16,7 @@ from holdfast.core.exchange import Exchange
 from holdfast.errors import WormholeError
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
-from holdfast.transfer import text
+from holdfast.transfer import messages, text
 from holdfast_journal import ImmediateJournal, Journal
 from tests.simulation.flows import MESSAGES
 from tests.simulation.network import Socket
@@ -144,7 +144,7 @@ class Client(Process):
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
         if self.person.plan == "says no":
-            self.wormhole.send_message(text.refuse("I do not want it"))
+            self.wormhole.send_message(messages.refuse("I do not want it"))
         elif self.person.plan == "garbage":
             self._garbage()
         elif self._chats:
@@ -168,11 +168,11 @@ class Client(Process):
             if len(self.person.got) == 2 * MESSAGES:
                 self.wormhole.close()
             return
-        said = text.read(message)
-        if isinstance(said, text.TextOffer):
+        said = next(iter(messages.read(message)), None)
+        if isinstance(said, messages.TextOffer):
             self.person.got.append(said.text)
             self.world.say(self.name, "gets the secret")
-            self.wormhole.send_message(text.accept())
+            self.wormhole.send_message(messages.accept_text())
         self.wormhole.close()
 
     def wormhole_closed(self, result: object) -> None:

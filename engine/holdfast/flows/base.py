@@ -15,12 +15,13 @@ outside the wormhole is a task.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 from attrs import define, field
 
 from holdfast.errors import WormholeError
+from holdfast.flows.activities import Wanted
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Flow:
 
     kind: ClassVar[str]
     appid: ClassVar[str]
+    versions: ClassVar[Mapping[str, Any]] = {}
+    """What the peer is told as our versions, JSON values; see `holdfast.create`."""
     _host: Host
 
     def started(self) -> None:
@@ -112,6 +115,15 @@ class Flow:
         back as `TASK_done(result)`; if it fails for good, as `TASK_failed(reason)`.
         """
         self._host.perform(task, arguments)
+
+    def activity(self) -> Wanted | None:
+        """Return what should be going on outside the wormhole now, or None.
+
+        It follows from the flow's fields alone: it is asked after each entry, and after a restart.
+        What goes on reports to the flow, whose `KIND_WHAT(value)` is called; see
+        `holdfast.flows.activities`.
+        """
+        return None
 
     def finish(self) -> None:
         """Say that the flow has done its work, whatever happens while the wormhole closes."""

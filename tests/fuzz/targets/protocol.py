@@ -24,6 +24,7 @@ from holdfast.rendezvous.intake import Intake
 from holdfast.rendezvous.messages import Messages
 from holdfast.rendezvous.websocket import WebSocket
 from holdfast.rendezvous.wire import Malformed, read
+from holdfast.transfer import messages as transfer
 from holdfast.transfer import text
 from tests.core.record import HISTORIES
 from tests.fuzz.target import expect, target
@@ -134,23 +135,31 @@ def messages(data: bytes) -> None:
         json.dumps(parse_versions(data), allow_nan=False)
 
 
-def _texts() -> Iterable[bytes]:
+def _transfers() -> Iterable[bytes]:
     return [
         text.offer("hello"),
-        text.accept(),
-        text.refuse("no room"),
+        transfer.accept_text(),
+        transfer.refuse("no room"),
         b'{"offer": {"file": {"filename": "a", "filesize": 1}}}',
+        transfer.offer(transfer.Offer("folder", "b", 300, 2, 100, "ab" * 32)),
+        transfer.transit([{"type": "direct-tcp-v1"}], [{"type": "relay-v1", "hints": []}]),
+        transfer.accept_offer(),
+        transfer.received("cd" * 32),
     ]
 
 
-@target(ValueError, seeds=_texts, examples=80)
-def texts(data: bytes) -> None:
-    """What the peer of a flow says about a text."""
-    said = text.read(data)
-    if isinstance(said, text.PeerSaysNo):
-        expect(said.error.isprintable() and len(said.error) <= 200, "words that are no line")
-    if isinstance(said, text.TextOffer):
-        expect(said.text not in repr(said) or len(said.text) < 20, "a repr shows a secret")
+@target(ValueError, seeds=_transfers, examples=80)
+def transfers(data: bytes) -> None:
+    """What the peer of a flow says about a text, a file or a folder."""
+    for said in transfer.read(data):
+        if isinstance(said, transfer.PeerSaysNo):
+            expect(said.error.isprintable() and len(said.error) <= 200, "words that are no line")
+        if isinstance(said, transfer.TextOffer):
+            expect(said.text not in repr(said) or len(said.text) < 20, "a repr shows a secret")
+        if isinstance(said, transfer.Offer):
+            sizes = (said.size, said.files, said.total)
+            expect(all(0 <= size <= transfer.LARGEST for size in sizes), "a size out of bounds")
+            expect(0 < len(said.name) <= transfer.LONGEST_NAME, "a name out of bounds")
 
 
 @target(BadCheckpoint, seeds=lambda: [each.encode() for each in recorded()], examples=120)

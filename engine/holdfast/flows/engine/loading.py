@@ -30,10 +30,12 @@ def load(taken: TakenFlow) -> Loaded:
     """
     if taken.checkpoint is None:
         params = document.Params.from_bytes(taken.params)
+        flow = document.begin(taken.kind, params.params)
+        exchange = Exchange(params.appid, os.urandom(5).hex(), flow.versions)
         return Loaded(
-            document.begin(taken.kind, params.params),
+            flow,
             document.Checkpoint(data={}, wormhole={}, deadline=params.deadline),
-            checkpoint.SavedWormhole(params.relay, Exchange(params.appid, os.urandom(5).hex()), ()),
+            checkpoint.SavedWormhole(params.relay, exchange, ()),
         )
     state = document.Checkpoint.from_bytes(taken.checkpoint)
     flow = document.restore(taken.kind, state.data)

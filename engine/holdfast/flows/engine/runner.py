@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from holdfast.flows import document
+from holdfast.flows.engine.beside import Beside
 from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.loading import load
 from holdfast.flows.engine.owner import RunnerOwner
@@ -33,6 +34,7 @@ class FlowRunner:
     # Thousands wait at once, and each of their objects counts.
     __slots__ = (
         "__weakref__",
+        "_beside",
         "_flow",
         "_journal",
         "_owner",
@@ -81,6 +83,8 @@ class FlowRunner:
         """What the flow asks."""
         self.host.wormhole = self.wormhole
         self._flow._host = self.host  # noqa: SLF001 - what authors must not touch
+        self._beside: Beside | None = None
+        """Its activity, if it ever wanted one."""
         self.heard_at: float | None = None
         """When the exchange last moved, in seconds since the epoch; None if no peer has come."""
         self._moved(taken.updated_at)
@@ -97,6 +101,9 @@ class FlowRunner:
         if not self.host.is_over:
             with self._guarded():
                 self.wormhole.start()
+        if not self.host.is_over:
+            with self._guarded():
+                self._compare_activity()
         self.host.resume_tasks(self.taken.tasks)
         if self.taken.request == "cancel":
             self.cancel()
@@ -126,6 +133,8 @@ class FlowRunner:
     def abandon(self) -> None:
         """Stop running; the checkpoint is all that is left."""
         self.host.is_over = True
+        if self._beside is not None:
+            self._beside.stop()
         self.wormhole.abandon()
         self._owner.executor.forget(self.host)
 
@@ -175,7 +184,9 @@ class FlowRunner:
 
         Then nothing is lost if it is not run for a while.
         """
-        return not self.host.open_tasks and not self._state.verdict and self.wormhole.is_resting
+        if self.host.open_tasks or self._state.verdict or self._has_activity:
+            return False
+        return self.wormhole.is_resting
 
     @property
     def is_unanswered(self) -> bool:
@@ -188,7 +199,7 @@ class FlowRunner:
     @property
     def is_busy(self) -> bool:
         """Whether it has work to do, or an end to bring about, and a connection for that."""
-        if self.host.open_tasks:
+        if self.host.open_tasks or self._has_activity:
             return True
         return bool(self._state.verdict) and self.wormhole.is_connected
 
@@ -231,8 +242,21 @@ class FlowRunner:
         # Noted, since it is asked of every flow at every look.
         self.heard_at = at if self.wormhole.exchange.has_met else None
 
+    @property
+    def _has_activity(self) -> bool:
+        return self._beside is not None and self._beside.is_wanted
+
+    def _compare_activity(self) -> None:
+        wanted = None if self._state.verdict else self._flow.activity()
+        if self._beside is None:
+            if wanted is None:  # as almost always
+                return
+            self._beside = Beside(self.host, self._owner, self._entry, self._broken)
+        self._beside.compare(wanted)
+
     def _snapshot(self) -> Snapshot:
         self._moved(self._owner.now())
+        self._compare_activity()
         for number, body in self.wormhole.take_shown():
             self._journal.keep_message(number, body)
         self._state.data = document.data_of(self._flow)

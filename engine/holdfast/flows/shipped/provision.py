@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field
 
 from holdfast.flows.base import Flow, flow
-from holdfast.transfer import text
+from holdfast.transfer import messages, text
 
 
 class HandOver(Flow):
@@ -31,15 +31,16 @@ class HandOver(Flow):
     def wormhole_got_message(self, message: bytes) -> None:
         """The recipient's client accepts or refuses."""
         try:
-            said = text.read(message)
+            heard = messages.read(message)
         except ValueError as error:
             self.fail(str(error))
             return
-        if isinstance(said, text.Accepted) and self.offered:
-            self.publish(collected=self.now())
-            self.finish()
-        elif isinstance(said, text.PeerSaysNo):
-            self.fail(f"the recipient's client said: {said.error}")
+        for said in heard:
+            if isinstance(said, messages.TextAccepted) and self.offered:
+                self.publish(collected=self.now())
+                self.finish()
+            elif isinstance(said, messages.PeerSaysNo):
+                self.fail(f"the recipient's client said: {said.error}")
 
 
 @flow("provision", appid=text.APPID)
@@ -74,7 +75,7 @@ class Provision(HandOver):
 
     def mint_failed(self, reason: str) -> None:
         """There is no credential, after all tries."""
-        self.wormhole.send_message(text.refuse("the sender could not make the credential"))
+        self.wormhole.send_message(messages.refuse("the sender could not make the credential"))
         self.fail(f"mint: {reason}")
 
 

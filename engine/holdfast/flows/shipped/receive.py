@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field
 
 from holdfast.flows.base import Flow, flow
-from holdfast.transfer import text
+from holdfast.transfer import messages, text
 
 
 class Receive(Flow):
@@ -24,27 +24,28 @@ class Receive(Flow):
 
     def accept(self) -> None:
         """The text is where it belongs: tell the sender."""
-        self.wormhole.send_message(text.accept())
+        self.wormhole.send_message(messages.accept_text())
         self.finish()
 
     def wormhole_got_message(self, message: bytes) -> None:
         """The sender offers something, or gives up."""
         try:
-            said = text.read(message)
+            heard = messages.read(message)
         except ValueError as error:
             self.refuse(str(error))
             return
-        if isinstance(said, text.TextOffer) and not self.writing:
-            self.writing = True
-            self.put(said.text)
-        elif isinstance(said, text.OtherOffer):
-            self.refuse("this client receives texts only, no files")
-        elif isinstance(said, text.PeerSaysNo):
-            self.fail(f"the sender's client said: {said.error}")
+        for said in heard:
+            if isinstance(said, messages.TextOffer) and not self.writing:
+                self.writing = True
+                self.put(said.text)
+            elif isinstance(said, messages.Offer | messages.OtherOffer):
+                self.refuse("this client receives texts only, no files")
+            elif isinstance(said, messages.PeerSaysNo):
+                self.fail(f"the sender's client said: {said.error}")
 
     def refuse(self, why: str) -> None:
         """Tell the sender why the text was not accepted."""
-        self.wormhole.send_message(text.refuse(why))
+        self.wormhole.send_message(messages.refuse(why))
         self.fail(why)
 
 

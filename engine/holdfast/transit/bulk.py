@@ -1,0 +1,158 @@
+"""The records of a transfer's bulk, through a `Wire`, without a copy (transit.md, "Records").
+
+A record is its length (4 bytes, big-endian), a nonce (24) and a box. The nonces of each direction
+count from zero, big-endian as all clients have them, so records cannot be left out, repeated or
+reordered.
+"""
+
+from typing import Final
+
+from holdfast.crypto.in_place import MAC_LENGTH, Place
+from holdfast.transit.errors import RecordError, WireError
+from holdfast.transit.wire import Wire
+
+LENGTH_BYTES: Final = 4
+NONCE_BYTES: Final = 24
+HEADER: Final = LENGTH_BYTES + NONCE_BYTES
+FRONT: Final = HEADER + MAC_LENGTH
+"""Bytes of a record in front of its content."""
+
+ROOM: Final = 128 * 1024 - FRONT
+"""Bytes of content in the largest record that is sent: where all receivers are fast."""
+
+MOST: Final = 64 * 1024 * 1024
+"""Bytes of the longest record that is accepted, nonce and authenticator included, by default."""
+
+START: Final = 256 * 1024
+"""Bytes of the receive buffer, until a record does not fit in."""
+
+
+class Bulk:
+    """Records to and from the other side of one connection.
+
+    Args:
+        wire: the connection.
+        send_key: 32 bytes, the key of the records that are sent; never used for another connection.
+        receive_key: 32 bytes, the key of those that come.
+        most: bytes of the longest record that is accepted, nonce and authenticator included.
+    """
+
+    def __init__(self, wire: Wire, send_key: bytes, receive_key: bytes, most: int = MOST) -> None:
+        self.wire = wire
+        self._outgoing = Outgoing(wire, send_key)
+        self._incoming = Incoming(wire, receive_key, most)
+
+    @property
+    def room(self) -> memoryview:
+        """Where the content of the next record may be put, for `send_room`."""
+        return self._outgoing.room
+
+    def send_room(self, length: int) -> None:
+        """Send the first `length` bytes of `room` as one record. `room` is overwritten.
+
+        Raises:
+            WireError: the connection broke.
+        """
+        self._outgoing.send_room(length)
+
+    def send(self, plain: bytes | bytearray | memoryview) -> None:
+        """Send `plain`, at most `ROOM` bytes, as one record.
+
+        Raises:
+            WireError: the connection broke.
+        """
+        self.room[: len(plain)] = plain
+        self._outgoing.send_room(len(plain))
+
+    def receive(self) -> memoryview:
+        """Wait for the next record; its content is valid until the next call.
+
+        Raises:
+            RecordError: the other side sent something else.
+            WireError: the connection ended or broke.
+        """
+        return self._incoming.receive()
+
+
+class Outgoing:
+    """The records that are sent, sealed in the buffer that they are sent from."""
+
+    def __init__(self, wire: Wire, key: bytes) -> None:
+        buffer = bytearray(FRONT + ROOM)
+        self.room = memoryview(buffer)[FRONT:]
+        self._wire = wire
+        self._view = memoryview(buffer)
+        self._place = Place(key, buffer)
+        self._count = 0
+
+    def send_room(self, length: int) -> None:
+        """Seal and send the first `length` bytes of `room`."""
+        nonce = self._count.to_bytes(NONCE_BYTES, "big")
+        self._count += 1
+        self._place.seal(nonce, HEADER, length)
+        size = FRONT - LENGTH_BYTES + length
+        self._view[:HEADER] = size.to_bytes(LENGTH_BYTES, "big") + nonce
+        self._wire.send(self._view[: LENGTH_BYTES + size])
+
+
+class Incoming:
+    """The records that come, opened in the buffer that they were received into.
+
+    The buffer holds what was received and not yet returned, from `_start` to `_end`.
+    """
+
+    def __init__(self, wire: Wire, key: bytes, most: int) -> None:
+        self._wire = wire
+        self._key = key
+        self._most = most
+        self._count = 0
+        self._start = 0
+        self._end = 0
+        self._view = memoryview(b"")
+        self._allocate(START)
+
+    def receive(self) -> memoryview:
+        """Wait for the next record, and open it."""
+        self._need(LENGTH_BYTES)
+        start = self._start
+        size = int.from_bytes(self._view[start : start + LENGTH_BYTES], "big")
+        if not FRONT - LENGTH_BYTES <= size <= self._most:
+            raise RecordError(f"The other side sent a record of {size} bytes.")
+        self._need(LENGTH_BYTES + size)
+        start = self._start
+        nonce = self._count.to_bytes(NONCE_BYTES, "big")
+        if self._view[start + LENGTH_BYTES : start + HEADER] != nonce:
+            raise RecordError("The other side sent a record out of order.")
+        if not self._place.open(nonce, start + HEADER, size + LENGTH_BYTES - FRONT):
+            raise RecordError("A record was not sealed by the other side, or was changed.")
+        self._count += 1
+        self._start = start + LENGTH_BYTES + size
+        return self._view[start + FRONT : self._start]
+
+    def _need(self, length: int) -> None:
+        """Wait until the buffer holds `length` bytes from `_start` on."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        while self._end - self._start < length:
+            if self._start and self._start + length > len(self._view):
+                self._to_front()
+            if self._end == len(self._view):
+                # By what has arrived, and not by what a length announces.
+                self._allocate(min(2 * len(self._view), self._most + LENGTH_BYTES))
+            count = self._wire.receive_into(self._view[self._end :])
+            if count == 0:
+                raise WireError("The other side closed the connection.")
+            self._end += count
+
+    def _to_front(self) -> None:
+        have = self._end - self._start
+        self._view[:have] = self._view[self._start : self._end]
+        self._start, self._end = 0, have
+
+    def _allocate(self, length: int) -> None:
+        buffer = bytearray(length)
+        view = memoryview(buffer)
+        if self._end:
+            view[: self._end] = self._view[: self._end]
+        self._view = view
+        self._place = Place(self._key, buffer)

@@ -1,0 +1,333 @@
+"""The bulk of a transfer: progress, durability, a full disk, a changed source, and the messages."""
+
+import errno
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from attrs import define, field
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.transfer import pumping, storing
+from holdfast.transfer.pumping import receive_all, send_all
+from holdfast.transfer.storing import DURABLE_EVERY
+from holdfast.transfer.watcher import Watcher
+from holdfast.transit.bulk import ROOM, Bulk
+from holdfast.transit.errors import RecordError, WireError
+from tests.transit.memory_wire import MemoryWire
+
+KEY = bytes(range(32))
+
+
+class Changed(Exception):
+    """What a source says if it is not what was offered."""
+
+
+@define
+class Stream:
+    """A source in memory; it gives at most `piece` bytes at a time."""
+
+    data: bytes
+    piece: int = 100_000
+    at: int = 0
+    changed: bool = False
+
+    def read_into(self, view: memoryview) -> int:
+        count = min(len(view), self.piece, len(self.data) - self.at)
+        view[:count] = self.data[self.at : self.at + count]
+        self.at += count
+        return count
+
+    def check(self) -> None:
+        if self.changed:
+            raise Changed
+
+
+@define
+class Landing:
+    """A file in memory, on a disk that has no room `full` times, and then writes half."""
+
+    data: bytearray = field(factory=bytearray)
+    full: int = 0
+    reason: int = errno.ENOSPC
+    durable: int = 0
+
+    def write(self, view: memoryview) -> None:
+        if self.full:
+            self.full -= 1
+            self.data += view[: len(view) // 2]
+            raise OSError(self.reason, "words of the system")
+        self.data += view
+
+    def truncate(self, offset: int) -> None:
+        del self.data[offset:]
+
+    def sync(self) -> None:
+        self.durable = len(self.data)
+
+
+@define
+class Hours:
+    """A watch that goes on only when somebody waits, or by `step` whenever it is read."""
+
+    step: float = 0
+    now: float = 0
+    stopped: bool = False
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+    def is_set(self) -> bool:
+        return self.stopped
+
+    def wait(self, timeout: float) -> bool:
+        self.now += timeout
+        return self.stopped
+
+
+def looped() -> Bulk:
+    return Bulk(MemoryWire(looped=True), KEY, KEY)
+
+
+def watcher(hours: Hours | None = None, **more: Any) -> Watcher:
+    hours = hours or Hours()
+    return Watcher(stop=hours, now=hours, **more)
+
+
+def sent(*plains: bytes) -> Bulk:
+    """A connection on which these records have come."""
+    bulk = looped()
+    for plain in plains:
+        bulk.send(plain)
+    return bulk
+
+
+@given(
+    size=st.integers(0, 3) | st.integers(0, 3 * ROOM + 1),
+    offset=st.integers(0, ROOM + 1),
+    piece=st.integers(1000, 200_000),
+)
+def test_there(size: int, offset: int, piece: int) -> None:
+    """A file arrives whole, from whatever offset, with its digest; all records but one are full."""
+    offset = min(offset, size)
+    data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    bulk, landing = looped(), Landing(bytearray(data[:offset]))
+    send_all(bulk, Stream(data, piece, offset), watcher(), size=size, offset=offset)
+    wire = bulk.wire
+    assert isinstance(wire, MemoryWire)
+    assert len(wire.coming) == size - offset + 44 * -(-(size - offset) // ROOM)
+    digest = sha256(landing.data)
+    receive_all(bulk, landing, digest, watcher(), size=size, offset=offset)
+    assert landing.data == data
+    assert digest.digest() == sha256(data).digest()
+
+
+def test_empty_records() -> None:
+    """Empty records between others are nothing; what comes behind the last byte is not read."""
+    bulk, landing = sent(b"", b"ab", b"", b"c", b"next"), Landing()
+    receive_all(bulk, landing, sha256(), watcher(), size=3)
+    assert landing.data == b"abc"
+    assert bulk.receive() == b"next"
+
+
+def test_too_much() -> None:
+    """What is more than was offered is not written, not even its beginning."""
+    landing = Landing()
+    with pytest.raises(RecordError, match="more than it offered"):
+        receive_all(sent(b"ab", b"cd"), landing, sha256(), watcher(), size=3)
+    assert landing.data == b"ab"
+
+
+def test_too_little() -> None:
+    """A connection that ends too early leaves what had come, which is genuine."""
+    landing, told = Landing(), list[int]()
+    with pytest.raises(WireError, match="closed"):
+        watch = watcher(durable=told.append)
+        receive_all(sent(b"ab"), landing, sha256(), watch, size=3)
+    assert landing.data == b"ab"
+
+
+def test_progress_and_durability() -> None:
+    """Progress is told four times a second, a durable offset each second, and both at the end."""
+    told, durable = list[int](), list[int]()
+    landing = Landing()
+    watch = watcher(Hours(step=0.1), progress=told.append, durable=durable.append)
+    receive_all(sent(*[b"x"] * 25), landing, sha256(), watch, size=25)
+    assert told[-1] == durable[-1] == landing.durable == 25
+    assert told == sorted(told)
+    assert durable == sorted(set(durable))
+    assert 25 * 0.1 / DURABLE_EVERY <= len(durable) < len(told) < 25
+
+    told.clear()
+    send_all(looped(), Stream(bytes(9 * ROOM)), watch, size=9 * ROOM)
+    assert told[-1] == 9 * ROOM
+    assert 3 <= len(told) <= 6
+
+
+def test_durable_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a fast connection the offset becomes durable after so many bytes."""
+    monkeypatch.setattr(storing, "DURABLE_BYTES", 10)
+    durable = list[int]()
+    watch = watcher(durable=durable.append)
+    receive_all(sent(*[b"xxxx"] * 7), Landing(), sha256(), watch, size=28)
+    assert durable == [12, 24, 28]
+
+
+def test_nobody_wants_to_know() -> None:
+    """Without a listener nothing is made durable on the way: that costs time."""
+    landing = Landing()
+    receive_all(sent(b"abc"), landing, sha256(), watcher(), size=3)
+    assert landing.durable == 0
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk(reason: int) -> None:
+    """A full disk is waited for, told once, and what it took of a record is written again."""
+    landing, hours, full = Landing(full=3, reason=reason), Hours(), list[float]()
+    watch = watcher(hours, full=lambda: full.append(hours.now))
+    receive_all(sent(b"abcd", b"ef"), landing, sha256(), watch, size=6)
+    assert landing.data == b"abcdef"
+    assert (full, hours.now) == ([0], 6)
+
+
+def test_full_for_too_long() -> None:
+    """A disk that stays full ends the transfer after ten minutes."""
+    hours = Hours()
+    with pytest.raises(storing.DiskFull, match="Make room"):
+        receive_all(sent(b"abcd"), Landing(full=10_000), sha256(), watcher(hours), size=4)
+    assert hours.now == storing.FULL_LONGEST
+
+
+def test_stopped_while_full() -> None:
+    """Whoever stops a transfer need not wait for the disk."""
+    hours = Hours()
+    watch = watcher(hours, full=lambda: setattr(hours, "stopped", True))
+    with pytest.raises(WireError, match="interrupted"):
+        receive_all(sent(b"abcd"), Landing(full=10_000), sha256(), watch, size=4)
+
+
+@pytest.mark.parametrize("full", [0, 1])
+def test_broken_disk(full: int) -> None:
+    """Another error of the disk is the caller's, at once or after there was no room."""
+    landing = Landing(full=2, reason=errno.EIO)
+    if full:
+        landing = Landing(full=2)
+    watch = watcher(full=lambda: setattr(landing, "reason", errno.EIO))
+    with pytest.raises(OSError, match="words of the system"):
+        receive_all(sent(b"abcd"), landing, sha256(), watch, size=4)
+
+
+def test_not_kept() -> None:
+    """If the system cannot keep what was written, this is not tried again: it might lie then."""
+
+    class Failing(Landing):
+        def sync(self) -> None:
+            raise OSError(errno.ENOSPC, "words of the system")
+
+    durable = list[int]()
+    with pytest.raises(OSError, match="words of the system"):
+        watch = watcher(durable=durable.append)
+        receive_all(sent(b"abcd"), Failing(), sha256(), watch, size=4)
+    assert durable == []
+
+
+@pytest.mark.parametrize("both", [send_all, receive_all])
+def test_stopped(both: Callable[..., None]) -> None:
+    """A transfer that is to stop moves nothing more."""
+    watch = watcher(Hours(stopped=True))
+    with pytest.raises(WireError, match="interrupted"):
+        if both is send_all:
+            send_all(looped(), Stream(b"abc"), watch, size=3)
+        else:
+            receive_all(sent(b"abc"), Landing(), sha256(), watch, size=3)
+
+
+def test_changed_source() -> None:
+    """A source that has changed is never sent whole."""
+    bulk = looped()
+    with pytest.raises(Changed):
+        send_all(bulk, Stream(bytes(ROOM + 1), changed=True), watcher(), size=ROOM + 1)
+    assert len(bulk.receive()) == ROOM
+    with pytest.raises(WireError, match="closed"):
+        bulk.receive()
+
+
+@pytest.mark.parametrize(("changed", "error"), [(True, Changed), (False, pumping.SourceTooShort)])
+def test_short_source(changed: bool, error: type[Exception]) -> None:
+    """A source that ends early is an error, in its own words if it has any."""
+    with pytest.raises(error):
+        send_all(looped(), Stream(b"ab", changed=changed), watcher(), size=3)
+
+
+def test_json() -> None:
+    """One record carries one JSON object."""
+    bulk = looped()
+    pumping.send_json(bulk, {"ack": "ok"})
+    assert pumping.receive_json(bulk) == {"ack": "ok"}
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"[]", b"{", b"\xff", b'{"a": NaN}', b"{}" + b" " * pumping.LONGEST_JSON]
+)
+def test_bad_json(said: bytes) -> None:
+    """Anything else is refused in words."""
+    with pytest.raises(RecordError, match="a message that"):
+        pumping.receive_json(sent(said))
+
+
+def test_late_ack_of_nothing() -> None:
+    """A receiver that waits for a record although there are no bytes gets an empty one."""
+    there, here = Bulk(MemoryWire(), KEY, KEY), MemoryWire()
+    pumping.send_json(there, {"ack": "ok"})
+    assert isinstance(there.wire, MemoryWire)
+    acknowledgement = there.wire.sent
+    here.waited = lambda _: here.coming.extend(acknowledgement) if here.sent else None
+    assert pumping.receive_ack(Bulk(here, KEY, KEY), watcher(), size=0) == {"ack": "ok"}
+    assert len(here.sent) == 44
+
+
+def test_prompt_ack_of_nothing() -> None:
+    """A receiver that acknowledges nothing at once, as most do, is sent nothing."""
+    bulk = sent(b'{"ack": "ok"}')
+    assert pumping.receive_ack(bulk, watcher(), size=0) == {"ack": "ok"}
+
+
+def test_slow_ack() -> None:
+    """A receiver may unpack a folder before it acknowledges: a second for each megabyte."""
+    hours = Hours()
+    wire = MemoryWire(waited=lambda seconds: setattr(hours, "now", hours.now + seconds))
+    with pytest.raises(WireError, match="closed"):
+        pumping.receive_ack(Bulk(wire, KEY, KEY), watcher(hours), size=50_000_000)
+    assert hours.now == pytest.approx(50, abs=1)
+
+
+def test_two_threads_over_sockets() -> None:
+    """Sender and receiver, each in its thread, over a real connection."""
+    import socket
+
+    from holdfast.transit.wire import SocketWire
+
+    ours, theirs = socket.socketpair()
+    data = bytes(range(251)) * 20_000
+    landing, digest = Landing(), sha256()
+    watch = Watcher(stop=threading.Event())
+
+    def receive() -> None:
+        bulk = Bulk(SocketWire(theirs.detach()), KEY, bytes(32))
+        receive_all(bulk, landing, digest, watch, size=len(data))
+        pumping.send_json(bulk, {"ack": "ok", "sha256": digest.hexdigest()})
+        bulk.wire.close()
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    bulk = Bulk(SocketWire(ours.detach()), bytes(32), KEY)
+    send_all(bulk, Stream(data), watch, size=len(data))
+    ack = pumping.receive_ack(bulk, watch, size=len(data))
+    thread.join()
+    bulk.wire.close()
+    assert ack == {"ack": "ok", "sha256": sha256(data).hexdigest()}
+    assert landing.data == data
