@@ -359,11 +359,13 @@ def test_a_bad_archive(tmp_path: Path) -> None:
     made.discard()
 
 
-def test_unpacking_stops(tmp_path: Path) -> None:
+def test_it_stops(tmp_path: Path) -> None:
     """And can be done again."""
     made = landing(tmp_path, ARCHIVE)
     stop = threading.Event()
     stop.set()
+    with pytest.raises(Stopped):
+        made.hasher(100, stop=stop)
     with pytest.raises(Stopped):
         made.unpacked(files=3, total=100, stop=stop)
     assert names(tmp_path) == [".holdfast-key"]

@@ -120,15 +120,17 @@ class Landing:
         os.ftruncate(self._part, offset)
         self._position = offset
 
-    def hasher(self, length: int) -> "_Hash":
+    def hasher(self, length: int, *, stop: Stop | None = None) -> "_Hash":
         """Return a SHA-256 object that has the first `length` bytes.
 
         Raises:
             OSError: they cannot be read, or are not there.
+            Stopped: as asked.
         """
-        hasher, offset = hashlib.sha256(), 0
+        hasher, offset, pulse = hashlib.sha256(), 0, Pulse(stop=stop)
         room = memoryview(bytearray(min(ROOM, length)))
         while offset < length:
+            pulse.beat()
             count = os.preadv(self._part, [room[: length - offset]], offset)
             if not count:
                 raise OSError(errno.EINVAL, "less is there")
