@@ -501,3 +501,30 @@ def test_another_name_at_the_last_moment(tmp_path: Path, taken: Callable[[Landin
 def test_units(count: int, said: str) -> None:
     """As people say them."""
     assert in_units(count) == said
+
+
+def test_a_link_of_which_nobody_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS may do what it is asked, lose its answer, ask again, and hear that it is done."""
+    monkeypatch.setattr("holdfast.transfer.placing._renameat2", None)
+    made = landing(tmp_path)
+
+    def do_it() -> None:
+        (tmp_path / "got").hardlink_to(tmp_path / ".holdfast-key")
+
+    with before_call("link", do_it):
+        made.finish_file()
+    made.discard()
+    assert names(tmp_path) == ["got"]
+
+
+def test_a_part_that_is_removed_by_hand(tmp_path: Path) -> None:
+    """Nothing is taken for finished because of an attempt that failed."""
+    make_file(tmp_path / "got")
+    made = landing(tmp_path)
+    with pytest.raises(TargetExists):
+        made.finish_file()
+    made.close()
+    (tmp_path / ".holdfast-key").unlink()
+    again = Landing(tmp_path, "got", "key")
+    assert again.landed is None
+    again.discard()

@@ -21,7 +21,7 @@ import stat
 from typing import Final, Literal
 
 from holdfast.transfer.errors import LandingError
-from holdfast.transfer.placing import DIRECTORY, sync_directory
+from holdfast.transfer.placing import DIRECTORY, are_one, sync_directory
 
 _KEY: Final = re.compile(r"[0-9A-Za-z_]{1,64}")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -80,13 +80,13 @@ class Hidden:
     def remove_folder(self) -> None:
         """Remove the folder and what is in it, if it is there."""
         # The marker first: without the folder it would say that the folder has its name.
-        self._unlink(self._marker)
+        self.unmark()
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder, dir_fd=self._directory)
 
     def mark(self, kind: Literal["file", "folder"], name: str) -> None:
         """Write down, durably, that the part or the folder is about to be called `name`."""
-        self._unlink(self._marker)
+        self.unmark()
         marker = os.open(self._marker, _NEW, 0o600, dir_fd=self._directory)
         try:
             os.write(marker, kind.encode() + b"/" + os.fsencode(name))
@@ -94,6 +94,10 @@ class Hidden:
         finally:
             os.close(marker)
         sync_directory(self._directory)
+
+    def unmark(self) -> None:
+        """Take back what the marker says, because it was not done."""
+        self._unlink(self._marker)
 
     def became(self) -> str | None:
         """Return the name that the part or the folder has got; None if neither has one.
@@ -112,8 +116,8 @@ class Hidden:
             os.close(marker)
         if not name:  # its writer died
             return None
-        if kind == b"file":
-            self._unlink_if_linked(os.fsdecode(name))
+        if kind == b"file" and are_one(self._directory, self.part, os.fsdecode(name)):
+            self._unlink(self.part)  # it has both names: its writer died between two steps
         hidden = self.part if kind == b"file" else self.folder
         return None if self._is_there(hidden) else os.fsdecode(name)
 
@@ -121,16 +125,6 @@ class Hidden:
         """Remove everything, the marker first."""
         self.remove_folder()
         self._unlink(self.part)
-
-    def _unlink_if_linked(self, name: str) -> None:
-        """Take the hidden name from a part that has two: its writer died between two steps."""
-        with contextlib.suppress(FileNotFoundError):
-            one, two = (
-                os.stat(each, dir_fd=self._directory, follow_symlinks=False)
-                for each in (self.part, name)
-            )
-            if os.path.samestat(one, two):
-                os.unlink(self.part, dir_fd=self._directory)
 
     def _is_there(self, name: str) -> bool:
         try:

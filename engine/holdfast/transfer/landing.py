@@ -277,6 +277,7 @@ class Landing:
             else:
                 rename_new(self._directory, hidden, name)
         except (FileExistsError, IsADirectoryError) as error:
+            self._hidden.unmark()
             raise self._taken() from error
         self._became = name
         sync_directory(self._directory)

@@ -64,12 +64,26 @@ def _renamed_at_once(directory: int, old: str, new: str) -> bool:
 def _linked(directory: int, old: str, new: str) -> bool:
     try:
         os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except FileExistsError:
+        if not are_one(directory, old, new):  # or else NFS did it, and lost its answer
+            raise
     except OSError as error:
         if error.errno in _NOT_HERE:
             return False
         raise
     os.unlink(old, dir_fd=directory)
     return True
+
+
+def are_one(directory: int, one: str, two: str) -> bool:
+    """Whether two names in a directory are those of one file."""
+    try:
+        return os.path.samestat(
+            os.stat(one, dir_fd=directory, follow_symlinks=False),
+            os.stat(two, dir_fd=directory, follow_symlinks=False),
+        )
+    except FileNotFoundError:
+        return False
 
 
 def sync_tree(directory: int) -> None:
