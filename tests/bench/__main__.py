@@ -29,9 +29,18 @@ USUAL = (
     "entries",
     "tasks",
     "resume",
+    "transfer",
 )
 """In the order of the table."""
-ON_REQUEST = ("tricks", "sizes", "long_talk", "finished", "thousand_waiting", "thousands_parked")
+ON_REQUEST = (
+    "tricks",
+    "sizes",
+    "long_talk",
+    "finished",
+    "thousand_waiting",
+    "thousands_parked",
+    "transfer_floor",
+)
 """Those that take long and compare with nothing: only by name, and only to the terminal."""
 
 

@@ -3,7 +3,9 @@
 import errno
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.transfer import pumping, storing
+from holdfast.transfer.errors import OutOfSpace
+from holdfast.transfer.landing import Landing
 from holdfast.transfer.pumping import receive_all, send_all
+from holdfast.transfer.sources import measure, open_source
 from holdfast.transfer.storing import DURABLE_EVERY
 from holdfast.transfer.watcher import Watcher
 from holdfast.transit.bulk import ROOM, Bulk
@@ -47,23 +52,25 @@ class Stream:
 
 
 @define
-class Landing:
-    """A file in memory, on a disk that has no room `full` times, and then writes half."""
+class Target:
+    """A file in memory, on a disk that is full `full` times when `room` bytes are there."""
 
     data: bytearray = field(factory=bytearray)
     full: int = 0
+    room: int = 0
     reason: int = errno.ENOSPC
+    begun: int = 0
     durable: int = 0
 
     def write(self, view: memoryview) -> None:
-        if self.full:
+        if self.full and len(self.data) >= self.room:
             self.full -= 1
-            self.data += view[: len(view) // 2]
             raise OSError(self.reason, "words of the system")
         self.data += view
 
-    def truncate(self, offset: int) -> None:
-        del self.data[offset:]
+    def begin_sync(self, length: int) -> None:
+        self.begun += length
+        assert self.begun <= len(self.data)
 
     def sync(self) -> None:
         self.durable = len(self.data)
@@ -115,7 +122,7 @@ def test_there(size: int, offset: int, piece: int) -> None:
     """A file arrives whole, from whatever offset, with its digest; all records but one are full."""
     offset = min(offset, size)
     data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
-    bulk, landing = looped(), Landing(bytearray(data[:offset]))
+    bulk, landing = looped(), Target(bytearray(data[:offset]))
     send_all(bulk, Stream(data, piece, offset), watcher(), size=size, offset=offset)
     wire = bulk.wire
     assert isinstance(wire, MemoryWire)
@@ -128,7 +135,7 @@ def test_there(size: int, offset: int, piece: int) -> None:
 
 def test_empty_records() -> None:
     """Empty records between others are nothing; what comes behind the last byte is not read."""
-    bulk, landing = sent(b"", b"ab", b"", b"c", b"next"), Landing()
+    bulk, landing = sent(b"", b"ab", b"", b"c", b"next"), Target()
     receive_all(bulk, landing, sha256(), watcher(), size=3)
     assert landing.data == b"abc"
     assert bulk.receive() == b"next"
@@ -136,7 +143,7 @@ def test_empty_records() -> None:
 
 def test_too_much() -> None:
     """What is more than was offered is not written, not even its beginning."""
-    landing = Landing()
+    landing = Target()
     with pytest.raises(RecordError, match="more than it offered"):
         receive_all(sent(b"ab", b"cd"), landing, sha256(), watcher(), size=3)
     assert landing.data == b"ab"
@@ -144,7 +151,7 @@ def test_too_much() -> None:
 
 def test_too_little() -> None:
     """A connection that ends too early leaves what had come, which is genuine."""
-    landing, told = Landing(), list[int]()
+    landing, told = Target(), list[int]()
     with pytest.raises(WireError, match="closed"):
         watch = watcher(durable=told.append)
         receive_all(sent(b"ab"), landing, sha256(), watch, size=3)
@@ -154,7 +161,7 @@ def test_too_little() -> None:
 def test_progress_and_durability() -> None:
     """Progress is told four times a second, a durable offset each second, and both at the end."""
     told, durable = list[int](), list[int]()
-    landing = Landing()
+    landing = Target()
     watch = watcher(Hours(step=0.1), progress=told.append, durable=durable.append)
     receive_all(sent(*[b"x"] * 25), landing, sha256(), watch, size=25)
     assert told[-1] == durable[-1] == landing.durable == 25
@@ -169,36 +176,46 @@ def test_progress_and_durability() -> None:
 
 
 def test_durable_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a fast connection the offset becomes durable after so many bytes."""
+    """On a fast connection the offset becomes durable after so many bytes, begun before."""
     monkeypatch.setattr(storing, "DURABLE_BYTES", 10)
-    durable = list[int]()
+    monkeypatch.setattr(storing, "BEGIN_BYTES", 8)
+    landing, durable = Target(), list[int]()
     watch = watcher(durable=durable.append)
-    receive_all(sent(*[b"xxxx"] * 7), Landing(), sha256(), watch, size=28)
+    receive_all(sent(*[b"xxxx"] * 7), landing, sha256(), watch, size=28)
     assert durable == [12, 24, 28]
+    assert landing.begun == 24
 
 
 def test_nobody_wants_to_know() -> None:
     """Without a listener nothing is made durable on the way: that costs time."""
-    landing = Landing()
+    landing = Target()
     receive_all(sent(b"abc"), landing, sha256(), watcher(), size=3)
-    assert landing.durable == 0
+    assert (landing.begun, landing.durable) == (0, 0)
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk(reason: int) -> None:
-    """A full disk is waited for, told once, and what it took of a record is written again."""
-    landing, hours, full = Landing(full=3, reason=reason), Hours(), list[float]()
+    """A full disk is waited for, and told once."""
+    landing, hours, full = Target(full=3, reason=reason), Hours(), list[float]()
     watch = watcher(hours, full=lambda: full.append(hours.now))
     receive_all(sent(b"abcd", b"ef"), landing, sha256(), watch, size=6)
     assert landing.data == b"abcdef"
     assert (full, hours.now) == ([0], 6)
 
 
+def test_full_inside_a_record() -> None:
+    """What is written of a record when the disk is full is not written again."""
+    landing, data = Target(full=1, room=50_000), bytes(range(250)) * 400
+    receive_all(sent(data), landing, sha256(), watcher(), size=len(data))
+    assert landing.data == data
+    assert landing.full == 0
+
+
 def test_full_for_too_long() -> None:
     """A disk that stays full ends the transfer after ten minutes."""
     hours = Hours()
-    with pytest.raises(storing.DiskFull, match="Make room"):
-        receive_all(sent(b"abcd"), Landing(full=10_000), sha256(), watcher(hours), size=4)
+    with pytest.raises(OutOfSpace, match="Make room"):
+        receive_all(sent(b"abcd"), Target(full=10_000), sha256(), watcher(hours), size=4)
     assert hours.now == storing.FULL_LONGEST
 
 
@@ -207,15 +224,15 @@ def test_stopped_while_full() -> None:
     hours = Hours()
     watch = watcher(hours, full=lambda: setattr(hours, "stopped", True))
     with pytest.raises(WireError, match="interrupted"):
-        receive_all(sent(b"abcd"), Landing(full=10_000), sha256(), watch, size=4)
+        receive_all(sent(b"abcd"), Target(full=10_000), sha256(), watch, size=4)
 
 
 @pytest.mark.parametrize("full", [0, 1])
 def test_broken_disk(full: int) -> None:
     """Another error of the disk is the caller's, at once or after there was no room."""
-    landing = Landing(full=2, reason=errno.EIO)
+    landing = Target(full=2, reason=errno.EIO)
     if full:
-        landing = Landing(full=2)
+        landing = Target(full=2)
     watch = watcher(full=lambda: setattr(landing, "reason", errno.EIO))
     with pytest.raises(OSError, match="words of the system"):
         receive_all(sent(b"abcd"), landing, sha256(), watch, size=4)
@@ -224,7 +241,7 @@ def test_broken_disk(full: int) -> None:
 def test_not_kept() -> None:
     """If the system cannot keep what was written, this is not tried again: it might lie then."""
 
-    class Failing(Landing):
+    class Failing(Target):
         def sync(self) -> None:
             raise OSError(errno.ENOSPC, "words of the system")
 
@@ -243,7 +260,7 @@ def test_stopped(both: Callable[..., None]) -> None:
         if both is send_all:
             send_all(looped(), Stream(b"abc"), watch, size=3)
         else:
-            receive_all(sent(b"abc"), Landing(), sha256(), watch, size=3)
+            receive_all(sent(b"abc"), Target(), sha256(), watch, size=3)
 
 
 def test_changed_source() -> None:
@@ -305,6 +322,25 @@ def test_slow_ack() -> None:
     assert hours.now == pytest.approx(50, abs=1)
 
 
+def test_from_disk_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real source goes into a real landing, durable on the way."""
+    monkeypatch.setattr(storing, "BEGIN_BYTES", 100_000)
+    monkeypatch.setattr(storing, "DURABLE_BYTES", 300_000)
+    data = bytes(range(255)) * 5000
+    (tmp_path / "source").write_bytes(data)
+    paths = [tmp_path / "source"]
+    source, durable, bulk = measure(paths), list[int](), looped()
+    watch = watcher(durable=durable.append)
+    with closing(open_source(paths, source)) as stream:
+        send_all(bulk, stream, watch, size=source.size)
+    landing, digest = Landing(tmp_path, "target", "key"), sha256()
+    with closing(landing):
+        receive_all(bulk, landing, digest, watch, size=source.size)
+        assert digest.hexdigest() == source.sha256 == landing.digest(source.size)
+    assert len(durable) >= 4
+    assert durable[-1] == len(data)
+
+
 def test_two_threads_over_sockets() -> None:
     """Sender and receiver, each in its thread, over a real connection."""
     import socket
@@ -313,7 +349,7 @@ def test_two_threads_over_sockets() -> None:
 
     ours, theirs = socket.socketpair()
     data = bytes(range(251)) * 20_000
-    landing, digest = Landing(), sha256()
+    landing, digest = Target(), sha256()
     watch = Watcher(stop=threading.Event())
 
     def receive() -> None:

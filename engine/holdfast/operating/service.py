@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from functools import partial
@@ -144,6 +145,9 @@ class Service:
 
         self._reactor.addSystemEventTrigger("before", "shutdown", engine.stop)
         self._reactor.callWhenRunning(start)
+        # What was imported is never garbage. To look through it again and again held up everything,
+        # the reactor too, for 50 ms.
+        gc.freeze()
         self._reactor.run()
         if self._error is not None:
             raise self._error

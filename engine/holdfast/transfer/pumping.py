@@ -9,7 +9,7 @@ import json
 from typing import Any, Final, Protocol
 
 from holdfast.core import strict_json
-from holdfast.errors import WormholeError
+from holdfast.transfer.errors import SourceChanged
 from holdfast.transfer.storing import Store, Writing
 from holdfast.transfer.watcher import Progress, Watcher
 from holdfast.transit.bulk import ROOM, Bulk
@@ -39,7 +39,7 @@ class Digest(Protocol):
         """Add `data`."""
 
 
-class SourceTooShort(WormholeError):
+class SourceTooShort(SourceChanged):
     """What is being sent has fewer bytes than were offered."""
 
     advice = "What is being sent has become shorter since it was offered."
@@ -79,7 +79,7 @@ def receive_all(
     Raises:
         RecordError: the other side sent something else, or more.
         WireError: the connection broke, or the transfer was stopped.
-        DiskFull: there was no room for too long. What was written stays.
+        OutOfSpace: there was no room for too long. What was written stays.
         OSError: the file could not be written for another reason.
     """
     store, progress = Store(landing, watcher, offset), Progress(watcher)

@@ -3,12 +3,22 @@
 import errno
 from typing import Final, Protocol
 
-from holdfast.errors import WormholeError
+from holdfast.transfer.errors import OutOfSpace
 from holdfast.transfer.watcher import Watcher
 
 DURABLE_EVERY: Final = 1.0
 DURABLE_BYTES: Final = 64 * 1024 * 1024
 """After so many seconds or bytes, whichever is first, what was received is made durable."""
+
+BEGIN_BYTES: Final = 4 * 1024 * 1024
+"""After so many bytes the system is told to begin with them: waiting for all 64 MB took a fifth of
+the time of a transfer over loopback, and a hundredth so."""
+
+PIECE: Final = 32 * 1024
+"""Bytes that are written at once.
+
+For a longer write Linux looks for as much free memory in one piece, file systems permitting. Where
+memory is in small pieces that took up to ten times as long as writing (measured with ext4)."""
 
 FULL_EVERY: Final = 2.0
 FULL_LONGEST: Final = 600.0
@@ -21,19 +31,13 @@ class Writing(Protocol):
     """Where what is received is written."""
 
     def write(self, view: memoryview) -> None:
-        """Append all of `view`."""
+        """Append all of `view`. After an error it is not counted, and may be written again."""
 
-    def truncate(self, offset: int) -> None:
-        """Forget what is behind `offset`, and go on there."""
+    def begin_sync(self, length: int) -> None:
+        """Begin to make durable the last `length` bytes, without waiting."""
 
     def sync(self) -> None:
         """Make durable what was written."""
-
-
-class DiskFull(WormholeError):
-    """There was no room on the receiver's disk for too long."""
-
-    advice = "The disk is full. Make room and try again."
 
 
 class Store:
@@ -43,6 +47,7 @@ class Store:
         self.offset = offset
         self._landing = landing
         self._watcher = watcher
+        self._begun = offset
         self._durable = offset
         self._durable_at = watcher.now()
 
@@ -50,21 +55,21 @@ class Store:
         """Append `plain`, and make it durable with what came before if it is time.
 
         Raises:
-            DiskFull: there was no room for too long. What was written before stays.
+            OutOfSpace: there was no room for too long. What was written before stays.
             WireError: the transfer was stopped while it waited for room.
             OSError: the file cannot be written for another reason.
         """
-        try:
-            self._landing.write(plain)
-        except OSError as error:
-            if not _is_full(error):
-                raise
-            self._wait_for_room(plain)
-        self.offset += len(plain)
-        if self.offset >= self._durable + DURABLE_BYTES or (
-            self._watcher.now() >= self._durable_at + DURABLE_EVERY
-        ):
-            self.sync()
+        for at in range(0, len(plain), PIECE):
+            piece = plain[at : at + PIECE]
+            try:
+                self._landing.write(piece)
+            except OSError as error:
+                if not _is_full(error):
+                    raise
+                self._wait_for_room(piece)
+            self.offset += len(piece)
+        if self._watcher.durable is not None:
+            self._keep_up()
 
     def sync(self) -> None:
         """Make everything durable, and say so, if anybody wants to know.
@@ -80,7 +85,15 @@ class Store:
         self._durable_at = self._watcher.now()
         self._watcher.durable(self.offset)
 
-    def _wait_for_room(self, plain: memoryview) -> None:
+    def _keep_up(self) -> None:
+        if self.offset >= self._begun + BEGIN_BYTES:
+            self._landing.begin_sync(self.offset - self._begun)
+            self._begun = self.offset
+        much = self.offset >= self._durable + DURABLE_BYTES
+        if much or self._watcher.now() >= self._durable_at + DURABLE_EVERY:
+            self.sync()
+
+    def _wait_for_room(self, piece: memoryview) -> None:
         watcher = self._watcher
         watcher.full()
         until = watcher.now() + FULL_LONGEST
@@ -88,14 +101,13 @@ class Store:
             watcher.stop.wait(FULL_EVERY)
             watcher.check()
             try:
-                self._landing.truncate(self.offset)  # a part of it may have been written
-                self._landing.write(plain)
+                self._landing.write(piece)
             except OSError as error:
                 if not _is_full(error):
                     raise
             else:
                 return
-        raise DiskFull
+        raise OutOfSpace
 
 
 def _is_full(error: OSError) -> bool:
