@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "cancel": "End a flow that nobody has collected.",
     "retry": "Give a flow that failed a new code.",
     "doctor": "Look for damage in a database, and repair nothing.",
-    "send": "Send one text.",
+    "send": "Send a text.",
     "receive": "Receive one text.",
     "mailbox": "Run a mailbox server until it is told to stop.",
     "key": "Make a new master key, and change to it.",

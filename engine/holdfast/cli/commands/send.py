@@ -1,7 +1,9 @@
-"""`holdfast send`: send one text, and continue after a crash."""
+"""`holdfast send`: send a text, and continue after a crash."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -15,9 +17,9 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
+from holdfast.cli.texts import text_from
 from holdfast.operating.people import same_name
-from holdfast.operating.refused import because
-from holdfast.transfer import LONGEST_TEXT
+from holdfast.operating.printable import printable, quoted
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -28,19 +30,24 @@ BATCH = "send"
 
 
 @click.command()
-@click.argument("text", required=False)
+@click.argument("paths", metavar="[FILE|DIR|-]...", nargs=-1)
 @click.option(
-    "--file",
-    "path",
-    metavar="FILE",
-    help="Send the text in this file, byte for byte; - sends standard input, byte for byte too.",
+    "--text",
+    metavar="TEXT",
+    help="Send this text; - is standard input, without its final line end.",
 )
+@click.option(
+    "--text-file",
+    metavar="FILE",
+    help="Send the text in this file, byte for byte; - is standard input, byte for byte too.",
+)
+@click.option("--file", "old_name", hidden=True)
 @click.option(
     "--to",
     metavar="WHO",
-    help="Who the text is for. The same text for another WHO gets another code.",
+    help="Who it is for. The same for another WHO gets another code.",
 )
-@click.option("--again", is_flag=True, help="Send this text even if it was sent before.")
+@click.option("--again", is_flag=True, help="Send it even if it was sent before.")
 @click.option("--qr", is_flag=True, help="On a terminal, show the code as a QR code too.")
 @click.option(
     "--for",
@@ -55,8 +62,10 @@ BATCH = "send"
 @relay_option
 @appid_option
 def command(
+    paths: tuple[str, ...],
     text: str | None,
-    path: str | None,
+    text_file: str | None,
+    old_name: str | None,
     to: str | None,
     again: bool,
     qr: bool,
@@ -67,13 +76,14 @@ def command(
     relay: str,
     appid: str,
 ) -> None:
-    """Send one text.
+    """Send a text.
 
-    Sends TEXT, the text in a file, or standard input without its final line end. Prints the code
-    for 'wormhole receive' at the other end. After a crash or Ctrl-C, start the same command again:
-    it continues with the same code, and says so once the text has been collected. To send the same
-    text to another person meanwhile, give --to. While the command runs, other users of this machine
-    can see TEXT in the list of processes; they cannot see a file or standard input.
+    Without --text and --text-file, the text is what you type, or pipe into the command, without its
+    final line end. Prints the code for 'wormhole receive' at the other end. After a crash or
+    Ctrl-C, start the same command again: it continues with the same code, and says so once the text
+    has been collected. To send the same text to another person meanwhile, give --to. While the
+    command runs, other users of this machine can see TEXT in the list of processes; they cannot see
+    a file or standard input.
     """
     from holdfast.cli.one_flow import finish
     from holdfast.cli.pictures import require_pictures
@@ -81,7 +91,10 @@ def command(
     from holdfast.flows.shipped.provision import SendText
     from holdfast.operating.one_flow import rows_of, start_or_resume
 
-    secret = _text(text, path)
+    if paths:
+        _check_paths(paths)
+        raise Failure("files cannot be sent yet; --text-file sends the text in one")
+    secret = text_from(text, text_file if text_file is not None else old_name)
     if qr:
         require_pictures()
     whom = () if to is None else (same_name(to),)
@@ -124,72 +137,12 @@ def _goes_on(row: FlowRow) -> None:
     )
 
 
-def _text(text: str | None, file: str | None) -> str:
-    """Return the text to send. Raises Failure."""
-    from holdfast.transfer.text import LONGEST_ENCODED, encoded_size, without_line_end
-
-    if text is not None and file is not None:
-        raise Failure("give the text or --file, not both")
-    if text is None:
-        where = "standard input" if file in (None, "-") else str(file)
-        try:
-            data = _typed() if file in (None, "-") else _read(Path(str(file)))
-        except OSError as error:
-            raise because(where, error) from None
-        except ValueError:  # a NUL in the path
-            raise Failure(f"{where}: this cannot be the name of a file") from None
-        text = _decoded(data, where)
-        if file is None:
-            text = without_line_end(text)
-    if not text:
-        raise Failure("there is no text to send")
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise Failure("the text is not UTF-8") from None
-    if size > LONGEST_TEXT:
-        raise Failure(
-            f"the text is longer than {LONGEST_TEXT} bytes, more than some recipients' clients take"
-        )
-    if (encoded := encoded_size(text)) > LONGEST_ENCODED:
-        raise Failure(
-            f"the text takes {encoded:,} bytes in a message (line ends and the like count more"
-            f" than once); the limit is {LONGEST_ENCODED:,}, because some recipients' clients drop"
-            " larger messages"
-        )
-    return text
-
-
-def _decoded(data: bytes, where: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        if len(data) > LONGEST_TEXT and error.start >= LONGEST_TEXT - 3:
-            # Cut inside a character; it is too long in any case.
-            return data[: error.start].decode() + "…"
-        problem = (
-            f"{where}: not UTF-8 at byte {error.start + 1}, and a text message holds nothing else:"
-            " encode it, with base64 for one, or send the file with 'wormhole send'"
-        )
-    # Raised outside the handler: the decoder's own error holds the text.
-    raise Failure(problem)
-
-
-_ENOUGH = LONGEST_TEXT + len("\r\n") + 1
-"""Bytes after which it is certain that a text is too long, even without its line end."""
-
-
-def _typed() -> bytes:
-    if sys.stdin is None:
-        raise Failure("there is no text to send: standard input is closed")
-    if sys.stdin.isatty():
-        say.err("Type the text; Ctrl-D on a line of its own ends it.")
-    return sys.stdin.buffer.read(_ENOUGH)
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(_ENOUGH)
+def _check_paths(paths: Sequence[str]) -> None:
+    """Refuse what is not there, since it was probably meant as a text. Raises Failure."""
+    for path in paths:
+        if path != "-" and not os.path.lexists(path):
+            words = printable(shlex.quote(" ".join(paths)), 200)
+            raise Failure(f"there is no file {quoted(path)}; to send these words: --text {words}")
 
 
 class _Watcher:
