@@ -1,9 +1,8 @@
-"""`holdfast send`: send a text, and continue after a crash."""
+"""`holdfast send`: send files, a folder or a text, and continue after a crash."""
 
 from __future__ import annotations
 
-import os
-import shlex
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -17,13 +16,14 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
-from holdfast.cli.texts import text_from
+from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
-from holdfast.operating.printable import printable, quoted
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
-    from holdfast_journal import FlowRow
+    from holdfast.cli.parcels import Parcel
+    from holdfast.cli.transfers import Transfer
+    from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
 """The batch of everything that is sent by hand."""
@@ -34,7 +34,7 @@ BATCH = "send"
 @click.option(
     "--text",
     metavar="TEXT",
-    help="Send this text; - is standard input, without its final line end.",
+    help="Send this text instead of a file; - is standard input, without its final line end.",
 )
 @click.option(
     "--text-file",
@@ -42,6 +42,11 @@ BATCH = "send"
     help="Send the text in this file, byte for byte; - is standard input, byte for byte too.",
 )
 @click.option("--file", "old_name", hidden=True)
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="What the file or folder is called at the other end; by default its own name.",
+)
 @click.option(
     "--to",
     metavar="WHO",
@@ -57,6 +62,7 @@ BATCH = "send"
     help="Stop after this long at the latest.",
 )
 @deadline_option
+@ways_options
 @dump_timing_option
 @db_option
 @relay_option
@@ -66,91 +72,122 @@ def command(
     text: str | None,
     text_file: str | None,
     old_name: str | None,
+    name: str | None,
     to: str | None,
     again: bool,
     qr: bool,
     seconds: float | None,
     deadline: float | None,
+    ways: AskedWays,
     dump_timing: Path | None,
     db: str,
     relay: str,
     appid: str,
 ) -> None:
-    """Send a text.
+    """Send files, a folder or a text.
 
-    Without --text and --text-file, the text is what you type, or pipe into the command, without its
-    final line end. Prints the code for 'wormhole receive' at the other end. After a crash or
-    Ctrl-C, start the same command again: it continues with the same code, and says so once the text
-    has been collected. To send the same text to another person meanwhile, give --to. While the
+    One FILE is sent as a file; a DIR, or several of them, as one folder; - is standard input, as a
+    file. Without any of these, a text is sent: that of --text, or what you type, or pipe into the
+    command, without its final line end. Prints the code for 'wormhole receive' at the other end.
+
+    After a crash or Ctrl-C, start the same command again: it continues with the same code, and says
+    so once the recipient has it. To send the same to another person meanwhile, give --to. While the
     command runs, other users of this machine can see TEXT in the list of processes; they cannot see
     a file or standard input.
     """
     from holdfast.cli.one_flow import finish
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.serving import serving
-    from holdfast.flows.shipped.provision import SendText
+    from holdfast.cli.transfers import Transfer
     from holdfast.operating.one_flow import rows_of, start_or_resume
 
-    if paths:
-        _check_paths(paths)
-        raise Failure("files cannot be sent yet; --text-file sends the text in one")
-    secret = text_from(text, text_file if text_file is not None else old_name)
     if qr:
         require_pictures()
     whom = () if to is None else (same_name(to),)
-    with serving(db, timing=recorder(dump_timing)) as service:
-        fingerprint = service.journal.fingerprint("send", secret, relay, appid, *whom)
+    texts = (text, text_file if text_file is not None else old_name)
+    timing = recorder(dump_timing)
+    with _parcel(paths, texts, name, ways, db) as parcel, serving(db, timing=timing) as service:
+        _sweep(service.journal, db)
+        fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE and not again:
-            _already(before[-1])
+            _already(parcel, before[-1])
             return
         if before and before[-1].finished_at is None:
-            _goes_on(before[-1])
-        name = start_or_resume(
+            _goes_on(parcel, before[-1])
+        flow_name = start_or_resume(
             service.journal,
             BATCH,
-            SendText(secret=secret),
+            parcel.flow(fingerprint),
             fingerprint,
             relay=relay,
             appid=appid,
             deadline=None if deadline is None else time.time() + deadline,
         )
-        watcher = _Watcher(name, pictures=qr and sys.stdout.isatty())
-        ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
+        parcel.begun(fingerprint)
+        transfer = None if parcel.is_text else Transfer("sender")
+        watcher = _Watcher(flow_name, transfer, pictures=qr and sys.stdout.isatty())
+        ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
+        watcher.end()
+        _sweep(service.journal, db)
     finish(watcher.row, ending)
     say.err("sent: the recipient has it")
 
 
-def _already(row: FlowRow) -> None:
+def _parcel(
+    paths: Sequence[str],
+    texts: tuple[str | None, str | None],
+    name: str | None,
+    ways: AskedWays,
+    db: str,
+) -> contextlib.AbstractContextManager[Parcel]:
+    from holdfast.cli.parcels import file_parcel, text_parcel
+    from holdfast.operating.spooling import spool_directory
+
+    if not paths:
+        if name is not None or ways.asked:
+            raise Failure(f"{ways.asked or '--name'}: this is for files, and a text is sent")
+        return contextlib.nullcontext(text_parcel(*texts))
+    if texts != (None, None):
+        raise Failure("give files or a text, not both")
+    return file_parcel(paths, name, ways.flow_value(), spool_directory(db))
+
+
+def _sweep(journal: SqlJournal, db: str) -> None:
+    """Remove what was standard input, and is not needed any more."""
+    from holdfast.operating.one_flow import rows_of
+    from holdfast.operating.spooling import spool_directory, sweep
+
+    def needed(fingerprint: str) -> bool:
+        # One that failed can be tried again; of one that went well nothing else is left either.
+        return any(row.published is not None for row in rows_of(journal, BATCH, fingerprint))
+
+    sweep(spool_directory(db), needed)
+
+
+def _already(parcel: Parcel, row: FlowRow) -> None:
     from holdfast.cli.tables import timestamp
 
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
-    say.err(f"holdfast: this text was collected{when}; --again sends it once more")
+    say.err(f"holdfast: {parcel.called} was collected{when}; --again sends it once more")
 
 
-def _goes_on(row: FlowRow) -> None:
+def _goes_on(parcel: Parcel, row: FlowRow) -> None:
     from holdfast.cli.tables import timestamp
 
     say.err(
-        f"holdfast: continuing with the code of this text, started at"
+        f"holdfast: continuing with the code of {parcel.called}, started at"
         f" {timestamp(row.created_at)}; for another person, --to WHO makes another code"
     )
 
 
-def _check_paths(paths: Sequence[str]) -> None:
-    """Refuse what is not there, since it was probably meant as a text. Raises Failure."""
-    for path in paths:
-        if path != "-" and not os.path.lexists(path):
-            words = printable(shlex.quote(" ".join(paths)), 200)
-            raise Failure(f"there is no file {quoted(path)}; to send these words: --text {words}")
-
-
 class _Watcher:
-    """Prints the code once, and notices the end."""
+    """Prints the code once, shows how a file moves, and notices the end."""
 
-    def __init__(self, name: str, *, pictures: bool) -> None:
+    def __init__(self, name: str, transfer: Transfer | None, *, pictures: bool) -> None:
         self.row: FlowRow | None = None
         self._name = name
+        self._transfer = transfer
         self._pictures = pictures
         self._shown: str | None = None
 
@@ -164,9 +201,17 @@ class _Watcher:
             self.row = row
             code = live_code(row)
             if code is not None and code != self._shown:
+                self.end()
                 self._shown = code
                 say.out(code)
                 if self._pictures:
                     say.out(fitting_picture(code))
                 say.err(f"on the other computer: wormhole receive {code}")
+        if self._transfer is not None and self.row is not None:
+            self._transfer.show(self.row, time.monotonic())
         return self.row is not None and self.row.finished_at is not None
+
+    def end(self) -> None:
+        """Leave nothing unfinished on the screen."""
+        if self._transfer is not None:
+            self._transfer.status.clear()
