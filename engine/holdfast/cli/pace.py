@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -14,6 +15,9 @@ from holdfast.transfer.names import shown
 
 WINDOW: Final = 10.0
 """Seconds over which the rate is measured."""
+
+STILL: Final = 3.0
+"""Seconds without news after which nothing seems to move. There is news about once a second."""
 
 _SHORTEST_NAME: Final = 8
 """Columns of a name that are still worth showing."""
@@ -44,10 +48,12 @@ class Pace:
             self._seen.append((now, moved))
         while len(self._seen) > 2 and now - self._seen[1][0] >= WINDOW:
             self._seen.popleft()
-        since, before = self._seen[0]
-        if now <= since or moved == before:
+        (since, before), (until, _) = self._seen[0], self._seen[-1]
+        if now - until >= STILL:
+            until = now  # it stands still: the longer, the slower
+        if until <= since or moved == before:
             return None
-        return (moved - before) / (now - since)
+        return (moved - before) / (until - since)
 
 
 def line(name: str, moved: int, size: int, rate: float | None, columns: int) -> str:
@@ -64,7 +70,7 @@ def line(name: str, moved: int, size: int, rate: float | None, columns: int) -> 
     bytes_ = in_units(moved)
     speed, left, short = [], [], []
     if rate:
-        short = [duration((size - moved) / rate)]
+        short = [duration(math.ceil((size - moved) / rate))]
         speed, left = [f"{in_units(round(rate))}/s"], [f"{short[0]} left"]
     whole = [percent, f"{bytes_} of {in_units(size)}", *speed, *left]
     room = columns - cell_len(_GAP.join(["", *whole]))

@@ -87,9 +87,9 @@ class Transfer:
     def _before(self, row: FlowRow, published: Mapping[str, object]) -> str:
         """Return what goes on before there is a connection."""
         if self.role == "receiver":
-            if "size" in published:
+            if "accepted" in published:
                 return "connecting to the sender"
-            return "" if row.status == FlowStatus.EXCHANGING else "waiting for the sender"
+            return "waiting for the sender" if row.status != FlowStatus.EXCHANGING else ""
         if published.get("sent"):
             return "connecting to the recipient"
         if "size" not in published:

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import transit_option
+from holdfast.operating.addresses import TransitRelay
 
 if TYPE_CHECKING:
     from holdfast.flows.shipped.transferring import Ways
@@ -23,12 +24,12 @@ class AskedWays:
     """What was asked for.
 
     Args:
-        relay: the transit relay, as `HOST:PORT`.
+        relay: the transit relay, if there is to be one.
         listen: whether the other side may connect to this machine.
         port: the TCP port for that; 0 for any that is free.
     """
 
-    relay: str
+    relay: TransitRelay | None
     listen: bool
     port: int
 
@@ -41,14 +42,21 @@ class AskedWays:
         """Return it as a flow keeps it."""
         from holdfast.flows.shipped.transferring import Ways
 
-        return Ways([self.relay], self.listen, self.port)
+        relays = [] if self.relay is None else [f"{_host(self.relay.host)}:{self.relay.port}"]
+        return Ways(relays, self.listen, self.port)
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def ways_options(command: Command) -> Command:
     """Add `--transit`, `--no-listen` and `--port`; the command gets `ways: AskedWays`."""
 
     @functools.wraps(command)
-    def gathered(*args: Any, transit: str, no_listen: bool, port: int | None, **more: Any) -> Any:
+    def gathered(
+        *args: Any, transit: TransitRelay | None, no_listen: bool, port: int | None, **more: Any
+    ) -> Any:
         if no_listen and port is not None:
             raise Failure("--port: nothing listens there, because of --no-listen")
         return command(*args, ways=AskedWays(transit, not no_listen, port or 0), **more)
