@@ -21,6 +21,9 @@ from tests.harness.waiting import DEADLINE
 BIN = Path(sys.executable).parent
 """Where this environment's commands are."""
 
+NO_RELAY = {"HOLDFAST_TRANSIT": "none"}
+"""For commands whose files are to find a direct way, or none: tests do not use the internet."""
+
 # A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
