@@ -131,6 +131,11 @@ class Child(Closing):
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
 
+    def end_input(self) -> None:
+        """Close its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def status(self, timeout: float = 0) -> int | None:
         """Return how it ended, or None if it has not within so many seconds."""
         try:
