@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "send": "Send a text.",
     "receive": "Receive one text.",
     "mailbox": "Run a mailbox server until it is told to stop.",
+    "relay": "Run a transit relay until it is told to stop.",
     "key": "Make a new master key, and change to it.",
     "db": "Check the database, and bring it up to date.",
     "purge": "Forget flows that ended long ago.",
