@@ -148,21 +148,18 @@ def test_nobody_can_be_asked(home: Holdfast, other: Holdfast, report: Path, inbo
     assert (inbox / "report.pdf").read_text() == "mine"
 
 
-@pytest.mark.parametrize("columns", [80, 40])
-def test_the_question(
-    columns: int, home: Holdfast, other: Holdfast, report: Path, inbox: Path
-) -> None:
+def test_the_question(home: Holdfast, other: Holdfast, report: Path, inbox: Path) -> None:
     """Ctrl-C leaves it open; what is not an answer is asked again; a file may be replaced."""
     (inbox / "report.pdf").write_text("mine")
     with home.start("send", report) as child:
         code = code_of(child)
         words = ("receive", code, "--output-dir", inbox)
-        with Terminal(other, *words, columns=columns) as terminal:
+        with Terminal(other, *words, columns=80) as terminal:
             terminal.wait_for("exists] ")
             terminal.interrupt()
             assert terminal.wait() == 130
             assert "nothing is lost" in terminal.written
-        with Terminal(other, *words, columns=columns) as terminal:
+        with Terminal(other, *words, columns=40) as terminal:
             terminal.wait_for("exists] ")
             terminal.type("what?\n")
             terminal.wait_for("exists] what?\r\nAccept it?")

@@ -135,15 +135,21 @@ def wormhole_send(relay_url: str, text: str, code: str | None = None) -> Child:
     )
 
 
-def wormhole_receive_file(relay_url: str, code: str, into: Path, transit: str = "") -> Child:
-    """Start the installed `wormhole receive --accept-file CODE` in the folder *into*."""
-    place = [BIN / "wormhole", "--relay-url", relay_url, "--transit-helper", transit]
-    return Child([*place, "receive", "--hide-progress", "--accept-file", code], cwd=into)
+def wormhole_receive_file(
+    relay_url: str, code: str, into: Path, transit: str | None = None
+) -> Child:
+    """Start the installed `wormhole receive --accept-file CODE` in the folder *into*.
+
+    If there is a *transit* relay, that is its only way.
+    """
+    place = [BIN / "wormhole", "--relay-url", relay_url, "--transit-helper", transit or ""]
+    ways = [] if transit is None else ["--no-listen"]
+    return Child([*place, "receive", "--hide-progress", "--accept-file", *ways, code], cwd=into)
 
 
-def wormhole_send_file(relay_url: str, path: Path, transit: str = "") -> Child:
+def wormhole_send_file(relay_url: str, path: Path) -> Child:
     """Start the installed `wormhole send PATH`; `code_of()` reads its code."""
-    place = [BIN / "wormhole", "--relay-url", relay_url, "--transit-helper", transit]
+    place = [BIN / "wormhole", "--relay-url", relay_url, "--transit-helper", ""]
     return Child([*place, "send", "--hide-progress", "--no-qr", path])
 
 

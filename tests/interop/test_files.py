@@ -1,7 +1,7 @@
 """Files and folders, to and from the stock command and the Go client."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,10 +11,12 @@ from tests.harness.peers import (
     code_of,
     needs_william,
     william_receive_file,
+    william_send_file,
+    william_with_relay,
     wormhole_receive_file,
     wormhole_send_file,
 )
-from tests.harness.process import Child, Finished, Holdfast
+from tests.harness.process import BIN, Child, Finished, Holdfast
 
 CODE = r"^(\d+-\S+)\n"
 
@@ -32,6 +34,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "photos" / "räume" / "two.sh").write_bytes(b"#!/bin/sh\n")
     (place / "photos" / "räume" / "two.sh").chmod(0o755)
     return place
+
+
+@pytest.fixture(scope="module")
+def relay() -> Iterator[int]:
+    """A transit relay on `[::1]`; its port."""
+    with Child([BIN / "holdfast", "relay", "--listen", "[::1]:0"]) as child:
+        yield int(child.wait_for(r"tcp:\[::1\]:(\d+)$")[1])
 
 
 WHAT = pytest.mark.parametrize("what", ["räport.pdf", "photos"])
@@ -82,3 +91,31 @@ def test_the_stock_command_sends(what: str, home: Holdfast, sources: Path, tmp_p
     assert contents(into / what) == contents(sources / what)
     assert [each.name for each in into.iterdir()] == [what]
     assert f"received: {into / what}" in ended.err
+
+
+@needs_william
+@WHAT
+def test_william_sends(
+    what: str, home: Holdfast, sources: Path, tmp_path: Path, relay: int
+) -> None:
+    """It acknowledges nothing that is not here."""
+    into = tmp_path / "into"
+    into.mkdir()
+    program = william_with_relay(tmp_path / "wormhole-william", relay)
+    with william_send_file(str(home.relay), sources / what, program) as sender:
+        ended = received(home, sender, into)
+        assert (ended.status, ended.out) == (0, f"{into / what}\n"), ended
+        assert sender.wait().status == 0
+    assert contents(into / what) == contents(sources / what)
+
+
+def test_through_a_relay(home: Holdfast, sources: Path, tmp_path: Path, relay: int) -> None:
+    """Where neither side can connect to the other, both connect to the relay."""
+    transit = f"tcp:[::1]:{relay}"
+    words = ("send", sources / "räport.pdf", "--no-listen", "--transit", transit)
+    with home.start(*words) as sender:
+        code = sender.wait_for(CODE)[1]
+        with wormhole_receive_file(str(home.relay), code, tmp_path, transit) as receiver:
+            assert receiver.wait().status == 0, receiver.describe()
+        assert sender.wait().status == 0
+    assert contents(tmp_path / "räport.pdf") == contents(sources / "räport.pdf")

@@ -32,9 +32,7 @@ def finish(
             return
         reason = (row.published or {}).get("reason")
         because = f": {printable(str(reason), 300)}" if reason else ""
-        raise Unfinished(
-            f"it ended as {shown_word(row.status)}{because}; {then}"
-        )
+        raise Unfinished(f"it ended as {shown_word(row.status)}{because}; {then}")
     if ending is Ending.SIGNAL:
         raise Interrupted("stopped; nothing is lost: start the same command again to continue")
     raise Unfinished("the time is over; start the same command again to continue")

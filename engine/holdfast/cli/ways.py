@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import frozen
@@ -15,8 +15,6 @@ from holdfast.operating.addresses import TransitRelay
 
 if TYPE_CHECKING:
     from holdfast.flows.shipped.transferring import Ways
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @frozen
@@ -50,7 +48,7 @@ def _host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def ways_options(command: Command) -> Command:
+def ways_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--transit`, `--no-listen` and `--port`; the command gets `ways: AskedWays`."""
 
     @functools.wraps(command)
