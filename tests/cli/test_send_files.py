@@ -173,19 +173,6 @@ def test_the_question(home: Holdfast, other: Holdfast, report: Path, inbox: Path
     assert "".join(lines).count(str(inbox / "report.pdf")) == 1, "not on standard output too"
 
 
-def test_the_answer_is_no(home: Holdfast, other: Holdfast, report: Path, inbox: Path) -> None:
-    """The sender hears so at once; to say nothing is to say no."""
-    with home.start("send", report) as child:
-        with Terminal(other, "receive", code_of(child), cwd=inbox) as terminal:
-            terminal.wait_for("Accept it? [y/N] ")
-            terminal.type("\n")
-            assert terminal.wait() == 1
-        ended = child.wait()
-    assert ended.status == 1
-    assert "transfer rejected" in ended.err
-    assert names(inbox) == []
-
-
 def test_no_name_commands_a_terminal(home: Holdfast, report: Path, inbox: Path) -> None:
     """Neither where it is offered, nor where it is received, nor in `status`."""
     evil = report.rename(report.parent / "\x1b[2Jüber\u202efdp.exe")
