@@ -134,3 +134,16 @@ def test_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         f"sha256: {DIGEST}",
         "connected: direct 192.0.2.1:4711",
     ]
+
+
+def test_what_an_earlier_process_had_is_not_said_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its connection is gone; that there is another is said."""
+    transfer = Transfer("receiver")
+    earlier = told(**CONNECTED, moved=GB)
+    transfer.continues(earlier)
+    transfer.show(earlier, 0.0)
+    assert capsys.readouterr().err == ""
+    transfer.show(told(**CONNECTED | {"route": "relay 192.0.2.9:4001"}), 1.0)
+    assert capsys.readouterr().err == "connected: relay 192.0.2.9:4001\n"

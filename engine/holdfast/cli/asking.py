@@ -89,6 +89,11 @@ class Asking:
             threading.Thread(target=wait, name="asking", daemon=True).start()
         return decided
 
+    def leave(self) -> None:
+        """The command ends: a question that is still open stays on a line of its own."""
+        if self.is_open:
+            say.err("")
+
 
 def answered(answer: Answer, target: Mapping[str, Any]) -> dict[str, Any]:
     """Return the task's result."""

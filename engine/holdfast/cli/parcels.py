@@ -9,7 +9,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -89,7 +88,7 @@ def file_parcel(
 def _of_paths(paths: list[str], name: str | None, ways: Ways) -> Parcel:
     from holdfast.flows.shipped.send_file import SendFile
 
-    called = quoted(os.path.basename(paths[0]) or paths[0])
+    called = quoted(Path(paths[0]).name or paths[0])
     if len(paths) > 1:
         called += f" and {len(paths) - 1} more"
     marks = ("send-file", json.dumps(paths), name or "")
@@ -113,7 +112,8 @@ def _absolute(paths: Sequence[str]) -> list[str]:
         if "\0" in path or not os.path.lexists(path):
             words = printable(shlex.quote(" ".join(paths)), 200)
             raise Failure(f"there is no file {quoted(path)}; to send these words: --text {words}")
-    return [os.path.abspath(path) for path in paths]
+    # Links are not followed: what is sent has the name under which it was given.
+    return [os.path.abspath(path) for path in paths]  # noqa: PTH100
 
 
 @contextlib.contextmanager

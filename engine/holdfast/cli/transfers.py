@@ -36,6 +36,10 @@ class Transfer:
     _route: object = field(default=None, init=False)
     _waiting: object = field(default=None, init=False)
 
+    def continues(self, row: FlowRow) -> None:
+        """An earlier process came so far: its connection is none of ours."""
+        self._route = (row.published or {}).get("route")
+
     def show(self, row: FlowRow, now: float) -> None:
         """Show what is new.
 
@@ -66,6 +70,7 @@ class Transfer:
             self.status.print(f"waiting: {printable(str(waiting), 300)}; trying again")
         elif route and not waiting and (self._waiting or route != self._route):
             self.status.print(f"connected: {printable(str(route), 200)}")
+            self._pace = Pace()  # the time without a connection does not count
         self._waiting, self._route = waiting, route
 
     def _now(self, row: FlowRow, published: Mapping[str, object], now: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,12 +35,14 @@ BATCH = "receive"
 @click.option(
     "--output-dir",
     metavar="DIR",
+    type=click.Path(),
     help="Put a file or folder into this directory, under the name that it has.",
     show_default="the current directory",
 )
 @click.option(
     "--out",
     metavar="FILE",
+    type=click.Path(allow_dash=True),
     help="Put what comes here: a file, a folder, or a text byte for byte, with mode 0600. - is"
     " standard output, for a text: byte for byte unless that is a terminal.",
 )
@@ -103,21 +104,24 @@ def command(
         if before and before[-1].status == FlowStatus.DONE:
             _already(before[-1], target)
             return
-        if target is not None and not (before and before[-1].finished_at is None):
-            _check(target)
-        flow = _flow(code, directory, target, accept, ways)
-        name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
         status = StatusLine()
         asking = Asking(accept, status)
         handing_over = HandingOver(status, exact=out == "-", quiet=target is not None)
+        transfer = Transfer("receiver", status, lambda: asking.is_open)
+        if before and before[-1].finished_at is None:
+            transfer.continues(before[-1])
+        elif target is not None:
+            _check(target)
+        flow = _flow(code, directory, target, accept, ways)
+        name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
         asking.register()
         handing_over.register()
-        transfer = Transfer("receiver", status, lambda: asking.is_open)
         watcher = _Watcher(name, asking, handing_over, transfer)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
         finally:
             status.clear()
+            asking.leave()
     finish(watcher.row, ending, then="ask the sender for a new code")
     if target is not None and not handing_over.told:
         say.err(f"received: {printable(str(target))}")
@@ -194,7 +198,10 @@ def _check(target: Path) -> None:
 def _directory(output_dir: str | None, out: str | None) -> Path:
     """Return the directory for a file or folder. Raises Failure."""
     if output_dir is None:
-        return Path.cwd()
+        try:
+            return Path.cwd()
+        except OSError as error:
+            raise because("the current directory", error) from None
     if out is not None:
         raise Failure("give --out or --output-dir, not both")
     directory = _absolute(output_dir, "--output-dir")

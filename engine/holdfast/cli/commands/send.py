@@ -30,7 +30,7 @@ BATCH = "send"
 
 
 @click.command()
-@click.argument("paths", metavar="[FILE|DIR|-]...", nargs=-1)
+@click.argument("paths", metavar="[FILE|DIR|-]...", nargs=-1, type=click.Path(allow_dash=True))
 @click.option(
     "--text",
     metavar="TEXT",
@@ -39,6 +39,7 @@ BATCH = "send"
 @click.option(
     "--text-file",
     metavar="FILE",
+    type=click.Path(allow_dash=True),
     help="Send the text in this file, byte for byte; - is standard input, byte for byte too.",
 )
 @click.option("--file", "old_name", hidden=True)
@@ -113,8 +114,10 @@ def command(
         if before and before[-1].status == FlowStatus.DONE and not again:
             _already(parcel, before[-1])
             return
+        transfer = Transfer("sender")
         if before and before[-1].finished_at is None:
             _goes_on(parcel, before[-1])
+            transfer.continues(before[-1])
         flow_name = start_or_resume(
             service.journal,
             BATCH,
@@ -125,8 +128,8 @@ def command(
             deadline=None if deadline is None else time.time() + deadline,
         )
         parcel.begun(fingerprint)
-        transfer = None if parcel.is_text else Transfer("sender")
-        watcher = _Watcher(flow_name, transfer, pictures=qr and sys.stdout.isatty())
+        shown = None if parcel.is_text else transfer
+        watcher = _Watcher(flow_name, shown, pictures=qr and sys.stdout.isatty())
         ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         watcher.end()
         _sweep(service.journal, db)
@@ -156,13 +159,17 @@ def _parcel(
 def _sweep(journal: SqlJournal, db: str) -> None:
     """Remove what was standard input, and is not needed any more."""
     from holdfast.operating.one_flow import rows_of
+    from holdfast.operating.refused import Refused
     from holdfast.operating.spooling import spool_directory, sweep
 
     def needed(fingerprint: str) -> bool:
         # One that failed can be tried again; of one that went well nothing else is left either.
         return any(row.published is not None for row in rows_of(journal, BATCH, fingerprint))
 
-    sweep(spool_directory(db), needed)
+    try:
+        sweep(spool_directory(db), needed)
+    except Refused as refused:  # what is sent now does not depend on it
+        say.tell(refused.words)
 
 
 def _already(parcel: Parcel, row: FlowRow) -> None:
