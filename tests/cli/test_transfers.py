@@ -41,8 +41,11 @@ class Screen(Closing):
     @property
     def lines(self) -> list[str]:
         """What it shows of what was written since the last look."""
-        say.finish()
-        return shown(os.read(self._ours, 65_536).decode(), self._columns)
+        say.err("\a", end="")  # which is not seen
+        written = b""
+        while not written.endswith(b"\a"):
+            written += os.read(self._ours, 65_536)
+        return shown(written.decode(), self._columns)
 
     def close(self) -> None:
         """Standard error is what it was."""
