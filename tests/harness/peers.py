@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -167,14 +168,9 @@ needs_william = pytest.mark.skipif(
 )
 
 
-def _william(
-    *words: str | Path,
-    cwd: Path | None = None,
-    program: Path | None = None,
-    stdin: int = subprocess.DEVNULL,
-) -> Child:
+def _william(*words: str | Path, program: Path | None = None, **options: Any) -> Child:
     assert WILLIAM is not None, "a test of the Go client is marked with needs_william"
-    return Child([program or WILLIAM, *words], cwd=cwd, stdin=stdin)
+    return Child([program or WILLIAM, *words], **options)
 
 
 _WILLIAMS_RELAY = b"transit.magic-wormhole.io:4001"
@@ -207,8 +203,7 @@ def _spread(digits: int) -> list[int]:
 
 def william_receive_file(relay_url: str, code: str, into: Path) -> Child:
     """Start the Go client's `receive CODE` in the folder *into*, and accept what is offered."""
-    words = ("--relay-url", relay_url, "receive", "--hide-progress", code)
-    child = _william(*words, cwd=into, stdin=subprocess.PIPE)
+    child = william_receive(relay_url, code, cwd=into, stdin=subprocess.PIPE)
     child.write("y\n")
     return child
 
@@ -218,9 +213,12 @@ def william_send_file(relay_url: str, path: Path, program: Path) -> Child:
     return _william("--relay-url", relay_url, "send", "--hide-progress", path, program=program)
 
 
-def william_receive(relay_url: str, code: str) -> Child:
-    """Start the Go client's `receive CODE`; the text is on its standard output."""
-    return _william("--relay-url", relay_url, "receive", "--hide-progress", code)
+def william_receive(relay_url: str, code: str, **options: Any) -> Child:
+    """Start the Go client's `receive CODE`; the text is on its standard output.
+
+    It asks on its standard input before it takes a file.
+    """
+    return _william("--relay-url", relay_url, "receive", "--hide-progress", code, **options)
 
 
 def william_send(relay_url: str, text: str, code: str | None = None) -> Child:
