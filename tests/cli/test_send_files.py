@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.journals import failed, run
+from tests.harness import forks
 from tests.harness.peers import code_of as stock_code_of
 from tests.harness.peers import wormhole_send_file
 from tests.harness.process import BIN, NO_RELAY, Child, Holdfast
 from tests.harness.terminal import Terminal
+from tests.harness.waiting import DEADLINE
 
 CODE = r"^(\d+-\S+)\n"
 
@@ -130,7 +132,10 @@ def test_standard_input(home: Holdfast, other: Holdfast, inbox: Path, tmp_path: 
 
 
 def test_nobody_can_be_asked(home: Holdfast, other: Holdfast, report: Path, inbox: Path) -> None:
-    """Nothing is refused or lost: the same command takes it when it is told to."""
+    """Nothing is refused or lost: the same command takes it when it is told to.
+
+    Nor is it if the path cannot be printed, which the same command then does.
+    """
     (inbox / "report.pdf").write_text("mine")
     with home.start("send", report) as child:
         code = code_of(child)
@@ -141,8 +146,14 @@ def test_nobody_can_be_asked(home: Holdfast, other: Holdfast, report: Path, inbo
         assert child.alive
         shown = other.run("status")
         assert "exchanging" in shown.out
-        taken = other.run("receive", code, "--accept", "--output-dir", inbox)
+        words = [BIN / "holdfast", "receive", code, "--accept", "--output-dir", inbox]
+        with Path("/dev/full").open("wb") as full:
+            unheard = forks.start(
+                words, env=other.env(), stdout=full.fileno(), stderr=forks.DEVNULL
+            )
+            assert unheard.wait(DEADLINE) == 1
         assert child.wait().status == 0
+    taken = other.run("receive", code, "--output-dir", inbox)
     assert (taken.status, taken.out) == (0, f"{inbox / 'report (2).pdf'}\n")
     assert (inbox / "report (2).pdf").read_bytes() == report.read_bytes()
     assert (inbox / "report.pdf").read_text() == "mine"
