@@ -368,6 +368,15 @@ def _closing(file: int) -> Iterator[None]:
         os.close(file)
 
 
+def free_name(directory: Path, name: str) -> str:
+    """Return `name`, or if something in the directory has it, one with a number that is free."""
+    number, free = 1, name
+    while os.path.lexists(directory / free):
+        number += 1
+        free = numbered(name, number)
+    return free
+
+
 def check_space(directory: Path, needed: int) -> None:
     """Find out whether a directory's disk has room for `needed` bytes.
 
