@@ -1,4 +1,4 @@
-"""Draw every machine of the core from the code: `python docs/draw_machines.py` writes the pictures.
+"""Draw every machine from the code: `python docs/draw_machines.py` writes the pictures.
 
 States stand in a row, in the order in which the code declares them, so that the picture of a
 machine changes only when the machine does.  An arrow to the next state is straight, any other is an
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.core.parts import PARTS
+from holdfast.transit import handshake
 
 FOLDER = Path(__file__).parent / "machines"
 
@@ -32,12 +33,21 @@ TIP = """<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidt
 
 Arrow = tuple[str, str]
 
+MACHINES: dict[str, tuple[Any, list[str]]] = {
+    **{name: (part._make, list(part.states)) for name, part in PARTS.items()},
+    **{
+        f"transit_{role}": (make, [state.name for state in handshake.STATES[role]])
+        for role, make in handshake.MACHINES.items()
+    },
+}
+"""How each machine is made, and its states in their order."""
+
 
 def transitions(machine: str) -> dict[Arrow, list[str]]:
     """The inputs that lead from one state to another, or to itself."""
-    blueprint: Any = PARTS[machine]
+    make, _ = MACHINES[machine]
     # Automat shows its table to its own visualizer only.
-    table = blueprint._make.__automat_automaton__.allTransitions()
+    table = make.__automat_automaton__.allTransitions()
     found: dict[Arrow, list[str]] = defaultdict(list)
     for start, name, end, _ in table:
         if name != "where":
@@ -51,7 +61,7 @@ class Drawing:
     def __init__(self, machine: str) -> None:
         self.machine = machine
         self.arrows = transitions(machine)
-        self.states = list(PARTS[machine].states)
+        self.states = MACHINES[machine][1]
         self.place = {state: number for number, state in enumerate(self.states)}
         self.loops = {state: self.arrows.pop((state, state), []) for state in self.states}
         self.leads_on = {start for start, _ in self.arrows}
@@ -70,7 +80,7 @@ class Drawing:
         size = f'width="{width}" height="{height}"'
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size}>',
-            f"<title>The {self.machine} machine</title>",
+            f"<title>The {self.machine.replace('_', ' ')} machine</title>",
             f"<style>{STYLE}</style>",
             TIP,
             f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
@@ -155,7 +165,7 @@ class Drawing:
 
 def drawings() -> dict[Path, str]:
     """Every picture, by the file in which it belongs."""
-    return {FOLDER / f"{machine}.svg": Drawing(machine).svg() for machine in PARTS}
+    return {FOLDER / f"{machine}.svg": Drawing(machine).svg() for machine in MACHINES}
 
 
 if __name__ == "__main__":

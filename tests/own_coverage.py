@@ -25,6 +25,7 @@ ROOMS = {
     "api": ("holdfast.api", "tests/api", 95),
     "flows": ("holdfast.flows", "tests/flows", 93),
     "transfer": ("holdfast.transfer", "tests/flows", 98),
+    "transit": ("holdfast.transit", "tests/transit", 96),
     "journal": ("holdfast_journal", "tests/journal", 93),
 }
 """Room: its package, the folder of its tests, and how many percent these must reach."""

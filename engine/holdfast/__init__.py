@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from holdfast.shell.wormhole import DelegatedWormhole
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
+    from holdfast.transit.connection import Connection, TransitClosed
+    from holdfast.transit.errors import RecordError, TransitError
+    from holdfast.transit.transit import TransitReceiver, TransitSender
     from holdfast_journal import IJournal, ImmediateJournal, Journal, SqlJournal
 
 _HOMES = {
@@ -49,6 +52,7 @@ _HOMES = {
     "from_serialized": "holdfast.api",
     "BadRelayUrl": "holdfast.rendezvous.relay_url",
     "Call": "holdfast.flows",
+    "Connection": "holdfast.transit.connection",
     "DebugTiming": "holdfast.timing",
     "DeferredWormhole": "holdfast.shell.deferred",
     "DelegatedWormhole": "holdfast.shell.wormhole",
@@ -57,10 +61,15 @@ _HOMES = {
     "ImmediateJournal": "holdfast_journal",
     "InputHelper": "holdfast.shell.typing.helper",
     "Journal": "holdfast_journal",
+    "RecordError": "holdfast.transit.errors",
     "SqlJournal": "holdfast_journal",
     "Status": "holdfast.status",
     "TorManager": "holdfast.rendezvous.tor",
     "TorUnavailable": "holdfast.rendezvous.tor",
+    "TransitClosed": "holdfast.transit.connection",
+    "TransitError": "holdfast.transit.errors",
+    "TransitReceiver": "holdfast.transit.transit",
+    "TransitSender": "holdfast.transit.transit",
     "get_tor": "holdfast.rendezvous.tor",
     "input_with_completion": "holdfast.shell.typing.readline",
     "Flow": "holdfast.flows",
@@ -80,6 +89,7 @@ __all__ = [
     "Call",
     "CannotSerialize",
     "CodeLostError",
+    "Connection",
     "CrowdedError",
     "DebugTiming",
     "DeferredWormhole",
@@ -96,6 +106,7 @@ __all__ = [
     "NoKeyError",
     "OnlyOneCodeError",
     "PeerError",
+    "RecordError",
     "ServerConnectionError",
     "ServerError",
     "SqlJournal",
@@ -103,6 +114,10 @@ __all__ = [
     "TaskFailed",
     "TorManager",
     "TorUnavailable",
+    "TransitClosed",
+    "TransitError",
+    "TransitReceiver",
+    "TransitSender",
     "UnknownFlow",
     "WelcomeError",
     "WormholeClosed",

@@ -154,6 +154,7 @@ def create(  # noqa: PLR0913 - the seed's signature
             welcome_handler=welcome_handler,
             first_failure_is_final=first_failure_is_final,
             clock=reactor,
+            tor=tor if tor is not None else tor_manager,
         ),
     )
     result = wormhole if observers is None else DeferredWormhole(wormhole, observers)
@@ -232,6 +233,7 @@ def from_serialized(
             timing=timing,
             welcome_handler=welcome_handler,
             clock=reactor,
+            tor=tor,
         ),
     )
     wormhole.start()

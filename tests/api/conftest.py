@@ -6,6 +6,9 @@ import pytest
 
 from tests.api.world import Net
 from tests.harness.server import MailboxServer
+from tests.harness.stock_relay import relay
+
+__all__ = ["relay"]
 
 
 @pytest.fixture

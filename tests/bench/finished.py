@@ -95,7 +95,7 @@ def measure(folder: Path, count: int) -> dict[str, Cost]:
             "status": run(["status"], environ),
             "status --json": run(["status", "--json"], environ),
             f"run, idle for {IDLE:.0f} s": run(["run"], environ, IDLE),
-            "send, stopped after 3 s": run(["send", "text", "--for", "3s"], environ),
+            "send, stopped after 3 s": run(["send", "--text", "text", "--for", "3s"], environ),
         }
         query = "SELECT name FROM holdfast_flows WHERE finished_at IS NULL"
         with closing(sqlite3.connect(path)) as connection:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.peers import StockReceivers
-from tests.harness.process import Holdfast
+from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.server import MailboxServer
 
 
@@ -32,4 +32,4 @@ def mistyped(stock: StockReceivers, code: str) -> str:
 @pytest.fixture
 def home(tmp_path: Path, mailbox: MailboxServer) -> Holdfast:
     """The command, with a home and a database of its own."""
-    return Holdfast(tmp_path / "home", mailbox.url, str(tmp_path / "holdfast.db"))
+    return Holdfast(tmp_path / "home", mailbox.url, str(tmp_path / "holdfast.db"), NO_RELAY)

@@ -169,7 +169,7 @@ def test_a_code_is_never_cut(columns: int, looked_at: Holdfast) -> None:
 def test_a_text_that_cannot_be_printed(home: Holdfast, stock: StockReceivers) -> None:
     """It is not refused: the sender waits, and the same command prints it when there is room."""
     sending = Holdfast(home.home / "sender", home.relay, str(home.home / "sender.db"))
-    with sending.start("send", "Zoë, 山田") as sender:
+    with sending.start("send", "--text", "Zoë, 山田") as sender:
         code = sender.wait_for("^(\\d+-\\S+)$")[1]
         for output in ("/dev/full", None):
             ours, theirs = os.pipe()

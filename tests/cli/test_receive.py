@@ -1,4 +1,4 @@
-"""``holdfast receive``: a text into a file or onto a terminal, and what is no text."""
+"""``holdfast receive``: a text into a file or onto a terminal, and a file that nobody wants."""
 
 import stat
 from pathlib import Path
@@ -7,9 +7,10 @@ import pytest
 
 from tests.cli.journals import failed, run
 from tests.cli.test_provision import on_terminal
-from tests.harness.peers import StockReceivers, code_of
-from tests.harness.process import BIN, Child, Holdfast
+from tests.harness.peers import StockReceivers, code_of, wormhole_send_file
+from tests.harness.process import Holdfast
 from tests.harness.server import MailboxServer
+from tests.harness.terminal import Terminal
 from tests.harness.waiting import until
 
 
@@ -70,24 +71,25 @@ def test_no_sender_commands_the_terminal(home: Holdfast, stock: StockReceivers) 
 def test_a_file_is_refused_on_both_sides(
     home: Holdfast, tmp_path: Path, mailbox: MailboxServer
 ) -> None:
-    """Who offers a file hears that texts only are received, and so does the recipient."""
+    """Who offers it hears so at once, and nothing is left of it; to say nothing is to say no."""
     offered, out = tmp_path / "offered.bin", tmp_path / "out.txt"
     offered.write_bytes(b"\0" * 100)
-    words = ["--relay-url", mailbox.url, "send", "--hide-progress", "--no-qr", offered]
-    with Child([BIN / "wormhole", *words]) as sender:
+    with wormhole_send_file(mailbox.url, offered) as sender:
         code = code_of(sender)
-        ended = home.run("receive", code, "--out", out)
-        assert ended.status == 1
-        assert "texts only, no files" in ended.err
-        assert not out.exists()
+        with Terminal(home, "receive", code, "--out", out) as terminal:
+            terminal.wait_for("Accept it? [y/N] ")
+            terminal.type("\n")
+            assert terminal.wait() == 1
+        assert "it was not accepted; ask the sender for a new code" in terminal.written
         assert sender.wait().status != 0
-        assert "texts only, no files" in sender.err
-        # A file of that name that is made before the next try is not overwritten.
-        out.write_text("mine")
-        again = home.run("receive", code, "--out", out)
-        assert again.status == 2
-        assert "exists already" in again.err
-        assert out.read_text() == "mine"
+        assert "transfer rejected" in sender.err
+    assert not list(tmp_path.glob(".holdfast-*")) and not out.exists()
+    # A file of that name that is made before the next try is not overwritten.
+    out.write_text("mine")
+    again = home.run("receive", code, "--out", out)
+    assert again.status == 2
+    assert "exists already" in again.err
+    assert out.read_text() == "mine"
 
 
 def test_bad_input(tmp_path: Path) -> None:

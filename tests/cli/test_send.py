@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from holdfast.cli.commands.send import _text
 from holdfast.cli.main import holdfast
+from holdfast.cli.texts import text_from
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, run
 from tests.harness.peers import StockReceivers, shown
@@ -17,10 +17,10 @@ from tests.harness.process import Holdfast
 def test_an_argument_through_a_kill(home: Holdfast, stock: StockReceivers) -> None:
     """Killed and started again with the same words, it has the same code, and ends well."""
     text = "grüß dich, 世界"
-    with home.start("send", text) as child:
+    with home.start("send", "--text", text) as child:
         code = child.wait_for(r"^(\d+-\S+)\n")[1]
         child.kill9()
-    with home.start("send", text) as child:
+    with home.start("send", "--text", text) as child:
         assert child.wait_for(r"^(\d+-\S+)\n")[1] == code
         assert stock.wait(stock.receive(code)).text == shown(text)
         ended = child.wait()
@@ -28,17 +28,17 @@ def test_an_argument_through_a_kill(home: Holdfast, stock: StockReceivers) -> No
     assert ended.out == f"{code}\n"
     assert f"on the other computer: wormhole receive {code}" in ended.err
     assert "sent: the recipient has it" in ended.err
-    once_more = home.run("send", text)
+    once_more = home.run("send", "--text", text)
     assert (once_more.status, once_more.out) == (0, "")
     assert "this text was collected at" in once_more.err
     assert text not in ended.err
 
 
 def test_a_file_arrives_byte_for_byte(home: Holdfast, tmp_path: Path) -> None:
-    """From `send --file` to `receive --out` no byte is lost, gained or changed."""
+    """From `send --text-file` to `receive --out` no byte is lost, gained or changed."""
     source, out = tmp_path / "text", tmp_path / "out"
     source.write_bytes("\ufeffkey\r\n\0ünï\r\n\n".encode())
-    with home.start("send", "--file", source) as child:
+    with home.start("send", "--text-file", source) as child:
         code = child.wait_for(r"^(\d+-\S+)\n")[1]
         other = home.run("receive", code, "--out", out, HOLDFAST_DB=f"{home.db}.2")
         assert other.status == 0, other
@@ -61,17 +61,21 @@ def test_a_file_arrives_byte_for_byte(home: Holdfast, tmp_path: Path) -> None:
 def test_standard_input_loses_one_line_end(
     monkeypatch: pytest.MonkeyPatch, typed: bytes, sent: str
 ) -> None:
-    """Of either kind, and no more; a file, and `--file -`, lose nothing."""
-    for file, expected in ((None, sent), ("-", typed.decode())):
+    """Of either kind, and no more; a file, and `--text-file -`, lose nothing."""
+    for text, file, expected in (
+        (None, None, sent),
+        ("-", None, sent),
+        (None, "-", typed.decode()),
+    ):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed)))
-        assert _text(None, file) == expected
+        assert text_from(text, file) == expected
 
 
 def test_one_text_for_two_people(home: Holdfast, tmp_path: Path) -> None:
     """Each of them has a code of their own, which the same command goes on with."""
 
     def code(*more: str) -> tuple[str, str]:
-        with home.start("send", "hello", *more) as child:
+        with home.start("send", "--text", "hello", *more) as child:
             found = child.wait_for(r"^(\d+-\S+)\n")[1]
             child.interrupt()
             return found, child.wait().err
@@ -88,7 +92,7 @@ def test_one_text_for_two_people(home: Holdfast, tmp_path: Path) -> None:
 
 def test_wrong_words(home: Holdfast, stock: StockReceivers) -> None:
     """A recipient with other words ends it with status 1; nothing was sent."""
-    with home.start("send", "hello") as child:
+    with home.start("send", "--text", "hello") as child:
         code = child.wait_for(r"^(\d+-\S+)\n")[1]
         wrong = mistyped(stock, code)
         assert stock.wait(wrong).error == "WrongPasswordError"
@@ -103,22 +107,24 @@ def test_bad_input(tmp_path: Path) -> None:
     database = tmp_path / "none.db"
     for content, said in [
         (b"", "there is no text"),
-        (b"ab\xff", "not UTF-8 at byte 3, and a text message holds nothing else: encode it"),
+        (b"ab\xff", "not UTF-8 at byte 3, and a text holds nothing else: send it as a file"),
         (b"x" * 15_001 + b"\r\n", "longer than 15000 bytes"),
         ("é".encode() * 8_000, "longer than 15000 bytes"),
         (b"line\n" * 2_999 + b"line", "takes 18,000 bytes in a message"),
     ]:
         source.write_bytes(content)
-        failed(run(database, "send", "--file", str(source)), said)
+        failed(run(database, "send", "--text-file", str(source)), said)
         env = {"HOLDFAST_DB": str(database)}
         failed(CliRunner().invoke(holdfast, ["send"], input=content, env=env), said)
     env = {"HOLDFAST_DB": str(database)}
     for content in (b"\n", b"\r\n"):
         failed(CliRunner().invoke(holdfast, ["send"], input=content, env=env), "there is no text")
-    failed(run(database, "send", ""), "there is no text")
-    failed(run(database, "send", "x", "--file", str(source)), "not both")
+    failed(run(database, "send", "--text", ""), "there is no text")
+    failed(run(database, "send", "--text", "x", "--text-file", str(source)), "not both")
     failed(run(database, "send", "--file", str(tmp_path / "none")), "none: No such file")
-    failed(run(database, "send", "x", "--relay", "http://x"), "--relay: ")
+    failed(run(database, "send", "--text", "x", "--relay", "http://x"), "--relay: ")
+    said = "there is no file 'hello'; to send these words: --text 'hello big world'"
+    failed(run(database, "send", "hello", "big world"), said)
     assert not database.exists()
 
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from holdfast.cli import main, settings
+from holdfast.operating.addresses import TransitRelay
 
 
 def chosen(*args: str, env: dict[str, str] | None = None) -> Result:
@@ -106,3 +107,76 @@ def test_databases_that_are_refused(value: str) -> None:
     ran = chosen("--db", value)
     assert ran.exit_code == 2
     assert ran.stderr.startswith("holdfast: --db: ")
+
+
+def transit(*args: str, value: str | None = None) -> Result:
+    """Run a command that shows its transit relay."""
+
+    @click.group(cls=main.LazyCommands, invoke_without_command=True)
+    @settings.transit_option
+    def show(transit: TransitRelay | None) -> None:
+        click.echo("none" if transit is None else f"{transit.host} {transit.port}")
+
+    return CliRunner().invoke(show, args, env={"HOLDFAST_TRANSIT": value})
+
+
+def test_the_transit_relay() -> None:
+    """By default it is the public one; the environment and an option say otherwise."""
+    assert transit().stdout == "transit.magic-wormhole.io 4001\n"
+    assert transit(value="tcp:a:1").stdout == "a 1\n"
+    assert transit("--transit", "b:2", value="tcp:a:1").stdout == "b 2\n"
+
+
+@pytest.mark.parametrize("value", ["", "none", " None "])
+def test_no_transit_relay(value: str) -> None:
+    """There need not be one."""
+    assert transit("--transit", value).stdout == "none\n"
+    assert transit(value=value).stdout == "none\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "shows"),
+    [
+        ("tcp:relay.example.com:4001", "relay.example.com 4001"),
+        ("relay.example.com:65535", "relay.example.com 65535"),
+        ("tcp:127.0.0.1:4001", "127.0.0.1 4001"),
+        ("tcp:[2001:DB8:0::1]:4001", "2001:db8::1 4001"),
+        ("[::1]:1", "::1 1"),
+        (" tcp:h:7 ", "h 7"),
+    ],
+)
+def test_ways_to_write_a_transit_relay(value: str, shows: str) -> None:
+    """With `tcp:` or without, by name or by address."""
+    assert transit("--transit", value).stdout == f"{shows}\n"
+
+
+TRANSITS = {
+    "tcp:host": "is not a transit relay, which is written tcp:HOST:PORT",
+    "host": "is not a transit relay",
+    "::1:4001": "an IPv6 address stands in brackets",
+    "tcp::4001": "is not a transit relay",
+    "ws://host:4001/": "is not a transit relay",
+    "udp:host:4001": "is not a transit relay",
+    "tcp:me@host:4001": "is not a transit relay",
+    "tcp:ho st:4001": "is not a transit relay",
+    "tcp:h\nost:4001": "is not a transit relay",
+    "tcp:host:123456": "is not a transit relay",
+    "tcp:host:\u0661": "is not a transit relay",
+    "tcp:" + "h" * 3000 + ":1": "is not a transit relay",
+    "tcp:host:0": "the port must be a number from 1 to 65535",
+    "tcp:host:65536": "the port must be a number from 1 to 65535",
+    "tcp:[::1::2]:4001": "what is in brackets is not an IPv6 address",
+    "tcp:[127.0.0.1]:4001": "what is in brackets is not an IPv6 address",
+}
+
+
+@pytest.mark.parametrize("value", TRANSITS)
+def test_transit_relays_that_are_refused(value: str) -> None:
+    """What is none is told in one short line, under the option's or the variable's name."""
+    ran = transit("--transit", value)
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith("holdfast: --transit: ")
+    assert TRANSITS[value] in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert len(ran.stderr) < 400
+    assert transit(value=value).stderr.startswith("holdfast: HOLDFAST_TRANSIT: ")

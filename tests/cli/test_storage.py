@@ -198,7 +198,7 @@ def test_a_failed_fsync(home: Holdfast, stock: StockReceivers, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "words", [("provision", "people.csv"), ("send", "hi"), ("receive", "4-a-b")]
+    "words", [("provision", "people.csv"), ("send", "--text", "hi"), ("receive", "4-a-b")]
 )
 def test_gone_before_anything_was_started(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,7 +21,7 @@ def test_a_sent_text_is_recorded_and_drawn(
 ) -> None:
     """A recording of a text that was sent becomes a page, and holds neither code nor text."""
     recorded, page = tmp_path / "sent.json", tmp_path / "page.html"
-    with home.start("send", "--dump-timing", recorded, "SECRETTEXT") as child:
+    with home.start("send", "--dump-timing", recorded, "--text", "SECRETTEXT") as child:
         code = child.wait_for(r"^(\d+-\S+)\n")[1]
         assert stock.wait(stock.receive(code)).ok
         assert child.wait().status == 0
@@ -39,7 +39,7 @@ def test_a_sent_text_is_recorded_and_drawn(
 def test_a_failure_is_recorded_too(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> None:
     """Wrong words end the command with status 1, and the recording is written all the same."""
     recorded = tmp_path / "sent.json"
-    with home.start("send", "--dump-timing", recorded, "text") as child:
+    with home.start("send", "--dump-timing", recorded, "--text", "text") as child:
         mistyped(stock, child.wait_for(r"^(\d+-\S+)\n")[1])
         assert child.wait().status == 1
     assert "close the mailbox, scary" in [each.what for each in read(recorded.read_text())]
@@ -60,7 +60,7 @@ def test_receive_records_an_interrupted_wait(
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     """Nothing is started if the recording has nowhere to go."""
     recorded = str(tmp_path / "none" / "x.json")
-    for words in (["send", "text"], ["receive", "4-purple-sausages"]):
+    for words in (["send", "--text", "text"], ["receive", "4-purple-sausages"]):
         ran = run(tmp_path / "holdfast.db", *words, "--dump-timing", recorded)
         failed(ran, f"--dump-timing: {recorded}: No such file")
 

@@ -51,6 +51,17 @@ def test_both_modes(run: Run) -> None:
     assert (delegated.status, delegated.err) == (0, "")
 
 
+def test_bulk_data(run: Run) -> None:
+    """The example's two ends send a megabyte past the server."""
+    sender = run("bulk.py")
+    code = sender.wait_for(CODE)[1]
+    receiver = run("bulk.py", code).wait()
+    assert (receiver.status, receiver.out, receiver.err) == (0, "", "")
+    ended = sender.wait()
+    assert ended.out == f"code: {code}\nthe other side says: 1,000,000 bytes came\n"
+    assert (ended.status, ended.err) == (0, "")
+
+
 def test_a_typed_code(run: Run) -> None:
     """The example that lets somebody type the code takes it from its standard input."""
     quick = run("quick.py")

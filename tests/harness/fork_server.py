@@ -38,6 +38,11 @@ MODULES = (
     *("holdfast.flows.shipped.writing", "holdfast.operating.service"),
     *("holdfast.operating.clock", "holdfast.operating.codes_in_use", "holdfast.operating.limits"),
     *("holdfast.cli.logs", "holdfast.cli.one_flow", "holdfast.cli.progress"),
+    *("holdfast.flows.shipped.sending", "holdfast.flows.shipped.receiving"),
+    *("holdfast.flows.shipped.send_file", "holdfast.flows.shipped.measuring"),
+    *("holdfast.cli.asking", "holdfast.cli.handing_over", "holdfast.cli.parcels"),
+    *("holdfast.cli.transfers", "holdfast.operating.spooling"),
+    *("wormhole.transit", "tqdm", "zipfile"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 

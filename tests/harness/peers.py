@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -135,6 +136,24 @@ def wormhole_send(relay_url: str, text: str, code: str | None = None) -> Child:
     )
 
 
+def wormhole_receive_file(
+    relay_url: str, code: str, into: Path, transit: str | None = None
+) -> Child:
+    """Start the installed `wormhole receive --accept-file CODE` in the folder *into*.
+
+    If there is a *transit* relay, that is its only way.
+    """
+    place = [BIN / "wormhole", "--relay-url", relay_url, "--transit-helper", transit or ""]
+    ways = [] if transit is None else ["--no-listen"]
+    return Child([*place, "receive", "--hide-progress", "--accept-file", *ways, code], cwd=into)
+
+
+def wormhole_send_file(relay_url: str, path: Path) -> Child:
+    """Start the installed `wormhole send PATH`; `code_of()` reads its code."""
+    place = [BIN / "wormhole", "--relay-url", relay_url, "--transit-helper", ""]
+    return Child([*place, "send", "--hide-progress", "--no-qr", path])
+
+
 def code_of(sender: Child, timeout: float = DEADLINE) -> str:
     """Wait until a stock sender, of either kind, has said its code; return it."""
     stream = "out" if Path(sender.command[0]).name == "wormhole-william" else "err"
@@ -149,14 +168,57 @@ needs_william = pytest.mark.skipif(
 )
 
 
-def _william(*words: str) -> Child:
+def _william(*words: str | Path, program: Path | None = None, **options: Any) -> Child:
     assert WILLIAM is not None, "a test of the Go client is marked with needs_william"
-    return Child([WILLIAM, *words])
+    return Child([program or WILLIAM, *words], **options)
 
 
-def william_receive(relay_url: str, code: str) -> Child:
-    """Start the Go client's `receive CODE`; the text is on its standard output."""
-    return _william("--relay-url", relay_url, "receive", "--hide-progress", code)
+_WILLIAMS_RELAY = b"transit.magic-wormhole.io:4001"
+
+
+def william_with_relay(program: Path, port: int) -> Path:
+    """Write a copy of the Go client to *program* that knows a transit relay at `[::1]:port`.
+
+    It cannot be told of one, and as a sender gives up if the one in its program, which is on the
+    internet, is out of reach. So the copy has another address there, of the same length.
+    """
+    assert WILLIAM is not None, "a test of the Go client is marked with needs_william"
+    code = Path(WILLIAM).read_bytes()
+    widths = _spread(len(_WILLIAMS_RELAY) - len(f"[:::::::1]:{port}"))
+    address = ":".join(["0" * width for width in widths] + ["1"])
+    replaced = code.replace(_WILLIAMS_RELAY, f"[{address}]:{port}".encode())
+    assert replaced != code and len(replaced) == len(code), "this Go client has no such relay"
+    program.write_bytes(replaced)
+    program.chmod(0o700)
+    return program
+
+
+def _spread(digits: int) -> list[int]:
+    """Return the widths, 1 to 4, of seven groups that have so many digits together."""
+    widths = [1] * 7
+    for _ in range(digits - 7):
+        widths[widths.index(min(widths))] += 1
+    return widths
+
+
+def william_receive_file(relay_url: str, code: str, into: Path) -> Child:
+    """Start the Go client's `receive CODE` in the folder *into*, and accept what is offered."""
+    child = william_receive(relay_url, code, cwd=into, stdin=subprocess.PIPE)
+    child.write("y\n")
+    return child
+
+
+def william_send_file(relay_url: str, path: Path, program: Path) -> Child:
+    """Start a Go client's `send PATH`; see `william_with_relay`."""
+    return _william("--relay-url", relay_url, "send", "--hide-progress", path, program=program)
+
+
+def william_receive(relay_url: str, code: str, **options: Any) -> Child:
+    """Start the Go client's `receive CODE`; the text is on its standard output.
+
+    It asks on its standard input before it takes a file.
+    """
+    return _william("--relay-url", relay_url, "receive", "--hide-progress", code, **options)
 
 
 def william_send(relay_url: str, text: str, code: str | None = None) -> Child:

@@ -21,6 +21,9 @@ from tests.harness.waiting import DEADLINE
 BIN = Path(sys.executable).parent
 """Where this environment's commands are."""
 
+NO_RELAY = {"HOLDFAST_TRANSIT": "none"}
+"""For commands whose files are to find a direct way, or none: tests do not use the internet."""
+
 # A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -127,6 +130,11 @@ class Child(Closing):
         assert self._process.stdin is not None
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
+
+    def end_input(self) -> None:
+        """Close its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def status(self, timeout: float = 0) -> int | None:
         """Return how it ended, or None if it has not within so many seconds."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.process import Holdfast
+from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
 
@@ -33,7 +33,7 @@ def we_are_gone(server: MailboxServer) -> bool:
 
 @pytest.fixture
 def home(tmp_path: Path, server: MailboxServer) -> Holdfast:
-    return Holdfast(tmp_path / "home", server.url, str(tmp_path / "holdfast.db"))
+    return Holdfast(tmp_path / "home", server.url, str(tmp_path / "holdfast.db"), NO_RELAY)
 
 
 def wrong(code: str) -> str:

@@ -12,7 +12,7 @@ CODE = r"^(\d+-\S+)\n"
 def test_it_receives(home: Holdfast, tmp_path: Path) -> None:
     """`wormhole receive` prints what `holdfast send` sends."""
     (tmp_path / "text").write_text(TEXT)
-    with home.start("send", "--file", tmp_path / "text") as sender:
+    with home.start("send", "--text-file", tmp_path / "text") as sender:
         with wormhole_receive(str(home.relay), sender.wait_for(CODE)[1]) as receiver:
             ended = receiver.wait()
         assert (ended.status, ended.out) == (0, shown(TEXT) + "\n")

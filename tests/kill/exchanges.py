@@ -70,7 +70,7 @@ def send(world: World, death: Death) -> Walked:
             given.extend(codes)
             world.peers.receive(given[0])
 
-    lives = world.live(home, ("send", text), death, meanwhile)
+    lives = world.live(home, ("send", "--text", text), death, meanwhile)
     assert world.peers.wait(given[0]) == Received(True, shown(text))
     world.check_one(home, "done")
     return _walked(lives)

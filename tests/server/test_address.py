@@ -1,11 +1,14 @@
 """What an operator may write after --listen."""
 
+from typing import Any
+
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import MemoryReactorClock
 
+from holdfast.operating.addresses import TransitRelay, checked_transit
 from holdfast.server import AddressUnusable
-from holdfast.server.address import endpoint, url
+from holdfast.server.address import endpoint, transit, url
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,22 @@ def test_other_words_are_refused_with_the_words(listen: str) -> None:
 def test_the_url_is_of_the_address_bound(listen: str, bound: object, expected: str) -> None:
     """What is printed is what a client gives as its relay URL."""
     assert url(listen, bound) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        (IPv4Address("TCP", "127.0.0.1", 5), TransitRelay("127.0.0.1", 5)),
+        (IPv6Address("TCP", "::1", 5), TransitRelay("::1", 5)),
+    ],
+)
+def test_clients_take_what_the_transit_relay_says(bound: Any, expected: TransitRelay) -> None:
+    """What is printed is what `--transit` takes."""
+    said = transit("anything", bound)
+    assert said.startswith("tcp:")
+    assert checked_transit(said, "--transit") == expected
+
+
+def test_a_transit_relay_behind_a_unix_socket() -> None:
+    """Only whoever forwards to it knows an address for clients."""
+    assert transit("unix:/run/t", UNIXAddress("/run/t")) == "/run/t"  # type: ignore[arg-type]

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from holdfast_journal import FlowRow
 
 
-def finish(row: FlowRow | None, ending: Ending) -> None:
+def finish(
+    row: FlowRow | None, ending: Ending, then: str = "start again for a new exchange"
+) -> None:
     """Return if the flow ended well.
+
+    Args:
+        row: the flow as it was seen last.
+        ending: why the command ends.
+        then: what to do if the flow ended badly.
 
     Raises:
         Interrupted, Unfinished: it did not.
@@ -25,9 +32,7 @@ def finish(row: FlowRow | None, ending: Ending) -> None:
             return
         reason = (row.published or {}).get("reason")
         because = f": {printable(str(reason), 300)}" if reason else ""
-        raise Unfinished(
-            f"it ended as {shown_word(row.status)}{because}; start again for a new exchange"
-        )
+        raise Unfinished(f"it ended as {shown_word(row.status)}{because}; {then}")
     if ending is Ending.SIGNAL:
         raise Interrupted("stopped; nothing is lost: start the same command again to continue")
     raise Unfinished("the time is over; start the same command again to continue")

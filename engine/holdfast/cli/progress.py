@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-
 from holdfast.cli import say
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.filing import Filing
 from holdfast.cli.pictures import fitting_picture
-from holdfast.cli.tables import counted, narrowed
+from holdfast.cli.status_line import StatusLine
+from holdfast.cli.tables import counted
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
@@ -54,8 +52,7 @@ class Progress:
         self._codes: dict[str, str] = {}
         self._filing = None if codes_file is None else Filing(codes_file)
         self._pictures = pictures
-        self._terminal = sys.stderr.isatty()
-        self._width = 0
+        self._line = StatusLine()
         self._said = ""
         self._said_at = 0.0
         self._first = True
@@ -67,7 +64,7 @@ class Progress:
         if existing:
             parts.append(f"{existing} started before")
         people = "1 person" if len(self._names) == 1 else f"{len(self._names)} people"
-        self._line(f"{people}: {', '.join(parts)}.")
+        self._line.print(f"{people}: {', '.join(parts)}.")
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         """Show what has changed; return whether everything is over."""
@@ -110,17 +107,19 @@ class Progress:
         """
         if self._filing is not None:
             self._filing.finish()
-        self._clear()
+        self._line.clear()
         finished = [row for row in self._rows.values() if row.finished_at is not None]
         bad = [row for row in finished if row.status != FlowStatus.DONE]
         # Counted from the people, not from what was seen: a flow that this command has not
         # looked at yet may not be over.
         open_ = len(self._names) - len(finished)
-        self._line(f"{counted(self._everybody())}.")
+        self._line.print(f"{counted(self._everybody())}.")
         if bad:
             names = ", ".join(printable(row.name, 40) for row in bad[:SHOWN_NAMES])
             more = f" and {len(bad) - SHOWN_NAMES} more" if len(bad) > SHOWN_NAMES else ""
-            self._line(f"Not collected: {names}{more}. 'holdfast retry NAME' gives a new code.")
+            self._line.print(
+                f"Not collected: {names}{more}. 'holdfast retry NAME' gives a new code."
+            )
         if ending is Ending.SIGNAL:
             raise Interrupted(
                 "stopped; nothing is lost, and the codes stay good: start the same command again,"
@@ -140,46 +139,30 @@ class Progress:
 
     def _tell(self, row: FlowRow) -> None:
         if row.status == FlowStatus.DONE and not self._first:
-            self._line(f"{printable(row.name)}: collected")
+            self._line.print(f"{printable(row.name)}: collected")
         elif row.finished_at is not None and row.status != FlowStatus.DONE:
             reason = (row.published or {}).get("reason")
             because = f" ({printable(str(reason), 200)})" if reason else ""
-            self._line(f"{printable(row.name)}: {shown_word(row.status)}{because}")
+            self._line.print(f"{printable(row.name)}: {shown_word(row.status)}{because}")
 
     def _give(self, codes: dict[str, str]) -> None:
         if self._filing is not None:
             self._filing.add(codes)
         for name, code in codes.items():
             if self._filing is None:
-                self._clear()
+                self._line.clear()
                 say.out(f"{printable(name)}\t{code}")
             if self._pictures:
-                self._clear()
+                self._line.clear()
                 say.out(fitting_picture(code))
 
     def _count(self) -> None:
         text = counted(self._everybody())
-        if text == self._said or say.error_is_behind():
+        if say.error_is_behind():
             return
         now = time.monotonic()
-        if self._terminal:
-            self._clear()
-            # A line that wraps could not be cleared again.
-            shown = narrowed(text, say.terminal_columns(sys.stderr) - 3)
-            say.err(shown, end="")
-            self._width = cell_len(shown)
-        elif now - self._said_at >= LINE_EVERY:
+        if self._line.terminal:
+            self._line.show(text)
+        elif text != self._said and now - self._said_at >= LINE_EVERY:
             say.err(text)
-        else:
-            return
-        self._said, self._said_at = text, now
-
-    def _line(self, text: str) -> None:
-        self._clear()
-        say.err(text)
-
-    def _clear(self) -> None:
-        if self._terminal and self._width:
-            # Also clear the ^C that the terminal may have put after it.
-            say.err("\r" + " " * (self._width + 2) + "\r", end="")
-            self._width, self._said = 0, ""
+            self._said, self._said_at = text, now

@@ -1,9 +1,10 @@
-"""What every command needs to know: which database, which mailbox server, which application.
+"""What every command needs to know: which database, which servers, which application.
 
 Each comes from an option, an environment variable, or a default, in this order.
 Values are checked while the command line is parsed, so that a wrong one starts nothing.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,10 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.operating.addresses import (
     DEFAULT_RELAY,
+    DEFAULT_TRANSIT,
+    TransitRelay,
     checked_relay,
+    checked_transit,
     default_database,
     is_line,
     sqlite_url,
@@ -45,6 +49,15 @@ def _database(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 def _relay(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return checked_relay(value, where_from(ctx, param))
+
+
+def _transit(ctx: click.Context, param: click.Parameter, value: str) -> TransitRelay | None:
+    return checked_transit(value, where_from(ctx, param))
+
+
+def _default_transit() -> str:
+    # To click, a variable that is empty is not set; here it says that there is to be no relay.
+    return os.environ.get("HOLDFAST_TRANSIT", DEFAULT_TRANSIT)
 
 
 def _appid(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -79,6 +92,21 @@ def relay_option(command: Command) -> Command:
         show_default=True,
         show_envvar=True,
         help="The mailbox server where both sides meet.",
+    )(command)
+
+
+def transit_option(command: Command) -> Command:
+    """Add `--transit`; the command gets `transit: TransitRelay | None`."""
+    return click.option(
+        "--transit",
+        metavar="tcp:HOST:PORT",
+        callback=_transit,
+        envvar="HOLDFAST_TRANSIT",
+        default=_default_transit,
+        show_default=DEFAULT_TRANSIT,
+        show_envvar=True,
+        help="The transit relay that files pass through if the two sides cannot reach each other"
+        " directly; `none` for no relay.",
     )(command)
 
 

@@ -1,7 +1,11 @@
-"""Where things are: the database, the mailbox server, the application id."""
+"""Where things are: the database, the mailbox server, the transit relay, the application id."""
 
+import ipaddress
+import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+
+from attrs import frozen
 
 from holdfast.operating.printable import is_hidden, quoted
 from holdfast.operating.refused import Refused
@@ -9,7 +13,23 @@ from holdfast.operating.refused import Refused
 DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
 """The mailbox server that the stock clients use."""
 
+DEFAULT_TRANSIT = "tcp:transit.magic-wormhole.io:4001"
+"""The transit relay that the stock clients use."""
+
 _LONGEST = 2000
+
+_TRANSIT = re.compile(
+    r"(?:tcp:)?(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<host>[A-Za-z0-9._-]{1,253}))"
+    r":(?P<port>[0-9]{1,5})"
+)
+
+
+@frozen
+class TransitRelay:
+    """Where a transit relay listens: a host name or an address without brackets, and a port."""
+
+    host: str
+    port: int
 
 
 def default_database() -> str:
@@ -67,6 +87,32 @@ def checked_relay(url: str, where: str) -> str:
     except BadRelayUrl as error:
         raise Refused(f"{where}: {error}") from None
     return url
+
+
+def checked_transit(value: str, where: str) -> TransitRelay | None:
+    """Return the relay that `value` names; None, for no relay, if it is empty or `none`.
+
+    It is `tcp:HOST:PORT`, as the stock clients write it, or without `tcp:`; an IPv6 address stands
+    in brackets. Raises `Refused`.
+    """
+    if value.strip().lower() in ("", "none"):
+        return None
+    match = _TRANSIT.fullmatch(value.strip())
+    shown = f"{where}: {quoted(value)}"
+    if match is None:
+        raise Refused(
+            f"{shown} is not a transit relay, which is written tcp:HOST:PORT, such as"
+            f" {DEFAULT_TRANSIT}; an IPv6 address stands in brackets, and `none` is for no relay"
+        )
+    port = int(match["port"])
+    if not 1 <= port <= 65535:
+        raise Refused(f"{shown}: the port must be a number from 1 to 65535")
+    if match["six"] is None:
+        return TransitRelay(match["host"], port)
+    try:
+        return TransitRelay(str(ipaddress.IPv6Address(match["six"])), port)
+    except ValueError:
+        raise Refused(f"{shown}: what is in brackets is not an IPv6 address") from None
 
 
 def _split(url: str, where: str) -> SplitResult:

@@ -18,8 +18,12 @@ from holdfast.operating.refused import Refused
 def ship() -> None:
     """Register the flows and tasks that ship with Holdfast."""
     import holdfast.flows.shipped.command
+    import holdfast.flows.shipped.measuring
     import holdfast.flows.shipped.provision
     import holdfast.flows.shipped.receive
+    import holdfast.flows.shipped.receiving
+    import holdfast.flows.shipped.send_file
+    import holdfast.flows.shipped.sending
     import holdfast.flows.shipped.writing  # noqa: F401 - registers as the others do
 
 

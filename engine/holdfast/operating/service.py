@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
-EVERYWHERE = ("provision", "send", "receive")
+EVERYWHERE = ("provision", "send", "send-file", "receive")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
 ONE_COMMANDS = "receive-here"

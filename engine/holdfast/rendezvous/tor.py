@@ -44,6 +44,11 @@ class TorManager:
         endpoint: IStreamClientEndpoint = self._tor.stream_via(uri.host, uri.port, tls=uri.secure)
         return endpoint
 
+    def stream_via(self, host: str, port: int, tls: bool = False) -> IStreamClientEndpoint:  # noqa: FBT001, FBT002 - txtorcon's
+        """Return the endpoint of any other host, through Tor."""
+        endpoint: IStreamClientEndpoint = self._tor.stream_via(host, port, tls=tls)
+        return endpoint
+
 
 async def get_tor(
     reactor: Any, *, launch_tor: bool = False, tor_control_port: str | None = None

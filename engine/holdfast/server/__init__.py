@@ -1,9 +1,10 @@
-"""A mailbox server of the operator's own, which remembers for as long as the operator chooses.
+"""Servers of the operator's own: a mailbox server, and a transit relay.
 
-The server itself is the `magic-wormhole-mailbox-server` package, run inside this process. This
+The mailbox server is the `magic-wormhole-mailbox-server` package, run inside this process. This
 room adds what a waiting code needs: a retention of days instead of minutes, a database that
-survives a power cut, and an access log without codes. It stands alone: it does not import anything
-else of Holdfast.
+survives a power cut, and an access log without codes. The relay is the package
+`magic-wormhole-transit-relay`, with bounds. The room stands alone: it does not import anything else
+of Holdfast.
 """
 
 from holdfast.server.errors import (
@@ -12,6 +13,7 @@ from holdfast.server.errors import (
     MailboxServerError,
     PackageMissing,
 )
+from holdfast.server.relay import RelayService, relay_service
 from holdfast.server.service import MailboxService, service
 
 __all__ = [
@@ -20,5 +22,7 @@ __all__ = [
     "MailboxServerError",
     "MailboxService",
     "PackageMissing",
+    "RelayService",
+    "relay_service",
     "service",
 ]

@@ -53,11 +53,27 @@ def url(listen: str, bound: IAddress) -> str:
     An address without a host and port (a Unix socket) is named as it is: a reverse proxy
     in front of it has the URL.
     """
+    where = _host_and_port(bound)
+    if where is None:
+        return _other(bound)
+    scheme = "wss" if listen.startswith(("ssl:", "tls:")) else "ws"
+    return f"{scheme}://{where}/v1"
+
+
+def transit(listen: str, bound: IAddress) -> str:  # noqa: ARG001  # as `url()`
+    """Return what a client gives as its transit relay, from the address actually bound."""
+    where = _host_and_port(bound)
+    return _other(bound) if where is None else f"tcp:{where}"
+
+
+def _host_and_port(bound: IAddress) -> str | None:
     host = getattr(bound, "host", None)
     port = getattr(bound, "port", None)
     if host is None or port is None:
-        name = getattr(bound, "name", None)
-        return os.fsdecode(name) if name else str(bound)
-    scheme = "wss" if listen.startswith(("ssl:", "tls:")) else "ws"
-    where = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{where}:{port}/v1"
+        return None
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _other(bound: IAddress) -> str:
+    name = getattr(bound, "name", None)
+    return os.fsdecode(name) if name else str(bound)

@@ -1,15 +1,15 @@
-"""What can keep a mailbox server from running; each message is one line for its operator."""
+"""What can keep a server of one's own from running; each message is one line for its operator."""
 
 
 class MailboxServerError(Exception):
-    """The mailbox server cannot run; the text says why, in one line."""
+    """The mailbox server, or the transit relay, cannot run; the text says why, in one line."""
 
 
 class PackageMissing(MailboxServerError):
     """The server's package, an optional extra, is not installed."""
 
-    def __init__(self) -> None:
-        super().__init__("the mailbox server's package is missing: pip install 'holdfast[mailbox]'")
+    def __init__(self, server: str = "mailbox server", extra: str = "mailbox") -> None:
+        super().__init__(f"the {server}'s package is missing: pip install 'holdfast[{extra}]'")
 
 
 class AddressUnusable(MailboxServerError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -13,6 +13,10 @@ from twisted.python.failure import Failure
 from holdfast.errors import CannotSerialize, WormholeClosed
 from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.wormhole import DelegatedWormhole
+
+if TYPE_CHECKING:
+    from holdfast.transit.keys import Role
+    from holdfast.transit.transit import TransitReceiver, TransitSender
 
 T = TypeVar("T")
 
@@ -277,6 +281,12 @@ class DeferredWormhole:
     def derive_key(self, purpose: str, length: int = 32) -> bytes:
         """See `DelegatedWormhole.derive_key`."""
         return self._inner.derive_key(purpose, length)
+
+    def create_transit(
+        self, role: Role, transit_relay: str | None = None, *, no_listen: bool = False
+    ) -> TransitSender | TransitReceiver:
+        """See `DelegatedWormhole.create_transit`."""
+        return self._inner.create_transit(role, transit_relay, no_listen=no_listen)
 
     def close(self) -> Deferred[str]:
         """End the wormhole; everything sent so far still arrives.

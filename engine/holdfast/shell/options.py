@@ -32,6 +32,7 @@ class Options:
         welcome_handler: called with the server's welcome.
         first_failure_is_final: whether a server that is not there at first ends the wormhole.
         clock: Twisted's reactor, or None to wait without limit for a server that says nothing.
+        tor: what the wormhole connects through, if it is Tor; for what is made of it.
         now: returns the time, in seconds since the epoch.
         on_broken: called with the failure when the application raises inside an event; without it
             the delegate's `wormhole_closed` is.
@@ -50,6 +51,7 @@ class Options:
     welcome_handler: Callable[[dict[str, Any]], object] | None = None
     first_failure_is_final: bool = False
     clock: Clock | None = None
+    tor: object = None
     now: Callable[[], float] = time.time
     on_broken: Callable[[Failure], object] | None = None
     careful: bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
@@ -30,8 +30,15 @@ from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.typing.typed import TypingCode
 from holdfast_journal import IJournal
 
+if TYPE_CHECKING:
+    from holdfast.transit.keys import Role
+    from holdfast.transit.transit import TransitReceiver, TransitSender
+
 LONGEST_MESSAGE = LONGEST_BODY - OVERHEAD
 """Bytes of the longest message that may be sent: 4,193,752."""
+
+TRANSIT_PURPOSE: Final = "lothar.com/wormhole/text-or-file-xfer/transit-key"
+"""What the key of Transit is derived for (file-transfer-protocol.md, "Sender")."""
 
 
 class DelegatedWormhole:
@@ -197,6 +204,34 @@ class DelegatedWormhole:
         if key is None:
             raise errors.NoKeyError
         return derive(key, purpose, length)
+
+    def create_transit(
+        self, role: Role, transit_relay: str | None = None, *, no_listen: bool = False
+    ) -> TransitSender | TransitReceiver:
+        """Make what connects the two sides for bulk data, with a key of this wormhole.
+
+        The wormhole need not stay open. What goes through Tor is what the wormhole's own connection
+        does.
+
+        Args:
+            role: "sender" or "receiver"; the peer has the other one.
+            transit_relay: our relay, as `tcp:HOST:PORT`, or None.
+            no_listen: whether nobody may connect to us.
+
+        Raises:
+            NoKeyError: there is no key yet.
+            ValueError: `role` or `transit_relay` is something else.
+        """
+        from holdfast.transit.transit import TransitReceiver, TransitSender  # few use it
+
+        if role not in ("sender", "receiver"):
+            raise ValueError('role is "sender" or "receiver"')
+        key = self.derive_key(TRANSIT_PURPOSE)
+        options = self._happening.options
+        kind = TransitSender if role == "sender" else TransitReceiver
+        made = kind(transit_relay, no_listen, options.tor, options.clock)
+        made.set_transit_key(key)
+        return made
 
     def close(self) -> None:
         """End the wormhole; everything sent so far still arrives.

@@ -19,7 +19,7 @@ class SourceError(WormholeError):
 class SourceChanged(SourceError):
     """What is being sent is not what was measured and offered."""
 
-    advice = "What is being sent has changed since it was offered. Send it again."
+    advice = "What is being sent has changed meanwhile. Send it again."
 
 
 class LandingError(WormholeError):

@@ -97,7 +97,9 @@ class PeerSaysNo:
     error: str
 
 
-Said: TypeAlias = TextOffer | Offer | Transit | TextAccepted | OfferAccepted | Received | PeerSaysNo
+Said: TypeAlias = (
+    TextOffer | Offer | OtherOffer | Transit | TextAccepted | OfferAccepted | Received | PeerSaysNo
+)
 
 
 def read(message: bytes) -> tuple[Said, ...]:

@@ -18,6 +18,7 @@ LONGEST_SHOWN: Final = 300
 
 _LONGEST_SUFFIX = 20
 _SEPARATORS = re.compile(r"[/\\]")
+_END = re.compile(r"[\s.]+\Z")
 _JOINERS = "\u200c\u200d"
 """Format characters that belong to words of some languages, and to emoji; they hide nothing."""
 
@@ -77,7 +78,7 @@ def safe_name(offered: str) -> str:
         BadName: nothing is left of it.
     """
     last = _SEPARATORS.split(offered.rstrip("/\\"))[-1]
-    name = harmless(last).strip().rstrip(". ")
+    name = _END.sub("", harmless(last)).strip()
     if not name.strip("."):
         raise BadName
     if name.startswith("."):
@@ -96,7 +97,7 @@ def fitting(name: str, room: int = LONGEST_NAME) -> str:
     if not stem or len(end) > _LONGEST_SUFFIX:
         stem, end = name, b""
     cut = stem.encode()[: room - len(end)].decode(errors="ignore") + end.decode()
-    return cut.rstrip(". ")
+    return _END.sub("", cut)
 
 
 def numbered(name: str, number: int) -> str:

@@ -64,12 +64,26 @@ def _renamed_at_once(directory: int, old: str, new: str) -> bool:
 def _linked(directory: int, old: str, new: str) -> bool:
     try:
         os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except FileExistsError:
+        if not are_one(directory, old, new):  # or else NFS did it, and lost its answer
+            raise
     except OSError as error:
         if error.errno in _NOT_HERE:
             return False
         raise
     os.unlink(old, dir_fd=directory)
     return True
+
+
+def are_one(directory: int, one: str, two: str) -> bool:
+    """Whether two names in a directory are those of one file."""
+    try:
+        return os.path.samestat(
+            os.stat(one, dir_fd=directory, follow_symlinks=False),
+            os.stat(two, dir_fd=directory, follow_symlinks=False),
+        )
+    except FileNotFoundError:
+        return False
 
 
 def sync_tree(directory: int) -> None:
@@ -90,12 +104,32 @@ def sync_file(file: int) -> None:
     getattr(os, "fdatasync", os.fsync)(file)
 
 
-def usual_mode(most: int) -> int:
-    """Return what the umask leaves of the mode `most`: what a new file of this user gets."""
+def sync_directory(directory: int) -> None:
+    """Make durable what the things in a directory are called. Raises OSError."""
+    try:
+        os.fsync(directory)
+    except OSError as error:
+        if error.errno not in _NOT_HERE:  # some disks cannot do this for a directory alone
+            raise
+
+
+def set_usual_mode(file: int, most: int) -> None:
+    """Give what was made for us alone the mode that everything new of this user gets.
+
+    Args:
+        file: descriptor of a file or folder.
+        most: what the umask is applied to.
+    """
+    with contextlib.suppress(PermissionError):  # of a disk that knows no modes
+        os.fchmod(file, most & ~_umask())
+
+
+def _umask() -> int:
+    # Asking for it the usual way changes it, for a moment, for all threads.
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("Umask:"):
-                return most & ~int(line.split()[1], 8)
+                return int(line.split()[1], 8)
     mask = os.umask(0o077)
     os.umask(mask)
-    return most & ~mask
+    return mask

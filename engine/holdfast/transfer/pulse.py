@@ -42,6 +42,6 @@ class Pulse:
         if self._stop is not None and self._stop.is_set():
             raise Stopped
         self._done += count
-        if self._progress is not None and (now := time.monotonic()) >= self._due:
+        if count and self._progress is not None and (now := time.monotonic()) >= self._due:
             self._due = now + EVERY
             self._progress(self._done)

@@ -8,12 +8,11 @@ else leaves the other side hanging). Everything here blocks, and is meant for a 
 import base64
 import hashlib
 import os
-import stat
 import sys
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from attrs import field, frozen
 
@@ -22,16 +21,14 @@ from holdfast.transfer.errors import SourceError as SourceError
 from holdfast.transfer.errors import Stopped as Stopped
 from holdfast.transfer.names import BadName, harmless, safe_name
 from holdfast.transfer.pulse import Pulse, Stop
+from holdfast.transfer.streams import FileStream, digest
+from holdfast.transfer.streams import Stream as Stream
+from holdfast.transfer.streams import digest_of as digest_of
 from holdfast.transfer.tree import Entry, cannot_read, said, walk
 from holdfast.transfer.zipping import Plan, ZipStream, unknown_checksums
 
-ROOM: Final = 1024 * 1024
-"""Bytes that are read at once for a digest."""
-
 NAME_OF_SEVERAL: Final = "files"
 """What several things are called together if they have no folder in common."""
-
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 @frozen
@@ -62,31 +59,6 @@ class Source:
     checksums: str = field(default="", repr=False)
 
 
-class Stream(Protocol):
-    """The bytes that go over the wire."""
-
-    def read_into(self, view: memoryview) -> int:
-        """Read the next bytes into `view`; return how many, 0 at the end.
-
-        Raises:
-            SourceChanged: it is not what was measured.
-            SourceError: it cannot be read.
-        """
-
-    def seek(self, offset: int) -> None:
-        """Go on at `offset`, without reading what is before."""
-
-    def check(self) -> None:
-        """Find out whether it is still what was measured.
-
-        Raises:
-            SourceChanged: it is not.
-        """
-
-    def close(self) -> None:
-        """Close what is open."""
-
-
 def measure(
     paths: Sequence[Path],
     *,
@@ -108,18 +80,18 @@ def measure(
         Stopped: as asked.
     """
     pulse = Pulse(progress, stop)
-    name = name or _name(paths)
-    if len(paths) == 1 and not paths[0].is_dir():
-        with_file = _FileStream(paths[0])
+    name = harmless(name) if name else _name(paths)
+    if len(paths) == 1 and not _is_folder(paths[0]):
+        stream = FileStream(paths[0])
         try:
-            return with_file.measured(name, pulse)
+            return _measured_file(stream, name, pulse)
         finally:
-            with_file.close()
+            stream.close()
     roots = _roots(paths)
     entries = walk(roots, pulse)
     if not entries:
         raise SourceError(f"The folder {said(str(paths[0]))} is empty: there is nothing to send.")
-    return _measured(name, roots, entries, pulse)
+    return _measured_folder(name, roots, entries, pulse)
 
 
 def open_source(
@@ -141,7 +113,7 @@ def open_source(
         Stopped: as asked.
     """
     if source.kind == "file":
-        stream = _FileStream(paths[0], source.stamp)
+        stream = FileStream(paths[0], source.stamp)
         try:
             stream.check()
         except SourceChanged:
@@ -152,49 +124,25 @@ def open_source(
     roots = _roots(paths)
     entries = walk(roots, pulse)
     if _stamp(entries) != source.stamp:
-        raise SourceChanged(f"{said(source.name)} has changed since it was offered. Send it again.")
+        raise SourceChanged(f"{said(source.name)} has changed meanwhile. Send it again.")
     return ZipStream(Plan(entries), roots, _checksums(source, len(entries)), pulse)
 
 
-def digest_of(
-    stream: Stream,
-    length: int,
-    *,
-    progress: Callable[[int], None] | None = None,
-    stop: Stop | None = None,
-) -> str:
-    """Return the SHA-256 of the first `length` bytes of `stream`, which is left behind them.
-
-    Raises:
-        SourceChanged: it has fewer, or is not what was measured.
-        SourceError: it cannot be read.
-        Stopped: as asked.
-    """
-    stream.seek(0)
-    return _digest(stream, length, Pulse(progress, stop))
+def _measured_file(stream: FileStream, name: str, pulse: Pulse) -> Source:
+    size = stream.size
+    sha256 = digest(stream, size, pulse)
+    stream.check()
+    return Source(name, "file", size, 1, size, sha256, stream.stamp)
 
 
-def _digest(stream: Stream, length: int, pulse: Pulse) -> str:
-    hasher, left = hashlib.sha256(), length
-    room = memoryview(bytearray(min(ROOM, length)))
-    while left:
-        count = stream.read_into(room[:left])
-        if not count:
-            raise SourceChanged
-        hasher.update(room[:count])
-        left -= count
-        pulse.beat(count)
-    return hasher.hexdigest()
-
-
-def _measured(
+def _measured_folder(
     name: str, roots: Mapping[bytes, bytes], entries: Sequence[Entry], pulse: Pulse
 ) -> Source:
     plan = Plan(entries)
     checksums = unknown_checksums(len(entries))
     stream = ZipStream(plan, roots, checksums, pulse)
     try:
-        sha256 = _digest(stream, plan.size, pulse)
+        sha256 = digest(stream, plan.size, pulse)
     finally:
         stream.close()
     return Source(
@@ -228,9 +176,12 @@ def _checksums(source: Source, count: int) -> "array[int]":
 def _stamp(entries: Sequence[Entry]) -> str:
     hasher = hashlib.sha256()
     for each in entries:
-        numbers = f"{each.size} {each.mode} {each.mtime} {each.inode}\0".encode()
-        hasher.update(each.path + b"\0" + numbers)
+        hasher.update(b"%d %d %d %d %b\0" % _facts(each))
     return hasher.hexdigest()
+
+
+def _facts(entry: Entry) -> tuple[int, int, int, int, bytes]:
+    return entry.size, entry.mode, entry.mtime, entry.inode, entry.path
 
 
 def _roots(paths: Sequence[Path]) -> dict[bytes, bytes]:
@@ -250,6 +201,13 @@ def _roots(paths: Sequence[Path]) -> dict[bytes, bytes]:
     return roots
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise cannot_read(str(path), error) from error
+
+
 def _named(path: Path) -> Path:
     """Return `path` so that it ends in a name. That of a link is its own, as people typed it."""
     return path.resolve() if path.name in ("", "..") else path.absolute()
@@ -267,58 +225,3 @@ def _name(paths: Sequence[Path]) -> str:
         return common if safe_name(common) == common else NAME_OF_SEVERAL
     except BadName:
         return NAME_OF_SEVERAL
-
-
-class _FileStream:
-    """One file, read as it is."""
-
-    def __init__(self, path: Path, stamp: str | None = None) -> None:
-        self._path = path
-        self._position = 0
-        try:
-            self._file = os.open(path, _OPEN)
-        except FileNotFoundError as error:
-            raise SourceError(f"There is no {said(str(path))} to send.") from error
-        except OSError as error:
-            raise cannot_read(str(path), error) from error
-        try:
-            self._stamp = self._found() if stamp is None else stamp
-        except SourceError:
-            self.close()
-            raise
-
-    def measured(self, name: str, pulse: Pulse) -> Source:
-        size = os.fstat(self._file).st_size
-        sha256 = _digest(self, size, pulse)
-        self.check()
-        return Source(name, "file", size, 1, size, sha256, self._stamp)
-
-    def read_into(self, view: memoryview) -> int:
-        try:
-            count = os.preadv(self._file, [view], self._position)
-        except OSError as error:
-            raise cannot_read(str(self._path), error) from error
-        self._position += count
-        return count
-
-    def seek(self, offset: int) -> None:
-        self._position = offset
-
-    def check(self) -> None:
-        if self._found() != self._stamp:
-            raise SourceChanged(
-                f"{said(str(self._path))} has changed since it was offered. Send it again."
-            )
-
-    def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = -1
-
-    def _found(self) -> str:
-        found = os.fstat(self._file)
-        if not stat.S_ISREG(found.st_mode):
-            raise SourceError(
-                f"{said(str(self._path))} is neither a file nor a folder, and cannot be sent."
-            )
-        return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"

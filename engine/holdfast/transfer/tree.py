@@ -53,7 +53,8 @@ class Entry:
     @property
     def name(self) -> bytes:
         """Its name in an archive, which is UTF-8: other bytes become U+FFFD."""
-        return self.path.decode(errors="replace").encode()
+        path = self.path
+        return path if path.isascii() else path.decode(errors="replace").encode()
 
 
 def said(path: bytes | str) -> str:
@@ -174,8 +175,8 @@ def _stat(place: bytes) -> os.stat_result:
 
 def _check_loop(place: bytes, found: os.stat_result, chain: Chain | None) -> None:
     while chain is not None:
-        identity, chain = chain
-        if identity == (found.st_dev, found.st_ino):
+        if chain[0] == (found.st_dev, found.st_ino):
             raise SourceError(
                 f"{said(place)} is a link to a folder that it is in, which has no end. Remove it."
             )
+        chain = chain[1]

@@ -10,17 +10,15 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from holdfast.transfer.errors import BadArchive
 from holdfast.transfer.names import LONGEST_NAME, harmless, shown
 from holdfast.transfer.pulse import Pulse
 from holdfast.transfer.tree import MOST_ENTRIES
 from holdfast.transfer.zip_reading import (
-    LONGEST_PATH,
     STORED,
     Item,
-    data_at,
     find_contents,
     items,
 )
@@ -28,13 +26,21 @@ from holdfast.transfer.zip_reading import (
 ROOM: Final = 256 * 1024
 """Bytes that are read, and that are unpacked, at once."""
 
+LONGEST_PATH: Final = 2000
+"""Characters of the longest path. Linux takes 4,095 bytes, from the root of all files on."""
+
+MOST_DEPTH: Final = 200
+"""Folders in one another; Python's own `rmtree` takes fewer than a thousand."""
+
 SLACK_BYTES: Final = 1024 * 1024
 SLACK_PART: Final = 100
 """More bytes than were offered are unpacked: so many, and one in so many. A file may have grown
 before the sender came to it."""
 
 SLACK_FOLDERS: Final = 10_000
-"""Entries for folders that may be there although nobody counts them."""
+FOLDERS_FOR_A_FILE: Final = 8
+"""Folders that may be there although nobody counts them: so many, and so many for each file. They
+take room too."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -52,15 +58,6 @@ class Bounds:
     total: int
 
 
-@frozen
-class _Job:
-    """A file that is to be written, or an empty folder that is to be made."""
-
-    item: Item
-    path: str
-    data: int
-
-
 def unpack(archive: int, folder: int, bounds: Bounds, pulse: Pulse) -> None:
     """Unpack an archive.
 
@@ -75,54 +72,57 @@ def unpack(archive: int, folder: int, bounds: Bounds, pulse: Pulse) -> None:
         OSError: it cannot be read, or the files cannot be written.
         Stopped: as asked.
     """
-    jobs = _checked(archive, bounds, pulse)
+    found = _checked(archive, bounds, pulse)
     made: set[str] = {""}
-    for job in jobs:
-        parent, _, _ = job.path.rpartition("/")
-        _make_folders(parent, folder, made)
-        if job.item.is_folder:
-            _make_folders(job.path, folder, made)
+    for item in found:
+        pulse.beat()
+        if item.is_folder:
+            _make_folders(item.path, folder, made)
         else:
-            _write(archive, job, folder, pulse)
+            _make_folders(item.path.rpartition("/")[0], folder, made)
+            _write(archive, item, folder, pulse)
     # Last, so that a folder that nobody may write in is complete.
-    for job in jobs:
-        if job.item.is_folder and job.item.mode is not None:
-            os.chmod(job.path, job.item.mode | 0o700, dir_fd=folder)
+    for item in found:
+        if item.is_folder and item.mode is not None:
+            os.chmod(item.path, item.mode | 0o700, dir_fd=folder)
 
 
-def _checked(archive: int, bounds: Bounds, pulse: Pulse) -> list[_Job]:
+def _checked(archive: int, bounds: Bounds, pulse: Pulse) -> list[Item]:
+    """Return all entries, in the order of their data, with paths that are safe."""
     contents = find_contents(archive)
     if contents.count > min(bounds.files + SLACK_FOLDERS, MOST_ENTRIES):
         raise BadArchive("The folder that arrived has more files in it than were offered.")
-    jobs = []
+    found = []
     files = size = 0
     most = bounds.total + SLACK_BYTES + bounds.total // SLACK_PART
     for item in items(archive, contents):
-        jobs.append(_Job(item, _safe_path(item), data_at(archive, item)))
+        found.append(_safe(item))
         files += not item.is_folder
         size += item.size
         if files > bounds.files:
             raise BadArchive("The folder that arrived has more files in it than were offered.")
         if size > most:
             raise BadArchive("The folder that arrived is larger than was offered.")
-        if not len(jobs) % 256:
+        if not len(found) % 256:
             pulse.beat()
-    jobs.sort(key=lambda each: each.item.offset)
-    _check_places(jobs, contents.start)
-    _check_paths(jobs)
-    return jobs
+    found.sort(key=lambda each: each.start)
+    _check_places(found, contents.start)
+    _check_paths(found, SLACK_FOLDERS + FOLDERS_FOR_A_FILE * files)
+    return found
 
 
-def _safe_path(item: Item) -> str:
-    path = item.path.removesuffix("/")
+def _safe(item: Item) -> Item:
     # Nothing that leads out of the folder, wherever it is copied to later.
-    if len(item.raw) > LONGEST_PATH or ".." in path.replace("\\", "/").split("/"):
+    if ".." in item.path.replace("\\", "/").split("/") or len(item.path) > LONGEST_PATH:
         raise _refused(item)
-    parts = path.split("/")
+    parts = item.path.split("/")
+    if len(parts) > MOST_DEPTH:
+        raise _refused(item)
     for part in parts:
         if part in ("", ".") or len(part.encode()) > LONGEST_NAME:
             raise _refused(item)
-    return harmless(path)
+    path = harmless(item.path)
+    return item if path == item.path else evolve(item, path=path)
 
 
 def _refused(item: Item) -> BadArchive:
@@ -131,42 +131,45 @@ def _refused(item: Item) -> BadArchive:
     )
 
 
-def _check_places(jobs: list[_Job], end: int) -> None:
-    for job, following in zip(jobs, [each.item.offset for each in jobs[1:]] + [end], strict=True):
-        if job.data + job.item.packed > following:
+def _check_places(found: list[Item], end: int) -> None:
+    """Each entry ends before the next begins, and the last before the table of contents."""
+    for item in reversed(found):
+        if item.data + item.packed > end:
             raise BadArchive("The folder arrived as an archive whose files overlap.")
+        end = item.start
 
 
-def _check_paths(jobs: list[_Job]) -> None:
-    taken = {job.path for job in jobs}
-    if len(taken) != len(jobs):
+def _check_paths(found: list[Item], most_folders: int) -> None:
+    if len({item.path for item in found}) != len(found):
         raise BadArchive("The folder that arrived has two files of the same name in it.")
-    files = {job.path for job in jobs if not job.item.is_folder}
-    seen: set[str] = set()
-    for job in jobs:
-        parent = job.path.rpartition("/")[0]
-        while parent and parent not in seen:
-            seen.add(parent)
-            parent = parent.rpartition("/")[0]
-    if not files.isdisjoint(seen):
+    folders: set[str] = set()
+    for item in found:
+        path = item.path if item.is_folder else item.path.rpartition("/")[0]
+        while path and path not in folders:
+            folders.add(path)
+            path = path.rpartition("/")[0]
+        if len(folders) > most_folders:
+            raise BadArchive("The folder that arrived has too many folders in it.")
+    if any(item.path in folders for item in found if not item.is_folder):
         raise BadArchive("The folder that arrived has something that is both a file and a folder.")
 
 
 def _make_folders(path: str, folder: int, made: set[str]) -> None:
-    if path in made:
-        return
-    _make_folders(path.rpartition("/")[0], folder, made)
-    os.mkdir(path, dir_fd=folder)
-    made.add(path)
+    missing = []
+    while path not in made:
+        missing.append(path)
+        made.add(path)
+        path = path.rpartition("/")[0]
+    for each in reversed(missing):
+        os.mkdir(each, dir_fd=folder)
 
 
-def _write(archive: int, job: _Job, folder: int, pulse: Pulse) -> None:
-    item = job.item
+def _write(archive: int, item: Item, folder: int, pulse: Pulse) -> None:
     mode = 0o666 if item.mode is None else item.mode | 0o400
-    file = os.open(job.path, _NEW, mode, dir_fd=folder)
+    file = os.open(item.path, _NEW, mode, dir_fd=folder)
     try:
         crc = size = 0
-        for part in _parts(archive, job):
+        for part in _parts(archive, item):
             size += len(part)
             if size > item.size:
                 raise _untrue(item)
@@ -187,17 +190,17 @@ def _write_all(file: int, part: bytes) -> None:
         view = view[os.write(file, view) :]
 
 
-def _parts(archive: int, job: _Job) -> Iterator[bytes]:
-    packed = _packed(archive, job)
-    return packed if job.item.method == STORED else _inflated(packed, job.item)
+def _parts(archive: int, item: Item) -> Iterator[bytes]:
+    packed = _packed(archive, item)
+    return packed if item.method == STORED else _inflated(packed, item)
 
 
-def _packed(archive: int, job: _Job) -> Iterator[bytes]:
-    offset, end = job.data, job.data + job.item.packed
+def _packed(archive: int, item: Item) -> Iterator[bytes]:
+    offset, end = item.data, item.data + item.packed
     while offset < end:
         part = os.pread(archive, min(ROOM, end - offset), offset)
         if not part:
-            raise _untrue(job.item)
+            raise _untrue(item)
         offset += len(part)
         yield part
 

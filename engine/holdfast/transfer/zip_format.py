@@ -9,6 +9,7 @@ time zone it is.
 import stat
 import struct
 import time
+from functools import lru_cache
 from typing import Final
 
 from holdfast.transfer.tree import Entry
@@ -55,7 +56,7 @@ def local_header(entry: Entry, crc: int) -> bytes:
         extra += struct.pack("<HHQQ", ZIP64_FIELD, 16, size, size)
         size, version = MOST_32, _VERSION_64
     name = entry.name
-    day, clock = _dos(entry)
+    day, clock = _dos(_second(entry))
     numbers = (version, UTF8, 0, clock, day, crc, size, size, len(name), len(extra))
     return LOCAL.pack(LOCAL_SIGNATURE, *numbers) + name + extra
 
@@ -80,7 +81,7 @@ def central_header(entry: Entry, crc: int, offset: int) -> bytes:
         version = _VERSION_64
         extra += struct.pack(f"<HH{len(large)}Q", ZIP64_FIELD, 8 * len(large), *large)
     name = entry.name
-    day, clock = _dos(entry)
+    day, clock = _dos(_second(entry))
     made_by = UNIX << 8 | version
     numbers = (made_by, version, UTF8, 0, clock, day, crc, size, size, len(name), len(extra))
     return (
@@ -110,12 +111,17 @@ def ending(count: int, start: int, size: int) -> bytes:
 
 
 def _time(entry: Entry) -> bytes:
-    return _TIME.pack(TIME_FIELD, 5, 1, min(max(entry.mtime // 10**9, 0), _LATEST))
+    return _TIME.pack(TIME_FIELD, 5, 1, _second(entry))
 
 
-def _dos(entry: Entry) -> tuple[int, int]:
+def _second(entry: Entry) -> int:
+    return min(max(entry.mtime // 10**9, 0), _LATEST)
+
+
+@lru_cache(maxsize=256)  # files of one folder often have one time
+def _dos(second: int) -> tuple[int, int]:
     # In UTC, because an archive is not to change with the time zone of who makes it.
-    when = time.gmtime(min(max(entry.mtime // 10**9, 0), _LATEST))
+    when = time.gmtime(second)
     if when.tm_year < 1980:
         return 1 << 5 | 1, 0
     return (

@@ -35,8 +35,8 @@ from holdfast.transfer.zip_format import (
 STORED: Final = 0
 DEFLATED: Final = 8
 
-LONGEST_PATH: Final = 3000
-"""Bytes of the longest path in an archive. Linux takes 4,095, from the root of all files on."""
+MOST_CONTENTS: Final = 256 * 1024 * 1024
+"""Bytes of the longest table of contents: a million entries with long names."""
 
 MOST_RATIO: Final = 1032
 """Deflate makes at most so many bytes of one; who promises more lies."""
@@ -49,30 +49,29 @@ _ROOM = 64 * 1024
 
 @frozen
 class Item:
-    """An entry of an archive, as its table of contents has it.
+    """An entry of an archive.
 
     Args:
-        raw: the name.
-        path: the name as text.
+        path: the name, without the slash that ends a folder's.
         is_folder: whether it is one, and not a file.
         method: `STORED` or `DEFLATED`.
         packed: bytes in the archive.
         size: bytes of the file.
         crc: CRC-32 of the file.
-        offset: of its header in the archive.
+        start: offset of its header in the archive.
+        data: offset of its data.
         mode: permissions, None if the archive says nothing.
         mtime: seconds since 1970, None if the archive does not say so.
-        encoding: the flags that also stand in the header.
     """
 
-    raw: bytes
     path: str
     is_folder: bool
     method: int
     packed: int
     size: int
     crc: int
-    offset: int
+    start: int
+    data: int
     mode: int | None
     mtime: int | None
 
@@ -137,7 +136,7 @@ def _contents(file: int, at: int, found: tuple[int, ...]) -> Contents:
                 disk, its_disk, here, count, size, start = large[4:]
     if disk or its_disk or here != count or start + size != end:
         raise _damaged()
-    if size < count * CENTRAL.size:
+    if not count * CENTRAL.size <= size <= MOST_CONTENTS:
         raise _damaged()
     return Contents(start, size, count)
 
@@ -166,34 +165,34 @@ def items(file: int, contents: Contents) -> Iterator[Item]:
         name_at = at + CENTRAL.size
         extra_at = name_at + fields[10]
         extra = data[extra_at : extra_at + fields[11]]
-        yield _item(fields, data[name_at:extra_at], extra)
+        yield _item(file, fields, data[name_at:extra_at], extra)
         at += length
     if offset < end or at != len(data):
         raise _damaged()
 
 
-def _item(fields: tuple[int, ...], raw: bytes, extra: bytes) -> Item:
+def _item(file: int, fields: tuple[int, ...], raw: bytes, extra: bytes) -> Item:
     _, made_by, _, flags, method, _, _, crc, packed, size = fields[:10]
-    disk, attributes, offset = fields[13], fields[15], fields[16]
+    disk, attributes, start = fields[13], fields[15], fields[16]
     if flags & (_ENCRYPTED | _PATCH):
         raise BadArchive("The folder arrived as an archive that is encrypted.")
     if method not in (STORED, DEFLATED):
         raise BadArchive(
-            f"The folder arrived as an archive that is packed by method {method}, which we do not know."
+            f"The folder arrived as an archive packed by method {method}, which we do not know."
         )
     large, mtime = _extra(extra)
     size, large = _large(size, large)
     packed, large = _large(packed, large)
-    offset, large = _large(offset, large)
+    start, large = _large(start, large)
     mode = attributes >> 16 if made_by >> 8 == UNIX else 0
-    path = _path(raw, flags)
     is_folder = _is_folder(raw, mode, size)
     if disk not in (0, MOST_16) or (is_folder and size):
         raise _damaged()
     if (packed != size) if method == STORED else (size > packed * MOST_RATIO):
         raise _damaged()
+    path, data = _path(raw, flags), _data(file, start, raw, method)
     permissions = mode & 0o777 or None
-    return Item(raw, path, is_folder, method, packed, size, crc, offset, permissions, mtime)
+    return Item(path, is_folder, method, packed, size, crc, start, data, permissions, mtime)
 
 
 def _extra(extra: bytes) -> tuple[tuple[int, ...], int | None]:
@@ -205,7 +204,7 @@ def _extra(extra: bytes) -> tuple[tuple[int, ...], int | None]:
         if kind == ZIP64_FIELD:
             large = struct.unpack_from(f"<{min(len(field) // 8, 3)}Q", field)
         elif kind == TIME_FIELD and len(field) >= 5 and field[0] & 1:
-            mtime = struct.unpack_from("<l", field, 1)[0]
+            mtime = max(0, struct.unpack_from("<l", field, 1)[0])
         at += 4 + length
     return large, mtime
 
@@ -219,12 +218,13 @@ def _large(value: int, large: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
 
 
 def _path(raw: bytes, flags: int) -> str:
+    name = raw.removesuffix(b"/")
     try:
-        return raw.decode()
+        return name.decode()
     except UnicodeDecodeError as error:
         if flags & UTF8:
             raise _damaged() from error
-        return raw.decode("cp437")  # what archives used before they could say that it is UTF-8
+        return name.decode("cp437")  # what archives used before they could say that it is UTF-8
 
 
 def _is_folder(raw: bytes, mode: int, size: int) -> bool:
@@ -237,19 +237,14 @@ def _is_folder(raw: bytes, mode: int, size: int) -> bool:
     return raw.endswith(b"/") or (kind == stat.S_IFDIR and size == 0)
 
 
-def data_at(file: int, item: Item) -> int:
-    """Return the offset of an entry's data, after a look at its header.
-
-    Raises:
-        BadArchive: the header is not what the table of contents says.
-        OSError: it cannot be read.
-    """
-    header = read_at(file, LOCAL.size + len(item.raw), item.offset)
+def _data(file: int, start: int, raw: bytes, method: int) -> int:
+    """Return the offset of an entry's data, if its header says what the table says."""
+    header = read_at(file, LOCAL.size + len(raw), start)
     fields = LOCAL.unpack_from(header)
-    same = (fields[0], fields[3], fields[9]) == (LOCAL_SIGNATURE, item.method, len(item.raw))
-    if not same or header[LOCAL.size :] != item.raw or fields[2] & _ENCRYPTED:
+    same = (fields[0], fields[3], fields[9]) == (LOCAL_SIGNATURE, method, len(raw))
+    if not same or header[LOCAL.size :] != raw or fields[2] & _ENCRYPTED:
         raise _damaged()
-    return item.offset + len(header) + int(fields[10])
+    return start + len(header) + int(fields[10])
 
 
 def _damaged() -> BadArchive:

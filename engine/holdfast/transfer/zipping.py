@@ -24,7 +24,7 @@ from holdfast.transfer.zip_format import (
 )
 
 ROOM: Final = 256 * 1024
-"""Bytes that are read at once, for a checksum. A file that is no longer is read once only."""
+"""Bytes that are read at once for a checksum."""
 
 _UNKNOWN = 1 << 32
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -65,7 +65,7 @@ class ZipStream:
     """Reads the archive.
 
     Checksums that are not known are found when the header of their file is read, which costs a
-    second reading of a file that is longer than `ROOM`.
+    second reading of a file that does not fit into the view whole.
 
     Args:
         plan: of the archive.
@@ -87,9 +87,8 @@ class ZipStream:
         self._pulse = pulse or Pulse()
         self._position = 0
         self._file = -1
-        self._open = -1  # the number of the entry that is open
+        self._number = -1  # of the entry whose file is open
         self._header: tuple[int, bytes] = (-1, b"")
-        self._whole: tuple[int, bytes] = (-1, b"")  # a short file that was read for its checksum
 
     def read_into(self, view: memoryview) -> int:
         """Read the next bytes into `view`; return how many: less than its length only at the end.
@@ -97,6 +96,7 @@ class ZipStream:
         Raises:
             SourceChanged: a file is not as it was when the plan was made.
             SourceError: a file cannot be read.
+            Stopped: as asked.
         """
         filled = 0
         while filled < len(view) and self._position < self._plan.size:
@@ -110,19 +110,23 @@ class ZipStream:
         self._position = offset
 
     def check(self) -> None:
-        """Find out whether the file that is being read changed; each is checked at its end too.
+        """Find out whether the file that is being read changed; every reading ends with this.
 
         Raises:
             SourceChanged: it did.
         """
-        if self._open >= 0:
-            self._check(self._plan.entries[self._open], self._file)
+        if self._file < 0:
+            return
+        entry, found = self._plan.entries[self._number], os.fstat(self._file)
+        same = (found.st_size, found.st_mtime_ns, found.st_ino)
+        if same != (entry.size, entry.mtime, entry.inode) or not stat.S_ISREG(found.st_mode):
+            raise _changed(entry)
 
     def close(self) -> None:
         """Close the file that is open, if one is."""
         if self._file >= 0:
             os.close(self._file)
-        self._file = self._open = -1
+        self._file = self._number = -1
 
     def _step(self, view: memoryview) -> int:
         plan, position = self._plan, self._position
@@ -133,52 +137,58 @@ class ZipStream:
             line = central_header(plan.entries[number], self._checksum(number), plan.starts[number])
             return _copy(line, position - plan.contents[number], view)
         number = bisect_right(plan.starts, position) - 1
+        within, length = position - plan.starts[number], plan.starts[number + 1] - position
+        if not within and length <= len(view):
+            return self._whole(number, view[:length])
         if self._header[0] != number:
             self._header = number, local_header(plan.entries[number], self._checksum(number))
-        header, within = self._header[1], position - plan.starts[number]
+        header = self._header[1]
         if within < len(header):
             return _copy(header, within, view)
         return self._data(number, within - len(header), view)
 
-    def _data(self, number: int, offset: int, view: memoryview) -> int:
-        if self._whole[0] == number:
-            return _copy(self._whole[1], offset, view)
+    def _whole(self, number: int, view: memoryview) -> int:
+        """Read an entry at once: first its data, because the header has the checksum in it."""
         entry = self._plan.entries[number]
-        if self._open != number:
-            self._open_entry(number)
-        count = self._read(entry, view[: entry.size - offset], offset)
+        data = view[len(view) - entry.size :]
+        filled = 0
+        while filled < entry.size:
+            filled += self._data(number, filled, data[filled:])
+        if self._checksums[number] == _UNKNOWN:
+            self._checksums[number] = zlib.crc32(data)
+        view[: len(view) - entry.size] = local_header(entry, self._checksums[number])
+        return len(view)
+
+    def _data(self, number: int, offset: int, view: memoryview) -> int:
+        entry = self._plan.entries[number]
+        if self._number != number:
+            self._open(number)
+        try:
+            count = os.preadv(self._file, [view[: entry.size - offset]], offset)
+        except OSError as error:
+            self.check()  # says it better, if a folder has taken its place
+            raise cannot_read(self._place(entry), error) from error
+        if count == 0:
+            raise _changed(entry)
+        self.check()
         if offset + count == entry.size:
-            self.check()
             self.close()
         return count
 
     def _checksum(self, number: int) -> int:
-        known = self._checksums[number]
-        if known == _UNKNOWN:
-            known = self._checksums[number] = self._find_checksum(number)
-        return known
+        if self._checksums[number] == _UNKNOWN:
+            size = self._plan.entries[number].size
+            room = memoryview(bytearray(min(ROOM, size)))
+            crc = offset = 0
+            while offset < size:
+                self._pulse.beat()
+                count = self._data(number, offset, room)
+                crc = zlib.crc32(room[:count], crc)
+                offset += count
+            self._checksums[number] = crc
+        return self._checksums[number]
 
-    def _find_checksum(self, number: int) -> int:
-        entry = self._plan.entries[number]
-        if not entry.size:
-            return 0
-        self._open_entry(number)
-        room = bytearray(min(ROOM, entry.size))
-        crc = offset = 0
-        while offset < entry.size:
-            self._pulse.beat()
-            with memoryview(room) as view, view[: entry.size - offset] as part:
-                count = self._read(entry, part, offset)
-                crc = zlib.crc32(part[:count], crc)
-            offset += count
-            if count == entry.size:
-                self._whole = number, bytes(room)
-        self.check()
-        if entry.size <= ROOM:
-            self.close()
-        return crc
-
-    def _open_entry(self, number: int) -> None:
+    def _open(self, number: int) -> None:
         self.close()
         entry = self._plan.entries[number]
         place = self._place(entry)
@@ -188,29 +198,13 @@ class ZipStream:
             raise _changed(entry) from error
         except OSError as error:
             raise cannot_read(place, error) from error
-        self._open = number
-        self.check()
+        self._number = number
 
     def _place(self, entry: Entry) -> bytes:
         if b"" in self._roots:
             return self._roots[b""] + b"/" + entry.path
         first, slash, rest = entry.path.partition(b"/")
         return self._roots[first] + slash + rest
-
-    def _read(self, entry: Entry, view: memoryview, offset: int) -> int:
-        try:
-            count = os.preadv(self._file, [view], offset)
-        except OSError as error:
-            raise cannot_read(self._place(entry), error) from error
-        if count == 0:
-            raise _changed(entry)
-        return count
-
-    def _check(self, entry: Entry, file: int) -> None:
-        found = os.fstat(file)
-        same = (found.st_size, found.st_mtime_ns, found.st_ino)
-        if same != (entry.size, entry.mtime, entry.inode) or not stat.S_ISREG(found.st_mode):
-            raise _changed(entry)
 
 
 def _copy(source: bytes, offset: int, view: memoryview) -> int:
@@ -220,4 +214,4 @@ def _copy(source: bytes, offset: int, view: memoryview) -> int:
 
 
 def _changed(entry: Entry) -> SourceChanged:
-    return SourceChanged(f"{said(entry.path)} has changed since it was offered. Send it again.")
+    return SourceChanged(f"{said(entry.path)} has changed meanwhile. Send it again.")

@@ -2,3 +2,7 @@
 
 It knows keys and addresses, not wormholes (transit.md).
 """
+
+from holdfast.transit.network import network_of, through
+
+__all__ = ["network_of", "through"]

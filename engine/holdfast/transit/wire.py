@@ -100,7 +100,7 @@ class SocketWire:
         self._idle = idle
         self._interrupted = False
         self._lock = Lock()  # a descriptor that is closed may belong to another file at once
-        _keep_alive(self._socket)
+        keep_alive(self._socket)
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`."""
@@ -154,7 +154,8 @@ class SocketWire:
         return result
 
 
-def _keep_alive(connected: socket.socket) -> None:
+def keep_alive(connected: socket.socket) -> None:
+    """Have the operating system notice that the other host is gone, and gateways remember us."""
     if connected.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

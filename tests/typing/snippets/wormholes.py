@@ -5,12 +5,15 @@ from typing import Any, assert_type
 from twisted.internet.defer import Deferred
 
 from holdfast import (
+    Connection,
     DeferredWormhole,
     DelegatedWormhole,
     IJournal,
     ImmediateJournal,
     SqlJournal,
     Status,
+    TransitReceiver,
+    TransitSender,
     create,
     from_serialized,
 )
@@ -30,6 +33,10 @@ def deferred(reactor: Any) -> None:
     assert_type(wormhole, DeferredWormhole)
     assert_type(wormhole.get_code(), Deferred[str])
     assert_type(wormhole.get_message(), Deferred[bytes])
+    transit = wormhole.create_transit("sender")
+    assert_type(transit, TransitSender | TransitReceiver)
+    assert_type(transit.connect(), Deferred[Connection])
+    wormhole.create_transit("both")  # refused: incompatible type
     wormhole.send_message("text")  # refused: incompatible type "str"; expected "bytes"
     wormhole.get_codes()  # refused: has no attribute "get_codes"
 

@@ -1,17 +1,12 @@
 """`holdfast mailbox`: run a mailbox server whose codes live as long as its operator wants."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
-from holdfast.operating.stopping import Stopping
-
-if TYPE_CHECKING:
-    from holdfast.server import MailboxService
+from holdfast.cli.servers import serve
 
 
 def _default_database() -> Path:
@@ -72,32 +67,4 @@ def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
         )
     except MailboxServerError as error:
         raise Failure(str(error)) from error
-    failure = _run(reactor, server)
-    if failure is not None:
-        raise Failure(failure)
-
-
-def _run(reactor: Any, server: "MailboxService") -> str | None:
-    """Run `server` until SIGINT or SIGTERM; return why it could not listen, or None."""
-    from twisted.python.failure import Failure as Failed
-
-    failed: list[str] = []
-    stopping = Stopping(reactor)
-
-    def listens(url: str) -> None:
-        say.out(f"mailbox server: {url}")
-
-    def does_not(failure: Failed) -> None:
-        failed.append(failure.getErrorMessage())
-        stopping.stop()
-
-    def start() -> None:
-        stopping.heed_signals()
-        reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
-        server.startService()
-        server.when_listening().addCallbacks(listens, does_not)
-
-    reactor.callWhenRunning(start)
-    say.take_over()
-    reactor.run()
-    return failed[0] if failed else None
+    serve(reactor, server, "mailbox server")

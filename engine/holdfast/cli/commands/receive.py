@@ -1,8 +1,8 @@
-"""`holdfast receive`: receive one text, and continue after a crash."""
+"""`holdfast receive`: receive a file, a folder or a text, and continue after a crash."""
 
 from __future__ import annotations
 
-import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,28 +14,43 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
+from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import because
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
+    from holdfast.cli.asking import Asking
+    from holdfast.cli.handing_over import HandingOver
+    from holdfast.cli.transfers import Transfer
     from holdfast.flows.shipped.receive import Receive
     from holdfast_journal import FlowRow
 
 BATCH = "receive"
 """The batch of everything that is received by hand."""
 
-_PRINTING = 20 * 86400.0
-"""Seconds that the reader of standard output may take before the text is printed again."""
-
 
 @click.command()
 @click.argument("code")
 @click.option(
+    "--output-dir",
+    metavar="DIR",
+    type=click.Path(),
+    help="Put a file or folder into this directory, under the name that it has.",
+    show_default="the current directory",
+)
+@click.option(
     "--out",
     metavar="FILE",
-    help="Write the text to this file instead of printing it: byte for byte, whole or not at all,"
-    " with mode 0600. - is standard output, byte for byte unless that is a terminal.",
+    type=click.Path(allow_dash=True),
+    help="Put what comes here: a file, a folder, or a text byte for byte, with mode 0600. - is"
+    " standard output, for a text: byte for byte unless that is a terminal.",
+)
+@click.option(
+    "--accept/--ask",
+    default=False,
+    help="Take a file or folder without asking, under another name if its own exists; or ask.",
+    show_default="ask",
 )
 @click.option(
     "--for",
@@ -44,77 +59,124 @@ _PRINTING = 20 * 86400.0
     metavar="DURATION",
     help="Stop after this long at the latest.",
 )
+@ways_options
 @dump_timing_option
 @db_option
 @relay_option
 @appid_option
 def command(
     code: str,
+    output_dir: str | None,
     out: str | None,
+    accept: bool,
     seconds: float | None,
+    ways: AskedWays,
     dump_timing: Path | None,
     db: str,
     relay: str,
     appid: str,
 ) -> None:
-    """Receive one text.
+    """Receive a file, a folder or a text.
 
-    CODE is what the sender gave you. The sender is told that the text has arrived only when it has
-    been printed, or is safely in FILE. After a crash or Ctrl-C, start the same command again: it
-    continues with the same exchange.
+    CODE is what the sender gave you. Of a file or folder you are shown the name and the size, and
+    asked; nothing that exists is replaced unless you say so. A text is printed. The sender is told
+    that it has arrived only when it has been printed, or is safely in its place. After a crash or
+    Ctrl-C, start the same command again: it continues with the same exchange.
+
+    If standard output is not a terminal, the path of what was received is printed there.
     """
+    from holdfast.cli.asking import Asking
+    from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.one_flow import finish
     from holdfast.cli.serving import serving
-    from holdfast.codes import validate
-    from holdfast.errors import KeyFormatError
-    from holdfast.flows.shipped.receive import ReceiveHere, ReceiveToFile
+    from holdfast.cli.status_line import StatusLine
+    from holdfast.cli.transfers import Transfer
     from holdfast.operating.one_flow import rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
-    try:
-        code = validate(code)
-    except KeyFormatError as error:
-        said = str(error).removesuffix(".")
-        raise Failure(said[:1].lower() + said[1:]) from None
-    target = None if out in (None, "-") else _target(str(out))
-    served = EVERYWHERE if target else (*EVERYWHERE, ONE_COMMANDS)
-    with serving(db, serve=served, timing=recorder(dump_timing)) as service:
+    code = _checked(code)
+    target = None if out in (None, "-") else _absolute(str(out), "--out")
+    directory = _directory(output_dir, out)
+    kinds, timing = (*EVERYWHERE, ONE_COMMANDS), recorder(dump_timing)
+    with serving(db, serve=kinds, timing=timing) as service:
         fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:
             _already(before[-1], target)
             return
-        if target is not None and not (before and before[-1].finished_at is None):
+        status = StatusLine()
+        asking = Asking(accept, status)
+        handing_over = HandingOver(status, exact=out == "-", quiet=target is not None)
+        transfer = Transfer("receiver", status, lambda: asking.is_open)
+        if before and before[-1].finished_at is None:
+            transfer.continues(before[-1])
+        elif target is not None:
             _check(target)
-        unprinted: list[OSError] = []
-        flow: Receive = ReceiveHere(code=code)
-        if target is not None:
-            flow = ReceiveToFile(code=code, out=str(target))
-        else:
-            unprinted = _register_printer(exact=out == "-")
+        flow = _flow(code, directory, target, accept, ways)
         name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
-        rows: list[FlowRow] = []
-
-        def watch(moved: Sequence[FlowRow]) -> bool:
-            if unprinted:
-                why = unprinted[0].strerror or type(unprinted[0]).__name__
-                raise Unfinished(
-                    f"the text is here, but standard output cannot be written: {why}; nothing is"
-                    " lost: start the same command again to continue"
-                )
-            rows.extend(row for row in moved if row.name == name)
-            return bool(rows) and rows[-1].finished_at is not None
-
-        ending = service.run(watch, batch=BATCH, names={name}, seconds=seconds)
-    finish(rows[-1] if rows else None, ending)
-    if target is not None:
+        asking.register()
+        handing_over.register()
+        watcher = _Watcher(name, asking, handing_over, transfer)
+        try:
+            ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
+        finally:
+            status.clear()
+            asking.leave()
+    finish(watcher.row, ending, then="ask the sender for a new code")
+    if target is not None and not handing_over.told:
         say.err(f"received: {printable(str(target))}")
+
+
+def _flow(
+    code: str, directory: Path, target: Path | None, accept: bool, ways: AskedWays
+) -> Receive:
+    from holdfast.flows.shipped.receive import ReceiveHere, ReceiveToFile
+
+    if target is not None and accept:  # nothing of it needs this terminal
+        return ReceiveToFile(code=code, out=str(target), accept=True, ways=ways.flow_value())
+    out = None if target is None else str(target)
+    return ReceiveHere(code=code, directory=str(directory), out=out, ways=ways.flow_value())
+
+
+class _Watcher:
+    """Shows how it goes, and notices the end."""
+
+    def __init__(
+        self, name: str, asking: Asking, handing_over: HandingOver, transfer: Transfer
+    ) -> None:
+        self.row: FlowRow | None = None
+        self._name = name
+        self._asking = asking
+        self._handing_over = handing_over
+        self._transfer = transfer
+
+    def watch(self, moved: Sequence[FlowRow]) -> bool:
+        """Hear which flows have moved; return whether it is over."""
+        problem = self._asking.unanswered or self._handing_over.problem
+        if problem is not None:
+            raise Unfinished(problem)
+        self.row = next((row for row in reversed(moved) if row.name == self._name), self.row)
+        if self.row is None:
+            return False
+        self._transfer.show(self.row, time.monotonic())
+        return self.row.finished_at is not None
+
+
+def _checked(code: str) -> str:
+    from holdfast.codes import validate
+    from holdfast.errors import KeyFormatError
+
+    try:
+        return validate(code)
+    except KeyFormatError as error:
+        said = str(error).removesuffix(".")
+        raise Failure(said[:1].lower() + said[1:]) from None
 
 
 def _already(row: FlowRow, target: Path | None) -> None:
     from holdfast.cli.tables import timestamp
 
-    where = "printed" if target is None else f"written to {target}"
+    where = "received" if target is None else f"written to {target}"
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
     say.err(f"holdfast: what this code brought was {printable(where)}{when}")
 
@@ -133,48 +195,23 @@ def _check(target: Path) -> None:
         raise because(f"--out: {target}", error) from None
 
 
-def _target(out: str) -> Path:
+def _directory(output_dir: str | None, out: str | None) -> Path:
+    """Return the directory for a file or folder. Raises Failure."""
+    if output_dir is None:
+        try:
+            return Path.cwd()
+        except OSError as error:
+            raise because("the current directory", error) from None
+    if out is not None:
+        raise Failure("give --out or --output-dir, not both")
+    directory = _absolute(output_dir, "--output-dir")
+    if not directory.is_dir():
+        raise Failure(f"--output-dir: there is no directory {quoted(str(directory), 300)}")
+    return directory
+
+
+def _absolute(path: str, where: str) -> Path:
     try:
-        return Path(out).expanduser().absolute()
+        return Path(path).expanduser().absolute()
     except RuntimeError:
-        raise Failure(f"--out: {quoted(out)}: there is no such home directory") from None
-
-
-def _register_printer(*, exact: bool) -> list[OSError]:
-    """Register the task that prints: only this process has the terminal for the text.
-
-    An `exact` text goes into a pipe or file byte for byte, without a line end of ours.
-
-    Return a list that gets the error if the text cannot be printed. The task then stays undone, and
-    the next process that receives with this code does it.
-    """
-    from twisted.internet.defer import Deferred
-
-    from holdfast.flows.tasks import Call, task
-
-    errors: list[OSError] = []
-
-    @task("print", tries=1_000_000, timeout=_PRINTING)
-    def print_text(call: Call) -> Deferred[None]:
-        printed: Deferred[None] = Deferred()
-
-        def done(error: OSError | None) -> None:
-            if error is None:
-                call.reactor.callFromThread(printed.callback, None)
-            else:
-                errors.append(error)
-
-        ends = "" if exact and not sys.stdout.isatty() else "\n"
-        say.deliver(_as_shown(call.arguments["text"] + ends), done)
-        return printed
-
-    return errors
-
-
-def _as_shown(text: str) -> bytes:
-    """Return the bytes for standard output: in a pipe or file the text itself, in UTF-8."""
-    if not sys.stdout.isatty():
-        return text.encode("utf-8", "surrogatepass")
-    # The sender must not control the terminal.
-    shown = "\n".join(printable(line, len(line)) for line in text.split("\n"))
-    return shown.encode(sys.stdout.encoding, "backslashreplace")
+        raise Failure(f"{where}: {quoted(path)}: there is no such home directory") from None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from holdfast_journal import FlowRow
 
-TIMES = ("sent", "collected")
+TIMES = ("sent", "accepted", "collected")
 """What the shipped flows publish as a time, in seconds since the epoch."""
 
 LONGEST_NOTICE = 500
@@ -126,6 +126,7 @@ def _as_object(row: "FlowRow") -> dict[str, Any]:
 
 def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
     from holdfast.cli.tables import cell, column, counted, moment, new_table, show, status_cell
+    from holdfast.operating.service import ONE_COMMANDS
 
     several = len({each.batch for each in rows}) > 1
     table = new_table()
@@ -161,7 +162,7 @@ def _show_all(rows: Sequence["FlowRow"], finished: Mapping[str, int]) -> None:
                 1000,
             )
         )
-    if nobody_serves(rows):
+    if nobody_serves([row for row in rows if row.kind != ONE_COMMANDS]):
         click.echo("No process serves the unfinished ones; 'holdfast run' continues them.")
 
 
@@ -223,11 +224,14 @@ def _trouble(row: "FlowRow") -> "Text":
 
 def _served_by(row: "FlowRow") -> str:
     from holdfast.cli.tables import timestamp
+    from holdfast.operating.service import ONE_COMMANDS
 
     if row.finished_at is not None:
         return ""
     if is_parked(row) and row.wake_at is not None:
         return f"parked; its next turn is at {timestamp(row.wake_at)}"
     if not row.owner_alive:
+        if row.kind == ONE_COMMANDS:
+            return "no process; the same 'holdfast receive' continues it"
         return "no process; 'holdfast run' continues it"
     return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

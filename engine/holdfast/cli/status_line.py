@@ -1,0 +1,50 @@
+"""One line on standard error that is written again in place, on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+
+from attrs import define, field
+from rich.cells import cell_len
+
+from holdfast.cli import say
+from holdfast.cli.tables import narrowed
+
+
+@define
+class StatusLine:
+    """What goes on, in the last line of the terminal; other lines go above it."""
+
+    _shown: str = field(default="", init=False)
+    _width: int = field(default=0, init=False)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether there is a terminal: elsewhere no line can be written in place."""
+        return sys.stderr.isatty()
+
+    @property
+    def room(self) -> int:
+        """How many columns a line may take: one that wraps could not be cleared again."""
+        return say.terminal_columns(sys.stderr) - 3
+
+    def show(self, text: str) -> None:
+        """Show this in place of what was shown before."""
+        if text == self._shown:
+            return
+        self.clear()
+        shown = narrowed(text, self.room)
+        say.err(shown, end="")
+        self._shown, self._width = text, cell_len(shown)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        if self.terminal and self._width:
+            # Also clear the ^C that the terminal may have put after it.
+            say.err("\r" + " " * (self._width + 2) + "\r", end="")
+            self._shown, self._width = "", 0
+
+    def print(self, text: str) -> None:
+        """Print a line that stays."""
+        self.clear()
+        say.err(text)

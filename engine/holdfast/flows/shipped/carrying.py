@@ -1,0 +1,284 @@
+"""Carrying a file: find a connection to the peer, and move the bytes in a thread.
+
+What both roles share. A role's `Cargo` does the work in the thread, and knows what its end means.
+
+With a stock client there is one connection. With another Holdfast there may be any number, one
+after the other, until the flow is over: this part waits a little longer after each that broke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import Any, Final, Protocol
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from holdfast.crypto import derive
+from holdfast.flows.activities import Session
+from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
+from holdfast.transit import hints, network_of
+from holdfast.transit.contest import Candidate, Contest, Link
+from holdfast.transit.keys import Role, TransitKeys
+from holdfast.transit.wire import Wire
+
+CONNECT_WITHIN: Final = 120.0
+"""Seconds after the answer in which a connection to a stock client must be there; as long as they
+try themselves."""
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+"""Seconds between the end of a connection to another Holdfast and the next attempt."""
+
+SIDE: Final = "holdfast transit relay side "
+"""What our name at a relay is derived for. It follows from the key, so that it is the same after a
+restart: under a new name a relay would connect us with ourselves."""
+
+
+class CannotGoOn(Exception):
+    """The transfer cannot go on, with no connection whatever; the words are for both sides."""
+
+
+class Interrupted(Exception):
+    """The connection broke, or the disk is full: another attempt may go further."""
+
+
+@frozen
+class Line:
+    """One connection, for the thread that uses it.
+
+    Args:
+        wire: the connection itself.
+        key: the transit key.
+        resumes: whether the peer is a Holdfast.
+        stop: set when the thread is to end.
+        moved: to be called with the bytes that have moved, from the thread.
+    """
+
+    wire: Wire = field(repr=False)
+    key: bytes = field(repr=False)
+    resumes: bool
+    stop: Event
+    moved: Callable[[int], None] = field(repr=False)
+
+
+class Cargo(Protocol):
+    """What is carried: the part of a role."""
+
+    role: Role
+
+    def carry(self, wanted: Any, line: Line) -> Any:
+        """In the thread: carry everything, and return what `carried` needs.
+
+        Raises:
+            Interrupted: the connection broke, or the like.
+            CannotGoOn: it is over.
+        """
+        ...
+
+    def carried(self, carrying: Carrying, result: Any) -> None:
+        """Everything was carried."""
+        ...
+
+    def left_behind(self, wanted: Any, reason: str) -> Any:
+        """In the thread: there is no connection to a stock client, for that `reason`, nor will be.
+
+        Return what `carried` needs if everything was carried before.
+
+        Raises:
+            CannotGoOn: the words say what the other side has.
+        """
+        ...
+
+
+@define(eq=False)
+class Carrying:
+    """The activity of one transfer, in either role; the owner of its `Contest`."""
+
+    session: Session
+    cargo: Cargo
+    wanted: Sending | Receiving | None = field(default=None, init=False)
+    wire: Wire | None = field(default=None, init=False)
+    """The connection that is in use."""
+    _contest: Contest | None = field(default=None, init=False)
+    _candidate: Candidate | None = field(default=None, init=False)
+    _dialled: tuple[dict[str, Any], ...] | None = field(default=None, init=False)
+    _stop: Event = field(factory=Event, init=False)
+    _timer: Any = field(default=None, init=False)
+    _pause: float = field(default=FIRST_PAUSE, init=False)
+
+    # What the engine asks (`holdfast.flows.activities.Activity`).
+
+    def wants(self, details: Any) -> None:
+        """Go as far as the flow has come."""
+        first = self.wanted is None
+        self.wanted = details
+        if not first:
+            self._dial()
+            self._choose()
+        elif details.stage == "landed" or (details.stage == "going" and not details.reach.resumes):
+            self._in_thread(self.cargo.left_behind, details, "the process was stopped")
+        else:
+            self._begin()
+
+    def stop(self) -> None:
+        """Let go of everything."""
+        self._stop.set()
+        self._calm()
+        if self.wire is not None:
+            self.wire.interrupt()
+        self._drop_contest()
+
+    # Finding a connection.
+
+    @property
+    def _reach(self) -> Reach:
+        assert self.wanted is not None  # noqa: S101 - nothing begins before something is wanted
+        return self.wanted.reach
+
+    def _begin(self) -> None:
+        reach = self._reach
+        side = derive(reach.key, SIDE + self.cargo.role, 8).hex()
+        relays = [hints.address(relay) for relay in reach.relays]
+        contest = Contest(
+            network_of(self.session.reactor),
+            TransitKeys(reach.key),
+            self.cargo.role,
+            self,
+            side=side,
+            relays=relays,
+            listen=reach.listen,
+        )
+        self._contest, self._dialled = contest, None
+        listening = contest.listen(reach.port)
+        listening.addCallback(self._listens, contest).addErrback(self._failed)
+
+    def _listens(self, port: int | None, contest: Contest) -> Deferred[None] | None:
+        if contest is not self._contest:
+            return None
+        where = {"port": port or 0, "hints": contest.hints()}
+        return self.session.report("listening", where).addCallback(lambda _: self._dial())
+
+    def _dial(self) -> None:
+        """Dial what the peer has said, once the receiver has accepted."""
+        wanted, contest = self.wanted, self._contest
+        if wanted is None or contest is None or wanted.stage == "reachable":
+            return
+        theirs = wanted.reach.theirs
+        if self._dialled is None and not wanted.reach.resumes:
+            self._timer = self.session.reactor.callLater(CONNECT_WITHIN, self._too_late)
+        if theirs != self._dialled:
+            self._dialled = theirs
+            contest.dial(hints.parse(list(theirs)))
+
+    def ready(self, candidate: Candidate) -> None:
+        """A connection could be used."""
+        self._candidate = candidate
+        self._choose()
+
+    def _choose(self) -> None:
+        if self._candidate is None or self.wanted is None or self.wanted.stage == "reachable":
+            return
+        candidate, self._candidate = self._candidate, None
+        chosen = self.session.report("chosen", candidate.describe)
+        chosen.addCallback(lambda _: self._take(candidate)).addErrback(self._failed)
+
+    def _take(self, candidate: Candidate) -> None:
+        # If it is not to be had after all, the contest offers the next, or is exhausted.
+        candidate.choose().addCallbacks(self._connected, lambda _: None).addErrback(self._failed)
+
+    def exhausted(self, reason: str) -> None:
+        """There is no connection to be had."""
+        self._not_connected(f"no connection to the other side: {reason}")
+
+    def _too_late(self) -> None:
+        self._timer = None
+        self._not_connected(f"no connection to the other side within {CONNECT_WITHIN:g} seconds")
+
+    def _not_connected(self, reason: str) -> None:
+        self._drop_contest()
+        if self._reach.resumes:
+            self._again_later(reason)
+        else:
+            self._calm()
+            self._in_thread(self.cargo.left_behind, self.wanted, reason)
+
+    # Using it.
+
+    def _connected(self, link: Link) -> None:
+        self._calm()
+        self.wire = link.wire()
+        line = Line(
+            self.wire,
+            self._reach.key,
+            self._reach.resumes,
+            self._stop,
+            lambda moved: self.session.reactor.callFromThread(self._moved, moved),
+        )
+        self._in_thread(self.cargo.carry, self.wanted, line)
+
+    def _in_thread(self, call: Callable[..., Any], *args: Any) -> None:
+        done = self.session.in_thread(call, *args)
+        done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
+
+    def _moved(self, moved: int) -> None:
+        if not self._stop.is_set():
+            self._pause = FIRST_PAUSE
+            self.session.report("moved", moved)
+
+    def _carried(self, result: Any) -> None:
+        if not self._stop.is_set():
+            self.cargo.carried(self, result)
+
+    def _broke(self, failure: Failure) -> None:
+        self._hang_up()
+        if self._stop.is_set():
+            return
+        if failure.check(CannotGoOn):
+            self.session.report("broken", failure.getErrorMessage())
+        elif not failure.check(Interrupted):
+            failure.raiseException()
+        elif self._reach.resumes:
+            self._drop_contest()
+            self._again_later(failure.getErrorMessage())
+        else:
+            self._in_thread(self.cargo.left_behind, self.wanted, failure.getErrorMessage())
+
+    def again(self, reason: str) -> None:
+        """Connect again, later: the peer still has something to say."""
+        self._hang_up()
+        self._drop_contest()
+        self._again_later(reason)
+
+    def _again_later(self, reason: str) -> None:
+        self.session.report("waiting", reason)
+        self._calm()
+        self._timer = self.session.reactor.callLater(self._pause, self._begin_again)
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+
+    def _begin_again(self) -> None:
+        self._timer = None
+        self._begin()
+
+    # Letting go.
+
+    def _hang_up(self) -> None:
+        wire, self.wire = self.wire, None
+        if wire is not None:
+            wire.close()
+
+    def _drop_contest(self) -> None:
+        contest, self._contest, self._candidate = self._contest, None, None
+        if contest is not None:
+            contest.stop().addErrback(self._failed)
+
+    def _calm(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _failed(self, failure: Failure) -> None:
+        if not self._stop.is_set() and failure.value is not None:
+            self.session.failed(failure.value)

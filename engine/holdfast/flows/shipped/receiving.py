@@ -1,0 +1,182 @@
+"""The activity "receiving": a receiver's side of `carrying`."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from holdfast.flows.activities import Session, activity
+from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line
+from holdfast.flows.shipped.opening import opened
+from holdfast.flows.shipped.transferring import Receiving
+from holdfast.flows.shipped.wording import said
+from holdfast.transfer import pumping
+from holdfast.transfer.errors import BadArchive, LandingError, Stopped, TargetExists, in_words
+from holdfast.transfer.landing import Landing, free_name
+from holdfast.transfer.names import shown
+from holdfast.transfer.watcher import Watcher
+from holdfast.transit.bulk import Bulk
+from holdfast.transit.errors import RecordError, WireError
+from holdfast.transit.keys import Role
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+    from twisted.python.failure import Failure
+
+
+@frozen
+class Arrived:
+    """What came is where it belongs, and its sender can still be told.
+
+    Args:
+        path: of the file or folder.
+        size: bytes that came.
+        sha256: of these bytes; "" if an earlier process has received them from a stock client.
+        bulk: the connection; None if it is gone.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    bulk: Bulk | None = field(default=None, repr=False)
+
+
+@define
+class Incoming:
+    """What a receiver carries; see `holdfast.flows.shipped.carrying.Cargo`."""
+
+    key: str
+    """Names the part file; the same in every life of the flow."""
+    role: Role = "receiver"
+
+    def carry(self, wanted: Receiving, line: Line) -> Arrived:
+        """Receive all that is not here yet, and put it where it belongs."""
+        try:
+            with closing(self._landing(wanted)) as landing:
+                bulk = opened(line, self.role)
+                if landing.landed is not None:
+                    return Arrived(landing.landed, wanted.offer.size, wanted.offer.sha256)
+                hasher = self._receive(wanted, line, landing, bulk)
+                path = self._put(wanted, landing, line)
+                return Arrived(path, wanted.offer.size, hasher.hexdigest(), bulk)
+        except (WireError, RecordError, Stopped) as error:
+            raise Interrupted(said(error)) from None
+        except LandingError as error:
+            raise Interrupted(said(error)) from None
+        except OSError as error:
+            raise Interrupted(in_words(error, Path(wanted.target.directory))) from None
+
+    def carried(self, carrying: Carrying, result: Arrived | None) -> None:
+        """Once that is durable, tell the sender, and clear up."""
+        if result is None:
+            carrying.session.report("acknowledged", False)  # noqa: FBT003 - a report has one value
+            return
+        landed = {"path": str(result.path), "size": result.size, "sha256": result.sha256}
+        session, wanted = carrying.session, carrying.wanted
+        told = session.report("landed", landed)
+        told.addCallback(lambda _: session.in_thread(self._acknowledge, wanted, result))
+        told.addCallback(partial(session.report, "acknowledged"))
+        told.addErrback(_failed, session)
+
+    def left_behind(self, wanted: Receiving, reason: str) -> Arrived | None:
+        """Say what is here, since the sender, a stock client, cannot go on.
+
+        None if everything is in its place, and that was written down.
+        """
+        if wanted.stage == "landed":
+            self.tidy(wanted)
+            return None
+        if wanted.stage == "accepted":
+            raise CannotGoOn(reason)
+        try:
+            with closing(self._landing(wanted)) as landing:
+                if landing.landed is not None:
+                    return Arrived(landing.landed, wanted.offer.size, "")
+                arrived = landing.size
+                kept = landing.keep() if arrived else None
+                landing.discard()
+        except LandingError as error:
+            raise CannotGoOn(f"{reason}; {said(error)}") from None
+        where = f"; these are kept in {shown(str(kept))}" if kept else ""
+        raise CannotGoOn(
+            f"the connection ended after {arrived:,} of {wanted.offer.size:,} bytes"
+            f" ({reason}){where}. The sender's client cannot go on from there: it must send again,"
+            " with a new code"
+        )
+
+    def _landing(self, wanted: Receiving) -> Landing:
+        return Landing(Path(wanted.target.directory), wanted.target.name, self.key)
+
+    def _receive(self, wanted: Receiving, line: Line, landing: Landing, bulk: Bulk) -> _Hash:
+        """Receive the rest; return the digest of all."""
+        size = wanted.offer.size
+        offset = min(wanted.durable, landing.size, size) if line.resumes else 0
+        landing.truncate(offset)
+        hasher = landing.hasher(offset)
+        if line.resumes:
+            pumping.send_json(bulk, {"offset": offset, "sha256": hasher.hexdigest()})
+            begins = pumping.receive_json(bulk).get("from")
+            if begins != offset:
+                if begins != 0:
+                    raise RecordError("The other side begins in a place that was not agreed on.")
+                offset = 0
+                landing.truncate(0)
+                hasher = hashlib.sha256()
+        watcher = Watcher(stop=line.stop, durable=line.moved)
+        pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
+        if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:
+            landing.discard()
+            raise CannotGoOn("what arrived is not what was offered: it has changed meanwhile")
+        return hasher
+
+    def _put(self, wanted: Receiving, landing: Landing, line: Line) -> Path:
+        """Put what was received where it belongs.
+
+        If something has the name by now, another one is taken: nothing that came is lost for that.
+        """
+        offer = wanted.offer
+        try:
+            while True:
+                with suppress(TargetExists):
+                    if offer.kind == "file":
+                        return landing.finish_file(overwrite=wanted.target.overwrite)
+                    return landing.unpacked(files=offer.files, total=offer.total, stop=line.stop)
+                landing.name = free_name(landing.directory, landing.name)
+        except BadArchive as error:
+            kept = landing.keep(".zip")
+            landing.discard()
+            raise CannotGoOn(f"{said(error)}; it is kept as {shown(str(kept))}") from None
+
+    def _acknowledge(self, wanted: Receiving, result: Arrived) -> bool:
+        """In the thread: tell the sender, and return whether it can have heard."""
+        self.tidy(wanted)
+        if result.bulk is None:
+            return False
+        try:
+            pumping.send_json(result.bulk, {"ack": "ok", "sha256": result.sha256})
+        except WireError:
+            return False
+        return True
+
+    def tidy(self, wanted: Receiving) -> bool:
+        """In the thread: remove what an ended transfer has left; return that nobody was told."""
+        with closing(self._landing(wanted)) as landing:
+            landing.discard()
+        return False
+
+
+def _failed(failure: Failure, session: Session) -> None:
+    if failure.value is not None:
+        session.failed(failure.value)
+
+
+@activity("receiving")
+def begin(session: Session) -> Carrying:
+    """Begin to receive for one flow."""
+    return Carrying(session, Incoming(session.key))

@@ -1,0 +1,103 @@
+"""The activity "sending": a sender's side of `carrying`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define
+
+from holdfast.flows.activities import Session, activity
+from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line
+from holdfast.flows.shipped.opening import opened
+from holdfast.flows.shipped.transferring import Sending
+from holdfast.flows.shipped.wording import said
+from holdfast.transfer import pumping, sources
+from holdfast.transfer.watcher import Watcher
+from holdfast.transit.bulk import Bulk
+from holdfast.transit.errors import RecordError, WireError
+from holdfast.transit.keys import Role
+
+
+@define
+class Outgoing:
+    """What a sender carries; see `holdfast.flows.shipped.carrying.Cargo`."""
+
+    role: Role = "sender"
+
+    def carry(self, wanted: Sending, line: Line) -> str:
+        """Send all that the receiver lacks; return the digest that it acknowledges."""
+        try:
+            stream = sources.open_source(wanted.paths, wanted.source)
+        except sources.SourceError as error:
+            raise CannotGoOn(said(error)) from None
+        size = wanted.source.size
+        try:
+            bulk = opened(line, self.role)
+            watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved))
+            offset = self._agree(wanted, stream, bulk) if line.resumes else 0
+            pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
+            acknowledged = pumping.receive_ack(bulk, watcher, size=size)
+        except (sources.SourceError, pumping.SourceTooShort) as error:
+            raise CannotGoOn(said(error)) from None
+        except (WireError, RecordError) as error:
+            raise Interrupted(said(error)) from None
+        finally:
+            stream.close()
+        # Some say only that all is well, and leave it to us to believe it.
+        well = acknowledged.get("ack") == "ok"
+        return str(acknowledged.get("sha256", wanted.source.sha256)) if well else ""
+
+    def carried(self, carrying: Carrying, result: Any) -> None:
+        """The receiver has said what it has."""
+        carrying.session.report("acknowledged", result)
+
+    def left_behind(self, wanted: Sending, reason: str) -> str:
+        """Say what the other side, a stock client, can have by now."""
+        size, moved = wanted.source.size, wanted.moved
+        if wanted.stage != "going":
+            raise CannotGoOn(reason)
+        if moved >= size:
+            raise CannotGoOn(
+                f"everything was sent, but the recipient has not confirmed it ({reason}): ask"
+                " whether it is there"
+            )
+        raise CannotGoOn(
+            f"the connection ended after about {moved:,} of {size:,} bytes ({reason}), and the"
+            " recipient's client cannot go on from there: send it again, with a new code"
+        )
+
+    def _agree(self, wanted: Sending, stream: sources.Stream, bulk: Bulk) -> int:
+        """Return the offset from which the receiver, another Holdfast, needs the rest."""
+        has = pumping.receive_json(bulk)
+        offset, digest = has.get("offset"), has.get("sha256")
+        if type(offset) is not int or not 0 <= offset <= wanted.source.size:
+            raise RecordError("The other side says that it has what there is not.")
+        # If it has something else, the source being as it was, then its disk lost something.
+        if offset and sources.digest_of(stream, offset) != digest:
+            offset = 0
+        stream.check()
+        stream.seek(offset)
+        pumping.send_json(bulk, {"from": offset})
+        return offset
+
+
+def at_most_each_second(tell: Callable[[int], None]) -> Callable[[int], None]:
+    """Return what passes on the first of many calls in a second: each becomes a commit."""
+    told_at = 0.0
+
+    def maybe(moved: int) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if now >= told_at + 1.0:
+            told_at = now
+            tell(moved)
+
+    return maybe
+
+
+@activity("sending")
+def begin(session: Session) -> Carrying:
+    """Begin to send for one flow."""
+    return Carrying(session, Outgoing())
