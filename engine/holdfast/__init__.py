@@ -31,7 +31,18 @@ from holdfast.errors import (
 
 if TYPE_CHECKING:
     from holdfast.api import create, from_serialized
-    from holdfast.flows import Call, Flow, TaskFailed, UnknownFlow, flow, task
+    from holdfast.flows import (
+        Activity,
+        Call,
+        Flow,
+        Session,
+        TaskFailed,
+        UnknownFlow,
+        Wanted,
+        activity,
+        flow,
+        task,
+    )
     from holdfast.flows.document import new_flow
     from holdfast.flows.engine.engine import Engine
     from holdfast.rendezvous.relay_url import BadRelayUrl
@@ -72,7 +83,11 @@ _HOMES = {
     "TransitSender": "holdfast.transit.transit",
     "get_tor": "holdfast.rendezvous.tor",
     "input_with_completion": "holdfast.shell.typing.readline",
+    "Activity": "holdfast.flows",
     "Flow": "holdfast.flows",
+    "Session": "holdfast.flows",
+    "Wanted": "holdfast.flows",
+    "activity": "holdfast.flows",
     "TaskFailed": "holdfast.flows",
     "flow": "holdfast.flows",
     "UnknownFlow": "holdfast.flows",
@@ -81,6 +96,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Activity",
     "AlreadyChoseNameplateError",
     "AlreadyChoseWordsError",
     "AlreadyResumed",
@@ -109,6 +125,7 @@ __all__ = [
     "RecordError",
     "ServerConnectionError",
     "ServerError",
+    "Session",
     "SqlJournal",
     "Status",
     "TaskFailed",
@@ -119,10 +136,12 @@ __all__ = [
     "TransitReceiver",
     "TransitSender",
     "UnknownFlow",
+    "Wanted",
     "WelcomeError",
     "WormholeClosed",
     "WormholeError",
     "WrongPasswordError",
+    "activity",
     "create",
     "flow",
     "from_serialized",

@@ -4,14 +4,17 @@ import time
 from collections.abc import Callable
 
 
-def at_most_each_second(tell: Callable[[int], None]) -> Callable[[int], None]:
-    """Return what passes on the first of many calls in a second: each becomes a commit."""
+def at_most_each_second(tell: Callable[[int], None], size: int) -> Callable[[int], None]:
+    """Return what passes on the first of many calls in a second, since each becomes a commit.
+
+    That everything has moved, `size` bytes, is always passed on.
+    """
     told_at = 0.0
 
     def maybe(moved: int) -> None:
         nonlocal told_at
         now = time.monotonic()
-        if now >= told_at + 1.0:
+        if now >= told_at + 1.0 or moved == size:
             told_at = now
             tell(moved)
 

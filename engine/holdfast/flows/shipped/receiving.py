@@ -130,7 +130,7 @@ class Incoming:
                 landing.truncate(0)
                 hasher = hashlib.sha256()
         # From a stock client nothing can be resumed, so nothing need be durable before the end.
-        watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved))
+        watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved, size))
         if line.resumes:
             watcher = Watcher(stop=line.stop, durable=line.moved)
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)

@@ -34,7 +34,7 @@ class Outgoing:
         size = wanted.source.size
         try:
             bulk = opened(line, self.role)
-            watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved))
+            watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved, size))
             offset = self._agree(wanted, stream, bulk) if line.resumes else 0
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
             acknowledged = pumping.receive_ack(bulk, watcher, size=size)
