@@ -83,7 +83,7 @@ class Ground:
         """A folder of many small files, less what a tiny file takes."""
         tiny = self.run(sender, receiver, "tiny")
         many = self.run(sender, receiver, "many")
-        found = sum(1 for path in self.receiver.rglob("*.txt") if path.stat().st_size)
+        found = sum(1 for path in (self.receiver / "many").rglob("*.txt") if path.stat().st_size)
         assert found == FILES, f"{found} files arrived"
         return {
             "seconds": many.whole - tiny.whole,

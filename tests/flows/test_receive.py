@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.flows.shipped import writing  # noqa: F401 - registers the task
+from holdfast.flows.shipped import measuring, writing  # noqa: F401 - register the tasks
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.testing import Peer
 from holdfast.transfer.text import APPID
@@ -46,7 +46,8 @@ def test_into_a_file(world: World, tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (b'{"offer": {"file": {"filename": "x", "filesize": 1}}}', "texts only, no files"),
+        (b'{"offer": {"song": {}}}', "does not know what this is"),
+        (b'{"offer": {"file": {"filename": "x", "filesize": -1}}}', "no usable filesize"),
         (b"nonsense", "is no JSON"),
         (b'{"offer": []}', "malformed"),
         (b'{"error": "changed my mind"}', "the sender's client said: changed my mind"),

@@ -15,7 +15,8 @@ from twisted.internet.defer import Deferred
 
 from holdfast.flows.base import Flow, flow
 from holdfast.flows.shipped.provision import HandOver, Provision
-from holdfast.flows.shipped.receive import Receive
+from holdfast.flows.shipped.receive import Incoming, Receive
+from holdfast.flows.shipped.transferring import Reachable, Ways
 from holdfast.flows.tasks import Call, TaskFailed, task
 from holdfast.transfer import messages, text
 
@@ -165,7 +166,11 @@ class TakeIn(Receive):
     """Receive what another flow hands over, put it away with a task, and write that down."""
 
     code: str = field(repr=False)
+    ways: Ways = field(factory=Ways)
+    accept: bool = False
     writing: bool = field(default=False, init=False)
+    incoming: Incoming | None = field(default=None, init=False)
+    contact: Reachable = field(factory=Reachable, init=False)
 
     def put(self, received: str) -> None:
         write(self, "offered")
@@ -173,7 +178,7 @@ class TakeIn(Receive):
 
     def sim_store_done(self, result: None) -> None:
         write(self, "stored")
-        self.accept()
+        self.accept_text()
 
     def sim_store_failed(self, reason: str) -> None:
         self.refuse(f"it could not be stored: {reason}")

@@ -21,6 +21,7 @@ from holdfast.flows.activities import Session
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
 from holdfast.transit import hints, network_of
 from holdfast.transit.contest import Candidate, Contest, Link
+from holdfast.transit.errors import TransitError, WireError
 from holdfast.transit.keys import Role, TransitKeys
 from holdfast.transit.wire import Wire
 
@@ -28,9 +29,9 @@ CONNECT_WITHIN: Final = 120.0
 """Seconds after the answer in which a connection to a stock client must be there; as long as they
 try themselves."""
 
-FIRST_PAUSE: Final = 1.0
+FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
-"""Seconds between the end of a connection to another Holdfast and the next attempt."""
+"""Seconds between two attempts to connect to another Holdfast, which double."""
 
 SIDE: Final = "holdfast transit relay side "
 """What our name at a relay is derived for. It follows from the key, so that it is the same after a
@@ -108,6 +109,10 @@ class Carrying:
     _stop: Event = field(factory=Event, init=False)
     _timer: Any = field(default=None, init=False)
     _pause: float = field(default=FIRST_PAUSE, init=False)
+    _where: dict[str, Any] | None = field(default=None, init=False)
+    """Where we can be reached, as the flow has it."""
+    _waits: str = field(default="", init=False)
+    """Why it does not go on, as the flow has it."""
 
     # What the engine asks (`holdfast.flows.activities.Activity`).
 
@@ -153,12 +158,20 @@ class Carrying:
         )
         self._contest, self._dialled = contest, None
         listening = contest.listen(reach.port)
+        if reach.port:
+            # Somebody else has it by now. A stock client will hear of no other port, but may still
+            # be dialled, or met at a relay.
+            listening.addErrback(lambda _: contest.listen(0) if reach.resumes else None)
         listening.addCallback(self._listens, contest).addErrback(self._failed)
 
     def _listens(self, port: int | None, contest: Contest) -> Deferred[None] | None:
         if contest is not self._contest:
             return None
         where = {"port": port or 0, "hints": contest.hints()}
+        if where == self._where:
+            self._dial()
+            return None
+        self._where = where
         return self.session.report("listening", where).addCallback(lambda _: self._dial())
 
     def _dial(self) -> None:
@@ -167,11 +180,25 @@ class Carrying:
         if wanted is None or contest is None or wanted.stage == "reachable":
             return
         theirs = wanted.reach.theirs
-        if self._dialled is None and not wanted.reach.resumes:
-            self._timer = self.session.reactor.callLater(CONNECT_WITHIN, self._too_late)
+        if self._dialled is None:
+            self._limit()
         if theirs != self._dialled:
             self._dialled = theirs
             contest.dial(hints.parse(list(theirs)))
+
+    def _limit(self) -> None:
+        """A contest dials each address once. For another Holdfast, begin another one after it."""
+        self._calm()
+        if self._reach.resumes:
+            self._timer = self.session.reactor.callLater(self._next_pause(), self._renew)
+        else:
+            self._timer = self.session.reactor.callLater(CONNECT_WITHIN, self._too_late)
+
+    def _renew(self) -> None:
+        self._timer = None
+        self._wait("the other side is away")
+        self._drop_contest()
+        self._begin()
 
     def ready(self, candidate: Candidate) -> None:
         """A connection could be used."""
@@ -182,12 +209,21 @@ class Carrying:
         if self._candidate is None or self.wanted is None or self.wanted.stage == "reachable":
             return
         candidate, self._candidate = self._candidate, None
+        if self._reach.resumes:
+            self._calm()
+        self._waits = ""
         chosen = self.session.report("chosen", candidate.describe)
         chosen.addCallback(lambda _: self._take(candidate)).addErrback(self._failed)
 
     def _take(self, candidate: Candidate) -> None:
-        # If it is not to be had after all, the contest offers the next, or is exhausted.
-        candidate.choose().addCallbacks(self._connected, lambda _: None).addErrback(self._failed)
+        chosen = candidate.choose()
+        chosen.addCallbacks(self._connected, self._not_chosen).addErrback(self._failed)
+
+    def _not_chosen(self, failure: Failure) -> None:
+        """It is not to be had after all. The contest offers the next, or is exhausted."""
+        failure.trap(TransitError)
+        if self._reach.resumes and self._contest is not None:
+            self._limit()
 
     def exhausted(self, reason: str) -> None:
         """There is no connection to be had."""
@@ -209,7 +245,11 @@ class Carrying:
 
     def _connected(self, link: Link) -> None:
         self._calm()
-        self.wire = link.wire()
+        try:
+            self.wire = link.wire()
+        except WireError:
+            self._broke(Failure(Interrupted("the connection broke")))
+            return
         line = Line(
             self.wire,
             self._reach.key,
@@ -253,10 +293,20 @@ class Carrying:
         self._again_later(reason)
 
     def _again_later(self, reason: str) -> None:
-        self.session.report("waiting", reason)
+        self._wait(reason)
         self._calm()
-        self._timer = self.session.reactor.callLater(self._pause, self._begin_again)
-        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+        self._timer = self.session.reactor.callLater(self._next_pause(), self._begin_again)
+
+    def _wait(self, reason: str) -> None:
+        """Say why it does not go on, unless that is said already."""
+        if reason != self._waits:
+            self._waits = reason
+            self.session.report("waiting", reason)
+
+    def _next_pause(self) -> float:
+        pause = self._pause
+        self._pause = min(LONGEST_PAUSE, 2 * pause)
+        return pause
 
     def _begin_again(self) -> None:
         self._timer = None

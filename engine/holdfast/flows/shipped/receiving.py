@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from holdfast.flows.activities import Session, activity
 from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line
 from holdfast.flows.shipped.opening import opened
+from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Receiving
 from holdfast.flows.shipped.wording import said
 from holdfast.transfer import pumping
@@ -128,7 +129,10 @@ class Incoming:
                 offset = 0
                 landing.truncate(0)
                 hasher = hashlib.sha256()
-        watcher = Watcher(stop=line.stop, durable=line.moved)
+        # From a stock client nothing can be resumed, so nothing need be durable before the end.
+        watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved))
+        if line.resumes:
+            watcher = Watcher(stop=line.stop, durable=line.moved)
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:
             landing.discard()

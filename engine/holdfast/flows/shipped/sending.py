@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from attrs import define
@@ -11,6 +9,7 @@ from attrs import define
 from holdfast.flows.activities import Session, activity
 from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line
 from holdfast.flows.shipped.opening import opened
+from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Sending
 from holdfast.flows.shipped.wording import said
 from holdfast.transfer import pumping, sources
@@ -81,20 +80,6 @@ class Outgoing:
         stream.seek(offset)
         pumping.send_json(bulk, {"from": offset})
         return offset
-
-
-def at_most_each_second(tell: Callable[[int], None]) -> Callable[[int], None]:
-    """Return what passes on the first of many calls in a second: each becomes a commit."""
-    told_at = 0.0
-
-    def maybe(moved: int) -> None:
-        nonlocal told_at
-        now = time.monotonic()
-        if now >= told_at + 1.0:
-            told_at = now
-            tell(moved)
-
-    return maybe
 
 
 @activity("sending")
