@@ -24,7 +24,7 @@ ROOMS = {
     "shell": ("holdfast.shell", "tests/api", 87),
     "api": ("holdfast.api", "tests/api", 95),
     "flows": ("holdfast.flows", "tests/flows", 93),
-    "transfer": ("holdfast.transfer", "tests/flows", 98),
+    "transfer": ("holdfast.transfer", "tests/transfer", 94),
     "transit": ("holdfast.transit", "tests/transit", 96),
     "journal": ("holdfast_journal", "tests/journal", 93),
 }
