@@ -47,30 +47,36 @@ def code_of(sender: Child) -> str:
     return str(sender.wait_for(CODE)[1])
 
 
-def test_a_file_through_a_kill(home: Holdfast, other: Holdfast, report: Path, inbox: Path) -> None:
-    """Killed and started again with the same words, it has the same code, and ends well."""
-    with home.start("send", report) as child:
+def test_through_a_kill(home: Holdfast, other: Holdfast, report: Path, inbox: Path) -> None:
+    """Killed and started again with the same words, it has the same code, and ends well.
+
+    Several things are one folder, under the name and in the place that each side wants.
+    """
+    (report.parent / "photos").mkdir()
+    (report.parent / "photos" / "one.jpg").write_bytes(b"jpg")
+    words = ("report.pdf", "photos", "--name", "parcel")
+    with home.start("send", *words, cwd=report.parent) as child:
         code = code_of(child)
         child.kill9()
-    with home.start("send", "report.pdf", cwd=report.parent) as child:
+    paths = (report, report.parent / "photos")
+    with home.start("send", *paths, "--name", "parcel") as child:
         assert code_of(child) == code
-        received = other.run("receive", code, "--accept", cwd=inbox)
+        received = other.run("receive", code, "--accept", "--out", inbox / "mine")
         sent = child.wait()
-    assert (received.status, received.out) == (0, f"{inbox / 'report.pdf'}\n"), received
-    assert (inbox / "report.pdf").read_bytes() == report.read_bytes()
-    assert names(inbox) == ["report.pdf"]
+    assert (received.status, received.out) == (0, ""), received
+    assert f"received: {inbox / 'mine'}" in received.err
+    assert names(inbox) == ["mine"]
+    assert (inbox / "mine" / "report.pdf").read_bytes() == report.read_bytes()
+    assert (inbox / "mine" / "photos" / "one.jpg").read_bytes() == b"jpg"
     assert (sent.status, sent.out) == (0, f"{code}\n")
-    assert "continuing with the code of 'report.pdf'" in sent.err
-    assert "report.pdf: 200 kB (200,000 bytes)" in sent.err
+    assert "continuing with the code of 'report.pdf' and 1 more" in sent.err
+    assert "parcel: 20" in sent.err
     digest = sent.err.split("sha256: ")[1].split("\n")[0]
     assert f"  sha256  {digest}\n" in received.err, "the recipient could compare it"
     assert "sent: the recipient has it" in sent.err
-    once_more = home.run("send", report)
+    once_more = home.run("send", *paths, "--name", "parcel")
     assert (once_more.status, once_more.out) == (0, "")
-    assert "'report.pdf' was collected at" in once_more.err
-    again = other.run("receive", code, "--accept", cwd=inbox)
-    assert (again.status, again.out) == (0, "")
-    assert "what this code brought was received at" in again.err
+    assert "'report.pdf' and 1 more was collected at" in once_more.err
 
 
 def test_a_file_that_changed(home: Holdfast, other: Holdfast, report: Path, inbox: Path) -> None:
@@ -87,19 +93,6 @@ def test_a_file_that_changed(home: Holdfast, other: Holdfast, report: Path, inbo
     assert "changed" in received.err
     assert "ask the sender for a new code" in received.err
     assert not (inbox / "report.pdf").exists()
-
-
-def test_several_are_one_folder(home: Holdfast, other: Holdfast, report: Path, inbox: Path) -> None:
-    """With the name that the sender gives it, at the place that the recipient chose."""
-    (report.parent / "photos").mkdir()
-    (report.parent / "photos" / "one.jpg").write_bytes(b"jpg")
-    with home.start("send", report, report.parent / "photos", "--name", "parcel") as child:
-        received = other.run("receive", code_of(child), "--accept", "--out", inbox / "mine")
-        assert child.wait().status == 0
-    assert (received.status, received.out) == (0, "")
-    assert "received: " in received.err
-    assert (inbox / "mine" / "report.pdf").read_bytes() == report.read_bytes()
-    assert (inbox / "mine" / "photos" / "one.jpg").read_bytes() == b"jpg"
 
 
 def test_standard_input(home: Holdfast, other: Holdfast, inbox: Path, tmp_path: Path) -> None:
@@ -144,8 +137,7 @@ def test_nobody_can_be_asked(home: Holdfast, other: Holdfast, report: Path, inbo
         assert "  size    200 kB (200,000 bytes)\n" in asked.err
         assert "the same command with --accept takes it" in asked.err
         assert child.alive
-        shown = other.run("status")
-        assert "exchanging" in shown.out
+        assert "exchanging" in run(Path(str(other.db)), "status").stdout
         words = [BIN / "holdfast", "receive", code, "--accept", "--output-dir", inbox]
         with Path("/dev/full").open("wb") as full:
             unheard = forks.start(
@@ -193,14 +185,14 @@ def test_no_name_commands_a_terminal(home: Holdfast, report: Path, inbox: Path) 
             asked.wait_for("Accept it? [y/N] ")
             asked.interrupt()
             asked.wait()
-        [row] = json.loads(home.run("status", "--json").out)
-        with Terminal(home, "status", row["name"]) as status:
-            status.wait()
+        database = Path(str(home.db))
+        [row] = json.loads(run(database, "status", "--json").stdout)
+        status = run(database, "status", row["name"]).stdout
         with Terminal(home, *words, "--accept") as taken:
             assert taken.wait() == 0
         assert child.wait().status == 0
     assert "  name    \\x1b[2Jüber\\u202efdp.exe" in asked.lines
-    written = asked.written + status.written + taken.written
+    written = asked.written + status + taken.written
     assert "\x1b[2J" not in written and "\u202e" not in written
     assert names(inbox) == ["_[2Jüber_fdp.exe"]
 

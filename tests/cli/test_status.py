@@ -56,6 +56,31 @@ def test_long_names_are_whole_in_a_pipe(tmp_path: Path) -> None:
     assert "n" * 200 in run(path, "status").stdout
 
 
+def test_a_file_is_shown_as_people_say_it(tmp_path: Path) -> None:
+    """Its size, how much of it has moved, and the way; its name commands nothing."""
+    journal = open_at(tmp_path / "holdfast.db")
+    flows = start(journal, "ann")
+    told = {"file": "\x1b[2Jx\u202e", "size": 3_400_000_000, "moved": 999}
+    move(flows["ann"], "exchanging", **told, route="->relay:tcp:host:4001")
+    journal.close()
+    shown = run(tmp_path / "holdfast.db", "status", "ann").stdout
+    lines = [line.split(maxsplit=1) for line in shown.splitlines()]
+    assert ["file", "\\x1b[2Jx\\u202e"] in lines
+    assert ["size", "3.4 GB (3,400,000,000 bytes)"] in lines
+    assert ["moved", "999 bytes"] in lines
+    assert ["route", "through the relay host:4001"] in lines
+
+
+def test_what_one_command_has_is_continued_by_it(tmp_path: Path) -> None:
+    """No 'holdfast run' would continue what waits for one command's terminal."""
+    journal = open_at(tmp_path / "holdfast.db")
+    journal.start_flows("receive", [NewFlow("abc-1", "receive-here", b"parameters")])
+    journal.close()
+    assert "'holdfast run'" not in run(tmp_path / "holdfast.db", "status").stdout
+    one = run(tmp_path / "holdfast.db", "status", "abc-1").stdout
+    assert "the same 'holdfast receive' continues it" in one
+
+
 def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
     """Control characters in a name, whoever put it there, are shown as escapes."""
     path = tmp_path / "holdfast.db"

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from holdfast.cli import say
-from holdfast.cli.transfers import Transfer
+from holdfast.cli.transfers import Transfer, route_in_words
 from holdfast_journal import FlowRow
 from tests.cli.test_progress import row
 from tests.harness.closing import Closing
@@ -24,7 +24,7 @@ def told(status: str = "exchanging", finished_at: float | None = None, **more: A
 
 
 MEASURED: dict[str, Any] = {"file": NAME, "size": 4 * GB, "sha256": DIGEST}
-CONNECTED: dict[str, Any] = MEASURED | {"sent": 1.0, "route": "direct 192.0.2.1:4711"}
+CONNECTED: dict[str, Any] = MEASURED | {"sent": 1.0, "route": "->tcp:192.0.2.1:4711"}
 
 
 COLUMNS = pytest.mark.parametrize("columns", [80, 40])
@@ -62,7 +62,7 @@ def test_it_moves(columns: int) -> None:
         for second in range(5):
             transfer.show(told(**CONNECTED, moved=second * GB // 2), float(second))
         *before, last = screen.lines
-    assert before[-1] == "connected: direct 192.0.2.1:4711"
+    assert before[-1] == "connected directly to 192.0.2.1:4711"
     if columns == 80:
         assert (
             last == "a very long name of a file \\x1b[31m.…  50 %  2 GB of 4 GB  500 MB/s  4 s left"
@@ -87,7 +87,7 @@ def test_it_waits_and_goes_on(columns: int) -> None:
         lines += screen.lines
     text = "".join(lines)
     assert text.count("waiting: the other side is away") == 1
-    assert text.count("connected: direct 192.0.2.1:4711") == 2
+    assert text.count("connected directly to 192.0.2.1:4711") == 2
     assert "25 %" in lines[-1]
 
 
@@ -135,7 +135,7 @@ def test_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines() == [
         "a very long name of a file \\x1b[31m.pdf: 4 GB (4,000,000,000 bytes)",
         f"sha256: {DIGEST}",
-        "connected: direct 192.0.2.1:4711",
+        "connected directly to 192.0.2.1:4711",
     ]
 
 
@@ -148,5 +148,19 @@ def test_what_an_earlier_process_had_is_not_said_again(
     transfer.continues(earlier)
     transfer.show(earlier, 0.0)
     assert capsys.readouterr().err == ""
-    transfer.show(told(**CONNECTED | {"route": "relay 192.0.2.9:4001"}), 1.0)
-    assert capsys.readouterr().err == "connected: relay 192.0.2.9:4001\n"
+    transfer.show(told(**CONNECTED | {"route": "->relay:tcp:[::1]:4001"}), 1.0)
+    assert capsys.readouterr().err == "connected through the relay [::1]:4001\n"
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        ("->tcp:192.0.2.1:4711", "directly to 192.0.2.1:4711"),
+        ("<-tcp:[2001:db8::1]:4711", "directly from [2001:db8::1]:4711"),
+        ("->relay:tcp:host:4001", "through the relay host:4001"),
+        ("tor->tcp:host:4001", "directly to host:4001, by Tor"),
+        ("something\x1b", "something\\x1b"),
+    ],
+)
+def test_where_a_connection_leads(route: str, words: str) -> None:
+    assert route_in_words(route) == words

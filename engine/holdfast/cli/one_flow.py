@@ -31,8 +31,10 @@ def finish(
         if row.status == FlowStatus.DONE:
             return
         reason = (row.published or {}).get("reason")
-        because = f": {printable(str(reason), 300)}" if reason else ""
-        raise Unfinished(f"it ended as {shown_word(row.status)}{because}; {then}")
+        because = f": {printable(str(reason), 500)}" if reason else ""
+        # If a transfer cannot go on, its flow has said already what to do.
+        advice = "" if "new code" in because else f"; {then}"
+        raise Unfinished(f"it ended as {shown_word(row.status)}{because}{advice}")
     if ending is Ending.SIGNAL:
         raise Interrupted("stopped; nothing is lost: start the same command again to continue")
     raise Unfinished("the time is over; start the same command again to continue")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import define, field
 
@@ -16,6 +17,18 @@ from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
+
+_ROUTE: Final = re.compile(r"(?P<tor>tor)?(?P<way>->relay:|->|<-)tcp:(?P<place>.+)")
+_WAYS: Final = {"->": "directly to", "<-": "directly from", "->relay:": "through the relay"}
+
+
+def route_in_words(route: str) -> str:
+    """Return where a connection leads, which transit says as the stock client does."""
+    match = _ROUTE.fullmatch(route)
+    if match is None:
+        return printable(route, 200)
+    tor = ", by Tor" if match["tor"] else ""
+    return f"{_WAYS[match['way']]} {printable(match['place'], 200)}{tor}"
 
 
 @define(eq=False)
@@ -69,7 +82,7 @@ class Transfer:
         if waiting and not self._waiting:
             self.status.print(f"waiting: {printable(str(waiting), 300)}; trying again")
         elif route and not waiting and (self._waiting or route != self._route):
-            self.status.print(f"connected: {printable(str(route), 200)}")
+            self.status.print(f"connected {route_in_words(str(route))}")
             self._pace = Pace()  # the time without a connection does not count
         self._waiting, self._route = waiting, route
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.transfers import Transfer
-    from holdfast.flows.shipped.receive import Receive
     from holdfast_journal import FlowRow
 
 BATCH = "receive"
@@ -91,6 +90,7 @@ def command(
     from holdfast.cli.serving import serving
     from holdfast.cli.status_line import StatusLine
     from holdfast.cli.transfers import Transfer
+    from holdfast.flows.shipped.receive import ReceiveHere
     from holdfast.operating.one_flow import rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
@@ -112,7 +112,12 @@ def command(
             transfer.continues(before[-1])
         elif target is not None:
             _check(target)
-        flow = _flow(code, directory, target, accept, ways)
+        flow = ReceiveHere(
+            code=code,
+            directory=str(directory),
+            out=None if target is None else str(target),
+            ways=ways.flow_value(),
+        )
         name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
         asking.register()
         handing_over.register()
@@ -125,17 +130,6 @@ def command(
     finish(watcher.row, ending, then="ask the sender for a new code")
     if target is not None and not handing_over.told:
         say.err(f"received: {printable(str(target))}")
-
-
-def _flow(
-    code: str, directory: Path, target: Path | None, accept: bool, ways: AskedWays
-) -> Receive:
-    from holdfast.flows.shipped.receive import ReceiveHere, ReceiveToFile
-
-    if target is not None and accept:  # nothing of it needs this terminal
-        return ReceiveToFile(code=code, out=str(target), accept=True, ways=ways.flow_value())
-    out = None if target is None else str(target)
-    return ReceiveHere(code=code, directory=str(directory), out=out, ways=ways.flow_value())
 
 
 class _Watcher:

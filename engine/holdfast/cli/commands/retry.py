@@ -44,7 +44,7 @@ def command(name: str, batch: str | None, force: bool, db: str) -> None:
             f"Process {processes} is running, and continues with it if it serves this batch."
         )
     else:
-        click.echo("To continue, start 'holdfast run' or the same provision command.")
+        click.echo("To continue, start 'holdfast run', or the command that started it.")
 
 
 def _refuse(flow: "FlowRow", force: bool) -> None:

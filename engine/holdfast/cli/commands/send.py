@@ -130,8 +130,10 @@ def command(
         parcel.begun(fingerprint)
         shown = None if parcel.is_text else transfer
         watcher = _Watcher(flow_name, shown, pictures=qr and sys.stdout.isatty())
-        ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
-        watcher.end()
+        try:
+            ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
+        finally:
+            watcher.end()
         _sweep(service.journal, db)
     finish(watcher.row, ending)
     say.err("sent: the recipient has it")

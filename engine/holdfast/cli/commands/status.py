@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 TIMES = ("sent", "accepted", "collected")
 """What the shipped flows publish as a time, in seconds since the epoch."""
 
+SIZES = ("size", "moved")
+"""What they publish as a number of bytes."""
+
 LONGEST_NOTICE = 500
 """How many characters of a worker's notice are shown."""
 SHOWN = 200
@@ -200,11 +203,21 @@ def _show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
         )
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
-            is_time = key in TIMES and isinstance(shown, float)
-            table.add_row(
-                cell(key, "bold"), cell(timestamp(float(shown)) if is_time else str(shown))
-            )
+            table.add_row(cell(key, "bold"), cell(_in_words(key, shown)))
     show(table)
+
+
+def _in_words(key: str, shown: object) -> str:
+    """Return what a flow shows, as people say it, if it is something that shipped flows show."""
+    from holdfast.cli.asking import sized
+    from holdfast.cli.tables import timestamp
+    from holdfast.cli.transfers import route_in_words
+
+    if key in TIMES and isinstance(shown, float):
+        return timestamp(shown)
+    if key in SIZES and isinstance(shown, int):
+        return sized(shown)
+    return route_in_words(str(shown)) if key == "route" else str(shown)
 
 
 def _trouble(row: "FlowRow") -> "Text":

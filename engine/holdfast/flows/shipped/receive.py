@@ -106,7 +106,7 @@ class Receive(Flow):
             if isinstance(said, messages.Transit):
                 self.contact.hear(said)
             elif isinstance(said, messages.PeerSaysNo):
-                if self.incoming is None or self.incoming.stage != "landed":
+                if self.incoming is None or self.incoming.stage not in ("landed", "over"):
                     self.fail(f"the sender's client said: {said.error}")
             elif self.writing or self.incoming is not None:
                 continue  # one thing is offered, and it was
