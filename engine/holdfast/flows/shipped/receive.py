@@ -106,7 +106,7 @@ class Receive(Flow):
             if isinstance(said, messages.Transit):
                 self.contact.hear(said)
             elif isinstance(said, messages.PeerSaysNo):
-                if self.incoming is None or self.incoming.stage != "landed":
+                if self.incoming is None or self.incoming.stage not in ("landed", "over"):
                     self.fail(f"the sender's client said: {said.error}")
             elif self.writing or self.incoming is not None:
                 continue  # one thing is offered, and it was
@@ -122,6 +122,11 @@ class Receive(Flow):
         """Tell the sender why it was not accepted."""
         self.wormhole.send_message(messages.refuse(why))
         self.fail(why)
+
+    def giving_up(self) -> None:
+        """A sender who waits for the answer, or for us to come back, should know."""
+        if self.incoming is not None and self.incoming.stage not in ("landed", "over"):
+            self.wormhole.send_message(messages.refuse("the recipient has cancelled it"))
 
     # A text.
 
@@ -195,7 +200,7 @@ class Receive(Flow):
         """So many bytes are on the disk."""
         if self.incoming is not None:
             self.incoming.durable = durable
-        self.publish(moved=durable)
+        self.publish(moved=durable, waiting=None)
 
     def receiving_waiting(self, reason: str) -> None:
         """It cannot go on now, and will be tried again."""
