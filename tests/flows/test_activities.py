@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from holdfast.flows import Flow, flow
 from holdfast.flows.activities import Session, Wanted, activity
-from tests.flows.world import World
+from tests.flows.world import BATCH, World
 
 
 @define
@@ -18,6 +18,7 @@ class Ringing:
     session: Session
     wanted: list[Any] = field(factory=list)
     stopped: bool = False
+    cleared: list[Any] = field(factory=list)
 
     def wants(self, details: Any) -> None:
         if details == "burst":
@@ -26,6 +27,9 @@ class Ringing:
 
     def stop(self) -> None:
         self.stopped = True
+
+    def clear(self, details: Any, *, failed: bool) -> None:
+        self.cleared.append((details, failed))
 
 
 begun: list[Ringing] = []
@@ -52,6 +56,9 @@ class Ring(Flow):
         self.rings += 1
         self.publish(rings=self.rings)
         self.how = how or None
+
+    def ringing_failed(self, value: None) -> None:
+        self.fail("it was too loud")
 
     def ringing_done(self, value: None) -> None:
         self.finish()
@@ -100,14 +107,36 @@ def test_begins_again_after_a_crash(world: World) -> None:
     assert world.published()["rings"] == 1
 
 
-def test_stops_with_the_flow(world: World) -> None:
-    """A flow that has its verdict wants nothing any more, whatever it says."""
+@pytest.mark.parametrize("ending", ["done", "failed", "cancelled"])
+def test_ends_with_the_flow(world: World, ending: str) -> None:
+    """A flow that has its verdict wants nothing any more, and its activity clears up, once."""
     world.start(Ring(how="loud"), "ann")
     world.until(lambda: begun)
-    durable(begun[0].session.report("done", None))
+    if ending == "cancelled":
+        assert world.journal.ask("ann", BATCH, "cancel")
+    else:
+        durable(begun[0].session.report(ending, None))
     world.until(world.finished)
-    assert begun[0].stopped
-    assert world.status() == "done"
+    [ringing] = begun
+    assert ringing.cleared == [("loud", ending == "failed")]
+    assert not ringing.stopped
+    assert world.status() == ending
+
+
+def test_clears_up_after_a_crash(world: World) -> None:
+    """A process that died as soon as the verdict was durable leaves it to the next one."""
+    world.start(Ring(how="loud"), "ann")
+    world.until(lambda: begun)
+    world.loses_when = lambda: True
+    durable(begun[0].session.report("failed", None))
+    world.until(lambda: world.row("ann").status == "closing")
+    begun.clear()
+    world.crash()
+    world.loses_when = lambda: False
+    world.restart()
+    world.until(world.finished)
+    assert [each.cleared for each in begun] == [[("loud", True)]]
+    assert [each.wanted for each in begun] == [[]]
 
 
 def test_is_not_parked(world: World) -> None:

@@ -38,6 +38,18 @@ class Activity(Protocol):
         """End now, and report nothing more: it is not wanted any more, or not here."""
         ...
 
+    def clear(self, details: Any, *, failed: bool) -> None:
+        """The flow is over, and that is durable: end, and remove what only it would have used.
+
+        Called instead of `stop`. If a process died before this was done, it is the first and only
+        call of the next one's.
+
+        Args:
+            details: what was wanted when the flow ended.
+            failed: whether the flow failed. If not, it was cancelled, has expired, or is done.
+        """
+        ...
+
 
 class Session(Protocol):
     """What an activity is given by the engine."""

@@ -125,6 +125,12 @@ class Flow:
         """
         return None
 
+    def giving_up(self) -> None:
+        """Called in the entry in which an operator cancels the flow, or in which it expires.
+
+        The last time to say something to the peer, who hears nothing of it otherwise.
+        """
+
     def finish(self) -> None:
         """Say that the flow has done its work, whatever happens while the wormhole closes."""
         self._host.end_as(FlowStatus.DONE, "")

@@ -63,6 +63,17 @@ class Beside:
         self._wanted = None
         self._end()
 
+    def clear(self, last: Wanted, *, failed: bool) -> None:
+        """The flow is over: have the activity clear up once that is durable."""
+        self._wanted = None
+        self._host.release(partial(self._clear, last, failed=failed))
+
+    def _clear(self, last: Wanted, *, failed: bool) -> None:
+        running, self._running = self._running, None
+        if running is None:
+            running = _Session(last.kind, self._host, self._owner, self._entry, self._broken)
+        running.clear(last.details, failed=failed)
+
     def _see_to(self, wanted: Wanted | None) -> None:
         if self._host.is_over:
             return
@@ -106,10 +117,18 @@ class _Session:
         """Stop it, and hear nothing more from it."""
         self._is_over = True
         activity, self._activity = self._activity, None
-        if activity is None:
-            return
+        if activity is not None:
+            self._logged(activity.stop)
+
+    def clear(self, details: Any, *, failed: bool) -> None:
+        """Have it clear up, and hear nothing more from it."""
+        self._is_over = True
+        activity, self._activity = self._activity, None
+        self._logged(lambda: (activity or begins(self.kind)(self)).clear(details, failed=failed))
+
+    def _logged(self, call: Callable[[], object]) -> None:
         try:
-            activity.stop()
+            call()
         except Exception:  # noqa: BLE001 - the flow has left already: nothing else can be done
             _log.failure("the activity {kind} could not be stopped", kind=self.kind)
 

@@ -36,6 +36,7 @@ class FlowRunner:
         "__weakref__",
         "_beside",
         "_flow",
+        "_is_cleared",
         "_journal",
         "_owner",
         "_state",
@@ -85,6 +86,8 @@ class FlowRunner:
         self._flow._host = self.host  # noqa: SLF001 - what authors must not touch
         self._beside: Beside | None = None
         """Its activity, if it ever wanted one."""
+        self._is_cleared = False
+        """Whether the flow has its verdict, and its activity was told so."""
         self.heard_at: float | None = None
         """When the exchange last moved, in seconds since the epoch; None if no peer has come."""
         self._moved(taken.updated_at)
@@ -112,6 +115,7 @@ class FlowRunner:
         """End the flow, and free what it holds on the server."""
         if not self._state.verdict and not self.host.is_over:
             with self._entry("cancel", "operator: cancel"):
+                self._flow.giving_up()
                 self.host.end_as(FlowStatus.CANCELLED, "")
 
     def tick(self) -> None:
@@ -123,6 +127,7 @@ class FlowRunner:
             met = self.wormhole.exchange.lifecycle.state == "happy"
             if not met or now >= state.deadline + GRACE:
                 with self._entry("timer", "timer: the deadline has passed"):
+                    self._flow.giving_up()
                     self.host.end_as(FlowStatus.EXPIRED, "it was not collected before its deadline")
         over = bool(state.verdict) or self.host.is_over
         if state.wake_at is not None and now >= state.wake_at and not over:
@@ -247,12 +252,19 @@ class FlowRunner:
         return self._beside is not None and self._beside.is_wanted
 
     def _compare_activity(self) -> None:
-        wanted = None if self._state.verdict else self._flow.activity()
+        if self._is_cleared:
+            return
+        wanted = self._flow.activity()
         if self._beside is None:
             if wanted is None:  # as almost always
                 return
             self._beside = Beside(self.host, self._owner, self._entry, self._broken)
-        self._beside.compare(wanted)
+        if wanted is not None and self._state.verdict:
+            self._is_cleared = True
+            failed = self._state.verdict == FlowStatus.FAILED
+            self._beside.clear(wanted, failed=failed)
+        else:
+            self._beside.compare(wanted)
 
     def _snapshot(self) -> Snapshot:
         self._moved(self._owner.now())

@@ -13,7 +13,8 @@ from threading import Event
 from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.crypto import derive
@@ -38,6 +39,9 @@ SIDE: Final = "holdfast transit relay side "
 restart: under a new name a relay would connect us with ourselves."""
 
 
+_log = Logger()
+
+
 class CannotGoOn(Exception):
     """The transfer cannot go on, with no connection whatever; the words are for both sides."""
 
@@ -56,6 +60,7 @@ class Line:
         resumes: whether the peer is a Holdfast.
         stop: set when the thread is to end.
         moved: to be called with the bytes that have moved, from the thread.
+        waits: to be called from the thread with the reason why nothing moves now.
     """
 
     wire: Wire = field(repr=False)
@@ -63,6 +68,7 @@ class Line:
     resumes: bool
     stop: Event
     moved: Callable[[int], None] = field(repr=False)
+    waits: Callable[[str], None] = field(repr=False)
 
 
 class Cargo(Protocol):
@@ -93,6 +99,10 @@ class Cargo(Protocol):
         """
         ...
 
+    def clear(self, wanted: Any, failed: bool) -> None:  # noqa: FBT001 - for a thread
+        """In the thread: remove what is left of a transfer that is over."""
+        ...
+
 
 @define(eq=False)
 class Carrying:
@@ -113,14 +123,22 @@ class Carrying:
     """Where we can be reached, as the flow has it."""
     _waits: str = field(default="", init=False)
     """Why it does not go on, as the flow has it."""
+    _threads: int = field(default=0, init=False)
+    """How many work for us; one, or none."""
+    _failed_flow: bool | None = field(default=None, init=False)
+    """Once the flow is over: whether it failed."""
 
     # What the engine asks (`holdfast.flows.activities.Activity`).
 
     def wants(self, details: Any) -> None:
         """Go as far as the flow has come."""
         first = self.wanted is None
+        moved_away = not first and details.reach.theirs != self._reach.theirs
         self.wanted = details
-        if not first:
+        if moved_away and self.wire is not None and details.reach.resumes:
+            # It says so when it looks for a connection: ours is dead, and nobody has noticed.
+            self.wire.interrupt()
+        elif not first:
             self._dial()
             self._choose()
         elif details.stage == "landed" or (details.stage == "going" and not details.reach.resumes):
@@ -134,7 +152,20 @@ class Carrying:
         self._calm()
         if self.wire is not None:
             self.wire.interrupt()
+        if not self._threads:
+            self._hang_up()
         self._drop_contest()
+
+    def clear(self, details: Any, *, failed: bool) -> None:
+        """Let go of everything, and remove it."""
+        self.wanted, self._failed_flow = details, failed
+        self.stop()
+        if not self._threads:
+            self._clear()
+
+    def _clear(self) -> None:
+        done = self.session.in_thread(self.cargo.clear, self.wanted, self._failed_flow)
+        done.addErrback(lambda failure: _log.failure("a transfer could not be removed", failure))
 
     # Finding a connection.
 
@@ -158,10 +189,10 @@ class Carrying:
         )
         self._contest, self._dialled = contest, None
         listening = contest.listen(reach.port)
-        if reach.port:
+        if reach.port and reach.resumes:
             # Somebody else has it by now. A stock client will hear of no other port, but may still
             # be dialled, or met at a relay.
-            listening.addErrback(lambda _: contest.listen(0) if reach.resumes else None)
+            listening.addCallback(lambda port: port or contest.listen())
         listening.addCallback(self._listens, contest).addErrback(self._failed)
 
     def _listens(self, port: int | None, contest: Contest) -> Deferred[None] | None:
@@ -197,8 +228,7 @@ class Carrying:
     def _renew(self) -> None:
         self._timer = None
         self._wait("the other side is away")
-        self._drop_contest()
-        self._begin()
+        self._drop_contest().addCallback(lambda _: self._begin_again())
 
     def ready(self, candidate: Candidate) -> None:
         """A connection could be used."""
@@ -256,16 +286,30 @@ class Carrying:
             self._reach.resumes,
             self._stop,
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
+            lambda reason: self.session.reactor.callFromThread(self._wait, reason),
         )
         self._in_thread(self.cargo.carry, self.wanted, line)
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> None:
-        done = self.session.in_thread(call, *args)
+        done = self.in_thread(call, *args)
         done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
+
+    def in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Call `call` in a thread. What is removed at the end is removed behind it."""
+        self._threads += 1
+        return self.session.in_thread(call, *args).addBoth(self._out_of_thread)
+
+    def _out_of_thread(self, result: Any) -> Any:
+        self._threads -= 1
+        if self._stop.is_set():
+            self._hang_up()
+            if self._failed_flow is not None:
+                self._clear()
+        return result
 
     def _moved(self, moved: int) -> None:
         if not self._stop.is_set():
-            self._pause = FIRST_PAUSE
+            self._pause, self._waits = FIRST_PAUSE, ""
             self.session.report("moved", moved)
 
     def _carried(self, result: Any) -> None:
@@ -299,7 +343,7 @@ class Carrying:
 
     def _wait(self, reason: str) -> None:
         """Say why it does not go on, unless that is said already."""
-        if reason != self._waits:
+        if reason != self._waits and not self._stop.is_set():
             self._waits = reason
             self.session.report("waiting", reason)
 
@@ -310,7 +354,8 @@ class Carrying:
 
     def _begin_again(self) -> None:
         self._timer = None
-        self._begin()
+        if not self._stop.is_set() and self._contest is None:
+            self._begin()
 
     # Letting go.
 
@@ -319,10 +364,11 @@ class Carrying:
         if wire is not None:
             wire.close()
 
-    def _drop_contest(self) -> None:
+    def _drop_contest(self) -> Deferred[None]:
+        """End it. The Deferred fires when its port is free."""
         contest, self._contest, self._candidate = self._contest, None, None
-        if contest is not None:
-            contest.stop().addErrback(self._failed)
+        stopped: Deferred[None] = succeed(None) if contest is None else contest.stop()
+        return stopped.addErrback(self._failed)
 
     def _calm(self) -> None:
         timer, self._timer = self._timer, None

@@ -123,6 +123,11 @@ class Receive(Flow):
         self.wormhole.send_message(messages.refuse(why))
         self.fail(why)
 
+    def giving_up(self) -> None:
+        """A sender who waits for the answer, or for us to come back, should know."""
+        if self.incoming is not None and self.incoming.stage not in ("landed", "over"):
+            self.wormhole.send_message(messages.refuse("the recipient has cancelled it"))
+
     # A text.
 
     def accept_text(self) -> None:
@@ -195,7 +200,7 @@ class Receive(Flow):
         """So many bytes are on the disk."""
         if self.incoming is not None:
             self.incoming.durable = durable
-        self.publish(moved=durable)
+        self.publish(moved=durable, waiting=None)
 
     def receiving_waiting(self, reason: str) -> None:
         """It cannot go on now, and will be tried again."""

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
     from twisted.python.failure import Failure
+
+
+DISK_IS_FULL: Final = "the disk is full"
 
 
 @frozen
@@ -81,7 +84,7 @@ class Incoming:
         landed = {"path": str(result.path), "size": result.size, "sha256": result.sha256}
         session, wanted = carrying.session, carrying.wanted
         told = session.report("landed", landed)
-        told.addCallback(lambda _: session.in_thread(self._acknowledge, wanted, result))
+        told.addCallback(lambda _: carrying.in_thread(self._acknowledge, wanted, result))
         told.addCallback(partial(session.report, "acknowledged"))
         told.addErrback(_failed, session)
 
@@ -119,7 +122,7 @@ class Incoming:
         size = wanted.offer.size
         offset = min(wanted.durable, landing.size, size) if line.resumes else 0
         landing.truncate(offset)
-        hasher = landing.hasher(offset)
+        hasher = landing.hasher(offset, stop=line.stop)
         if line.resumes:
             pumping.send_json(bulk, {"offset": offset, "sha256": hasher.hexdigest()})
             begins = pumping.receive_json(bulk).get("from")
@@ -130,9 +133,12 @@ class Incoming:
                 landing.truncate(0)
                 hasher = hashlib.sha256()
         # From a stock client nothing can be resumed, so nothing need be durable before the end.
-        watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved, size))
-        if line.resumes:
-            watcher = Watcher(stop=line.stop, durable=line.moved)
+        watcher = Watcher(
+            stop=line.stop,
+            durable=line.moved if line.resumes else None,
+            progress=at_most_each_second(line.moved, size) if not line.resumes else lambda _: None,
+            full=partial(line.waits, DISK_IS_FULL),
+        )
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:
             landing.discard()
@@ -167,6 +173,18 @@ class Incoming:
         except WireError:
             return False
         return True
+
+    def clear(self, wanted: Receiving, failed: bool) -> None:  # noqa: FBT001 - for a thread
+        """Keep what came from a stock client before something failed; remove all that is hidden.
+
+        Another Holdfast was told that it is over, and nothing could go on from there.
+        """
+        if wanted.stage == "reachable":
+            return
+        with suppress(LandingError), closing(self._landing(wanted)) as landing:
+            if failed and not wanted.reach.resumes and landing.landed is None and landing.size:
+                landing.keep()
+            landing.discard()
 
     def tidy(self, wanted: Receiving) -> bool:
         """In the thread: remove what an ended transfer has left; return that nobody was told."""

@@ -118,7 +118,7 @@ class SendFile(Flow):
     def sending_moved(self, moved: int) -> None:
         """So many bytes have left."""
         self.moved = moved
-        self.publish(moved=moved)
+        self.publish(moved=moved, waiting=None)
 
     def sending_waiting(self, reason: str) -> None:
         """The connection to another Holdfast broke, or cannot be had; it will be tried again."""
@@ -155,6 +155,11 @@ class SendFile(Flow):
                 self.sending_acknowledged(said.sha256)
             elif isinstance(said, messages.PeerSaysNo):
                 self.fail(f"the recipient's client said: {said.error}")
+
+    def giving_up(self) -> None:
+        """A recipient who is asked, or waits for the rest, should know."""
+        if self.contact.resumes is not None:
+            self.wormhole.send_message(messages.refuse("the sender has cancelled it"))
 
     def _give_up(self, why: str, tell: str) -> None:
         if self.contact.resumes is not None:

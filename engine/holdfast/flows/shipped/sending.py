@@ -13,6 +13,7 @@ from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Sending
 from holdfast.flows.shipped.wording import said
 from holdfast.transfer import pumping, sources
+from holdfast.transfer.errors import Stopped
 from holdfast.transfer.watcher import Watcher
 from holdfast.transit.bulk import Bulk
 from holdfast.transit.errors import RecordError, WireError
@@ -28,19 +29,19 @@ class Outgoing:
     def carry(self, wanted: Sending, line: Line) -> str:
         """Send all that the receiver lacks; return the digest that it acknowledges."""
         try:
-            stream = sources.open_source(wanted.paths, wanted.source)
+            stream = sources.open_source(wanted.paths, wanted.source, stop=line.stop)
         except sources.SourceError as error:
             raise CannotGoOn(said(error)) from None
         size = wanted.source.size
         try:
             bulk = opened(line, self.role)
             watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved, size))
-            offset = self._agree(wanted, stream, bulk) if line.resumes else 0
+            offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
             acknowledged = pumping.receive_ack(bulk, watcher, size=size)
         except (sources.SourceError, pumping.SourceTooShort) as error:
             raise CannotGoOn(said(error)) from None
-        except (WireError, RecordError) as error:
+        except (WireError, RecordError, Stopped) as error:
             raise Interrupted(said(error)) from None
         finally:
             stream.close()
@@ -67,14 +68,17 @@ class Outgoing:
             " recipient's client cannot go on from there: send it again, with a new code"
         )
 
-    def _agree(self, wanted: Sending, stream: sources.Stream, bulk: Bulk) -> int:
+    def clear(self, wanted: Sending, failed: bool) -> None:  # noqa: FBT001 - for a thread
+        """A sender has nothing that is in anybody's way."""
+
+    def _agree(self, wanted: Sending, stream: sources.Stream, bulk: Bulk, line: Line) -> int:
         """Return the offset from which the receiver, another Holdfast, needs the rest."""
         has = pumping.receive_json(bulk)
         offset, digest = has.get("offset"), has.get("sha256")
         if type(offset) is not int or not 0 <= offset <= wanted.source.size:
             raise RecordError("The other side says that it has what there is not.")
         # If it has something else, the source being as it was, then its disk lost something.
-        if offset and sources.digest_of(stream, offset) != digest:
+        if offset and sources.digest_of(stream, offset, stop=line.stop) != digest:
             offset = 0
         stream.check()
         stream.seek(offset)
