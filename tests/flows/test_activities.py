@@ -18,14 +18,15 @@ class Ringing:
     session: Session
     wanted: list[Any] = field(factory=list)
     stopped: bool = False
+    for_good: bool = False
 
     def wants(self, details: Any) -> None:
         if details == "burst":
             raise ZeroDivisionError
         self.wanted.append(details)
 
-    def stop(self) -> None:
-        self.stopped = True
+    def stop(self, *, for_good: bool) -> None:
+        self.stopped, self.for_good = True, for_good
 
 
 begun: list[Ringing] = []
@@ -80,6 +81,7 @@ def test_told_of_each_change(world: World) -> None:
     durable(ringing.session.report("rang", "soft"))
     durable(ringing.session.report("rang", ""))
     world.until(lambda: ringing.stopped)
+    assert ringing.for_good
     assert (ringing.wanted, begun) == (["loud", "soft"], [ringing])
     assert "activity" in [entry.kind for entry in world.history("ann")]
 
@@ -91,7 +93,7 @@ def test_begins_again_after_a_crash(world: World) -> None:
     fired = durable(begun[0].session.report("rang", "soft"))
     world.until(lambda: fired)
     world.crash()
-    assert begun[0].stopped
+    assert (begun[0].stopped, begun[0].for_good) == (True, False)
     assert not durable(begun[0].session.report("rang", "lost"))
     world.restart()
     world.until(lambda: len(begun) == 2)
@@ -106,7 +108,7 @@ def test_stops_with_the_flow(world: World) -> None:
     world.until(lambda: begun)
     durable(begun[0].session.report("done", None))
     world.until(world.finished)
-    assert begun[0].stopped
+    assert (begun[0].stopped, begun[0].for_good) == (True, True)
     assert world.status() == "done"
 
 

@@ -34,8 +34,13 @@ class Activity(Protocol):
         """The flow wants this now, and that is durable. First called right after the beginning."""
         ...
 
-    def stop(self) -> None:
-        """End now, and report nothing more: it is not wanted any more, or not here."""
+    def stop(self, *, for_good: bool) -> None:
+        """End now, and report nothing more.
+
+        Args:
+            for_good: the flow will never want it again, so nothing of it may be left. Otherwise it
+                is only not wanted here: another process may go on with it.
+        """
         ...
 
 

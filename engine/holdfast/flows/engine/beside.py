@@ -58,17 +58,17 @@ class Beside:
             self._wanted = wanted
             self._host.release(partial(self._see_to, wanted))
 
-    def stop(self) -> None:
-        """The flow does not run here any more."""
+    def stop(self, *, for_good: bool) -> None:
+        """The flow does not run here any more; nor anywhere else, if that is `for_good`."""
         self._wanted = None
-        self._end()
+        self._end(for_good=for_good)
 
     def _see_to(self, wanted: Wanted | None) -> None:
         if self._host.is_over:
             return
         try:
             if self._running is not None and (wanted is None or wanted.kind != self._running.kind):
-                self._end()
+                self._end(for_good=True)
             if wanted is not None:
                 if self._running is None:
                     self._running = _Session(
@@ -78,10 +78,10 @@ class Beside:
         except Exception:  # noqa: BLE001 - whatever the activity's code raised; it is reported
             self._broken(Failure())
 
-    def _end(self) -> None:
+    def _end(self, *, for_good: bool) -> None:
         running, self._running = self._running, None
         if running is not None:
-            running.end()
+            running.end(for_good=for_good)
 
 
 @define(eq=False)
@@ -102,14 +102,14 @@ class _Session:
             self._activity = begins(self.kind)(self)
         self._activity.wants(details)
 
-    def end(self) -> None:
+    def end(self, *, for_good: bool) -> None:
         """Stop it, and hear nothing more from it."""
         self._is_over = True
         activity, self._activity = self._activity, None
         if activity is None:
             return
         try:
-            activity.stop()
+            activity.stop(for_good=for_good)
         except Exception:  # noqa: BLE001 - the flow has left already: nothing else can be done
             _log.failure("the activity {kind} could not be stopped", kind=self.kind)
 

@@ -130,11 +130,15 @@ class FlowRunner:
                 state.wake_at = None
                 self._flow.woken()
 
-    def abandon(self) -> None:
-        """Stop running; the checkpoint is all that is left."""
+    def abandon(self, *, for_good: bool = False) -> None:
+        """Stop running; the checkpoint is all that is left.
+
+        Args:
+            for_good: the flow is over, and will not be run again.
+        """
         self.host.is_over = True
         if self._beside is not None:
-            self._beside.stop()
+            self._beside.stop(for_good=for_good)
         self.wormhole.abandon()
         self._owner.executor.forget(self.host)
 
@@ -173,7 +177,7 @@ class FlowRunner:
         self._broken(Failure(error))
 
     def _finished(self) -> None:
-        self.abandon()
+        self.abandon(for_good=True)
         self._owner.over(self)
 
     # What decides whether it is parked (`holdfast.flows.engine.parking.Parkable`).

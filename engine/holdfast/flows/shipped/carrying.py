@@ -13,10 +13,12 @@ from threading import Event
 from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.crypto import derive
+from holdfast.errors import WormholeError
 from holdfast.flows.activities import Session
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
 from holdfast.transit import hints, network_of
@@ -33,9 +35,15 @@ FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts to connect to another Holdfast, which double."""
 
+HEAR_WHY: Final = 2.0
+"""Seconds in which a stock client may still say, in the mailbox, why the connection has broken."""
+
 SIDE: Final = "holdfast transit relay side "
 """What our name at a relay is derived for. It follows from the key, so that it is the same after a
 restart: under a new name a relay would connect us with ourselves."""
+
+
+_log = Logger()
 
 
 class CannotGoOn(Exception):
@@ -44,6 +52,10 @@ class CannotGoOn(Exception):
 
 class Interrupted(Exception):
     """The connection broke, or the disk is full: another attempt may go further."""
+
+
+class Misbehaved(Interrupted):
+    """The peer, who has the key, said what nobody may say: another attempt would be the same."""
 
 
 @frozen
@@ -93,6 +105,14 @@ class Cargo(Protocol):
         """
         ...
 
+    def clear(self, wanted: Any) -> None:
+        """In the thread: the flow is over, whatever it had come to. Leave nothing that is hidden.
+
+        Raises:
+            WormholeError: that cannot be done.
+        """
+        ...
+
 
 @define(eq=False)
 class Carrying:
@@ -107,6 +127,9 @@ class Carrying:
     _candidate: Candidate | None = field(default=None, init=False)
     _dialled: tuple[dict[str, Any], ...] | None = field(default=None, init=False)
     _stop: Event = field(factory=Event, init=False)
+    _threads: int = field(default=0, init=False)
+    """How many are at work; the connection stays open for them."""
+    _for_good: bool = field(default=False, init=False)
     _timer: Any = field(default=None, init=False)
     _pause: float = field(default=FIRST_PAUSE, init=False)
     _where: dict[str, Any] | None = field(default=None, init=False)
@@ -128,13 +151,21 @@ class Carrying:
         else:
             self._begin()
 
-    def stop(self) -> None:
-        """Let go of everything."""
+    def stop(self, *, for_good: bool) -> None:
+        """Let go of everything, as soon as the threads do."""
+        self._for_good = for_good
         self._stop.set()
         self._calm()
         if self.wire is not None:
             self.wire.interrupt()
         self._drop_contest()
+        if not self._threads:
+            self._leave()
+
+    def in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Call `call`, which blocks and may use the connection, in a thread."""
+        self._threads += 1
+        return self.session.in_thread(call, *args).addBoth(self._thread_ended)
 
     # Finding a connection.
 
@@ -158,10 +189,10 @@ class Carrying:
         )
         self._contest, self._dialled = contest, None
         listening = contest.listen(reach.port)
-        if reach.port:
-            # Somebody else has it by now. A stock client will hear of no other port, but may still
-            # be dialled, or met at a relay.
-            listening.addErrback(lambda _: contest.listen(0) if reach.resumes else None)
+        if reach.port and reach.resumes:
+            # Somebody else may have it by now. A stock client would hear of no other port, but may
+            # still be dialled, or met at a relay.
+            listening.addCallback(lambda port: port or contest.listen(0))
         listening.addCallback(self._listens, contest).addErrback(self._failed)
 
     def _listens(self, port: int | None, contest: Contest) -> Deferred[None] | None:
@@ -197,8 +228,8 @@ class Carrying:
     def _renew(self) -> None:
         self._timer = None
         self._wait("the other side is away")
-        self._drop_contest()
-        self._begin()
+        # The next contest wants the same port.
+        self._drop_contest().addCallback(lambda _: self._begin_again()).addErrback(self._failed)
 
     def ready(self, candidate: Candidate) -> None:
         """A connection could be used."""
@@ -209,6 +240,8 @@ class Carrying:
         if self._candidate is None or self.wanted is None or self.wanted.stage == "reachable":
             return
         candidate, self._candidate = self._candidate, None
+        if candidate.is_lost:
+            return  # the contest offers another, if there is one
         if self._reach.resumes:
             self._calm()
         self._waits = ""
@@ -239,7 +272,12 @@ class Carrying:
             self._again_later(reason)
         else:
             self._calm()
-            self._in_thread(self.cargo.left_behind, self.wanted, reason)
+            self._leave_behind(reason)
+
+    def _leave_behind(self, reason: str) -> None:
+        """There will be no connection any more."""
+        self._timer = None
+        self._in_thread(self.cargo.left_behind, self.wanted, reason)
 
     # Using it.
 
@@ -260,7 +298,7 @@ class Carrying:
         self._in_thread(self.cargo.carry, self.wanted, line)
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> None:
-        done = self.session.in_thread(call, *args)
+        done = self.in_thread(call, *args)
         done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
 
     def _moved(self, moved: int) -> None:
@@ -280,11 +318,14 @@ class Carrying:
             self.session.report("broken", failure.getErrorMessage())
         elif not failure.check(Interrupted):
             failure.raiseException()
-        elif self._reach.resumes:
+        elif self._reach.resumes and not failure.check(Misbehaved):
             self._drop_contest()
             self._again_later(failure.getErrorMessage())
         else:
-            self._in_thread(self.cargo.left_behind, self.wanted, failure.getErrorMessage())
+            self._drop_contest()
+            self._timer = self.session.reactor.callLater(
+                HEAR_WHY, self._leave_behind, failure.getErrorMessage()
+            )
 
     def again(self, reason: str) -> None:
         """Connect again, later: the peer still has something to say."""
@@ -310,7 +351,8 @@ class Carrying:
 
     def _begin_again(self) -> None:
         self._timer = None
-        self._begin()
+        if not self._stop.is_set():
+            self._begin()
 
     # Letting go.
 
@@ -319,10 +361,23 @@ class Carrying:
         if wire is not None:
             wire.close()
 
-    def _drop_contest(self) -> None:
+    def _thread_ended(self, result: Any) -> Any:
+        self._threads -= 1
+        if self._stop.is_set() and not self._threads:
+            self._leave()
+        return result
+
+    def _leave(self) -> None:
+        """No thread is at work, and none will be, except for the one that clears up."""
+        self._hang_up()
+        if self._for_good and self.wanted is not None:
+            clearing = self.session.in_thread(self.cargo.clear, self.wanted)
+            clearing.addErrback(_cannot_clear)
+
+    def _drop_contest(self) -> Deferred[None]:
+        """Give it up; fires when its port is free again."""
         contest, self._contest, self._candidate = self._contest, None, None
-        if contest is not None:
-            contest.stop().addErrback(self._failed)
+        return succeed(None) if contest is None else contest.stop().addErrback(self._failed)
 
     def _calm(self) -> None:
         timer, self._timer = self._timer, None
@@ -332,3 +387,9 @@ class Carrying:
     def _failed(self, failure: Failure) -> None:
         if not self._stop.is_set() and failure.value is not None:
             self.session.failed(failure.value)
+
+
+def _cannot_clear(failure: Failure) -> None:
+    """Nobody can be asked any more: the flow is over."""
+    failure.trap(WormholeError)
+    _log.warn("a transfer is over, but has left something: {why}", why=failure.getErrorMessage())

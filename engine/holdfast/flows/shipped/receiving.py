@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from holdfast.flows.activities import Session, activity
-from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line
+from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line, Misbehaved
 from holdfast.flows.shipped.opening import opened
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Receiving
@@ -19,7 +19,7 @@ from holdfast.flows.shipped.wording import said
 from holdfast.transfer import pumping
 from holdfast.transfer.errors import BadArchive, LandingError, Stopped, TargetExists, in_words
 from holdfast.transfer.landing import Landing, free_name
-from holdfast.transfer.names import shown
+from holdfast.transfer.names import BadName, shown
 from holdfast.transfer.watcher import Watcher
 from holdfast.transit.bulk import Bulk
 from holdfast.transit.errors import RecordError, WireError
@@ -55,6 +55,8 @@ class Incoming:
     key: str
     """Names the part file; the same in every life of the flow."""
     role: Role = "receiver"
+    is_clear: bool = False
+    """Whether nothing hidden is left in the directory."""
 
     def carry(self, wanted: Receiving, line: Line) -> Arrived:
         """Receive all that is not here yet, and put it where it belongs."""
@@ -66,6 +68,8 @@ class Incoming:
                 hasher = self._receive(wanted, line, landing, bulk)
                 path = self._put(wanted, landing, line)
                 return Arrived(path, wanted.offer.size, hasher.hexdigest(), bulk)
+        except pumping.Nonsense as error:
+            raise Misbehaved(said(error)) from None
         except (WireError, RecordError, Stopped) as error:
             raise Interrupted(said(error)) from None
         except LandingError as error:
@@ -81,7 +85,7 @@ class Incoming:
         landed = {"path": str(result.path), "size": result.size, "sha256": result.sha256}
         session, wanted = carrying.session, carrying.wanted
         told = session.report("landed", landed)
-        told.addCallback(lambda _: session.in_thread(self._acknowledge, wanted, result))
+        told.addCallback(lambda _: carrying.in_thread(self._acknowledge, wanted, result))
         told.addCallback(partial(session.report, "acknowledged"))
         told.addErrback(_failed, session)
 
@@ -101,7 +105,7 @@ class Incoming:
                     return Arrived(landing.landed, wanted.offer.size, "")
                 arrived = landing.size
                 kept = landing.keep() if arrived else None
-                landing.discard()
+                self._discard(landing)
         except LandingError as error:
             raise CannotGoOn(f"{reason}; {said(error)}") from None
         where = f"; these are kept in {shown(str(kept))}" if kept else ""
@@ -111,8 +115,24 @@ class Incoming:
             " with a new code"
         )
 
+    def clear(self, wanted: Receiving) -> None:
+        """Keep what came under a name that can be seen."""
+        if self.is_clear or wanted.stage not in ("going", "landed"):
+            return
+        with closing(self._landing(wanted)) as landing:
+            if landing.landed is None and landing.size:
+                landing.keep()
+            self._discard(landing)
+
     def _landing(self, wanted: Receiving) -> Landing:
-        return Landing(Path(wanted.target.directory), wanted.target.name, self.key)
+        try:
+            return Landing(Path(wanted.target.directory), wanted.target.name, self.key)
+        except BadName as error:
+            raise CannotGoOn(said(error)) from None
+
+    def _discard(self, landing: Landing) -> None:
+        landing.discard()
+        self.is_clear = True
 
     def _receive(self, wanted: Receiving, line: Line, landing: Landing, bulk: Bulk) -> _Hash:
         """Receive the rest; return the digest of all."""
@@ -125,7 +145,8 @@ class Incoming:
             begins = pumping.receive_json(bulk).get("from")
             if begins != offset:
                 if begins != 0:
-                    raise RecordError("The other side begins in a place that was not agreed on.")
+                    words = "The other side begins in a place that was not agreed on."
+                    raise pumping.Nonsense(words)
                 offset = 0
                 landing.truncate(0)
                 hasher = hashlib.sha256()
@@ -135,7 +156,7 @@ class Incoming:
             watcher = Watcher(stop=line.stop, durable=line.moved)
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:
-            landing.discard()
+            self._discard(landing)
             raise CannotGoOn("what arrived is not what was offered: it has changed meanwhile")
         return hasher
 
@@ -154,7 +175,7 @@ class Incoming:
                 landing.name = free_name(landing.directory, landing.name)
         except BadArchive as error:
             kept = landing.keep(".zip")
-            landing.discard()
+            self._discard(landing)
             raise CannotGoOn(f"{said(error)}; it is kept as {shown(str(kept))}") from None
 
     def _acknowledge(self, wanted: Receiving, result: Arrived) -> bool:
@@ -171,7 +192,7 @@ class Incoming:
     def tidy(self, wanted: Receiving) -> bool:
         """In the thread: remove what an ended transfer has left; return that nobody was told."""
         with closing(self._landing(wanted)) as landing:
-            landing.discard()
+            self._discard(landing)
         return False
 
 
