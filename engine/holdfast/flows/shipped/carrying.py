@@ -34,6 +34,9 @@ FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts to connect to another Holdfast, which double."""
 
+HEAR_WHY: Final = 2.0
+"""Seconds in which a stock client may still say, in the mailbox, why the connection has broken."""
+
 SIDE: Final = "holdfast transit relay side "
 """What our name at a relay is derived for. It follows from the key, so that it is the same after a
 restart: under a new name a relay would connect us with ourselves."""
@@ -48,6 +51,10 @@ class CannotGoOn(Exception):
 
 class Interrupted(Exception):
     """The connection broke, or the disk is full: another attempt may go further."""
+
+
+class Misbehaved(Interrupted):
+    """The peer, who has the key, said what nobody may say: another attempt would be the same."""
 
 
 @frozen
@@ -228,7 +235,8 @@ class Carrying:
     def _renew(self) -> None:
         self._timer = None
         self._wait("the other side is away")
-        self._drop_contest().addCallback(lambda _: self._begin_again())
+        # The next contest wants the same port.
+        self._drop_contest().addCallback(lambda _: self._begin_again()).addErrback(self._failed)
 
     def ready(self, candidate: Candidate) -> None:
         """A connection could be used."""
@@ -239,6 +247,8 @@ class Carrying:
         if self._candidate is None or self.wanted is None or self.wanted.stage == "reachable":
             return
         candidate, self._candidate = self._candidate, None
+        if candidate.is_lost:
+            return  # the contest offers another, if there is one
         if self._reach.resumes:
             self._calm()
         self._waits = ""
@@ -269,7 +279,12 @@ class Carrying:
             self._again_later(reason)
         else:
             self._calm()
-            self._in_thread(self.cargo.left_behind, self.wanted, reason)
+            self._leave_behind(reason)
+
+    def _leave_behind(self, reason: str) -> None:
+        """There will be no connection any more."""
+        self._timer = None
+        self._in_thread(self.cargo.left_behind, self.wanted, reason)
 
     # Using it.
 
@@ -324,11 +339,14 @@ class Carrying:
             self.session.report("broken", failure.getErrorMessage())
         elif not failure.check(Interrupted):
             failure.raiseException()
-        elif self._reach.resumes:
+        elif self._reach.resumes and not failure.check(Misbehaved):
             self._drop_contest()
             self._again_later(failure.getErrorMessage())
         else:
-            self._in_thread(self.cargo.left_behind, self.wanted, failure.getErrorMessage())
+            self._drop_contest()
+            self._timer = self.session.reactor.callLater(
+                HEAR_WHY, self._leave_behind, failure.getErrorMessage()
+            )
 
     def again(self, reason: str) -> None:
         """Connect again, later: the peer still has something to say."""
