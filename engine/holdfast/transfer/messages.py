@@ -103,7 +103,15 @@ class PeerSaysNo:
 
 
 Said: TypeAlias = (
-    TextOffer | Offer | OtherOffer | Transit | TextAccepted | OfferAccepted | Received | PeerSaysNo
+    TextOffer
+    | Offer
+    | OtherOffer
+    | Transit
+    | TextAccepted
+    | OfferAccepted
+    | OtherAnswer
+    | Received
+    | PeerSaysNo
 )
 
 
