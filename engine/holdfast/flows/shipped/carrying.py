@@ -56,6 +56,7 @@ class Line:
         resumes: whether the peer is a Holdfast.
         stop: set when the thread is to end.
         moved: to be called with the bytes that have moved, from the thread.
+        now: the reactor's seconds.
     """
 
     wire: Wire = field(repr=False)
@@ -63,6 +64,7 @@ class Line:
     resumes: bool
     stop: Event
     moved: Callable[[int], None] = field(repr=False)
+    now: Callable[[], float] = field(repr=False)
 
 
 class Cargo(Protocol):
@@ -256,6 +258,7 @@ class Carrying:
             self._reach.resumes,
             self._stop,
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
+            self.session.reactor.seconds,
         )
         self._in_thread(self.cargo.carry, self.wanted, line)
 

@@ -130,9 +130,10 @@ class Incoming:
                 landing.truncate(0)
                 hasher = hashlib.sha256()
         # From a stock client nothing can be resumed, so nothing need be durable before the end.
-        watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved))
+        progress = at_most_each_second(line.moved, line.now)
+        watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
         if line.resumes:
-            watcher = Watcher(stop=line.stop, durable=line.moved)
+            watcher = Watcher(stop=line.stop, durable=line.moved, now=line.now)
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:
             landing.discard()
