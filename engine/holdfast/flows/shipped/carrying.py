@@ -68,6 +68,7 @@ class Line:
         stop: set when the thread is to end.
         moved: to be called with the bytes that have moved, from the thread.
         waits: to be called from the thread with the reason why nothing moves now.
+        now: the reactor's seconds.
     """
 
     wire: Wire = field(repr=False)
@@ -76,6 +77,7 @@ class Line:
     stop: Event
     moved: Callable[[int], None] = field(repr=False)
     waits: Callable[[str], None] = field(repr=False)
+    now: Callable[[], float] = field(repr=False)
 
 
 class Cargo(Protocol):
@@ -302,6 +304,7 @@ class Carrying:
             self._stop,
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
             lambda reason: self.session.reactor.callFromThread(self._wait, reason),
+            self.session.reactor.seconds,
         )
         self._in_thread(self.cargo.carry, self.wanted, line)
 

@@ -142,8 +142,13 @@ class Incoming:
         watcher = Watcher(
             stop=line.stop,
             durable=line.moved if line.resumes else None,
-            progress=at_most_each_second(line.moved, size) if not line.resumes else lambda _: None,
+            progress=(
+                (lambda _: None)
+                if line.resumes
+                else at_most_each_second(line.moved, size, line.now)
+            ),
             full=partial(line.waits, DISK_IS_FULL),
+            now=line.now,
         )
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:

@@ -35,7 +35,8 @@ class Outgoing:
         size = wanted.source.size
         try:
             bulk = opened(line, self.role)
-            watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved, size))
+            progress = at_most_each_second(line.moved, size, line.now)
+            watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
             offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
             acknowledged = pumping.receive_ack(bulk, watcher, size=size)
