@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,9 +48,11 @@ KINDS = (
         ),
         (
             messages.transit(hints.abilities(), hints.encode([HINT])),
-            b'{"transit": {"abilities-v1": [{"type": "direct-tcp-v1"}, {"type": "relay-v1"}],'
-            b' "hints-v1": [{"type": "direct-tcp-v1", "hostname": "192.0.2.1", "port": 4001,'
-            b' "priority": 0.0}]}}',
+            (
+                b'{"transit": {"abilities-v1": [{"type": "direct-tcp-v1"}, {"type": "relay-v1"}],'
+                b' "hints-v1": [{"type": "direct-tcp-v1", "hostname": "192.0.2.1", "port": 4001,'
+                b' "priority": 0.0}]}}'
+            ),
         ),
         (messages.accept_text(), b'{"answer": {"message_ack": "ok"}}'),
         (messages.accept_offer(), b'{"answer": {"file_ack": "ok"}}'),
@@ -127,20 +130,24 @@ def with_folder(**changes: Any) -> dict[str, Any]:
     return {"offer": {"directory": {**FOLDER, **changes}}}
 
 
-MALFORMED: list[object] = [
-    *([], "text", 7, None),
-    *({"offer": each} for each in (None, [], "file", 7)),
-    *({"offer": {"message": each}} for each in (None, 7, [], {})),
-    *({"offer": {"file": each}} for each in (None, [], "a", {})),
-    *(with_file(filename=each) for each in (None, "", 7, [], "x" * (LONGEST_NAME + 1))),
-    *(with_file(filesize=each) for each in (None, -1, LARGEST + 1, 10**4000, 3.0, True, "3")),
-    *(with_folder(mode=each) for each in (None, 7, "tarball", "")),
-    *(with_folder(dirname=each) for each in (None, "", 7)),
-    *(with_folder(zipsize=each) for each in (None, -1, 2**63, 1e300)),
-    *(with_folder(numfiles=each) for each in (None, -1, "2")),
-    *(with_folder(numbytes=each) for each in (None, -1, False)),
-    *({"answer": each} for each in (None, "ok", [], 7)),
-    *({"answer": {"file_ack": each}} for each in (None, "no", True, 1)),
+def each_of(make: Callable[[Any], object], *values: object) -> list[object]:
+    return [make(value) for value in values]
+
+
+MALFORMED = [
+    *each_of(lambda it: it, [], "text", 7, None),
+    *each_of(lambda it: {"offer": it}, None, [], "file", 7),
+    *each_of(lambda it: {"offer": {"message": it}}, None, 7, [], {}),
+    *each_of(lambda it: {"offer": {"file": it}}, None, [], "a", {}),
+    *each_of(lambda it: with_file(filename=it), None, "", 7, [], "x" * (LONGEST_NAME + 1)),
+    *each_of(lambda it: with_file(filesize=it), None, -1, 2**63, 10**4000, 3.0, True, "3"),
+    *each_of(lambda it: with_folder(mode=it), None, 7, "tarball", ""),
+    *each_of(lambda it: with_folder(dirname=it), None, "", 7),
+    *each_of(lambda it: with_folder(zipsize=it), None, -1, 2**63, 1e300),
+    *each_of(lambda it: with_folder(numfiles=it), None, -1, "2"),
+    *each_of(lambda it: with_folder(numbytes=it), None, -1, False),
+    *each_of(lambda it: {"answer": it}, None, "ok", [], 7),
+    *each_of(lambda it: {"answer": {"file_ack": it}}, None, "no", True, 1),
     {"answer": {"message_ack": "no"}},
 ]
 
