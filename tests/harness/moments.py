@@ -15,6 +15,10 @@ and OCCURRENCE counts from 1 in the life of one process. The places are
 - `task-NAME` (not begun, begun), `command-end` (a command that mints has ended), and
   `task-NAME-done` (its result, not yet handled, or handled and not yet committed)
 - `rename`: a file that is written whole gets its name
+- `send-from-N`, `receive-from-N`: a transfer begins, or goes on, at byte N (`before`, `after` all)
+- `record`: a record of a file is sent; `write`: a piece of it is written, which is 32 KiB; `sync`:
+  what was written is made durable, which is done each 256 KiB here, and waited for
+- `place`: a file or folder gets its name
 - `over` (a flow's last entry is durable) and `leave` (the process lets go of the database)
 """
 
@@ -25,6 +29,8 @@ import os
 import signal
 import threading
 import time
+
+import transfers
 
 
 class Fate:
@@ -113,6 +119,7 @@ def install(fate):
     _around(fate, runner, "_finished", lambda *_: "over")
     _around_renames(fate)
     _around_commits(fate)
+    transfers.install(fate, _around)
 
 
 def _around(fate, owner, name, place_of, last=None):

@@ -47,7 +47,9 @@ class World:
         """Return the number of a folder that `home` returned."""
         return int(home.name.removeprefix("home-"))
 
-    def start(self, home: Path, *words: str | Path, death: Death | None = None) -> Victim:
+    def start(
+        self, home: Path, *words: str | Path, death: Death | None = None, **env: str
+    ) -> Victim:
         """Start `holdfast WORDS...` on the database of *home*."""
         return self.nursery.start(
             *words,
@@ -55,6 +57,7 @@ class World:
             death=evolve(death or Death(), record=True),
             HOLDFAST_RELAY=self.server.url,
             HOLDFAST_DB=f"sqlite:///{home / 'journal.db'}",
+            **env,
         )
 
     def live(

@@ -80,6 +80,8 @@ class Flow:
     appid: ClassVar[str]
     versions: ClassVar[Mapping[str, Any]] = {}
     """What the peer is told as our versions, JSON values; see `holdfast.create`."""
+    tasks_of_its_command: ClassVar[frozenset[str]] = frozenset()
+    """Tasks that only one command registers, and no worker need know."""
     _host: Host
 
     def started(self) -> None:

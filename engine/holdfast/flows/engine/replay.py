@@ -18,7 +18,7 @@ from holdfast.core.frames import Allocate, Claim, Frame
 from holdfast.core.parts import PARTS
 from holdfast.errors import BadCheckpoint, WormholeError
 from holdfast.flows import document
-from holdfast.flows.base import UnknownFlow
+from holdfast.flows.base import UnknownFlow, flow_class, kinds
 from holdfast.flows.tasks import kind_of
 from holdfast_journal.doctor import BACKUP, RESTORE, Examined, OpenedEntry
 
@@ -40,6 +40,8 @@ def check_flow(flow: Examined) -> None:
     """Add to `flow` what is wrong with its parameters, its checkpoint and its history."""
     _check_params(flow)
     for name in sorted({name for name in flow.tasks if kind_of(name) is None}):
+        if flow.kind in kinds() and name in flow_class(flow.kind).tasks_of_its_command:
+            continue  # the command that began it does this, when it is started again
         what = f"no function is known here for its task {name!r}"
         flow.found("task", what, "--flows names the module that defines it", hint=True)
     if not flow.checkpoint:

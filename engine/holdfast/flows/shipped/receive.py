@@ -296,6 +296,8 @@ class ReceiveHere(Receive):
         ways: how this machine may be reached.
     """
 
+    tasks_of_its_command = frozenset({"ask", "print", "show-path"})
+
     code: str = field(repr=False)
     directory: str = "."
     out: str | None = None
