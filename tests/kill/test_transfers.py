@@ -4,25 +4,21 @@ With EVERY_MOMENT set in the environment, at every one.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from tests.harness.nursery import Death
 from tests.kill import transfers
-from tests.kill.transfers import check_whole, code_of, inbox, live, make, make_folder, names
-from tests.kill.world import AT_ONCE, Walked, World
+from tests.kill.transfers import check_whole, code_of, live, make, make_folder
+from tests.kill.world import Walked, World
 
 EVERY = bool(os.environ.get("EVERY_MOMENT"))
 OUT_OF_TURN = 5
 """Moments that may not come again: what two threads do at the same time has no fixed order."""
 
 
-def exchange(
-    world: World, death: Death, *, dies: str = "sender", folder: bool = False
-) -> Walked:
+def exchange(world: World, death: Death, *, dies: str = "sender", folder: bool = False) -> Walked:
     """One file, or folder; the one side or the other dies once."""
     what = (make_folder if folder else make)(world.folder / f"{world.home().name}.bin")
     sender = transfers.sender(world, what, deaths=[death] if dies == "sender" else ())
