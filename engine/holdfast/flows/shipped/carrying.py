@@ -34,6 +34,9 @@ FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts to connect to another Holdfast, which double."""
 
+SHORTEST_CONTEST: Final = 5.0
+"""Seconds for one such attempt: relays are dialled two seconds after the first direct address."""
+
 HEAR_WHY: Final = 2.0
 """Seconds in which a stock client may still say, in the mailbox, why the connection has broken."""
 
@@ -230,12 +233,14 @@ class Carrying:
         """A contest dials each address once. For another Holdfast, begin another one after it."""
         self._calm()
         if self._reach.resumes:
-            self._timer = self.session.reactor.callLater(self._next_pause(), self._renew)
+            seconds = max(self._pause, SHORTEST_CONTEST)
+            self._timer = self.session.reactor.callLater(seconds, self._renew)
         else:
             self._timer = self.session.reactor.callLater(CONNECT_WITHIN, self._too_late)
 
     def _renew(self) -> None:
         self._timer = None
+        self._next_pause()
         self._wait("the other side is away")
         # The next contest wants the same port.
         self._drop_contest().addCallback(lambda _: self._begin_again()).addErrback(self._failed)
