@@ -126,7 +126,7 @@ def inbox(home: Path) -> Path:
 
 def names(end: End) -> list[str]:
     """All that is in a receiver's inbox, hidden things too."""
-    return sorted(os.listdir(inbox(end.home)))
+    return sorted(each.name for each in Path(inbox(end.home)).iterdir())
 
 
 def code_of(end: End) -> str:
@@ -154,7 +154,8 @@ def wait(question: Any, *ends: End) -> None:
 
 def live(*ends: End) -> None:
     """Let all of them live until each has ended by itself."""
-    wait(lambda: all([end.tend() for end in ends]), *ends)
+    # Each of them is tended, also if an earlier one has not ended.
+    wait(lambda: all([end.tend() for end in ends]), *ends)  # noqa: C419
     for end in ends:
         end.world.lost_nameplates += sum(life.lost_nameplates for life in end.lives)
 
