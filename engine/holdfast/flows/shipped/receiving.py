@@ -130,7 +130,7 @@ class Incoming:
                 landing.truncate(0)
                 hasher = hashlib.sha256()
         # From a stock client nothing can be resumed, so nothing need be durable before the end.
-        progress = at_most_each_second(line.moved, line.now)
+        progress = at_most_each_second(line.moved, line.now, size)
         watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
         if line.resumes:
             watcher = Watcher(stop=line.stop, durable=line.moved, now=line.now)
