@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.flows.engine.replay import check_flow
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
+from tests.simulation.disk import SIZE
 from tests.simulation.flows import MESSAGES
 from tests.simulation.invariants import Flow
 from tests.simulation.peers import CLEAN, Person
@@ -58,6 +59,17 @@ def _check_failed_transfer(world: World, flow: Flow) -> None:
     transfer = world.transfers.by_flow[flow.name]
     if transfer.resumes and not world.excused("refused", "forgot", f"crowded {flow.name}"):
         world.violate(f"{flow.name} failed, and could have gone on with another Holdfast")
+    if flow.kind == SendFile.kind and transfer.was_chosen and not people_refuse(world, flow):
+        says_all, all_sent = "everything was sent" in transfer.reason, transfer.moved >= SIZE
+        if says_all != all_sent or (transfer.knew and not says_all):
+            world.violate(f"{flow.name} failed, and says wrongly: {transfer.reason}")
+    elif not transfer.reason:
+        world.violate(f"{flow.name} failed, and does not say why")
+
+
+def people_refuse(world: World, flow: Flow) -> bool:
+    """Whether the other side gave up first, and said so."""
+    return "client said" in world.transfers.by_flow[flow.name].reason
 
 
 def _check_done(world: World, flow: Flow, people: list[Person]) -> None:

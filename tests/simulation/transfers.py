@@ -24,6 +24,7 @@ from holdfast.flows.shipped.transferring import TRANSIT_PURPOSE
 from holdfast.transit import bulk
 from holdfast.transit.handshake import GO
 from holdfast.transit.keys import TransitKeys
+from tests.simulation.disk import SIZE
 from tests.simulation.lines import End, LinesWatcher
 from tests.simulation.process import Life
 
@@ -47,11 +48,20 @@ class Transfer:
     """Where we are, as the other side may have heard."""
     port: int = 0
     resumes: bool | None = None
+    moved: int = 0
+    """Bytes that have left, of a sender's."""
+    reason: str = ""
+    """Why it failed."""
     was_chosen: bool = False
     spoke: bool = False
     """Whether what follows the choice was written at least once."""
     died_chosen: bool = False
     """Whether a process died when a connection was chosen."""
+    sent: int = 0
+    all_sent_at: float | None = None
+    """When a thread had written everything."""
+    knew: bool = False
+    """Whether a process died some time after that."""
 
 
 @define(eq=False, repr=False)
@@ -74,6 +84,7 @@ class Transfers(LinesWatcher):
         contact = data["contact"]
         transfer.said, transfer.port = contact["said"], contact["port"]
         transfer.resumes = contact["resumes"]
+        transfer.moved, transfer.reason = data.get("moved", 0), document["reason"]
         transfer.was_chosen = transfer.was_chosen or transfer.stage in CHOSEN
         key = document["wormhole"]["exchange"]["key"]["data"]["key"]
         if key:
@@ -85,14 +96,21 @@ class Transfers(LinesWatcher):
         """A process of ours is dead."""
         for transfer in self.by_flow.values():
             transfer.died_chosen = transfer.died_chosen or transfer.was_chosen
+            at = transfer.all_sent_at
+            transfer.knew = transfer.knew or (at is not None and self.world.kernel.now > at + 0.1)
 
     # The lines.
 
     def writes(self, end: End, data: bytes) -> None:
         if not isinstance(end.process, Life):
             return
+        transfer = end.note
         if not end.taken:
             self._check_choice(end, data)
+        elif transfer is not None:
+            transfer.sent += len(data)
+            if transfer.sent >= SIZE and transfer.all_sent_at is None:
+                transfer.all_sent_at = self.world.kernel.now
         self.world.faults.writes(end)
 
     def _check_choice(self, end: End, data: bytes) -> None:

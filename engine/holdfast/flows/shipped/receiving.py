@@ -145,7 +145,7 @@ class Incoming:
             progress=(
                 (lambda _: None)
                 if line.resumes
-                else at_most_each_second(line.moved, size, line.now)
+                else at_most_each_second(line.moved, line.now, size)
             ),
             full=partial(line.waits, DISK_IS_FULL),
             now=line.now,

@@ -35,7 +35,7 @@ class Outgoing:
         size = wanted.source.size
         try:
             bulk = opened(line, self.role)
-            progress = at_most_each_second(line.moved, size, line.now)
+            progress = at_most_each_second(line.moved, line.now, size)
             watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
             offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
