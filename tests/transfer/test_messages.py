@@ -30,8 +30,7 @@ from holdfast.transit import hints
 DIGEST = "ab" * 32
 HINT = hints.DirectHint("192.0.2.1", 4001)
 KINDS = (
-    *(TextOffer, Offer, OtherOffer, Transit    OtherAnswer,
-),
+    *(TextOffer, Offer, OtherOffer, Transit, OtherAnswer),
     *(TextAccepted, OfferAccepted, Received, PeerSaysNo),
 )
 
