@@ -36,8 +36,12 @@ class Acting:
     def wants(self, details: Any) -> None:
         self.wanted.append(details)
 
-    def stop(self, *, for_good: bool) -> None:
-        self.stopped = for_good
+    def stop(self) -> None:
+        self.stopped = False
+
+    def clear(self, details: Any, *, failed: bool) -> None:
+        self.wanted.append(details)
+        self.stopped = True
 
     def report(self, what: str, value: Any) -> Deferred[None]:
         return self.session.report(what, value)
