@@ -148,31 +148,3 @@ def test_the_relay_of_a_stock_client_is_killed(world: World, what: Path) -> None
     assert not (into / what.name).exists()
     row = sender.row()["name"]
     assert world.start(sender.home, "retry", row).wait().status == 0
-
-
-def test_another_port_after_the_restart(world: World, what: Path) -> None:
-    """Somebody else has the port by now: each end says where it is, and they meet there."""
-    sender = transfers.sender(world, what)
-    receiver = transfers.receiver(world, code_of(sender), deaths=[Death(halts=(MIDDLE,))])
-    wait(lambda: receiver.lives and receiver.lives[0].halted_at(MIDDLE), sender, receiver)
-    for end in (sender, receiver):
-        end.lives[0].kill9()
-    ports = [port for end in (sender, receiver) for port in _listened(end)]
-    taken = [socket.create_server(("", port)) for port in ports]
-    try:
-        live(sender, receiver)
-    finally:
-        for each in taken:
-            each.close()
-    check_whole(what, receiver)
-    assert receiver.started_at[-1] > 0
-
-
-def _listened(end: transfers.End) -> list[int]:
-    """The ports that an end has told the other one, as its journal has them."""
-    from holdfast.operating.own_flows import ship
-    from holdfast_journal import SqlJournal
-
-    ship()
-    url = f"sqlite:///{end.home / 'journal.db'}"
-    raise NotImplementedError(url, SqlJournal)

@@ -6,9 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from holdfast.flows.engine.replay import check_flow
+from holdfast.flows.shipped.receive import ReceiveToFile
+from holdfast.flows.shipped.send_file import SendFile
+from tests.simulation.disk import SIZE
 from tests.simulation.flows import MESSAGES
 from tests.simulation.invariants import Flow
 from tests.simulation.peers import CLEAN, Person
+from tests.simulation.transfers import KINDS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -36,6 +40,8 @@ def check_ending(world: World, flow: Flow) -> None:
         odd = {"mistypes", "crowd", "garbage", "comes again", "vanishes"}
         if not plans & odd and not world.excused(f"crowded {name}", "forgot", "mixed"):
             world.violate(f"{name} is scared, and nobody did anything")
+    elif status == "failed" and flow.kind in KINDS:
+        _check_failed_transfer(world, flow)
     elif status == "failed":
         odd = {"garbage", "says no", "crowd", "mistypes", "comes again"}
         known = plans & odd or world.outside.failure or world.excused("died inside a try")
@@ -48,21 +54,62 @@ def check_ending(world: World, flow: Flow) -> None:
         world.violate(f"{name} ended as {status!r}")
 
 
+def _check_failed_transfer(world: World, flow: Flow) -> None:
+    """It says why, and that is true."""
+    transfer = world.transfers.by_flow[flow.name]
+    if transfer.resumes and not world.excused("refused", "forgot", f"crowded {flow.name}"):
+        world.violate(f"{flow.name} failed, and could have gone on with another Holdfast")
+    if flow.kind == SendFile.kind and transfer.was_chosen and not people_refuse(world, flow):
+        says_all, all_sent = "everything was sent" in transfer.reason, transfer.moved >= SIZE
+        if says_all != all_sent or (transfer.knew and not says_all):
+            world.violate(f"{flow.name} failed, and says wrongly: {transfer.reason}")
+    elif not transfer.reason:
+        world.violate(f"{flow.name} failed, and does not say why")
+
+
+def people_refuse(world: World, flow: Flow) -> bool:
+    """Whether the other side gave up first, and said so."""
+    return "client said" in world.transfers.by_flow[flow.name].reason
+
+
 def _check_done(world: World, flow: Flow, people: list[Person]) -> None:
     if flow.kind == "sim-receive":
+        return
+    if flow.kind == ReceiveToFile.kind:
+        world.transfers.is_there(flow.name)
+        return
+    if flow.kind == SendFile.kind and not people:
+        world.transfers.is_there(f"{flow.name}-in{flow.attempt}")
         return
     if flow.kind == "sim-chat":
         return  # what it wrote down is compared in the end
     got = [text for person in people for text in person.got]
     if f"taken in {flow.name} {flow.attempt}" in world.notes:
         got += list(world.outside.stored.values())
-    wanted = world.secrets[flow.name]
+    wanted = "the file" if flow.kind == SendFile.kind else world.secrets[flow.name]
     if flow.kind == "sim-mint":
         good = any(text in world.outside.done.values() for text in got)
     else:
         good = wanted in got
     if not good:
         world.violate(f"{flow.name} is done, and its recipient has {len(got)} other texts")
+
+
+def check_transfers(world: World) -> None:
+    """Every transfer has come to the end that it had to, and that is true."""
+    world.disk.look()
+    world.disk.check_tidy()
+    for transfer in world.transfers.by_flow.values():
+        flow, name = transfer.flow, transfer.flow.name
+        people = people_of(world, flow)
+        got = [text for person in people for text in person.got]
+        if flow.status == "failed":
+            if transfer.resumes or not transfer.died_chosen:
+                world.violate(f"{name} failed, and could have gone on")
+        elif flow.status != "done":
+            world.violate(f"{name} ended as {flow.status!r}")
+        if got not in ([], ["the file"], ["acknowledged"]):
+            world.violate(f"the peer of {name} got {got}")
 
 
 def stuck(world: World) -> list[str]:

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from tests.simulation import storage, threads
 from tests.simulation.kernel import Actor
+from tests.simulation.lines import End
 from tests.simulation.network import Socket
 from tests.simulation.process import Life
 
@@ -212,6 +213,22 @@ class Swarm(storage.Faults):
             actor.die()
         if self._strikes("outcome unknown"):
             raise storage.error("SQLITE_BUSY", "database is locked")
+
+    # Around what a file's end is made of, and what passes a line.
+
+    def at_disk(self, actor: Actor) -> None:
+        """A step on the disk is about to be taken."""
+        if isinstance(actor, Life) and self._strikes("death at the disk"):
+            actor.die()
+
+    def behind_disk(self, actor: Actor) -> None:
+        """It was taken."""
+        self.at_disk(actor)
+
+    def writes(self, end: End) -> None:
+        """Bytes are given to a line."""
+        if isinstance(end.process, Life) and self._strikes("death behind bytes on a line"):
+            end.process.doomed = True
 
     # Around frames.
 

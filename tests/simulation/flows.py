@@ -14,8 +14,12 @@ from sqlalchemy import text as sql
 from twisted.internet.defer import Deferred
 
 from holdfast.flows.base import Flow, flow
+from holdfast.flows.shipped import measuring as measuring
+from holdfast.flows.shipped import receiving as receiving
+from holdfast.flows.shipped import sending as sending
 from holdfast.flows.shipped.provision import HandOver, Provision
-from holdfast.flows.shipped.receive import Incoming, Receive
+from holdfast.flows.shipped.receive import Incoming, Receive, ReceiveToFile
+from holdfast.flows.shipped.send_file import SendFile
 from holdfast.flows.shipped.transferring import Reachable, Ways
 from holdfast.flows.tasks import Call, TaskFailed, task
 from holdfast.transfer import messages, text
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 KINDS = (
     Provision.kind,
+    SendFile.kind,
+    ReceiveToFile.kind,
     "sim-mint",
     "sim-chat",
     "sim-timer",

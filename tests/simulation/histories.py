@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
 
 from holdfast.flows.base import Flow
 from holdfast.flows.shipped.provision import Provision
-from tests.simulation.flows import MESSAGES, Chat, Given, Mint, Timer, Typed
-from tests.simulation.stage import Stage
+from holdfast.flows.shipped.receive import ReceiveToFile
+from holdfast.flows.shipped.send_file import SendFile
+from holdfast.flows.shipped.transferring import Ways
+from tests.simulation.disk import Disk
+from tests.simulation.flows import KINDS, MESSAGES, Chat, Given, Mint, Timer, Typed
+from tests.simulation.stage import GIVEN, Stage
 
 
 @frozen
@@ -35,6 +39,10 @@ class History:
     connections: int = 100
     away: float = 0.0
     """Seconds more until there is another process where one has died."""
+    on_disk: Callable[[Disk, str], Flow] | None = None
+    """Makes the flow of this name instead, if it is a transfer."""
+    serve: tuple[Sequence[str], ...] = (KINDS,)
+    """What kinds of flows each of our processes runs."""
 
     ends: tuple[str, ...] = ("done",)
     """How each attempt ends."""
@@ -77,6 +85,15 @@ def forget(stage: Stage, name: str) -> None:
 def retry(stage: Stage, name: str) -> None:
     if not stage.retry(name):
         stage.kernel.after(1.0, lambda: retry(stage, name))
+
+
+def send_file(disk: Disk, name: str) -> Flow:
+    return SendFile(paths=[str(disk.source(name))])
+
+
+def receive_file(disk: Disk, name: str) -> Flow:
+    out = str(disk.target(name, name))
+    return ReceiveToFile(code=GIVEN, out=out, accept=True, ways=Ways())
 
 
 SAYS = tuple(f"{{name}} says {number}" for number in range(MESSAGES))
@@ -144,6 +161,16 @@ HISTORIES = (
     History("parked", provision, flows=2, connections=2, late=45.0),
     History("lost answer", provision, cut_behind="allocate", pairs=True),
     History("several at once", provision, flows=3),
+    History("send a file", provision, on_disk=send_file, peers=("takes",)),
+    History("receive a file", provision, on_disk=receive_file, peers=("gives",)),
+    History("file to ourselves", provision, on_disk=send_file, peers=("ours",)),
+    History(
+        "file between two",
+        provision,
+        on_disk=send_file,
+        peers=("ours",),
+        serve=((SendFile.kind,), (ReceiveToFile.kind,)),
+    ),
     # Longer than a server remembers at least, and shorter than this one does.
     History("long away", provision, late=20.0, away=700.0),
 )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ONCE = ("bind", "allocate", "claim", "open", "release", "close")
 """Frames that a server takes once from a connection."""
 
+GUESTS = ("sim-receive", "receive")
+"""Flows that enter a code which somebody else has."""
+
 QUERY = "SELECT id, name, uid, kind, seq, epoch, owner FROM holdfast_flows"
 
 ROW = """
@@ -149,6 +152,7 @@ class Watch:
         document = json.loads(plain)
         exchange = document["wormhole"]["exchange"]
         self._licence(flow, exchange)
+        self.world.transfers.moved(flow, document)
         code = document["published"].get("code")
         if code is not None and code != flow.code:
             flow.code = code
@@ -310,7 +314,7 @@ class Watch:
         answered = any(kind == "open" for kind, _ in side.frames)
         if not answered and self.world.excused("forgot"):
             return  # allocated, and forgotten before we had the answer to our claim
-        if there and passing.side not in there and side.flow.kind != "sim-receive":
+        if there and passing.side not in there and side.flow.kind not in GUESTS:
             friends = {
                 s
                 for s, person in self.world.people_by_side.items()

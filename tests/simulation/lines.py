@@ -7,7 +7,8 @@ wrote arrives, and then the other end is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,37 @@ from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRef
 from twisted.python.failure import Failure
 
 from holdfast.transit.errors import WireError
+from tests.simulation.kernel import Kernel
 from tests.simulation.threads import Waiting
 
 if TYPE_CHECKING:
-    from tests.simulation.kernel import Kernel
     from tests.simulation.process import Process
+
+ROOM = 256 * 1024
+"""Bytes that may be under way on a line before whoever sends more has to wait."""
+
+SPEED = 200_000.0
+"""Bytes that a line takes in a second: a file of some records takes some time."""
+
+KEPT_ALIVE = 180.0
+"""Seconds after which the system has given up a connection whose other end does not answer."""
+
+IDLE = 900.0
+"""Seconds after which a thread gives up (`holdfast.transit.wire.IDLE`)."""
+
+
+class LinesWatcher:
+    """Who sees what happens on the lines; here: nobody."""
+
+    def writes(self, end: End, data: bytes) -> None:
+        """A process gives bytes to its end of a line."""
+
+    def passed(self) -> None:
+        """Something has arrived at one end of a line."""
+
+    def survivors(self, under_way: int) -> int:
+        """Of so many writes that are under way when a line breaks, how many arrive."""
+        return under_way
 
 
 @define(eq=False, repr=False)
@@ -30,14 +57,15 @@ class Lines:
     """All lines of a world, and who listens where."""
 
     kernel: Kernel
-    listening: dict[tuple[str, int], Port] = field(factory=dict)
-    ends: list[End] = field(factory=list)
-    passed: Callable[[], object] = lambda: None
-    """Called whenever something has arrived anywhere."""
-    last_port: int = 40_000
+    watcher: LinesWatcher
+    slowest: float = 0.05
+    """Seconds that what was written is under way at most, beside its own length."""
+    listening: dict[tuple[str, int], Port] = field(factory=dict, init=False)
+    ends: list[End] = field(factory=list, init=False)
+    last_port: int = field(default=40_000, init=False)
 
     def latency(self) -> float:
-        return self.kernel.between(0.0005, 0.05)
+        return self.kernel.between(0.0005, self.slowest)
 
     def gone(self, process: Process) -> None:
         """A process is dead."""
@@ -45,6 +73,18 @@ class Lines:
             port.close()
         for end in [end for end in self.ends if end.process is process]:
             end.orphaned()
+
+    def cut(self, end: End) -> None:
+        """A line breaks: a part of what is under way is lost, and both ends notice soon."""
+        for each in (end, end.other):
+            each.loses()
+            each.other.notices("lost", self.latency())
+
+    def fall_silent(self, end: End) -> None:
+        """Nothing passes any more, and nobody is told before the system finds out."""
+        for each in (end, end.other):
+            each.loses()
+            each.other.notices("lost", self.kernel.between(KEPT_ALIVE / 3, KEPT_ALIVE))
 
 
 @define(eq=False, repr=False)
@@ -58,7 +98,8 @@ class Port:
     factory: Any
 
     def close(self) -> None:
-        self.lines.listening.pop((self.address, self.port), None)
+        if self.lines.listening.get((self.address, self.port)) is self:
+            del self.lines.listening[self.address, self.port]
 
     def stop(self) -> Deferred[None]:
         self.close()
@@ -76,6 +117,10 @@ class Net:
     @property
     def clock(self) -> Any:
         return self.process.reactor
+
+    @property
+    def hides(self) -> bool:
+        return False
 
     def addresses(self) -> Sequence[str]:
         return (self.address,)
@@ -109,16 +154,24 @@ class Net:
             refused = Failure(ConnectionRefusedError())
             kernel.after(late, partial(_fail, connected, refused), self.process)
             return
-        ours, theirs = End(self.lines, self.process, host), End(self.lines, there.process, host)
+        ours, theirs = (
+            End(self.lines, self.process, host),
+            End(self.lines, there.process, self.address),
+        )
         ours.other, theirs.other = theirs, ours
         self.lines.ends += [ours, theirs]
         kernel.after(0, partial(theirs.opens, there.factory, None), there.process)
         kernel.after(late, partial(ours.opens, factory, connected), self.process)
 
-    def wire(self, transport: End, leftover: bytes) -> Wire:
-        transport.taken = True
-        transport.unread[:0] = leftover
-        return Wire(transport)
+    def wire(self, transport: Any, leftover: bytes) -> Wire:
+        end: End = transport
+        if end.shut or end.protocol is None:
+            raise WireError
+        end.taken = True
+        end.unread[:0] = leftover
+        protocol, end.protocol = end.protocol, None
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return Wire(end)
 
 
 def _fail(connected: Deferred[Any], failure: Failure) -> None:
@@ -139,15 +192,28 @@ class End:
     closed: str = field(default="", init=False)
     """Why nothing comes any more: done or lost."""
     taken: bool = field(default=False, init=False)
-    """Whether a thread reads it."""
+    """Whether a thread has it."""
     waiting: Waiting = field(factory=Waiting, init=False)
     paused: bool = field(default=False, init=False)
     shut: bool = field(default=False, init=False)
     """Whether we have closed it ourselves."""
+    note: Any = field(default=None, init=False)
+    """What the watcher knows of it."""
+    _under_way: deque[bytes | None] = field(factory=deque, init=False)
+    """What was written and has not arrived; None in the place of what is lost."""
+    _broken: bool = field(default=False, init=False)
     _last: float = field(default=0.0, init=False)
     """When what was sent last will arrive."""
 
+    @property
+    def under_way(self) -> int:
+        """Bytes that were written and have not arrived."""
+        return sum(len(data) for data in self._under_way if data is not None)
+
     def opens(self, factory: Any, connected: Deferred[Any] | None) -> None:
+        if connected is not None and connected.called:
+            self.abortConnection()
+            return
         self.protocol = factory.buildProtocol(self.getPeer())
         if self.protocol is None:
             self.abortConnection()
@@ -160,8 +226,15 @@ class End:
     # What Twisted's protocols use.
 
     def write(self, data: bytes) -> None:
-        if not self.shut and self.process.alive and not self.process.doomed and data:
-            self._send(partial(self.other.hears, bytes(data)))
+        if self.shut or self._broken or not data:
+            return
+        if self.process.alive and not self.process.doomed:
+            self.lines.watcher.writes(self, data)
+            kernel = self.lines.kernel
+            self._under_way.append(bytes(data))
+            soonest = max(self._last, kernel.now + self.lines.latency())
+            self._last = soonest + len(data) / SPEED
+            kernel.at(self._last, self._arrives)
 
     def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802
         self.write(b"".join(data))
@@ -179,21 +252,15 @@ class End:
 
     def resumeProducing(self) -> None:
         self.paused = False
-        self.read()
+        self.lines.kernel.after(0, self.read, self.process)
 
-    def stopReading(self) -> None:  # noqa: N802
-        self.paused = True
+    def stopProducing(self) -> None:
+        self.loseConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802
         pass
 
     def unregisterProducer(self) -> None:  # noqa: N802
-        pass
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:  # noqa: N802
-        pass
-
-    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
         pass
 
     def getPeer(self) -> IPv4Address:  # noqa: N802
@@ -204,60 +271,81 @@ class End:
 
     # What happens to it.
 
-    def hears(self, data: bytes) -> None:
-        if self.process.alive and not self.shut:
-            self.unread += data
-            self.lines.passed()
-            self.read()
-
     def read(self) -> None:
+        """Take in what has come, if anybody does."""
         if self.taken:
             self.waiting.wake()
-        elif self.protocol is not None and not self.paused and self.process.alive:
+        elif self.protocol is not None and not self.paused:
             if self.unread:
                 data, self.unread = bytes(self.unread), bytearray()
-                self.lines.kernel.act(self.process, partial(self.protocol.dataReceived, data))
-            if self.closed and not self.shut and not self.taken and not self.unread:
+                self.protocol.dataReceived(data)
+            if self.closed and not (self.shut or self.taken or self.paused or self.unread):
                 self._told()
 
+    def hears(self, data: bytes) -> None:
+        """The other end's bytes are here."""
+        if self.process.alive and not self.shut and not self.closed:
+            self.unread += data
+            self.lines.watcher.passed()
+            # As a step of its own: a process that is paused reads it when it goes on.
+            self.lines.kernel.after(0, self.read, self.process)
+
     def hears_end(self, how: str) -> None:
+        """The other end is closed, or the line broke."""
         if not self.closed and self.process.alive:
             self.closed = how
-            if how == "lost":
-                self.unread.clear()
-            self.lines.passed()
-            self.read()
+            self.lines.watcher.passed()
+            self.lines.kernel.after(0, self.read, self.process)
+
+    def loses(self) -> None:
+        """Of what was written only a part arrives from now on, and nothing that follows."""
+        if not self._broken:
+            self._broken = True
+            keep = self.lines.watcher.survivors(len(self._under_way))
+            for place in range(keep, len(self._under_way)):
+                self._under_way[place] = None
+
+    def notices(self, how: str, late: float) -> None:
+        """This end learns that the line broke."""
+        after = max(self.other._last, self.lines.kernel.now + late)
+        self.lines.kernel.at(after, partial(self.hears_end, how))
 
     def orphaned(self) -> None:
         """The process is dead, and the system closes what it had."""
         if not self.shut:
             self.shut = True
-            self._send(partial(self.other.hears_end, "lost" if self.unread else "done"))
+            self.loses()
+            self.other.notices("lost" if self.unread else "done", self.lines.latency())
         self._forget()
 
     # Inside.
 
+    def _arrives(self) -> None:
+        data = self._under_way.popleft()
+        if data is not None:
+            self.other.hears(data)
+        if self.taken:
+            self.waiting.wake()  # there is room again
+
     def _told(self) -> None:
+        """Close it too."""
         self.shut = True
-        self._send(partial(self.other.hears_end, "done"))
+        self.other.notices("done", self.lines.latency())
         self._forget()
         protocol, self.protocol = self.protocol, None
-        why = ConnectionDone() if self.closed == "done" else ConnectionLost()
-        self.lines.kernel.act(self.process, partial(protocol.connectionLost, Failure(why)))
+        protocol.connectionLost(
+            Failure(ConnectionDone() if self.closed == "done" else ConnectionLost())
+        )
 
     def _shut(self, how: str) -> None:
         self.shut = True
-        self._send(partial(self.other.hears_end, how))
+        self.other.notices(how, self.lines.latency())
         self._forget()
         self.waiting.wake()
         protocol, self.protocol = self.protocol, None
         if protocol is not None:
             why = Failure(ConnectionDone() if how == "done" else ConnectionLost())
             self.lines.kernel.after(0, partial(protocol.connectionLost, why), self.process)
-
-    def _send(self, call: Callable[[], object]) -> None:
-        self._last = max(self._last, self.lines.kernel.now + self.lines.latency())
-        self.lines.kernel.at(self._last, call)
 
     def _forget(self) -> None:
         if self in self.lines.ends:
@@ -273,12 +361,15 @@ class Wire:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         self._check()
-        if self.end.closed or self.end.shut:
+        while self.end.under_way > ROOM and not self._over:
+            self.end.waiting.wait(IDLE)
+            self._check()
+        if self._over:
             raise WireError("The connection broke.")
         self.end.write(bytes(data))
 
     def receive_into(self, buffer: memoryview) -> int:
-        if not self.readable(None):
+        if not self.readable(IDLE):
             raise WireError("Nothing has moved for a long time.")
         unread = self.end.unread
         if unread:
@@ -286,23 +377,33 @@ class Wire:
             buffer[:count] = unread[:count]
             del unread[:count]
             return count
-        if self.end.closed == "lost":
+        if self.end.closed != "done":
             raise WireError("The connection broke.")
         return 0
 
-    def readable(self, seconds: float | None) -> bool:
+    def readable(self, seconds: float) -> bool:
         self._check()
-        if not self.end.unread and not self.end.closed and not self.end.shut:
-            self.end.waiting.wait(900.0 if seconds is None else seconds)
+        kernel = self.end.lines.kernel
+        until = kernel.now + seconds
+        while not self._is_readable and kernel.now < until:
+            self.end.waiting.wait(until - kernel.now)
             self._check()
-        return bool(self.end.unread or self.end.closed or self.end.shut)
+        return self._is_readable
 
     def interrupt(self) -> None:
         self.interrupted = True
-        self.end.waiting.wake()
+        self.end.loseConnection()
 
     def close(self) -> None:
         self.end.loseConnection()
+
+    @property
+    def _over(self) -> bool:
+        return bool(self.end.closed or self.end.shut)
+
+    @property
+    def _is_readable(self) -> bool:
+        return bool(self.end.unread) or self._over
 
     def _check(self) -> None:
         if self.interrupted:

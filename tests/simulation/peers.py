@@ -69,7 +69,8 @@ class Person:
         code = self.code
         if self.plan == "mistypes" and self.clients == 1:
             code += "s"
-        self.client = Client(
+        kind = CLIENTS.get(self.plan, Client)
+        self.client = kind(
             f"peer{self.world.next_number()}", self.world.kernel, self, code, world=self.world
         )
         self.world.say(self.name, f"starts {self.client.name}, plan: {self.plan}")
@@ -184,6 +185,10 @@ class Client(Process):
     def _leave(self, result: object) -> None:
         self.person.ended(result)
         self.wormhole.when_down().addCallback(lambda _: setattr(self, "doomed", True))
+
+
+CLIENTS: dict[str, type[Client]] = {}
+"""What people use whose plan needs a client of another kind."""
 
 
 def repeat(socket: Socket, body: str) -> None:

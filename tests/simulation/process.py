@@ -5,6 +5,7 @@ A *life* is one process; what it knows is gone with it, and what it committed is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -15,10 +16,12 @@ from holdfast.flows.engine.engine import Engine
 from holdfast.flows.engine.executor import Executor
 from holdfast.rendezvous.connector import Connector
 from holdfast.shell import alive
+from holdfast.transit import through
 from holdfast_journal import DatabaseUnusable, SqlJournal
 from tests.simulation import threads
 from tests.simulation.flows import KINDS
 from tests.simulation.kernel import Died
+from tests.simulation.lines import Net
 from tests.simulation.network import Dialer
 from tests.simulation.storage import KEYS
 
@@ -31,12 +34,16 @@ class Process(threads.Process):
     """A process with a network, ours or somebody else's."""
 
     world: World = field(kw_only=True)
+    address: str = field(default="", kw_only=True)
+    """Where others can reach it; by default an address of its own."""
     dialer: Dialer = field(init=False)
     _wormholes: Any = field(factory=WeakValueDictionary, init=False)
 
     def __attrs_post_init__(self) -> None:
         threads.Process.__attrs_post_init__(self)
         self.dialer = Dialer(self.world.network, self)
+        self.address = self.address or self.world.new_address()
+        through(self.reactor, Net(self.world.lines, self, self.address))
 
     def entered(self) -> None:
         threads.Process.entered(self)
@@ -52,6 +59,7 @@ class Process(threads.Process):
         for socket in tuple(self.world.network.sockets):
             if socket.process is self:
                 socket.orphaned()
+        self.world.lines.gone(self)
         threads.Process.buried(self)
 
 
@@ -60,6 +68,8 @@ class Life(Process):
     """One process that runs flows."""
 
     connections: int = field(kw_only=True)
+    serve: Sequence[str] = field(default=KINDS, kw_only=True)
+    """Kinds of flows that it runs."""
     journal: SqlJournal | None = field(default=None, init=False)
     engine: Engine | None = field(default=None, init=False)
     stopping: bool = field(default=False, init=False)
@@ -117,7 +127,7 @@ class Life(Process):
         self.engine = Engine(
             self.journal,
             self.reactor,
-            serve=KINDS,
+            serve=self.serve,
             connector=self.connector,
             connections=self.connections,
             now=world.wall,

@@ -8,6 +8,7 @@ and behind each try of a task; and wherever between two steps anything has passe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,19 +17,25 @@ from attrs import define, field
 from holdfast.flows.tasks import Call
 from holdfast.transfer import text
 from holdfast_journal import SqlJournal
+from tests.simulation import stock as stock  # people may have such clients
 from tests.simulation import storage
 from tests.simulation.faults import Swarm
 from tests.simulation.invariants import Flow
 from tests.simulation.kernel import Actor
+from tests.simulation.lines import End
 from tests.simulation.network import Network, Socket
 from tests.simulation.peers import Person
 from tests.simulation.process import Life
+from tests.simulation.transfers import Transfers
 from tests.simulation.world import Outside, World
 
 if TYPE_CHECKING:
     from tests.simulation.histories import History
 
 NAMES = ("ann", "bob", "cy")
+
+GIVEN = "4-blue-whale"
+"""The code of a history whose flow does not make one."""
 
 
 @define(eq=False, repr=False)
@@ -48,9 +55,14 @@ class Blows(Swarm):
 
     def between(self) -> None:
         """Between two steps."""
-        if self.stage.lives and self._strikes_if_new("death between two steps"):
-            for life in list(self.stage.lives):
-                life.kill()
+        if not self._news:
+            return
+        # With two processes of ours only one dies.
+        for kinds in self.stage.history.serve:
+            lives = [life for life in self.stage.lives if life.serve == kinds]
+            if lives and self._strikes("death between two steps"):
+                for life in lives:
+                    life.kill()
 
     def _strikes(self, what: str) -> bool:
         """Number this point, and say whether what it is for happens here."""
@@ -81,6 +93,23 @@ class Blows(Swarm):
             actor.die()
         if self._strikes("the outcome of a COMMIT is unknown"):
             raise storage.error("SQLITE_BUSY", "database is locked")
+
+    # Around what a file's end is made of, and what passes a line.
+
+    def at_disk(self, actor: Actor) -> None:
+        if isinstance(actor, Life) and self._strikes_if_new("death before a step at the disk"):
+            actor.die()
+
+    def behind_disk(self, actor: Actor) -> None:
+        if isinstance(actor, Life) and self._strikes("death behind a step at the disk"):
+            actor.die()
+
+    def writes(self, end: End) -> None:
+        if isinstance(end.process, Life):
+            if self._strikes("death behind bytes on a line, which are lost"):
+                self.stage.lost = True
+                end.process.doomed = True
+            self.news()
 
     # Around frames, and tasks.
 
@@ -140,6 +169,17 @@ class Wires(Network):
 
 
 @define(eq=False, repr=False)
+class Eyes(Transfers):
+    """Who watches the transfers of a stage."""
+
+    stage: Stage = field(kw_only=True)
+
+    def passed(self) -> None:
+        self.stage.faults.news()
+        Transfers.passed(self)
+
+
+@define(eq=False, repr=False)
 class Stage(World):
     """The world of a history."""
 
@@ -155,6 +195,7 @@ class Stage(World):
         World.__attrs_post_init__(self)
         self.storage.on_commit = self._committed
         self.network = Wires(self.kernel, self.server, self.watch, stage=self)
+        self.transfers = self.lines.watcher = Eyes(self, stage=self)
         self.outside = Errands(self, stage=self, failing=list(self.history.failing))
         self.connections = self.history.connections
         self.cut_behind = self.history.cut_behind
@@ -171,14 +212,28 @@ class Stage(World):
         self.operator = SqlJournal.open_inline("sqlite://", keys=storage.KEYS, clock=self.wall)
         for name in NAMES[: self.history.flows]:
             self.secrets[name] = f"the-secret-of-{name}"
-            self._start(name, self.history.flow(name))
-        self.new_life()
+            make = self.history.on_disk
+            flow = self.history.flow(name) if make is None else make(self.disk, name)
+            self._start(name, flow)
+            if "gives" in self.history.peers:
+                self._person(name, 1, GIVEN, "gives")
+        for kinds in self.history.serve:
+            self._new(kinds)
+
+    def _new(self, kinds: Sequence[str]) -> None:
+        life = self.new_life()
+        life.serve = kinds
 
     def buried(self, life: Life) -> None:
         self.lives.remove(life)
+        self.transfers.dies()
         self.lost = False
         away = self.history.away + self.kernel.between(0.05, 3)
-        self.kernel.after(away, self._begin_again)
+        self.kernel.after(away, partial(self._again, life.serve))
+
+    def _again(self, kinds: Sequence[str]) -> None:
+        if not self.closing and not any(life.serve == kinds for life in self.lives):
+            self._new(kinds)
 
     def _committed(self) -> None:
         self.faults.news()
@@ -202,9 +257,14 @@ class Stage(World):
             self.kernel.after(1.0, partial(self._take_in, flow.name, flow.attempt, code))
         elif plan != "nobody":
             appid = "example.com/chat" if flow.kind == "sim-chat" else text.APPID
-            person = Person(self, flow.name, flow.attempt, code, appid, plan)
-            self.people.append(person)
-            self.kernel.after(self.history.late, partial(_comes, person))
+            self._person(flow.name, flow.attempt, code, plan, appid)
+
+    def _person(
+        self, name: str, attempt: int, code: str, plan: str, appid: str = text.APPID
+    ) -> None:
+        person = Person(self, name, attempt, code, appid, plan)
+        self.people.append(person)
+        self.kernel.after(self.history.late, partial(_comes, person))
 
 
 def _comes(person: Person) -> None:

@@ -20,6 +20,9 @@ from holdfast.flows.document import new_flow
 from holdfast.flows.engine import looking, taking
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.shipped.provision import Provision
+from holdfast.flows.shipped.receive import ReceiveToFile
+from holdfast.flows.shipped.send_file import SendFile
+from holdfast.flows.shipped.transferring import Ways
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import alive
 from holdfast.testing import MailboxServer
@@ -31,18 +34,24 @@ from holdfast_journal.ownership import assembly, held
 from holdfast_journal.upkeep import opening
 from holdfast_journal.workers import registration, renewing
 from tests.simulation import storage, threads
+from tests.simulation.disk import Disk
 from tests.simulation.faults import Swarm
 from tests.simulation.flows import Chat, Mint, TakeIn, Timer
 from tests.simulation.invariants import Flow, Watch
 from tests.simulation.kernel import Died, Kernel
+from tests.simulation.lines import Lines
 from tests.simulation.network import Network, Socket
 from tests.simulation.peers import CLEAN, PLANS, URL, Person, Stranger, repeat
 from tests.simulation.process import Life
 from tests.simulation.trace import Trace
+from tests.simulation.transfers import Transfers
 
 BATCH = "batch"
 
 FLOWS = ("provision", "provision", "mint", "mint", "chat", "timer")
+
+OURS = "192.0.2.1"
+"""Where our processes are, one after the other."""
 
 MORNING = 1_700_000_000.0
 """What the wall clock shows in the beginning."""
@@ -107,6 +116,9 @@ class World:
     storage: storage.Storage = field(init=False)
     server: MailboxServer = field(init=False)
     network: Network = field(init=False)
+    lines: Lines = field(init=False)
+    transfers: Transfers = field(init=False)
+    disk: Disk = field(init=False)
     outside: Outside = field(init=False)
     operator: SqlJournal = field(init=False)
     lives: list[Life] = field(factory=list)
@@ -119,6 +131,7 @@ class World:
     """What happened that excuses other endings than the best."""
     offset: float = MORNING
     numbers: int = 0
+    addresses: int = 1
     plans: dict[str, str] = field(factory=dict)
     secrets: dict[str, str] = field(factory=dict, repr=False)
     violations: list[str] = field(factory=list)
@@ -139,6 +152,9 @@ class World:
         self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
         self.server = MailboxServer(self.seconds, self.random)
         self.network = Network(self.kernel, self.server, self.watch)
+        self.transfers = Transfers(self)
+        self.lines = Lines(self.kernel, self.transfers)
+        self.disk = Disk(self)
         self.outside = Outside(self)
 
     def _trouble(self) -> Swarm:
@@ -166,6 +182,11 @@ class World:
         self.say("VIOLATION", what)
         self.violations.append(what)
 
+    def new_address(self) -> str:
+        """Where somebody can be reached."""
+        self.addresses += 1
+        return f"192.0.2.{self.addresses}"
+
     def next_number(self) -> int:
         self.numbers += 1
         return self.numbers
@@ -191,7 +212,8 @@ class World:
         taking.FlowRunner = self._load  # type: ignore[misc,assignment]
         globalLogPublisher.addObserver(self._logged)
         try:
-            yield
+            with self.disk.watched(), self.transfers.watched():
+                yield
         finally:
             globalLogPublisher.removeObserver(self._logged)
             os.urandom, chance._urandom, looking.LOOK_EVERY, alive._alive, *_ = saved  # type: ignore
@@ -247,13 +269,21 @@ class World:
 
     # Processes.
 
-    def new_life(self) -> None:
-        life = Life(f"w{self.next_number()}", self.kernel, world=self, connections=self.connections)
+    def new_life(self) -> Life:
+        life = Life(
+            f"w{self.next_number()}",
+            self.kernel,
+            world=self,
+            address=OURS,
+            connections=self.connections,
+        )
         self.lives.append(life)
         self.kernel.after(0, life.begin, life)
+        return life
 
     def buried(self, life: Life) -> None:
         self.lives.remove(life)
+        self.transfers.dies()
         self.kernel.after(self.kernel.between(0.05, 10), self._begin_again)
 
     def _begin_again(self) -> None:
@@ -383,7 +413,12 @@ class World:
             return
         self.say("operator", f"has the code of {name} and receives")
         self.note(f"taken in {name} {attempt}")
-        self._start(f"{name}-in{attempt}", TakeIn(code=code))
+        receiver = f"{name}-in{attempt}"
+        if any(f.name == name and f.kind == SendFile.kind for f in self.watch.flows.values()):
+            out = str(self.disk.target(receiver, name))
+            self._start(receiver, ReceiveToFile(code=code, out=out, accept=True, ways=Ways()))
+        else:
+            self._start(receiver, TakeIn(code=code))
 
     def met(self, side: str, person: Person, name: str) -> None:
         self.people_by_side[side] = person

@@ -22,7 +22,7 @@ from holdfast.transfer.errors import OutOfSpace as OutOfSpace
 from holdfast.transfer.errors import TargetExists as TargetExists
 from holdfast.transfer.errors import landing_words
 from holdfast.transfer.hidden import Hidden
-from holdfast.transfer.names import LONGEST_NAME, BadName, fitting, numbered, shown
+from holdfast.transfer.names import LONGEST_NAME, check_name, fitting, numbered, shown
 from holdfast.transfer.placing import (
     DIRECTORY,
     rename_new,
@@ -70,10 +70,7 @@ class Landing:
     """
 
     def __init__(self, directory: Path, name: str, key: str) -> None:
-        if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise BadName
-        if len(os.fsencode(name)) > LONGEST_NAME:
-            raise BadName("The name is too long. Choose a shorter one.")
+        check_name(name)
         self.directory, self.name = directory, name
         self._part = -1
         self._position = 0

@@ -84,6 +84,11 @@ class OfferAccepted:
 
 
 @frozen
+class OtherAnswer:
+    """The peer answers what nobody should: who refuses says an error."""
+
+
+@frozen
 class Received:
     """The peer, a Holdfast, has all of it where it belongs."""
 
@@ -98,7 +103,15 @@ class PeerSaysNo:
 
 
 Said: TypeAlias = (
-    TextOffer | Offer | OtherOffer | Transit | TextAccepted | OfferAccepted | Received | PeerSaysNo
+    TextOffer
+    | Offer
+    | OtherOffer
+    | Transit
+    | TextAccepted
+    | OfferAccepted
+    | OtherAnswer
+    | Received
+    | PeerSaysNo
 )
 
 
@@ -116,14 +129,8 @@ def read(message: bytes) -> tuple[Said, ...]:
         heard.append(_transit(said["transit"]))
     if "offer" in said:
         heard.append(_offer(said["offer"]))
-    answer = said.get("answer")
-    if isinstance(answer, dict):
-        if answer.get("message_ack") == "ok":
-            heard.append(TextAccepted())
-        if answer.get("file_ack") == "ok":
-            heard.append(OfferAccepted())
-        if "received" in answer:
-            heard.append(Received(_sha256(answer["received"])))
+    if "answer" in said:
+        heard += _answers(said["answer"])
     return tuple(heard)
 
 
@@ -220,6 +227,18 @@ def _offer(said: object) -> TextOffer | Offer | OtherOffer:
             _sha256(inside.get("sha256", "")),
         )
     return OtherOffer()
+
+
+def _answers(said: object) -> list[Said]:
+    if not isinstance(said, dict):
+        return [OtherAnswer()]
+    heard: list[Said] = []
+    for key, meaning in (("message_ack", TextAccepted()), ("file_ack", OfferAccepted())):
+        if key in said:
+            heard.append(meaning if said[key] == "ok" else OtherAnswer())
+    if "received" in said:
+        heard.append(Received(_sha256(said["received"])))
+    return heard
 
 
 def _object(said: object) -> dict[str, Any]:

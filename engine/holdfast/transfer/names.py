@@ -4,6 +4,7 @@ A name that the other side offers is hostile until it has been through `safe_nam
 to a screen goes through `shown`, also if it is one of ours (transit notes, "Files and names").
 """
 
+import os
 import re
 import unicodedata
 from typing import Final
@@ -65,6 +66,18 @@ def _harmless(character: str) -> str:
             return "_"
         case _:
             return character
+
+
+def check_name(name: str) -> None:
+    """Check that `name`, which a person has chosen, is one of a file in a directory.
+
+    Raises:
+        BadName: it is not.
+    """
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise BadName("No file can have that name. Choose another one.")
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise BadName("The name is too long. Choose a shorter one.")
 
 
 def safe_name(offered: str) -> str:

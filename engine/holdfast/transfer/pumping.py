@@ -39,6 +39,12 @@ class Digest(Protocol):
         """Add `data`."""
 
 
+class Nonsense(RecordError):
+    """The other side, which has the key, said what nobody may say here."""
+
+    advice = "The other side does not keep to the protocol of transfers."
+
+
 class SourceTooShort(SourceChanged):
     """What is being sent has fewer bytes than were offered."""
 
@@ -77,7 +83,7 @@ def receive_all(
     `hasher` has the digest of what `landing` has, before and after.
 
     Raises:
-        RecordError: the other side sent something else, or more.
+        RecordError: the other side sent something else; `Nonsense` if it sent more.
         WireError: the connection broke, or the transfer was stopped.
         OutOfSpace: there was no room for too long. What was written stays.
         OSError: the file could not be written for another reason.
@@ -87,7 +93,7 @@ def receive_all(
         watcher.check()
         plain = bulk.receive()
         if len(plain) > size - store.offset:
-            raise RecordError("The other side sent more than it offered.")
+            raise Nonsense("The other side sent more than it offered.")
         store.write(plain)
         hasher.update(plain)
         progress.reached(store.offset)
@@ -108,18 +114,18 @@ def receive_json(bulk: Bulk) -> dict[str, Any]:
     """Wait for a record that is a JSON object of at most `LONGEST_JSON` bytes.
 
     Raises:
-        RecordError: something else came.
+        RecordError: something else came; `Nonsense` if it is a record.
         WireError: the connection ended or broke.
     """
     plain = bulk.receive()
     if len(plain) > LONGEST_JSON:
-        raise RecordError("The other side sent a message that is too long.")
+        raise Nonsense("The other side sent a message that is too long.")
     try:
         value = strict_json.parse(str(plain, "utf-8"))
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise RecordError("The other side sent a message that cannot be read.")
+        raise Nonsense("The other side sent a message that cannot be read.")
     return value
 
 

@@ -55,6 +55,11 @@ class Candidate:
     _contest: Contest = field(repr=False)
     _attempt: Attempt = field(repr=False)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it broke meanwhile, so that choosing it would fail."""
+        return self._attempt.reason is not None
+
     def choose(self) -> Deferred[Link]:
         """Use it. For a receiver this is the point of no return, for a sender as well.
 

@@ -34,6 +34,12 @@ FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts to connect to another Holdfast, which double."""
 
+SHORTEST_CONTEST: Final = 5.0
+"""Seconds for one such attempt: relays are dialled two seconds after the first direct address."""
+
+HEAR_WHY: Final = 2.0
+"""Seconds in which a stock client may still say, in the mailbox, why the connection has broken."""
+
 SIDE: Final = "holdfast transit relay side "
 """What our name at a relay is derived for. It follows from the key, so that it is the same after a
 restart: under a new name a relay would connect us with ourselves."""
@@ -54,6 +60,10 @@ class Interrupted(Exception):
     """The connection broke, or the disk is full: another attempt may go further."""
 
 
+class Misbehaved(Interrupted):
+    """The peer, who has the key, said what nobody may say: another attempt would be the same."""
+
+
 @frozen
 class Line:
     """One connection, for the thread that uses it.
@@ -65,6 +75,7 @@ class Line:
         stop: set when the thread is to end.
         moved: to be called with the bytes that have moved, from the thread.
         waits: to be called from the thread with the reason why nothing moves now.
+        now: the reactor's seconds.
     """
 
     wire: Wire = field(repr=False)
@@ -73,6 +84,7 @@ class Line:
     stop: Event
     moved: Callable[[int], None] = field(repr=False)
     waits: Callable[[str], None] = field(repr=False)
+    now: Callable[[], float] = field(repr=False)
 
 
 class Cargo(Protocol):
@@ -225,14 +237,17 @@ class Carrying:
         """A contest dials each address once. For another Holdfast, begin another one after it."""
         self._calm()
         if self._reach.resumes:
-            self._timer = self.session.reactor.callLater(self._next_pause(), self._renew)
+            seconds = max(self._pause, SHORTEST_CONTEST)
+            self._timer = self.session.reactor.callLater(seconds, self._renew)
         else:
             self._timer = self.session.reactor.callLater(CONNECT_WITHIN, self._too_late)
 
     def _renew(self) -> None:
         self._timer = None
+        self._next_pause()
         self._wait("the other side is away")
-        self._drop_contest().addCallback(lambda _: self._begin_again())
+        # The next contest wants the same port.
+        self._drop_contest().addCallback(lambda _: self._begin_again()).addErrback(self._failed)
 
     def ready(self, candidate: Candidate) -> None:
         """A connection could be used."""
@@ -243,6 +258,8 @@ class Carrying:
         if self._candidate is None or self.wanted is None or self.wanted.stage == "reachable":
             return
         candidate, self._candidate = self._candidate, None
+        if candidate.is_lost:
+            return  # the contest offers another, if there is one
         if self._reach.resumes:
             self._calm()
         self._waits = ""
@@ -273,7 +290,12 @@ class Carrying:
             self._again_later(reason)
         else:
             self._calm()
-            self._in_thread(self.cargo.left_behind, self.wanted, reason)
+            self._leave_behind(reason)
+
+    def _leave_behind(self, reason: str) -> None:
+        """There will be no connection any more."""
+        self._timer = None
+        self._in_thread(self.cargo.left_behind, self.wanted, reason)
 
     # Using it.
 
@@ -291,6 +313,7 @@ class Carrying:
             self._stop,
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
             lambda reason: self.session.reactor.callFromThread(self._wait, reason),
+            self.session.reactor.seconds,
         )
         self._in_thread(self.cargo.carry, self.wanted, line)
 
@@ -330,11 +353,14 @@ class Carrying:
             self.session.report("broken", failure.getErrorMessage())
         elif not failure.check(Interrupted):
             failure.raiseException()
-        elif self._reach.resumes:
+        elif self._reach.resumes and not failure.check(Misbehaved):
             self._drop_contest()
             self._again_later(failure.getErrorMessage())
         else:
-            self._in_thread(self.cargo.left_behind, self.wanted, failure.getErrorMessage())
+            self._drop_contest()
+            self._timer = self.session.reactor.callLater(
+                HEAR_WHY, self._leave_behind, failure.getErrorMessage()
+            )
 
     def again(self, reason: str) -> None:
         """Connect again, later: the peer still has something to say."""

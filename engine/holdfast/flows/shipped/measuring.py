@@ -47,6 +47,7 @@ def look_at_target(call: Call) -> dict[str, Any]:
     wanted = call.arguments["name"]
     try:
         name = names.safe_name(offered["name"]) if wanted is None else wanted
+        names.check_name(name)
         needed = offered["size"]
         if offered["kind"] == "folder":
             needed += offered["total"]

@@ -1,21 +1,30 @@
 """How often a transfer tells its flow how far it is."""
 
-import time
 from collections.abc import Callable
 
 
-def at_most_each_second(tell: Callable[[int], None], size: int) -> Callable[[int], None]:
-    """Return what passes on the first of many calls in a second, since each becomes a commit.
+def at_most_each_second(
+    tell: Callable[[int], None], now: Callable[[], float], size: int
+) -> Callable[[int], None]:
+    """Return what passes on the first of many calls in a second, and the end: each is a commit.
 
-    That everything has moved, `size` bytes, is always passed on.
+    The end may be followed by a long silence, and what is said of a transfer that breaks then
+    depends on it.
+
+    Args:
+        tell: gets the bytes that have moved.
+        now: seconds that only go forward.
+        size: bytes in all.
     """
-    told_at = 0.0
+    told_at: float | None = None
+    told = -1
 
     def maybe(moved: int) -> None:
-        nonlocal told_at
-        now = time.monotonic()
-        if now >= told_at + 1.0 or moved == size:
-            told_at = now
+        nonlocal told_at, told
+        time = now()
+        is_time = told_at is None or time >= told_at + 1.0
+        if moved != told and (is_time or moved == size):
+            told_at, told = time, moved
             tell(moved)
 
     return maybe

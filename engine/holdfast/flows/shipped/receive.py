@@ -100,13 +100,14 @@ class Receive(Flow):
         try:
             heard = messages.read(message)
         except ValueError as error:
-            self.refuse(str(error))
+            if not self._has_landed:
+                self.refuse(str(error))
             return
         for said in heard:
             if isinstance(said, messages.Transit):
                 self.contact.hear(said)
             elif isinstance(said, messages.PeerSaysNo):
-                if self.incoming is None or self.incoming.stage not in ("landed", "over"):
+                if not self._has_landed:
                     self.fail(f"the sender's client said: {said.error}")
             elif self.writing or self.incoming is not None:
                 continue  # one thing is offered, and it was
@@ -117,6 +118,11 @@ class Receive(Flow):
                 self._consider(said)
             elif isinstance(said, messages.OtherOffer):
                 self.refuse("the recipient's client does not know what this is")
+
+    @property
+    def _has_landed(self) -> bool:
+        """Whether everything is where it belongs; what is said now changes nothing of that."""
+        return self.incoming is not None and self.incoming.stage in ("landed", "over")
 
     def refuse(self, why: str) -> None:
         """Tell the sender why it was not accepted."""

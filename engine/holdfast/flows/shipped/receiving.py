@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from holdfast.flows.activities import Session, activity
-from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line
+from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line, Misbehaved
 from holdfast.flows.shipped.opening import opened
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Receiving
@@ -19,7 +19,7 @@ from holdfast.flows.shipped.wording import said
 from holdfast.transfer import pumping
 from holdfast.transfer.errors import BadArchive, LandingError, Stopped, TargetExists, in_words
 from holdfast.transfer.landing import Landing, free_name
-from holdfast.transfer.names import shown
+from holdfast.transfer.names import BadName, shown
 from holdfast.transfer.watcher import Watcher
 from holdfast.transit.bulk import Bulk
 from holdfast.transit.errors import RecordError, WireError
@@ -69,6 +69,8 @@ class Incoming:
                 hasher = self._receive(wanted, line, landing, bulk)
                 path = self._put(wanted, landing, line)
                 return Arrived(path, wanted.offer.size, hasher.hexdigest(), bulk)
+        except pumping.Nonsense as error:
+            raise Misbehaved(said(error)) from None
         except (WireError, RecordError, Stopped) as error:
             raise Interrupted(said(error)) from None
         except LandingError as error:
@@ -115,7 +117,10 @@ class Incoming:
         )
 
     def _landing(self, wanted: Receiving) -> Landing:
-        return Landing(Path(wanted.target.directory), wanted.target.name, self.key)
+        try:
+            return Landing(Path(wanted.target.directory), wanted.target.name, self.key)
+        except BadName as error:
+            raise CannotGoOn(said(error)) from None
 
     def _receive(self, wanted: Receiving, line: Line, landing: Landing, bulk: Bulk) -> _Hash:
         """Receive the rest; return the digest of all."""
@@ -128,7 +133,8 @@ class Incoming:
             begins = pumping.receive_json(bulk).get("from")
             if begins != offset:
                 if begins != 0:
-                    raise RecordError("The other side begins in a place that was not agreed on.")
+                    words = "The other side begins in a place that was not agreed on."
+                    raise pumping.Nonsense(words)
                 offset = 0
                 landing.truncate(0)
                 hasher = hashlib.sha256()
@@ -136,8 +142,13 @@ class Incoming:
         watcher = Watcher(
             stop=line.stop,
             durable=line.moved if line.resumes else None,
-            progress=at_most_each_second(line.moved, size) if not line.resumes else lambda _: None,
+            progress=(
+                (lambda _: None)
+                if line.resumes
+                else at_most_each_second(line.moved, line.now, size)
+            ),
             full=partial(line.waits, DISK_IS_FULL),
+            now=line.now,
         )
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:

@@ -27,6 +27,10 @@ from holdfast.transfer import APPID, messages
 from holdfast.transfer.messages import VERSIONS
 from holdfast.transfer.sources import Source
 
+NO_TEXT = "the recipient's client took it for a text"
+NO_ANSWER = "the recipient's client answered something that is not known here"
+TOO_EARLY = "the recipient's client accepted it before it was offered"
+
 
 @flow("send-file", appid=APPID)
 class SendFile(Flow):
@@ -153,9 +157,12 @@ class SendFile(Flow):
         for said in heard:
             if isinstance(said, messages.Transit):
                 self.contact.hear(said)
-            elif isinstance(said, messages.OfferAccepted) and self.stage == "offered":
-                self.stage = "accepted"
-                self.publish(sent=self.now())
+            elif isinstance(said, messages.OfferAccepted):
+                self._accepted()
+            elif isinstance(said, messages.TextAccepted):
+                self._give_up(NO_TEXT, NO_TEXT)
+            elif isinstance(said, messages.OtherAnswer):
+                self._give_up(NO_ANSWER, NO_ANSWER)
             elif isinstance(said, messages.Received) and self.contact.resumes:
                 self.sending_acknowledged(said.sha256)
             elif isinstance(said, messages.PeerSaysNo):
@@ -166,6 +173,13 @@ class SendFile(Flow):
         """A recipient who is asked, or waits for the rest, should know."""
         if self.contact.resumes is not None:
             self.wormhole.send_message(messages.refuse("the sender has cancelled it"))
+
+    def _accepted(self) -> None:
+        if self.stage == "offered":
+            self.stage = "accepted"
+            self.publish(sent=self.now())
+        elif self.stage in ("measuring", "reachable"):
+            self._give_up(TOO_EARLY, TOO_EARLY)
 
     def _give_up(self, why: str, tell: str) -> None:
         if self.contact.resumes is not None:

@@ -7,7 +7,14 @@ from typing import Any
 from attrs import define, field
 
 from holdfast.flows.activities import Session, activity
-from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line, MayHaveIt
+from holdfast.flows.shipped.carrying import (
+    CannotGoOn,
+    Carrying,
+    Interrupted,
+    Line,
+    MayHaveIt,
+    Misbehaved,
+)
 from holdfast.flows.shipped.opening import opened
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Sending
@@ -37,7 +44,8 @@ class Outgoing:
         size = wanted.source.size
         try:
             bulk = opened(line, self.role)
-            watcher = Watcher(stop=line.stop, progress=at_most_each_second(line.moved, size))
+            progress = at_most_each_second(line.moved, line.now, size)
+            watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
             offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
             self.sent = False
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
@@ -45,6 +53,8 @@ class Outgoing:
             acknowledged = pumping.receive_ack(bulk, watcher, size=size)
         except (sources.SourceError, pumping.SourceTooShort) as error:
             raise CannotGoOn(said(error)) from None
+        except pumping.Nonsense as error:
+            raise Misbehaved(said(error)) from None
         except (WireError, RecordError, Stopped) as error:
             raise Interrupted(said(error)) from None
         finally:
@@ -87,7 +97,7 @@ class Outgoing:
         has = pumping.receive_json(bulk)
         offset, digest = has.get("offset"), has.get("sha256")
         if type(offset) is not int or not 0 <= offset <= wanted.source.size:
-            raise RecordError("The other side says that it has what there is not.")
+            raise pumping.Nonsense("The other side says that it has what there is not.")
         # If it has something else, the source being as it was, then its disk lost something.
         if offset and sources.digest_of(stream, offset, stop=line.stop) != digest:
             offset = 0

@@ -54,12 +54,14 @@ class Reachable:
             there.
         port: the TCP port on which we listen; 0 if that is not known yet.
         said: our hints, as the peer has them.
+        told: whether it has them, which may be none.
         theirs: the peer's, as far as they can be used.
     """
 
     resumes: bool | None = None
     port: int = 0
     said: list[dict[str, Any]] = field(factory=list, repr=False)
+    told: bool = False
     theirs: list[dict[str, Any]] = field(factory=list, repr=False)
 
     def hear(self, said: messages.Transit) -> None:
@@ -72,11 +74,12 @@ class Reachable:
 
         A stock client would not take our hints a second time.
         """
-        again = bool(self.said)
-        self.port = where["port"] or 0
-        if again and (not self.resumes or where["hints"] == self.said):
+        if self.told and not self.resumes:
+            return None  # it still knows the port of before, which may be free again next time
+        again = self.told and where["hints"] == self.said
+        self.told, self.port, self.said = True, where["port"] or 0, where["hints"]
+        if again:
             return None
-        self.said = where["hints"]
         return messages.transit(hints.abilities(), self.said)
 
     def reach(self, key: bytes, ways: Ways) -> Reach:
