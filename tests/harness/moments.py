@@ -77,7 +77,8 @@ class Fate:
                 if last is not None:
                     last()
                 self._write(f"halted {moment}")
-                os.kill(os.getpid(), signal.SIGSTOP)
+                # To this thread: it stops before it returns, and all others with it.
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def _after(self, seconds):
         time.sleep(seconds)
