@@ -367,7 +367,9 @@ class World:
                 return SendFile(paths=[str(self.disk.source(name))])
             case ReceiveToFile.kind:
                 out = str(self.disk.target(name, name))
-                return ReceiveToFile(code=f"{900 + len(self.plans)}-blue-whale", out=out, accept=True)
+                return ReceiveToFile(
+                    code=f"{900 + len(self.plans)}-blue-whale", out=out, accept=True
+                )
             case "mint":
                 return Mint(name=name)
             case "chat":
