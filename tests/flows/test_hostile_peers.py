@@ -276,6 +276,7 @@ def test_hints(world: World, tmp_path: Path, many: bool) -> None:
     def script(line: Line) -> None:
         if line.socket.getsockname()[0] == "127.0.0.1":
             good(line)
+            assert (tmp_path / "out").read_bytes() == DATA, "it is there before that is said"
 
     holder: list[Listener] = []
 
