@@ -191,6 +191,7 @@ class Scene:
 
 ROLES = pytest.mark.parametrize("role", ["sender", "receiver"])
 RESUMES = pytest.mark.parametrize("resumes", [False, True], ids=["stock", "holdfast"])
+PEERS: dict[Role, Role] = {"sender": "receiver", "receiver": "sender"}
 CHOICE = {"sender": b"go\n", "receiver": KEYS.receiver_line}
 
 
@@ -349,6 +350,22 @@ def test_after_a_restart(role: Role, resumes: bool) -> None:
 
 
 @ROLES
+def test_the_side_at_a_relay(role: Role) -> None:
+    """It is the same in every life, and another one than the peer's."""
+    lines: dict[Role, set[bytes]] = {"sender": set(), "receiver": set()}
+    for each, other in ((role, False), (role, True), (PEERS[role], True)):
+        scene = Scene(each)
+        relay = scene.world.listening["relay", 4001] = Made(Scripted)
+        reach = evolve(scene.wanted.reach, relays=("relay:4001",), port=8 if other else 0)
+        scene.wanted = evolve(scene.wanted, reach=reach)
+        scene.want("accepted")
+        lines[each].add(relay.made[0].heard)
+    (ours,), (theirs,) = lines.values()
+    assert ours.split()[2] == theirs.split()[2]
+    assert ours != theirs
+
+
+@ROLES
 @RESUMES
 @pytest.mark.parametrize("error", [Interrupted("it broke"), Misbehaved("it lies")])
 def test_a_connection_that_breaks(role: Role, resumes: bool, error: Interrupted) -> None:
@@ -357,7 +374,9 @@ def test_a_connection_that_breaks(role: Role, resumes: bool, error: Interrupted)
     scene.connect()
     scene.session.end(error)
     assert scene.here.wires[0].closed
-    scene.world.settle(HEAR_WHY)
+    scene.world.settle(HEAR_WHY - 0.1)
+    assert scene.session.threads == []
+    scene.world.settle(0.1)
     if resumes and not isinstance(error, Misbehaved):
         assert ("waiting", "it broke") in scene.session.reports
         assert len(scene.world.dialled) == 2

@@ -30,6 +30,7 @@ from tests.simulation.process import Life
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Flow
+    from tests.simulation.peers import Person
     from tests.simulation.world import World
 
 KINDS = (SendFile.kind, ReceiveToFile.kind)
@@ -138,19 +139,21 @@ class Transfers(LinesWatcher):
 
     # What others are told.
 
-    def told_where(self, name: str, hints: Any) -> None:
+    def told_where(self, person: Person, hints: Any) -> None:
         """Somebody who is not a Holdfast hears where we are."""
-        transfer = self.by_flow[name]
+        name, transfer = person.flow, self.by_flow[person.flow]
+        if person.attempt != transfer.flow.attempt:
+            return
         if transfer.said != hints or not transfer.port:
             self.world.violate(f"{name} has said where it is, and that is not durable")
         for hint in hints:
             if hint.get("port") != transfer.port:
                 self.world.violate(f"{name} has said that it listens where it may not, later")
 
-    def acknowledged(self, name: str) -> None:
+    def acknowledged(self, person: Person) -> None:
         """A sender hears that everything has arrived."""
-        transfer = self.by_flow[name]
-        if transfer.stage not in ("landed", "over"):
+        name, transfer = person.flow, self.by_flow[person.flow]
+        if person.attempt == transfer.flow.attempt and transfer.stage not in ("landed", "over"):
             self.world.violate(f"{name} has acknowledged what may be forgotten")
         self.is_there(name)
 
