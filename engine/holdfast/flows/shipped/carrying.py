@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any, Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -113,6 +113,8 @@ class Carrying:
     _pause: float = field(default=FIRST_PAUSE, init=False)
     _where: dict[str, Any] | None = field(default=None, init=False)
     """Where we can be reached, as the flow has it."""
+    _left: int = field(default=0, init=False)
+    """How many bytes have moved, which the flow may be told of only later."""
     _waits: str = field(default="", init=False)
     """Why it does not go on, as the flow has it."""
 
@@ -269,6 +271,7 @@ class Carrying:
     def _moved(self, moved: int) -> None:
         if not self._stop.is_set():
             self._pause = FIRST_PAUSE
+            self._left = moved
             self.session.report("moved", moved)
 
     def _carried(self, result: Any) -> None:
@@ -287,7 +290,10 @@ class Carrying:
             self._drop_contest()
             self._again_later(failure.getErrorMessage())
         else:
-            self._in_thread(self.cargo.left_behind, self.wanted, failure.getErrorMessage())
+            wanted = self.wanted
+            if isinstance(wanted, Sending) and self._left > wanted.moved:
+                wanted = evolve(wanted, moved=self._left)
+            self._in_thread(self.cargo.left_behind, wanted, failure.getErrorMessage())
 
     def again(self, reason: str) -> None:
         """Connect again, later: the peer still has something to say."""
