@@ -21,7 +21,6 @@ QUICK = {
     "chosen-before-commit": "chooses a connection, which is not durable",
     "port-not-durable": "has said where it is",
     "no-fresh-keys": "under one key and nonce",
-    "told-before-landed": "has acknowledged what may be forgotten",
 }
 """Mutants that are found within some seeds, and what they violate, as a pattern."""
 
