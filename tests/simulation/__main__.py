@@ -7,9 +7,13 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from tests.simulation.running import Outcome, run
+from tests.simulation.transfers import KINDS as TRANSFERS
+from tests.simulation.world import FLOWS
 
 
 def main() -> int:
@@ -18,14 +22,16 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="run so many (default: 1000)")
     parser.add_argument("--first", type=int, default=0, help="from this one on (default: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument("--transfers", action="store_true", help="worlds of transfers alone")
     given = parser.parse_args()
+    kinds = TRANSFERS if given.transfers else FLOWS
     if given.seed is not None:
-        return one(given.seed)
-    return many(range(given.first, given.first + given.seeds), given.jobs)
+        return one(given.seed, kinds)
+    return many(range(given.first, given.first + given.seeds), given.jobs, kinds)
 
 
-def one(seed: int) -> int:
-    outcome = run(seed)
+def one(seed: int, kinds: Sequence[str]) -> int:
+    outcome = run(seed, kinds=kinds)
     print("\n".join(outcome.trace))
     print(f"seed {seed}: {outcome.steps} steps, {outcome.seconds:.0f} s, trace {outcome.digest}")
     if outcome.problem:
@@ -33,7 +39,7 @@ def one(seed: int) -> int:
     return 1 if outcome.problem else 0
 
 
-def many(seeds: range, jobs: int) -> int:
+def many(seeds: range, jobs: int, kinds: Sequence[str]) -> int:
     began = time.monotonic()
     counts: Counter[str] = Counter()
     ends: Counter[str] = Counter()
@@ -41,7 +47,7 @@ def many(seeds: range, jobs: int) -> int:
     seconds = 0.0
     failed: list[Outcome] = []
     with ProcessPoolExecutor(jobs) as pool:
-        for outcome in pool.map(run, seeds, chunksize=10):
+        for outcome in pool.map(partial(run, kinds=kinds), seeds, chunksize=10):
             done += 1
             steps += outcome.steps
             seconds += outcome.seconds

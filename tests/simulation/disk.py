@@ -95,11 +95,13 @@ class Disk:
                     self.world.violate(f"{path.parent.name} has a file that is not what was sent")
 
     def check_tidy(self) -> None:
-        """Nothing hidden is left of a transfer that is over."""
-        for path in self.expected:
+        """Nothing is left of a transfer that is over but the file, or a part of it that says so."""
+        for path, right in self.expected.items():
             for each in sorted(path.parent.iterdir()):
-                if each.name.startswith(".holdfast-"):
-                    self.world.violate(f"something hidden is left in {path.parent.name}")
+                if each.name not in ("file", "file.part"):
+                    self.world.violate(f"{each.name} is left in {path.parent.name}")
+                elif not right.startswith(each.read_bytes()):
+                    self.world.violate(f"{each.name} in {path.parent.name} is something else")
 
     @contextmanager
     def watched(self) -> Iterator[None]:

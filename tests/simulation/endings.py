@@ -48,7 +48,7 @@ def check_ending(world: World, flow: Flow) -> None:
         if not known and not world.excused("refused", "forgot", f"crowded {name}"):
             world.violate(f"{name} failed, and nobody did anything")
     elif status == "code lost":
-        if flow.kind != "sim-receive" and flow.attempt not in flow.told:
+        if flow.kind not in GUESTS and flow.attempt not in flow.told:
             world.violate(f"{name} has lost a code that nobody was told")
     elif status != "crowded":
         world.violate(f"{name} ended as {status!r}")
@@ -63,6 +63,8 @@ def _check_failed_transfer(world: World, flow: Flow) -> None:
         says_all, all_sent = "everything was sent" in transfer.reason, transfer.moved >= SIZE
         if says_all != all_sent:
             world.violate(f"{flow.name} failed, and says wrongly: {transfer.reason}")
+    elif flow.kind == ReceiveToFile.kind and world.disk.has_arrived(flow.name):
+        world.violate(f"{flow.name} failed, and its file is there")
     elif not transfer.reason:
         world.violate(f"{flow.name} failed, and does not say why")
 

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from holdfast.flows.engine import looking
 from tests.simulation import endings
+from tests.simulation.transfers import KINDS as TRANSFERS
 from tests.simulation.world import FLOWS, Violation, World
 
 MOST_STEPS = 200_000
@@ -33,10 +34,13 @@ class Outcome:
     endings: Counter[str]
     problem: str = ""
     trace: list[str] = field(factory=list, repr=False)
+    transfers: bool = False
+    """Whether all flows are transfers."""
 
     @property
     def replay(self) -> str:
-        return f"python -m tests.simulation --seed {self.seed}"
+        transfers = " --transfers" if self.transfers else ""
+        return f"python -m tests.simulation{transfers} --seed {self.seed}"
 
 
 def run(
@@ -76,6 +80,7 @@ def run(
         ),
         problem,
         world.trace.lines,
+        kinds == TRANSFERS,
     )
 
 

@@ -18,6 +18,9 @@ QUICK = {
     "published-not-sealed": "not sealed",
     "told-before-it-is-good": "does not work yet",
     "done-before-confirmed": "is done, and its recipient has 0",
+    "chosen-before-commit": "chooses a connection, which is not durable",
+    "port-not-durable": "has said where it is",
+    "no-fresh-keys": "under one key and nonce",
 }
 """Mutants that are found within some seeds, and what they violate, as a pattern."""
 

@@ -96,6 +96,8 @@ class Transfers(LinesWatcher):
     def dies(self) -> None:
         """A process of ours is dead."""
         for transfer in self.by_flow.values():
+            if transfer.flow.finished:
+                continue
             transfer.died_chosen = transfer.died_chosen or transfer.was_chosen
             at = transfer.all_sent_at
             transfer.knew = transfer.knew or (at is not None and self.world.kernel.now > at + 0.1)

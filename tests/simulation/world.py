@@ -345,7 +345,7 @@ class World:
             self.plans[name] = self.random.choice(PLANS) if place % 2 else plan
             if self.peers:
                 self.plans[name] = self.random.choice(self.peers)
-            if flow.kind == SendFile.kind:
+            if flow.kind == SendFile.kind and not self.peers:
                 both = self.connections > 9  # or else the other one may have to wait for ours
                 self.plans[name] = self.random.choice(("takes", "ours" if both else "takes"))
             elif flow.kind == ReceiveToFile.kind:

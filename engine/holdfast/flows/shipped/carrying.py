@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any, Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -137,6 +137,8 @@ class Carrying:
     _pause: float = field(default=FIRST_PAUSE, init=False)
     _where: dict[str, Any] | None = field(default=None, init=False)
     """Where we can be reached, as the flow has it."""
+    _left: int = field(default=0, init=False)
+    """How many bytes have moved, which the flow may be told of only later."""
     _waits: str = field(default="", init=False)
     """Why it does not go on, as the flow has it."""
     _threads: int = field(default=0, init=False)
@@ -295,7 +297,10 @@ class Carrying:
     def _leave_behind(self, reason: str) -> None:
         """There will be no connection any more."""
         self._timer = None
-        self._in_thread(self.cargo.left_behind, self.wanted, reason)
+        wanted = self.wanted
+        if isinstance(wanted, Sending) and self._left > wanted.moved:
+            wanted = evolve(wanted, moved=self._left)
+        self._in_thread(self.cargo.left_behind, wanted, reason)
 
     # Using it.
 
@@ -337,6 +342,7 @@ class Carrying:
     def _moved(self, moved: int) -> None:
         if not self._stop.is_set():
             self._pause, self._waits = FIRST_PAUSE, ""
+            self._left = moved
             self.session.report("moved", moved)
 
     def _carried(self, result: Any) -> None:
