@@ -17,7 +17,7 @@ and OCCURRENCE counts from 1 in the life of one process. The places are
 - `rename`: a file that is written whole gets its name
 - `send-from-N`, `receive-from-N`: a transfer begins, or goes on, at byte N (`before`, `after` all)
 - `record`: a record of a file is sent; `write`: a piece of it is written, which is 32 KiB; `sync`:
-  what was written is made durable, which is done each 256 KiB here, and waited for
+  what was written is made durable, which is done behind each record here, and waited for
 - `place`: a file or folder gets its name
 - `over` (a flow's last entry is durable) and `leave` (the process lets go of the database)
 """

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 FULL = "the disk is full"
-STEP = 256 * 1024
+STEP = 100_000
 
 
 def install(fate, around):

@@ -9,8 +9,9 @@ from functools import partial
 import pytest
 
 from tests.harness.nursery import Death
+from tests.harness.waiting import until
 from tests.kill import transfers
-from tests.kill.transfers import check_whole, code_of, live, make, make_folder
+from tests.kill.transfers import SIZE, check_whole, code_of, live, make, make_folder, names
 from tests.kill.world import Walked, World
 
 EVERY = bool(os.environ.get("EVERY_MOMENT"))
@@ -48,3 +49,41 @@ def test_killed_once(world: World, dies: str) -> None:
 
     missed = world.walk(partial(exchange, dies=dies), some)
     assert len(missed) <= OUT_OF_TURN, missed
+
+
+def test_both_killed_again_and_again(world: World) -> None:
+    """Each time it goes on at the byte that is durable at the receiver."""
+    what = make(world.folder / "again.bin")
+    at = ["write:before:12", "write:before:16", "write:after:9"]
+    sender = transfers.sender(world, what, deaths=[Death(at="record:before:9")] * 2)
+    deaths = [Death(at=moment) for moment in at]
+    receiver = transfers.receiver(world, code_of(sender), deaths=deaths)
+    live(sender, receiver)
+    check_whole(what, receiver)
+    assert sender.status == 0, sender.describe()
+    assert len(receiver.lives) == 4
+    began = receiver.started_at
+    assert began == sorted(began), "nothing that was durable came again"
+    assert began[0] == 0 and began[-1] > SIZE // 4, began
+    assert set(sender.started_at) <= set(began)
+
+
+@pytest.mark.parametrize("at", ["place:before:1", "place:after:1"])
+def test_a_folder_killed_as_it_lands(world: World, at: str) -> None:
+    """It is unpacked again, or found where it is; it is never there in part."""
+    walked = exchange(world, Death(at=at), dies="receiver", folder=True)
+    assert walked.died_at == at
+
+
+def test_what_is_sent_changed_meanwhile(world: World) -> None:
+    """Both sides hear of it, and nothing of either is left."""
+    what = make(world.folder / "changed.bin")
+    sender = transfers.sender(world, what)
+    receiver = transfers.receiver(world, code_of(sender), deaths=[Death(at="write:after:20")])
+    until(lambda: receiver.start().wait().status == -9, receiver.describe)
+    what.write_bytes(what.read_bytes()[::-1])
+    live(sender, receiver)
+    for end in (sender, receiver):
+        assert end.status == 1
+        assert "has changed meanwhile" in end.reason
+    assert names(receiver) == []

@@ -77,6 +77,12 @@ class End:
         [row] = json.loads(self.world.status(self.home))
         return dict(row)
 
+    @property
+    def reason(self) -> str:
+        """Why it has failed, as `holdfast status --json` says it."""
+        row = self.row()
+        return str(row["published"].get("reason") or row)
+
     def describe(self) -> str:
         """All that it did and said."""
         return "\n".join(life.describe() for life in self.lives)
@@ -101,9 +107,8 @@ def contents(path: Path) -> dict[str, bytes]:
     """All files below a folder, or the one file."""
     if path.is_file():
         return {"": path.read_bytes()}
-    return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*.*")} | {
-        str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()
-    }
+    files = (each for each in path.rglob("*") if each.is_file())
+    return {str(each.relative_to(path)): each.read_bytes() for each in files}
 
 
 def sender(world: World, what: Path, *more: str | Path, deaths: Sequence[Death] = ()) -> End:
@@ -126,7 +131,7 @@ def inbox(home: Path) -> Path:
 
 def names(end: End) -> list[str]:
     """All that is in a receiver's inbox, hidden things too."""
-    return sorted(each.name for each in Path(inbox(end.home)).iterdir())
+    return sorted(each.name for each in inbox(end.home).iterdir())
 
 
 def code_of(end: End) -> str:
@@ -141,7 +146,7 @@ def code_of(end: End) -> str:
 
 
 def wait(question: Any, *ends: End) -> None:
-    """Tend both ends until it is so."""
+    """Tend these ends until it is so."""
     until = time.monotonic() + DEADLINE
     while not question():
         assert time.monotonic() < until, "\n\n".join(
@@ -154,8 +159,12 @@ def wait(question: Any, *ends: End) -> None:
 
 def live(*ends: End) -> None:
     """Let all of them live until each has ended by itself."""
-    # Each of them is tended, also if an earlier one has not ended.
-    wait(lambda: all([end.tend() for end in ends]), *ends)  # noqa: C419
+
+    def over() -> bool:
+        ended = [end.tend() for end in ends]
+        return all(ended)
+
+    wait(over, *ends)
     for end in ends:
         end.world.lost_nameplates += sum(life.lost_nameplates for life in end.lives)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from holdfast.flows.engine.replay import check_flow
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
+from tests.simulation.disk import SIZE
 from tests.simulation.flows import MESSAGES
-from tests.simulation.invariants import Flow
+from tests.simulation.invariants import GUESTS, Flow
 from tests.simulation.peers import CLEAN, Person
 from tests.simulation.transfers import KINDS
 
@@ -58,6 +59,17 @@ def _check_failed_transfer(world: World, flow: Flow) -> None:
     transfer = world.transfers.by_flow[flow.name]
     if transfer.resumes and not world.excused("refused", "forgot", f"crowded {flow.name}"):
         world.violate(f"{flow.name} failed, and could have gone on with another Holdfast")
+    if flow.kind == SendFile.kind and transfer.was_chosen and not people_refuse(world, flow):
+        says_all, all_sent = "everything was sent" in transfer.reason, transfer.moved >= SIZE
+        if says_all != all_sent:
+            world.violate(f"{flow.name} failed, and says wrongly: {transfer.reason}")
+    elif not transfer.reason:
+        world.violate(f"{flow.name} failed, and does not say why")
+
+
+def people_refuse(world: World, flow: Flow) -> bool:
+    """Whether the other side gave up first, and said so."""
+    return "client said" in world.transfers.by_flow[flow.name].reason
 
 
 def _check_done(world: World, flow: Flow, people: list[Person]) -> None:
@@ -94,6 +106,8 @@ def check_transfers(world: World) -> None:
         if flow.status == "failed":
             if transfer.resumes or not transfer.died_chosen:
                 world.violate(f"{name} failed, and could have gone on")
+            if transfer.knew and "everything was sent" not in transfer.reason:
+                world.violate(f"{name} failed, and says wrongly: {transfer.reason}")
         elif flow.status != "done":
             world.violate(f"{name} ended as {flow.status!r}")
         if got not in ([], ["the file"], ["acknowledged"]):
@@ -104,7 +118,7 @@ def stuck(world: World) -> list[str]:
     """Flows that should have ended, and have not."""
     found = []
     for flow in world.watch.flows.values():
-        if flow.finished or flow.kind == "sim-receive":
+        if flow.finished or flow.kind in GUESTS:
             continue
         if flow.kind == "sim-timer" and not world.excused("jumped"):
             # Its deadline, which is a time of day, is over long ago.

@@ -59,7 +59,13 @@ HAPPENINGS = (
 )
 """What happens between steps; the rate is a number in a minute."""
 
-OWN = ("standstill",)
+LINES = ("line cut", "dead line", "slow lines")
+"""What happens to direct connections; only where files are transferred."""
+
+AT_LINES = {"death at the disk": 0.04, "death behind bytes on a line": 0.02}
+"""What may happen inside a step of a transfer, and the chance."""
+
+OWN = ("standstill", *LINES)
 """Of these too, with chances of their own, which leave others as they are."""
 
 PAUSES = ("pause around a commit", "pause behind a task")
@@ -116,6 +122,16 @@ class Swarm(storage.Faults):
         if Random(f"{world.seed} tries").random() < 0.2:
             swarm.rates["death inside a try"] = 0.3
         return swarm
+
+    def draw_for_lines(self) -> None:
+        """Choose what happens to transfers."""
+        own = Random(f"{self.world.seed} lines")
+        for kind in LINES:
+            if own.random() < 0.4:
+                self.rates[kind] = own.uniform(1.0, 10.0)
+        for kind, chance in AT_LINES.items():
+            if own.random() < 0.3:
+                self.rates[kind] = chance
 
     def begin(self) -> None:
         for kind in (*HAPPENINGS, *OWN):

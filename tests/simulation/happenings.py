@@ -98,6 +98,29 @@ def half_dead(world: World) -> bool:
     return True
 
 
+def line_cut(world: World) -> bool:
+    ends = world.lines.ends
+    if not ends:
+        return False
+    world.say("fault", "a line is cut")
+    world.lines.cut(world.random.choice(ends))
+    return True
+
+
+def dead_line(world: World) -> bool:
+    ends = world.lines.ends
+    if not ends:
+        return False
+    world.say("fault", "a line is dead")
+    world.lines.fall_silent(world.random.choice(ends))
+    return True
+
+
+def slow_lines(world: World) -> bool:
+    world.lines.slowest = world.random.choice((0.002, 0.05, 0.5, 3.0))
+    return True
+
+
 def slow_network(world: World) -> bool:
     world.network.slowest = world.random.choice((0.002, 0.05, 0.5, 3.0))
     return True
@@ -195,6 +218,9 @@ HAPPENS: Mapping[str, Callable[[World], bool]] = {
     "standstill": standstill,
     "cut": cut,
     "half dead": half_dead,
+    "line cut": line_cut,
+    "dead line": dead_line,
+    "slow lines": slow_lines,
     "slow network": slow_network,
     "refusals": refusals,
     "server restart": server_restart,

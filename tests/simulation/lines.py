@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOM = 256 * 1024
 """Bytes that may be under way on a line before whoever sends more has to wait."""
 
-SPEED = 1_000_000.0
+SPEED = 200_000.0
 """Bytes that a line takes in a second: a file of some records takes some time."""
 
 KEPT_ALIVE = 180.0

@@ -110,6 +110,7 @@ def _live(world: World) -> None:
         world.violate("a process does not stop")
     go_on(world, 1.0, lambda: False)
     endings.check_end(world)
+    world.disk.look()
     check(world)
 
 
@@ -125,6 +126,7 @@ def _calm(world: World) -> None:
     world.say("world", "all is well from now on")
     world.faults.calm()
     world.network.slowest, world.network.refuses = 0.05, 0.0
+    world.lines.slowest = 0.05
     world._server_back()
     for life in list(world.lives):
         if life.paused or life.stuck:

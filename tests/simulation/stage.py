@@ -17,7 +17,6 @@ from attrs import define, field
 from holdfast.flows.tasks import Call
 from holdfast.transfer import text
 from holdfast_journal import SqlJournal
-from tests.simulation import stock as stock  # people may have such clients
 from tests.simulation import storage
 from tests.simulation.faults import Swarm
 from tests.simulation.invariants import Flow

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
+from holdfast.errors import WormholeError
 from holdfast.transfer import messages
 from holdfast.transit.connection import Connection
 from holdfast.transit.errors import TransitError
@@ -41,7 +42,7 @@ class Stock(Client):
         for said in messages.read(message):
             if isinstance(said, messages.Transit):
                 assert self.transit is not None
-                self.world.transfers.told_where(self.person.flow, said.hints)
+                self.world.transfers.told_where(self.person, said.hints)
                 self.transit.add_connection_hints(said.hints)  # type: ignore[arg-type]
             elif isinstance(said, messages.PeerSaysNo):
                 self._ends(f"hears: {said.error}")
@@ -59,7 +60,7 @@ class Stock(Client):
         Deferred.fromCoroutine(work).addErrback(self._fails)
 
     def _fails(self, failure: Any) -> None:
-        failure.trap(TransitError)
+        failure.trap(TransitError, WormholeError)
         self._ends(f"fails: {failure.getErrorMessage()}")
 
     def _ends(self, why: str) -> None:
@@ -118,7 +119,7 @@ class StockSender(Stock):
         for at in range(0, len(data), RECORD):
             connection.send_record(data[at : at + RECORD])
         acknowledged = json.loads(await connection.receive_record())
-        self.world.transfers.acknowledged(self.person.flow)
+        self.world.transfers.acknowledged(self.person)
         right = acknowledged == {"ack": "ok", "sha256": hashlib.sha256(data).hexdigest()}
         self.person.got.append("acknowledged" if right else "something else")
         connection.close()

@@ -24,11 +24,13 @@ from holdfast.flows.shipped.transferring import TRANSIT_PURPOSE
 from holdfast.transit import bulk
 from holdfast.transit.handshake import GO
 from holdfast.transit.keys import TransitKeys
+from tests.simulation.disk import SIZE
 from tests.simulation.lines import End, LinesWatcher
 from tests.simulation.process import Life
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Flow
+    from tests.simulation.peers import Person
     from tests.simulation.world import World
 
 KINDS = (SendFile.kind, ReceiveToFile.kind)
@@ -47,11 +49,20 @@ class Transfer:
     """Where we are, as the other side may have heard."""
     port: int = 0
     resumes: bool | None = None
+    moved: int = 0
+    """Bytes that have left, of a sender's."""
+    reason: str = ""
+    """Why it failed."""
     was_chosen: bool = False
     spoke: bool = False
     """Whether what follows the choice was written at least once."""
     died_chosen: bool = False
     """Whether a process died when a connection was chosen."""
+    sent: int = 0
+    all_sent_at: float | None = None
+    """When a thread had written everything."""
+    knew: bool = False
+    """Whether a process died some time after that."""
 
 
 @define(eq=False, repr=False)
@@ -74,6 +85,7 @@ class Transfers(LinesWatcher):
         contact = data["contact"]
         transfer.said, transfer.port = contact["said"], contact["port"]
         transfer.resumes = contact["resumes"]
+        transfer.moved, transfer.reason = data.get("moved", 0), document["reason"]
         transfer.was_chosen = transfer.was_chosen or transfer.stage in CHOSEN
         key = document["wormhole"]["exchange"]["key"]["data"]["key"]
         if key:
@@ -85,14 +97,21 @@ class Transfers(LinesWatcher):
         """A process of ours is dead."""
         for transfer in self.by_flow.values():
             transfer.died_chosen = transfer.died_chosen or transfer.was_chosen
+            at = transfer.all_sent_at
+            transfer.knew = transfer.knew or (at is not None and self.world.kernel.now > at + 0.1)
 
     # The lines.
 
     def writes(self, end: End, data: bytes) -> None:
         if not isinstance(end.process, Life):
             return
+        transfer = end.note
         if not end.taken:
             self._check_choice(end, data)
+        elif transfer is not None:
+            transfer.sent += len(data)
+            if transfer.sent >= SIZE and transfer.all_sent_at is None:
+                transfer.all_sent_at = self.world.kernel.now
         self.world.faults.writes(end)
 
     def _check_choice(self, end: End, data: bytes) -> None:
@@ -120,19 +139,21 @@ class Transfers(LinesWatcher):
 
     # What others are told.
 
-    def told_where(self, name: str, hints: Any) -> None:
+    def told_where(self, person: Person, hints: Any) -> None:
         """Somebody who is not a Holdfast hears where we are."""
-        transfer = self.by_flow[name]
+        name, transfer = person.flow, self.by_flow[person.flow]
+        if person.attempt != transfer.flow.attempt:
+            return
         if transfer.said != hints or not transfer.port:
             self.world.violate(f"{name} has said where it is, and that is not durable")
         for hint in hints:
             if hint.get("port") != transfer.port:
                 self.world.violate(f"{name} has said that it listens where it may not, later")
 
-    def acknowledged(self, name: str) -> None:
+    def acknowledged(self, person: Person) -> None:
         """A sender hears that everything has arrived."""
-        transfer = self.by_flow[name]
-        if transfer.stage not in ("landed", "over"):
+        name, transfer = person.flow, self.by_flow[person.flow]
+        if person.attempt == transfer.flow.attempt and transfer.stage not in ("landed", "over"):
             self.world.violate(f"{name} has acknowledged what may be forgotten")
         self.is_there(name)
 

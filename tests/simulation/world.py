@@ -33,6 +33,7 @@ from holdfast_journal.errors import JournalError
 from holdfast_journal.ownership import assembly, held
 from holdfast_journal.upkeep import opening
 from holdfast_journal.workers import registration, renewing
+from tests.simulation import stock as stock  # people may have such clients
 from tests.simulation import storage, threads
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Swarm
@@ -44,6 +45,7 @@ from tests.simulation.network import Network, Socket
 from tests.simulation.peers import CLEAN, PLANS, URL, Person, Stranger, repeat
 from tests.simulation.process import Life
 from tests.simulation.trace import Trace
+from tests.simulation.transfers import KINDS as TRANSFERS
 from tests.simulation.transfers import Transfers
 
 BATCH = "batch"
@@ -148,6 +150,8 @@ class World:
         self.kernel = Kernel(self.random)
         self.watch = Watch(self)
         self.faults = self._trouble()
+        if set(self.kinds) & set(TRANSFERS):
+            self.faults.draw_for_lines()
         self.faults.rates.update(self.trouble)
         self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
         self.server = MailboxServer(self.seconds, self.random)
@@ -341,8 +345,17 @@ class World:
             self.plans[name] = self.random.choice(PLANS) if place % 2 else plan
             if self.peers:
                 self.plans[name] = self.random.choice(self.peers)
+            if flow.kind == SendFile.kind:
+                both = self.connections > 9  # or else the other one may have to wait for ours
+                self.plans[name] = self.random.choice(("takes", "ours" if both else "takes"))
+            elif flow.kind == ReceiveToFile.kind:
+                self.plans[name] = "gives"
             self.say("operator", f"starts {name}, {flow.kind}; peer: {self.plans[name]}")
             self._start(name, flow)
+            if isinstance(flow, ReceiveToFile):
+                person = Person(self, name, 1, flow.code, text.APPID, "gives")
+                self.people.append(person)
+                self.kernel.after(self.kernel.between(0.1, 20), person.begin)
         self.faults.begin()
         self.new_life()
 
@@ -350,6 +363,13 @@ class World:
         secret = f"the-secret-of-{name}-{self.random.getrandbits(64):x}"
         self.secrets[name] = secret
         match self.random.choice(self.kinds):
+            case SendFile.kind:
+                return SendFile(paths=[str(self.disk.source(name))])
+            case ReceiveToFile.kind:
+                out = str(self.disk.target(name, name))
+                return ReceiveToFile(
+                    code=f"{900 + len(self.plans)}-blue-whale", out=out, accept=True
+                )
             case "mint":
                 return Mint(name=name)
             case "chat":
@@ -383,10 +403,14 @@ class World:
         """A flow has published its code: it gets to whom it is for."""
         if flow.kind == "sim-receive":
             return
-        plan = self.plans[flow.name]
+        plan = self.plans.get(flow.name, "")
         delay = self.kernel.between(0.1, 900 if plan == "late" else 20)
         appid = text.APPID if flow.kind != "sim-chat" else "example.com/chat"
         if plan == "nobody":
+            return
+        if plan == "ours":
+            self.coming.add(flow.name)
+            self.kernel.after(delay, partial(self._take_in, flow.name, flow.attempt, code))
             return
         if plan == "crowd":
             self.note(f"crowded {flow.name}")

@@ -122,6 +122,13 @@ def test_it_is_kept(tmp_path: Path) -> None:
     made.discard()
     assert names(tmp_path) == ["got (2).part", "got.part"]
     assert (tmp_path / "got (2).part").read_bytes() == DATA
+    made = landing(tmp_path)
+    assert (made.is_kept, made.keep(), made.is_kept) == (False, tmp_path / "got (3).part", True)
+    made.close()
+    made = Landing(tmp_path, "got", "key")  # its process died: this is not what was to arrive
+    assert (made.is_kept, made.landed, made.size) == (True, tmp_path / "got (3).part", len(DATA))
+    made.discard()
+    (tmp_path / "got (3).part").unlink()
     made = landing(tmp_path, name="n" * 255)
     assert made.keep() == tmp_path / ("n" * 250 + ".part")
     made.discard()

@@ -1,6 +1,6 @@
 """The interfaces around a connection: protocols and values, without logic."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Protocol
 
@@ -8,6 +8,9 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory
 from websockets.uri import WebSocketURI
+
+from holdfast.clock import Clock as Clock
+from holdfast.clock import Timer as Timer
 
 
 class Fault(Enum):
@@ -92,32 +95,6 @@ class Transport(Protocol):
 
     def unregisterProducer(self) -> None:  # noqa: N802
         """Stop telling the producer."""
-        ...
-
-
-class Timer(Protocol):
-    """A call that will be made."""
-
-    def active(self) -> bool:
-        """Whether it is still to come."""
-        ...
-
-    def cancel(self) -> None:
-        """Cancel the call. It is an error if it is not active."""
-        ...
-
-
-class Clock(Protocol):
-    """Time, as a reactor or Twisted's `Clock` has it."""
-
-    def seconds(self) -> float:
-        """Now."""
-        ...
-
-    def callLater(  # noqa: N802
-        self, delay: float, callable: Callable[..., object], /, *args: object
-    ) -> Timer:
-        """Call it after `delay` seconds."""
         ...
 
 

@@ -4,7 +4,8 @@ There are three things, and all are found again by the landing's key:
 
 - the part file `.holdfast-KEY`, with what was received; whoever has it open holds its lock
 - the folder `.holdfast-KEY.d`, into which an archive is being unpacked
-- the marker `.holdfast-KEY.to`, which names what the part, or the folder, is about to become
+- the marker `.holdfast-KEY.to`, which names what the part, or the folder, is about to become, and
+  tells whether that is what was to arrive, or only what is kept of it after a failure
 
 Part and folder leave their hidden names in one step, when they get the final one. So a marker
 without the thing that it speaks of says that this was done, also if the process died right after
@@ -18,10 +19,13 @@ import os
 import re
 import shutil
 import stat
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from holdfast.transfer.errors import LandingError
 from holdfast.transfer.placing import DIRECTORY, are_one, sync_directory
+
+Kind: TypeAlias = Literal["file", "folder", "kept"]
+"""What a marker is about: a whole part, a folder, or a part that is kept after a failure."""
 
 _KEY: Final = re.compile(r"[0-9A-Za-z_]{1,64}")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -84,7 +88,7 @@ class Hidden:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder, dir_fd=self._directory)
 
-    def mark(self, kind: Literal["file", "folder"], name: str) -> None:
+    def mark(self, kind: Kind, name: str) -> None:
         """Write down, durably, that the part or the folder is about to be called `name`."""
         self.unmark()
         marker = os.open(self._marker, _NEW, 0o600, dir_fd=self._directory)
@@ -99,8 +103,10 @@ class Hidden:
         """Take back what the marker says, because it was not done."""
         self._unlink(self._marker)
 
-    def became(self) -> str | None:
-        """Return the name that the part or the folder has got; None if neither has one.
+    def became(self) -> tuple[str, bool] | None:
+        """Return the name that the part or the folder has got, and whether it is only kept.
+
+        None if neither has a name.
 
         Raises:
             LandingError: there is a marker that we did not make.
@@ -116,10 +122,10 @@ class Hidden:
             os.close(marker)
         if not name:  # its writer died
             return None
-        if kind == b"file" and are_one(self._directory, self.part, os.fsdecode(name)):
+        if kind != b"folder" and are_one(self._directory, self.part, os.fsdecode(name)):
             self._unlink(self.part)  # it has both names: its writer died between two steps
-        hidden = self.part if kind == b"file" else self.folder
-        return None if self._is_there(hidden) else os.fsdecode(name)
+        hidden = self.folder if kind == b"folder" else self.part
+        return None if self._is_there(hidden) else (os.fsdecode(name), kind == b"kept")
 
     def remove(self) -> None:
         """Remove everything, the marker first."""

@@ -15,13 +15,13 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from holdfast.transfer.errors import LandingError as LandingError
 from holdfast.transfer.errors import OutOfSpace as OutOfSpace
 from holdfast.transfer.errors import TargetExists as TargetExists
 from holdfast.transfer.errors import landing_words
-from holdfast.transfer.hidden import Hidden
+from holdfast.transfer.hidden import Hidden, Kind
 from holdfast.transfer.names import LONGEST_NAME, check_name, fitting, numbered, shown
 from holdfast.transfer.placing import (
     DIRECTORY,
@@ -79,7 +79,8 @@ class Landing:
                 self._directory = os.open(directory, DIRECTORY)
                 undo.callback(os.close, self._directory)
                 self._hidden = Hidden(self._directory, key)
-                self._became = self._hidden.became()
+                found = self._hidden.became()
+                self._became, self._is_kept = found or (None, False)
                 if self._became is None:
                     self._part = self._hidden.open_part()
                     self._position = self.size
@@ -96,8 +97,17 @@ class Landing:
         return None if self._became is None else self.directory / self._became
 
     @property
+    def is_kept(self) -> bool:
+        """Whether `landed` is not what was to arrive, but what is kept of it after a failure."""
+        return self._is_kept
+
+    @property
     def size(self) -> int:
-        """Bytes that are there."""
+        """Bytes that are there, or that are kept."""
+        if self._part < 0 and self._is_kept and self.landed is not None:
+            with contextlib.suppress(FileNotFoundError):  # its user has moved it
+                return self.landed.stat().st_size
+            return 0
         return os.fstat(self._part).st_size
 
     def check_free(self) -> None:
@@ -226,7 +236,7 @@ class Landing:
                 if self._became is not None:
                     break
                 try:
-                    self._finish_part(name)
+                    self._finish_part(name, "kept")
                 except TargetExists:
                     name = numbered(first, number)
         if self._became is None:
@@ -252,10 +262,10 @@ class Landing:
                 os.close(each)
         self._part = self._directory = -1
 
-    def _finish_part(self, name: str, *, overwrite: bool = False) -> None:
+    def _finish_part(self, name: str, kind: Kind = "file", *, overwrite: bool = False) -> None:
         self.sync()
         set_usual_mode(self._part, 0o666)
-        self._place("file", name, overwrite=overwrite)
+        self._place(kind, name, overwrite=overwrite)
 
     def _unpack(self, bounds: Bounds, pulse: Pulse) -> None:
         folder = self._hidden.make_folder()
@@ -267,9 +277,7 @@ class Landing:
             os.close(folder)
         self._place("folder", self.name)
 
-    def _place(
-        self, kind: Literal["file", "folder"], name: str, *, overwrite: bool = False
-    ) -> None:
+    def _place(self, kind: Kind, name: str, *, overwrite: bool = False) -> None:
         """Rename, so that the next process knows of it. Raises LandingError and OSError."""
         if not os.path.samestat(self.directory.stat(), os.fstat(self._directory)):
             raise LandingError(
@@ -277,7 +285,7 @@ class Landing:
                 " Put that one back."
             )
         self._hidden.mark(kind, name)
-        hidden = self._hidden.part if kind == "file" else self._hidden.folder
+        hidden = self._hidden.folder if kind == "folder" else self._hidden.part
         try:
             if overwrite:
                 os.rename(hidden, name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
@@ -286,7 +294,7 @@ class Landing:
         except (FileExistsError, IsADirectoryError) as error:
             self._hidden.unmark()
             raise self._taken() from error
-        self._became = name
+        self._became, self._is_kept = name, kind == "kept"
         sync_directory(self._directory)
 
     def _taken(self) -> TargetExists:

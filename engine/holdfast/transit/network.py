@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from holdfast.clock import Clock as Clock
+from holdfast.clock import Timer as Timer
 from holdfast.transit.errors import WireError
 from holdfast.transit.wire import SocketWire, Wire
 
@@ -29,32 +31,6 @@ CONNECT_TIME: Final = 30.0
 BACKLOG: Final = 50
 TRIES: Final = 5
 """Ports that are tried until one is free for IPv4 and IPv6."""
-
-
-class Timer(Protocol):
-    """A call that will be made."""
-
-    def active(self) -> bool:
-        """Whether it is still to come."""
-        ...
-
-    def cancel(self) -> None:
-        """Cancel the call. It is an error if it is not active."""
-        ...
-
-
-class Clock(Protocol):
-    """Time, as a reactor or Twisted's `Clock` has it."""
-
-    def seconds(self) -> float:
-        """Now."""
-        ...
-
-    def callLater(  # noqa: N802
-        self, delay: float, callable: Callable[..., object], /, *args: object
-    ) -> Timer:
-        """Call it after `delay` seconds."""
-        ...
 
 
 class Port(Protocol):

@@ -52,6 +52,10 @@ class CannotGoOn(Exception):
     """The transfer cannot go on, with no connection whatever; the words are for both sides."""
 
 
+class MayHaveIt(CannotGoOn):
+    """The same for a sender, and it is not known whether the recipient has everything."""
+
+
 class Interrupted(Exception):
     """The connection broke, or the disk is full: another attempt may go further."""
 
@@ -343,7 +347,9 @@ class Carrying:
         self._hang_up()
         if self._stop.is_set():
             return
-        if failure.check(CannotGoOn):
+        if failure.check(MayHaveIt):
+            self.session.report("unconfirmed", failure.getErrorMessage())
+        elif failure.check(CannotGoOn):
             self.session.report("broken", failure.getErrorMessage())
         elif not failure.check(Interrupted):
             failure.raiseException()

@@ -64,6 +64,8 @@ class Incoming:
         try:
             with closing(self._landing(wanted)) as landing:
                 bulk = opened(line, self.role)
+                if landing.is_kept:  # by a process that died before it could say so
+                    raise self._damaged(landing, "what arrived could not be unpacked")
                 if landing.landed is not None:
                     return Arrived(landing.landed, wanted.offer.size, wanted.offer.sha256)
                 hasher = self._receive(wanted, line, landing, bulk)
@@ -102,7 +104,7 @@ class Incoming:
             raise CannotGoOn(reason)
         try:
             with closing(self._landing(wanted)) as landing:
-                if landing.landed is not None:
+                if landing.landed is not None and not landing.is_kept:
                     return Arrived(landing.landed, wanted.offer.size, "")
                 arrived = landing.size
                 kept = landing.keep() if arrived else None
@@ -145,7 +147,7 @@ class Incoming:
             progress=(
                 (lambda _: None)
                 if line.resumes
-                else at_most_each_second(line.moved, size, line.now)
+                else at_most_each_second(line.moved, line.now, size)
             ),
             full=partial(line.waits, DISK_IS_FULL),
             now=line.now,
@@ -170,9 +172,13 @@ class Incoming:
                     return landing.unpacked(files=offer.files, total=offer.total, stop=line.stop)
                 landing.name = free_name(landing.directory, landing.name)
         except BadArchive as error:
-            kept = landing.keep(".zip")
-            landing.discard()
-            raise CannotGoOn(f"{said(error)}; it is kept as {shown(str(kept))}") from None
+            raise self._damaged(landing, said(error)) from None
+
+    def _damaged(self, landing: Landing, why: str) -> CannotGoOn:
+        """What came is of no use: let a person see it."""
+        kept = landing.keep(".zip")
+        landing.discard()
+        return CannotGoOn(f"{why}; it is kept as {shown(str(kept))}")
 
     def _acknowledge(self, wanted: Receiving, result: Arrived) -> bool:
         """In the thread: tell the sender, and return whether it can have heard."""

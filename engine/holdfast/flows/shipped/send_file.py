@@ -137,8 +137,13 @@ class SendFile(Flow):
             self.fail("the recipient's client received something else than what was sent")
 
     def sending_broken(self, reason: str) -> None:
-        """It cannot go on."""
+        """It cannot go on, and the recipient does not have it."""
         self._give_up(reason, reason)
+
+    def sending_unconfirmed(self, reason: str) -> None:
+        """It cannot go on, and the recipient may have it."""
+        self.wormhole.send_message(messages.refuse(reason))
+        self.fail(reason)
 
     # What the peer says.
 
@@ -161,6 +166,7 @@ class SendFile(Flow):
             elif isinstance(said, messages.Received) and self.contact.resumes:
                 self.sending_acknowledged(said.sha256)
             elif isinstance(said, messages.PeerSaysNo):
+                self.publish(sent=None)
                 self.fail(f"the recipient's client said: {said.error}")
 
     def giving_up(self) -> None:
@@ -178,4 +184,5 @@ class SendFile(Flow):
     def _give_up(self, why: str, tell: str) -> None:
         if self.contact.resumes is not None:
             self.wormhole.send_message(messages.refuse(tell))
+        self.publish(sent=None)  # so that it may be sent again, whatever was accepted
         self.fail(why)

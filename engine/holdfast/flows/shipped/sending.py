@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from holdfast.flows.activities import Session, activity
-from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line, Misbehaved
+from holdfast.flows.shipped.carrying import (
+    CannotGoOn,
+    Carrying,
+    Interrupted,
+    Line,
+    MayHaveIt,
+    Misbehaved,
+)
 from holdfast.flows.shipped.opening import opened
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Sending
@@ -25,6 +32,8 @@ class Outgoing:
     """What a sender carries; see `holdfast.flows.shipped.carrying.Cargo`."""
 
     role: Role = "sender"
+    sent: bool | None = field(default=None, init=False)
+    """Whether this process has sent everything; None if it has not begun."""
 
     def carry(self, wanted: Sending, line: Line) -> str:
         """Send all that the receiver lacks; return the digest that it acknowledges."""
@@ -35,10 +44,12 @@ class Outgoing:
         size = wanted.source.size
         try:
             bulk = opened(line, self.role)
-            progress = at_most_each_second(line.moved, size, line.now)
+            progress = at_most_each_second(line.moved, line.now, size)
             watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
             offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
+            self.sent = False
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
+            self.sent = True
             acknowledged = pumping.receive_ack(bulk, watcher, size=size)
         except (sources.SourceError, pumping.SourceTooShort) as error:
             raise CannotGoOn(said(error)) from None
@@ -61,10 +72,17 @@ class Outgoing:
         size, moved = wanted.source.size, wanted.moved
         if wanted.stage != "going":
             raise CannotGoOn(reason)
-        if moved >= size:
-            raise CannotGoOn(
+        if self.sent or moved >= size:
+            raise MayHaveIt(
                 f"everything was sent, but the recipient has not confirmed it ({reason}): ask"
                 " whether it is there"
+            )
+        if self.sent is None:
+            # What has left since that was written down, the operating system has sent.
+            raise MayHaveIt(
+                f"at least {moved:,} of {size:,} bytes were sent ({reason}), and the recipient's"
+                " client cannot go on from there: ask whether everything is there, and if not,"
+                " send it again, with a new code"
             )
         raise CannotGoOn(
             f"the connection ended after about {moved:,} of {size:,} bytes ({reason}), and the"
