@@ -74,6 +74,7 @@ class Landing:
         self.directory, self.name = directory, name
         self._part = -1
         self._position = 0
+        self._became: str | None = None
         with contextlib.ExitStack() as undo:
             with landing_words(directory / name):
                 self._directory = os.open(directory, DIRECTORY)
