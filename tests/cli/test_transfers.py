@@ -37,6 +37,8 @@ class Screen(Closing):
         self._columns = columns
         self._ours, theirs = new_terminal(columns)
         self._before, sys.stderr = sys.stderr, os.fdopen(theirs, "w")
+        # An outlet outlives its stream: later tests must not find one whose descriptor is closed.
+        self._outlets, say._outlets = say._outlets, say._Outlets()
 
     @property
     def lines(self) -> list[str]:
@@ -50,6 +52,7 @@ class Screen(Closing):
     def close(self) -> None:
         """Standard error is what it was."""
         ours, sys.stderr = sys.stderr, self._before
+        say._outlets = self._outlets
         ours.close()
         os.close(self._ours)
 

@@ -54,8 +54,9 @@ def test_a_full_disk(world: World, what: Path) -> None:
     assert receiver.started_at == [0], "nothing came twice"
 
 
-@pytest.mark.parametrize("cancels", ["sender", "receiver"])
-@pytest.mark.parametrize("alive", [True, False], ids=["running", "dead"])
+@pytest.mark.parametrize(
+    ("cancels", "alive"), [("sender", False), ("receiver", True)], ids=["sender-dead", "receiver"]
+)
 def test_cancelled(world: World, what: Path, cancels: str, alive: bool) -> None:
     """The other side hears of it, and nothing is left of what had come."""
     sender, receiver, _ = stuck(world, what)
