@@ -183,6 +183,11 @@ def test_nobody_can_be_asked(stage: Stage, tmp_path: Path) -> None:
         ({"filename": "///", "filesize": 1}, None, "a name that no file can have"),
         ({"filename": "a", "filesize": 2**62}, None, "not enough room"),
         ({"filename": "a", "filesize": 1}, "nowhere/out", "does not exist"),
+        (
+            {"filename": "a", "filesize": 1},
+            "/proc/self/out",
+            "does not exist",
+        ),  # nobody can write there
         ({"filename": "a", "filesize": 1}, "..", "no file can have that name"),
         ({"filename": "a", "filesize": 1}, "x" * 300, "the name is too long"),
     ],
@@ -191,7 +196,7 @@ def test_what_cannot_be_taken(
     stage: Stage, tmp_path: Path, offer: Any, out: str | None, words: str
 ) -> None:
     """It is found out before anything is accepted, and the sender hears it."""
-    path = None if out is None else f"{tmp_path}/{out}"
+    path = None if out is None else str(tmp_path / out)
     directory = str(tmp_path)
     stage.begin_to_receive(
         lambda code: ReceiveHere(code=code, directory=directory, out=path, accept=True)

@@ -8,10 +8,11 @@ from typing import Any, Final
 from attrs import evolve
 from cattrs import unstructure
 
+from holdfast.files import check_new
 from holdfast.flows.shipped.wording import said
 from holdfast.flows.tasks import Call, TaskFailed, task
 from holdfast.transfer import landing, names, sources
-from holdfast.transfer.errors import LandingError, SourceError
+from holdfast.transfer.errors import LandingError, SourceError, landing_words
 from holdfast.transfer.names import BadName
 
 LONGEST: Final = 30 * 86_400.0
@@ -52,6 +53,9 @@ def look_at_target(call: Call) -> dict[str, Any]:
         if offered["kind"] == "folder":
             needed += offered["total"]
         landing.check_space(directory, needed)
+        free = landing.free_name(directory, name)
+        with landing_words(directory / free):
+            check_new(directory / free)  # a sender would wait for ever, or send in vain
     except (BadName, LandingError) as error:
         return {"name": "", "free": "", "problem": said(error)}
-    return {"name": name, "free": landing.free_name(directory, name), "problem": ""}
+    return {"name": name, "free": free, "problem": ""}
