@@ -11,15 +11,8 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from holdfast.flows.shipped.carrying import (
-    CONNECT_WITHIN,
-    HEAR_WHY,
-    LONGEST_PAUSE,
-    CannotGoOn,
-    Carrying,
-    Interrupted,
-    Misbehaved,
-)
+from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Misbehaved
+from holdfast.flows.shipped.carrying import CONNECT_WITHIN, HEAR_WHY, LONGEST_PAUSE, Carrying
 from holdfast.flows.shipped.transferring import Reach, Sending, Stage
 from holdfast.transfer.errors import LandingError
 from holdfast.transit import hints, through

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from holdfast.flows.shipped.carrying import Line
+from holdfast.flows.shipped.cargo import Line
 from holdfast.transit.bulk import Bulk
 from holdfast.transit.keys import Role, TransitKeys
 from holdfast.transit.wire import receive_exactly

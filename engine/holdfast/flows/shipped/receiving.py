@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from holdfast.flows.activities import Session, activity
-from holdfast.flows.shipped.carrying import CannotGoOn, Carrying, Interrupted, Line, Misbehaved
+from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, Misbehaved
+from holdfast.flows.shipped.carrying import Carrying
 from holdfast.flows.shipped.opening import opened
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Receiving
@@ -53,7 +54,7 @@ class Arrived:
 
 @define
 class Incoming:
-    """What a receiver carries; see `holdfast.flows.shipped.carrying.Cargo`."""
+    """What a receiver carries; see `holdfast.flows.shipped.cargo.Cargo`."""
 
     key: str
     """Names the part file; the same in every life of the flow."""

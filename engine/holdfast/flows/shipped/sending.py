@@ -7,14 +7,8 @@ from typing import Any
 from attrs import define, field
 
 from holdfast.flows.activities import Session, activity
-from holdfast.flows.shipped.carrying import (
-    CannotGoOn,
-    Carrying,
-    Interrupted,
-    Line,
-    MayHaveIt,
-    Misbehaved,
-)
+from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, MayHaveIt, Misbehaved
+from holdfast.flows.shipped.carrying import Carrying
 from holdfast.flows.shipped.opening import opened
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Sending
@@ -29,7 +23,7 @@ from holdfast.transit.keys import Role
 
 @define
 class Outgoing:
-    """What a sender carries; see `holdfast.flows.shipped.carrying.Cargo`."""
+    """What a sender carries; see `holdfast.flows.shipped.cargo.Cargo`."""
 
     role: Role = "sender"
     sent: bool | None = field(default=None, init=False)
