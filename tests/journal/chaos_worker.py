@@ -16,7 +16,7 @@ from sqlalchemy import text
 from twisted.internet import reactor, task, threads
 
 from holdfast_journal import KeyRing, Snapshot, SqlJournal, TakenFlow
-from holdfast_journal.errors import DatabaseAway
+from holdfast_journal.errors import DatabaseAway, Fenced
 
 TOGETHER = 40
 """Flows that have an event in one turn of the reactor."""
@@ -58,7 +58,10 @@ class Worker:
     def work(self) -> None:
         # The newest first: those that were taken from others, who may come back.
         for flow in tuple(self.running.values())[-TOGETHER:]:
-            flow.event()
+            try:
+                flow.event()
+            except Fenced as error:  # another thread knows already, and has told nobody yet
+                flow.lost(error)
 
 
 class Flow:

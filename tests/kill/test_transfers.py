@@ -46,7 +46,7 @@ def test_killed_once(world: World, dies: str) -> None:
     def some(moments: list[str]) -> list[str]:
         both = moments[moments.index("hear-version:before:1") :]
         # Between the landing and its commit, too.
-        return [*evenly(both, 3), *({"place:after:1"} & {*moments})]
+        return [*evenly(both, 2), *({"place:after:1"} & {*moments})]
 
     missed = world.walk(partial(exchange, dies=dies), some)
     assert len(missed) <= OUT_OF_TURN, missed
