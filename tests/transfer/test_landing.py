@@ -54,7 +54,7 @@ def test_a_file(tmp_path: Path) -> None:
     made.sync()
     assert names(tmp_path) == [".holdfast-key"]
     assert stat.S_IMODE((tmp_path / ".holdfast-key").stat().st_mode) == 0o600
-    assert made.digest(100) == hashlib.sha256(DATA[:100]).hexdigest()
+    assert made.hasher(100).hexdigest() == hashlib.sha256(DATA[:100]).hexdigest()
     assert made.finish_file() == tmp_path / "got"
     assert made.landed == made.finish_file() == tmp_path / "got"
     made.discard()
@@ -90,8 +90,12 @@ def test_it_goes_on_after_a_restart(tmp_path: Path) -> None:
     hasher = again.hasher(4000)
     again.write(memoryview(DATA[4000:]))
     hasher.update(DATA[4000:])
-    assert again.digest(len(DATA)) == hasher.hexdigest() == hashlib.sha256(DATA).hexdigest()
-    for more in (lambda: again.truncate(len(DATA) + 1), lambda: again.digest(len(DATA) + 1)):
+    assert (
+        again.hasher(len(DATA)).hexdigest()
+        == hasher.hexdigest()
+        == hashlib.sha256(DATA).hexdigest()
+    )
+    for more in (lambda: again.truncate(len(DATA) + 1), lambda: again.hasher(len(DATA) + 1)):
         with pytest.raises(OSError, match="less is there"):
             more()
     again.close()
@@ -104,7 +108,7 @@ def test_the_same_bytes_are_written_again(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="No space left"):
             made.write(memoryview(DATA[100:]))
     made.write(memoryview(DATA[100:]))
-    assert made.digest(len(DATA)) == hashlib.sha256(DATA).hexdigest()
+    assert made.hasher(len(DATA)).hexdigest() == hashlib.sha256(DATA).hexdigest()
     made.close()
 
 
@@ -166,7 +170,7 @@ def test_nothing_is_replaced(
     assert (tmp_path / "got").lstat() == before
     made.close()
     another = Landing(tmp_path, "got (3)", "key")
-    assert another.digest(len(ARCHIVE)) == hashlib.sha256(ARCHIVE).hexdigest()
+    assert another.hasher(len(ARCHIVE)).hexdigest() == hashlib.sha256(ARCHIVE).hexdigest()
     finish(another)
     another.discard()
     assert names(tmp_path) == ["got", "got (2)", "got (3)"]
@@ -338,7 +342,7 @@ def test_a_failure_at_every_call(tmp_path: Path, finish: Callable[[Landing], Pat
             made.close()
             again = Landing(folder, "got", "key")
             if again.landed is None and finish is not Landing.discard:
-                assert again.digest(len(ARCHIVE)) == hashlib.sha256(ARCHIVE).hexdigest()
+                assert again.hasher(len(ARCHIVE)).hexdigest() == hashlib.sha256(ARCHIVE).hexdigest()
                 assert [each for each in names(folder) if each[0] != "."] == []
             finish(again)
             made = again

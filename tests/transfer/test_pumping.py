@@ -336,7 +336,7 @@ def test_from_disk_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     landing, digest = Landing(tmp_path, "target", "key"), sha256()
     with closing(landing):
         receive_all(bulk, landing, digest, watch, size=source.size)
-        assert digest.hexdigest() == source.sha256 == landing.digest(source.size)
+        assert digest.hexdigest() == source.sha256 == landing.hasher(source.size).hexdigest()
     assert len(durable) >= 4
     assert durable[-1] == len(data)
 

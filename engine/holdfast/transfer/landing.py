@@ -1,9 +1,8 @@
 """Where something that arrives is written, so that it appears whole under its name or not at all.
 
 Until it is whole it is in a hidden part file of our own in the directory where it is to appear; a
-folder is received as its archive, and unpacked into a hidden folder beside it (transit notes,
-"Files and names" and "Directories"). A process may die anywhere: the next one opens the same
-landing and calls the same function again.
+folder is received as its archive, and unpacked into a hidden folder beside it. A process may die
+anywhere: the next one opens the same landing and calls the same function again.
 
 While a landing is open no other process can open the same one. Everything here blocks, and is meant
 for a thread.
@@ -54,7 +53,7 @@ class Landing:
     as soon as it is written down that they are done: until then something hidden stays, by which
     the next process knows of it.
 
-    `write`, `truncate`, `hasher`, `digest` and `sync` let the system's own OSError out, because who
+    `write`, `truncate`, `hasher` and `sync` let the system's own OSError out, because who
     writes may wait for room; `errors.in_words` says it for people. All others raise `LandingError`.
 
     Args:
@@ -145,10 +144,6 @@ class Landing:
             hasher.update(room[:count])
             offset += count
         return hasher
-
-    def digest(self, length: int) -> str:
-        """Return the SHA-256 of the first `length` bytes, in hexadecimal. Raises OSError."""
-        return self.hasher(length).hexdigest()
 
     def write(self, view: memoryview) -> None:
         """Write all of `view` behind what was written before.

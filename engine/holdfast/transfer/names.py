@@ -1,7 +1,7 @@
 """Names of files: what another side may call them here, and how they are shown.
 
 A name that the other side offers is hostile until it has been through `safe_name`; a name that goes
-to a screen goes through `shown`, also if it is one of ours (transit notes, "Files and names").
+to a screen goes through `shown`, also if it is one of ours.
 """
 
 import os

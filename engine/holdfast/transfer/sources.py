@@ -1,8 +1,8 @@
 """What is sent: a file, or a folder as one stream, measured before it is offered.
 
 A source is measured once, and what was found is a value that survives its process. From then on the
-source is read only as long as it is what was measured (transit notes, "Data": who sends something
-else leaves the other side hanging). Everything here blocks, and is meant for a thread.
+source is read only as long as it is what was measured (who sends something else leaves a stock
+receiver waiting forever). Everything here blocks, and is meant for a thread.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """What is in a folder that is to be sent.
 
 Links inside the folder are followed, so that each name under which something can be reached is in
-the list (transit notes, "Directories"). A link that dangles, leads out of the folder or back to a
+the list. A link that dangles, leads out of the folder or back to a
 folder that it is in is refused, and so is what is neither a file nor a folder.
 """
 

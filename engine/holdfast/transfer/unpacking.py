@@ -1,7 +1,7 @@
 """Unpacks a folder's archive, which somebody else made, into an empty directory.
 
-Every entry is checked before anything is written, against what was offered and against each other
-(transit notes, "Directories"). Then each is streamed into a new file; modes are masked, links are
+Every entry is checked before anything is written, against what was offered and against each other.
+Then each is streamed into a new file; modes are masked, links are
 neither made nor followed, and what an entry says about its own length or checksum must be true.
 """
 

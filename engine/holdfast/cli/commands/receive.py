@@ -159,12 +159,12 @@ class _Watcher:
 def _checked(code: str) -> str:
     from holdfast.codes import validate
     from holdfast.errors import KeyFormatError
+    from holdfast.flows.shipped.wording import said
 
     try:
         return validate(code)
     except KeyFormatError as error:
-        said = str(error).removesuffix(".")
-        raise Failure(said[:1].lower() + said[1:]) from None
+        raise Failure(said(error)) from None
 
 
 def _already(row: FlowRow, target: Path | None) -> None:

@@ -297,12 +297,6 @@ class Carrying:
                 HEAR_WHY, self._leave_behind, failure.getErrorMessage()
             )
 
-    def again(self, reason: str) -> None:
-        """Connect again, later: the peer still has something to say."""
-        self._hang_up()
-        self._drop_contest()
-        self._again_later(reason)
-
     def _again_later(self, reason: str) -> None:
         self._wait(reason)
         self._calm()

@@ -33,7 +33,7 @@ class Incoming:
         offer: as the sender made it.
         stage: offered, asked, accepted, going, landed, over.
         target: where it belongs, once that was looked at.
-        durable: how many bytes are known to be on the disk.
+        durable: how many bytes have come; from a Holdfast, so many are safe on the disk.
         path: where it is, once it is there.
     """
 
@@ -141,6 +141,15 @@ class Receive(Flow):
         self.wormhole.send_message(messages.accept_text())
         self.finish()
 
+    # Task names may hold hyphens; methods may not.
+    def write_file_done(self, result: None) -> None:
+        """The file is there."""
+        self.accept_text()
+
+    def write_file_failed(self, reason: str) -> None:
+        """The sender is told, and may send again elsewhere."""
+        self.refuse(f"the file could not be written: {reason}")
+
     # A file or a folder: from the offer to the answer.
 
     def _consider(self, offered: messages.Offer) -> None:
@@ -203,7 +212,7 @@ class Receive(Flow):
         self.publish(route=route, waiting=None)
 
     def receiving_moved(self, durable: int) -> None:
-        """So many bytes are on the disk."""
+        """So many bytes have come; from a Holdfast, they are safe on the disk."""
         if self.incoming is not None:
             self.incoming.durable = durable
         self.publish(moved=durable, waiting=None)
@@ -246,6 +255,9 @@ class Receive(Flow):
 class ReceiveToFile(Receive):
     """Receive into a file, which any worker on this machine can write.
 
+    The command starts `ReceiveHere`, so that every offer is shown first. This kind is for programs,
+    and for flows that an earlier release has started.
+
     Args:
         code: what the sender gave.
         out: the path of the file; or of the folder, if a folder comes.
@@ -270,15 +282,6 @@ class ReceiveToFile(Receive):
     def put(self, received: str) -> None:
         """Write the file, whole or not at all."""
         self.perform("write-file", path=self.out, text=received)
-
-    # Task names may hold hyphens; methods may not.
-    def write_file_done(self, result: None) -> None:
-        """The file is there."""
-        self.accept_text()
-
-    def write_file_failed(self, reason: str) -> None:
-        """The sender is told, and may send again elsewhere."""
-        self.refuse(f"the file could not be written: {reason}")
 
 
 @flow("receive-here", appid=APPID)
@@ -321,14 +324,6 @@ class ReceiveHere(Receive):
             self.perform("write-file", path=self.out, text=received)
         else:
             self.perform("print", text=received)
-
-    def write_file_done(self, result: None) -> None:
-        """The file is there."""
-        self.accept_text()
-
-    def write_file_failed(self, reason: str) -> None:
-        """The sender is told, and may send again elsewhere."""
-        self.refuse(f"the file could not be written: {reason}")
 
     def print_done(self, result: None) -> None:
         """The text is printed."""
