@@ -106,7 +106,7 @@ def read(body: bytes) -> Control | Ignored:
 
 def _please(message: dict[str, Any]) -> Please | Ignored:
     side, version = message.get("side"), message.get("use-version")
-    if not isinstance(side, str) or not 1 <= len(side) <= LONGEST_SIDE:
+    if not isinstance(side, str) or not side.isascii() or not 1 <= len(side) <= LONGEST_SIDE:
         return Ignored("a please without a side")
     return Please(side, version if isinstance(version, str) else "", message.get("holdfast") == 1)
 

@@ -84,7 +84,7 @@ class Ack:
 Record: TypeAlias = Kcm | Ping | Pong | Open | Data | Close | Ack
 
 
-def write(record: Record) -> bytes:  # noqa: PLR0911 - one line each
+def write(record: Record) -> bytes:
     """`record` as a plaintext for a frame.
 
     Numbers have at most 32 bits, an `id` has 4 bytes.
