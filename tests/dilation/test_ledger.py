@@ -1,6 +1,10 @@
 """Numbers, channels, and what is kept until it is acknowledged."""
 
+from typing import TypeAlias
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast.dilation import ledger as module
 from holdfast.dilation.errors import ProtocolError
@@ -17,6 +21,8 @@ from holdfast.dilation.ledger import (
     Received,
 )
 from holdfast.dilation.records import Close, Data, Open
+
+In: TypeAlias = Open | Data | Close
 
 
 def begun(*, leader: bool = True) -> Ledger:
@@ -57,8 +63,8 @@ def test_one_counter_for_all_records() -> None:
     ledger.write(one, b"")
     ledger.close(one)
     ledger.close(one)
-    for write in (ledger.write, lambda *_: ledger.plan(one, 0, 1)):
-        write(one, b"too late")
+    ledger.write(one, b"too late")
+    ledger.plan(one, "too late", 1)
     assert everything(ledger) == [
         *(Open(1, 0, "a"), Open(3, 1, "b"), Data(3, 2, b"x")),
         *((1, 3, ["p"], 0), (1, 4, ["p"], 1), Data(1, 5, b""), Close(1, 6)),
@@ -126,7 +132,7 @@ def test_what_goes_out_follows_what_happens_meanwhile() -> None:
 def test_what_comes_is_taken_once_and_in_order() -> None:
     """Repetitions mean nothing; a gap ends the connection, and nothing is taken."""
     ledger = begun()
-    records = [Open(2, 0, "a"), Data(2, 1, b"x"), Data(2, 2, b""), Close(2, 3)]
+    records: list[In] = [Open(2, 0, "a"), Data(2, 1, b"x"), Data(2, 2, b""), Close(2, 3)]
     taken = [ledger.take(record) for record in records]
     channel = ledger.channels[2]
     assert taken == [
@@ -146,7 +152,13 @@ def test_what_means_nothing_is_taken_too() -> None:
     ledger = begun()
     ledger.take(Open(2, 0, "a"))
     ledger.take(Close(2, 1))
-    strange = [Data(4, 2, b""), Close(4, 3), Open(2, 4, "b"), Data(2, 5, b""), Close(2, 6)]
+    strange: list[In] = [
+        Data(4, 2, b""),
+        Close(4, 3),
+        Open(2, 4, "b"),
+        Data(2, 5, b""),
+        Close(2, 6),
+    ]
     assert [ledger.take(record) for record in strange] == [None] * 5
     assert ledger.highest_in == 6
     assert ledger.channels[2].name == "a"
@@ -270,9 +282,10 @@ def test_numbers_do_not_start_anew() -> None:
     with pytest.raises(Exhausted):
         ledger.open("b")
     ledger.write(scid, b"x")
-    for write in (lambda: ledger.write(scid, b"y"), lambda: ledger.close(scid)):
-        with pytest.raises(Exhausted):
-            write()
+    with pytest.raises(Exhausted):
+        ledger.write(scid, b"y")
+    with pytest.raises(Exhausted):
+        ledger.close(scid)
     assert everything(ledger) == [Open(LAST, LAST - 1, "a"), Data(LAST, LAST, b"x")]
 
 
@@ -286,3 +299,35 @@ def test_no_content_in_a_repr() -> None:
     ledger.channels[scid].state = "secret"
     shown = [ledger, *ledger.outgoing(-1), Received(ledger.channels[scid], b"secret")]
     assert "secret" not in repr(shown)
+
+
+SCIDS, SEQS = st.sampled_from([0, 1, 2, 3, 4, LAST]), st.sampled_from([*range(8), LAST])
+HOSTILE = st.one_of(
+    st.builds(Open, SCIDS, SEQS, st.sampled_from(["", "a"])),
+    st.builds(Data, SCIDS, SEQS, st.just(b"x")),
+    st.builds(Close, SCIDS, SEQS),
+    SEQS,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(HOSTILE, max_size=20))
+def test_whatever_a_peer_sends(records: list[In | int]) -> None:
+    """It is taken, dropped or refused; the numbers still fit, and our own channel works."""
+    ledger = begun()
+    ours = ledger.open("a")
+    for record in records:
+        before = ledger.highest_in
+        if isinstance(record, int):
+            ledger.acknowledged(record)
+            continue
+        try:
+            ledger.take(record)
+        except ProtocolError:
+            assert record.seq > before + 1
+        assert ledger.highest_in == before + (record.seq == before + 1)
+    kept = list(ledger.outgoing(-1))
+    assert [each.seq for each in kept] == [*range(ledger.acked + 1, ledger.next_out)]
+    assert ledger.unacked_bytes == sum(map(module.size_of, kept))
+    ledger.write(ours, b"x")
+    assert everything(ledger)[-1] == Data(ours, ledger.next_out - 1, b"x")

@@ -40,7 +40,6 @@ OVERHEAD: Final = 100
 PLANNED_SIZE: Final = 65_536
 """Bytes that a planned record counts, unless its plan says how long it is."""
 
-
 MOST_PLANNED: Final = 10_000
 """Records of one plan."""
 
