@@ -16,7 +16,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
-from holdfast.transit.handshake import Effects, Handshake, Lost, Paired, Ready, Send, Won
+from holdfast.transit.handshake import Effects, Handshake, Lost, Paired, Pause, Ready, Send, Won
 from holdfast.transit.network import Clock, Timer
 from holdfast.transit.wire import keep_alive
 
@@ -84,7 +84,7 @@ class Attempt(TwistedProtocol):
         self.leftover = b""
         """What came after the handshake, until somebody takes it over."""
         self._owner = owner
-        self._handshake = handshake
+        self.handshake = handshake
         self._clock = clock
         self._paired_at: float | None = None
         self._timer: Timer | None = None
@@ -103,7 +103,7 @@ class Attempt(TwistedProtocol):
                 keep_alive(transport.getHandle())
         if self.way != "relay":
             self._limit(HANDSHAKE_TIME)
-        self._carry_out(self._handshake.begin())
+        self._carry_out(self.handshake.begin())
         self._owner.is_open(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -113,7 +113,7 @@ class Attempt(TwistedProtocol):
         elif self._has_won:  # a transport may not stop at once
             self.leftover += data
         elif self.reason is None:
-            self._carry_out(self._handshake.hear(data))
+            self._carry_out(self.handshake.hear(data))
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """It is over."""
@@ -139,7 +139,7 @@ class Attempt(TwistedProtocol):
     def reject(self) -> None:
         """Do not use this one."""
         if self.reason is None:
-            self._carry_out(self._handshake.reject())
+            self._carry_out(self.handshake.reject())
 
     def take_over(self, heir: TwistedProtocol) -> None:
         """Let `heir` have what has come, what will come, and the end."""
@@ -155,7 +155,7 @@ class Attempt(TwistedProtocol):
 
     def _choose(self) -> None:
         self._limit(HANDSHAKE_TIME)
-        self._carry_out(self._handshake.choose())
+        self._carry_out(self.handshake.choose())
 
     def _carry_out(self, effects: Effects) -> None:
         for effect in effects:
@@ -169,6 +169,8 @@ class Attempt(TwistedProtocol):
                     self._stop_timer()  # it is our turn, and a user may have to be asked
                     self.is_proved = True
                     self._owner.is_ready(self)
+                case Pause():
+                    self.transport.pauseProducing()
                 case Won(leftover):
                     self._stop_timer()
                     self._has_won = True

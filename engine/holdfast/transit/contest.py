@@ -88,6 +88,11 @@ class Link:
         return self._attempt.leftover
 
     @property
+    def handshake(self) -> Handshake:
+        """What was made by `greet` for this connection."""
+        return self._attempt.handshake
+
+    @property
     def transport(self) -> Any:
         """Twisted's transport."""
         return self._attempt.transport

@@ -46,6 +46,11 @@ class Ready:
 
 
 @frozen
+class Pause:
+    """Enough has come: read no more before this socket is chosen, or rejected."""
+
+
+@frozen
 class Won:
     """Both sides have chosen this socket; `leftover` came after the handshake."""
 
@@ -59,7 +64,7 @@ class Lost:
     reason: str
 
 
-Effect: TypeAlias = Send | Paired | Ready | Won | Lost
+Effect: TypeAlias = Send | Paired | Ready | Pause | Won | Lost
 Effects: TypeAlias = tuple[Effect, ...]
 
 
