@@ -85,6 +85,10 @@ class ChannelOwner(Protocol):
         """Its protocol wants more."""
         ...
 
+    def over(self, subchannel: Subchannel) -> None:
+        """Its protocol is to hear no more."""
+        ...
+
 
 @implementer(ITransport, IConsumer, IPushProducer)
 class Subchannel:
@@ -131,6 +135,8 @@ class Subchannel:
 
     def got_close(self) -> None:
         """The peer will send no more."""
+        if self._read_closed or self.is_over:
+            return
         self._read_closed = True
         if self._is_half and not self.disconnecting:
             self.protocol.readConnectionLost()
@@ -145,6 +151,7 @@ class Subchannel:
         if not self.is_over:
             self.is_over = self._is_closing = True
             self._tell_lost(reason)
+            self._owner.over(self)
 
     # What the application does.
 
@@ -206,6 +213,7 @@ class Subchannel:
         self.is_over = self._is_closing = True
         if not self.channel.out_closed:
             self._owner.close(self)
+        self._owner.over(self)
         self._owner.soon(lambda: self._tell_lost(ConnectionAborted()))
 
     def getPeer(self) -> SubchannelAddress:  # noqa: N802

@@ -7,25 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from holdfast.dilation.channel import Subchannel, SubchannelAddress
 from holdfast.dilation.entries import Entries
 from holdfast.dilation.ledger import Channel, Ended, Ledger, Opened, Planned, Received
 from holdfast.dilation.producers import Producers
-
-
-class Carrier(Protocol):
-    """Sends what is in the ledger."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more should be written."""
-        ...
-
-    def send(self) -> None:
-        """Send what can be sent now."""
-        ...
 
 
 class Channels:
@@ -111,8 +98,10 @@ class Channels:
         if subchannel is None:
             if channel.out_closed and not channel.held:
                 self._ledger.forget(channel.number)
+        elif subchannel.is_over:
+            self._forget(subchannel)
         elif not channel.held:
-            self._end(subchannel)
+            subchannel.got_close()
 
     # What subchannels ask for (see `ChannelOwner`).
 
@@ -130,11 +119,8 @@ class Channels:
 
     def close(self, subchannel: Subchannel) -> None:
         """Send our CLOSE."""
-        channel = subchannel.channel
-        self._ledger.close(channel.number)
+        self._ledger.close(subchannel.channel.number)
         self._entries.commit()
-        if channel.in_closed and subchannel.is_over:
-            self._forget(subchannel)
 
     def soon(self, call: Callable[[], object]) -> None:
         """Make `call` inside a journal entry, later."""
@@ -153,6 +139,11 @@ class Channels:
         if subchannel.channel.held or subchannel.channel.in_closed:
             self._entries.soon(partial(self._drain, subchannel))
 
+    def over(self, subchannel: Subchannel) -> None:
+        """Its protocol is to hear no more."""
+        self._ledger.release(subchannel.channel)
+        self._forget(subchannel)
+
     # The rest.
 
     def make(self, planned: Planned) -> bytes | None:
@@ -160,7 +151,11 @@ class Channels:
         subchannel = self._open.get(planned.scid)
         if subchannel is None:
             return None
-        made: bytes = subchannel.protocol.make_record(planned.plan, planned.index)
+        try:
+            made: bytes = subchannel.protocol.make_record(planned.plan, planned.index)
+        except Exception as error:  # noqa: BLE001 - it is raised where it is the application's
+            self._entries.soon(partial(_raise, error))
+            return None
         return made
 
     def remember(self) -> None:
@@ -175,26 +170,23 @@ class Channels:
         for channel in tuple(self._ledger.channels.values()):
             subchannel = self._open.get(channel.number)
             if subchannel is None:
+                self._ledger.release(channel)
                 self._ledger.close(channel.number)
+                self._ledger.forget(channel.number)
             else:
                 subchannel.loseConnection()
         self._entries.commit()
 
     def lose_all(self, reason: Exception) -> None:
         """Tell every protocol that its subchannel is over; inside an entry."""
-        opened, self._open = self._open, {}
-        for subchannel in opened.values():
+        for subchannel in tuple(self._open.values()):
             subchannel.lose(reason)
 
     def _attach_all(self, name: str, factory: Any, *, ours: bool) -> list[Any]:
         made = []
         for channel in tuple(self._ledger.channels.values()):
-            if (
-                channel.name == name
-                and channel.ours == ours
-                and channel.number not in self._open
-                and not (channel.in_closed and channel.out_closed and not channel.held)
-            ):
+            is_it = channel.name == name and channel.ours == ours
+            if is_it and channel.number not in self._open:
                 made.append(self._attach(channel, factory))
         if made:
             self.unblocked()
@@ -214,7 +206,7 @@ class Channels:
         if protocol is None:
             subchannel.is_over = True
             self.close(subchannel)
-            self._ledger.release(channel)
+            self.over(subchannel)
             return None
         subchannel.connect(protocol)
         self.resumed(subchannel)
@@ -236,17 +228,18 @@ class Channels:
             subchannel.got_data(data)
         self.unblocked()
         if channel.in_closed:
-            self._end(subchannel)
-
-    def _end(self, subchannel: Subchannel) -> None:
-        if not subchannel.is_over:
             subchannel.got_close()
-        if subchannel.is_over and subchannel.channel.out_closed:
-            self._forget(subchannel)
 
     def _forget(self, subchannel: Subchannel) -> None:
-        self._open.pop(subchannel.channel.number, None)
-        self._ledger.forget(subchannel.channel.number)
+        """It is gone, if neither side will say more."""
+        channel = subchannel.channel
+        if channel.in_closed and channel.out_closed:
+            self._open.pop(channel.number, None)
+            self._ledger.forget(channel.number)
 
     def _wake(self) -> None:
         self._entries.soon(self.producers.turns)
+
+
+def _raise(error: Exception) -> None:
+    raise error
