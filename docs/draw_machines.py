@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.core.parts import PARTS
+from holdfast.dilation import greeting
 from holdfast.transit import handshake
 
 FOLDER = Path(__file__).parent / "machines"
@@ -38,6 +39,10 @@ MACHINES: dict[str, tuple[Any, list[str]]] = {
     **{
         f"transit_{role}": (make, [state.name for state in handshake.STATES[role]])
         for role, make in handshake.MACHINES.items()
+    },
+    **{
+        f"dilation_{role}": (make, [state.name for state in greeting.STATES[role]])
+        for role, make in greeting.MACHINES.items()
     },
 }
 """How each machine is made, and its states in their order."""

@@ -211,6 +211,14 @@ class Ledger:
             self._close(scid)
             channel.out_closed = True
 
+    def refuse(self, scid: int) -> None:
+        """Close a channel of the peer's that nobody wants, and forget it: what comes is dropped."""
+        channel = self.channels.get(scid)
+        if channel is not None:
+            self.close(scid)
+            channel.in_closed = True
+            self.forget(scid)
+
     def acknowledged(self, seq: int) -> None:
         """The peer has everything up to `seq`. A number that was not given out is ignored."""
         if seq >= self.next_out:

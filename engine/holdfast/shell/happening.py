@@ -28,6 +28,9 @@ last document is all that is left. If the application called us, it gets the exc
 
 The end is an event like any other, and leads to the notice `Closed`. The connection is hung up
 after the commit of that event, like a frame that is sent.
+
+What a dilated wormhole does with its subchannels happens in the same way (`within`), only that the
+event is none of the core's.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -56,6 +60,10 @@ from holdfast.shell.telling import called
 from holdfast.shell.typing.typed import TypingCode
 from holdfast.status import Closed, Connecting
 from holdfast_journal import IJournal
+
+if TYPE_CHECKING:
+    from holdfast.dilation.options import DilateOptions
+    from holdfast.shell.dilating import Dilating
 
 _log = Logger()
 
@@ -81,6 +89,7 @@ class Happening:
         "_heard",
         "_news",
         "contact",
+        "dilation",
         "document",
         "exchange",
         "journal",
@@ -98,9 +107,17 @@ class Happening:
         connector: MakesConnector,
         options: Options,
     ) -> None:
-        self.life = Life(saved.exchange.side)
         self.exchange = saved.exchange
         self.journal = journal
+        self.options = options
+        """What the application asked for."""
+        self.dilation: Dilating | None = None
+        """Its dilation, if it has one."""
+        if saved.dilation is not None:
+            from holdfast.shell.dilating import resumed  # few wormholes have one
+
+            self.dilation = resumed(self, saved.dilation)
+        self.life = Life(saved.exchange.side)
         self.pending: out.Notices = saved.pending
         """What the delegate has not been told."""
         self.typing: TypingCode | None = None
@@ -108,8 +125,6 @@ class Happening:
         self.document: tuple[str, float | None] | None = None
         """The document as text, and the `heard_at` in it; None when something has happened."""
         self._delegate = delegate
-        self.options = options
-        """What the application asked for."""
         self._news = News(saved.exchange, Connecting(saved.relay_url), options)
         self._heard: Heard = ()
         self._draining = False
@@ -118,10 +133,12 @@ class Happening:
     # Where events come from.
 
     def begin(self) -> None:
-        """Tell the delegate what it was not told in an earlier life."""
-        if self.pending:
+        """Go on where an earlier life ended: tell the delegate what it was not told there."""
+        if self.pending or self.dilation is not None:
             try:
                 with self.journal.process():
+                    if self.dilation is not None:
+                        self._call(self.dilation.start)
                     self._tell_all()
                     self._speak()
             except Exception:
@@ -130,11 +147,30 @@ class Happening:
 
     def happen(self, event: ev.Event) -> None:
         """Let an event of the application's happen, and raise to it whatever goes wrong."""
+        self.enter(self.react, event)
+
+    def dilate(
+        self, options: DilateOptions, on_status_update: Callable[[Any], object] | None
+    ) -> Dilating:
+        """Begin to dilate; the caller has checked that this may be."""
+        from holdfast.shell.dilating import Dilating  # few wormholes have one
+
+        dilation = self.dilation = Dilating(self, options)
+        dilation.dilated.on_status_update = on_status_update
+        self.enter(self._begin_dilation, dilation)
+        return dilation
+
+    def _begin_dilation(self, dilation: Dilating) -> None:
+        dilation.start()
+        self.react(ev.Dilate())
+
+    def enter(self, do: Callable[..., object], *about: object) -> None:
+        """Call `do` for the application inside an entry, and raise to it whatever goes wrong."""
         if self.life.is_over:
             return
         try:
             with self.journal.process():
-                self._apply(event)
+                self._call(do, *about)
                 if not self._draining:
                     self._tell_all()
                     self._speak()
@@ -144,6 +180,16 @@ class Happening:
             if self.options.on_broken is None:
                 self.life.failure = error
             raise
+
+    def within(self, do: Callable[[], object]) -> None:
+        """Call `do` for the dilation inside an entry; if it fails, the wormhole is abandoned.
+
+        An entry that the wormhole has open is joined, and what is raised goes to whoever opened it.
+        """
+        if self._draining:
+            do()
+        else:
+            self._together(self._call, do)
 
     def outside(self, *events: ev.Event | None) -> None:
         """Let `events` happen; an exception of the application's does not reach the connection.
@@ -178,6 +224,7 @@ class Happening:
         try:
             with self.journal.process():
                 what(*about)
+                self._tell_all()
                 self._speak()
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             self._broken(Failure())
@@ -189,11 +236,19 @@ class Happening:
     def _react(self, *events: ev.Event | None) -> None:
         for event in events:
             if event is not None:
-                self._apply(event)
-                if self.pending:  # most events lead to nothing
-                    self._tell_all()
+                self.react(event)
+                self._tell_all()
 
-    def _apply(self, event: ev.Event) -> None:
+    def _call(self, do: Callable[..., object], *about: object) -> None:
+        """Call what may let events happen, which then belong to this entry."""
+        inside, self._draining = self._draining, True
+        try:
+            do(*about)
+        finally:
+            self._draining = inside
+
+    def react(self, event: ev.Event) -> None:
+        """Let an event happen in the entry that is open; the delegate is told later in it."""
         seed = self.options.entropy()
         notices = self.exchange.apply(event, seed)
         self._news.event(event)
@@ -205,19 +260,25 @@ class Happening:
 
     def _tell_all(self) -> None:
         """Tell the delegate everything, also what its own reactions cause."""
-        self._draining = True
-        try:
-            while self.pending:
-                notice, self.pending = self.pending[0], self.pending[1:]
-                self._tell(notice)
-        finally:
-            self._draining = False
+        while self.pending:  # most events lead to nothing
+            notice, self.pending = self.pending[0], self.pending[1:]
+            self._call(self._notice, notice)
 
-    def _tell(self, notice: out.Notice) -> None:
+    def _notice(self, notice: out.Notice) -> None:
+        if isinstance(notice, out.GotDilation):
+            if self.dilation is not None:  # there is one as soon as the core tells such things
+                self.dilation.heard(notice.plaintext)
+            return
         name, argument = called(notice, self.contact.no_server)
-        self._news.told(name)
         if isinstance(notice, out.GotWelcome) and self.options.welcome_handler is not None:
             self.options.welcome_handler(dict(notice.welcome))
+        self.tell(name, argument)
+        if isinstance(notice, out.GotVersions) and self.dilation is not None:
+            self.dilation.met()
+
+    def tell(self, name: str, argument: object) -> None:
+        """Call the delegate's method `name`, if it has one; inside an entry."""
+        self._news.told(name)
         method = getattr(self._delegate, name, None)
         if method is not None:
             method(argument)
@@ -247,7 +308,8 @@ class Happening:
             why = "the server sent something else than a welcome"
             self.journal.queue_outbound(conversation.drop, why)
         heard, self._heard = self._heard, ()
-        write_down(self.journal, self.exchange.side, heard, frames, changed=changed)
+        words = None if self.dilation is None else self.dilation.leave_entry()
+        write_down(self.journal, self.exchange.side, heard, frames, words, changed=changed)
         if self.typing is not None:
             self.typing.speak()
         self._news.key()
@@ -256,6 +318,8 @@ class Happening:
             self.journal.queue_outbound(self._hang_up)
         elif not self.exchange.well:
             self.contact.wait()
+        if self.dilation is not None and not self.exchange.well:
+            self.journal.queue_outbound(self.dilation.stop)
 
     def _refill(self, conversation: Conversation) -> None:
         """Have messages looked up that the mailbox lacks."""
@@ -273,6 +337,8 @@ class Happening:
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
         self.life.abandon(self.exchange.side)
+        if self.dilation is not None:
+            self.dilation.stop()
         if self.contact.conversation is not None:
             self.contact.conversation.end()
         self._hang_up()

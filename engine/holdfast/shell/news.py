@@ -29,6 +29,9 @@ FROM_APPLICATION = (
     ev.ChooseNameplate,
     ev.ChooseWords,
     ev.SendMessage,
+    ev.Dilate,
+    ev.SendDilation,
+    ev.DilationSeen,
     ev.Close,
 )
 """The events that are the application's own doing."""

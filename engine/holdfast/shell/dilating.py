@@ -1,0 +1,210 @@
+"""The dilation of a wormhole: what it needs of the wormhole, and what the wormhole tells it.
+
+`holdfast.dilation` knows a key, a network, and two ways to speak: phases that go through the
+mailbox, and entries of the journal. `Dilating` is both for it, and keeps its document beside the
+wormhole's own. Imported only by wormholes that are dilated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from holdfast.clock import Clock
+from holdfast.core import events as ev
+from holdfast.core.documents import structure, unstructure
+from holdfast.crypto import derive
+from holdfast.dilation.control import Reconnect, Reconnecting, read
+from holdfast.dilation.driver import Dilation
+from holdfast.dilation.options import DilateOptions
+from holdfast.transit.network import Network, network_of
+from holdfast_journal import ImmediateJournal
+
+if TYPE_CHECKING:
+    from holdfast.dilation.dilated import DilatedWormhole
+    from holdfast.shell.happening import Happening
+
+PURPOSE: Final = "dilation-v1"
+"""What the key of dilation is derived for (dilation-protocol.md)."""
+
+GATHERED_FOR: Final = 0.005
+"""Seconds for which a commit waits for more that can share it."""
+
+
+@frozen
+class Saved:
+    """A dilation in the document of its wormhole.
+
+    Args:
+        options: the arguments of `dilate`.
+        state: the dilation's own document.
+        asked: how many phases we had said when we last said one that the peer must answer before
+            the next of its kind, or 0.
+        closing: whether the application has closed the wormhole.
+    """
+
+    options: DilateOptions
+    state: dict[str, Any] = field(repr=False)
+    asked: int = 0
+    closing: bool = False
+
+
+class Dilating:
+    """The host of a dilation (`holdfast.dilation.entries.Host`), inside its wormhole.
+
+    Args:
+        wormhole: what is dilated.
+        options: the arguments of `dilate`.
+        saved: what an earlier process has saved; None for a new dilation.
+
+    Raises:
+        BadCheckpoint: `saved` is damaged.
+    """
+
+    def __init__(
+        self, wormhole: Happening, options: DilateOptions, saved: Saved | None = None
+    ) -> None:
+        self._wormhole = wormhole
+        self._options = options
+        self._resumed = saved is not None
+        self._asked = 0 if saved is None else saved.asked
+        self.is_closing = saved is not None and saved.closing
+        """Whether the application has closed the wormhole."""
+        self._was_told = False
+        self._peer_told = False
+        self._dilation = Dilation(self, None if saved is None else saved.state, options)
+
+    # What the wormhole tells, all of it inside an entry.
+
+    def start(self) -> None:
+        """Begin, or go on: the application hears first that there is something to go on with."""
+        if self._resumed:
+            self.told(self.dilated)
+        self._dilation.start()
+        self.met()
+        if self.is_closing:
+            self._dilation.close(self._closed)
+
+    def met(self) -> None:
+        """Tell whether the peer can dilate, once that is known."""
+        can = self._wormhole.exchange.talk.can_dilate
+        if can is not None and not self._peer_told:
+            self._peer_told = True
+            self._dilation.peer(can)
+
+    def heard(self, body: bytes) -> None:
+        """The peer's dilation says this."""
+        if self._asked and _is_turn(body):
+            # The peer says this only after it has read what we said before our own.
+            asked, self._asked = self._asked, 0
+            self._wormhole.react(ev.DilationSeen(asked))
+        self._dilation.heard(body)
+
+    def close(self) -> None:
+        """Close every subchannel; the wormhole closes when the peer knows, or ten seconds later."""
+        self.is_closing = True
+        self._dilation.close(self._closed)
+
+    def leave_entry(self) -> str:
+        """Have the dilation hear of this entry's commit; return what there is so far, in words."""
+        mark = self._dilation.mark()
+        self._wormhole.journal.queue_outbound(self._dilation.committed, mark)
+        return f"subchannels: {mark.in_} records in, {mark.out} out"
+
+    # Outside.
+
+    @property
+    def dilated(self) -> DilatedWormhole:
+        """What the application holds."""
+        return self._dilation.dilated
+
+    def save(self) -> dict[str, Any]:
+        """Return the document, JSON values."""
+        saved = Saved(self._options, self._dilation.save(), self._asked, self.is_closing)
+        document: dict[str, Any] = unstructure(saved)
+        return document
+
+    def stop(self) -> None:
+        """Let go of every connection: the wormhole is over, or continues elsewhere."""
+        self._dilation.stop()
+
+    # What the dilation asks.
+
+    @property
+    def clock(self) -> Clock:
+        """The time that timers have."""
+        return self.network.clock
+
+    @property
+    def network(self) -> Network:
+        """Where connections are made: through Tor if the wormhole's own is."""
+        options = self._wormhole.options
+        return network_of(options.clock, options.tor)
+
+    @property
+    def delay(self) -> float:
+        """Seconds for which a commit waits for more; 0 if nothing is stored."""
+        return 0.0 if isinstance(self._wormhole.journal, ImmediateJournal) else GATHERED_FOR
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._wormhole.options.now()
+
+    def entropy(self, length: int) -> bytes:
+        """Random bytes."""
+        return os.urandom(length)
+
+    def key(self) -> bytes:
+        """The key of dilation, 32 bytes; there is one as soon as the peer can dilate."""
+        shared = self._wormhole.exchange.shared_key
+        if shared is None:
+            raise RuntimeError("dilation began before there was a key")
+        return derive(shared, PURPOSE, 32)
+
+    def within(self, do: Callable[[], object]) -> None:
+        """Call `do` inside an entry: the one that is open, or else a new one.
+
+        What it raises there is the application's failure, as with every method of a delegate.
+        """
+        self._wormhole.within(do)
+
+    def say(self, body: bytes) -> None:
+        """Tell the peer's dilation; inside an entry."""
+        self._wormhole.react(ev.SendDilation(body))
+        if _is_turn(body):
+            self._asked = self._wormhole.exchange.outbox.data.next_dilation
+
+    def later(self, call: Callable[..., object], *args: object) -> None:
+        """Call it behind the commit of this entry."""
+        self._wormhole.journal.queue_outbound(call, *args)
+
+    def told(self, dilated: DilatedWormhole) -> None:
+        """The application may use it; it is told once in each process."""
+        if not self._was_told:
+            self._was_told = True
+            self.within(lambda: self._wormhole.tell("wormhole_dilated", dilated))
+
+    def cannot(self, error: Exception) -> None:
+        """There is no dilation, or no longer."""
+        self.within(lambda: self._wormhole.tell("wormhole_cannot_dilate", error))
+
+    def _closed(self) -> None:
+        self.within(lambda: self._wormhole.react(ev.Close()))
+
+
+def _is_turn(body: bytes) -> bool:
+    """Whether this is a message of which each side says one, then the other side one."""
+    return isinstance(read(body), Reconnect | Reconnecting)
+
+
+def resumed(wormhole: Happening, document: Mapping[str, Any]) -> Dilating:
+    """Bring back what `Dilating.save` gave.
+
+    Raises:
+        BadCheckpoint: the document is damaged.
+    """
+    saved = structure(document, Saved)
+    return Dilating(wormhole, saved.options, saved)
