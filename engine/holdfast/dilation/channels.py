@@ -9,10 +9,21 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
+from attrs import frozen
+
 from holdfast.dilation.channel import Subchannel, SubchannelAddress
 from holdfast.dilation.entries import Entries
 from holdfast.dilation.ledger import Channel, Ended, Ledger, Opened, Planned, Received
 from holdfast.dilation.producers import Producers
+from holdfast.errors import EndpointUsedError
+
+
+@frozen
+class _Listener:
+    """Who makes protocols, and who is told of each."""
+
+    factory: Any
+    connected: Callable[[Any], object] | None = None
 
 
 class Channels:
@@ -30,7 +41,7 @@ class Channels:
         self._ledger = ledger
         self._entries = entries
         self._expected = expected
-        self._factories: dict[str, Any] = {}
+        self._listeners: dict[str, _Listener] = {}
         self._open: dict[int, Subchannel] = {}
         self._old = frozenset(ledger.channels)
         """Those that an earlier process had."""
@@ -45,35 +56,42 @@ class Channels:
         """Open a subchannel and return its protocol."""
         channel = self._ledger.channels[self._ledger.open(name)]
         self._entries.commit()
-        return self._attach(channel, factory)
+        return self._attach(channel, _Listener(factory))
 
-    def listen(self, name: str, factory: Any) -> None:
+    def listen(
+        self, name: str, factory: Any, connected: Callable[[Any], object] | None = None
+    ) -> None:
         """Let `factory` make the protocols of the peer's subchannels of that name.
 
+        Args:
+            name: the subprotocol.
+            factory: makes them.
+            connected: is told of each, once it has its subchannel.
+
         Raises:
-            ValueError: somebody listens for that name already.
+            EndpointUsedError: somebody listens for that name already.
         """
-        if name in self._factories:
-            raise ValueError(f"somebody listens for {name!r} already")
-        self._factories[name] = factory
-        self._attach_all(name, factory, ours=False)
+        if name in self._listeners:
+            raise EndpointUsedError(f"somebody listens for {name!r} already")
+        listener = self._listeners[name] = _Listener(factory, connected)
+        self._attach_all(name, listener, ours=False)
 
     def stop_listening(self, name: str) -> None:
         """Let what the peer opens from now on wait again."""
-        self._factories.pop(name, None)
+        self._listeners.pop(name, None)
 
     def resume(self, name: str, factory: Any) -> list[Any]:
         """Let `factory` make the protocols of subchannels that we opened in an earlier process."""
-        return self._attach_all(name, factory, ours=True)
+        return self._attach_all(name, _Listener(factory), ours=True)
 
     # What the peer does (see `Receiver`); inside an entry.
 
     def opened(self, taken: Opened) -> None:
         """The peer has opened a channel."""
         channel = taken.channel
-        factory = self._factories.get(channel.name)
-        if factory is not None:
-            self._attach(channel, factory)
+        listener = self._listeners.get(channel.name)
+        if listener is not None:
+            self._attach(channel, listener)
         elif self._expected is not None and channel.name not in self._expected:
             self._ledger.close(channel.number)
 
@@ -146,6 +164,10 @@ class Channels:
 
     # The rest.
 
+    def relieve(self) -> None:
+        """There is room for producers again."""
+        self.producers.relieve()
+
     def make(self, planned: Planned) -> bytes | None:
         """The bytes of a record of a plan; None if nobody can make them yet."""
         subchannel = self._open.get(planned.scid)
@@ -177,22 +199,27 @@ class Channels:
                 subchannel.loseConnection()
         self._entries.commit()
 
+    @property
+    def are_closed(self) -> bool:
+        """Whether we write to none of them any more."""
+        return all(channel.out_closed for channel in self._ledger.channels.values())
+
     def lose_all(self, reason: Exception) -> None:
         """Tell every protocol that its subchannel is over; inside an entry."""
         for subchannel in tuple(self._open.values()):
             subchannel.lose(reason)
 
-    def _attach_all(self, name: str, factory: Any, *, ours: bool) -> list[Any]:
+    def _attach_all(self, name: str, listener: _Listener, *, ours: bool) -> list[Any]:
         made = []
         for channel in tuple(self._ledger.channels.values()):
             is_it = channel.name == name and channel.ours == ours
             if is_it and channel.number not in self._open:
-                made.append(self._attach(channel, factory))
+                made.append(self._attach(channel, listener))
         if made:
             self.unblocked()
         return made
 
-    def _attach(self, channel: Channel, factory: Any) -> Any:
+    def _attach(self, channel: Channel, listener: _Listener) -> Any:
         address = SubchannelAddress(
             channel.name,
             channel.number,
@@ -202,13 +229,15 @@ class Channels:
         )
         subchannel = Subchannel(self, channel, address)
         self._open[channel.number] = subchannel
-        protocol = factory.buildProtocol(address)
+        protocol = listener.factory.buildProtocol(address)
         if protocol is None:
             subchannel.is_over = True
             self.close(subchannel)
             self.over(subchannel)
             return None
         subchannel.connect(protocol)
+        if listener.connected is not None:
+            listener.connected(protocol)
         self.resumed(subchannel)
         return protocol
 

@@ -85,7 +85,7 @@ class Entries:
         self._host = host
         self._calls: deque[Callable[[], Any]] = deque()
         self._timer: Timer | None = None
-        self._stopped = False
+        self.is_stopped = False
 
     def soon(self, call: Callable[[], Any]) -> None:
         """Make `call` in the next entry, in a later turn of the reactor."""
@@ -98,7 +98,7 @@ class Entries:
 
     def now(self, call: Callable[[], Any]) -> None:
         """Make `call` in an entry of its own, now."""
-        if not self._stopped:
+        if not self.is_stopped:
             self._host.within(call)
 
     def saved(self) -> None:
@@ -109,14 +109,14 @@ class Entries:
 
     def stop(self) -> None:
         """Make no more calls."""
-        self._stopped = True
+        self.is_stopped = True
         self._calls.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _want(self, delay: float) -> None:
-        if self._stopped:
+        if self.is_stopped:
             return
         clock = self._host.clock
         if self._timer is None:

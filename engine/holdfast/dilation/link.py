@@ -19,6 +19,10 @@ from holdfast.dilation.noise import Cipher
 class LinkOwner(Protocol):
     """Is told what happens to a link."""
 
+    def begun(self, link: Link) -> None:
+        """It can be written to. Once, and first."""
+        ...
+
     def got(self, link: Link, plaintexts: list[bytes], *, more: bool) -> None:
         """These records came, in this order; `more` if others follow at once."""
         ...
@@ -61,6 +65,7 @@ class Link(TwistedProtocol):
         """Begin to write."""
         self.room = True
         self.transport.registerProducer(self, True)
+        self._owner.begun(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Take the frames out of it."""
@@ -108,6 +113,15 @@ class Link(TwistedProtocol):
         if not self._is_lost:
             self.room = False
             self.transport.abortConnection()
+
+    def close(self) -> None:
+        """Close it when everything is sent; nothing more that comes is looked at."""
+        if not self._is_lost:
+            self.room = False
+            self.trouble = "closed"
+            self.transport.unregisterProducer()
+            self.resume()
+            self.transport.loseConnection()
 
     # What Twisted asks of who writes.
 

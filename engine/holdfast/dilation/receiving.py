@@ -86,7 +86,7 @@ class Receiving:
     def add(self, record: Open | Data | Close) -> None:
         """This has come."""
         self._queue.append(record)
-        self._size += OVERHEAD + (len(record.data) if type(record) is Data else 0)
+        self._size += OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
 
     def added(self, *, more: bool) -> None:
         """That is all for now; `more` if others follow at once."""
@@ -125,7 +125,7 @@ class Receiving:
             if ledger.held_bytes > MOST_HELD:
                 break
             record = queue.popleft()
-            self._size -= OVERHEAD + (len(record.data) if type(record) is Data else 0)
+            self._size -= OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
             try:
                 taken = ledger.take(record)
             except ProtocolError as error:
@@ -144,10 +144,9 @@ class Receiving:
             self._host.later(link.resume)
 
     def _hand_over(self, taken: Taken) -> None:
-        kind = type(taken)
-        if kind is Received:
+        if isinstance(taken, Received):
             self._receiver.received(taken)
-        elif kind is Opened:
+        elif isinstance(taken, Opened):
             self._receiver.opened(taken)
         else:
             self._receiver.ended(taken)

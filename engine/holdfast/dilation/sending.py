@@ -157,11 +157,10 @@ class Sending:
         for record in self._ledger.outgoing(self._sent):
             if record.seq > self._durable or size >= SLICE:
                 break
-            kind = type(record)
-            if kind is Data:
+            if isinstance(record, Data):
                 plaintext = HEAD.pack(DATA, record.scid, record.seq) + record.data
                 counts = len(record.data)
-            elif kind is Planned:
+            elif isinstance(record, Planned):
                 made = self._make(record)
                 if made is None:
                     break
@@ -169,7 +168,7 @@ class Sending:
                 counts = record.size
             else:
                 plaintext = records.write(record)
-                counts = len(record.name) if kind is Open else 0
+                counts = len(record.name) if isinstance(record, Open) else 0
             plaintexts.append(plaintext)
             size += len(plaintext) + OVERHEAD
             self._sent = record.seq
