@@ -71,7 +71,6 @@ TABLE: dict[str, dict[str, tuple[str, Effects]]] = {
         "resumed": ("refused", (Refused("old peer"),)),
         "reconnect": ("refused", ()),
         "reconnecting": ("refused", ()),
-        "stop": ("stopped", (Drop(),)),
     },
     "stopped": {
         "connected": ("stopped", (Drop(),)),
