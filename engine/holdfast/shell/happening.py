@@ -191,6 +191,14 @@ class Happening:
         else:
             self._together(self._call, do)
 
+    def settle(self) -> None:
+        """Have what was done to subchannels in the open entry be part of it, and leave behind it.
+
+        Raises whatever goes wrong.
+        """
+        if self.dilation is not None and self.dilation.is_unsaved:
+            self.enter(_nothing)
+
     def outside(self, *events: ev.Event | None) -> None:
         """Let `events` happen; an exception of the application's does not reach the connection.
 
@@ -365,3 +373,7 @@ class Happening:
             self.tell_failure(failure.value)
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             _log.failure("The application failed again while hearing of that")
+
+
+def _nothing() -> None:
+    """For an entry in which everything has happened already."""
