@@ -134,10 +134,11 @@ class Happening:
 
     def begin(self) -> None:
         """Go on where an earlier life ended: tell the delegate what it was not told there."""
-        if self.pending or self.dilation is not None:
+        dilated = self.dilation is not None and self.exchange.well
+        if self.pending or dilated:
             try:
                 with self.journal.process():
-                    if self.dilation is not None:
+                    if self.dilation is not None and dilated:
                         self._call(self.dilation.start)
                     self._tell_all()
                     self._speak()
@@ -189,7 +190,7 @@ class Happening:
         if self._draining:
             do()
         else:
-            self._together(self._call, do)
+            self._together(self._call, do, only_dilation=True)
 
     def settle(self) -> None:
         """Have what was done to subchannels in the open entry be part of it, and leave behind it.
@@ -226,14 +227,20 @@ class Happening:
 
     # What happens then.
 
-    def _together(self, what: Callable[..., None], *about: object) -> None:
+    def _together(
+        self, what: Callable[..., None], *about: object, only_dilation: bool = False
+    ) -> None:
         if self.life.is_over:
             return
         try:
             with self.journal.process():
                 what(*about)
                 self._tell_all()
-                self._speak()
+                if only_dilation and not self._heard:
+                    # Thousands of times a second: the server need hear nothing of it.
+                    self._leave((), changed=False)
+                else:
+                    self._speak()
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             self._broken(Failure())
 
@@ -292,11 +299,7 @@ class Happening:
             method(argument)
 
     def _speak(self) -> None:
-        """Queue what the server must hear, behind the commit of all that led to it.
-
-        Everything that changes the wormhole's document ends here.
-        """
-        self.document = None
+        """Queue what the server must hear, behind the commit of all that led to it."""
         frames: tuple[Frame, ...] = ()
         conversation = self.contact.conversation
         changed = False
@@ -315,9 +318,7 @@ class Happening:
             # never send one.
             why = "the server sent something else than a welcome"
             self.journal.queue_outbound(conversation.drop, why)
-        heard, self._heard = self._heard, ()
-        words = None if self.dilation is None else self.dilation.leave_entry()
-        write_down(self.journal, self.exchange.side, heard, frames, words, changed=changed)
+        self._leave(frames, changed=changed)
         if self.typing is not None:
             self.typing.speak()
         self._news.key()
@@ -328,6 +329,13 @@ class Happening:
             self.contact.wait()
         if self.dilation is not None and not self.exchange.well:
             self.journal.queue_outbound(self.dilation.stop)
+
+    def _leave(self, frames: Sequence[Frame], *, changed: bool) -> None:
+        """Write down what happened in this entry, and what is said to that."""
+        self.document = None
+        heard, self._heard = self._heard, ()
+        words = None if self.dilation is None else self.dilation.leave_entry()
+        write_down(self.journal, self.exchange.side, heard, frames, words, changed=changed)
 
     def _refill(self, conversation: Conversation) -> None:
         """Have messages looked up that the mailbox lacks."""
