@@ -75,6 +75,7 @@ class Dilating:
         """Whether the application has closed the wormhole."""
         self._was_told = False
         self._peer_told = False
+        self._has_begun = False
         loaded = None if saved is None else load(saved.state)
         options = options if loaded is None else loaded.options
         self._dilation = Dilation(self, loaded, options)
@@ -87,6 +88,7 @@ class Dilating:
 
     def start(self) -> None:
         """Begin, or go on: the application hears first that there is something to go on with."""
+        self._has_begun = True
         if self._told_before:
             self.told(self.dilated)
         self._dilation.start()
@@ -131,6 +133,11 @@ class Dilating:
         return ", ".join(words)
 
     # Outside.
+
+    @property
+    def is_to_begin(self) -> bool:
+        """Whether it has not begun in this process."""
+        return not self._has_begun
 
     @property
     def dilated(self) -> DilatedWormhole:

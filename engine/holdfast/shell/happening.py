@@ -134,12 +134,13 @@ class Happening:
 
     def begin(self) -> None:
         """Go on where an earlier life ended: tell the delegate what it was not told there."""
-        dilated = self.dilation is not None and self.exchange.well
-        if self.pending or dilated:
+        dilation = self.dilation if self.exchange.well else None
+        begins = dilation is not None and dilation.is_to_begin
+        if self.pending or begins:
             try:
                 with self.journal.process():
-                    if self.dilation is not None and dilated:
-                        self._call(self.dilation.start)
+                    if dilation is not None and begins:
+                        self._call(dilation.start)
                     self._tell_all()
                     self._speak()
             except Exception:

@@ -94,11 +94,12 @@ class Host:
         listening = self.direct.listening.get(port)
         if listening is None or host != ADDRESS or not self.direct.is_up:
             return fail(ConnectionRefusedError())
-        place = IPv4Address("TCP", ADDRESS, port)
+        place: Any = IPv4Address("TCP", ADDRESS, port)
         there, here = listening.buildProtocol(place), factory.buildProtocol(place)
         if there is None or here is None:
             return fail(ConnectionRefusedError())
-        near, far = End(self, here), End(self, there)
+        near: Any = End(self, here)
+        far: Any = End(self, there)
         near.other, far.other = far, near
         self.direct.ends += [near, far]
         there.makeConnection(far)
