@@ -35,14 +35,14 @@ class Keeper(Protocol):
     lost: list[Any] = field(factory=list)
     count: int = 0
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+    def dataReceived(self, data: bytes) -> None:
         self.kept.append(data)
         self.count += 1
 
     def save_state(self) -> Any:
         return {"count": self.count}
 
-    def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
+    def connectionLost(self, reason: Any = None) -> None:
         self.lost.append(reason.type.__name__)
 
 
@@ -54,7 +54,7 @@ class Keepers(Factory):
     made: list[Keeper] = field(factory=list)
     addresses: list[Any] = field(factory=list)
 
-    def buildProtocol(self, addr: Any) -> Keeper:  # noqa: N802
+    def buildProtocol(self, addr: Any) -> Keeper:
         self.addresses.append(addr)
         self.made.append(Keeper(self.kept, count=addr.received))
         return self.made[-1]
@@ -194,9 +194,7 @@ def test_records_go_both_ways_in_deferred_mode(net: Net, world: World) -> None:
     assert [each.subprotocol for each in keepers.addresses] == ["x"]
 
 
-@pytest.mark.parametrize(
-    "where", ["code", "unverified_key", "verifier", "versions", "message"]
-)
+@pytest.mark.parametrize("where", ["code", "unverified_key", "verifier", "versions", "message"])
 def test_dilate_works_inside_every_delegate_method(net: Net, world: World, where: str) -> None:
     """Whatever the peer has said by then; and both are told once that there is a connection."""
     delegate, other = Hears(), Hears()
@@ -253,7 +251,7 @@ def test_a_failing_protocol_is_a_failing_application(net: Net, world: World) -> 
     """As in a delegate: the wormhole is abandoned, and `wormhole_closed` hears why."""
 
     class Fails(Protocol):
-        def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        def dataReceived(self, data: bytes) -> None:
             raise LookupError("on purpose")
 
     delegate = Delegate()

@@ -1,7 +1,5 @@
 """The examples of `docs/dilation.md`."""
 
-import pytest
-
 from tests.docs.conftest import Run
 from tests.docs.test_library import CODE
 

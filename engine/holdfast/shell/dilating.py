@@ -266,5 +266,13 @@ def resumed(wormhole: Happening, document: Mapping[str, Any]) -> Dilating:
     Raises:
         BadCheckpoint: the document is damaged.
     """
-    saved = structure(document, Saved)
-    return Dilating(wormhole, Options(), saved)
+    return Dilating(wormhole, Options(), structure(document, Saved))
+
+
+def check(document: Mapping[str, Any]) -> None:
+    """Look whether it can be brought back.
+
+    Raises:
+        BadCheckpoint: the document is damaged.
+    """
+    load(structure(document, Saved).state)
