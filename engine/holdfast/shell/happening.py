@@ -134,12 +134,11 @@ class Happening:
 
     def begin(self) -> None:
         """Go on where an earlier life ended: tell the delegate what it was not told there."""
-        dilated = self.dilation is not None and self.exchange.well
-        if self.pending or dilated:
+        if self.pending or self.dilation is not None:
             try:
                 with self.journal.process():
-                    if self.dilation is not None and dilated:
-                        self._call(self.dilation.start)
+                    if self.dilation is not None and self.exchange.well:
+                        self._call(self.dilation.resume)
                     self._tell_all()
                     self._speak()
             except Exception:
@@ -162,7 +161,7 @@ class Happening:
         return dilation
 
     def _begin_dilation(self, dilation: Dilating) -> None:
-        dilation.start()
+        dilation.begin()
         self.react(ev.Dilate())
 
     def enter(self, do: Callable[..., object], *about: object) -> None:
