@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ import holdfast
 from holdfast.transit.network import through
 from holdfast_journal import Journal
 from tests.api.world import CODE, Delegate, Net
+from tests.harness.reactor import flush_logged_errors
 from tests.transit.memory_network import World
 
 
@@ -171,7 +171,7 @@ def test_dilate_after_the_end_is_refused(net: Net, world: World) -> None:
 def test_arguments_are_checked(net: Net, world: World, arguments: dict[str, Any]) -> None:
     """With words, and before anything has happened: the next call may be right."""
     ours = net.create()
-    with pytest.raises(ValueError, match="seconds|relay"):
+    with pytest.raises(ValueError, match=r"seconds|relay"):
         ours.dilate(**arguments)
     ours.dilate()
 
@@ -264,61 +264,125 @@ def test_a_failing_protocol_is_a_failing_application(net: Net, world: World) -> 
     opened(net, there).transport.write(b"record")
     net.run()
     assert isinstance(delegate.got("closed"), LookupError)
+    assert flush_logged_errors(LookupError)
 
 
 # A process that dies.
 
 
+class KilledError(Exception):
+    """The process is dead."""
+
+
+class Echo(Protocol):
+    """Answers each record of a subchannel."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(b"echo " + data)
+
+
 @define(eq=False)
 class Process:
-    """A wormhole whose every commit is kept; it dies behind the commit of this number.
+    """A journaled wormhole that echoes, and dies at its commit of this number, and comes back.
 
     Args:
         net: where it lives.
-        begin: tells a new wormhole what to do.
-        dies_at: numbers of commits.
+        dies_at: the number of the commit.
+        stored: whether it dies behind that, and not before.
     """
 
     net: Net
-    begin: Callable[[Any], object]
-    dies_at: set[int]
-    keepers: Keepers = field(factory=Keepers)
-    saved: tuple[str, int] = ("", 0)
+    dies_at: int
+    stored: bool
+    document: str = ""
     commits: int = 0
-    deaths: int = 0
     wormhole: Any = None
     told: list[str] = field(factory=list)
 
     def live(self) -> None:
         """Begin, or come back from the last commit."""
+        self.wormhole = None
         journal = Journal(self.save)
-        delegate = Hears(on={"dilated": self.dilated})
-        if self.saved[0]:
-            document, kept = self.saved
-            del self.keepers.kept[kept:]
-            self.wormhole = None
-            self.wormhole = self.net.resume(document, delegate, journal)
-        else:
-            self.wormhole = self.net.create(delegate=delegate, journal=journal)
-            self.dilated(self.wormhole.dilate())
-            self.begin(self.wormhole)
-
-    def dilated(self, dilated: Any) -> None:
-        """The application can use it: in this process for the first time, or again."""
-        dilated.listener_for("x").listen(self.keepers)
+        try:
+            if self.document:
+                self.wormhole = self.net.resume(self.document, self, journal)
+            else:
+                self.wormhole = self.net.create(delegate=self, journal=journal)
+                self.listen(self.wormhole.dilate())
+            if self.wormhole.exchange.code.state == "unset":
+                self.wormhole.set_code(CODE)
+        except KilledError:
+            self.dead()
 
     def save(self) -> None:
         if self.wormhole is None:
-            return  # while it is being made
-        self.saved = json.dumps(self.wormhole.serialize()), len(self.keepers.kept)
+            return  # it is just being loaded
         self.commits += 1
-        if self.commits in self.dies_at:
-            self.deaths += 1
-            raise Killed
+        document = json.dumps(self.wormhole.serialize())
+        if self.commits != self.dies_at:
+            self.document = document
+            return
+        if self.stored:
+            self.document = document
+        raise KilledError
+
+    def close(self) -> None:
+        try:
+            self.wormhole.close()
+        except KilledError:
+            self.dead()
+            self.net.clock.callLater(2, self.close)
+
+    def dead(self) -> None:
+        self.net.clock.callLater(1, self.live)
+
+    def listen(self, dilated: Any) -> None:
+        dilated.listener_for("x").listen(Factory.forProtocol(Echo))
+
+    def wormhole_dilated(self, dilated: Any) -> None:
+        self.told.append("dilated")
+        if dilated.resumed:
+            self.listen(dilated)
+
+    def wormhole_closed(self, result: Any) -> None:
+        if isinstance(result, KilledError):
+            self.dead()
+        else:
+            self.told.append(result)
 
 
-class Killed(BaseException):
-    """The process is dead."""
+def echoed(net: Net, dies_at: int, *, stored: bool) -> int:
+    """Have a process echo six records, and die once; return how many commits there were."""
+    through(net.clock, World(net.clock).host("192.168.7.7"))
+    process = Process(net, dies_at, stored)
+    process.live()
+    peer = net.create()
+    keepers = Keepers()
+    connecting = peer.dilate().connector_for("x").connect(keepers)
+    peer.set_code(CODE)
+    net.run(5)
+    protocol = net.result(connecting, seconds=300)
+    for number in range(6):
+        protocol.transport.write(b"%d" % number)
+        net.run(0.1)
+    net.run(300)
+    assert keepers.kept == [b"echo %d" % number for number in range(6)]
+    ending = peer.close()
+    process.close()
+    net.run(60)
+    assert net.result(ending) == "happy"
+    assert process.told[-1] == "happy"
+    return process.commits
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_every_record_is_echoed_once_wherever_the_process_dies(stored: bool) -> None:
+    """Before or behind any of its commits; the peer notices nothing but a new connection."""
+    commits = echoed(Net(), 0, stored=stored)
+    assert commits > 20
+    for dies_at in range(1, commits + 1):
+        echoed(Net(), dies_at, stored=stored)
+    flush_logged_errors(KilledError)
 
 
 def test_nothing_of_dilation_is_loaded_for_a_wormhole_that_does_not_dilate() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from holdfast.clock import Clock
+from holdfast.clock import Clock, Timer
 from holdfast.core import events as ev
 from holdfast.core.documents import structure, unstructure
 from holdfast.crypto import derive
@@ -68,8 +68,14 @@ class Dilating:
 
     def __init__(self, wormhole: Happening, options: Options, saved: Saved | None = None) -> None:
         self._wormhole = wormhole
+<<<<<<< HEAD
         self._told_before = saved is not None and saved.told
         """Whether an earlier process has told the application."""
+=======
+        self._is_resumed = saved is not None
+        self._has_begun = False
+        self._beginning: Timer | None = None
+>>>>>>> ks
         self._asked = 0 if saved is None else saved.asked
         self.is_closing = saved is not None and saved.closing
         """Whether the application has closed the wormhole."""
@@ -86,11 +92,27 @@ class Dilating:
 
     # What the wormhole tells, all of it inside an entry.
 
+<<<<<<< HEAD
     def start(self) -> None:
         """Begin, or go on: the application hears first that there is something to go on with."""
         self._has_begun = True
         if self._told_before:
+=======
+    def resume(self) -> None:
+        """Tell the application that there is something to go on with, and go on soon.
+
+        Not at once, since that has to be saved: `from_serialized` must have returned before.
+        """
+        if self._is_resumed and not self._has_begun:
+>>>>>>> ks
             self.told(self.dilated)
+            self._beginning = self.clock.callLater(0, self.within, self.begin)
+
+    def begin(self) -> None:
+        """Begin, or go on where an earlier process was."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         self._dilation.start()
         self.met()
         if self.is_closing:
@@ -98,6 +120,7 @@ class Dilating:
 
     def met(self) -> None:
         """Tell whether the peer can dilate, once that is known."""
+        self.begin()
         can = self._wormhole.exchange.talk.can_dilate
         if can is not None and not self._peer_told:
             self._peer_told = True
@@ -105,6 +128,7 @@ class Dilating:
 
     def heard(self, body: bytes) -> None:
         """The peer's dilation says this."""
+        self.begin()
         if self._asked and _is_turn(body):
             # The peer says this only after it has read what we said before our own.
             asked, self._asked = self._asked, 0
@@ -113,9 +137,11 @@ class Dilating:
 
     def close(self) -> None:
         """Close every subchannel; the wormhole closes when the peer knows, or ten seconds later."""
+        self.begin()
         self.is_closing = True
         self._dilation.close(self._closed)
 
+<<<<<<< HEAD
     def leave_entry(self) -> str:
         """Have the dilation hear of this entry's commit; return in words what it has changed.
 
@@ -131,6 +157,18 @@ class Dilating:
         if written := self._mark.out - before.out:
             words.append(f"{_records(written)} to send")
         return ", ".join(words)
+=======
+    def leave_entry(self) -> str | None:
+        """Have the dilation hear of this entry's commit; return what there is so far, in words.
+
+        Before it has begun there is nothing to be saved.
+        """
+        if not self._has_begun:
+            return None
+        mark = self._dilation.mark()
+        self._wormhole.journal.queue_outbound(self._dilation.committed, mark)
+        return f"subchannels: {mark.in_} records in, {mark.out} out"
+>>>>>>> ks
 
     # Outside.
 
@@ -158,6 +196,8 @@ class Dilating:
 
     def stop(self) -> None:
         """Let go of every connection: the wormhole is over, or continues elsewhere."""
+        if self._beginning is not None and self._beginning.active():
+            self._beginning.cancel()
         self._dilation.stop()
 
     # What the dilation asks.

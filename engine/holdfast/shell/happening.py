@@ -134,6 +134,7 @@ class Happening:
 
     def begin(self) -> None:
         """Go on where an earlier life ended: tell the delegate what it was not told there."""
+<<<<<<< HEAD
         dilation = self.dilation if self.exchange.well else None
         begins = dilation is not None and dilation.is_to_begin
         if self.pending or begins:
@@ -141,6 +142,13 @@ class Happening:
                 with self.journal.process():
                     if dilation is not None and begins:
                         self._call(dilation.start)
+=======
+        if self.pending or self.dilation is not None:
+            try:
+                with self.journal.process():
+                    if self.dilation is not None and self.exchange.well:
+                        self._call(self.dilation.resume)
+>>>>>>> ks
                     self._tell_all()
                     self._speak()
             except Exception:
@@ -163,7 +171,7 @@ class Happening:
         return dilation
 
     def _begin_dilation(self, dilation: Dilating) -> None:
-        dilation.start()
+        dilation.begin()
         self.react(ev.Dilate())
 
     def enter(self, do: Callable[..., object], *about: object) -> None:
