@@ -68,14 +68,9 @@ class Dilating:
 
     def __init__(self, wormhole: Happening, options: Options, saved: Saved | None = None) -> None:
         self._wormhole = wormhole
-<<<<<<< HEAD
+        self._beginning: Timer | None = None
         self._told_before = saved is not None and saved.told
         """Whether an earlier process has told the application."""
-=======
-        self._is_resumed = saved is not None
-        self._has_begun = False
-        self._beginning: Timer | None = None
->>>>>>> ks
         self._asked = 0 if saved is None else saved.asked
         self.is_closing = saved is not None and saved.closing
         """Whether the application has closed the wormhole."""
@@ -92,21 +87,14 @@ class Dilating:
 
     # What the wormhole tells, all of it inside an entry.
 
-<<<<<<< HEAD
-    def start(self) -> None:
-        """Begin, or go on: the application hears first that there is something to go on with."""
-        self._has_begun = True
-        if self._told_before:
-=======
     def resume(self) -> None:
-        """Tell the application that there is something to go on with, and go on soon.
+        """Tell the application that it can go on with what it had, and begin soon.
 
         Not at once, since that has to be saved: `from_serialized` must have returned before.
         """
-        if self._is_resumed and not self._has_begun:
->>>>>>> ks
+        if self._told_before:
             self.told(self.dilated)
-            self._beginning = self.clock.callLater(0, self.within, self.begin)
+        self._beginning = self.clock.callLater(0, self.within, self.begin)
 
     def begin(self) -> None:
         """Begin, or go on where an earlier process was."""
@@ -141,12 +129,14 @@ class Dilating:
         self.is_closing = True
         self._dilation.close(self._closed)
 
-<<<<<<< HEAD
-    def leave_entry(self) -> str:
+    def leave_entry(self) -> str | None:
         """Have the dilation hear of this entry's commit; return in words what it has changed.
 
-        That is nothing, if it was something that only programs want to know.
+        That is nothing, if it was something that only programs want to know; and None if it has
+        not begun, so that there is nothing to be saved.
         """
+        if not self._has_begun:
+            return None
         before, self._mark = self._mark, self._dilation.mark()
         self._wormhole.journal.queue_outbound(self._dilation.committed, self._mark)
         connected, was = self._dilation.is_connected, self._was_connected
@@ -157,18 +147,6 @@ class Dilating:
         if written := self._mark.out - before.out:
             words.append(f"{_records(written)} to send")
         return ", ".join(words)
-=======
-    def leave_entry(self) -> str | None:
-        """Have the dilation hear of this entry's commit; return what there is so far, in words.
-
-        Before it has begun there is nothing to be saved.
-        """
-        if not self._has_begun:
-            return None
-        mark = self._dilation.mark()
-        self._wormhole.journal.queue_outbound(self._dilation.committed, mark)
-        return f"subchannels: {mark.in_} records in, {mark.out} out"
->>>>>>> ks
 
     # Outside.
 
@@ -306,7 +284,8 @@ def resumed(wormhole: Happening, document: Mapping[str, Any]) -> Dilating:
     Raises:
         BadCheckpoint: the document is damaged.
     """
-    return Dilating(wormhole, Options(), structure(document, Saved))
+    saved = structure(document, Saved)
+    return Dilating(wormhole, Options(), saved)
 
 
 def check(document: Mapping[str, Any]) -> None:

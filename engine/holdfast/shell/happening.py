@@ -134,21 +134,13 @@ class Happening:
 
     def begin(self) -> None:
         """Go on where an earlier life ended: tell the delegate what it was not told there."""
-<<<<<<< HEAD
         dilation = self.dilation if self.exchange.well else None
         begins = dilation is not None and dilation.is_to_begin
         if self.pending or begins:
             try:
                 with self.journal.process():
                     if dilation is not None and begins:
-                        self._call(dilation.start)
-=======
-        if self.pending or self.dilation is not None:
-            try:
-                with self.journal.process():
-                    if self.dilation is not None and self.exchange.well:
-                        self._call(self.dilation.resume)
->>>>>>> ks
+                        self._call(dilation.resume)
                     self._tell_all()
                     self._speak()
             except Exception:
