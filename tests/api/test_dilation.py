@@ -308,7 +308,7 @@ class Process:
                 self.wormhole = self.net.resume(self.document, self, journal)
             else:
                 self.wormhole = self.net.create(delegate=self, journal=journal)
-                self.listen(self.wormhole.dilate())
+                self.wormhole.dilate()
             if self.wormhole.exchange.code.state == "unset":
                 self.wormhole.set_code(CODE)
         except KilledError:
@@ -336,13 +336,8 @@ class Process:
     def dead(self) -> None:
         self.net.clock.callLater(1, self.live)
 
-    def listen(self, dilated: Any) -> None:
-        dilated.listener_for("x").listen(Factory.forProtocol(Echo))
-
     def wormhole_dilated(self, dilated: Any) -> None:
-        self.told.append("dilated")
-        if dilated.resumed:
-            self.listen(dilated)
+        dilated.listener_for("x").listen(Factory.forProtocol(Echo))
 
     def wormhole_closed(self, result: Any) -> None:
         if isinstance(result, KilledError):

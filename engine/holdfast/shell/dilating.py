@@ -45,11 +45,13 @@ class Saved:
         asked: how many phases we had said when we last said one that the peer must answer before
             the next of its kind, or 0.
         closing: whether the application has closed the wormhole.
+        told: whether the application was told that it may use it.
     """
 
     state: dict[str, Any] = field(repr=False)
     asked: int = 0
     closing: bool = False
+    told: bool = False
 
 
 class Dilating:
@@ -66,28 +68,33 @@ class Dilating:
 
     def __init__(self, wormhole: Happening, options: Options, saved: Saved | None = None) -> None:
         self._wormhole = wormhole
-        self._is_resumed = saved is not None
-        self._has_begun = False
         self._beginning: Timer | None = None
+        self._told_before = saved is not None and saved.told
+        """Whether an earlier process has told the application."""
         self._asked = 0 if saved is None else saved.asked
         self.is_closing = saved is not None and saved.closing
         """Whether the application has closed the wormhole."""
         self._was_told = False
         self._peer_told = False
+        self._has_begun = False
         loaded = None if saved is None else load(saved.state)
         options = options if loaded is None else loaded.options
         self._dilation = Dilation(self, loaded, options)
+        self._dilation.dilated.resumed = self._told_before
+        self._was_connected = False
+        self._mark = self._dilation.mark()
+        """As of the last entry."""
 
     # What the wormhole tells, all of it inside an entry.
 
     def resume(self) -> None:
-        """Tell the application that there is something to go on with, and go on soon.
+        """Tell the application that it can go on with what it had, and begin soon.
 
         Not at once, since that has to be saved: `from_serialized` must have returned before.
         """
-        if self._is_resumed and not self._has_begun:
+        if self._told_before:
             self.told(self.dilated)
-            self._beginning = self.clock.callLater(0, self.within, self.begin)
+        self._beginning = self.clock.callLater(0, self.within, self.begin)
 
     def begin(self) -> None:
         """Begin, or go on where an earlier process was."""
@@ -123,17 +130,30 @@ class Dilating:
         self._dilation.close(self._closed)
 
     def leave_entry(self) -> str | None:
-        """Have the dilation hear of this entry's commit; return what there is so far, in words.
+        """Have the dilation hear of this entry's commit; return in words what it has changed.
 
-        Before it has begun there is nothing to be saved.
+        That is nothing, if it was something that only programs want to know; and None if it has
+        not begun, so that there is nothing to be saved.
         """
         if not self._has_begun:
             return None
-        mark = self._dilation.mark()
-        self._wormhole.journal.queue_outbound(self._dilation.committed, mark)
-        return f"subchannels: {mark.in_} records in, {mark.out} out"
+        before, self._mark = self._mark, self._dilation.mark()
+        self._wormhole.journal.queue_outbound(self._dilation.committed, self._mark)
+        connected, was = self._dilation.is_connected, self._was_connected
+        self._was_connected = connected
+        words = [] if connected == was else ["connected" if connected else "not connected"]
+        if came := self._mark.in_ - before.in_:
+            words.append(f"{_records(came)} came")
+        if written := self._mark.out - before.out:
+            words.append(f"{_records(written)} to send")
+        return ", ".join(words)
 
     # Outside.
+
+    @property
+    def is_to_begin(self) -> bool:
+        """Whether it has not begun in this process."""
+        return not self._has_begun
 
     @property
     def dilated(self) -> DilatedWormhole:
@@ -142,9 +162,15 @@ class Dilating:
 
     def save(self) -> dict[str, Any]:
         """Return the document, JSON values."""
-        saved = Saved(self._dilation.save(), self._asked, self.is_closing)
+        told = self._told_before or self._was_told
+        saved = Saved(self._dilation.save(), self._asked, self.is_closing, told)
         document: dict[str, Any] = unstructure(saved)
         return document
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether there is something that has to be durable, since the last entry."""
+        return self._dilation.is_unsaved
 
     def stop(self) -> None:
         """Let go of every connection: the wormhole is over, or continues elsewhere."""
@@ -241,6 +267,10 @@ def options(
         None if expected_subprotocols is None else sorted(expected_subprotocols),
         None if peer_timeout is None else float(peer_timeout),
     )
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
 
 
 def _is_turn(body: bytes) -> bool:

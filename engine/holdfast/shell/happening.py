@@ -134,11 +134,13 @@ class Happening:
 
     def begin(self) -> None:
         """Go on where an earlier life ended: tell the delegate what it was not told there."""
-        if self.pending or self.dilation is not None:
+        dilation = self.dilation if self.exchange.well else None
+        begins = dilation is not None and dilation.is_to_begin
+        if self.pending or begins:
             try:
                 with self.journal.process():
-                    if self.dilation is not None and self.exchange.well:
-                        self._call(self.dilation.resume)
+                    if dilation is not None and begins:
+                        self._call(dilation.resume)
                     self._tell_all()
                     self._speak()
             except Exception:
@@ -190,6 +192,14 @@ class Happening:
             do()
         else:
             self._together(self._call, do, only_dilation=True)
+
+    def settle(self) -> None:
+        """Have what was done to subchannels in the open entry be part of it, and leave behind it.
+
+        Raises whatever goes wrong.
+        """
+        if self.dilation is not None and self.dilation.is_unsaved:
+            self.enter(_nothing)
 
     def outside(self, *events: ev.Event | None) -> None:
         """Let `events` happen; an exception of the application's does not reach the connection.
@@ -372,3 +382,7 @@ class Happening:
             self.tell_failure(failure.value)
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             _log.failure("The application failed again while hearing of that")
+
+
+def _nothing() -> None:
+    """For an entry in which everything has happened already."""

@@ -332,6 +332,14 @@ class DelegatedWormhole:
             None if dilation is None else dilation.save(),
         )
 
+    def settle(self) -> None:
+        """Make what was done to subchannels part of the journal's `process()` that is open.
+
+        Call it last there, unless the wormhole itself has entered it. Otherwise it would be part of
+        a later commit than the application's own data.
+        """
+        self._happening.settle()
+
     def take_shown(self) -> list[tuple[int, bytes]]:
         """Take messages that are done out of the wormhole, with their numbers; see `kept`.
 
