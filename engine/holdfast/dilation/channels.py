@@ -122,7 +122,7 @@ class Channels:
                 self._ledger.forget(channel.number)
         elif subchannel.is_over:
             self._forget(subchannel)
-        elif not channel.held:
+        elif not channel.held and not subchannel.is_paused:
             subchannel.got_close()
 
     # What subchannels ask for (see `ChannelOwner`).
@@ -256,7 +256,7 @@ class Channels:
                 return
             subchannel.got_data(data)
         self.unblocked()
-        if channel.in_closed:
+        if channel.in_closed and not subchannel.is_paused:
             subchannel.got_close()
 
     def _forget(self, subchannel: Subchannel) -> None:
