@@ -267,6 +267,80 @@ def test_a_failing_protocol_is_a_failing_application(net: Net, world: World) -> 
     assert flush_logged_errors(LookupError)
 
 
+def test_subchannels_hear_of_a_bad_end(net: Net, world: World) -> None:
+    """A server that ends the wormhole ends them too, before `wormhole_closed`; nothing remains."""
+    delegate = Delegate()
+    ours, theirs = net.create(delegate=delegate), net.create()
+    here, there = ours.dilate(), theirs.dilate()
+    ours.set_code(CODE)
+    theirs.set_code(CODE)
+    net.run()
+    keepers = Keepers()
+    here.listener_for("x").listen(keepers)
+    opened(net, there)
+    ended: list[list[Any]] = []
+    delegate.on["closed"] = lambda _: ended.append(keepers.made[0].lost[:])
+    net.network.say("error", error="go away", orig={})
+    net.run(30)
+    assert ended == [["ServerError"]]
+    with pytest.raises(holdfast.ServerError):
+        net.result(here.when_dilated())
+    assert not net.clock.getDelayedCalls()
+    assert world.listening == {}
+
+
+# Saving.
+
+
+def test_a_damaged_dilation_is_refused_and_the_right_one_goes_on(net: Net, world: World) -> None:
+    """With BadCheckpoint, and before anything has happened."""
+    delegate = Hears()
+    ours, theirs = net.create(delegate=delegate), net.create()
+    ours.dilate()
+    dilated = theirs.dilate()
+    ours.set_code(CODE)
+    theirs.set_code(CODE)
+    net.run()
+    document = json.dumps(ours.serialize())
+    ours.abandon()
+    for damage in ([], {}, {"state": {}}, {"state": {"version": 99}}, {"more": 1}):
+        data = json.loads(document)
+        data["dilation"] = damage if damage in ([], {}) else {**data["dilation"], **damage}
+        with pytest.raises(holdfast.BadCheckpoint):
+            net.resume(data, Hears())
+    second = Hears()
+    resumed = net.resume(document, second)
+    assert second.names == ["dilated"]
+    keepers = Keepers()
+    second.got("dilated").listener_for("x").listen(keepers)
+    connecting = dilated.connector_for("x").connect(Factory.forProtocol(Protocol))
+    net.result(connecting, seconds=60).transport.write(b"record")
+    net.run(1)
+    assert keepers.kept == [b"record"]
+    resumed.close()
+    net.run(30)
+    assert second.got("closed") == "happy"
+
+
+def test_a_wormhole_that_ended_does_not_dilate_again(net: Net, world: World) -> None:
+    """Its document can be read, and leads to nothing."""
+    delegate = Delegate()
+    ours, theirs = net.create(delegate=delegate), net.create()
+    ours.dilate()
+    theirs.dilate()
+    ours.set_code(CODE)
+    theirs.set_code(CODE)
+    net.run()
+    ours.close()
+    net.run(30)
+    document = json.dumps(ours.serialize())
+    ours.abandon()
+    second = Hears()
+    net.resume(document, second)
+    net.run(5)
+    assert second.told == []
+
+
 # A process that dies.
 
 
@@ -308,7 +382,7 @@ class Process:
                 self.wormhole = self.net.resume(self.document, self, journal)
             else:
                 self.wormhole = self.net.create(delegate=self, journal=journal)
-                self.listen(self.wormhole.dilate())
+                self.wormhole.dilate()
             if self.wormhole.exchange.code.state == "unset":
                 self.wormhole.set_code(CODE)
         except KilledError:
@@ -336,13 +410,8 @@ class Process:
     def dead(self) -> None:
         self.net.clock.callLater(1, self.live)
 
-    def listen(self, dilated: Any) -> None:
-        dilated.listener_for("x").listen(Factory.forProtocol(Echo))
-
     def wormhole_dilated(self, dilated: Any) -> None:
-        self.told.append("dilated")
-        if dilated.resumed:
-            self.listen(dilated)
+        dilated.listener_for("x").listen(Factory.forProtocol(Echo))
 
     def wormhole_closed(self, result: Any) -> None:
         if isinstance(result, KilledError):

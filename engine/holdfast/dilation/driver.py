@@ -169,6 +169,11 @@ class Dilation:
         self._manager.close()
         self._closing.begin(done)
 
+    def end(self, error: Exception) -> None:
+        """The wormhole is over: every subchannel that is open hears that; inside an entry."""
+        self.dilated.fail(error)
+        self._channels.lose_all(error)
+
     def stop(self) -> None:
         """Let go of everything, and call nobody any more."""
         self._entries.stop()

@@ -21,6 +21,7 @@ from holdfast.crypto import derive
 from holdfast.dilation.control import Reconnect, Reconnecting, read
 from holdfast.dilation.document import Options, load
 from holdfast.dilation.driver import Dilation
+from holdfast.errors import WormholeClosed
 from holdfast.transit.hints import address
 from holdfast.transit.network import Network, network_of
 from holdfast_journal import ImmediateJournal
@@ -74,6 +75,9 @@ class Dilating:
         self._asked = 0 if saved is None else saved.asked
         self.is_closing = saved is not None and saved.closing
         """Whether the application has closed the wormhole."""
+        self.is_gone = False
+        """Whether the peer cannot dilate, or has been given up."""
+        self._has_ended = False
         self._was_told = False
         self._peer_told = False
         self._has_begun = False
@@ -128,6 +132,14 @@ class Dilating:
         self.begin()
         self.is_closing = True
         self._dilation.close(self._closed)
+
+    def end(self) -> None:
+        """The wormhole closes, well or badly: its subchannels hear that, once."""
+        if not self._has_ended:
+            self._has_ended = True
+            ending = self._wormhole.ending
+            self._dilation.end(ending if isinstance(ending, Exception) else WormholeClosed())
+            self._wormhole.journal.queue_outbound(self.stop)
 
     def leave_entry(self) -> str | None:
         """Have the dilation hear of this entry's commit; return in words what it has changed.
@@ -236,6 +248,7 @@ class Dilating:
 
     def cannot(self, error: Exception) -> None:
         """There is no dilation, or no longer."""
+        self.is_gone = True
         self.within(lambda: self._wormhole.tell("wormhole_cannot_dilate", error))
 
     def _closed(self) -> None:

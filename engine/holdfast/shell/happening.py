@@ -48,6 +48,7 @@ from holdfast.core import notices as out
 from holdfast.core.checkpoint import SavedWormhole
 from holdfast.core.frames import Frame
 from holdfast.core.wanted import used_up, wanted
+from holdfast.errors import WormholeError
 from holdfast.rendezvous.wire import FromServer
 from holdfast.shell.alive import Life
 from holdfast.shell.contact import Contact, MakesConnector
@@ -56,7 +57,7 @@ from holdfast.shell.news import News
 from holdfast.shell.options import Options
 from holdfast.shell.recording import Heard, write_down
 from holdfast.shell.refilling import Refill, lacking
-from holdfast.shell.telling import called
+from holdfast.shell.telling import called, result
 from holdfast.shell.typing.typed import TypingCode
 from holdfast.status import Closed, Connecting
 from holdfast_journal import IJournal
@@ -301,6 +302,8 @@ class Happening:
 
     def _speak(self) -> None:
         """Queue what the server must hear, behind the commit of all that led to it."""
+        if self.dilation is not None and not self.exchange.well:
+            self._call(self.dilation.end)
         frames: tuple[Frame, ...] = ()
         conversation = self.contact.conversation
         changed = False
@@ -328,8 +331,6 @@ class Happening:
             self.journal.queue_outbound(self._hang_up)
         elif not self.exchange.well:
             self.contact.wait()
-        if self.dilation is not None and not self.exchange.well:
-            self.journal.queue_outbound(self.dilation.stop)
 
     def _leave(self, frames: Sequence[Frame], *, changed: bool) -> None:
         """Write down what happened in this entry, and what is said to that."""
@@ -350,6 +351,12 @@ class Happening:
             self.journal.queue_outbound(refill.begin)
 
     # How it ends.
+
+    @property
+    def ending(self) -> str | WormholeError:
+        """How the wormhole ends, or has ended: "happy", or the exception that says why not."""
+        data = self.exchange.lifecycle.data
+        return result(out.Closed(data.mood, data.error, data.detail), self.contact.no_server)
 
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
