@@ -170,7 +170,7 @@ class Dilation:
     def close(self, done: Callable[[], object]) -> None:
         """Close every subchannel; call `done` when the peer has everything, or after a while."""
         self._manager.close()
-        self._closing.begin(done)
+        self._closing.begin(done, hopeless=self._manager.state == "refused")
 
     def end(self, error: Exception) -> None:
         """The wormhole is over: every subchannel that is open hears that; inside an entry."""
