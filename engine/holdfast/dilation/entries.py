@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from holdfast.clock import Clock, Timer
+from holdfast.status import Status
 from holdfast.transit.network import Network
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Host(Protocol):
 
     def key(self) -> bytes:
         """The key that is derived for dilation, 32 bytes."""
+        ...
+
+    def status(self) -> Status:
+        """How the wormhole stands."""
         ...
 
     def within(self, do: Callable[[], object]) -> None:
