@@ -45,7 +45,9 @@ def test_received_through_a_kill(run: Run, server: MailboxServer, tmp_path: Path
 
     async def exchange() -> None:
         first = run("receive_journaled.py")
-        code = (await reactor.until(lambda: re.search(CODE, first.out, re.MULTILINE), "the code"))[1]
+        code = (await reactor.until(lambda: re.search(CODE, first.out, re.MULTILINE), "the code"))[
+            1
+        ]
         theirs = stock.create("example.com/receiving", server.url, real, dilation=True)
         opening = theirs.dilate().connector_for("file").connect(Factory.forProtocol(Protocol))
         theirs.set_code(code)
