@@ -12,6 +12,8 @@ from twisted.internet.protocol import Factory, Protocol
 
 import holdfast
 
+FILE = Path("received")
+
 
 class Receiving:
     def __init__(self, path):
@@ -74,22 +76,23 @@ class Files(Factory):
 class File(Protocol):
     def __init__(self, receiving, size):
         self.receiving = receiving
-        self.file = open("received", "wb" if size is None else "r+b")
+        self.size = size or 0
+        FILE.touch()
         # What came after the last commit comes again.
-        self.file.truncate(size or 0)
-        self.file.seek(0, os.SEEK_END)
-        print("bytes so far:", self.file.tell(), flush=True)
+        os.truncate(FILE, self.size)
+        print("bytes so far:", self.size, flush=True)
 
     def dataReceived(self, data):
-        self.file.write(data)
+        with FILE.open("ab") as file:
+            file.write(data)
+        self.size += len(data)
 
     def save_state(self):
-        self.file.flush()
-        os.fdatasync(self.file.fileno())
-        return self.file.tell()
+        with FILE.open("r+b") as file:
+            os.fsync(file.fileno())
+        return self.size
 
     def connectionLost(self, reason):
-        self.file.close()
         self.receiving.wormhole.close()
 
 

@@ -308,7 +308,7 @@ def test_an_old_peer(world: World) -> None:
 
 def test_not_parked(talking: tuple[World, Peer]) -> None:
     """However few connections there are, a dilated flow keeps the ones that it has."""
-    world, peer = talking
+    world, _ = talking
     [runner] = world.engine.running.values()
     assert (runner.is_resting, runner.is_busy) == (False, True)
 
