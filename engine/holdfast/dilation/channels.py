@@ -90,7 +90,7 @@ class Channels:
         """Let `factory` make the protocols of subchannels that we opened in an earlier process."""
         return self._attach_all(name, _Listener(factory), ours=True)
 
-    # What the peer does (see `Receiver`); inside an entry.
+    # What the peer does; inside an entry.
 
     def opened(self, taken: Opened) -> None:
         """The peer has opened a channel."""
