@@ -165,13 +165,15 @@ def test_dilate_after_the_end_is_refused(net: Net, world: World) -> None:
         {"ping_interval": float("nan")},
         {"peer_timeout": -1},
         {"peer_timeout": float("inf")},
+        {"expected_subprotocols": "x"},
+        {"expected_subprotocols": [1]},
     ],
     ids=str,
 )
 def test_arguments_are_checked(net: Net, world: World, arguments: dict[str, Any]) -> None:
     """With words, and before anything has happened: the next call may be right."""
     ours = net.create()
-    with pytest.raises(ValueError, match=r"seconds|relay"):
+    with pytest.raises((ValueError, TypeError), match=r"seconds|relay|names"):
         ours.dilate(**arguments)
     ours.dilate()
 
