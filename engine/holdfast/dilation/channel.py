@@ -179,7 +179,9 @@ class Subchannel:
         """Send `count` records that the protocol's `make_record(plan, index)` makes.
 
         It is asked for each of them when it is sent, and again when it has to be sent again, also
-        by another process: it must return the same bytes every time. Only the plan is saved.
+        by another process, and after the end of the subchannel: it must return the same bytes every
+        time. Only the plan is saved. After a restart everything that was written later, to other
+        subchannels too, waits until this one has a protocol again.
 
         Args:
             plan: JSON values.
@@ -188,7 +190,10 @@ class Subchannel:
 
         Raises:
             ValueError: `count` is something else.
+            TypeError: the protocol has no method `make_record`.
         """
+        if not hasattr(self.protocol, "make_record"):
+            raise TypeError("a protocol that plans records has a method make_record")
         if type(count) is not int or not 1 <= count <= MOST_PLANNED:
             raise ValueError(f"a plan is for 1 to {MOST_PLANNED:,} records")
         if not self._is_closing and not self.is_over:
