@@ -217,6 +217,25 @@ def test_dilate_works_inside_every_delegate_method(net: Net, world: World, where
     assert keepers.kept == [b"record"]
 
 
+def test_however_often_the_connection_breaks_a_document_stays_small(net: Net, world: World) -> None:
+    """What the other side has read of the phases need not be kept, on either side."""
+    ours, theirs, here, there = dilated_pair(net)
+    keepers = Keepers()
+    here.listener_for("x").listen(keepers)
+    protocol = opened(net, there)
+    for number in range(10):
+        dilation: Any = ours._inner._happening.dilation
+        dilation._dilation._traffic.link.abort()
+        protocol.transport.write(b"%d" % number)
+        net.run(20)
+        assert keepers.kept[-1] == b"%d" % number
+    for each in (ours, theirs):
+        outbox = each._inner.exchange.outbox.data
+        assert outbox.next_dilation > 10
+        assert len(outbox.dilations) < 5
+        assert len(each._inner.document()) < 7_000
+
+
 # The end.
 
 
