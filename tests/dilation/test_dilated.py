@@ -259,3 +259,22 @@ def test_silence_is_noticed_by_the_leader() -> None:
     world.run(60)
     assert len(world.sockets.lines) > there
     assert listening.made[0].data == [b"into the dark"]
+
+
+def test_behind_tor_nothing_of_us_is_told() -> None:
+    """Nobody can come in, no address is said, and only the relay is dialled."""
+    world = World()
+    world.sockets.hides = True
+    a, b = world.create(), world.create()
+    x = a.dilate("tcp:relay.example:4001")
+    y = b.dilate("tcp:relay.example:4001")
+    a.set_code(CODE)
+    b.set_code(CODE)
+    world.run(30)
+    assert not world.sockets.ports
+    assert set(world.sockets.dialled) == {("relay.example", 4001)}
+    for each in (a, b):
+        assert world.result(each.close(), 20) == "happy"
+    for dilated in (x, y):
+        with pytest.raises(holdfast.WormholeClosed):
+            world.result(dilated.when_dilated())
