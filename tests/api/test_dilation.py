@@ -165,13 +165,15 @@ def test_dilate_after_the_end_is_refused(net: Net, world: World) -> None:
         {"ping_interval": float("nan")},
         {"peer_timeout": -1},
         {"peer_timeout": float("inf")},
+        {"expected_subprotocols": "x"},
+        {"expected_subprotocols": [1]},
     ],
     ids=str,
 )
 def test_arguments_are_checked(net: Net, world: World, arguments: dict[str, Any]) -> None:
     """With words, and before anything has happened: the next call may be right."""
     ours = net.create()
-    with pytest.raises(ValueError, match=r"seconds|relay"):
+    with pytest.raises((ValueError, TypeError), match=r"seconds|relay|names"):
         ours.dilate(**arguments)
     ours.dilate()
 
@@ -213,6 +215,25 @@ def test_dilate_works_inside_every_delegate_method(net: Net, world: World, where
     opened(net, other.got("dilated")).transport.write(b"record")
     net.run()
     assert keepers.kept == [b"record"]
+
+
+def test_however_often_the_connection_breaks_a_document_stays_small(net: Net, world: World) -> None:
+    """What the other side has read of the phases need not be kept, on either side."""
+    ours, theirs, here, there = dilated_pair(net)
+    keepers = Keepers()
+    here.listener_for("x").listen(keepers)
+    protocol = opened(net, there)
+    for number in range(10):
+        dilation: Any = ours._inner._happening.dilation
+        dilation._dilation._traffic.link.abort()
+        protocol.transport.write(b"%d" % number)
+        net.run(20)
+        assert keepers.kept[-1] == b"%d" % number
+    for each in (ours, theirs):
+        outbox = each._inner.exchange.outbox.data
+        assert outbox.next_dilation > 10
+        assert len(outbox.dilations) < 5
+        assert len(each._inner.document()) < 7_000
 
 
 # The end.

@@ -22,7 +22,7 @@ from holdfast.dilation.control import Reconnect, Reconnecting, read
 from holdfast.dilation.document import Options, load
 from holdfast.dilation.driver import Dilation
 from holdfast.errors import WormholeClosed
-from holdfast.status import Status
+from holdfast.status import DilationStatus, Status
 from holdfast.transit.hints import address
 from holdfast.transit.network import Network, network_of
 from holdfast_journal import ImmediateJournal
@@ -260,6 +260,23 @@ class Dilating:
         self.within(lambda: self._wormhole.react(ev.Close()))
 
 
+def dilate(
+    wormhole: Happening,
+    asked: Options,
+    on_status_update: Callable[[DilationStatus], object] | None,
+) -> DilatedWormhole:
+    """Begin to dilate `wormhole`; the caller has checked that this may be."""
+    dilation = wormhole.dilation = Dilating(wormhole, asked)
+    dilation.dilated.on_status_update = on_status_update
+
+    def begin() -> None:
+        dilation.begin()
+        wormhole.react(ev.Dilate())
+
+    wormhole.enter(begin)
+    return dilation.dilated
+
+
 def options(
     transit_relay_location: str | None,
     *,
@@ -272,7 +289,11 @@ def options(
 
     Raises:
         ValueError: the relay or a time is malformed.
+        TypeError: the names of subprotocols are something else.
     """
+    names = None if expected_subprotocols is None else [*expected_subprotocols]
+    if isinstance(expected_subprotocols, str) or not all(isinstance(n, str) for n in names or ()):
+        raise TypeError("expected_subprotocols are names, each of them text")
     if transit_relay_location is not None:
         address(transit_relay_location)
     for seconds in (ping_interval, peer_timeout):
@@ -282,7 +303,7 @@ def options(
         transit_relay_location,
         no_listen,
         Options().ping_interval if ping_interval is None else float(ping_interval),
-        None if expected_subprotocols is None else sorted(expected_subprotocols),
+        names,
         None if peer_timeout is None else float(peer_timeout),
     )
 
