@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from holdfast_journal.commits.flow import FlowJournal
     from holdfast_journal.commits.pressure import Pressure as Pressure
     from holdfast_journal.commits.values import Parameters as Parameters
+    from holdfast_journal.distribution import install as install
     from holdfast_journal.keys.ring import KeyRing
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
@@ -103,6 +104,7 @@ _LATER = {
     "Seen": "reading.following",
     "SqlJournal": "sql",
     "boot_time": "workers.clocks",
+    "install": "distribution",
     "place_in": "workers.liveness",
 }
 
