@@ -127,7 +127,7 @@ def install(fate):
     around(fate, runner, "_finished", lambda *_: "over")
     _around_renames(fate)
     _around_commits(fate)
-    transfers.install(fate, _around)
+    transfers.install(fate, around)
 
 
 def install_mailbox(fate):
