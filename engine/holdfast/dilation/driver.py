@@ -38,6 +38,7 @@ from holdfast.dilation.generations import (
     StartContest,
 )
 from holdfast.dilation.ledger import Ledger
+from holdfast.dilation.level import Level
 from holdfast.dilation.manager import Manager
 from holdfast.dilation.traffic import Traffic
 from holdfast.errors import OldPeerCannotDilateError, PeerGoneError, WormholeClosed
@@ -90,9 +91,13 @@ class Dilation:
         else:
             self._manager, self._ledger = saved.manager, saved.ledger
         self._entries = Entries(host)
-        expected = options.expected_subprotocols
-        self._channels = Channels(self._ledger, self._entries, expected)
-        self._traffic = Traffic(self, host, self._ledger, self._entries, self._channels, options)
+        level = Level(self._ledger, stored=bool(host.delay))
+        self._channels = Channels(
+            self._ledger, self._entries, level.is_full, options.expected_subprotocols
+        )
+        self._traffic = Traffic(
+            self, host, self._ledger, self._entries, self._channels, level, options.ping_interval
+        )
         relay = options.transit_relay_location
         self._connecting = Connecting(
             host,
@@ -143,6 +148,17 @@ class Dilation:
         self._entries.saved()
         return Mark(self._ledger.next_out - 1, self._ledger.highest_in)
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether something has changed since the last entry that has to be durable."""
+        return self._entries.are_wanted
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the peer."""
+        manager = self._manager
+        return manager.data.lost_at is None and manager.state in ("leading", "following")
+
     def committed(self, mark: Mark) -> None:
         """Everything up to there is durable."""
         self._traffic.sending.committed(mark.out, mark.in_)
@@ -152,6 +168,11 @@ class Dilation:
         """Close every subchannel; call `done` when the peer has everything, or after a while."""
         self._manager.close()
         self._closing.begin(done)
+
+    def end(self, error: Exception) -> None:
+        """The wormhole is over: every subchannel that is open hears that; inside an entry."""
+        self.dilated.fail(error)
+        self._channels.lose_all(error)
 
     def stop(self) -> None:
         """Let go of everything, and call nobody any more."""
@@ -221,7 +242,11 @@ class Dilation:
             case Drop():
                 host.later(self._drop)
             case Refused(reason):
-                error = OldPeerCannotDilateError() if reason == "old peer" else PeerGoneError(WORDS[reason])
+                error = (
+                    OldPeerCannotDilateError()
+                    if reason == "old peer"
+                    else PeerGoneError(WORDS[reason])
+                )
                 self.dilated.fail(error)
                 self._channels.lose_all(error)
                 host.cannot(error)
