@@ -94,4 +94,3 @@ class SlowJournal:
                 call()
         self._busy = False
         self._go_on()
-

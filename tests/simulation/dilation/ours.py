@@ -87,6 +87,8 @@ class Ours(Process):
 
     def commit(self, saved: Saved) -> None:
         """Make it durable."""
+        if self.doomed:
+            self.die()  # a Deferred has caught the first death
         self.end.world.faults.before_commit(self)
         self.end.saved = saved
         self.end.world.watch.committed(self.end)
@@ -259,5 +261,3 @@ class HalfSpeaker(Speaker):
 
     def writeConnectionLost(self) -> None:
         pass
-
-

@@ -43,10 +43,16 @@ def run(
         end.at_once = random.random() < 0.3
     world.away = random.choice((1.0, 10.0, 60.0))
     faults = world.faults = Trouble(world, random, trouble or {})
-    world.say("world", f"the other end: {kind}; {[each.name for each in world.scripts]}")
+    told = [
+        each.name + ("planned+half" if each.planned and each.half else "") for each in world.scripts
+    ]
+    world.say("world", f"the other end: {kind}; {told}")
+
+    def over() -> bool:
+        return world.is_over
 
     def live() -> None:
-        go_on(world, world.faults.rates.get("seconds", 60.0), lambda: world.is_over)  # type: ignore
+        go_on(world, world.faults.rates.get("seconds", 60.0), over, every=1)  # type: ignore
         world.say("world", "all is well from now on")
         faults.calm()
         world.away = 1.0
@@ -55,7 +61,8 @@ def run(
         for life in world.lives:
             if life.paused:
                 life.resume()
-        go_on(world, QUIET, lambda: world.is_over)  # type: ignore[arg-type]
+        if not world.is_over:
+            go_on(world, QUIET, over, every=1)  # type: ignore[arg-type]
 
     problem = _live(world, live)
     return Outcome(

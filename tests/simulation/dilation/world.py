@@ -204,7 +204,6 @@ class Wires(Network):
         return self.world.faults.survivors(under_way)
 
 
-
 @define(eq=False, repr=False)
 class Passing(LinesWatcher):
     """Who sees what passes lines, and connections to the server."""
