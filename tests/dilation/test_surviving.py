@@ -188,8 +188,10 @@ def play(dies: int | None, *, saved: bool) -> tuple[Disk, list[Answering]]:
         if life.dead:
             flush_logged_errors(Died)
             life = Life(world, disk).begin()
-        if len(disk.ends) == 2 and len(answering.made) == 2 and all(
-            "ConnectionDone" in each.told for each in answering.made
+        if (
+            len(disk.ends) == 2
+            and len(answering.made) == 2
+            and all("ConnectionDone" in each.told for each in answering.made)
         ):
             break
     world.run(1)

@@ -97,15 +97,14 @@ class Channels:
         if listener is not None:
             self._attach(channel, listener)
         elif self._expected is not None and channel.name not in self._expected:
-            self._ledger.close(channel.number)
+            self._ledger.refuse(channel.number)
 
     def received(self, taken: Received) -> None:
         """A record has come."""
         channel = taken.channel
         subchannel = self._open.get(channel.number)
-        if subchannel is None:
-            if not channel.out_closed:  # else nobody will ever listen
-                self._ledger.hold(channel, taken.data)
+        if subchannel is None:  # not yet: also a direction that we have closed before we died
+            self._ledger.hold(channel, taken.data)
         elif subchannel.is_over:
             return
         elif subchannel.is_paused or channel.held:
@@ -118,9 +117,8 @@ class Channels:
         channel = taken.channel
         subchannel = self._open.get(channel.number)
         if subchannel is None:
-            if channel.out_closed and not channel.held:
-                self._ledger.forget(channel.number)
-        elif subchannel.is_over:
+            return  # whoever gets it is told
+        if subchannel.is_over:
             self._forget(subchannel)
         elif not channel.held and not subchannel.is_paused:
             subchannel.got_close()
@@ -192,9 +190,7 @@ class Channels:
         for channel in tuple(self._ledger.channels.values()):
             subchannel = self._open.get(channel.number)
             if subchannel is None:
-                self._ledger.release(channel)
-                self._ledger.close(channel.number)
-                self._ledger.forget(channel.number)
+                self._ledger.refuse(channel.number)
             else:
                 subchannel.loseConnection()
         self._entries.commit()
