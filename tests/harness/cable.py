@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from tests.harness.closing import Closing
 
+
 class Cable(Closing):
     """A port that leads to another one on this host, also again after it was cut.
 

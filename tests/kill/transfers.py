@@ -41,9 +41,7 @@ class End:
         number = len(self.lives)
         death = self.deaths[number] if number < len(self.deaths) else None
         self.lives.append(
-            self.world.start(
-                self.home, *self.words, death=death, program=self.program, **self.env
-            )
+            self.world.start(self.home, *self.words, death=death, program=self.program, **self.env)
         )
         return self.lives[-1]
 

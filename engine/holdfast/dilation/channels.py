@@ -50,6 +50,8 @@ class Channels:
         self._open: dict[int, Subchannel] = {}
         self._old = frozenset(ledger.channels)
         """Those that an earlier process had."""
+        self._ending: dict[Subchannel, Exception] = {}
+        """Those that are over, except that the peer does not have all that is planned."""
         self.unblocked: Callable[[], None] = lambda: None
         """Is called when held records are gone, or a plan has its maker again."""
         self.producers = Producers(is_full, self._wake)
@@ -159,12 +161,25 @@ class Channels:
         if subchannel.channel.held or subchannel.channel.in_closed:
             self._entries.soon(partial(self._drain, subchannel))
 
+    def end(self, subchannel: Subchannel, reason: Exception) -> None:
+        """Tell its protocol that it is over, as soon as its plans need it no more."""
+        if subchannel.channel.planned:
+            self._ending.setdefault(subchannel, reason)
+        else:
+            subchannel.lose(reason)
+
     def over(self, subchannel: Subchannel) -> None:
         """Its protocol is to hear no more."""
         self._ledger.release(subchannel.channel)
         self._forget(subchannel)
 
     # The rest.
+
+    def acknowledged(self) -> None:
+        """The peer has more of what was planned."""
+        done = [each for each in self._ending if not each.channel.planned]
+        for subchannel in done:
+            self._entries.soon(partial(subchannel.lose, self._ending.pop(subchannel)))
 
     def make(self, planned: Planned) -> bytes | None:
         """The bytes of a record of a plan; None if nobody can make them yet."""
@@ -227,7 +242,7 @@ class Channels:
         self._open[channel.number] = subchannel
         protocol = listener.factory.buildProtocol(address)
         if protocol is None:
-            subchannel.is_over = True
+            subchannel.is_over = subchannel.was_told = True
             self.close(subchannel)
             self.over(subchannel)
             return None
@@ -258,7 +273,7 @@ class Channels:
     def _forget(self, subchannel: Subchannel) -> None:
         """It is gone, if neither side will say more."""
         channel = subchannel.channel
-        if channel.in_closed and channel.out_closed:
+        if channel.in_closed and channel.out_closed and subchannel.was_told:
             self._open.pop(channel.number, None)
             self._ledger.forget(channel.number)
 
