@@ -2,7 +2,8 @@
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.harness.dilated import DilatedPeers, wanted
 from tests.harness.nursery import Death
 from tests.harness.streams import Stream
 from tests.kill.transfers import End
-from tests.kill.world import Walked, World
+from tests.kill.world import AT_ONCE, World
 
 PROGRAM = Path(__file__).parents[1] / "harness" / "dilated_end.py"
 
@@ -44,9 +45,9 @@ def died_at(end: End) -> list[str]:
 def check_end(ours: End, streams: Iterable[Stream]) -> None:
     """Our end has all of it, and has logged no error."""
     end = json.loads(str(ours.words[0]))["end"]
-    last = ours.lives[-1]
-    assert ours.status == 0, ours.describe()
-    told = json.loads(last.out)
+    finished = ours.lives[-1].wait()
+    assert finished.status == 0, ours.describe()
+    told = json.loads(finished.out)
     assert (told["closed"], told["talks"]) == ("happy", wanted(streams, end)), ours.describe()
     assert not any(life.err for life in ours.lives), ours.describe()
 
@@ -63,6 +64,14 @@ def somewhere(rng: random.Random, lives: int, steps: int = 60) -> list[Death]:
     return [Death(since="choose", step=rng.randint(1, steps)) for _ in range(lives)]
 
 
-def walked(end: End) -> Walked:
-    """How it went."""
-    return Walked(end.lives[0].died_at, end.lives[0].moments, len(end.lives))
+def walk(exchange: Callable[[Death], End], every: int) -> None:
+    """Let one exchange live undisturbed, then one die at each moment, or at every so many.
+
+    They are counted and not named: what is sent at once differs from one life to the next. So some
+    may be over before they come to theirs.
+    """
+    moments = exchange(Death()).lives[0].moments
+    steps = range(every, len(moments) + 1, every)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ends = list(pool.map(lambda step: exchange(Death(step=step)), steps))
+    assert len([end for end in ends if died_at(end)]) >= 0.9 * len(ends)
