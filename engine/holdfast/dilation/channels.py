@@ -52,6 +52,8 @@ class Channels:
         """Those that an earlier process had."""
         self._ending: dict[Subchannel, Exception] = {}
         """Those that are over, except that the peer does not have all that is planned."""
+        self._lost: Exception | None = None
+        """Why there are no subchannels any more."""
         self.unblocked: Callable[[], None] = lambda: None
         """Is called when held records are gone, or a plan has its maker again."""
         self.producers = Producers(is_full, self._wake)
@@ -90,7 +92,7 @@ class Channels:
         """Let `factory` make the protocols of subchannels that we opened in an earlier process."""
         return self._attach_all(name, _Listener(factory), ours=True)
 
-    # What the peer does (see `Receiver`); inside an entry.
+    # What the peer does; inside an entry.
 
     def opened(self, taken: Opened) -> None:
         """The peer has opened a channel."""
@@ -133,9 +135,9 @@ class Channels:
         self._entries.commit()
         self.producers.wrote(subchannel)
 
-    def plan(self, subchannel: Subchannel, plan: Any, count: int) -> None:
-        """Send `count` records that the protocol makes."""
-        self._ledger.plan(subchannel.channel.number, plan, count)
+    def plan(self, subchannel: Subchannel, plan: Any, count: int, size: int) -> None:
+        """Send `count` records of about `size` bytes that the protocol makes."""
+        self._ledger.plan(subchannel.channel.number, plan, count, size)
         self._entries.commit()
         self.producers.wrote(subchannel)
 
@@ -197,7 +199,7 @@ class Channels:
         """Ask the protocols for what they have to remember; at the end of an entry."""
         for subchannel in self._open.values():
             save = getattr(subchannel.protocol, "save_state", None)
-            if save is not None:
+            if save is not None and not subchannel.is_over:
                 subchannel.channel.state = save()
 
     def close_all(self) -> None:
@@ -216,7 +218,8 @@ class Channels:
         return all(channel.out_closed for channel in self._ledger.channels.values())
 
     def lose_all(self, reason: Exception) -> None:
-        """Tell every protocol that its subchannel is over; inside an entry."""
+        """Tell every protocol that its subchannel is over, and later ones; inside an entry."""
+        self._lost = reason
         for subchannel in tuple(self._open.values()):
             subchannel.lose(reason)
 
@@ -241,6 +244,8 @@ class Channels:
         subchannel = Subchannel(self, channel, address)
         self._open[channel.number] = subchannel
         protocol = listener.factory.buildProtocol(address)
+        if protocol is None and channel.planned:
+            raise RuntimeError("a subchannel with a plan needs its protocol")
         if protocol is None:
             subchannel.is_over = subchannel.was_told = True
             self.close(subchannel)
@@ -249,7 +254,11 @@ class Channels:
         subchannel.connect(protocol)
         if listener.connected is not None:
             listener.connected(protocol)
-        self.resumed(subchannel)
+        lost = self._lost
+        if lost is None:
+            self.resumed(subchannel)
+        else:
+            self._entries.soon(partial(subchannel.lose, lost))
         return protocol
 
     def _drain(self, subchannel: Subchannel) -> None:
