@@ -205,6 +205,7 @@ class Dilation:
 
     def acknowledged(self) -> None:
         """The peer has taken more."""
+        self._channels.acknowledged()
         self._closing.look()
 
     # What the manager asks for.
