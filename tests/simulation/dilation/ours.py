@@ -45,6 +45,7 @@ def fresh_rows() -> dict[str, Any]:
 class Ours(Process):
     """One process of an end of ours."""
 
+    is_ours = True
     end: End = field(kw_only=True)
     wormhole: DelegatedWormhole = field(init=False)
     rows: dict[str, Any] = field(factory=fresh_rows, init=False)
@@ -115,9 +116,7 @@ class Ours(Process):
         self._consider()
 
     def wormhole_closed(self, result: object) -> None:
-        self.say(f"is done: {result if isinstance(result, str) else type(result).__name__}")
-        if result != "happy":
-            self.end.world.violate(f"{self.end.name} is closed: {result!r}")
+        self.end.leaves(self, result)
         self.rows["closed"] = str(result)
         self.wormhole.on_down(lambda: self.reactor.callLater(0, self._leaves))
 

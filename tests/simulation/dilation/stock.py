@@ -81,9 +81,7 @@ class Stock(Process):
             self.wormhole.close()
 
     def wormhole_closed(self, result: object) -> None:
-        self.say(f"is done: {result if isinstance(result, str) else type(result).__name__}")
-        if result != "happy":
-            self.end.world.violate(f"{self.end.name} is closed: {result!r}")
+        self.end.leaves(self, result)
         self.wormhole.on_down(lambda: self.reactor.callLater(0, self._leaves))
 
     def _leaves(self) -> None:
