@@ -40,8 +40,10 @@ from holdfast.dilation.generations import (
 from holdfast.dilation.ledger import Ledger
 from holdfast.dilation.level import Level
 from holdfast.dilation.manager import Manager
+from holdfast.dilation.reporting import Reporting
 from holdfast.dilation.traffic import Traffic
 from holdfast.errors import OldPeerCannotDilateError, PeerGoneError, WormholeClosed
+from holdfast.status import StoppedPeer
 from holdfast.transit.contest import Link as Socket
 from holdfast.transit.hints import address
 
@@ -111,7 +113,8 @@ class Dilation:
         """Seconds until a leader connects anew."""
         self._deadline = Alarm(host.clock, lambda: self._do(self._manager.expired))
         self._closing = Closing(host.clock, self._entries, self._channels, self._traffic)
-        self.dilated = DilatedWormhole(self._channels, resumed=saved is not None)
+        self._reporting = Reporting(host, options.ping_interval)
+        self.dilated = DilatedWormhole(self._channels, self._reporting, resumed=saved is not None)
         """What the application holds."""
         self._channels.unblocked = self._unblocked
 
@@ -148,6 +151,17 @@ class Dilation:
         self._entries.saved()
         return Mark(self._ledger.next_out - 1, self._ledger.highest_in)
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether something has changed since the last entry that has to be durable."""
+        return self._entries.are_wanted
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the peer."""
+        manager = self._manager
+        return manager.data.lost_at is None and manager.state in ("leading", "following")
+
     def committed(self, mark: Mark) -> None:
         """Everything up to there is durable."""
         self._traffic.sending.committed(mark.out, mark.in_)
@@ -156,7 +170,12 @@ class Dilation:
     def close(self, done: Callable[[], object]) -> None:
         """Close every subchannel; call `done` when the peer has everything, or after a while."""
         self._manager.close()
-        self._closing.begin(done)
+        self._closing.begin(done, hopeless=self._manager.state == "refused")
+
+    def end(self, error: Exception) -> None:
+        """The wormhole is over: every subchannel that is open hears that; inside an entry."""
+        self.dilated.fail(error)
+        self._channels.lose_all(error)
 
     def stop(self) -> None:
         """Let go of everything, and call nobody any more."""
@@ -168,6 +187,7 @@ class Dilation:
             self._traffic.close()
         else:
             self._traffic.drop()
+        self._reporting.peer(StoppedPeer())
         self.dilated.fail(WormholeClosed())
 
     # What contests and links tell.
@@ -181,12 +201,14 @@ class Dilation:
         """There is a connection."""
         self._do(self._manager.connected)
         if self._manager.data.lost_at is None and not self._entries.is_stopped:
+            self._reporting.connected(socket.describe)
             self._traffic.begin(socket)
         else:
             socket.abort()
 
     def lost(self, *, useful: bool) -> None:
         """The link is gone."""
+        self._reporting.connecting()
         self._pause = AFTER_ABORT if useful else min(2 * self._pause, LONGEST_PAUSE)
         self._anew.set(self._pause if self._ledger.leader else 0.0)
 
@@ -214,32 +236,39 @@ class Dilation:
         match effect:
             case Say(said):
                 host.say(control.write(said))
-            case StartContest(leader):
+            case StartContest(leader, generation):
+                self._reporting.connecting(generation)
                 self._ledger.begin(leader=leader)
                 self._know_roles()
-                host.later(self._start_contest, leader)
+                # At once: until the commit, a connection of the older generation may come.
+                self._drop()
+                host.later(self._start_contest, leader, generation)
             case Dial(hints):
+                self._reporting.hints(hints)
                 host.later(self._connecting.dial, hints)
             case Ready():
                 host.told(self.dilated)
                 self.dilated.ready()
             case Drop():
-                host.later(self._drop)
+                self._drop()
             case Refused(reason):
                 error = (
                     OldPeerCannotDilateError()
                     if reason == "old peer"
                     else PeerGoneError(WORDS[reason])
                 )
+                self._reporting.peer(StoppedPeer())
                 self.dilated.fail(error)
                 self._channels.lose_all(error)
                 host.cannot(error)
             case Ignored(why):
                 _log.info("dilation: ignored {why}", why=why)
 
-    def _start_contest(self, leader: bool) -> None:  # noqa: FBT001 - it is called later
-        self._drop()
-        self._connecting.begin(leader=leader)
+    def _start_contest(self, leader: bool, generation: int) -> None:  # noqa: FBT001
+        """Called behind the commit; the manager may have thought better of it since."""
+        manager = self._manager
+        if generation == manager.data.generation and manager.state in ("leading", "following"):
+            self._connecting.begin(leader=leader)
 
     def _drop(self) -> None:
         self._anew.clear()

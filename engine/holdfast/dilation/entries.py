@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from holdfast.clock import Clock, Timer
+from holdfast.status import Status
 from holdfast.transit.network import Network
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Host(Protocol):
 
     def key(self) -> bytes:
         """The key that is derived for dilation, 32 bytes."""
+        ...
+
+    def status(self) -> Status:
+        """How the wormhole stands."""
         ...
 
     def within(self, do: Callable[[], object]) -> None:
@@ -100,6 +105,11 @@ class Entries:
         """Make `call` in an entry of its own, now."""
         if not self.is_stopped:
             self._host.within(call)
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether another entry is to come."""
+        return self._timer is not None
 
     def saved(self) -> None:
         """Everything until now is in an entry whose commit follows."""
