@@ -97,13 +97,10 @@ class Stock(Process):
 class Face:
     """What the wormhole's shell sees of its dilation; see `holdfast.shell.dilating.Dilating`."""
 
-    is_closing = False
+    is_closing = is_gone = is_to_begin = is_unsaved = False
 
     def __init__(self, process: Stock) -> None:
         self._process = process
-
-    def start(self) -> None:
-        pass
 
     def met(self) -> None:
         self._process.manager.start()
@@ -115,6 +112,9 @@ class Face:
         self.is_closing = True
         self._process.manager.stop()
         self._process.wormhole._happening.react(ev.Close())
+
+    def end(self) -> None:
+        self._process.manager.stop()
 
     def leave_entry(self) -> str:
         return ""
