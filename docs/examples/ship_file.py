@@ -58,20 +58,19 @@ class Senders(Factory):
 class Sender(Protocol):
     def __init__(self, flow, address):
         self.flow = flow
-        self.resumed = address.resumed
+        self.path = Path(flow.path)
+        self.size = self.path.stat().st_size
+        self.is_new = not address.resumed
         self.planned = address.state or 0
-        self.file = Path(flow.path).open("rb")
-        self.size = Path(flow.path).stat().st_size
-        self.records = ceil(self.size / RECORD)
 
     def connectionMade(self):
-        if not self.resumed:
+        if self.is_new:
             self.transport.write(json.dumps({"size": self.size}).encode())
-        self.transport.registerProducer(self, False)
+        self.transport.registerProducer(self, streaming=False)
 
-    # What is sent: so many records at a time, when there is room for more.
+    # What is sent: a few records at a time, whenever there is room for more.
     def resumeProducing(self):
-        count = min(AT_ONCE, self.records - self.planned)
+        count = min(AT_ONCE, ceil(self.size / RECORD) - self.planned)
         if count:
             self.transport.write_plan({"first": self.planned}, count)
             self.planned += count
@@ -82,22 +81,20 @@ class Sender(Protocol):
         pass
 
     def make_record(self, plan, index):
-        self.file.seek((plan["first"] + index) * RECORD)
-        return self.file.read(RECORD)
+        with self.path.open("rb") as file:
+            file.seek((plan["first"] + index) * RECORD)
+            return file.read(RECORD)
 
-    # What is saved with every commit.
+    # What is saved with each commit.
     def save_state(self):
         return self.planned
 
-    # What comes.
+    # What comes back.
     def dataReceived(self, data):
         self.flow.answered(data.decode())
-
-    def connectionLost(self, reason):
-        self.file.close()
 
 
 @task("digest", blocks=True)
 def digest(call):
-    with open(call.arguments["path"], "rb") as file:
+    with Path(call.arguments["path"]).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from holdfast.transit import through
-from holdfast_journal import Journal
 from tests.api.world import CODE, Net
 
 SOCKET = 100_000

@@ -12,9 +12,12 @@ from twisted.internet.protocol import Factory, Protocol
 import holdfast
 from holdfast import Flow, flow, task
 from holdfast.cli.commands.doctor import check
+from holdfast.flows.document import Checkpoint
+from holdfast.flows.engine.replay import check_flow
 from holdfast.testing import URL
+from holdfast_journal.doctor.examined import Examined
+from tests.flows.world import BATCH, World
 from tests.harness.reactor import flush_logged_errors
-from tests.flows.world import World
 
 APPID = "example.com/dilated-flow"
 LINES = [b"one", b"two", b"three"]
@@ -207,7 +210,7 @@ def test_one_exchange(lasting: World) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["sent", "not sent"])
-@pytest.mark.parametrize("dies_at", range(1, ENTRIES, 3))
+@pytest.mark.parametrize("dies_at", range(2, ENTRIES, 6))
 def test_killed(lasting: World, dies_at: int, *, lost: bool) -> None:
     """Killed behind any entry, it takes each line once and gives each answer once."""
     name = f"{dies_at} {lost}"
@@ -305,7 +308,7 @@ def test_an_old_peer(world: World) -> None:
 
 def test_not_parked(talking: tuple[World, Peer]) -> None:
     """However few connections there are, a dilated flow keeps the ones that it has."""
-    world, peer = talking
+    world, _ = talking
     [runner] = world.engine.running.values()
     assert (runner.is_resting, runner.is_busy) == (False, True)
 
@@ -320,3 +323,20 @@ def test_connections_that_break(talking: tuple[World, Peer]) -> None:
     assert peer.answers == [b"ONE", b"TWO", b"THREE"]
     heard = [entry.heard for entry in world.history()]
     assert "subchannels: not connected" in heard
+
+
+def newer(saved: Any) -> Any:
+    return {**saved, "state": {**saved["state"], "version": 9}}
+
+
+@pytest.mark.parametrize("damage", [newer, lambda saved: None], ids=["newer", "gone"])
+def test_the_doctor_looks_at_it(talking: tuple[World, Peer], damage: Callable[[Any], Any]) -> None:
+    """What a dilation has saved is part of the checkpoint, which must load."""
+    world, _ = talking
+    [runner] = world.engine.running.values()
+    saved = runner.wormhole.serialize()
+    saved["dilation"] = damage(saved["dilation"])
+    flow = Examined(1, BATCH, "ann", "dilated", "exchanging", False, 1, False)
+    flow.checkpoint = Checkpoint(data={}, wormhole=saved).to_bytes()
+    check_flow(flow)
+    assert [finding.check for finding in flow.findings] == ["checkpoint"]

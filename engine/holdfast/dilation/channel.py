@@ -22,7 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from holdfast.dilation.ledger import Channel
+from holdfast.dilation.ledger import MOST_PLANNED, PLANNED_SIZE, Channel
 
 LONGEST: Final = 64 * 1024 * 1024 - 4096
 """Bytes of the longest record; a peer need not take more than 64 MiB at once."""
@@ -61,8 +61,8 @@ class ChannelOwner(Protocol):
         """Send a record."""
         ...
 
-    def plan(self, subchannel: Subchannel, plan: Any, count: int) -> None:
-        """Send `count` records that the protocol makes."""
+    def plan(self, subchannel: Subchannel, plan: Any, count: int, size: int) -> None:
+        """Send `count` records of about `size` bytes that the protocol makes."""
         ...
 
     def close(self, subchannel: Subchannel) -> None:
@@ -175,23 +175,29 @@ class Subchannel:
         """Send all of these as one record."""
         self.write(b"".join(iovec))
 
-    def write_plan(self, plan: Any, count: int) -> None:
+    def write_plan(self, plan: Any, count: int, size: int = PLANNED_SIZE) -> None:
         """Send `count` records that the protocol's `make_record(plan, index)` makes.
 
         It is asked for each of them when it is sent, and again when it has to be sent again, also
-        by another process: it must return the same bytes every time. Only the plan is saved.
+        by another process, and after the end of the subchannel: it must return the same bytes every
+        time. Only the plan is saved. After a restart everything that was written later, to other
+        subchannels too, waits until this one has a protocol again.
 
         Args:
             plan: JSON values.
-            count: how many records.
+            count: how many records, at most 10,000.
+            size: about how many bytes each of them has; by this, producers are paused.
 
         Raises:
-            ValueError: `count` is not positive.
+            ValueError: `count` is something else.
+            TypeError: the protocol has no method `make_record`.
         """
-        if type(count) is not int or count < 1:
-            raise ValueError("a plan is for one record or more")
+        if not hasattr(self.protocol, "make_record"):
+            raise TypeError("a protocol that plans records has a method make_record")
+        if type(count) is not int or not 1 <= count <= MOST_PLANNED:
+            raise ValueError(f"a plan is for 1 to {MOST_PLANNED:,} records")
         if not self._is_closing and not self.is_over:
-            self._owner.plan(self, plan, count)
+            self._owner.plan(self, plan, count, size)
 
     def loseConnection(self, _: object = None) -> None:  # noqa: N802
         """Close it, when the producer has no more; what the peer has sent still arrives."""

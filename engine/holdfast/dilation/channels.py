@@ -48,6 +48,8 @@ class Channels:
         self._expected = expected
         self._listeners: dict[str, _Listener] = {}
         self._open: dict[int, Subchannel] = {}
+        self._ending: set[int] = set()
+        """Those of which only records of plans are left."""
         self._old = frozenset(ledger.channels)
         """Those that an earlier process had."""
         self._lost: Exception | None = None
@@ -90,7 +92,7 @@ class Channels:
         """Let `factory` make the protocols of subchannels that we opened in an earlier process."""
         return self._attach_all(name, _Listener(factory), ours=True)
 
-    # What the peer does (see `Receiver`); inside an entry.
+    # What the peer does; inside an entry.
 
     def opened(self, taken: Opened) -> None:
         """The peer has opened a channel."""
@@ -133,9 +135,9 @@ class Channels:
         self._entries.commit()
         self.producers.wrote(subchannel)
 
-    def plan(self, subchannel: Subchannel, plan: Any, count: int) -> None:
-        """Send `count` records that the protocol makes."""
-        self._ledger.plan(subchannel.channel.number, plan, count)
+    def plan(self, subchannel: Subchannel, plan: Any, count: int, size: int) -> None:
+        """Send `count` records of about `size` bytes that the protocol makes."""
+        self._ledger.plan(subchannel.channel.number, plan, count, size)
         self._entries.commit()
         self.producers.wrote(subchannel)
 
@@ -180,11 +182,18 @@ class Channels:
             return None
         return made
 
+    def acknowledged(self) -> None:
+        """The peer has taken more."""
+        if self._ending:
+            for number in self._ending - self._ledger.channels.keys():
+                self._ending.remove(number)
+                self._open.pop(number, None)
+
     def remember(self) -> None:
         """Ask the protocols for what they have to remember; at the end of an entry."""
         for subchannel in self._open.values():
             save = getattr(subchannel.protocol, "save_state", None)
-            if save is not None:
+            if save is not None and not subchannel.is_over:
                 subchannel.channel.state = save()
 
     def close_all(self) -> None:
@@ -229,6 +238,8 @@ class Channels:
         subchannel = Subchannel(self, channel, address)
         self._open[channel.number] = subchannel
         protocol = listener.factory.buildProtocol(address)
+        if protocol is None and channel.planned:
+            raise RuntimeError("a subchannel with a plan needs its protocol")
         if protocol is None:
             subchannel.is_over = True
             self.close(subchannel)
@@ -263,11 +274,13 @@ class Channels:
             subchannel.got_close()
 
     def _forget(self, subchannel: Subchannel) -> None:
-        """It is gone, if neither side will say more."""
-        channel = subchannel.channel
-        if channel.in_closed and channel.out_closed:
-            self._open.pop(channel.number, None)
-            self._ledger.forget(channel.number)
+        """It is gone, if neither side will say more, and once its plans are carried out."""
+        number = subchannel.channel.number
+        self._ledger.forget(number)
+        if number not in self._ledger.channels:
+            self._open.pop(number, None)
+        elif subchannel.channel.over:
+            self._ending.add(number)
 
     def _wake(self) -> None:
         self._entries.soon(self.producers.turns)

@@ -225,11 +225,11 @@ class Dilation:
     def _carry_out(self, effects: Effects) -> None:
         for effect in effects:
             self._carry_out_one(effect)
-        timeout, lost_at = self._options.peer_timeout, self._manager.data.lost_at
-        if timeout is None or lost_at is None:
+        deadline = self._manager.deadline(self._options.peer_timeout)
+        if deadline is None:
             self._deadline.clear()
         elif not self._deadline.is_set:
-            self._deadline.set(lost_at + timeout - self._host.now())
+            self._deadline.set(deadline - self._host.now())
 
     def _carry_out_one(self, effect: Effect) -> None:
         host = self._host

@@ -88,6 +88,8 @@ class Entries:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._clock = host.clock
+        self._delay = host.delay
         self._calls: deque[Callable[[], Any]] = deque()
         self._timer: Timer | None = None
         self.is_stopped = False
@@ -99,7 +101,8 @@ class Entries:
 
     def commit(self) -> None:
         """Something has changed that has to be durable."""
-        self._want(self._host.delay)
+        if self._timer is None:
+            self._want(self._delay)
 
     def now(self, call: Callable[[], Any]) -> None:
         """Make `call` in an entry of its own, now."""
@@ -126,11 +129,8 @@ class Entries:
             self._timer = None
 
     def _want(self, delay: float) -> None:
-        if self.is_stopped:
-            return
-        clock = self._host.clock
-        if self._timer is None:
-            self._timer = clock.callLater(delay, self._run)
+        if self._timer is None and not self.is_stopped:
+            self._timer = self._clock.callLater(delay, self._run)
 
     def _run(self) -> None:
         self._timer = None

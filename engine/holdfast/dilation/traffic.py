@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from holdfast.dilation.channels import Channels
 from holdfast.dilation.entries import Entries, Host
 from holdfast.dilation.greeting import NoiseGreeting
-from holdfast.dilation.ledger import Ended, Ledger, Opened, Received
+from holdfast.dilation.ledger import Ledger
 from holdfast.dilation.level import Level
 from holdfast.dilation.link import Link
 from holdfast.dilation.pulse import Pulse
@@ -62,7 +62,7 @@ class Traffic:
         self._channels = channels
         relieve = channels.producers.relieve
         self.sending = Sending(ledger, host.clock, channels.make, level, relieve)
-        self.receiving = Receiving(ledger, host, entries, self)
+        self.receiving = Receiving(ledger, host, entries, channels, self._came_again)
         self._pulse = Pulse(host.clock, ping_interval, self._ping)
         self._link: Link | None = None
         self._useful = False
@@ -125,6 +125,7 @@ class Traffic:
                 self.sending.reply(Pong(record.id))
         if acked >= 0:
             self.sending.acknowledged(acked)
+            self._channels.acknowledged()
             self._owner.acknowledged()
         receiving.added(more=more)
 
@@ -139,31 +140,16 @@ class Traffic:
             self._end()
             self._owner.lost(useful=self._useful)
 
-    # What is taken (see `Receiver`).
-
-    def opened(self, taken: Opened) -> None:
-        """The peer has opened a channel."""
-        self._channels.opened(taken)
-
-    def received(self, taken: Received) -> None:
-        """A record has come."""
-        self._channels.received(taken)
-
-    def ended(self, taken: Ended) -> None:
-        """The peer has closed its direction."""
-        self._channels.ended(taken)
-
-    def came_again(self) -> None:
-        """The peer does not know that we have taken something."""
-        self.sending.owe_ack()
-        self.sending.send()
-
     def _end(self) -> Link | None:
         link, self._link = self._link, None
         self.sending.end()
         self.receiving.end()
         self._pulse.end()
         return link
+
+    def _came_again(self) -> None:
+        self.sending.owe_ack()
+        self.sending.send()
 
     def _ping(self) -> None:
         self.sending.reply(Ping(self._host.entropy(PING_LENGTH)))

@@ -304,3 +304,12 @@ def resumed(wormhole: Happening, document: Mapping[str, Any]) -> Dilating:
     """
     saved = structure(document, Saved)
     return Dilating(wormhole, Options(), saved)
+
+
+def check(document: Mapping[str, Any]) -> None:
+    """Look whether it can be brought back.
+
+    Raises:
+        BadCheckpoint: the document is damaged.
+    """
+    load(structure(document, Saved).state)

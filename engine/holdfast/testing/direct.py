@@ -158,16 +158,16 @@ class End:
         """Close it, and lose what is on its way."""
         self._soon(self.lose, ConnectionLost())
 
-    def pauseProducing(self) -> None:  # noqa: N802
+    def pauseProducing(self) -> None:
         """Read nothing for a while."""
         self._is_paused = True
 
-    def resumeProducing(self) -> None:  # noqa: N802
+    def resumeProducing(self) -> None:
         """Read again."""
         self._is_paused = False
         self._soon(self._read)
 
-    def stopProducing(self) -> None:  # noqa: N802
+    def stopProducing(self) -> None:
         """Close it."""
         self.loseConnection()
 

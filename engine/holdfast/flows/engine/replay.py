@@ -20,6 +20,7 @@ from holdfast.errors import BadCheckpoint, WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import UnknownFlow, flow_class, kinds
 from holdfast.flows.tasks import kind_of
+from holdfast.shell import dilating
 from holdfast_journal.doctor import BACKUP, RESTORE, Examined, OpenedEntry
 
 _SAID: Final[Mapping[str, Frame]] = {"allocate": Allocate(), "claim": Claim("")}
@@ -54,6 +55,7 @@ def check_flow(flow: Examined) -> None:
     try:
         state = document.Checkpoint.from_bytes(flow.checkpoint)
         saved = wormhole_checkpoint.load(state.wormhole)
+        _check_dilation(saved)
     except BadCheckpoint as error:
         flow.found("checkpoint", str(error), RESTORE)
         return
@@ -69,6 +71,18 @@ def check_flow(flow: Examined) -> None:
     if different:
         parts = ", ".join(different)
         flow.found("replay", f"its history does not lead to its checkpoint ({parts})", BACKUP)
+
+
+def _check_dilation(saved: wormhole_checkpoint.SavedWormhole) -> None:
+    """See that what its subchannels need is there; their records are in no history.
+
+    Raises:
+        BadCheckpoint: it is damaged.
+    """
+    if saved.dilation is not None:
+        dilating.check(saved.dilation)
+    elif saved.exchange.inbox.data.dilated:
+        raise BadCheckpoint("the saved wormhole is damaged: its dilation is not there")
 
 
 def _check_params(flow: Examined) -> None:
