@@ -104,9 +104,8 @@ class Ours(Process):
     def wormhole_dilated(self, dilated: Any) -> None:
         self.say("is dilated")
         for script in self.end.world.scripts:
-            if script.name not in self.rows["ended"]:
-                late = script.after[self.end.number]
-                self.reactor.callLater(late, partial(self._begin, dilated, script))
+            late = script.after[self.end.number]
+            self.reactor.callLater(late, partial(self._begin, dilated, script))
 
     def wormhole_cannot_dilate(self, error: Exception) -> None:
         self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
@@ -144,10 +143,11 @@ class Ours(Process):
     def ended(self, script: Script) -> None:
         """It is over for the application."""
         self.say(f"has ended {script.name}")
-        if script.name in self.rows["ended"]:
+        if script.name not in self.rows["ended"]:
+            self.rows["ended"].append(script.name)
+            self._consider()
+        elif not script.planned:  # whose protocol is needed until the peer has everything
             self.end.world.violate(f"{self.end.name} is told twice that {script.name} ended")
-        self.rows["ended"].append(script.name)
-        self._consider()
 
     def _consider(self) -> None:
         """Close when both ends have ended everything."""

@@ -43,9 +43,7 @@ def run(
         end.at_once = random.random() < 0.3
     world.away = random.choice((1.0, 10.0, 60.0))
     faults = world.faults = Trouble(world, random, trouble or {})
-    told = [
-        each.name + ("planned+half" if each.planned and each.half else "") for each in world.scripts
-    ]
+    told = [each.name + ("" if True else "") for each in world.scripts]
     world.say("world", f"the other end: {kind}; {told}")
 
     def over() -> bool:
