@@ -200,7 +200,7 @@ class Channels:
         """Ask the protocols for what they have to remember; at the end of an entry."""
         for subchannel in self._open.values():
             save = getattr(subchannel.protocol, "save_state", None)
-            if save is not None and not subchannel.is_over:
+            if save is not None:
                 subchannel.channel.state = save()
 
     def close_all(self) -> None:

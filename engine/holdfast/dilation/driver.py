@@ -232,7 +232,9 @@ class Dilation:
                 self._reporting.connecting(generation)
                 self._ledger.begin(leader=leader)
                 self._know_roles()
-                host.later(self._start_contest, leader)
+                # At once: until the commit, a connection of the older generation may come.
+                self._drop()
+                host.later(self._start_contest, leader, generation)
             case Dial(hints):
                 self._reporting.hints(hints)
                 host.later(self._connecting.dial, hints)
@@ -240,7 +242,7 @@ class Dilation:
                 host.told(self.dilated)
                 self.dilated.ready()
             case Drop():
-                host.later(self._drop)
+                self._drop()
             case Refused(reason):
                 error = (
                     OldPeerCannotDilateError()
@@ -254,9 +256,11 @@ class Dilation:
             case Ignored(why):
                 _log.info("dilation: ignored {why}", why=why)
 
-    def _start_contest(self, leader: bool) -> None:  # noqa: FBT001 - it is called later
-        self._drop()
-        self._connecting.begin(leader=leader)
+    def _start_contest(self, leader: bool, generation: int) -> None:  # noqa: FBT001
+        """Called behind the commit; the manager may have thought better of it since."""
+        manager = self._manager
+        if generation == manager.data.generation and manager.state in ("leading", "following"):
+            self._connecting.begin(leader=leader)
 
     def _drop(self) -> None:
         self._anew.clear()

@@ -21,6 +21,7 @@ MOMENTS: Mapping[str, float] = {
     "death before a frame": 0.02,
     "death behind a frame": 0.02,
     "death behind bytes on a line": 0.01,
+    "line cut behind bytes": 0.01,
 }
 """What may happen inside a step, and about which chance there is for it."""
 
@@ -49,7 +50,7 @@ class Faults:
     def sends(self, process: Actor) -> None:
         """A frame is given to the mailbox server's connection."""
 
-    def writes(self, process: Actor) -> None:
+    def writes(self, line: LineEnd) -> None:
         """Bytes are given to a line."""
 
     def survivors(self, under_way: int) -> int:
@@ -110,7 +111,8 @@ class Points(Faults):
                 process.doomed = True
         self._news = True
 
-    def writes(self, process: Actor) -> None:
+    def writes(self, line: LineEnd) -> None:
+        process = line.process
         if isinstance(process, Ours):
             if self._strikes("death behind bytes on a line, which are lost"):
                 self._lost = process.doomed = True
@@ -162,6 +164,7 @@ class Trouble(Faults):
         self.rates |= more
 
     def begin(self) -> None:
+        self._world.lines.slowest = self.rates.get("slowest", self._world.lines.slowest)
         for kind in HAPPENS:
             if kind in self.rates:
                 self._plan(kind)
@@ -191,9 +194,11 @@ class Trouble(Faults):
             if self._strikes("death behind a frame"):
                 process.doomed = True
 
-    def writes(self, process: Actor) -> None:
-        if isinstance(process, Ours) and self._strikes("death behind bytes on a line"):
-            process.doomed = True
+    def writes(self, line: LineEnd) -> None:
+        if isinstance(line.process, Ours) and self._strikes("death behind bytes on a line"):
+            line.process.doomed = True
+        elif self._strikes("line cut behind bytes"):
+            self._world.kernel.after(0, partial(self._world.lines.cut, line))
 
     def _strikes(self, kind: str) -> bool:
         rate = self.rates.get(kind)

@@ -45,6 +45,7 @@ def fresh_rows() -> dict[str, Any]:
 class Ours(Process):
     """One process of an end of ours."""
 
+    is_ours = True
     end: End = field(kw_only=True)
     wormhole: DelegatedWormhole = field(init=False)
     rows: dict[str, Any] = field(factory=fresh_rows, init=False)
@@ -103,9 +104,8 @@ class Ours(Process):
     def wormhole_dilated(self, dilated: Any) -> None:
         self.say("is dilated")
         for script in self.end.world.scripts:
-            if script.name not in self.rows["ended"]:
-                late = script.after[self.end.number]
-                self.reactor.callLater(late, partial(self._begin, dilated, script))
+            late = script.after[self.end.number]
+            self.reactor.callLater(late, partial(self._begin, dilated, script))
 
     def wormhole_cannot_dilate(self, error: Exception) -> None:
         self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
@@ -115,9 +115,7 @@ class Ours(Process):
         self._consider()
 
     def wormhole_closed(self, result: object) -> None:
-        self.say(f"is done: {result if isinstance(result, str) else type(result).__name__}")
-        if result != "happy":
-            self.end.world.violate(f"{self.end.name} is closed: {result!r}")
+        self.end.leaves(self, result)
         self.rows["closed"] = str(result)
         self.wormhole.on_down(lambda: self.reactor.callLater(0, self._leaves))
 
@@ -145,10 +143,11 @@ class Ours(Process):
     def ended(self, script: Script) -> None:
         """It is over for the application."""
         self.say(f"has ended {script.name}")
-        if script.name in self.rows["ended"]:
+        if script.name not in self.rows["ended"]:
+            self.rows["ended"].append(script.name)
+            self._consider()
+        elif not script.planned:  # whose protocol is needed until the peer has everything
             self.end.world.violate(f"{self.end.name} is told twice that {script.name} ended")
-        self.rows["ended"].append(script.name)
-        self._consider()
 
     def _consider(self) -> None:
         """Close when both ends have ended everything."""

@@ -81,9 +81,7 @@ class Stock(Process):
             self.wormhole.close()
 
     def wormhole_closed(self, result: object) -> None:
-        self.say(f"is done: {result if isinstance(result, str) else type(result).__name__}")
-        if result != "happy":
-            self.end.world.violate(f"{self.end.name} is closed: {result!r}")
+        self.end.leaves(self, result)
         self.wormhole.on_down(lambda: self.reactor.callLater(0, self._leaves))
 
     def _leaves(self) -> None:
@@ -99,13 +97,10 @@ class Stock(Process):
 class Face:
     """What the wormhole's shell sees of its dilation; see `holdfast.shell.dilating.Dilating`."""
 
-    is_closing = False
+    is_closing = is_gone = is_to_begin = is_unsaved = False
 
     def __init__(self, process: Stock) -> None:
         self._process = process
-
-    def start(self) -> None:
-        pass
 
     def met(self) -> None:
         self._process.manager.start()
@@ -117,6 +112,9 @@ class Face:
         self.is_closing = True
         self._process.manager.stop()
         self._process.wormhole._happening.react(ev.Close())
+
+    def end(self) -> None:
+        self._process.manager.stop()
 
     def leave_entry(self) -> str:
         return ""

@@ -65,6 +65,15 @@ class End:
         )
         world.kernel.after(0, self.process.begin, self.process)
 
+    def leaves(self, process: Ours | Stock, result: object) -> None:
+        """The wormhole is closed."""
+        told = result if isinstance(result, str) else type(result).__name__
+        process.say(f"is done: {told}")
+        kind = "ours" if isinstance(process, Ours) else "stock"
+        self.world.ended[f"{kind} {told}"] += 1
+        if result != "happy":
+            self.world.violate(f"{self.name} is closed: {result!r}")
+
     def gone(self, process: Ours | Stock) -> None:
         """A process of this end is dead."""
         self.process = None
@@ -211,7 +220,7 @@ class Passing(LinesWatcher):
     world: World
 
     def writes(self, end: LineEnd, data: bytes) -> None:
-        self.world.faults.writes(end.process)
+        self.world.faults.writes(end)
 
     def passed(self) -> None:
         self.world.faults.news()
