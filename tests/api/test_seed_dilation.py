@@ -392,8 +392,8 @@ def test_the_control_channel(net: Net, pair: tuple[Side, Side]) -> None:
 
 def test_the_control_channel_is_single_use(net: Net, sides: tuple[Side, Side]) -> None:
     """Calling `.connect()` a second time will fail; the first channel goes on."""
-    opened = [net.result(side.control.connect(Making()), 1) for side in sides[:1]]
-    opened.append(sides[1].connect(sides[1].control))
+    opening = [side.control.connect(Making()) for side in sides]
+    opened = [net.result(each, 1) for each in opening]
     for side in sides:
         with pytest.raises(holdfast.EndpointUsedError):
             net.result(side.control.connect(Making()))

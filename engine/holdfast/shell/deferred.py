@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from holdfast.errors import CannotSerialize, WormholeClosed
 from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.status import DilationStatus
 
 if TYPE_CHECKING:
     from holdfast.dilation.dilated import DilatedWormhole
@@ -293,7 +294,7 @@ class DeferredWormhole:
         self,
         transit_relay_location: str | None = None,
         no_listen: bool = False,  # noqa: FBT001, FBT002 - as the stock library has it
-        on_status_update: Callable[[Any], object] | None = None,
+        on_status_update: Callable[[DilationStatus], object] | None = None,
         ping_interval: float | None = None,
         expected_subprotocols: Iterable[str] | None = None,
         *,

@@ -22,7 +22,7 @@ from holdfast.dilation.control import Reconnect, Reconnecting, read
 from holdfast.dilation.document import Options, load
 from holdfast.dilation.driver import Dilation
 from holdfast.errors import WormholeClosed
-from holdfast.status import Status
+from holdfast.status import DilationStatus, Status
 from holdfast.transit.hints import address
 from holdfast.transit.network import Network, network_of
 from holdfast_journal import ImmediateJournal
@@ -78,10 +78,10 @@ class Dilating:
         """Whether the application has closed the wormhole."""
         self.is_gone = False
         """Whether the peer cannot dilate, or has been given up."""
-        self._has_ended = False
         self._was_told = False
-        self._peer_told = False
         self._has_begun = False
+        self.network: Network = network_of(wormhole.options.clock, wormhole.options.tor)
+        """Where connections are made: through Tor if the wormhole's own is."""
         loaded = None if saved is None else load(saved.state)
         options = options if loaded is None else loaded.options
         self._dilation = Dilation(self, loaded, options)
@@ -115,8 +115,7 @@ class Dilating:
         """Tell whether the peer can dilate, once that is known."""
         self.begin()
         can = self._wormhole.exchange.talk.can_dilate
-        if can is not None and not self._peer_told:
-            self._peer_told = True
+        if can is not None:
             self._dilation.peer(can)
 
     def heard(self, body: bytes) -> None:
@@ -135,12 +134,10 @@ class Dilating:
         self._dilation.close(self._closed)
 
     def end(self) -> None:
-        """The wormhole closes, well or badly: its subchannels hear that, once."""
-        if not self._has_ended:
-            self._has_ended = True
-            ending = self._wormhole.ending
-            self._dilation.end(ending if isinstance(ending, Exception) else WormholeClosed())
-            self._wormhole.journal.queue_outbound(self.stop)
+        """The wormhole closes, well or badly: its subchannels hear that; twice is once."""
+        ending = self._wormhole.ending
+        self._dilation.end(ending if isinstance(ending, Exception) else WormholeClosed())
+        self._wormhole.journal.queue_outbound(self.stop)
 
     def leave_entry(self) -> str | None:
         """Have the dilation hear of this entry's commit; return in words what it has changed.
@@ -199,12 +196,6 @@ class Dilating:
         return self.network.clock
 
     @property
-    def network(self) -> Network:
-        """Where connections are made: through Tor if the wormhole's own is."""
-        options = self._wormhole.options
-        return network_of(options.clock, options.tor)
-
-    @property
     def delay(self) -> float:
         """Seconds for which a commit waits for more; 0 if nothing is stored."""
         return 0.0 if isinstance(self._wormhole.journal, ImmediateJournal) else GATHERED_FOR
@@ -260,6 +251,23 @@ class Dilating:
         self.within(lambda: self._wormhole.react(ev.Close()))
 
 
+def dilate(
+    wormhole: Happening,
+    asked: Options,
+    on_status_update: Callable[[DilationStatus], object] | None,
+) -> DilatedWormhole:
+    """Begin to dilate `wormhole`; the caller has checked that this may be."""
+    dilation = wormhole.dilation = Dilating(wormhole, asked)
+    dilation.dilated.on_status_update = on_status_update
+
+    def begin() -> None:
+        dilation.begin()
+        wormhole.react(ev.Dilate())
+
+    wormhole.enter(begin)
+    return dilation.dilated
+
+
 def options(
     transit_relay_location: str | None,
     *,
@@ -272,7 +280,11 @@ def options(
 
     Raises:
         ValueError: the relay or a time is malformed.
+        TypeError: the names of subprotocols are something else.
     """
+    names = None if expected_subprotocols is None else [*expected_subprotocols]
+    if isinstance(expected_subprotocols, str) or not all(isinstance(n, str) for n in names or ()):
+        raise TypeError("expected_subprotocols are names, each of them text")
     if transit_relay_location is not None:
         address(transit_relay_location)
     for seconds in (ping_interval, peer_timeout):
@@ -282,7 +294,7 @@ def options(
         transit_relay_location,
         no_listen,
         Options().ping_interval if ping_interval is None else float(ping_interval),
-        None if expected_subprotocols is None else sorted(expected_subprotocols),
+        names,
         None if peer_timeout is None else float(peer_timeout),
     )
 

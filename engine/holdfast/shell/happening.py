@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -63,7 +63,6 @@ from holdfast.status import Closed, Connecting, Status
 from holdfast_journal import IJournal
 
 if TYPE_CHECKING:
-    from holdfast.dilation.document import Options as DilateOptions
     from holdfast.shell.dilating import Dilating
 
 _log = Logger()
@@ -151,21 +150,6 @@ class Happening:
     def happen(self, event: ev.Event) -> None:
         """Let an event of the application's happen, and raise to it whatever goes wrong."""
         self.enter(self.react, event)
-
-    def dilate(
-        self, options: DilateOptions, on_status_update: Callable[[Any], object] | None
-    ) -> Dilating:
-        """Begin to dilate; the caller has checked that this may be."""
-        from holdfast.shell.dilating import Dilating  # few wormholes have one
-
-        dilation = self.dilation = Dilating(self, options)
-        dilation.dilated.on_status_update = on_status_update
-        self.enter(self._begin_dilation, dilation)
-        return dilation
-
-    def _begin_dilation(self, dilation: Dilating) -> None:
-        dilation.begin()
-        self.react(ev.Dilate())
 
     def enter(self, do: Callable[..., object], *about: object) -> None:
         """Call `do` for the application inside an entry, and raise to it whatever goes wrong."""

@@ -27,6 +27,7 @@ from holdfast.shell.happening import Happening
 from holdfast.shell.options import Options
 from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.typing.typed import TypingCode
+from holdfast.status import DilationStatus
 from holdfast_journal import IJournal
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class DelegatedWormhole:
         self,
         transit_relay_location: str | None = None,
         no_listen: bool = False,  # noqa: FBT001, FBT002 - as the stock library has it
-        on_status_update: Callable[[Any], object] | None = None,
+        on_status_update: Callable[[DilationStatus], object] | None = None,
         ping_interval: float | None = None,
         expected_subprotocols: Iterable[str] | None = None,
         *,
@@ -267,8 +268,9 @@ class DelegatedWormhole:
             DilationNotOfferedError: the peer was told that we do not dilate.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
             ValueError: the relay or a time is malformed.
+            TypeError: an argument has the wrong type.
         """
-        from holdfast.shell.dilating import options  # few use it
+        from holdfast.shell.dilating import dilate, options  # few use it
 
         self._check_open()
         if self._happening.dilation is not None:
@@ -282,7 +284,7 @@ class DelegatedWormhole:
             expected_subprotocols=expected_subprotocols,
             peer_timeout=peer_timeout,
         )
-        return self._happening.dilate(asked, on_status_update).dilated
+        return dilate(self._happening, asked, on_status_update)
 
     def close(self) -> None:
         """End the wormhole; everything sent so far still arrives.
