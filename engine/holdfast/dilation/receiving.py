@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.clock import Timer
+from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.channels import Channels
 from holdfast.dilation.entries import Entries, Host
 from holdfast.dilation.errors import ProtocolError
@@ -57,12 +57,11 @@ class Receiving:
         self._entries = entries
         self._channels = channels
         self._came_again = came_again
-        self._clock = host.clock
         self._delay = host.delay
         self._link: Link | None = None
         self._queue: deque[Open | Data | Close] = deque()
         self._size = 0
-        self._timer: Timer | None = None
+        self._alarm = Alarm(host.clock, self.take)
         self._uncommitted = 0
 
     def begin(self, link: Link) -> None:
@@ -74,7 +73,7 @@ class Receiving:
         self._link = None
         self._queue.clear()
         self._size = 0
-        self._stop_timer()
+        self._alarm.clear()
 
     def add(self, record: Open | Data | Close) -> None:
         """This has come."""
@@ -89,25 +88,21 @@ class Receiving:
             self._link.pause()
         delay = self._delay or (MOMENT if more else 0.0)
         if self._size >= ENOUGH or not delay:
-            self._stop_timer()
+            self._alarm.clear()
             self.take()
-        elif self._timer is None:
-            self._timer = self._clock.callLater(delay, self._timed_out)
+        elif not self._alarm.is_set:
+            self._alarm.set(delay)
 
     def take(self) -> None:
         """Take what waits, in an entry, if that can be done now."""
         if (
             self._queue
-            and self._timer is None
+            and not self._alarm.is_set
             and self._uncommitted < MOST_UNCOMMITTED
             and self._ledger.held_bytes <= MOST_HELD
         ):
             self._uncommitted += 1
             self._entries.now(self._take)
-
-    def _timed_out(self) -> None:
-        self._timer = None
-        self.take()
 
     def _take(self) -> None:
         """Inside an entry."""
@@ -146,10 +141,5 @@ class Receiving:
 
     def _committed(self) -> None:
         self._uncommitted -= 1
-        if self._queue and self._timer is None:
-            self._timer = self._clock.callLater(0.0, self._timed_out)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._queue and not self._alarm.is_set:
+            self._alarm.set(0.0)
