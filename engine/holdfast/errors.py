@@ -69,6 +69,18 @@ class CodeLostError(WormholeError):
     )
 
 
+class PeerGoneError(WormholeError):
+    """A dilated wormhole has lost its peer for good; the text says how."""
+
+    advice = "The other side has been away for too long."
+
+
+class EndpointUsedError(WormholeError, ValueError):
+    """An endpoint of a dilated wormhole that serves once was used a second time."""
+
+    advice = "That endpoint serves once, and was used before."
+
+
 class WelcomeError(WormholeError):
     """The mailbox server's welcome refused us; the text is the server's own."""
 

@@ -7,7 +7,7 @@ is necessary is damaged, and is refused here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_origin
 
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
@@ -58,6 +58,7 @@ converter.register_structure_hook(float, _number)
 
 
 converter.register_structure_hook_func(lambda kind: kind is Hex, _hex)
+converter.register_unstructure_hook_func(lambda kind: get_origin(kind) is tuple, list)
 
 
 def unstructure(value: object) -> Any:

@@ -90,6 +90,7 @@ class _Channel:
     sent: int = 0
     received: int = 0
     held: list[str] = field(factory=list, repr=False)
+    over: bool = False
     state: Any = None
 
 
@@ -140,7 +141,7 @@ def load(document: object) -> SavedDilation:
 def _save_channel(channel: Channel) -> dict[str, Any]:
     """Short: there may be a thousand that do nothing."""
     record: dict[str, Any] = {"number": channel.number, "name": channel.name}
-    for name in ("ours", "out_closed", "in_closed", "sent", "received"):
+    for name in ("ours", "out_closed", "in_closed", "sent", "received", "over"):
         if value := getattr(channel, name):
             record[name] = value
     if channel.held:
@@ -182,13 +183,17 @@ def _save_records(kept: Iterable[Outgoing]) -> list[dict[str, Any]]:
 
 def _load_ledger(saved: _Ledger) -> Ledger:
     kept: deque[Outgoing] = deque()
-    for record in saved.kept:
-        kept.extend(_load_record(record, saved.acked + 1 + len(kept)))
+    for entry in saved.kept:
+        kept.extend(_load_record(entry, saved.acked + 1 + len(kept)))
     channels = {channel.number: _load_channel(channel) for channel in saved.channels}
     numbers = (saved.next_out, saved.acked + 1, saved.highest_in + 1, saved.next_channel)
     _check(all(0 <= number <= LAST + 2 for number in numbers))
     _check(saved.acked + 1 + len(kept) == saved.next_out)
     _check(len(channels) == len(saved.channels) and all(0 < each <= LAST for each in channels))
+    for record in kept:
+        if isinstance(record, Planned):
+            _check(record.scid in channels)
+            channels[record.scid].planned += 1
     return Ledger(
         saved.leader,
         saved.next_out,
@@ -214,6 +219,8 @@ def _load_channel(saved: _Channel) -> Channel:
         saved.sent,
         saved.received,
         [_bytes(text) for text in saved.held],
+        0,  # counted when the records are there
+        saved.over,
         saved.state,
     )
 

@@ -296,7 +296,6 @@ def tell_again(inputs: Inputs, data: Data, now: float) -> Effects:
 @leading.upon(Inputs.stop).to(stopped)
 @flushing.upon(Inputs.stop).to(stopped)
 @following.upon(Inputs.stop).to(stopped)
-@refused.upon(Inputs.stop).to(stopped)
 def end(inputs: Inputs, data: Data) -> Effects:
     """The peer sees a lost connection: nothing in the protocol says good-bye."""
     return (Drop(),)
@@ -326,7 +325,7 @@ IGNORES: Final[Mapping[Any, tuple[Any, ...]]] = {
     following: (Inputs.want, Inputs.lead, Inputs.follow),
     refused: (
         *(Inputs.want, Inputs.lead, Inputs.follow, Inputs.refuse, Inputs.hints),
-        *(Inputs.reconnect, Inputs.reconnecting, Inputs.lost),
+        *(Inputs.reconnect, Inputs.reconnecting, Inputs.lost, Inputs.stop),
     ),
     stopped: (
         *(Inputs.want, Inputs.lead, Inputs.follow, Inputs.refuse, Inputs.hints),

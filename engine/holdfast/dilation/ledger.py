@@ -62,6 +62,8 @@ class Channel:
         sent: DATA records that were written or planned.
         received: DATA records that came, those that are held included.
         held: what came while nobody listened.
+        planned: records of its plans that the peer has not acknowledged.
+        over: whether the application was told of the end.
         state: what the application's protocol remembers, as JSON.
     """
 
@@ -73,6 +75,8 @@ class Channel:
     sent: int = 0
     received: int = 0
     held: list[bytes] = field(factory=list, repr=False)
+    planned: int = 0
+    over: bool = False
     state: Any = field(default=None, repr=False)
 
 
@@ -198,7 +202,8 @@ class Ledger:
         own = copied(plan)
         for index in range(count):
             self._keep(Planned(scid, self.next_out, own, index, size))
-            channel.sent += 1
+        channel.sent += count
+        channel.planned += count
 
     def close(self, scid: int) -> None:
         """Close our direction; again, it does nothing.
@@ -226,7 +231,12 @@ class Ledger:
         for _ in range(seq - self.acked):
             record = self._kept.popleft()
             self.unacked_bytes -= size_of(record)
-            self._closes -= isinstance(record, Close)
+            if isinstance(record, Planned):
+                channel = self.channels[record.scid]
+                channel.planned -= 1
+                self._drop_if_done(channel)
+            elif isinstance(record, Close):
+                self._closes -= 1
         self.acked = max(self.acked, seq)
 
     def outgoing(self, after: int) -> Iterator[Outgoing]:
@@ -283,14 +293,20 @@ class Ledger:
         return held
 
     def forget(self, scid: int) -> None:
-        """A channel that both sides have closed has ended for the application too.
+        """The application was told that a channel, which both sides have closed, has ended.
 
-        Before that it is kept: after a restart somebody has to be told of the end.
+        Only then it leaves `channels`: a process that dies before has somebody to tell. It stays
+        longer if records of its plans are not acknowledged, because its protocol makes them.
         """
         channel = self.channels.get(scid)
         if channel is not None and channel.in_closed and channel.out_closed:
             self.release(channel)
-            del self.channels[scid]
+            channel.over = True
+            self._drop_if_done(channel)
+
+    def _drop_if_done(self, channel: Channel) -> None:
+        if channel.over and channel.planned == 0:
+            del self.channels[channel.number]
             self._theirs -= 0 if channel.ours else 1
 
     def _take_open(self, record: Open) -> Opened | None:

@@ -8,7 +8,8 @@ wormhole's own. Imported only by wormholes that are dilated.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
@@ -18,8 +19,9 @@ from holdfast.core import events as ev
 from holdfast.core.documents import structure, unstructure
 from holdfast.crypto import derive
 from holdfast.dilation.control import Reconnect, Reconnecting, read
+from holdfast.dilation.document import Options, load
 from holdfast.dilation.driver import Dilation
-from holdfast.dilation.options import DilateOptions
+from holdfast.transit.hints import address
 from holdfast.transit.network import Network, network_of
 from holdfast_journal import ImmediateJournal
 
@@ -39,14 +41,12 @@ class Saved:
     """A dilation in the document of its wormhole.
 
     Args:
-        options: the arguments of `dilate`.
         state: the dilation's own document.
         asked: how many phases we had said when we last said one that the peer must answer before
             the next of its kind, or 0.
         closing: whether the application has closed the wormhole.
     """
 
-    options: DilateOptions
     state: dict[str, Any] = field(repr=False)
     asked: int = 0
     closing: bool = False
@@ -57,25 +57,24 @@ class Dilating:
 
     Args:
         wormhole: what is dilated.
-        options: the arguments of `dilate`.
+        options: the arguments of `dilate`; of no use if there is something saved.
         saved: what an earlier process has saved; None for a new dilation.
 
     Raises:
         BadCheckpoint: `saved` is damaged.
     """
 
-    def __init__(
-        self, wormhole: Happening, options: DilateOptions, saved: Saved | None = None
-    ) -> None:
+    def __init__(self, wormhole: Happening, options: Options, saved: Saved | None = None) -> None:
         self._wormhole = wormhole
-        self._options = options
         self._resumed = saved is not None
         self._asked = 0 if saved is None else saved.asked
         self.is_closing = saved is not None and saved.closing
         """Whether the application has closed the wormhole."""
         self._was_told = False
         self._peer_told = False
-        self._dilation = Dilation(self, None if saved is None else saved.state, options)
+        loaded = None if saved is None else load(saved.state)
+        options = options if loaded is None else loaded.options
+        self._dilation = Dilation(self, loaded, options)
 
     # What the wormhole tells, all of it inside an entry.
 
@@ -123,7 +122,7 @@ class Dilating:
 
     def save(self) -> dict[str, Any]:
         """Return the document, JSON values."""
-        saved = Saved(self._options, self._dilation.save(), self._asked, self.is_closing)
+        saved = Saved(self._dilation.save(), self._asked, self.is_closing)
         document: dict[str, Any] = unstructure(saved)
         return document
 
@@ -195,6 +194,33 @@ class Dilating:
         self.within(lambda: self._wormhole.react(ev.Close()))
 
 
+def options(
+    transit_relay_location: str | None,
+    *,
+    no_listen: bool,
+    ping_interval: float | None,
+    expected_subprotocols: Iterable[str] | None,
+    peer_timeout: float | None,
+) -> Options:
+    """Return the arguments of `dilate` as it keeps them.
+
+    Raises:
+        ValueError: the relay or a time is malformed.
+    """
+    if transit_relay_location is not None:
+        address(transit_relay_location)
+    for seconds in (ping_interval, peer_timeout):
+        if seconds is not None and not (isfinite(seconds) and seconds > 0):
+            raise ValueError(f"a time is a number of seconds above 0, not {seconds}")
+    return Options(
+        transit_relay_location,
+        no_listen,
+        Options().ping_interval if ping_interval is None else float(ping_interval),
+        None if expected_subprotocols is None else sorted(expected_subprotocols),
+        None if peer_timeout is None else float(peer_timeout),
+    )
+
+
 def _is_turn(body: bytes) -> bool:
     """Whether this is a message of which each side says one, then the other side one."""
     return isinstance(read(body), Reconnect | Reconnecting)
@@ -207,4 +233,4 @@ def resumed(wormhole: Happening, document: Mapping[str, Any]) -> Dilating:
         BadCheckpoint: the document is damaged.
     """
     saved = structure(document, Saved)
-    return Dilating(wormhole, saved.options, saved)
+    return Dilating(wormhole, Options(), saved)

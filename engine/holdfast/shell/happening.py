@@ -62,7 +62,7 @@ from holdfast.status import Closed, Connecting
 from holdfast_journal import IJournal
 
 if TYPE_CHECKING:
-    from holdfast.dilation.options import DilateOptions
+    from holdfast.dilation.document import Options as DilateOptions
     from holdfast.shell.dilating import Dilating
 
 _log = Logger()

@@ -272,18 +272,21 @@ class DelegatedWormhole:
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
             ValueError: the relay or a time is malformed.
         """
-        from holdfast.dilation.options import PING_INTERVAL, DilateOptions  # few use it
+        from holdfast.shell.dilating import options  # few use it
 
         self._check_open()
         if self._happening.dilation is not None:
             raise errors.CanOnlyDilateOnceError
         if not self.exchange.talk.may_dilate:
             raise errors.DilationNotOfferedError
-        names = None if expected_subprotocols is None else sorted(expected_subprotocols)
-        interval = PING_INTERVAL if ping_interval is None else float(ping_interval)
-        timeout = None if peer_timeout is None else float(peer_timeout)
-        options = DilateOptions(transit_relay_location, no_listen, interval, names, timeout)
-        return self._happening.dilate(options, on_status_update).dilated
+        asked = options(
+            transit_relay_location,
+            no_listen=no_listen,
+            ping_interval=ping_interval,
+            expected_subprotocols=expected_subprotocols,
+            peer_timeout=peer_timeout,
+        )
+        return self._happening.dilate(asked, on_status_update).dilated
 
     def close(self) -> None:
         """End the wormhole; everything sent so far still arrives.

@@ -32,6 +32,10 @@ _SAID_IN_WORDS: Final[Mapping[str, Frame]] = {
 """The same as the first release wrote them: in words for people, and nowhere else."""
 
 
+_COMPARED: Final = (*PARTS, "welcome", "dilation", "can_dilate")
+"""What a history must lead to."""
+
+
 class _Impossible(Exception):
     """The history cannot have happened; the argument says why, in words without a secret."""
 
@@ -109,12 +113,13 @@ def _different_parts(saved: Exchange, flow: Examined) -> list[str]:
     if [entry.seq for entry in entries] != _run_of(entries):
         return []  # and about that
     exchange = Exchange(saved.appid, saved.side, saved.versions)
+    exchange.talk.dilation = saved.talk.dilation  # whether from the beginning or a little later
     for entry in entries:
         _replay(exchange, entry)
     said = _said(saved, {} if flow.finished else flow.messages)
     replayed = _said(exchange, {})
     ours, theirs = exchange.serialize(), saved.serialize()
-    different = [name for name in (*PARTS, "welcome") if ours[name] != theirs[name]]
+    different = [name for name in _COMPARED if ours[name] != theirs[name]]
     asked_for = not flow.finished and saved.outbox.state != "shut"
     if said is not None and asked_for and said != replayed:
         different.append("messages")

@@ -1,0 +1,187 @@
+"""What goes out: records that are durable, in order, as fast as the connection takes them.
+
+Stock acknowledges each record, and has no window; so nothing waits for an acknowledgement, except
+producers, so that what is kept until then has a limit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from holdfast.clock import Clock, Timer
+from holdfast.dilation import records
+from holdfast.dilation.ledger import OVERHEAD, Ledger, Planned
+from holdfast.dilation.link import Link
+from holdfast.dilation.records import ACK, DATA, HEAD, NUMBER, Data, Open, Ping, Pong
+
+SLICE: Final = 256 * 1024
+"""Bytes that are encrypted at once."""
+
+MOST_UNSENT: Final = 1024 * 1024
+"""Bytes that wait for the connection before producers are paused."""
+
+FEW_UNSENT: Final = 256 * 1024
+"""Bytes at which they go on."""
+
+MOST_PONGS: Final = 16
+"""Answers to pings that wait while the socket is full."""
+
+SILENCE: Final = 10.0
+"""Seconds after which the last record is sent again if it is not acknowledged.
+
+A stock follower does not acknowledge what comes in one piece with the leader's KCM; it always
+acknowledges what comes again."""
+
+
+class Sending:
+    """Writes to one link after another.
+
+    Args:
+        ledger: what is to be sent. All that is in it at first is durable.
+        clock: the time.
+        make: makes the bytes of a record of a plan; None if that cannot be done yet.
+        window: bytes that may be unacknowledged before producers are paused.
+        relieved: is called when there is room for producers.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        make: Callable[[Planned], bytes | None],
+        window: int,
+        relieved: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._make = make
+        self._window = window
+        self._relieved = relieved
+        self._link: Link | None = None
+        self._durable = ledger.next_out - 1
+        """The highest number that may leave."""
+        self._sent = ledger.acked
+        """The highest number that the link was given."""
+        self._sent_bytes = 0
+        """How many of the ledger's unacknowledged bytes the link was given."""
+        self._taken = ledger.highest_in
+        """The highest number that may be acknowledged."""
+        self._owed: deque[bytes] = deque(maxlen=MOST_PONGS)
+        """Answers that wait for room; the oldest go if there are too many."""
+        self._owes_ack = False
+        self._watch: Timer | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether producers should write no more."""
+        kept = self._ledger.unacked_bytes
+        return kept - self._sent_bytes > MOST_UNSENT or kept > self._window
+
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether the peer has acknowledged everything."""
+        return self._ledger.acked == self._ledger.next_out - 1
+
+    def begin(self, link: Link) -> None:
+        """Use this link from now on, and send what is not acknowledged."""
+        self._link = link
+        self._sent = self._ledger.acked
+        self._sent_bytes = 0
+        self._owed.clear()
+        self._owes_ack = False
+        self._watch = self._clock.callLater(SILENCE, self._look, self._sent, self._sent)
+        self.send()
+
+    def end(self) -> None:
+        """There is no link any more."""
+        self._link = None
+        self._sent_bytes = 0
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def committed(self, out: int, taken: int) -> None:
+        """The records up to `out` are durable, and the effects of those that came up to `taken`."""
+        self._durable = max(self._durable, out)
+        if taken > self._taken:
+            self._taken = taken
+            self._owes_ack = True
+        self.send()
+
+    def owe_ack(self) -> None:
+        """Something came again: tell the peer where we are, with what is sent next."""
+        self._owes_ack = self._taken >= 0
+
+    def reply(self, record: Ping | Pong) -> None:
+        """Send this before other records."""
+        self._owed.append(records.write(record))
+        self.send()
+
+    def acknowledged(self, seq: int) -> None:
+        """The peer has everything up to this number."""
+        ledger = self._ledger
+        kept = ledger.unacked_bytes
+        ledger.acknowledged(seq)
+        if ledger.acked >= self._sent:
+            self._sent = ledger.acked
+            self._sent_bytes = 0
+        else:
+            self._sent_bytes -= kept - ledger.unacked_bytes
+        self._relieve()
+
+    def send(self) -> None:
+        """Give the link as much as it takes."""
+        link = self._link
+        while link is not None and link.room:
+            plaintexts = self._next()
+            if not plaintexts:
+                break
+            link.send(plaintexts)
+        self._relieve()
+
+    def _relieve(self) -> None:
+        kept = self._ledger.unacked_bytes
+        if kept - self._sent_bytes < FEW_UNSENT and kept < self._window // 2:
+            self._relieved()
+
+    def _next(self) -> list[bytes]:
+        """The next few records."""
+        plaintexts: list[bytes] = list(self._owed)
+        self._owed.clear()
+        if self._owes_ack:
+            self._owes_ack = False
+            plaintexts.append(NUMBER.pack(ACK, self._taken))
+        size = 0
+        for record in self._ledger.outgoing(self._sent):
+            if record.seq > self._durable or size >= SLICE:
+                break
+            if isinstance(record, Data):
+                plaintext = HEAD.pack(DATA, record.scid, record.seq) + record.data
+                counts = len(record.data)
+            elif isinstance(record, Planned):
+                made = self._make(record)
+                if made is None:
+                    break
+                plaintext = HEAD.pack(DATA, record.scid, record.seq) + made
+                counts = record.size
+            else:
+                plaintext = records.write(record)
+                counts = len(record.name) if isinstance(record, Open) else 0
+            plaintexts.append(plaintext)
+            size += len(plaintext) + OVERHEAD
+            self._sent = record.seq
+            self._sent_bytes += counts + OVERHEAD
+        return plaintexts
+
+    def _look(self, acked: int, sent: int) -> None:
+        """Send the last record again if nothing has changed since the last look."""
+        link, ledger = self._link, self._ledger
+        if link is not None and link.room and (acked, sent) == (ledger.acked, self._sent) != (
+            self._sent,
+            self._sent,
+        ):
+            self._sent -= 1
+            self.send()
+        self._watch = self._clock.callLater(SILENCE, self._look, ledger.acked, self._sent)
