@@ -32,11 +32,16 @@ class Channels:
     Args:
         ledger: their numbers, and what they have sent.
         entries: where protocols are called.
+        is_full: whether producers should write no more.
         expected: the names that the application will listen for; None if any may be.
     """
 
     def __init__(
-        self, ledger: Ledger, entries: Entries, expected: Collection[str] | None = None
+        self,
+        ledger: Ledger,
+        entries: Entries,
+        is_full: Callable[[], bool],
+        expected: Collection[str] | None = None,
     ) -> None:
         self._ledger = ledger
         self._entries = entries
@@ -45,10 +50,9 @@ class Channels:
         self._open: dict[int, Subchannel] = {}
         self._old = frozenset(ledger.channels)
         """Those that an earlier process had."""
-        self.is_full: Callable[[], bool] = lambda: False
         self.unblocked: Callable[[], None] = lambda: None
         """Is called when held records are gone, or a plan has its maker again."""
-        self.producers = Producers(lambda: self.is_full(), self._wake)
+        self.producers = Producers(is_full, self._wake)
 
     # What applications ask for.
 
@@ -118,7 +122,7 @@ class Channels:
                 self._ledger.forget(channel.number)
         elif subchannel.is_over:
             self._forget(subchannel)
-        elif not channel.held:
+        elif not channel.held and not subchannel.is_paused:
             subchannel.got_close()
 
     # What subchannels ask for (see `ChannelOwner`).
@@ -163,10 +167,6 @@ class Channels:
         self._forget(subchannel)
 
     # The rest.
-
-    def relieve(self) -> None:
-        """There is room for producers again."""
-        self.producers.relieve()
 
     def make(self, planned: Planned) -> bytes | None:
         """The bytes of a record of a plan; None if nobody can make them yet."""
@@ -256,7 +256,7 @@ class Channels:
                 return
             subchannel.got_data(data)
         self.unblocked()
-        if channel.in_closed:
+        if channel.in_closed and not subchannel.is_paused:
             subchannel.got_close()
 
     def _forget(self, subchannel: Subchannel) -> None:

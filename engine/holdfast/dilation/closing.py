@@ -50,11 +50,7 @@ class Closing:
 
     def look(self) -> None:
         """Something has changed: perhaps that was all."""
-        if (
-            self._alarm.is_set
-            and self._channels.are_closed
-            and self._traffic.sending.has_sent_all
-        ):
+        if self._alarm.is_set and self._channels.are_closed and self._traffic.sending.has_sent_all:
             self._alarm.set(0.0)
 
     def stop(self) -> bool:

@@ -108,7 +108,7 @@ class DilatedWormhole:
 
     def ready(self) -> None:
         """There is a connection."""
-        self._ready.know(True)
+        self._ready.know("connected")
 
     def fail(self, error: Exception) -> None:
         """There is no dilation, or no longer."""

@@ -38,6 +38,7 @@ from holdfast.dilation.generations import (
     StartContest,
 )
 from holdfast.dilation.ledger import Ledger
+from holdfast.dilation.level import Level
 from holdfast.dilation.manager import Manager
 from holdfast.dilation.traffic import Traffic
 from holdfast.errors import OldPeerCannotDilateError, PeerGoneError, WormholeClosed
@@ -90,9 +91,13 @@ class Dilation:
         else:
             self._manager, self._ledger = saved.manager, saved.ledger
         self._entries = Entries(host)
-        expected = options.expected_subprotocols
-        self._channels = Channels(self._ledger, self._entries, expected)
-        self._traffic = Traffic(self, host, self._ledger, self._entries, self._channels, options)
+        level = Level(self._ledger, stored=bool(host.delay))
+        self._channels = Channels(
+            self._ledger, self._entries, level.is_full, options.expected_subprotocols
+        )
+        self._traffic = Traffic(
+            self, host, self._ledger, self._entries, self._channels, level, options.ping_interval
+        )
         relay = options.transit_relay_location
         self._connecting = Connecting(
             host,
@@ -221,7 +226,11 @@ class Dilation:
             case Drop():
                 host.later(self._drop)
             case Refused(reason):
-                error = OldPeerCannotDilateError() if reason == "old peer" else PeerGoneError(WORDS[reason])
+                error = (
+                    OldPeerCannotDilateError()
+                    if reason == "old peer"
+                    else PeerGoneError(WORDS[reason])
+                )
                 self.dilated.fail(error)
                 self._channels.lose_all(error)
                 host.cannot(error)

@@ -64,7 +64,7 @@ class Link(TwistedProtocol):
     def connectionMade(self) -> None:
         """Begin to write."""
         self.room = True
-        self.transport.registerProducer(self, True)
+        self.transport.registerProducer(self, streaming=True)
         self._owner.begun(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -79,7 +79,7 @@ class Link(TwistedProtocol):
         except ProtocolError as error:
             self.fail(str(error))
 
-    def connectionLost(self, reason: Failure | None = None) -> None:
+    def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
         """It is over."""
         self.room = False
         if not self._is_lost:

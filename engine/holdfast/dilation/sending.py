@@ -13,17 +13,12 @@ from typing import Final
 from holdfast.clock import Clock, Timer
 from holdfast.dilation import records
 from holdfast.dilation.ledger import OVERHEAD, Ledger, Planned
+from holdfast.dilation.level import Level
 from holdfast.dilation.link import Link
 from holdfast.dilation.records import ACK, DATA, HEAD, NUMBER, Data, Open, Ping, Pong
 
 SLICE: Final = 256 * 1024
 """Bytes that are encrypted at once."""
-
-MOST_UNSENT: Final = 1024 * 1024
-"""Bytes that wait for the connection before producers are paused."""
-
-FEW_UNSENT: Final = 256 * 1024
-"""Bytes at which they go on."""
 
 MOST_PONGS: Final = 16
 """Answers to pings that wait while the socket is full."""
@@ -42,7 +37,7 @@ class Sending:
         ledger: what is to be sent. All that is in it at first is durable.
         clock: the time.
         make: makes the bytes of a record of a plan; None if that cannot be done yet.
-        window: bytes that may be unacknowledged before producers are paused.
+        level: is told what the link was given.
         relieved: is called when there is room for producers.
     """
 
@@ -51,33 +46,25 @@ class Sending:
         ledger: Ledger,
         clock: Clock,
         make: Callable[[Planned], bytes | None],
-        window: int,
+        level: Level,
         relieved: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._make = make
-        self._window = window
+        self._level = level
         self._relieved = relieved
         self._link: Link | None = None
         self._durable = ledger.next_out - 1
         """The highest number that may leave."""
         self._sent = ledger.acked
         """The highest number that the link was given."""
-        self._sent_bytes = 0
-        """How many of the ledger's unacknowledged bytes the link was given."""
         self._taken = ledger.highest_in
         """The highest number that may be acknowledged."""
         self._owed: deque[bytes] = deque(maxlen=MOST_PONGS)
         """Answers that wait for room; the oldest go if there are too many."""
         self._owes_ack = False
         self._watch: Timer | None = None
-
-    @property
-    def is_full(self) -> bool:
-        """Whether producers should write no more."""
-        kept = self._ledger.unacked_bytes
-        return kept - self._sent_bytes > MOST_UNSENT or kept > self._window
 
     @property
     def has_sent_all(self) -> bool:
@@ -88,7 +75,7 @@ class Sending:
         """Use this link from now on, and send what is not acknowledged."""
         self._link = link
         self._sent = self._ledger.acked
-        self._sent_bytes = 0
+        self._level.sent = 0
         self._owed.clear()
         self._owes_ack = False
         self._watch = self._clock.callLater(SILENCE, self._look, self._sent, self._sent)
@@ -97,7 +84,7 @@ class Sending:
     def end(self) -> None:
         """There is no link any more."""
         self._link = None
-        self._sent_bytes = 0
+        self._level.sent = 0
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -126,9 +113,9 @@ class Sending:
         ledger.acknowledged(seq)
         if ledger.acked >= self._sent:
             self._sent = ledger.acked
-            self._sent_bytes = 0
+            self._level.sent = 0
         else:
-            self._sent_bytes -= kept - ledger.unacked_bytes
+            self._level.sent -= kept - ledger.unacked_bytes
         self._relieve()
 
     def send(self) -> None:
@@ -142,8 +129,7 @@ class Sending:
         self._relieve()
 
     def _relieve(self) -> None:
-        kept = self._ledger.unacked_bytes
-        if kept - self._sent_bytes < FEW_UNSENT and kept < self._window // 2:
+        if self._level.is_low():
             self._relieved()
 
     def _next(self) -> list[bytes]:
@@ -172,15 +158,21 @@ class Sending:
             plaintexts.append(plaintext)
             size += len(plaintext) + OVERHEAD
             self._sent = record.seq
-            self._sent_bytes += counts + OVERHEAD
+            self._level.sent += counts + OVERHEAD
         return plaintexts
 
     def _look(self, acked: int, sent: int) -> None:
         """Send the last record again if nothing has changed since the last look."""
         link, ledger = self._link, self._ledger
-        if link is not None and link.room and (acked, sent) == (ledger.acked, self._sent) != (
-            self._sent,
-            self._sent,
+        if (
+            link is not None
+            and link.room
+            and (acked, sent)
+            == (ledger.acked, self._sent)
+            != (
+                self._sent,
+                self._sent,
+            )
         ):
             self._sent -= 1
             self.send()

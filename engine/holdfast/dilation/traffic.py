@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from holdfast.dilation.channels import Channels
-from holdfast.dilation.document import Options
 from holdfast.dilation.entries import Entries, Host
 from holdfast.dilation.greeting import NoiseGreeting
 from holdfast.dilation.ledger import Ended, Ledger, Opened, Received
+from holdfast.dilation.level import Level
 from holdfast.dilation.link import Link
 from holdfast.dilation.pulse import Pulse
 from holdfast.dilation.receiving import Receiving
@@ -18,11 +18,7 @@ from holdfast.transit.contest import Link as Socket
 
 PING_LENGTH: Final = 4
 
-WINDOW: Final = 8 * 1024 * 1024
-"""Bytes that may be unacknowledged before producers are paused."""
-
-STORED_WINDOW: Final = 2 * 1024 * 1024
-"""The same if they are written into each commit."""
+NUMBERED: Final = (Data, Open, Close)
 
 
 class TrafficOwner(Protocol):
@@ -46,7 +42,8 @@ class Traffic:
         ledger: what is sent, and what has come.
         entries: where records are taken.
         channels: get them.
-        options: the arguments of `dilate`.
+        level: how much waits.
+        ping_interval: seconds.
     """
 
     def __init__(
@@ -56,16 +53,17 @@ class Traffic:
         ledger: Ledger,
         entries: Entries,
         channels: Channels,
-        options: Options,
+        level: Level,
+        ping_interval: float,
     ) -> None:
         self._owner = owner
         self._host = host
         self._ledger = ledger
         self._channels = channels
-        window = STORED_WINDOW if host.delay else WINDOW
-        self.sending = Sending(ledger, host.clock, channels.make, window, channels.relieve)
+        relieve = channels.producers.relieve
+        self.sending = Sending(ledger, host.clock, channels.make, level, relieve)
         self.receiving = Receiving(ledger, host, entries, self)
-        self._pulse = Pulse(host.clock, options.ping_interval, self._ping)
+        self._pulse = Pulse(host.clock, ping_interval, self._ping)
         self._link: Link | None = None
         self._useful = False
 
@@ -119,7 +117,7 @@ class Traffic:
         self._useful = True
         for plaintext in plaintexts:
             record = read(plaintext)
-            if isinstance(record, Data | Open | Close):
+            if isinstance(record, NUMBERED):
                 receiving.add(record)
             elif isinstance(record, Ack):
                 acked = max(acked, record.seq)
