@@ -19,12 +19,12 @@ WARM = 20
 
 
 class Sender(Protocol):
-    """Writes records until it is paused."""
+    """Writes records, each of them new bytes, until it is paused."""
 
     def __init__(self, size, record):
         self.over = Deferred()
         self._gauge = Gauge()
-        self._record = bytes(record)
+        self._record = bytearray(record)
         self._size = self._left = size // record
         self._writes = False
 
@@ -39,7 +39,7 @@ class Sender(Protocol):
         self._writes = True
         while self._writes and self._left:
             self._left -= 1
-            self.transport.write(self._record)
+            self.transport.write(bytes(self._record))
         if self._writes:
             self.transport.unregisterProducer()
             self.transport.loseConnection()
