@@ -17,6 +17,7 @@ from holdfast.errors import (
     CodeLostError,
     CrowdedError,
     DilationNotOfferedError,
+    EndpointUsedError,
     KeyFormatError,
     LonelyError,
     MustChooseNameplateFirstError,
@@ -24,6 +25,7 @@ from holdfast.errors import (
     OldPeerCannotDilateError,
     OnlyOneCodeError,
     PeerError,
+    PeerGoneError,
     ServerConnectionError,
     ServerError,
     WelcomeError,
@@ -34,6 +36,8 @@ from holdfast.errors import (
 
 if TYPE_CHECKING:
     from holdfast.api import create, from_serialized
+    from holdfast.dilation.channel import SubchannelAddress
+    from holdfast.dilation.dilated import DilatedWormhole
     from holdfast.flows import (
         Activity,
         Call,
@@ -70,6 +74,7 @@ _HOMES = {
     "DebugTiming": "holdfast.timing",
     "DeferredWormhole": "holdfast.shell.deferred",
     "DelegatedWormhole": "holdfast.shell.wormhole",
+    "DilatedWormhole": "holdfast.dilation.dilated",
     "Engine": "holdfast.flows.engine.engine",
     "IJournal": "holdfast_journal",
     "ImmediateJournal": "holdfast_journal",
@@ -78,6 +83,7 @@ _HOMES = {
     "RecordError": "holdfast.transit.errors",
     "SqlJournal": "holdfast_journal",
     "Status": "holdfast.status",
+    "SubchannelAddress": "holdfast.dilation.channel",
     "TorManager": "holdfast.rendezvous.tor",
     "TorUnavailable": "holdfast.rendezvous.tor",
     "TransitClosed": "holdfast.transit.connection",
@@ -114,7 +120,9 @@ __all__ = [
     "DebugTiming",
     "DeferredWormhole",
     "DelegatedWormhole",
+    "DilatedWormhole",
     "DilationNotOfferedError",
+    "EndpointUsedError",
     "Engine",
     "Flow",
     "IJournal",
@@ -128,12 +136,14 @@ __all__ = [
     "OldPeerCannotDilateError",
     "OnlyOneCodeError",
     "PeerError",
+    "PeerGoneError",
     "RecordError",
     "ServerConnectionError",
     "ServerError",
     "Session",
     "SqlJournal",
     "Status",
+    "SubchannelAddress",
     "TaskFailed",
     "TorManager",
     "TorUnavailable",

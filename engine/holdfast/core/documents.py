@@ -52,13 +52,17 @@ def _number(value: object, _: type) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
+def _is_tuple(kind: object) -> bool:
+    return get_origin(kind) is tuple
+
+
 for _kind in (str, int, bool):
     converter.register_structure_hook(_kind, exactly(_kind))
 converter.register_structure_hook(float, _number)
 
 
 converter.register_structure_hook_func(lambda kind: kind is Hex, _hex)
-converter.register_unstructure_hook_func(lambda kind: get_origin(kind) is tuple, list)
+converter.register_unstructure_hook_func(_is_tuple, list)
 
 
 def unstructure(value: object) -> Any:

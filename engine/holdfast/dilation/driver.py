@@ -148,6 +148,17 @@ class Dilation:
         self._entries.saved()
         return Mark(self._ledger.next_out - 1, self._ledger.highest_in)
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether something has changed since the last entry that has to be durable."""
+        return self._entries.are_wanted
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the peer."""
+        manager = self._manager
+        return manager.data.lost_at is None and manager.state in ("leading", "following")
+
     def committed(self, mark: Mark) -> None:
         """Everything up to there is durable."""
         self._traffic.sending.committed(mark.out, mark.in_)
@@ -157,6 +168,11 @@ class Dilation:
         """Close every subchannel; call `done` when the peer has everything, or after a while."""
         self._manager.close()
         self._closing.begin(done)
+
+    def end(self, error: Exception) -> None:
+        """The wormhole is over: every subchannel that is open hears that; inside an entry."""
+        self.dilated.fail(error)
+        self._channels.lose_all(error)
 
     def stop(self) -> None:
         """Let go of everything, and call nobody any more."""

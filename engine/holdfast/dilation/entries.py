@@ -101,6 +101,11 @@ class Entries:
         if not self.is_stopped:
             self._host.within(call)
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether another entry is to come."""
+        return self._timer is not None
+
     def saved(self) -> None:
         """Everything until now is in an entry whose commit follows."""
         if self._timer is not None and not self._calls:

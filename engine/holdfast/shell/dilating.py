@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from holdfast.clock import Clock
+from holdfast.clock import Clock, Timer
 from holdfast.core import events as ev
 from holdfast.core.documents import structure, unstructure
 from holdfast.crypto import derive
 from holdfast.dilation.control import Reconnect, Reconnecting, read
 from holdfast.dilation.document import Options, load
 from holdfast.dilation.driver import Dilation
+from holdfast.errors import WormholeClosed
 from holdfast.transit.hints import address
 from holdfast.transit.network import Network, network_of
 from holdfast_journal import ImmediateJournal
@@ -45,11 +46,13 @@ class Saved:
         asked: how many phases we had said when we last said one that the peer must answer before
             the next of its kind, or 0.
         closing: whether the application has closed the wormhole.
+        told: whether the application was told that it may use it.
     """
 
     state: dict[str, Any] = field(repr=False)
     asked: int = 0
     closing: bool = False
+    told: bool = False
 
 
 class Dilating:
@@ -66,22 +69,42 @@ class Dilating:
 
     def __init__(self, wormhole: Happening, options: Options, saved: Saved | None = None) -> None:
         self._wormhole = wormhole
-        self._resumed = saved is not None
+        self._beginning: Timer | None = None
+        self._told_before = saved is not None and saved.told
+        """Whether an earlier process has told the application."""
         self._asked = 0 if saved is None else saved.asked
         self.is_closing = saved is not None and saved.closing
         """Whether the application has closed the wormhole."""
+        self.is_gone = False
+        """Whether the peer cannot dilate, or has been given up."""
+        self._has_ended = False
         self._was_told = False
         self._peer_told = False
+        self._has_begun = False
         loaded = None if saved is None else load(saved.state)
         options = options if loaded is None else loaded.options
         self._dilation = Dilation(self, loaded, options)
+        self._dilation.dilated.resumed = self._told_before
+        self._was_connected = False
+        self._mark = self._dilation.mark()
+        """As of the last entry."""
 
     # What the wormhole tells, all of it inside an entry.
 
-    def start(self) -> None:
-        """Begin, or go on: the application hears first that there is something to go on with."""
-        if self._resumed:
+    def resume(self) -> None:
+        """Tell the application that it can go on with what it had, and begin soon.
+
+        Not at once, since that has to be saved: `from_serialized` must have returned before.
+        """
+        if self._told_before:
             self.told(self.dilated)
+        self._beginning = self.clock.callLater(0, self.within, self.begin)
+
+    def begin(self) -> None:
+        """Begin, or go on where an earlier process was."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         self._dilation.start()
         self.met()
         if self.is_closing:
@@ -89,6 +112,7 @@ class Dilating:
 
     def met(self) -> None:
         """Tell whether the peer can dilate, once that is known."""
+        self.begin()
         can = self._wormhole.exchange.talk.can_dilate
         if can is not None and not self._peer_told:
             self._peer_told = True
@@ -96,6 +120,7 @@ class Dilating:
 
     def heard(self, body: bytes) -> None:
         """The peer's dilation says this."""
+        self.begin()
         if self._asked and _is_turn(body):
             # The peer says this only after it has read what we said before our own.
             asked, self._asked = self._asked, 0
@@ -104,16 +129,43 @@ class Dilating:
 
     def close(self) -> None:
         """Close every subchannel; the wormhole closes when the peer knows, or ten seconds later."""
+        self.begin()
         self.is_closing = True
         self._dilation.close(self._closed)
 
-    def leave_entry(self) -> str:
-        """Have the dilation hear of this entry's commit; return what there is so far, in words."""
-        mark = self._dilation.mark()
-        self._wormhole.journal.queue_outbound(self._dilation.committed, mark)
-        return f"subchannels: {mark.in_} records in, {mark.out} out"
+    def end(self) -> None:
+        """The wormhole closes, well or badly: its subchannels hear that, once."""
+        if not self._has_ended:
+            self._has_ended = True
+            ending = self._wormhole.ending
+            self._dilation.end(ending if isinstance(ending, Exception) else WormholeClosed())
+            self._wormhole.journal.queue_outbound(self.stop)
+
+    def leave_entry(self) -> str | None:
+        """Have the dilation hear of this entry's commit; return in words what it has changed.
+
+        That is nothing, if it was something that only programs want to know; and None if it has
+        not begun, so that there is nothing to be saved.
+        """
+        if not self._has_begun:
+            return None
+        before, self._mark = self._mark, self._dilation.mark()
+        self._wormhole.journal.queue_outbound(self._dilation.committed, self._mark)
+        connected, was = self._dilation.is_connected, self._was_connected
+        self._was_connected = connected
+        words = [] if connected == was else ["connected" if connected else "not connected"]
+        if came := self._mark.in_ - before.in_:
+            words.append(f"{_records(came)} came")
+        if written := self._mark.out - before.out:
+            words.append(f"{_records(written)} to send")
+        return ", ".join(words)
 
     # Outside.
+
+    @property
+    def is_to_begin(self) -> bool:
+        """Whether it has not begun in this process."""
+        return not self._has_begun
 
     @property
     def dilated(self) -> DilatedWormhole:
@@ -122,12 +174,20 @@ class Dilating:
 
     def save(self) -> dict[str, Any]:
         """Return the document, JSON values."""
-        saved = Saved(self._dilation.save(), self._asked, self.is_closing)
+        told = self._told_before or self._was_told
+        saved = Saved(self._dilation.save(), self._asked, self.is_closing, told)
         document: dict[str, Any] = unstructure(saved)
         return document
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether there is something that has to be durable, since the last entry."""
+        return self._dilation.is_unsaved
+
     def stop(self) -> None:
         """Let go of every connection: the wormhole is over, or continues elsewhere."""
+        if self._beginning is not None and self._beginning.active():
+            self._beginning.cancel()
         self._dilation.stop()
 
     # What the dilation asks.
@@ -188,6 +248,7 @@ class Dilating:
 
     def cannot(self, error: Exception) -> None:
         """There is no dilation, or no longer."""
+        self.is_gone = True
         self.within(lambda: self._wormhole.tell("wormhole_cannot_dilate", error))
 
     def _closed(self) -> None:
@@ -219,6 +280,10 @@ def options(
         None if expected_subprotocols is None else sorted(expected_subprotocols),
         None if peer_timeout is None else float(peer_timeout),
     )
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
 
 
 def _is_turn(body: bytes) -> bool:

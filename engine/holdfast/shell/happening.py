@@ -48,6 +48,7 @@ from holdfast.core import notices as out
 from holdfast.core.checkpoint import SavedWormhole
 from holdfast.core.frames import Frame
 from holdfast.core.wanted import used_up, wanted
+from holdfast.errors import WormholeError
 from holdfast.rendezvous.wire import FromServer
 from holdfast.shell.alive import Life
 from holdfast.shell.contact import Contact, MakesConnector
@@ -56,7 +57,7 @@ from holdfast.shell.news import News
 from holdfast.shell.options import Options
 from holdfast.shell.recording import Heard, write_down
 from holdfast.shell.refilling import Refill, lacking
-from holdfast.shell.telling import called
+from holdfast.shell.telling import called, result
 from holdfast.shell.typing.typed import TypingCode
 from holdfast.status import Closed, Connecting
 from holdfast_journal import IJournal
@@ -134,11 +135,13 @@ class Happening:
 
     def begin(self) -> None:
         """Go on where an earlier life ended: tell the delegate what it was not told there."""
-        if self.pending or self.dilation is not None:
+        dilation = self.dilation if self.exchange.well else None
+        begins = dilation is not None and dilation.is_to_begin
+        if self.pending or begins:
             try:
                 with self.journal.process():
-                    if self.dilation is not None:
-                        self._call(self.dilation.start)
+                    if dilation is not None and begins:
+                        self._call(dilation.resume)
                     self._tell_all()
                     self._speak()
             except Exception:
@@ -161,7 +164,7 @@ class Happening:
         return dilation
 
     def _begin_dilation(self, dilation: Dilating) -> None:
-        dilation.start()
+        dilation.begin()
         self.react(ev.Dilate())
 
     def enter(self, do: Callable[..., object], *about: object) -> None:
@@ -189,7 +192,15 @@ class Happening:
         if self._draining:
             do()
         else:
-            self._together(self._call, do)
+            self._together(self._call, do, only_dilation=True)
+
+    def settle(self) -> None:
+        """Have what was done to subchannels in the open entry be part of it, and leave behind it.
+
+        Raises whatever goes wrong.
+        """
+        if self.dilation is not None and self.dilation.is_unsaved:
+            self.enter(_nothing)
 
     def outside(self, *events: ev.Event | None) -> None:
         """Let `events` happen; an exception of the application's does not reach the connection.
@@ -218,14 +229,20 @@ class Happening:
 
     # What happens then.
 
-    def _together(self, what: Callable[..., None], *about: object) -> None:
+    def _together(
+        self, what: Callable[..., None], *about: object, only_dilation: bool = False
+    ) -> None:
         if self.life.is_over:
             return
         try:
             with self.journal.process():
                 what(*about)
                 self._tell_all()
-                self._speak()
+                if only_dilation and not self._heard:
+                    # Thousands of times a second: the server need hear nothing of it.
+                    self._leave((), changed=False)
+                else:
+                    self._speak()
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             self._broken(Failure())
 
@@ -284,11 +301,9 @@ class Happening:
             method(argument)
 
     def _speak(self) -> None:
-        """Queue what the server must hear, behind the commit of all that led to it.
-
-        Everything that changes the wormhole's document ends here.
-        """
-        self.document = None
+        """Queue what the server must hear, behind the commit of all that led to it."""
+        if self.dilation is not None and not self.exchange.well:
+            self._call(self.dilation.end)
         frames: tuple[Frame, ...] = ()
         conversation = self.contact.conversation
         changed = False
@@ -307,9 +322,7 @@ class Happening:
             # never send one.
             why = "the server sent something else than a welcome"
             self.journal.queue_outbound(conversation.drop, why)
-        heard, self._heard = self._heard, ()
-        words = None if self.dilation is None else self.dilation.leave_entry()
-        write_down(self.journal, self.exchange.side, heard, frames, words, changed=changed)
+        self._leave(frames, changed=changed)
         if self.typing is not None:
             self.typing.speak()
         self._news.key()
@@ -318,8 +331,13 @@ class Happening:
             self.journal.queue_outbound(self._hang_up)
         elif not self.exchange.well:
             self.contact.wait()
-        if self.dilation is not None and not self.exchange.well:
-            self.journal.queue_outbound(self.dilation.stop)
+
+    def _leave(self, frames: Sequence[Frame], *, changed: bool) -> None:
+        """Write down what happened in this entry, and what is said to that."""
+        self.document = None
+        heard, self._heard = self._heard, ()
+        words = None if self.dilation is None else self.dilation.leave_entry()
+        write_down(self.journal, self.exchange.side, heard, frames, words, changed=changed)
 
     def _refill(self, conversation: Conversation) -> None:
         """Have messages looked up that the mailbox lacks."""
@@ -333,6 +351,12 @@ class Happening:
             self.journal.queue_outbound(refill.begin)
 
     # How it ends.
+
+    @property
+    def ending(self) -> str | WormholeError:
+        """How the wormhole ends, or has ended: "happy", or the exception that says why not."""
+        data = self.exchange.lifecycle.data
+        return result(out.Closed(data.mood, data.error, data.detail), self.contact.no_server)
 
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
@@ -365,3 +389,7 @@ class Happening:
             self.tell_failure(failure.value)
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             _log.failure("The application failed again while hearing of that")
+
+
+def _nothing() -> None:
+    """For an entry in which everything has happened already."""

@@ -25,7 +25,6 @@ from holdfast.rendezvous.wire import LONGEST_BODY
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.happening import Happening
 from holdfast.shell.options import Options
-from holdfast.shell.telling import result
 from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.typing.typed import TypingCode
 from holdfast_journal import IJournal
@@ -134,10 +133,7 @@ class DelegatedWormhole:
     def _check_open(self) -> None:
         """Raise the reason if no code can be had any more."""
         if not self.exchange.well:
-            data = self.exchange.lifecycle.data
-            ending = result(
-                out.Closed(data.mood, data.error, data.detail), self._happening.contact.no_server
-            )
+            ending = self._happening.ending
             if isinstance(ending, str | errors.LonelyError):
                 raise errors.WormholeClosed
             raise ending
@@ -314,7 +310,9 @@ class DelegatedWormhole:
     @property
     def is_dilated(self) -> bool:
         """Whether there is, or is to be, a connection to the peer."""
-        return self._happening.dilation is not None and bool(self.exchange.talk.can_dilate)
+        dilation = self._happening.dilation
+        is_wanted = dilation is not None and not dilation.is_gone
+        return is_wanted and bool(self.exchange.talk.can_dilate)
 
     def serialize(self) -> dict[str, Any]:
         """Return the wormhole as a JSON-able dictionary, for `holdfast.from_serialized`.
@@ -331,6 +329,14 @@ class DelegatedWormhole:
             contact.heard_at,
             None if dilation is None else dilation.save(),
         )
+
+    def settle(self) -> None:
+        """Make what was done to subchannels part of the journal's `process()` that is open.
+
+        Call it last there, unless the wormhole itself has entered it. Otherwise it would be part of
+        a later commit than the application's own data.
+        """
+        self._happening.settle()
 
     def take_shown(self) -> list[tuple[int, bytes]]:
         """Take messages that are done out of the wormhole, with their numbers; see `kept`.

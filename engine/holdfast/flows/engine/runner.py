@@ -160,6 +160,7 @@ class FlowRunner:
         with self._guarded(), self._journal.process():
             self._journal.record(kind, heard=heard, said=(), event=b"")
             yield
+            self.wormhole.settle()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -286,7 +287,7 @@ class FlowRunner:
         exchange = self.wormhole.exchange
         if exchange.ended:
             return self._state.verdict
-        if not exchange.well:
+        if not exchange.well or self._state.verdict:
             return FlowStatus.CLOSING.value
         if exchange.lifecycle.state == "happy":
             return FlowStatus.EXCHANGING.value
