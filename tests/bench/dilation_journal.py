@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.protocol import Factory, Protocol
 
 from holdfast import create
-from holdfast_journal import NewFlow, Snapshot, SqlJournal
+from holdfast_journal import FlowJournal, NewFlow, Snapshot, SqlJournal
 from tests.bench.measuring import Figures, program
 from tests.bench.peers.gauge import Gauge, run
 
@@ -51,7 +51,7 @@ class FileSender(Protocol):
         while self._writes and self._planned < self._count:
             some = min(max(1, AT_ONCE // self._record), self._count - self._planned)
             first, self._planned = self._planned, self._planned + some
-            self.transport.write_plan(first, some)
+            self.transport.write_plan(first, some, self._record)
         if self._writes:
             self.transport.unregisterProducer()
             self.transport.loseConnection()
@@ -76,8 +76,9 @@ class FileSender(Protocol):
 class FileReceiver(Protocol):
     """Writes what comes to a file, which is on the disk before it says how far it is."""
 
-    def __init__(self, path: str, size: int, record: int) -> None:
+    def __init__(self, journal: FlowJournal, path: str, size: int, record: int) -> None:
         self.over: Deferred[Figures] = Deferred()
+        self._journal = journal
         self._gauge = Gauge()
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         self._size = size // record * record
@@ -91,9 +92,9 @@ class FileReceiver(Protocol):
 
     def save_state(self) -> int:
         if self._written > self._synced:
-            os.fdatasync(self._file)
+            self._journal.before_commit(os.fdatasync, self._file)
             self._synced = self._written
-        return self._synced
+        return self._written
 
     def connectionLost(self, reason: object = None) -> None:
         assert self._written == self._size, "the connection was lost"
@@ -135,7 +136,7 @@ def measure(url: str, code: str, role: str, place: str, size: int, record: int) 
             yield dilated.connector_for("bench").connect(Factory.forProtocol(lambda: sender))
             figures = yield sender.over
         else:
-            receiver = FileReceiver(f"{place}/received", size, record)
+            receiver = FileReceiver(flow, f"{place}/received", size, record)
             yield dilated.listener_for("bench").listen(Factory.forProtocol(lambda: receiver))
             figures = yield receiver.over
         return figures

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from holdfast.dilation.ledger import Channel
+from holdfast.dilation.ledger import PLANNED_SIZE, Channel
 
 LONGEST: Final = 64 * 1024 * 1024 - 4096
 """Bytes of the longest record; a peer need not take more than 64 MiB at once."""
@@ -61,7 +61,7 @@ class ChannelOwner(Protocol):
         """Send a record."""
         ...
 
-    def plan(self, subchannel: Subchannel, plan: Any, count: int) -> None:
+    def plan(self, subchannel: Subchannel, plan: Any, count: int, size: int) -> None:
         """Send `count` records that the protocol makes."""
         ...
 
@@ -175,7 +175,7 @@ class Subchannel:
         """Send all of these as one record."""
         self.write(b"".join(iovec))
 
-    def write_plan(self, plan: Any, count: int) -> None:
+    def write_plan(self, plan: Any, count: int, size: int = PLANNED_SIZE) -> None:
         """Send `count` records that the protocol's `make_record(plan, index)` makes.
 
         It is asked for each of them when it is sent, and again when it has to be sent again, also
@@ -184,6 +184,7 @@ class Subchannel:
         Args:
             plan: JSON values.
             count: how many records.
+            size: bytes of each, more or less; whoever writes is paused by it.
 
         Raises:
             ValueError: `count` is not positive.
@@ -191,7 +192,7 @@ class Subchannel:
         if type(count) is not int or count < 1:
             raise ValueError("a plan is for one record or more")
         if not self._is_closing and not self.is_over:
-            self._owner.plan(self, plan, count)
+            self._owner.plan(self, plan, count, size)
 
     def loseConnection(self, _: object = None) -> None:  # noqa: N802
         """Close it, when the producer has no more; what the peer has sent still arrives."""

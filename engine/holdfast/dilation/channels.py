@@ -133,9 +133,9 @@ class Channels:
         self._entries.commit()
         self.producers.wrote(subchannel)
 
-    def plan(self, subchannel: Subchannel, plan: Any, count: int) -> None:
+    def plan(self, subchannel: Subchannel, plan: Any, count: int, size: int) -> None:
         """Send `count` records that the protocol makes."""
-        self._ledger.plan(subchannel.channel.number, plan, count)
+        self._ledger.plan(subchannel.channel.number, plan, count, size)
         self._entries.commit()
         self.producers.wrote(subchannel)
 

@@ -121,11 +121,8 @@ class Entries:
             self._timer = None
 
     def _want(self, delay: float) -> None:
-        if self.is_stopped:
-            return
-        clock = self._host.clock
-        if self._timer is None:
-            self._timer = clock.callLater(delay, self._run)
+        if self._timer is None and not self.is_stopped:
+            self._timer = self._host.clock.callLater(delay, self._run)
 
     def _run(self) -> None:
         self._timer = None

@@ -1,6 +1,7 @@
 """What comes in: records in order, each handed to its channel inside a journal entry, once.
 
-What one or several reads bring shares an entry, whose commit is acknowledged.
+What one or several reads bring shares an entry, whose commit is acknowledged. The socket is read no
+more while enough for two entries waits.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from holdfast.dilation.records import Close, Data, Open
 ENOUGH: Final = 512 * 1024
 """Bytes of records that are worth an entry."""
 
-MOST_QUEUED: Final = 1024 * 1024
-"""Bytes of records that wait before the socket is read no more."""
+ENOUGH_STORED: Final = 2 * 1024 * 1024
+"""The same if each entry waits for a disk."""
 
 MOST_RECORDS: Final = 500
 """Records of one entry; then the reactor does something else."""
@@ -67,6 +68,7 @@ class Receiving:
         self._entries = entries
         self._receiver = receiver
         self._link: Link | None = None
+        self._enough = ENOUGH_STORED if host.delay else ENOUGH
         self._queue: deque[Open | Data | Close] = deque()
         self._size = 0
         self._timer: Timer | None = None
@@ -92,10 +94,10 @@ class Receiving:
         """That is all for now; `more` if others follow at once."""
         if not self._queue:
             return
-        if self._size > MOST_QUEUED and self._link is not None:
+        if self._size > 2 * self._enough and self._link is not None:
             self._link.pause()
         delay = self._host.delay or (MOMENT if more else 0.0)
-        if self._size >= ENOUGH or not delay:
+        if self._size >= self._enough or not delay:
             self._stop_timer()
             self.take()
         elif self._timer is None:
@@ -140,8 +142,8 @@ class Receiving:
                 again = True
         if again:
             self._host.later(self._receiver.came_again)
-        if link is not None and self._size <= MOST_QUEUED // 2:
-            self._host.later(link.resume)
+        if link is not None and self._size <= self._enough:
+            link.resume()
 
     def _hand_over(self, taken: Taken) -> None:
         if isinstance(taken, Received):
