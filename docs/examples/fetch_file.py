@@ -33,9 +33,7 @@ class Receiver(Protocol):
 
 
 async def fetch(reactor, code, path):
-    w = holdfast.create(
-        "example.com/ship-file", "ws://127.0.0.1:4000/v1", reactor, dilation=True
-    )
+    w = holdfast.create("example.com/ship-file", "ws://127.0.0.1:4000/v1", reactor, dilation=True)
     receiving = Factory.forProtocol(Receiver)
     receiving.over = Deferred()
     with Path(path).open("wb") as receiving.file:

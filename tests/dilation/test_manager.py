@@ -185,6 +185,21 @@ def test_since_when_there_is_no_connection() -> None:
     assert manager.data.lost_at == 40.0
 
 
+def test_until_when_to_wait() -> None:
+    """From the loss on, also through another process; but each gives the peer a minute."""
+    manager = agreed(LOWER)
+    assert manager.deadline(None) is None
+    assert manager.deadline(3600.0) == 3610.0
+    manager.connected()
+    assert manager.deadline(3600.0) is None
+    manager.lost(20.0)
+    manager = reloaded(manager)
+    manager.resumed(2000.0)
+    assert manager.deadline(3600.0) == 3620.0
+    assert manager.deadline(100.0) == 2060.0
+    assert manager.deadline(5.0) == 2005.0
+
+
 @pytest.mark.parametrize("theirs", [LOWER, HIGHER])
 def test_a_peer_that_is_gone_for_too_long_is_given_up(theirs: str) -> None:
     """But not while there is a connection, nor before there is a peer."""

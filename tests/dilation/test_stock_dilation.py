@@ -97,7 +97,7 @@ def test_streams_over_broken_connections(
         if through == "relay":
             options = {"transit_relay_location": relay, "no_listen": True}
         ours, theirs, x, y = await pair(server, monkeypatch, side, **options)
-        listening = [Made(lambda address: Told(address)) for _ in range(2)]
+        listening = [Made(Told) for _ in range(2)]
         await x.listener_for("to-us").listen(listening[0])
         await y.listener_for("to-stock").listen(listening[1])
         sending = Made(lambda address: Streaming(count, address))

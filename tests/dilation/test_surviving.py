@@ -73,6 +73,24 @@ class Remembering(Protocol):
         self.life.disk.ends.append((self.sent, self.taken))
 
 
+class Planning(Remembering):
+    """Commits plans of two records each, and makes them when they are sent."""
+
+    def more(self) -> None:
+        if self.life.dead:
+            return
+        if self.sent == RECORDS:
+            self.transport.loseWriteConnection()
+        else:
+            self.transport.write_plan({"from": self.sent}, 2)
+            self.sent += 2
+            self.life.world.clock.callLater(0.02, self.more)
+
+    def make_record(self, plan: Any, index: int) -> bytes:
+        assert not self.life.dead
+        return record(plan["from"] + index)
+
+
 @define(eq=False)
 class Disk:
     """What survives: the newest document, and how often it was written."""
@@ -92,12 +110,14 @@ class Life:
     Args:
         dies: the number of the commit at which it dies, or None.
         saved: whether that commit is still written.
+        kind: of our protocols.
     """
 
     world: World
     disk: Disk
     dies: int | None = None
     saved: bool = False
+    kind: type[Remembering] = Remembering
     dead: bool = False
     opened: bool = False
     wormhole: Any = None
@@ -129,7 +149,7 @@ class Life:
             raise Died
 
     def wormhole_dilated(self, dilated: Any) -> None:
-        factory = Made(lambda address: Remembering(self, address))
+        factory = Made(lambda address: self.kind(self, address))
         dilated.listener_for("theirs").listen(factory)
         if self.disk.opened:
             dilated.connector_for("ours").resume(factory)
@@ -169,10 +189,10 @@ class Answering(Told):
         pass
 
 
-def play(dies: int | None, *, saved: bool) -> tuple[Disk, list[Answering]]:
+def play(dies: int, *, saved: bool, kind: type[Remembering]) -> tuple[Disk, list[Answering]]:
     """One exchange, in which the process dies at a commit; its end."""
     world, disk = World(), Disk()
-    life = Life(world, disk, dies, saved)
+    life = Life(world, disk, dies, saved, kind)
     peer = world.create()
     answering = Made(lambda address: Answering(world, address))
     dilated = peer.dilate(ping_interval=1)
@@ -187,9 +207,11 @@ def play(dies: int | None, *, saved: bool) -> tuple[Disk, list[Answering]]:
         world.run(0.05)
         if life.dead:
             flush_logged_errors(Died)
-            life = Life(world, disk).begin()
-        if len(disk.ends) == 2 and len(answering.made) == 2 and all(
-            "ConnectionDone" in each.told for each in answering.made
+            life = Life(world, disk, kind=kind).begin()
+        if (
+            len(disk.ends) == 2
+            and len(answering.made) == 2
+            and all("ConnectionDone" in each.told for each in answering.made)
         ):
             break
     world.run(1)
@@ -200,19 +222,20 @@ def play(dies: int | None, *, saved: bool) -> tuple[Disk, list[Answering]]:
         if not life.dead:
             break
         flush_logged_errors(Died)
-        life = Life(world, disk).begin()
+        life = Life(world, disk, kind=kind).begin()
         if disk.ended:
             break
     assert disk.ended or life.closed == ["happy"]
     return disk, answering.made
 
 
+@pytest.mark.parametrize("kind", [Remembering, Planning])
 @pytest.mark.parametrize("saved", [False, True], ids=["before", "behind"])
-def test_every_commit(saved: bool) -> None:
+def test_every_commit(saved: bool, kind: type[Remembering]) -> None:
     """Nothing is lost, doubled or reordered, and both protocols hear their end once."""
     commits, dies = 3, 3  # the first two are what the application does first
     while dies <= commits:
-        disk, made = play(dies, saved=saved)
+        disk, made = play(dies, saved=saved, kind=kind)
         assert disk.ends == [(RECORDS, RECORDS)] * 2, dies
         for each in made:
             expected = [record(number) for number in range(RECORDS)]

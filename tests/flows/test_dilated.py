@@ -320,5 +320,3 @@ def test_connections_that_break(talking: tuple[World, Peer]) -> None:
     assert peer.answers == [b"ONE", b"TWO", b"THREE"]
     heard = [entry.heard for entry in world.history()]
     assert "subchannels: not connected" in heard
-
-

@@ -50,6 +50,8 @@ class Channels:
         self._open: dict[int, Subchannel] = {}
         self._old = frozenset(ledger.channels)
         """Those that an earlier process had."""
+        self._lost: Exception | None = None
+        """Why there are no subchannels any more."""
         self.unblocked: Callable[[], None] = lambda: None
         """Is called when held records are gone, or a plan has its maker again."""
         self.producers = Producers(is_full, self._wake)
@@ -88,7 +90,7 @@ class Channels:
         """Let `factory` make the protocols of subchannels that we opened in an earlier process."""
         return self._attach_all(name, _Listener(factory), ours=True)
 
-    # What the peer does (see `Receiver`); inside an entry.
+    # What the peer does; inside an entry.
 
     def opened(self, taken: Opened) -> None:
         """The peer has opened a channel."""
@@ -205,7 +207,8 @@ class Channels:
         return all(channel.out_closed for channel in self._ledger.channels.values())
 
     def lose_all(self, reason: Exception) -> None:
-        """Tell every protocol that its subchannel is over; inside an entry."""
+        """Tell every protocol that its subchannel is over, and later ones; inside an entry."""
+        self._lost = reason
         for subchannel in tuple(self._open.values()):
             subchannel.lose(reason)
 
@@ -238,7 +241,11 @@ class Channels:
         subchannel.connect(protocol)
         if listener.connected is not None:
             listener.connected(protocol)
-        self.resumed(subchannel)
+        lost = self._lost
+        if lost is None:
+            self.resumed(subchannel)
+        else:
+            self._entries.soon(partial(subchannel.lose, lost))
         return protocol
 
     def _drain(self, subchannel: Subchannel) -> None:

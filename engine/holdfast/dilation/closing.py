@@ -40,12 +40,15 @@ class Closing:
         self._done: Callable[[], object] | None = None
         self._is_done = False
 
-    def begin(self, done: Callable[[], object]) -> None:
-        """Close all subchannels; call `done` inside an entry, when that is done."""
+    def begin(self, done: Callable[[], object], *, hopeless: bool) -> None:
+        """Close all subchannels; call `done` inside an entry, when that is done.
+
+        Nobody is waited for if it is `hopeless`.
+        """
         if self._done is None:
             self._done = done
             self._channels.close_all()
-            self._alarm.set(CLOSING_TIME)
+            self._alarm.set(0.0 if hopeless else CLOSING_TIME)
             self._entries.soon(self.look)
 
     def look(self) -> None:

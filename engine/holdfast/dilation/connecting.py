@@ -143,7 +143,8 @@ class Connecting:
 
     def _tell(self, contest: Contest, again: float) -> None:
         """Tell our hints, and once more after so many seconds."""
-        self._owner.say_hints(contest.hints())
+        if hints := contest.hints():
+            self._owner.say_hints(hints)
         self._after(again, self._again, contest, again)
 
     def _again(self, contest: Contest, waited: float) -> None:

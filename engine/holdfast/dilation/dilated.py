@@ -14,6 +14,7 @@ from holdfast.dilation.endpoints import (
     SubchannelConnector,
     SubchannelListener,
 )
+from holdfast.dilation.reporting import Reporting
 from holdfast.dilation.waiting import Waiting
 
 Endpoints: TypeAlias = tuple[ControlEndpoint, SubchannelConnector, SubchannelListener]
@@ -28,15 +29,15 @@ class DilatedWormhole:
 
     Args:
         channels: the subchannels.
+        reporting: tells how it stands.
         resumed: whether an earlier process began it.
     """
 
-    def __init__(self, channels: Channels, *, resumed: bool) -> None:
+    def __init__(self, channels: Channels, reporting: Reporting, *, resumed: bool) -> None:
         self._channels = channels
+        self._reporting = reporting
         self.resumed = resumed
         """Whether an earlier process began it: there may be subchannels to go on with."""
-        self.on_status_update: Callable[[Any], object] | None = None
-        """Is called with a `DilationStatus` when something has changed."""
         self._roles = Waiting()
         self._ready = Waiting()
         self._endpoints: Endpoints = (
@@ -47,6 +48,15 @@ class DilatedWormhole:
         self._fired: Deferred[Endpoints] | None = None
 
     # What applications call.
+
+    @property
+    def on_status_update(self) -> Callable[[Any], object] | None:
+        """Is called with a `holdfast.status.DilationStatus` whenever something has changed."""
+        return self._reporting.tell
+
+    @on_status_update.setter
+    def on_status_update(self, tell: Callable[[Any], object] | None) -> None:
+        self._reporting.tell = tell
 
     def connector_for(self, name: str) -> SubchannelConnector:
         """Return an endpoint that opens subchannels for the subprotocol `name`.

@@ -40,8 +40,10 @@ from holdfast.dilation.generations import (
 from holdfast.dilation.ledger import Ledger
 from holdfast.dilation.level import Level
 from holdfast.dilation.manager import Manager
+from holdfast.dilation.reporting import Reporting
 from holdfast.dilation.traffic import Traffic
 from holdfast.errors import OldPeerCannotDilateError, PeerGoneError, WormholeClosed
+from holdfast.status import StoppedPeer
 from holdfast.transit.contest import Link as Socket
 from holdfast.transit.hints import address
 
@@ -111,7 +113,8 @@ class Dilation:
         """Seconds until a leader connects anew."""
         self._deadline = Alarm(host.clock, lambda: self._do(self._manager.expired))
         self._closing = Closing(host.clock, self._entries, self._channels, self._traffic)
-        self.dilated = DilatedWormhole(self._channels, resumed=saved is not None)
+        self._reporting = Reporting(host, options.ping_interval)
+        self.dilated = DilatedWormhole(self._channels, self._reporting, resumed=saved is not None)
         """What the application holds."""
         self._channels.unblocked = self._unblocked
 
@@ -167,7 +170,7 @@ class Dilation:
     def close(self, done: Callable[[], object]) -> None:
         """Close every subchannel; call `done` when the peer has everything, or after a while."""
         self._manager.close()
-        self._closing.begin(done)
+        self._closing.begin(done, hopeless=self._manager.state == "refused")
 
     def end(self, error: Exception) -> None:
         """The wormhole is over: every subchannel that is open hears that; inside an entry."""
@@ -184,6 +187,7 @@ class Dilation:
             self._traffic.close()
         else:
             self._traffic.drop()
+        self._reporting.peer(StoppedPeer())
         self.dilated.fail(WormholeClosed())
 
     # What contests and links tell.
@@ -197,12 +201,14 @@ class Dilation:
         """There is a connection."""
         self._do(self._manager.connected)
         if self._manager.data.lost_at is None and not self._entries.is_stopped:
+            self._reporting.connected(socket.describe)
             self._traffic.begin(socket)
         else:
             socket.abort()
 
     def lost(self, *, useful: bool) -> None:
         """The link is gone."""
+        self._reporting.connecting()
         self._pause = AFTER_ABORT if useful else min(2 * self._pause, LONGEST_PAUSE)
         self._anew.set(self._pause if self._ledger.leader else 0.0)
 
@@ -230,11 +236,13 @@ class Dilation:
         match effect:
             case Say(said):
                 host.say(control.write(said))
-            case StartContest(leader):
+            case StartContest(leader, generation):
+                self._reporting.connecting(generation)
                 self._ledger.begin(leader=leader)
                 self._know_roles()
                 host.later(self._start_contest, leader)
             case Dial(hints):
+                self._reporting.hints(hints)
                 host.later(self._connecting.dial, hints)
             case Ready():
                 host.told(self.dilated)
@@ -247,6 +255,7 @@ class Dilation:
                     if reason == "old peer"
                     else PeerGoneError(WORDS[reason])
                 )
+                self._reporting.peer(StoppedPeer())
                 self.dilated.fail(error)
                 self._channels.lose_all(error)
                 host.cannot(error)

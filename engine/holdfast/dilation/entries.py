@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from holdfast.clock import Clock, Timer
+from holdfast.status import Status
 from holdfast.transit.network import Network
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Host(Protocol):
         """The key that is derived for dilation, 32 bytes."""
         ...
 
+    def status(self) -> Status:
+        """How the wormhole stands."""
+        ...
+
     def within(self, do: Callable[[], object]) -> None:
         """Call `do` inside one journal entry, whose commit follows.
 
@@ -83,6 +88,8 @@ class Entries:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._clock = host.clock
+        self._delay = host.delay
         self._calls: deque[Callable[[], Any]] = deque()
         self._timer: Timer | None = None
         self.is_stopped = False
@@ -94,7 +101,8 @@ class Entries:
 
     def commit(self) -> None:
         """Something has changed that has to be durable."""
-        self._want(self._host.delay)
+        if self._timer is None:
+            self._want(self._delay)
 
     def now(self, call: Callable[[], Any]) -> None:
         """Make `call` in an entry of its own, now."""
@@ -122,7 +130,7 @@ class Entries:
 
     def _want(self, delay: float) -> None:
         if self._timer is None and not self.is_stopped:
-            self._timer = self._host.clock.callLater(delay, self._run)
+            self._timer = self._clock.callLater(delay, self._run)
 
     def _run(self) -> None:
         self._timer = None

@@ -8,8 +8,8 @@ it hears `StartContest`, and tells how that went. Everything else is JSON values
 the same commits as the phases `dilate-N` that are heard and said: after a restart the peer sees a
 lost connection and a new one, and nothing else.
 
-The rules are those of the peers that exist (dilation-protocol.md, "Dilation Setup"; stock is
-`magic-wormhole` 0.24, which ends its whole wormhole at many messages that it does not expect):
+The rules are those of the peers that exist (dilation-protocol.rst, "Initiating Dilation"; stock
+is `magic-wormhole` 0.24, which ends its whole wormhole at many messages that it does not expect):
 
 - `please` is said once in a wormhole's life, after the peer has said that it can dilate.
 - The leader says `reconnect`, and not again before the follower has answered `reconnecting`; the

@@ -4,8 +4,8 @@ Each direction has one counter over all records that open, fill and close channe
 until it is acknowledged, and goes out again on each new connection; what comes again is dropped by
 its number. So nothing is lost, doubled or reordered, whatever happens to connections. If the ledger
 is saved before a record leaves, and before what came is acknowledged, that holds for the death of
-the process too (dilation-protocol.md, "Subchannel protocol"; the order of the fields and the
-numbers from 0 are those of stock).
+the process too (dilation-protocol.rst, "L4 protocol" and "L5 subchannels"; there is no control
+channel, as in stock from 0.20 on).
 
 This is on the path of each record: no copies, nothing that grows with what is kept.
 """
@@ -39,7 +39,6 @@ OVERHEAD: Final = 100
 
 PLANNED_SIZE: Final = 65_536
 """Bytes that a planned record counts, unless its plan says how long it is."""
-
 
 MOST_PLANNED: Final = 10_000
 """Records of one plan."""

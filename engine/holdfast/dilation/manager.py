@@ -5,13 +5,16 @@ This finds out what something means; what follows from it is in `holdfast.dilati
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from attrs import define
 
 from holdfast.core.machine import Part
 from holdfast.dilation.control import Control, Hints, Ignored, Please, Reconnect, Reconnecting
 from holdfast.dilation.generations import MANAGER, Data, Effects, Inputs, State
+
+GRACE: Final = 60.0
+"""Seconds that a peer has to answer a process that has just begun."""
 
 
 @define(eq=False)
@@ -23,6 +26,7 @@ class Manager:
     """
 
     _part: Part[Inputs, Data, State]
+    _resumed_at: float = 0.0
 
     @classmethod
     def begin(cls, side: str) -> Self:
@@ -95,10 +99,21 @@ class Manager:
 
     def resumed(self, now: float) -> Effects:
         """A process begins to drive what another one saved. Once, and before anything else."""
+        self._resumed_at = now
         return self._part.change().resumed(now)
 
+    def deadline(self, timeout: float | None) -> float | None:
+        """When to call `expired`, if a peer may be away for `timeout` seconds; None for never.
+
+        It counts from the loss of the connection, whether or not there was a process meanwhile.
+        But the peer may have been there when there was none: each new process gives it a minute.
+        """
+        if timeout is None or self.data.lost_at is None:
+            return None
+        return max(self.data.lost_at + timeout, self._resumed_at + min(timeout, GRACE))
+
     def expired(self) -> Effects:
-        """We have waited long enough for a connection, counted from `data.lost_at`."""
+        """The peer has been away for too long."""
         return () if self.data.lost_at is None else self._part.change().refuse("gone")
 
     def close(self) -> None:

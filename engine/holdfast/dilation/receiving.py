@@ -7,12 +7,14 @@ more while enough for two entries waits.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from holdfast.clock import Timer
+from holdfast.dilation.channels import Channels
 from holdfast.dilation.entries import Entries, Host
 from holdfast.dilation.errors import ProtocolError
-from holdfast.dilation.ledger import MOST_HELD, OVERHEAD, Ended, Ledger, Opened, Received, Taken
+from holdfast.dilation.ledger import MOST_HELD, OVERHEAD, Ledger, Opened, Received, Taken
 from holdfast.dilation.link import Link
 from holdfast.dilation.records import Close, Data, Open
 
@@ -32,26 +34,6 @@ MOMENT: Final = 0.002
 """Seconds for which records wait for others that follow at once."""
 
 
-class Receiver(Protocol):
-    """Gets what is taken; inside an entry."""
-
-    def opened(self, taken: Opened) -> None:
-        """The peer has opened a channel."""
-        ...
-
-    def received(self, taken: Received) -> None:
-        """A record has come."""
-        ...
-
-    def ended(self, taken: Ended) -> None:
-        """The peer has closed its direction."""
-        ...
-
-    def came_again(self) -> None:
-        """The peer does not know that we have taken something; behind the commit."""
-        ...
-
-
 class Receiving:
     """Takes records from one link after another.
 
@@ -59,16 +41,27 @@ class Receiving:
         ledger: knows what came before.
         host: has the time.
         entries: where records are taken.
-        receiver: gets them.
+        channels: get them.
+        came_again: is called behind the commit if the peer does not know what we have taken.
     """
 
-    def __init__(self, ledger: Ledger, host: Host, entries: Entries, receiver: Receiver) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        host: Host,
+        entries: Entries,
+        channels: Channels,
+        came_again: Callable[[], None],
+    ) -> None:
         self._ledger = ledger
         self._host = host
         self._entries = entries
-        self._receiver = receiver
-        self._link: Link | None = None
+        self._channels = channels
+        self._came_again = came_again
+        self._clock = host.clock
+        self._delay = host.delay
         self._enough = ENOUGH_STORED if host.delay else ENOUGH
+        self._link: Link | None = None
         self._queue: deque[Open | Data | Close] = deque()
         self._size = 0
         self._timer: Timer | None = None
@@ -96,12 +89,12 @@ class Receiving:
             return
         if self._size > 2 * self._enough and self._link is not None:
             self._link.pause()
-        delay = self._host.delay or (MOMENT if more else 0.0)
+        delay = self._delay or (MOMENT if more else 0.0)
         if self._size >= self._enough or not delay:
             self._stop_timer()
             self.take()
         elif self._timer is None:
-            self._timer = self._host.clock.callLater(delay, self._timed_out)
+            self._timer = self._clock.callLater(delay, self._timed_out)
 
     def take(self) -> None:
         """Take what waits, in an entry, if that can be done now."""
@@ -141,22 +134,22 @@ class Receiving:
             if record.seq <= before:
                 again = True
         if again:
-            self._host.later(self._receiver.came_again)
+            self._host.later(self._came_again)
         if link is not None and self._size <= self._enough:
             link.resume()
 
     def _hand_over(self, taken: Taken) -> None:
         if isinstance(taken, Received):
-            self._receiver.received(taken)
+            self._channels.received(taken)
         elif isinstance(taken, Opened):
-            self._receiver.opened(taken)
+            self._channels.opened(taken)
         else:
-            self._receiver.ended(taken)
+            self._channels.ended(taken)
 
     def _committed(self) -> None:
         self._uncommitted -= 1
         if self._queue and self._timer is None:
-            self._timer = self._host.clock.callLater(0.0, self._timed_out)
+            self._timer = self._clock.callLater(0.0, self._timed_out)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.clock import Clock, Timer
+from holdfast.clock import Clock
 from holdfast.dilation import records
+from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.ledger import OVERHEAD, Ledger, Planned
 from holdfast.dilation.level import Level
 from holdfast.dilation.link import Link
@@ -23,8 +24,11 @@ SLICE: Final = 256 * 1024
 MOST_PONGS: Final = 16
 """Answers to pings that wait while the socket is full."""
 
-SILENCE: Final = 10.0
-"""Seconds after which the last record is sent again if it is not acknowledged.
+FIRST_LOOK: Final = 0.3
+"""Seconds after which a new link is looked at; each later time it takes twice as long."""
+
+LONGEST_LOOK: Final = 10.0
+"""Seconds after which the last record is sent again if nothing has happened since the last look.
 
 A stock follower does not acknowledge what comes in one piece with the leader's KCM; it always
 acknowledges what comes again."""
@@ -50,7 +54,6 @@ class Sending:
         relieved: Callable[[], None],
     ) -> None:
         self._ledger = ledger
-        self._clock = clock
         self._make = make
         self._level = level
         self._relieved = relieved
@@ -64,7 +67,7 @@ class Sending:
         self._owed: deque[bytes] = deque(maxlen=MOST_PONGS)
         """Answers that wait for room; the oldest go if there are too many."""
         self._owes_ack = False
-        self._watch: Timer | None = None
+        self._watch = Watch(clock, self._progress, self._send_last_again)
 
     @property
     def has_sent_all(self) -> bool:
@@ -78,16 +81,14 @@ class Sending:
         self._level.sent = 0
         self._owed.clear()
         self._owes_ack = False
-        self._watch = self._clock.callLater(SILENCE, self._look, self._sent, self._sent)
+        self._watch.begin()
         self.send()
 
     def end(self) -> None:
         """There is no link any more."""
         self._link = None
         self._level.sent = 0
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        self._watch.end()
 
     def committed(self, out: int, taken: int) -> None:
         """The records up to `out` are durable, and the effects of those that came up to `taken`."""
@@ -161,19 +162,48 @@ class Sending:
             self._level.sent += counts + OVERHEAD
         return plaintexts
 
-    def _look(self, acked: int, sent: int) -> None:
-        """Send the last record again if nothing has changed since the last look."""
-        link, ledger = self._link, self._ledger
-        if (
-            link is not None
-            and link.room
-            and (acked, sent)
-            == (ledger.acked, self._sent)
-            != (
-                self._sent,
-                self._sent,
-            )
-        ):
+    def _progress(self) -> tuple[int, int]:
+        return self._ledger.acked, self._sent
+
+    def _send_last_again(self) -> None:
+        if self._link is not None and self._link.room and self._ledger.acked < self._sent:
             self._sent -= 1
             self.send()
-        self._watch = self._clock.callLater(SILENCE, self._look, ledger.acked, self._sent)
+
+
+class Watch:
+    """Looks whether anything happens on a link, less often the older it is.
+
+    Args:
+        clock: the time.
+        progress: what changes when something happens.
+        stuck: is called when nothing has.
+    """
+
+    def __init__(
+        self, clock: Clock, progress: Callable[[], object], stuck: Callable[[], None]
+    ) -> None:
+        self._progress = progress
+        self._stuck = stuck
+        self._alarm = Alarm(clock, self._look)
+        self._patience = FIRST_LOOK
+        self._seen: object = None
+
+    def begin(self) -> None:
+        """There is a new link."""
+        self._patience = FIRST_LOOK
+        self._seen = None
+        self._alarm.set(self._patience)
+
+    def end(self) -> None:
+        """It is gone."""
+        self._alarm.clear()
+
+    def _look(self) -> None:
+        seen = self._progress()
+        if seen == self._seen:
+            self._stuck()
+            seen = self._progress()
+        self._seen = seen
+        self._patience = min(2 * self._patience, LONGEST_LOOK)
+        self._alarm.set(self._patience)

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from holdfast.dilation.channels import Channels
 from holdfast.dilation.entries import Entries, Host
 from holdfast.dilation.greeting import NoiseGreeting
-from holdfast.dilation.ledger import Ended, Ledger, Opened, Received
+from holdfast.dilation.ledger import Ledger
 from holdfast.dilation.level import Level
 from holdfast.dilation.link import Link
 from holdfast.dilation.pulse import Pulse
@@ -59,10 +59,9 @@ class Traffic:
         self._owner = owner
         self._host = host
         self._ledger = ledger
-        self._channels = channels
         relieve = channels.producers.relieve
         self.sending = Sending(ledger, host.clock, channels.make, level, relieve)
-        self.receiving = Receiving(ledger, host, entries, self)
+        self.receiving = Receiving(ledger, host, entries, channels, self._came_again)
         self._pulse = Pulse(host.clock, ping_interval, self._ping)
         self._link: Link | None = None
         self._useful = False
@@ -139,31 +138,16 @@ class Traffic:
             self._end()
             self._owner.lost(useful=self._useful)
 
-    # What is taken (see `Receiver`).
-
-    def opened(self, taken: Opened) -> None:
-        """The peer has opened a channel."""
-        self._channels.opened(taken)
-
-    def received(self, taken: Received) -> None:
-        """A record has come."""
-        self._channels.received(taken)
-
-    def ended(self, taken: Ended) -> None:
-        """The peer has closed its direction."""
-        self._channels.ended(taken)
-
-    def came_again(self) -> None:
-        """The peer does not know that we have taken something."""
-        self.sending.owe_ack()
-        self.sending.send()
-
     def _end(self) -> Link | None:
         link, self._link = self._link, None
         self.sending.end()
         self.receiving.end()
         self._pulse.end()
         return link
+
+    def _came_again(self) -> None:
+        self.sending.owe_ack()
+        self.sending.send()
 
     def _ping(self) -> None:
         self.sending.reply(Ping(self._host.entropy(PING_LENGTH)))

@@ -22,6 +22,7 @@ from holdfast.dilation.control import Reconnect, Reconnecting, read
 from holdfast.dilation.document import Options, load
 from holdfast.dilation.driver import Dilation
 from holdfast.errors import WormholeClosed
+from holdfast.status import Status
 from holdfast.transit.hints import address
 from holdfast.transit.network import network_of
 from holdfast_journal import ImmediateJournal
@@ -215,6 +216,10 @@ class Dilating:
         if shared is None:
             raise RuntimeError("dilation began before there was a key")
         return derive(shared, PURPOSE, 32)
+
+    def status(self) -> Status:
+        """How the wormhole stands."""
+        return self._wormhole.status
 
     def within(self, do: Callable[[], object]) -> None:
         """Call `do` inside an entry: the one that is open, or else a new one.

@@ -59,7 +59,7 @@ from holdfast.shell.recording import Heard, write_down
 from holdfast.shell.refilling import Refill, lacking
 from holdfast.shell.telling import called, result
 from holdfast.shell.typing.typed import TypingCode
-from holdfast.status import Closed, Connecting
+from holdfast.status import Closed, Connecting, Status
 from holdfast_journal import IJournal
 
 if TYPE_CHECKING:
@@ -183,6 +183,11 @@ class Happening:
             if self.options.on_broken is None:
                 self.life.failure = error
             raise
+
+    @property
+    def status(self) -> Status:
+        """How it stands."""
+        return self._news.status
 
     def within(self, do: Callable[[], object]) -> None:
         """Call `do` for the dilation inside an entry; if it fails, the wormhole is abandoned.

@@ -63,6 +63,11 @@ class News:
         """Whether no connection has come to anything yet, good or bad."""
         return isinstance(self._connection, Connecting)
 
+    @property
+    def status(self) -> Status:
+        """How the wormhole stands."""
+        return Status(self._connection, self._key())
+
     def connection(self, connection: Connection) -> None:
         """Tell that the connection's state has changed."""
         self._connection = connection
