@@ -15,7 +15,7 @@ from holdfast.dilation.channel import Subchannel, SubchannelAddress, check
 from holdfast.dilation.entries import Entries
 from holdfast.dilation.ledger import Channel, Ended, Ledger, Opened, Planned, Received
 from holdfast.dilation.producers import Producers
-from holdfast.errors import EndpointUsedError
+from holdfast.errors import EndpointUsedError, WormholeClosed
 
 
 @frozen
@@ -52,6 +52,7 @@ class Channels:
         """Those that an earlier process had."""
         self._ending: dict[Subchannel, Exception] = {}
         """Those that are over, except that the peer does not have all that is planned."""
+        self._is_closing = False
         self._lost: Exception | None = None
         """Why there are no subchannels any more."""
         self.unblocked: Callable[[], None] = lambda: None
@@ -61,7 +62,13 @@ class Channels:
     # What applications ask for.
 
     def connect(self, name: str, factory: Any) -> Any:
-        """Open a subchannel and return its protocol."""
+        """Open a subchannel and return its protocol.
+
+        Raises:
+            WormholeClosed: the wormhole has begun to close.
+        """
+        if self._is_closing:
+            raise WormholeClosed
         channel = self._ledger.channels[self._ledger.open(name)]
         self._entries.commit()
         return self._attach(channel, _Listener(factory))
@@ -98,10 +105,11 @@ class Channels:
         """The peer has opened a channel."""
         channel = taken.channel
         listener = self._listeners.get(channel.name)
-        if listener is not None:
-            self._attach(channel, listener)
-        elif self._expected is not None and channel.name not in self._expected:
+        is_unexpected = self._expected is not None and channel.name not in self._expected
+        if self._is_closing or (listener is None and is_unexpected):
             self._ledger.refuse(channel.number)
+        elif listener is not None:
+            self._attach(channel, listener)
 
     def received(self, taken: Received) -> None:
         """A record has come."""
@@ -204,7 +212,8 @@ class Channels:
                 subchannel.channel.state = save()
 
     def close_all(self) -> None:
-        """Close every subchannel; those that nobody has too."""
+        """Close every subchannel; those that nobody has too, and those that are opened later."""
+        self._is_closing = True
         for channel in tuple(self._ledger.channels.values()):
             subchannel = self._open.get(channel.number)
             if subchannel is None:

@@ -1,6 +1,7 @@
 """What comes in: records in order, each handed to its channel inside a journal entry, once.
 
-What one or several reads bring shares an entry, whose commit is acknowledged.
+What one or several reads bring shares an entry, whose commit is acknowledged. The socket is read no
+more while enough for two entries waits.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from holdfast.dilation.records import Close, Data, Open
 ENOUGH: Final = 512 * 1024
 """Bytes of records that are worth an entry."""
 
-MOST_QUEUED: Final = 1024 * 1024
-"""Bytes of records that wait before the socket is read no more."""
+ENOUGH_STORED: Final = 2 * 1024 * 1024
+"""The same if each entry waits for a disk."""
 
 MOST_RECORDS: Final = 500
 """Records of one entry; then the reactor does something else."""
@@ -58,6 +59,7 @@ class Receiving:
         self._channels = channels
         self._came_again = came_again
         self._delay = host.delay
+        self._enough = ENOUGH_STORED if host.delay else ENOUGH
         self._link: Link | None = None
         self._queue: deque[Open | Data | Close] = deque()
         self._size = 0
@@ -84,10 +86,10 @@ class Receiving:
         """That is all for now; `more` if others follow at once."""
         if not self._queue:
             return
-        if self._size > MOST_QUEUED and self._link is not None:
+        if self._size > 2 * self._enough and self._link is not None:
             self._link.pause()
         delay = self._delay or (MOMENT if more else 0.0)
-        if self._size >= ENOUGH or not delay:
+        if self._size >= self._enough or not delay:
             self._alarm.clear()
             self.take()
         elif not self._alarm.is_set:
@@ -128,8 +130,8 @@ class Receiving:
                 again = True
         if again:
             self._host.later(self._came_again)
-        if link is not None and self._size <= MOST_QUEUED // 2:
-            self._host.later(link.resume)
+        if link is not None and self._size <= self._enough:
+            link.resume()
 
     def _hand_over(self, taken: Taken) -> None:
         if isinstance(taken, Received):

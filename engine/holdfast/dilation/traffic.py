@@ -136,7 +136,7 @@ class Traffic:
         """It is gone."""
         if link is self._link:
             self._end()
-            self._owner.lost(useful=self._useful)
+            self._owner.lost(useful=self._useful and not link.trouble)
 
     def _end(self) -> Link | None:
         link, self._link = self._link, None
