@@ -38,6 +38,10 @@ class Line(Protocol):
         self.lost = False
         self.raw = bytearray()
         """What came, if there is no greeting."""
+        self.said = bytearray()
+        """What was said as a greeting."""
+        self.last = b""
+        """What came last."""
         self.records: list[Record] = []
         """What came after it."""
         self.answers = True
@@ -54,6 +58,7 @@ class Line(Protocol):
         elif self._frames is None:
             self._carry_out(self.greeting.hear(data))
         else:
+            self.last = data
             self._read(data)
 
     def connectionLost(self, reason: Any = None) -> None:
@@ -64,11 +69,15 @@ class Line(Protocol):
         """Whether records may be said."""
         return self._frames is not None
 
-    def say(self, *records: Record | bytes) -> None:
-        """Say these, each in a frame of its own."""
-        sending, _ = self._ciphers
-        plaintexts = (each if isinstance(each, bytes) else write(each) for each in records)
-        self.transport.write(b"".join(frame(sending, each) for each in plaintexts))
+    def say(self, *records: Record | bytes) -> bytes:
+        """Say these, each in a frame of its own; return the frames."""
+        frames = b"".join(map(self.frame, records))
+        self.transport.write(frames)
+        return frames
+
+    def frame(self, record: Record | bytes) -> bytes:
+        """The next frame, with this in it."""
+        return frame(self._ciphers[0], record if isinstance(record, bytes) else write(record))
 
     def count(self, kind: type) -> int:
         """How many of that kind have come."""
@@ -87,6 +96,7 @@ class Line(Protocol):
     def _carry_out(self, effects: Effects) -> None:
         for effect in effects:
             if isinstance(effect, Send):
+                self.said += effect.data
                 self.transport.write(effect.data)
             elif isinstance(effect, Ready) and self.choose:
                 assert self.greeting is not None

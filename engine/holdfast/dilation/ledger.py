@@ -296,6 +296,12 @@ class Ledger:
         self.held_bytes -= sum(map(len, held)) + OVERHEAD * len(held)
         return held
 
+    def release_first(self, channel: Channel) -> bytes:
+        """The first of what was held."""
+        data = channel.held.pop(0)
+        self.held_bytes -= len(data) + OVERHEAD
+        return data
+
     def forget(self, scid: int) -> None:
         """The application was told that a channel, which both sides have closed, has ended.
 
