@@ -53,7 +53,7 @@ def still_works(ends: Ends) -> None:
     ids=["empty", "unknown", "short", "no UTF-8", "gap", "last", "open"],
 )
 def test_what_is_wrong_costs_the_connection(ends: Ends, plaintext: bytes) -> None:
-    world, a, b, _, _ = ends
+    world, _a, b, _, _ = ends
     link = dilation(b)._traffic.link
     link.send([plaintext])
     world.run(1)
@@ -72,7 +72,7 @@ def test_a_frame_that_is_too_long(ends: Ends) -> None:
 
 def test_what_means_nothing_is_ignored(ends: Ends) -> None:
     """Answers to nothing, and acknowledgements of what was never sent."""
-    world, a, b, _, _ = ends
+    world, _a, b, _, _ = ends
     link = dilation(b)._traffic.link
     link.send([write(Pong(b"none")), write(Ack(2**32 - 1)), write(Ack(0)), write(Ack(0))])
     world.run(1)
@@ -81,7 +81,7 @@ def test_what_means_nothing_is_ignored(ends: Ends) -> None:
 
 
 def test_what_comes_again_is_acknowledged_and_dropped(ends: Ends) -> None:
-    world, a, b, ours, theirs = ends
+    world, _a, b, ours, theirs = ends
     theirs.transport.write(b"once")
     world.run(1)
     link = dilation(b)._traffic.link

@@ -22,9 +22,11 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]
 
+from holdfast.dilation.frames import MOST_PLAIN
 from holdfast.dilation.ledger import MOST_PLANNED, PLANNED_SIZE, Channel
+from holdfast.dilation.records import HEAD
 
-LONGEST: Final = 64 * 1024 * 1024 - 4096
+LONGEST: Final = MOST_PLAIN - HEAD.size
 """Bytes of the longest record; a peer need not take more than 64 MiB at once."""
 
 
@@ -162,12 +164,9 @@ class Subchannel:
             TypeError: it is not bytes.
             ValueError: it is longer than a peer takes, 64 MiB.
         """
-        if type(data) is not bytes:
-            if not isinstance(data, bytes | bytearray | memoryview):
-                raise TypeError("a record is bytes")
+        if isinstance(data, bytearray | memoryview):
             data = bytes(data)
-        if len(data) > LONGEST:
-            raise ValueError(f"a record has at most {LONGEST:,} bytes")
+        check(data)
         if not self._is_closing and not self.is_over:
             self._owner.write(self, data)
 
@@ -203,6 +202,7 @@ class Subchannel:
         """Close it, when the producer has no more; what the peer has sent still arrives."""
         if not self.disconnecting:
             self.disconnecting = True
+            self.resumeProducing()  # else it would not hear of the end
             if self._is_closing and self._producer is None:
                 self._owner.soon(self._written)
             else:
@@ -300,3 +300,16 @@ class Subchannel:
             self._owner.unregister(self)
             producer.stopProducing()
         self.protocol.connectionLost(Failure(reason))
+
+
+def check(data: bytes) -> None:
+    """See whether this can be a record.
+
+    Raises:
+        TypeError: it is not bytes.
+        ValueError: it is too long.
+    """
+    if not isinstance(data, bytes):
+        raise TypeError("a record is bytes")
+    if len(data) > LONGEST:
+        raise ValueError(f"a record has at most {LONGEST:,} bytes, not {len(data):,}")

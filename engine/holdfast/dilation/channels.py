@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from holdfast.dilation.channel import Subchannel, SubchannelAddress
+from holdfast.dilation.channel import Subchannel, SubchannelAddress, check
 from holdfast.dilation.entries import Entries
 from holdfast.dilation.ledger import Channel, Ended, Ledger, Opened, Planned, Received
 from holdfast.dilation.producers import Producers
@@ -179,6 +179,7 @@ class Channels:
             return None
         try:
             made: bytes = subchannel.protocol.make_record(planned.plan, planned.index)
+            check(made)
         except Exception as error:  # noqa: BLE001 - it is raised where it is the application's
             self._entries.soon(partial(_raise, error))
             return None

@@ -42,7 +42,7 @@ from holdfast.dilation.level import Level
 from holdfast.dilation.manager import Manager
 from holdfast.dilation.reporting import Reporting
 from holdfast.dilation.traffic import Traffic
-from holdfast.errors import OldPeerCannotDilateError, PeerGoneError, WormholeClosed
+from holdfast.errors import OldPeerCannotDilateError, PeerGoneError
 from holdfast.status import StoppedPeer
 from holdfast.transit.contest import Link as Socket
 from holdfast.transit.hints import address
@@ -174,6 +174,7 @@ class Dilation:
 
     def end(self, error: Exception) -> None:
         """The wormhole is over: every subchannel that is open hears that; inside an entry."""
+        self._reporting.peer(StoppedPeer())
         self.dilated.fail(error)
         self._channels.lose_all(error)
 
@@ -187,8 +188,6 @@ class Dilation:
             self._traffic.close()
         else:
             self._traffic.drop()
-        self._reporting.peer(StoppedPeer())
-        self.dilated.fail(WormholeClosed())
 
     # What contests and links tell.
 

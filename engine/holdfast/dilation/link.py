@@ -5,15 +5,22 @@ It knows neither numbers nor channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, Protocol
 
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 from holdfast.dilation.errors import ProtocolError
-from holdfast.dilation.frames import Frames, frame
+from holdfast.dilation.frames import Frames, frame, pieces
 from holdfast.dilation.noise import Cipher
+
+LONG: Final = 512 * 1024
+"""Bytes of a record that is encrypted piece by piece, with turns of the reactor in between."""
+
+MOST_PIECES: Final = 4
+"""Noise messages of such a record that are written at once."""
 
 
 class LinkOwner(Protocol):
@@ -52,8 +59,9 @@ class Link(TwistedProtocol):
         self._sending, receiving = ciphers
         self._frames = Frames(receiving)
         self.describe = describe
-        self.room = False
-        """Whether more may be written."""
+        self._may_write = False
+        self._pieces: Iterator[bytes] | None = None
+        """The rest of a long record."""
         self.is_reading = True
         self.was_heard = True
         """Whether anything has come since somebody set it to False."""
@@ -63,7 +71,7 @@ class Link(TwistedProtocol):
 
     def connectionMade(self) -> None:
         """Begin to write."""
-        self.room = True
+        self._may_write = True
         self.transport.registerProducer(self, streaming=True)
         self._owner.begun(self)
 
@@ -81,15 +89,32 @@ class Link(TwistedProtocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
         """It is over."""
-        self.room = False
+        self._may_write = False
         if not self._is_lost:
             self._is_lost = True
             self._owner.is_lost(self)
 
-    def send(self, plaintexts: Iterable[bytes]) -> None:
-        """Encrypt and write these records."""
-        sending = self._sending
+    @property
+    def room(self) -> bool:
+        """Whether more may be written."""
+        return self._may_write and self._pieces is None
+
+    def send(self, plaintexts: Sequence[bytes]) -> None:
+        """Encrypt and write these records, of which the last may be long."""
+        sending, last = self._sending, plaintexts[-1]
+        if len(last) > LONG:
+            plaintexts = plaintexts[:-1]
         self.transport.writeSequence([frame(sending, each) for each in plaintexts])
+        if len(last) > LONG:
+            self._pieces = pieces(sending, last)
+            self._write_pieces()
+
+    def _write_pieces(self) -> None:
+        while self._may_write and self._pieces is not None:
+            some = list(islice(self._pieces, MOST_PIECES))
+            if len(some) < MOST_PIECES:
+                self._pieces = None
+            self.transport.writeSequence(some)
 
     def pause(self) -> None:
         """Read no more for a while."""
@@ -111,13 +136,13 @@ class Link(TwistedProtocol):
     def abort(self) -> None:
         """Close it at once: a connection that is closed politely waits for what is not sent."""
         if not self._is_lost:
-            self.room = False
+            self._may_write = False
             self.transport.abortConnection()
 
     def close(self) -> None:
         """Close it when everything is sent; nothing more that comes is looked at."""
         if not self._is_lost:
-            self.room = False
+            self._may_write = False
             self.trouble = "closed"
             self.transport.unregisterProducer()
             self.resume()
@@ -127,14 +152,16 @@ class Link(TwistedProtocol):
 
     def pauseProducing(self) -> None:
         """Write no more for a while."""
-        self.room = False
+        self._may_write = False
 
     def resumeProducing(self) -> None:
         """Write more."""
         if not self._is_lost:
-            self.room = True
-            self._owner.has_room(self)
+            self._may_write = True
+            self._write_pieces()
+            if self.room:
+                self._owner.has_room(self)
 
     def stopProducing(self) -> None:
         """Write no more."""
-        self.room = False
+        self._may_write = False
