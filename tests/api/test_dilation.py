@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 import holdfast
 from holdfast.transit.network import through
-from holdfast_journal import Journal
+from holdfast_journal import Journal, NewFlow, Snapshot
 from tests.api.world import CODE, Delegate, Net
 from tests.harness.reactor import flush_logged_errors
 from tests.transit.memory_network import World
@@ -473,6 +473,46 @@ def test_every_record_is_echoed_once_wherever_the_process_dies(stored: bool) -> 
     for dies_at in range(1, commits + 1):
         echoed(Net(), dies_at, stored=stored)
     flush_logged_errors(KilledError)
+
+
+def test_a_journal_hears_of_it_only_when_from_serialized_has_returned(
+    net: Net, world: World
+) -> None:
+    """One flow's journal, to which the application then says what is to be saved."""
+    database = holdfast.SqlJournal.open_inline("sqlite://", clock=net.clock.seconds)
+    database.start_flows("api", [NewFlow("ada", "mine", b"parameters")])
+
+    def attach(journal: Any, wormhole: Any) -> None:
+        journal.attach(
+            lambda: Snapshot("busy", json.dumps(wormhole.serialize()).encode(), {}, False, False)
+        )
+
+    [flow] = database.take()
+    first, second, keepers = Hears(), Hears(), Keepers()
+    ours, theirs = net.create(delegate=first, journal=flow.journal), net.create()
+    attach(flow.journal, ours)
+    ours.dilate()
+    dilated = theirs.dilate()
+    ours.set_code(CODE)
+    theirs.set_code(CODE)
+    net.run(1)
+    opened(net, dilated).transport.write(b"before anybody listened")
+    net.run(1)
+    ours.abandon()
+    kinds = {row.kind for row in database.history(flow.id)}
+    assert {"dilate", "send-dilation", "dilation"} <= kinds
+    database.give_back()
+    [again] = database.take()
+    second.on["dilated"] = lambda it: it.listener_for("x").listen(keepers)
+    resumed = net.resume(again.checkpoint.decode(), second, again.journal)
+    attach(again.journal, resumed)
+    assert second.names == ["dilated"]
+    net.run(20)
+    assert keepers.kept == [b"before anybody listened"]
+    resumed.close()
+    net.run(30)
+    assert second.got("closed") == "happy"
+    database.close()
 
 
 def test_nothing_of_dilation_is_loaded_for_a_wormhole_that_does_not_dilate() -> None:

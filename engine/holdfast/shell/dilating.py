@@ -78,10 +78,10 @@ class Dilating:
         """Whether the application has closed the wormhole."""
         self.is_gone = False
         """Whether the peer cannot dilate, or has been given up."""
-        self._has_ended = False
         self._was_told = False
-        self._peer_told = False
         self._has_begun = False
+        self.network: Network = network_of(wormhole.options.clock, wormhole.options.tor)
+        """Where connections are made: through Tor if the wormhole's own is."""
         loaded = None if saved is None else load(saved.state)
         options = options if loaded is None else loaded.options
         self._dilation = Dilation(self, loaded, options)
@@ -115,8 +115,7 @@ class Dilating:
         """Tell whether the peer can dilate, once that is known."""
         self.begin()
         can = self._wormhole.exchange.talk.can_dilate
-        if can is not None and not self._peer_told:
-            self._peer_told = True
+        if can is not None:
             self._dilation.peer(can)
 
     def heard(self, body: bytes) -> None:
@@ -135,12 +134,10 @@ class Dilating:
         self._dilation.close(self._closed)
 
     def end(self) -> None:
-        """The wormhole closes, well or badly: its subchannels hear that, once."""
-        if not self._has_ended:
-            self._has_ended = True
-            ending = self._wormhole.ending
-            self._dilation.end(ending if isinstance(ending, Exception) else WormholeClosed())
-            self._wormhole.journal.queue_outbound(self.stop)
+        """The wormhole closes, well or badly: its subchannels hear that; twice is once."""
+        ending = self._wormhole.ending
+        self._dilation.end(ending if isinstance(ending, Exception) else WormholeClosed())
+        self._wormhole.journal.queue_outbound(self.stop)
 
     def leave_entry(self) -> str | None:
         """Have the dilation hear of this entry's commit; return in words what it has changed.
@@ -197,12 +194,6 @@ class Dilating:
     def clock(self) -> Clock:
         """The time that timers have."""
         return self.network.clock
-
-    @property
-    def network(self) -> Network:
-        """Where connections are made: through Tor if the wormhole's own is."""
-        options = self._wormhole.options
-        return network_of(options.clock, options.tor)
 
     @property
     def delay(self) -> float:
