@@ -210,7 +210,7 @@ def test_one_exchange(lasting: World) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["sent", "not sent"])
-@pytest.mark.parametrize("dies_at", range(2, ENTRIES, 6))
+@pytest.mark.parametrize("dies_at", range(4, ENTRIES, 8))
 def test_killed(lasting: World, dies_at: int, *, lost: bool) -> None:
     """Killed behind any entry, it takes each line once and gives each answer once."""
     name = f"{dies_at} {lost}"
