@@ -176,6 +176,23 @@ def test_closing_does_not_wait_for_ever() -> None:
     assert ours.told == ["made", "ConnectionDone"]
 
 
+def test_what_is_opened_while_we_close() -> None:
+    """Neither side's new subchannels come to anything, and both are told."""
+    world = World()
+    a, _, x, y = world.dilated()
+    world.result(x.listener_for("name").listen(Made()))
+    world.result(y.listener_for("long").listen(Made()))
+    world.result(x.connector_for("long").connect(Made())).transport.write(bytes(5_000_000))
+    closing = a.close()
+    waiting = [each.connector_for("name").connect(Made()) for each in (x, y)]
+    with pytest.raises(holdfast.WormholeClosed):
+        world.result(waiting[0])
+    theirs = world.result(waiting[1])
+    world.run(1)
+    assert theirs.told == ["made", "ConnectionDone"]
+    assert world.result(closing, 1) == "happy"
+
+
 def test_a_peer_that_stays_away_is_given_up() -> None:
     world = World()
     a, _, x, _ = world.dilated(peer_timeout=60)

@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from holdfast.dilation.records import Ack, Close, Data, Open, Ping, Pong, write
+from holdfast.dilation.traffic import Traffic
 from tests.dilation.world import Made, World
 
 Ends = tuple[World, Any, Any, Any, Any]
@@ -140,4 +141,23 @@ def test_a_hundred_thousand_opens(ends: Ends) -> None:
     world.run(5)
     assert len(dilation(a)._ledger.channels) <= 10_001
     assert ledger.acked == ledger.next_out - 1
+    still_works(ends)
+
+
+def test_a_peer_that_is_wrong_on_every_connection(ends: Ends) -> None:
+    """It is given less and less of them."""
+    world, _a, b, _, _ = ends
+    sent = Traffic.begin
+
+    def begin(self: Traffic, socket: Any) -> None:
+        sent(self, socket)
+        if self is dilation(b)._traffic and self.link is not None:
+            self.link.send([b"nonsense"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Traffic, "begin", begin)
+        world.sockets.cut()
+        world.run(600)
+        assert len(world.sockets.lines) < 60
+    world.run(60)
     still_works(ends)

@@ -389,3 +389,40 @@ def test_what_is_written_while_there_is_no_connection_waits() -> None:
     world.run(30)
     for each in pair:
         assert each.told == ["made", b"patient", "ConnectionDone"]
+
+
+class Planning(Half):
+    """One that can make what it has planned."""
+
+    def make_record(self, plan: str, index: int) -> bytes:
+        return f"{plan} {index}".encode()
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [("loseWriteConnection", "ConnectionDone"), ("abortConnection", "ConnectionAborted")],
+)
+def test_who_has_planned_is_there_until_the_peer_has_it(end: str, reason: str) -> None:
+    """It is told of the end only then, and nothing behind it gets stuck."""
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y, make=Planning)
+    theirs.transport.loseWriteConnection()
+    world.run(1)
+    world.sockets.refuses = True
+    world.sockets.cut()
+    world.run(5)
+    ours.transport.write_plan("planned", 3)
+    getattr(ours.transport, end)()
+    behind = world.result(x.connector_for("behind").connect(Made()))
+    behind.transport.write(b"this")
+    world.run(5)
+    assert reason not in ours.told
+    world.sockets.refuses = False
+    listening = Made()
+    world.result(y.listener_for("behind").listen(listening))
+    world.run(30)
+    assert theirs.data == [b"planned 0", b"planned 1", b"planned 2"]
+    assert theirs.told[-1] == "ConnectionDone"
+    assert ours.told[-1] == reason
+    assert [each.data for each in listening.made] == [[b"this"]]

@@ -204,6 +204,11 @@ class End:
     _broken: bool = field(default=False, init=False)
     _last: float = field(default=0.0, init=False)
     """When what was sent last will arrive."""
+    _producer: Any = field(default=None, init=False)
+    """Who is to be paused while there is no room."""
+    _full: bool = field(default=False, init=False)
+    bufferSize = 65_536
+    """Bytes that are read at once at most, as Twisted tells."""
 
     @property
     def under_way(self) -> int:
@@ -235,6 +240,9 @@ class End:
             soonest = max(self._last, kernel.now + self.lines.latency())
             self._last = soonest + len(data) / SPEED
             kernel.at(self._last, self._arrives)
+            if self._producer is not None and not self._full and self.under_way > ROOM:
+                self._full = True
+                self._producer.pauseProducing()
 
     def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802
         self.write(b"".join(data))
@@ -258,10 +266,10 @@ class End:
         self.loseConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802
-        pass
+        self._producer = producer
 
     def unregisterProducer(self) -> None:  # noqa: N802
-        pass
+        self._producer = None
 
     def getPeer(self) -> IPv4Address:  # noqa: N802
         return IPv4Address("TCP", self.host, 1)
@@ -326,6 +334,13 @@ class End:
             self.other.hears(data)
         if self.taken:
             self.waiting.wake()  # there is room again
+        if self._full and self.under_way <= ROOM:
+            self._full = False
+            self.lines.kernel.after(0, self._drained, self.process)
+
+    def _drained(self) -> None:
+        if self._producer is not None and not (self.shut or self._full):
+            self._producer.resumeProducing()
 
     def _told(self) -> None:
         """Close it too."""

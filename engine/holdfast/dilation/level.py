@@ -12,11 +12,11 @@ MOST_UNSENT: Final = 1024 * 1024
 FEW_UNSENT: Final = 256 * 1024
 """Bytes at which they go on."""
 
-WINDOW: Final = 8 * 1024 * 1024
+WINDOW: Final = 16 * 1024 * 1024
 """Bytes that may be unacknowledged before producers are paused."""
 
 STORED_WINDOW: Final = 2 * 1024 * 1024
-"""The same if they are written into each commit."""
+"""Those of them that may be written into each commit: a plan's are not."""
 
 
 class Level:
@@ -37,10 +37,14 @@ class Level:
 
     def is_full(self) -> bool:
         """Whether producers should write no more."""
-        kept = self._ledger.unacked_bytes
-        return kept - self.sent > MOST_UNSENT or kept > self._window
+        kept, planned = self._ledger.unacked_bytes, self._ledger.planned_bytes
+        return kept - self.sent > MOST_UNSENT or kept > WINDOW or kept - planned > self._window
 
     def is_low(self) -> bool:
         """Whether they may go on."""
-        kept = self._ledger.unacked_bytes
-        return kept - self.sent < FEW_UNSENT and kept < self._window // 2
+        kept, planned = self._ledger.unacked_bytes, self._ledger.planned_bytes
+        return (
+            kept - self.sent < FEW_UNSENT
+            and kept < WINDOW * 3 // 4
+            and kept - planned < self._window // 2
+        )

@@ -59,7 +59,6 @@ class Traffic:
         self._owner = owner
         self._host = host
         self._ledger = ledger
-        self._channels = channels
         relieve = channels.producers.relieve
         self.sending = Sending(ledger, host.clock, channels.make, level, relieve)
         self.receiving = Receiving(ledger, host, entries, channels, self._came_again)
@@ -125,7 +124,6 @@ class Traffic:
                 self.sending.reply(Pong(record.id))
         if acked >= 0:
             self.sending.acknowledged(acked)
-            self._channels.acknowledged()
             self._owner.acknowledged()
         receiving.added(more=more)
 
@@ -138,7 +136,7 @@ class Traffic:
         """It is gone."""
         if link is self._link:
             self._end()
-            self._owner.lost(useful=self._useful)
+            self._owner.lost(useful=self._useful and not link.trouble)
 
     def _end(self) -> Link | None:
         link, self._link = self._link, None
