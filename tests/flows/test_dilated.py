@@ -228,6 +228,18 @@ def talking(world: World) -> tuple[World, Peer]:
     return world, peer
 
 
+def test_waiting_for_a_peer(world: World) -> None:
+    """Whoever loads a flow that waits for its peer writes nothing; so visits cost nothing."""
+    world.add(Answers())
+    world.serve()
+    world.code()
+    entries = world.row().seq
+    world.crash()
+    world.serve()
+    world.advance(2)
+    assert world.row().seq == entries
+
+
 def test_told_once_it_is_told(world: World) -> None:
     """A process that ends before there was a connection leaves nothing to resume."""
     world.add(Answers())

@@ -101,7 +101,9 @@ class Dilating:
         """
         if self._told_before:
             self.told(self.dilated)
-        self._beginning = self.clock.callLater(0, self.within, self.begin)
+        if self._wormhole.exchange.talk.can_dilate is not None or self.is_closing:
+            self._beginning = self.clock.callLater(0, self.within, self.begin)
+        # Else it begins when the peer has come: a visit of one that waits writes nothing.
 
     def begin(self) -> None:
         """Begin, or go on where an earlier process was."""
