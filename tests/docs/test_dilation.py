@@ -8,12 +8,14 @@ import wormhole as stock
 from twisted.internet import reactor as real
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.docs.conftest import Run
+from holdfast.dilation import channel, closing, ledger, level, records
+from tests.docs.conftest import DOCS, Run
 from tests.docs.test_library import CODE
 from tests.harness import reactor
 from tests.harness.server import MailboxServer
 
 RECORD = 60_000
+MIB = 2**20
 
 
 def test_one_subchannel(run: Run) -> None:
@@ -72,3 +74,20 @@ def test_received_through_a_kill(run: Run, server: MailboxServer, tmp_path: Path
     reactor.run(exchange, timeout=60)
     assert file.read_bytes() == content
     assert not saved.exists()
+
+
+def test_the_limits() -> None:
+    """Those that the page names are those of the code."""
+    table = (DOCS / "dilation.md").read_text().partition("## Limits")[2].partition("##")[0]
+    limits = {
+        "67,092,455 bytes": channel.LONGEST == 67_092_455,
+        "10,000; more are closed at once": ledger.MOST_CHANNELS == 10_000,
+        "1 MiB; then": ledger.MOST_HELD == MIB,
+        "16 MiB, of which 2 MiB": (level.WINDOW, level.STORED_WINDOW) == (16 * MIB, 2 * MIB),
+        "1,024 bytes": records.LONGEST_NAME == 1024,
+        "4 thousand million": ledger.LAST == 2**32 - 1,
+        "10 seconds": closing.CLOSING_TIME == 10.0,
+    }
+    assert {words: words in table and so for words, so in limits.items()} == dict.fromkeys(
+        limits, True
+    )
