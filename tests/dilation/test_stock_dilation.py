@@ -58,11 +58,15 @@ def record(number: int) -> bytes:
     return b"%d:" % number + bytes(number * 37 % 5_000)
 
 
+def link(wormhole: Any) -> Any:
+    """The connection of ours, if there is one."""
+    return wormhole._inner._happening.dilation._dilation._traffic.link
+
+
 def cut(wormhole: Any) -> None:
     """Abort the connection."""
-    link = wormhole._inner._happening.dilation._dilation._traffic.link
-    if link is not None:
-        link.abort()
+    if link(wormhole) is not None:
+        link(wormhole).abort()
 
 
 async def pair(
@@ -93,10 +97,10 @@ def test_streams_over_broken_connections(
     count = 300
 
     async def streaming() -> None:
-        options = {}
-        if through == "relay":
-            options = {"transit_relay_location": relay, "no_listen": True}
+        options = {"transit_relay_location": relay, "no_listen": through == "relay"}
         ours, theirs, x, y = await pair(server, monkeypatch, side, **options)
+        # Stock dials its relay at once; we wait, so that a direct connection wins.
+        assert ("relay" in link(ours).describe) == (through == "relay")
         listening = [Made(Told) for _ in range(2)]
         await x.listener_for("to-us").listen(listening[0])
         await y.listener_for("to-stock").listen(listening[1])

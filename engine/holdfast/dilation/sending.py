@@ -81,8 +81,8 @@ class Sending:
         self._level.sent = 0
         self._owed.clear()
         self._owes_ack = False
-        self._watch.begin()
         self.send()
+        self._watch.begin()
 
     def end(self) -> None:
         """There is no link any more."""
@@ -192,7 +192,7 @@ class Watch:
     def begin(self) -> None:
         """There is a new link."""
         self._patience = FIRST_LOOK
-        self._seen = None
+        self._seen = self._progress()
         self._alarm.set(self._patience)
 
     def end(self) -> None:
