@@ -25,7 +25,7 @@ TOLD: list[bool] = []
 """Each time a flow was told that it is dilated: whether it was resumed."""
 
 ENTRIES = 28
-"""Entries of the exchange below, unless it is disturbed."""
+"""The fewest entries of the exchange below."""
 
 
 @task("upper-case")
@@ -200,7 +200,9 @@ def exchange(
 
 def test_one_exchange(lasting: World) -> None:
     """What comes goes to tasks, their results go back, and each of that is one entry."""
-    assert exchange(lasting, "ann") == ("done", [b"ONE", b"TWO", b"THREE"], ENTRIES)
+    status, answers, entries = exchange(lasting, "ann")
+    assert (status, answers) == ("done", [b"ONE", b"TWO", b"THREE"])
+    assert entries >= ENTRIES
     heard = [entry.heard for entry in lasting.history("ann")]
     assert "subchannels: connected, 1 record to send" in heard
     at = heard.index("subchannels: 4 records came")
@@ -270,14 +272,16 @@ def test_a_protocol_that_raises(talking: tuple[World, Peer]) -> None:
     assert flush_logged_errors() == []
 
 
-def test_what_failed_with_it_did_not_happen(talking: tuple[World, Peer]) -> None:
-    """What shared the entry in which a protocol raised has not happened, and comes again."""
+def test_what_failed_with_it_comes_again(talking: tuple[World, Peer]) -> None:
+    """What shared the entry in which a protocol raised has not happened, and comes again, alone."""
     world, peer = talking
     peer.say(b"one")
     world.until(lambda: peer.answers)
     peer.say(b"two", b"bad")
     world.until(world.finished)
-    assert peer.answers == [b"ONE"], "the task of the second line was never asked for"
+    heard = world.heard()
+    assert peer.answers == [b"ONE", b"TWO"]
+    assert "subchannels: 1 record came" in heard[heard.index("task upper-case: done") :]
 
 
 @pytest.mark.parametrize("way", ["cancel", "expire", "finish"])

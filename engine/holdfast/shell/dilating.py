@@ -199,6 +199,11 @@ class Dilating:
         """Seconds for which a commit waits for more; 0 if nothing is stored."""
         return 0.0 if isinstance(self._wormhole.journal, ImmediateJournal) else GATHERED_FOR
 
+    @property
+    def careful(self) -> bool:
+        """Whether each record has an entry of its own."""
+        return self._wormhole.options.careful
+
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._wormhole.options.now()
