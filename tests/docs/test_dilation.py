@@ -3,12 +3,16 @@
 import re
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import pytest
 import wormhole as stock
 from twisted.internet import reactor as real
 from twisted.internet.protocol import Factory, Protocol
 
+import holdfast
 from holdfast.dilation import channel, closing, ledger, level, records
+from holdfast.testing import URL, World
 from tests.docs.conftest import DOCS, Run
 from tests.docs.test_library import CODE
 from tests.harness import reactor
@@ -74,6 +78,27 @@ def test_received_through_a_kill(run: Run, server: MailboxServer, tmp_path: Path
     reactor.run(exchange, timeout=60)
     assert file.read_bytes() == content
     assert not saved.exists()
+
+
+@pytest.mark.parametrize("crash", [20, 22])
+def test_kept_by_a_flow(tmp_path: Path, keep_file: Any, crash: int) -> None:
+    """Whenever its process dies, the flow of the manual has the whole file in the end."""
+    file = tmp_path / "kept"
+    records = [bytes([number]) * 30_000 for number in range(6)]
+    with World() as world:
+        world.crash_after(crash)
+        world.start(keep_file.KeepFile(path=str(file)))
+        theirs = holdfast.create(keep_file.KeepFile.appid, URL, world.clock)
+        opening = theirs.dilate().connector_for("file").connect(Factory.forProtocol(Protocol))
+        theirs.set_code(world.code())
+        world.until(lambda: opening.called)
+        for record in records:
+            opening.result.transport.write(record)
+            world.advance(0.5)
+        opening.result.transport.loseConnection()
+        world.until(world.finished)
+        assert (world.status(), world.crashes) == ("done", 1)
+    assert file.read_bytes() == b"".join(records)
 
 
 def test_the_limits() -> None:

@@ -8,7 +8,6 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -79,22 +78,6 @@ def test_the_test_of_a_flow(run: Run, tmp_path: Path) -> None:
     with Child(words, env=env, cwd=tmp_path) as tests:
         ended = tests.wait()
     assert ended.status == 0, tests.describe()
-
-
-def example(name: str) -> Any:
-    """Import an example."""
-    spec = spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-@pytest.fixture(scope="session")
-def ship_file() -> Any:
-    """The example, whose flow can be registered only once."""
-    return example("ship_file")
 
 
 class Fetching(Protocol):
