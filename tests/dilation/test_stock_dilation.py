@@ -159,6 +159,43 @@ def test_our_process_dies(
     reactor.run(dying)
 
 
+@roles
+def test_the_three_endpoints(
+    server: MailboxServer, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """To stock they are subprotocols like others; and our close closes its subchannels."""
+
+    async def talking() -> None:
+        ours, theirs, x, y = await pair(server, monkeypatch, side)
+        control, client, listener = await x
+        made = Made()
+        waiting = control.connect(Made())
+        if side == "f" * 16:  # stock leads, and the leader opens it
+            await y.connector_for("holdfast.control").connect(made)
+        else:
+            await y.listener_for("holdfast.control").listen(made)
+        mine = [await waiting]
+        await y.listener_for("holdfast.subchannel").listen(made)
+        mine.append(await client.connect(Made()))
+        serving = Made()
+        await listener.listen(serving)
+        await y.connector_for("holdfast.subchannel").connect(made)
+        await reactor.until(lambda: len(made.made) == 3 and serving.made, "all are there")
+        mine += serving.made
+        for each in (*mine, *made.made):
+            each.transport.write(b"hello")
+        ends = [*mine, *made.made]
+        await reactor.until(lambda: all(each.data == [b"hello"] for each in ends), "all have heard")
+        assert await ours.close() == "happy"
+        assert all(each.told[-1] == "ConnectionDone" for each in mine)
+        await reactor.until(
+            lambda: all(each.told[-1] == "ConnectionDone" for each in made.made), "stock is told"
+        )
+        await theirs.close()
+
+    reactor.run(talking)
+
+
 class Real:
     """The real network, as far as a `Life` knows it."""
 

@@ -303,6 +303,21 @@ def test_a_pull_producer(later: bool) -> None:
     assert theirs.told[-1] == "ConnectionDone"
 
 
+def test_a_close_waits_for_the_producer() -> None:
+    """As with TCP: what it has begun it may finish."""
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y)
+    producer = Pausing(ours.transport, 300)
+    ours.transport.registerProducer(producer, True)
+    producer.resumeProducing()
+    assert producer.left
+    ours.transport.loseConnection()
+    world.run(5)
+    assert len(theirs.data) == 300
+    assert theirs.told[-1] == ours.told[-1] == "ConnectionDone"
+
+
 def test_a_producer_is_told_of_the_end() -> None:
     world = World()
     _, _, x, y = world.dilated()
