@@ -28,8 +28,10 @@ LAST: Final = 2**32 - 1
 MOST_CHANNELS: Final = 10_000
 """Open channels of the peer's; more are closed at once."""
 
-MOST_CLOSES: Final = 100_000
-"""Closes of ours that wait to be acknowledged when the peer opens another channel."""
+MOST_CLOSES: Final = 5_000
+"""Closes of ours that wait to be acknowledged when the peer opens another channel.
+
+All of them are saved in each commit."""
 
 MOST_HELD: Final = 1024 * 1024
 """Bytes, of all channels together, that wait for somebody who listens."""
