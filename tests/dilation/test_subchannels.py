@@ -242,6 +242,22 @@ def test_a_paused_subchannel_does_not_hold_up_the_others() -> None:
     assert not theirs.data
 
 
+def test_one_that_holds_too_much_back_holds_up_the_others_until_it_is_gone() -> None:
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y, "slow")
+    fast, gets = opened(world, x, y, "fast")
+    theirs.transport.pauseProducing()
+    for _ in range(20):
+        ours.transport.write(bytes(100_000))
+    fast.transport.write(b"late")
+    world.run(5)
+    assert not gets.data
+    theirs.transport.abortConnection()
+    world.run(1)
+    assert gets.data == [b"late"]
+
+
 def test_many_producers_share_fairly() -> None:
     world = World()
     _, _, x, y = world.dilated()

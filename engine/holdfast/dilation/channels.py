@@ -189,7 +189,8 @@ class Channels:
 
     def over(self, subchannel: Subchannel) -> None:
         """Its protocol is to hear no more."""
-        self._ledger.release(subchannel.channel)
+        if self._ledger.release(subchannel.channel):
+            self.unblocked()
         self._forget(subchannel)
 
     # The rest.
@@ -230,6 +231,7 @@ class Channels:
             else:
                 subchannel.loseConnection()
         self._entries.commit()
+        self.unblocked()
 
     @property
     def are_closed(self) -> bool:
