@@ -15,7 +15,7 @@ import pytest
 from twisted.internet import reactor as loop
 from twisted.internet.protocol import Factory
 
-from holdfast.dilation import connecting, driver
+from holdfast.dilation import anew, connecting
 from holdfast.transit import through
 from holdfast.transit.network import Internet
 from tests.harness.cable import Cable
@@ -127,7 +127,7 @@ def test_cut_at_random_bytes(
     """In the middle of a record, or of the handshake."""
     # Seconds are for networks.
     monkeypatch.setattr(connecting, "FIRST_AGAIN", 0.3)
-    monkeypatch.setattr(driver, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(anew, "LONGEST_PAUSE", 0.2)
     detour = Detour([rng.randrange(1, 500), *(rng.randrange(500_000) for _ in range(8))])
     through(loop, detour)
     stock.start(code, ALL_SORTS)

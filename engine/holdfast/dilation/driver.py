@@ -198,10 +198,10 @@ class Dilation:
         else:
             socket.abort()
 
-    def lost(self, *, useful: bool) -> None:
+    def lost(self, *, useful: bool, wrong: bool) -> None:
         """The link is gone."""
         self._reporting.connecting()
-        self._anew.lost(useful=useful, leader=bool(self._ledger.leader))
+        self._anew.lost(useful=useful, wrong=wrong, leader=bool(self._ledger.leader))
 
     def acknowledged(self) -> None:
         """The peer has taken more."""
