@@ -96,10 +96,14 @@ class Receiving:
             self._alarm.set(delay)
 
     def take(self) -> None:
-        """Take what waits, in an entry, if that can be done now."""
+        """Take what waits, in an entry, if that can be done now.
+
+        While a commit is under way, whatever comes shares the next one.
+        """
         if (
             self._queue
             and not self._alarm.is_set
+            and (not self._uncommitted or self._size >= self._enough)
             and self._uncommitted < MOST_UNCOMMITTED
             and self._ledger.held_bytes <= MOST_HELD
         ):
