@@ -80,10 +80,13 @@ def test_names() -> None:
             x.listener_for(wrong)
     with pytest.raises(TypeError):
         x.connector_for(b"bytes")
-    port = world.result(x.listener_for("name").listen(Made()))
+    factory = Made()
+    port = world.result(x.listener_for("name").listen(factory))
     port.startListening()
     assert port.getHost() is not None
+    assert factory.numPorts == 1
     port.stopListening()
+    assert factory.numPorts == 0
     world.result(x.listener_for("name").listen(Made()))
 
 

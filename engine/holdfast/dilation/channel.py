@@ -126,7 +126,7 @@ class Subchannel:
         self.was_told = False
         """Whether it was told that."""
         self._is_closing = channel.out_closed
-        """Whether nothing more may be written."""
+        """Whether it is to be closed as soon as there is no producer."""
         self._read_closed = False
         self._producer: Any = None
 
@@ -173,7 +173,7 @@ class Subchannel:
         if isinstance(data, bytearray | memoryview):
             data = bytes(data)
         check(data)
-        if not self._is_closing and not self.is_over:
+        if not self.channel.out_closed and not self.is_over:
             self._owner.write(self, data)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:  # noqa: N802
@@ -202,7 +202,7 @@ class Subchannel:
             raise TypeError("a protocol that plans records has a method make_record")
         if type(count) is not int or not 1 <= count <= MOST_PLANNED:
             raise ValueError(f"a plan is for 1 to {MOST_PLANNED:,} records")
-        if not self._is_closing and not self.is_over:
+        if not self.channel.out_closed and not self.is_over:
             self._owner.plan(self, plan, count, size)
 
     def loseConnection(self, _: object = None) -> None:  # noqa: N802

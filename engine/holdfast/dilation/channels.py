@@ -25,6 +25,12 @@ class _Listener:
     factory: Any
     connected: Callable[[Any], object] | None = None
 
+    def tell(self, what: str) -> None:
+        """Tell the factory that it is used from now on, or no longer, as Twisted's ports do."""
+        method = getattr(self.factory, what, None)
+        if method is not None:
+            method()
+
 
 class Channels:
     """The subchannels.
@@ -89,11 +95,14 @@ class Channels:
         if name in self._listeners:
             raise EndpointUsedError(f"somebody listens for {name!r} already")
         listener = self._listeners[name] = _Listener(factory, connected)
+        listener.tell("doStart")
         self._attach_all(name, listener, ours=False)
 
     def stop_listening(self, name: str) -> None:
         """Let what the peer opens from now on wait again."""
-        self._listeners.pop(name, None)
+        listener = self._listeners.pop(name, None)
+        if listener is not None:
+            listener.tell("doStop")
 
     def resume(self, name: str, factory: Any) -> list[Any]:
         """Let `factory` make the protocols of subchannels that we opened in an earlier process."""
@@ -180,7 +189,8 @@ class Channels:
 
     def over(self, subchannel: Subchannel) -> None:
         """Its protocol is to hear no more."""
-        self._ledger.release(subchannel.channel)
+        if self._ledger.release(subchannel.channel):
+            self.unblocked()
         self._forget(subchannel)
 
     # The rest.
@@ -221,6 +231,7 @@ class Channels:
             else:
                 subchannel.loseConnection()
         self._entries.commit()
+        self.unblocked()
 
     @property
     def are_closed(self) -> bool:

@@ -60,6 +60,7 @@ class Receiving:
         self._came_again = came_again
         self._delay = host.delay
         self._enough = ENOUGH_STORED if host.delay else ENOUGH
+        self._most = 1 if host.careful else MOST_RECORDS
         self._link: Link | None = None
         self._queue: deque[Open | Data | Close] = deque()
         self._size = 0
@@ -96,10 +97,14 @@ class Receiving:
             self._alarm.set(delay)
 
     def take(self) -> None:
-        """Take what waits, in an entry, if that can be done now."""
+        """Take what waits, in an entry, if that can be done now.
+
+        While a commit is under way, whatever comes shares the next one.
+        """
         if (
             self._queue
             and not self._alarm.is_set
+            and (not self._uncommitted or self._size >= self._enough)
             and self._uncommitted < MOST_UNCOMMITTED
             and self._ledger.held_bytes <= MOST_HELD
         ):
@@ -111,7 +116,7 @@ class Receiving:
         self._host.later(self._committed)
         link, ledger, queue = self._link, self._ledger, self._queue
         before, again = ledger.highest_in, False
-        for _ in range(min(MOST_RECORDS, len(queue))):
+        for _ in range(min(self._most, len(queue))):
             if ledger.held_bytes > MOST_HELD:
                 break
             record = queue.popleft()

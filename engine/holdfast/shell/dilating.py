@@ -101,7 +101,9 @@ class Dilating:
         """
         if self._told_before:
             self.told(self.dilated)
-        self._beginning = self.clock.callLater(0, self.within, self.begin)
+        if self._wormhole.exchange.talk.can_dilate is not None or self.is_closing:
+            self._beginning = self.clock.callLater(0, self.within, self.begin)
+        # Else it begins when the peer has come: a visit of one that waits writes nothing.
 
     def begin(self) -> None:
         """Begin, or go on where an earlier process was."""
@@ -196,6 +198,11 @@ class Dilating:
     def delay(self) -> float:
         """Seconds for which a commit waits for more; 0 if nothing is stored."""
         return 0.0 if isinstance(self._wormhole.journal, ImmediateJournal) else GATHERED_FOR
+
+    @property
+    def careful(self) -> bool:
+        """Whether each record has an entry of its own."""
+        return self._wormhole.options.careful
 
     def now(self) -> float:
         """Seconds since the epoch."""
