@@ -254,7 +254,7 @@ class Dilation:
                 self._channels.lose_all(error)
                 host.cannot(error)
             case Ignored(why):
-                _log.info("dilation: ignored {why}", why=why)
+                _log.debug("dilation: ignored {why}", why=why)
 
     def _start_contest(self, leader: bool, generation: int) -> None:  # noqa: FBT001
         """Called behind the commit; the manager may have thought better of it since."""
