@@ -189,7 +189,8 @@ class Channels:
 
     def over(self, subchannel: Subchannel) -> None:
         """Its protocol is to hear no more."""
-        self._ledger.release(subchannel.channel)
+        if self._ledger.release(subchannel.channel):
+            self.unblocked()
         self._forget(subchannel)
 
     # The rest.
@@ -215,7 +216,7 @@ class Channels:
 
     def remember(self) -> None:
         """Ask the protocols for what they have to remember; at the end of an entry."""
-        for subchannel in self._open.values():
+        for subchannel in tuple(self._open.values()):
             save = getattr(subchannel.protocol, "save_state", None)
             if save is not None:
                 subchannel.channel.state = save()
@@ -230,6 +231,7 @@ class Channels:
             else:
                 subchannel.loseConnection()
         self._entries.commit()
+        self.unblocked()
 
     @property
     def are_closed(self) -> bool:

@@ -1,9 +1,8 @@
 """A modelled peer that dilates as `magic-wormhole` 0.24 does: by its rules, with its mistakes.
 
-It keeps nothing across its own death, so it does not die here. What would end its wormhole is a
-violation. It takes whatever comes under a new number, and drops what comes under an old one, without
-a look at the bytes; its application looks at each. Its mailbox is spoken to by our core. (DILATION,
-sections 3 to 6.)
+It keeps nothing across its own death. What would end its wormhole is a violation. It takes whatever
+comes under a new number, and drops what comes under an old one without a look at the bytes; its
+application looks at each. Its mailbox is spoken to by our core.
 """
 
 from __future__ import annotations
@@ -179,7 +178,7 @@ class Manager:
             case "reconnect", "connected" if not self.leads:
                 assert self._connection is not None
                 self.state = "abandoning"
-                self._connection.transport.loseConnection()
+                self._connection.let_go()
             case "reconnecting", "flushing":
                 self._connect()
             case kind, state:
@@ -216,7 +215,7 @@ class Manager:
         if self._connector is not None:
             self._connector.stop()
         if self._connection is not None:
-            self._connection.transport.loseConnection()
+            self._connection.let_go()
 
     # The connection.
 
@@ -276,7 +275,7 @@ class Manager:
         if connection is not self._connection:
             return
         if self._pongs_due == 2:
-            connection.transport.loseConnection()
+            connection.let_go()
             return
         self._pongs_due += 1
         connection.send(Ping(self.process.kernel.random.randbytes(4)))
