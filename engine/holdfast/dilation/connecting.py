@@ -20,7 +20,7 @@ from holdfast.transit.contest import Candidate, Contest
 from holdfast.transit.contest import Link as Socket
 from holdfast.transit.errors import TransitError
 from holdfast.transit.handshake import Handshake
-from holdfast.transit.hints import DirectHint, Hint
+from holdfast.transit.hints import MOST, DirectHint, Hint
 
 FIRST_AGAIN: Final = 10.0
 """Seconds after which hints are told again; each later time it takes twice as long."""
@@ -71,7 +71,7 @@ class Connecting:
         self._listen = listen and not host.network.hides
         self._contest: Contest | None = None
         self._hints: dict[Hint, None] = {}
-        """The peer's, of this generation."""
+        """The peer's, of this generation, the latest."""
         self._timers: list[Timer] = []
 
     def begin(self, *, leader: bool) -> None:
@@ -101,7 +101,7 @@ class Connecting:
         """The peer can be reached there too."""
         if self._contest is None:
             return
-        self._hints |= dict.fromkeys(hints)
+        self._hints = dict.fromkeys([*self._hints, *hints][-MOST:])
         direct = [hint for hint in hints if isinstance(hint, DirectHint)]
         relays = [hint for hint in hints if not isinstance(hint, DirectHint)]
         if direct:

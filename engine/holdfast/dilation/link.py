@@ -16,6 +16,9 @@ from holdfast.dilation.errors import ProtocolError
 from holdfast.dilation.frames import Frames, frame, pieces
 from holdfast.dilation.noise import Cipher
 
+USUAL_READ: Final = 65_536
+"""Bytes that one read of Twisted's brings at most."""
+
 LONG: Final = 512 * 1024
 """Bytes of a record that is encrypted piece by piece, with turns of the reactor in between."""
 
@@ -59,6 +62,8 @@ class Link(TwistedProtocol):
         self._sending, receiving = ciphers
         self._frames = Frames(receiving)
         self.describe = describe
+        self._read_size = USUAL_READ
+        """Bytes that one read brings if there is more."""
         self._may_write = False
         self._pieces: Iterator[bytes] | None = None
         """The rest of a long record."""
@@ -72,6 +77,7 @@ class Link(TwistedProtocol):
     def connectionMade(self) -> None:
         """Begin to write."""
         self._may_write = True
+        self._read_size = getattr(self.transport, "bufferSize", USUAL_READ)
         self.transport.registerProducer(self, streaming=True)
         self._owner.begun(self)
 
@@ -83,7 +89,7 @@ class Link(TwistedProtocol):
         try:
             plaintexts = self._frames.feed(data)
             if plaintexts:
-                self._owner.got(self, plaintexts, more=len(data) >= self.transport.bufferSize)
+                self._owner.got(self, plaintexts, more=len(data) >= self._read_size)
         except ProtocolError as error:
             self.fail(str(error))
 

@@ -17,7 +17,7 @@ from holdfast.status import (
     PeerConnection,
     ReconnectingPeer,
 )
-from holdfast.transit.hints import DirectHint, Hint
+from holdfast.transit.hints import MOST, DirectHint, Hint
 
 _log = Logger()
 
@@ -53,7 +53,8 @@ class Reporting:
         for hint in hints:
             is_direct = isinstance(hint, DirectHint)
             for each in (hint,) if isinstance(hint, DirectHint) else hint.hosts:
-                told.add(DilationHint(f"{each.host}:{each.port}", is_direct))
+                if len(told) < MOST:
+                    told.add(DilationHint(f"{each.host}:{each.port}", is_direct))
         self._change(hints=frozenset(told))
 
     def connected(self, describe: str) -> None:

@@ -24,8 +24,13 @@ NUMBERED: Final = (Data, Open, Close)
 class TrafficOwner(Protocol):
     """Is told what happens to the links."""
 
-    def lost(self, *, useful: bool) -> None:
-        """The link is gone; `useful` if anything came through."""
+    def lost(self, *, useful: bool, wrong: bool) -> None:
+        """The link is gone.
+
+        Args:
+            useful: whether anything came through.
+            wrong: whether it was broken off because the other side did something wrong.
+        """
         ...
 
     def acknowledged(self) -> None:
@@ -59,7 +64,6 @@ class Traffic:
         self._owner = owner
         self._host = host
         self._ledger = ledger
-        self._channels = channels
         relieve = channels.producers.relieve
         self.sending = Sending(ledger, host.clock, channels.make, level, relieve)
         self.receiving = Receiving(ledger, host, entries, channels, self._came_again)
@@ -125,7 +129,6 @@ class Traffic:
                 self.sending.reply(Pong(record.id))
         if acked >= 0:
             self.sending.acknowledged(acked)
-            self._channels.acknowledged()
             self._owner.acknowledged()
         receiving.added(more=more)
 
@@ -138,7 +141,7 @@ class Traffic:
         """It is gone."""
         if link is self._link:
             self._end()
-            self._owner.lost(useful=self._useful)
+            self._owner.lost(useful=self._useful, wrong=bool(link.trouble))
 
     def _end(self) -> Link | None:
         link, self._link = self._link, None
