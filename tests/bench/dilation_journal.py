@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.protocol import Factory, Protocol
 
 from holdfast import create
+from holdfast.transfer.storing import PIECE
 from holdfast_journal import FlowJournal, NewFlow, Snapshot, SqlJournal
 from tests.bench.measuring import Figures, program
 from tests.bench.peers.gauge import Gauge, run
@@ -88,7 +89,9 @@ class FileReceiver(Protocol):
         self._gauge.begin()
 
     def dataReceived(self, data: bytes) -> None:
-        self._written += os.write(self._file, data)
+        view = memoryview(data)
+        for at in range(0, len(data), PIECE):
+            self._written += os.write(self._file, view[at : at + PIECE])
 
     def save_state(self) -> int:
         if self._written > self._synced:

@@ -13,6 +13,7 @@ import holdfast
 from holdfast import status
 from tests.api.world import CODE, Delegate
 from tests.dilation.world import Made, World
+from tests.harness.reactor import flush_logged_errors
 
 
 def test_the_endpoints_of_the_first_api() -> None:
@@ -211,6 +212,22 @@ def test_a_peer_that_stays_away_is_given_up() -> None:
     assert world.result(a.close(), 20) == "happy"
 
 
+def test_what_is_listened_for_when_the_peer_is_gone() -> None:
+    """A protocol is made for what had come, and is told of the end."""
+    world = World()
+    _, _, x, y = world.dilated(peer_timeout=60)
+    theirs = world.result(y.connector_for("name").connect(Made()))
+    theirs.transport.write(b"before")
+    world.run(1)
+    world.sockets.refuses = True
+    world.sockets.cut()
+    world.run(70)
+    listening = Made()
+    world.result(x.listener_for("name").listen(listening))
+    world.run(1)
+    assert listening.made[0].told == ["made", "PeerGoneError"]
+
+
 def test_a_peer_that_comes_back_is_not_given_up() -> None:
     world = World()
     _, _, x, y = world.dilated(peer_timeout=60)
@@ -260,6 +277,29 @@ def test_status_updates() -> None:
     assert "tcp:192.0.2.1" in last.peer_connection.hint_description
     assert all(hint.is_direct for hint in last.hints)
     assert any(each.hints for each in told)
+
+
+def test_an_application_that_fails_at_the_news() -> None:
+    """That is logged, and changes nothing."""
+    world = World()
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    _, _, x, _ = world.dilated(on_status_update=fail)
+    assert x.on_status_update is fail
+    assert flush_logged_errors(ZeroDivisionError)
+
+
+def test_messages_that_make_no_sense_are_ignored() -> None:
+    world = World()
+    a, b, _, _ = world.dilated()
+    inner = b._inner._happening
+    for body in (b"", b"[]", b'{"type": "unheard of"}', b'{"type": "reconnecting"}'):
+        inner.within(lambda body=body: inner.dilation.say(body))
+    world.run(5)
+    assert len(world.sockets.open) == 1
+    assert world.result(a.close(), 5) == "happy"
 
 
 def test_silence_is_noticed_by_the_leader() -> None:

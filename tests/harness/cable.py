@@ -24,8 +24,14 @@ class Cable(Closing):
         self.port = self._door.getsockname()[1]
         self._open: list[socket.socket] = []
         self._copying: list[threading.Thread] = []
+        self._strands: list[_Strand] = []
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
+
+    @property
+    def cuts(self) -> int:
+        """How many connections were cut because they had lasted long enough."""
+        return len([each for each in self._strands if each.left == 0])
 
     def cut(self) -> None:
         """Drop what is connected."""
@@ -48,15 +54,21 @@ class Cable(Closing):
             while True:
                 one, _ = self._door.accept()
                 self._open.append(one)
-                other = socket.create_connection(("127.0.0.1", self._to))
-                self._open.append(other)
-                strand = _Strand((one, other), next(self._lasts, None))
-                for source, target in ((one, other), (other, one)):
-                    copying = threading.Thread(
-                        target=strand.copy, args=(source, target), daemon=True
-                    )
-                    copying.start()
-                    self._copying.append(copying)
+                try:
+                    other = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:
+                    _drop([one])
+                else:
+                    self._open.append(other)
+                    self._copy(one, other)
+
+    def _copy(self, one: socket.socket, other: socket.socket) -> None:
+        strand = _Strand((one, other), next(self._lasts, None))
+        self._strands.append(strand)
+        for ends in ((one, other), (other, one)):
+            copying = threading.Thread(target=strand.copy, args=ends, daemon=True)
+            copying.start()
+            self._copying.append(copying)
 
 
 class _Strand:
@@ -64,7 +76,7 @@ class _Strand:
 
     def __init__(self, ends: tuple[socket.socket, socket.socket], lasts: int | None) -> None:
         self._ends = ends
-        self._left = lasts
+        self.left = lasts
         self._turn = threading.Lock()
 
     def copy(self, source: socket.socket, target: socket.socket) -> None:
@@ -78,10 +90,10 @@ class _Strand:
 
     def _take(self, size: int) -> int:
         with self._turn:
-            if self._left is None:
+            if self.left is None:
                 return size
-            size = min(size, self._left)
-            self._left -= size
+            size = min(size, self.left)
+            self.left -= size
             return size
 
 

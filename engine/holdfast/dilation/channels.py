@@ -199,7 +199,8 @@ class Channels:
 
     def over(self, subchannel: Subchannel) -> None:
         """Its protocol is to hear no more."""
-        self._ledger.release(subchannel.channel)
+        if self._ledger.release(subchannel.channel):
+            self.unblocked()
         self._forget(subchannel)
         self.unblocked()
 
@@ -226,7 +227,7 @@ class Channels:
 
     def remember(self) -> None:
         """Ask the protocols for what they have to remember; at the end of an entry."""
-        for subchannel in self._open.values():
+        for subchannel in tuple(self._open.values()):
             save = getattr(subchannel.protocol, "save_state", None)
             if save is not None:
                 subchannel.channel.state = save()
@@ -241,6 +242,7 @@ class Channels:
             else:
                 subchannel.loseConnection()
         self._entries.commit()
+        self.unblocked()
 
     @property
     def are_closed(self) -> bool:

@@ -198,10 +198,10 @@ class Dilation:
         else:
             socket.abort()
 
-    def lost(self, *, useful: bool) -> None:
+    def lost(self, *, useful: bool, wrong: bool) -> None:
         """The link is gone."""
         self._reporting.connecting()
-        self._anew.lost(useful=useful, leader=bool(self._ledger.leader))
+        self._anew.lost(useful=useful, wrong=wrong, leader=bool(self._ledger.leader))
 
     def acknowledged(self) -> None:
         """The peer has taken more."""
@@ -254,7 +254,7 @@ class Dilation:
                 self._channels.lose_all(error)
                 host.cannot(error)
             case Ignored(why):
-                _log.info("dilation: ignored {why}", why=why)
+                _log.debug("dilation: ignored {why}", why=why)
 
     def _start_contest(self, leader: bool, generation: int) -> None:  # noqa: FBT001
         """Called behind the commit; the manager may have thought better of it since."""

@@ -15,11 +15,19 @@ from twisted.python.failure import Failure
 from holdfast.clock import Clock
 from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.errors import ProtocolError
-from holdfast.dilation.frames import Frames, frame, pieces
+from holdfast.dilation.frames import Frames, frames, pieces
 from holdfast.dilation.noise import Cipher
+
+USUAL_READ: Final = 65_536
+"""Bytes that one read of Twisted's brings at most."""
 
 LONG: Final = 512 * 1024
 """Bytes of a record that is encrypted piece by piece, with turns of the reactor in between."""
+
+AT_ONCE: Final = 512 * 1024
+"""Bytes that the kernel is given at once, if it takes them: more than we ever write at once.
+
+Twisted's own limit would leave a few bytes of it for another turn."""
 
 MOST_PIECES: Final = 4
 """Noise messages of such a record that are written at once."""
@@ -67,6 +75,8 @@ class Link(TwistedProtocol):
         self._sending, self._receiving = ciphers
         self._frames = Frames(self._receiving)
         self.describe = describe
+        self._read_size = USUAL_READ
+        """Bytes that one read brings if there is more."""
         self._may_write = False
         self._pieces: Iterator[bytes] | None = None
         """The rest of a long record."""
@@ -79,6 +89,9 @@ class Link(TwistedProtocol):
     def connectionMade(self) -> None:
         """Begin to write."""
         self._may_write = True
+        self._read_size = getattr(self.transport, "bufferSize", USUAL_READ)
+        if hasattr(self.transport, "SEND_LIMIT"):
+            self.transport.SEND_LIMIT = AT_ONCE
         self.transport.registerProducer(self, streaming=True)
         self._owner.begun(self)
 
@@ -89,7 +102,7 @@ class Link(TwistedProtocol):
         try:
             plaintexts = self._frames.feed(data)
             if plaintexts:
-                self._owner.got(self, plaintexts, more=len(data) >= self.transport.bufferSize)
+                self._owner.got(self, plaintexts, more=len(data) >= self._read_size)
         except ProtocolError as error:
             self.fail(str(error))
 
@@ -116,7 +129,7 @@ class Link(TwistedProtocol):
         sending, last = self._sending, plaintexts[-1]
         if len(last) > LONG:
             plaintexts = plaintexts[:-1]
-        self.transport.writeSequence([frame(sending, each) for each in plaintexts])
+        self.transport.write(frames(sending, plaintexts))
         if len(last) > LONG:
             self._pieces = pieces(sending, last)
             self._write_pieces()

@@ -25,8 +25,13 @@ NUMBERED: Final = (Data, Open, Close)
 class TrafficOwner(Protocol):
     """Is told what happens to the links."""
 
-    def lost(self, *, useful: bool) -> None:
-        """The link is gone; `useful` if anything came through."""
+    def lost(self, *, useful: bool, wrong: bool) -> None:
+        """The link is gone.
+
+        Args:
+            useful: whether anything came through.
+            wrong: whether it was broken off because the other side did something wrong.
+        """
         ...
 
     def acknowledged(self) -> None:
@@ -143,7 +148,7 @@ class Traffic:
         """It is gone."""
         if link is self._link:
             self._end()
-            self._owner.lost(useful=self._useful and not link.trouble)
+            self._owner.lost(useful=self._useful, wrong=bool(link.trouble))
 
     def _end(self) -> Link | None:
         link, self._link = self._link, None

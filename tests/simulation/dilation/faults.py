@@ -282,6 +282,14 @@ def _pause(world: World) -> bool:
     return True
 
 
+def _relay_restart(world: World) -> bool:
+    if world.relay is None or not world.relay.alive:
+        return False
+    world.relay.kill()
+    world.kernel.after(world.kernel.between(0.1, 20), world.begin_relay)
+    return True
+
+
 HAPPENS: Mapping[str, Callable[[World], bool]] = {
     "death": _death,
     "line cut": _line_cut,
@@ -292,5 +300,6 @@ HAPPENS: Mapping[str, Callable[[World], bool]] = {
     "slow network": _slow_network,
     "server restart": _server_restart,
     "pause": _pause,
+    "relay restart": _relay_restart,
 }
 """What happens between two steps; the rate is a number in a minute."""

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
+from holdfast.errors import PeerGoneError
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
@@ -108,7 +109,10 @@ class Ours(Process):
             self.reactor.callLater(late, partial(self._begin, dilated, script))
 
     def wormhole_cannot_dilate(self, error: Exception) -> None:
-        self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
+        if not (self.end.world.gone and isinstance(error, PeerGoneError)):
+            self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
+        self.say("gives its peer up")
+        self.wormhole.close()
 
     def wormhole_got_message(self, message: bytes) -> None:
         self.rows["byes"].append("theirs")
@@ -193,6 +197,10 @@ class Speaker(TwistedProtocol):
         self.process = process
         self.speech = Speech(script, process.end.number, process.end.world.violate)
         self._over = False
+        self._reads = True
+        """Whether we have not asked for a pause."""
+        self._writes = True
+        """Whether we are not asked for a pause."""
 
     def load(self, addr: Any) -> None:
         """Go on with what the process before this one saved."""
@@ -207,15 +215,41 @@ class Speaker(TwistedProtocol):
         return [self.speech.written, self.speech.read]
 
     def connectionMade(self) -> None:
-        self._later()
+        kind = self.speech.script.producer
+        if kind and not self.speech.has_written:
+            self.transport.registerProducer(self, kind == "push")
+        if kind != "pull" or self.speech.has_written:
+            self._later()
 
     def dataReceived(self, data: bytes) -> None:
+        if not self._reads:
+            self.process.end.world.violate("a record comes during a pause")
         self.speech.hear(data)
+        random = self.process.kernel.random
+        if self.speech.script.moody and random.random() < 0.1:
+            self._reads = False
+            self.transport.pauseProducing()
+            self.process.reactor.callLater(random.random() * 5, self._read_again)
         self.consider()
+
+    def _read_again(self) -> None:
+        self._reads = True
+        self.transport.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        self._writes = False
+
+    def resumeProducing(self) -> None:
+        self._writes = True
+        self._later()
+
+    def stopProducing(self) -> None:
+        self._writes = False
 
     def connectionLost(self, reason: Any = None) -> None:
         self._over = True
-        self.speech.hear_end()
+        if not self.process.end.world.gone:
+            self.speech.hear_end()
         self.process.ended(self.speech.script)
 
     def make_record(self, plan: Any, index: int) -> bytes:
@@ -232,7 +266,7 @@ class Speaker(TwistedProtocol):
         self.process.reactor.callLater(delay, self._write)
 
     def _write(self) -> None:
-        if self._over:
+        if self._over or not self._writes:
             return
         speech = self.speech
         indices = speech.next(self.process.kernel.random)
@@ -242,8 +276,10 @@ class Speaker(TwistedProtocol):
         else:
             for index in indices:
                 self.transport.write(speech.script.record(speech.end, index))
-        if not speech.has_written:
+        if not speech.has_written and speech.script.producer != "pull":
             self._later()
+        elif speech.has_written and speech.script.producer:
+            self.transport.unregisterProducer()
         self.consider()
 
 

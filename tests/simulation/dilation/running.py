@@ -10,6 +10,8 @@ from random import Random
 from tests.simulation.dilation.faults import Points, Trouble
 from tests.simulation.dilation.histories import Dilated
 from tests.simulation.dilation.ours import Ours
+from tests.simulation.dilation.relay import ADDRESS as RELAY
+from tests.simulation.dilation.relay import PORT
 from tests.simulation.dilation.script import Script
 from tests.simulation.dilation.stock import Stock
 from tests.simulation.dilation.world import End, World
@@ -17,7 +19,7 @@ from tests.simulation.played import Played
 from tests.simulation.running import Outcome, check, go_on
 from tests.simulation.world import Violation
 
-KINDS = ("stock leads", "stock follows", "ours")
+KINDS = ("stock leads", "stock follows", "ours", "stock dies")
 """Who is at the other end."""
 
 QUIET = 2000.0
@@ -39,12 +41,14 @@ def run(
     random = Random(f"dilated {seed} plan")
     kind = random.choice(kinds)
     plan(world, kind, [_script(random, number, peers) for number in range(random.randint(1, 3))])
+    _network(world, random)
     for end in world.ends:
         end.at_once = random.random() < 0.3
     world.away = random.choice((1.0, 10.0, 60.0))
     faults = world.faults = Trouble(world, random, trouble or {})
-    told = [each.name + ("" if True else "") for each in world.scripts]
-    world.say("world", f"the other end: {kind}; {told}")
+    world.say("world", f"the other end: {kind}")
+    for script in world.scripts:
+        world.say("world", f"{script}")
 
     def over() -> bool:
         return world.is_over
@@ -103,7 +107,24 @@ def plan(world: World, peer: str, scripts: Sequence[Script]) -> None:
     world.scripts = tuple(scripts)
     world.ends.append(End(world, 0, Ours))
     other = Ours if peer == "ours" else Stock
-    world.ends.append(End(world, 1, other, leads=peer == "stock leads"))
+    leads = peer == "stock leads" or (peer == "stock dies" and world.random.random() < 0.5)
+    world.ends.append(End(world, 1, other, leads=leads, mortal=peer == "stock dies"))
+    if peer == "stock dies":
+        world.ends[0].options["peer_timeout"] = 300.0
+
+
+def _network(world: World, random: Random) -> None:
+    """Say how the ends can reach each other."""
+    ways = random.choice(("direct", "direct", "one way", "relay", "relay alone"))
+    world.say("world", f"the network: {ways}")
+    first = world.ends[0]
+    if ways == "one way":
+        first.options["no_listen"] = True
+    elif ways.startswith("relay"):
+        world.begin_relay()
+        first.options["transit_relay_location"] = f"tcp:{RELAY}:{PORT}"
+    if ways == "relay alone":
+        world.lines.walled.update(end.address for end in world.ends)
 
 
 def _script(random: Random, number: int, peers: Sequence[str]) -> Script:
@@ -122,6 +143,8 @@ def _script(random: Random, number: int, peers: Sequence[str]) -> Script:
         pace=random.choice((0.0, 0.05, 0.5, 2.0)),
         after=(random.choice((0.0, 0.0, 5.0)), random.choice((0.0, 0.0, 5.0))),
         burst=random.choice((1, 4, 20)),
+        producer=random.choice(("", "", "push", "pull")),
+        moody=random.random() < 0.3,
     )
 
 
@@ -144,6 +167,8 @@ def _live(world: World, live: Callable[[], None]) -> str:
             world.closing = True
             for life in world.lives:
                 life.kill()
+            if world.relay is not None:
+                world.relay.kill()
             gc.collect(1)
     if not problem and world.unhandled:
         problem = world.unhandled[0]
@@ -157,5 +182,5 @@ def _check_end(world: World) -> None:
             world.violate(f"{end.name} never comes to its end")
         world.watch.check_end(end)
     tables = world.server.tables()
-    if not world.violations and (tables.mailboxes or tables.nameplates):
+    if not (world.violations or world.gone) and (tables.mailboxes or tables.nameplates):
         world.violate("something is left on the server")

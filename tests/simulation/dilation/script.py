@@ -28,6 +28,8 @@ class Script:
         pace: seconds between two writes, on average.
         after: seconds after which it is opened, or listened for.
         burst: records that are written at once, at most.
+        producer: what our ends write as: "push" or "pull" as Twisted's producers, or "".
+        moody: whether our ends stop reading now and then.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Script:
     pace: float = 0.05
     after: tuple[float, float] = (0.0, 0.0)
     burst: int = 4
+    producer: str = ""
+    moody: bool = False
 
     def record(self, by: int, index: int) -> bytes:
         """The record that this end writes as its `index`-th."""

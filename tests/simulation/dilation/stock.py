@@ -1,9 +1,8 @@
 """A modelled peer that dilates as `magic-wormhole` 0.24 does: by its rules, with its mistakes.
 
-It keeps nothing across its own death, so it does not die here. What would end its wormhole is a
-violation. It takes whatever comes under a new number, and drops what comes under an old one, without
-a look at the bytes; its application looks at each. Its mailbox is spoken to by our core. (DILATION,
-sections 3 to 6.)
+It keeps nothing across its own death. What would end its wormhole is a violation. It takes whatever
+comes under a new number, and drops what comes under an old one without a look at the bytes; its
+application looks at each. Its mailbox is spoken to by our core.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ class Stock(Process):
     wormhole: DelegatedWormhole = field(init=False)
     manager: Manager = field(init=False)
     _byes: set[str] = field(factory=set, init=False)
+    _dying: bool = field(default=False, init=False)
 
     def begin(self) -> None:
         world = self.end.world
@@ -69,6 +69,18 @@ class Stock(Process):
     def wormhole_got_message(self, message: bytes) -> None:
         self._byes.add("theirs")
         self._consider()
+
+    def connected(self) -> None:
+        """There is a connection."""
+        if self.end.mortal and not self._dying:
+            self._dying = True
+            self.kernel.after(self.kernel.between(0, 20), self._die_out)
+
+    def _die_out(self) -> None:
+        if self.alive:
+            self.say("dies, and forgets everything")
+            self.end.over = self.end.world.gone = True
+            self.kill()
 
     def ended(self) -> None:
         """All subchannels have ended."""
@@ -179,7 +191,7 @@ class Manager:
             case "reconnect", "connected" if not self.leads:
                 assert self._connection is not None
                 self.state = "abandoning"
-                self._connection.transport.loseConnection()
+                self._connection.let_go()
             case "reconnecting", "flushing":
                 self._connect()
             case kind, state:
@@ -216,13 +228,14 @@ class Manager:
         if self._connector is not None:
             self._connector.stop()
         if self._connection is not None:
-            self._connection.transport.loseConnection()
+            self._connection.let_go()
 
     # The connection.
 
     def made(self, connection: Connection) -> None:
         """A connection is chosen."""
         self.process.say("has a connection")
+        self.process.connected()
         self.state = "connected"
         self._connection = connection
         self._pongs_due = 0
@@ -276,7 +289,7 @@ class Manager:
         if connection is not self._connection:
             return
         if self._pongs_due == 2:
-            connection.transport.loseConnection()
+            connection.let_go()
             return
         self._pongs_due += 1
         connection.send(Ping(self.process.kernel.random.randbytes(4)))

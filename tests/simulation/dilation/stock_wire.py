@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tests.simulation.dilation.stock import Manager
 
 
+RELAY_DELAY = 2.0
+"""Seconds that a relay waits for a direct connection."""
+
+
 class Connector(Factory):
     """One generation: it listens, dials each hint once, and takes the first that is good.
 
@@ -43,10 +47,18 @@ class Connector(Factory):
         return network_of(self.manager.process.reactor)
 
     def dial(self, hints: list[dict[str, Any]]) -> None:
-        """Connect to each of them, also again."""
+        """Connect to each of them, also again; to relays later if there is another way."""
+        direct = [hint for hint in hints if hint["type"] == "direct-tcp-v1"]
+        relays = [each for hint in hints if hint["type"] == "relay-v1" for each in hint["hints"]]
+        self._connect(direct, None)
+        late = RELAY_DELAY if direct else 0.0
+        self.manager.process.reactor.callLater(late, self._connect, relays, self.manager.side)
+
+    def _connect(self, hints: list[dict[str, Any]], relay_side: str | None) -> None:
         for hint in hints:
-            if hint["type"] == "direct-tcp-v1":
-                dialling = self.network.connect(hint["hostname"], hint["port"], self)
+            if not self.over:
+                factory = Dialling(self, relay_side)
+                dialling = self.network.connect(hint["hostname"], hint["port"], factory)
                 dialling.addCallbacks(self._dialled.append, lambda _: None)
 
     def stop(self) -> None:
@@ -59,7 +71,10 @@ class Connector(Factory):
                 connection.transport.loseConnection()
 
     def buildProtocol(self, addr: Any) -> Connection | None:
-        return None if self.over else Connection(self, self._key)
+        return None if self.over else self.made(None)
+
+    def made(self, relay_side: str | None) -> Connection:
+        return Connection(self, self._key, relay_side)
 
     def candidate(self, connection: Connection) -> None:
         """It may be chosen; that is done in the next turn."""
@@ -83,18 +98,32 @@ class Connector(Factory):
         self.manager.say({"type": "connection-hints", "hints": hints})
 
 
+class Dialling(Factory):
+    """Makes the protocol of a socket that leads out."""
+
+    noisy = False
+
+    def __init__(self, connector: Connector, relay_side: str | None) -> None:
+        self._connector, self._relay_side = connector, relay_side
+
+    def buildProtocol(self, addr: Any) -> Connection:
+        return self._connector.made(self._relay_side)
+
+
 class Connection(TwistedProtocol):
     """One socket."""
 
     transport: Any = None
 
-    def __init__(self, connector: Connector, key: bytes) -> None:
+    def __init__(self, connector: Connector, key: bytes, relay_side: str | None) -> None:
         self.manager = connector.manager
         self.selected = False
         self.open = True
         self._connector = connector
         ephemeral = self.manager.process.kernel.random.randbytes(32)
-        self._greeting = NoiseGreeting(key, leader=self.manager.leads, ephemeral=ephemeral)
+        self._greeting = NoiseGreeting(
+            key, leader=self.manager.leads, ephemeral=ephemeral, relay_side=relay_side
+        )
         self._frames: Frames | None = None
         self._sending: Cipher | None = None
 
@@ -119,6 +148,11 @@ class Connection(TwistedProtocol):
         """This is the one: what has come behind the other's KCM is taken at once."""
         self.selected = True
         self._carry_out(self._greeting.choose())
+
+    def let_go(self) -> None:
+        """Close it politely, which waits until everything is sent, or the system gives up."""
+        if not self.transport.backed_up:
+            self.transport.loseConnection()
 
     def send(self, record: Record) -> None:
         if self.open and self._sending is not None:

@@ -19,6 +19,8 @@ from holdfast.testing import MailboxServer
 from tests.simulation.dilation.durable import Saved
 from tests.simulation.dilation.faults import Faults
 from tests.simulation.dilation.ours import Ours
+from tests.simulation.dilation.relay import ADDRESS as RELAY
+from tests.simulation.dilation.relay import Relay
 from tests.simulation.dilation.script import ENDS, Script
 from tests.simulation.dilation.stock import Stock
 from tests.simulation.dilation.watch import Watch
@@ -41,6 +43,8 @@ class End:
     kind: type[Ours | Stock]
     leads: bool = False
     """Whether a stock peer will lead."""
+    mortal: bool = False
+    """Whether a stock peer dies, some time after its first connection, and nobody comes after it."""
     at_once: bool = False
     """Whether commits take no time."""
     options: dict[str, Any] = field(factory=dict)
@@ -53,6 +57,11 @@ class End:
     def name(self) -> str:
         return ENDS[self.number]
 
+    @property
+    def address(self) -> str:
+        """Where its processes are, one after another."""
+        return f"192.0.2.{self.number + 1}"
+
     def begin(self) -> None:
         """Start a process."""
         world = self.world
@@ -60,7 +69,7 @@ class End:
             f"{self.name}{world.next_number()}",
             world.kernel,
             world=world,  # type: ignore[arg-type]
-            address=f"192.0.2.{self.number + 1}",
+            address=self.address,
             end=self,
         )
         world.kernel.after(0, self.process.begin, self.process)
@@ -105,6 +114,9 @@ class World:
     away: float = field(default=10.0, init=False)
     """Seconds at most until there is another process where one has died."""
     closing: bool = field(default=False, init=False)
+    gone: bool = field(default=False, init=False)
+    """Whether a stock peer has died, with everything that it knew."""
+    relay: Relay | None = field(default=None, init=False)
     _numbers: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -114,6 +126,7 @@ class World:
         passing = Passing(self)
         self.network = Wires(self.kernel, self.server, passing, world=self)
         self.lines = Lines(self.kernel, passing)
+        self.lines.dead_is_dead = True
         self.watch = Watch(self)
 
     # Time, and what is told.
@@ -145,6 +158,11 @@ class World:
 
     def script(self, name: str) -> Script:
         return next(each for each in self.scripts if each.name == name)
+
+    def begin_relay(self) -> None:
+        """Start a relay, and another one when that is dead."""
+        self.relay = Relay("relay", self.kernel, world=self, address=RELAY)  # type: ignore[arg-type]
+        self.kernel.after(0, self.relay.begin, self.relay)
 
     @property
     def lives(self) -> list[Ours | Stock]:

@@ -11,7 +11,6 @@ from holdfast.dilation.driver import Dilation
 from holdfast.dilation.generations import Say
 from holdfast.dilation.ledger import Planned
 from holdfast.dilation.manager import Manager
-from holdfast.dilation.receiving import Receiving
 from holdfast.dilation.sending import Sending
 from tests.simulation.dilation.running import run
 from tests.simulation.mutants.mutant import Patches, mutant
@@ -25,13 +24,14 @@ from tests.simulation.mutants.mutant import Patches, mutant
 )
 def acknowledged_before_durable(patches: Patches) -> None:
     def make(real: Any) -> Any:
-        def take(self: Any) -> None:
-            real(self)
-            self._receiver.sending.committed(-1, self._ledger.highest_in)
+        def mark(self: Any) -> Any:
+            marked = real(self)
+            self._traffic.sending.committed(-1, marked.in_)
+            return marked
 
-        return take
+        return mark
 
-    patches.wrap(Receiving, "_take", make)
+    patches.wrap(Dilation, "mark", make)
 
 
 @mutant(
@@ -54,13 +54,13 @@ def number_reused(patches: Patches) -> None:
 
 
 @mutant(
-    "a record that has come is forgotten by a restart",
-    "it is taken twice",
+    "the number of the record that came last is forgotten by a restart",
+    "it is taken twice; or the peer, which knows that it was taken, never sends it again",
     trouble={"death": 10.0},
     peers=("one way in",),
     live=run,
 )
-def taken_twice(patches: Patches) -> None:
+def last_number_forgotten(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def load(saved: Any) -> Any:
             ledger = real(saved)
@@ -150,7 +150,7 @@ def reconnect_again(patches: Patches) -> None:
 @mutant(
     "hints are told once, and dialled once",
     "a stock peer whose dials have failed waits for ever",
-    trouble={"dead line": 20.0, "slow lines": 20.0, "death": 10.0},
+    trouble={"line cut behind bytes": 0.3},
     kinds=("stock leads",),
     within=60,
     live=run,
