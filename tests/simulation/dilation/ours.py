@@ -292,8 +292,8 @@ class HalfSpeaker(Speaker):
         if self.speech.has_written:
             self.transport.loseWriteConnection()
 
-    def readConnectionLost(self) -> None:
+    def readConnectionLost(self) -> None:  # noqa: N802
         self.speech.hear_end()
 
-    def writeConnectionLost(self) -> None:
+    def writeConnectionLost(self) -> None:  # noqa: N802
         pass
