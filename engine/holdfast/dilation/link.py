@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from holdfast.clock import Clock
 from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.errors import ProtocolError
-from holdfast.dilation.frames import Frames, frame, pieces
+from holdfast.dilation.frames import Frames, frames, pieces
 from holdfast.dilation.noise import Cipher
 
 USUAL_READ: Final = 65_536
@@ -23,6 +23,11 @@ USUAL_READ: Final = 65_536
 
 LONG: Final = 512 * 1024
 """Bytes of a record that is encrypted piece by piece, with turns of the reactor in between."""
+
+AT_ONCE: Final = 512 * 1024
+"""Bytes that the kernel is given at once, if it takes them: more than we ever write at once.
+
+Twisted's own limit would leave a few bytes of it for another turn."""
 
 MOST_PIECES: Final = 4
 """Noise messages of such a record that are written at once."""
@@ -85,6 +90,8 @@ class Link(TwistedProtocol):
         """Begin to write."""
         self._may_write = True
         self._read_size = getattr(self.transport, "bufferSize", USUAL_READ)
+        if hasattr(self.transport, "SEND_LIMIT"):
+            self.transport.SEND_LIMIT = AT_ONCE
         self.transport.registerProducer(self, streaming=True)
         self._owner.begun(self)
 
@@ -122,7 +129,7 @@ class Link(TwistedProtocol):
         sending, last = self._sending, plaintexts[-1]
         if len(last) > LONG:
             plaintexts = plaintexts[:-1]
-        self.transport.writeSequence([frame(sending, each) for each in plaintexts])
+        self.transport.write(frames(sending, plaintexts))
         if len(last) > LONG:
             self._pieces = pieces(sending, last)
             self._write_pieces()

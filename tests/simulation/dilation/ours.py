@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
+from holdfast.errors import PeerGoneError
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
@@ -108,7 +109,10 @@ class Ours(Process):
             self.reactor.callLater(late, partial(self._begin, dilated, script))
 
     def wormhole_cannot_dilate(self, error: Exception) -> None:
-        self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
+        if not (self.end.world.gone and isinstance(error, PeerGoneError)):
+            self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
+        self.say("gives its peer up")
+        self.wormhole.close()
 
     def wormhole_got_message(self, message: bytes) -> None:
         self.rows["byes"].append("theirs")
@@ -244,7 +248,8 @@ class Speaker(TwistedProtocol):
 
     def connectionLost(self, reason: Any = None) -> None:
         self._over = True
-        self.speech.hear_end()
+        if not self.process.end.world.gone:
+            self.speech.hear_end()
         self.process.ended(self.speech.script)
 
     def make_record(self, plan: Any, index: int) -> bytes:
