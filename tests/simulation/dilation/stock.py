@@ -32,6 +32,17 @@ if TYPE_CHECKING:
 
 PING_INTERVAL = 30.0
 
+TAKEN = {
+    *((state, "connection-hints") for state in ("wanting", "connecting", "connected", "flushing")),
+    *((state, "connection-hints") for state in ("lonely", "abandoning")),
+    ("wanting", "please"),
+    ("connecting", "reconnect"),
+    ("connected", "reconnect"),
+    ("lonely", "reconnect"),
+    ("flushing", "reconnecting"),
+}
+"""What may be said to a manager in each state; anything else ends its wormhole."""
+
 
 @define(eq=False, repr=False)
 class Stock(Process):
@@ -176,28 +187,28 @@ class Manager:
     def heard(self, body: bytes) -> None:
         """The other end says something."""
         message = json.loads(body)
+        kind = message.get("type")
         if self.state == "stopped":
             return
-        match message.get("type"), self.state:
-            case "please", "wanting":
-                self._please(message["side"])
-            case "connection-hints", "connecting":
-                assert self._connector is not None
-                self._connector.dial(message["hints"])
-            case "connection-hints", _:
-                pass
-            case "reconnect", "connecting" | "lonely":
-                self._anew()
-            case "reconnect", "connected" if not self.leads:
-                assert self._connection is not None
-                self.state = "abandoning"
-                self._connection.let_go()
-            case "reconnecting", "flushing":
-                self._connect()
-            case kind, state:
-                self.process.end.world.violate(
-                    f"{self.process.end.name}'s wormhole dies of {kind!r} while {state}"
-                )
+        if (self.state, kind) not in TAKEN:
+            self.process.end.world.violate(
+                f"{self.process.end.name}'s wormhole dies of {kind!r} while {self.state}"
+            )
+        elif kind == "please":
+            self._please(message["side"])
+        elif kind == "connection-hints" and self.state == "connecting":
+            assert self._connector is not None
+            self._connector.dial(message["hints"])
+        elif kind == "reconnecting":
+            self._connect()
+        elif kind == "reconnect" and self.state == "connected":
+            if self.leads:
+                self.process.end.world.violate(f"{self.process.end.name} is stuck for ever")
+            assert self._connection is not None
+            self.state = "abandoning"
+            self._connection.let_go()
+        elif kind == "reconnect":
+            self._anew()
 
     def _please(self, theirs: str) -> None:
         if theirs == self.side:
