@@ -57,7 +57,7 @@ class Users(Resource):
 
 def main():
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)])
-    journal = SqlJournal.open("sqlite:///flows.db", reactor=reactor)
+    journal = SqlJournal.open("flows.db", reactor=reactor)
     engine = Engine(journal, reactor, serve=["issue-token"])
 
     def failed(failure):
