@@ -14,7 +14,6 @@ import click
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.operating.addresses import (
-    DEFAULT_RELAY,
     DEFAULT_TRANSIT,
     TransitRelay,
     checked_relay,
@@ -23,7 +22,7 @@ from holdfast.operating.addresses import (
     is_line,
     sqlite_url,
 )
-from holdfast.rendezvous import MOST_CONNECTIONS
+from holdfast.rendezvous import DEFAULT_RELAY, MOST_CONNECTIONS
 from holdfast.transfer import APPID
 
 Command = TypeVar("Command", bound=Callable[..., Any])
