@@ -22,6 +22,7 @@ from attrs import define, field
 
 from holdfast.errors import WormholeError
 from holdfast.flows.activities import Wanted
+from holdfast.flows.tasks import Function, name_of
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -124,13 +125,17 @@ class Flow:
         """
         self._host.before_commit(call, args)
 
-    def perform(self, task: str, **arguments: Any) -> None:
-        """Run the task called `task` after the commit of this entry.
+    def perform(self, task: Function | str, **arguments: Any) -> None:
+        """Run a task, given by its name or as its function, after the commit of this entry.
 
         It runs at least once, with the same idempotency key at every try, and its result comes
         back as `TASK_done(result)`; if it fails for good, as `TASK_failed(reason)`.
+
+        Raises:
+            ValueError: the function is no task, or it is several.
         """
-        self._host.perform(task, arguments)
+        name = name_of(task)
+        self._host.perform(name, arguments)
 
     def activity(self) -> Wanted | None:
         """Return what should be going on outside the wormhole now, or None.
