@@ -97,6 +97,11 @@ def kind_of(name: str) -> Kind | None:
     return _kinds.get(name)
 
 
+def kinds() -> tuple[str, ...]:
+    """Return the names of all registered tasks."""
+    return tuple(_kinds)
+
+
 def name_of(run: Function | str) -> str:
     """Return the name of a task that is given by its name, or as the function itself.
 
