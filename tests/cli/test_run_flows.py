@@ -21,6 +21,8 @@ from tests.harness.process import Child, Holdfast
 from tests.harness.scripted import StockPeer
 from tests.harness.waiting import until
 
+MINE = "from holdfast import *\n@flow('mine', appid='x')\nclass Mine(Flow):\n"
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "issue_token.py"
 
 
@@ -120,8 +122,7 @@ def test_without_its_class(home: Holdfast, tmp_path: Path) -> None:
             "two flows are called 'provision'",
         ),
         (
-            "from holdfast import *\n@flow('mine', appid='x')\nclass Mine(Flow):\n"
-            "    def started(self): self.perform('work')\n",
+            MINE + "    def started(self): self.perform('work')\n",
             "TypeError: the flow 'mine': it performs the task 'work', and has no method work_done(",
         ),
     ],
@@ -139,10 +140,8 @@ def test_what_cannot_be_imported(tmp_path: Path, text: str | None, said: str) ->
 def test_a_task_that_is_not_there(tmp_path: Path) -> None:
     """What only all modules together can show is found before anything is served."""
     path = tmp_path / "some_flows_of_mine.py"
-    path.write_text(
-        "from holdfast import *\n@flow('mine', appid='x')\nclass Mine(Flow):\n"
-        "    def started(self): self.perform('work')\n    def work_done(self, result): ...\n"
-    )
+    text = "    def started(self): self.perform('work')\n    def work_done(self, result): ...\n"
+    path.write_text(MINE + text)
     said = "--flows: the flow 'mine': it performs the task 'work', and no function here is"
     failed(run(tmp_path / "holdfast.db", "run", "--flows", str(path)), said)
 
