@@ -105,6 +105,8 @@ class Ours(Process):
     def wormhole_dilated(self, dilated: Any) -> None:
         self.say("is dilated")
         for script in self.end.world.scripts:
+            if script.name in self.rows["ended"]:
+                continue
             late = script.after[self.end.number]
             self.reactor.callLater(late, partial(self._begin, dilated, script))
 
@@ -147,11 +149,10 @@ class Ours(Process):
     def ended(self, script: Script) -> None:
         """It is over for the application."""
         self.say(f"has ended {script.name}")
-        if script.name not in self.rows["ended"]:
-            self.rows["ended"].append(script.name)
-            self._consider()
-        elif not script.planned:  # whose protocol is needed until the peer has everything
+        if script.name in self.rows["ended"]:
             self.end.world.violate(f"{self.end.name} is told twice that {script.name} ended")
+        self.rows["ended"].append(script.name)
+        self._consider()
 
     def _consider(self) -> None:
         """Close when both ends have ended everything."""
@@ -291,8 +292,8 @@ class HalfSpeaker(Speaker):
         if self.speech.has_written:
             self.transport.loseWriteConnection()
 
-    def readConnectionLost(self) -> None:
+    def readConnectionLost(self) -> None:  # noqa: N802
         self.speech.hear_end()
 
-    def writeConnectionLost(self) -> None:
+    def writeConnectionLost(self) -> None:  # noqa: N802
         pass

@@ -44,7 +44,7 @@ class End:
     leads: bool = False
     """Whether a stock peer will lead."""
     mortal: bool = False
-    """Whether a stock peer dies, some time after its first connection, and nobody comes after it."""
+    """Whether a stock peer dies some time after its first connection, for good."""
     at_once: bool = False
     """Whether commits take no time."""
     options: dict[str, Any] = field(factory=dict)
