@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from holdfast.core.code import CODE, Code, CodePart, NameplateKnown
+from holdfast.core.code import CODE, Code, CodePart, NameplateChosen, NameplateKnown
 from holdfast.core.code import Effects as CodeEffects
 from holdfast.core.frames import Allocate, Claim, Frame
 from holdfast.core.mailbox import MAILBOX, Mailbox, MailboxPart
@@ -49,6 +49,8 @@ class Meeting:
         for known in effects:
             if isinstance(known, NameplateKnown):
                 self.nameplate.change().want(known.nameplate)
+            elif isinstance(known, NameplateChosen):
+                self.nameplate.change().seek(known.nameplate)
             else:
                 code = known.code
         return code
