@@ -24,7 +24,8 @@ def most_in_use(digits: int) -> int:
 
     The only number of its size in use cannot be hit by somebody who mistypes another.
     """
-    return max(1, 9 * 10 ** (digits - 1) // 100)
+    size: int = 9 * 10 ** (digits - 1)
+    return max(1, size // 100)
 
 
 def free_nameplate(turn: Turn, app: str) -> str | None:

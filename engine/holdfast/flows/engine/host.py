@@ -49,6 +49,7 @@ class FlowHost:
         "_state",
         "is_over",
         "open_tasks",
+        "reopens_at",
         "taken",
         "wormhole",
     )
@@ -71,6 +72,8 @@ class FlowHost:
         self._owner = owner
         self._entry = entry
         self.open_tasks = {task.number for task in taken.tasks}
+        self.reopens_at: float | None = None
+        """When its new wormhole is to begin, in seconds since the epoch; None for at once."""
         self.is_over = False
         """Whether the flow does not run here any more."""
 
@@ -121,6 +124,16 @@ class FlowHost:
         self._state.verdict, self._state.reason = status.value, reason
         if reason:
             self.publish({"reason": reason})
+
+    def reopen(self, reason: str, after: float) -> None:
+        """Go on with a new wormhole; see `Flow.reopen`."""
+        if self.wormhole.exchange.is_proved:
+            raise ValueError("a wormhole whose peer has proved the code is not followed by another")
+        if not self._state.verdict:
+            self._state.reopening = True
+            self.reopens_at = self.now() + after if after else None
+            heard = f"flow: {reason}; the code will be opened again"
+            self._journal.record("reopening", heard=heard, said=(), event=b"")
 
     def wake_at(self, when: float | None) -> None:
         """Call the flow's `woken` then."""

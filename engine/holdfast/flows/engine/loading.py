@@ -41,4 +41,7 @@ def load(taken: TakenFlow) -> Loaded:
     flow = document.restore(taken.kind, state.data)
     saved = checkpoint.load(state.wormhole)
     state.wormhole = {}  # from here on the wormhole has it
+    if state.reopening:
+        exchange = Exchange(saved.exchange.appid, os.urandom(5).hex(), flow.versions)
+        saved = checkpoint.SavedWormhole(saved.relay_url, exchange, ())
     return Loaded(flow, state, saved)
