@@ -1,9 +1,20 @@
-"""A code that bears several guesses: it opens again after a wrong one, and then ends."""
+"""A code that bears several guesses: it opens again after a wrong one, until none is left."""
 
-from holdfast.codes.strength import fewest_words
-from holdfast.flows.shipped.coding import Coding
+import json
+from typing import Any
+
+import pytest
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from holdfast.cli.commands.doctor import check
+from holdfast.codes.strength import chance, fewest_words
+from holdfast.flows import Flow, flow
+from holdfast.flows.shipped.coding import MOST_OPENINGS, Coded, Coding
 from holdfast.flows.shipped.provision import Provision
+from holdfast.flows.tasks import Call, task
 from holdfast.testing import Peer
+from holdfast.transfer.text import APPID
 from tests.flows.world import World
 
 ACCEPT = b'{"answer": {"message_ack": "ok"}}'
@@ -14,77 +25,222 @@ def accept(peer: Peer, message: bytes) -> None:
     peer.close()
 
 
-def begin(world: World, guesses: int = 3) -> str:
-    coding = Coding(words=fewest_words(guesses), guesses=guesses)
-    world.add(Provision(name="ann", secret="s3cr3t", coding=coding))
+def coding(guesses: int) -> Coding:
+    return Coding(words=fewest_words(guesses), guesses=guesses)
+
+
+def begin(world: World, guesses: int = 3, *, other: Flow | None = None, **options: Any) -> str:
+    asked = Provision(name="ann", secret="s3cr3t", coding=coding(guesses))
+    world.add(other or asked, **options)
     world.serve()
     return world.code()
-
-
-def wrong(code: str) -> str:
-    return f"{code.partition('-')[0]}-wrong-guess"
-
-
-def guess(world: World, code: str) -> Peer:
-    """Somebody comes with the right number and wrong words, and is sent away."""
-    peer = world.peer(wrong(code), on_message=accept)
-    world.until(lambda: peer.result is not None)
-    assert type(peer.result).__name__ == "WrongPasswordError"
-    assert not peer.messages
-    return peer
 
 
 def works(world: World) -> bool:
     return world.status() == "waiting"
 
 
-def words(world: World) -> list[str]:
-    return [entry.heard for entry in world.history()]
+def guess(world: World, code: str) -> None:
+    """Somebody comes with the right number and wrong words, and is sent away."""
+    world.until(lambda: works(world))
+    peer = world.peer(f"{code.partition('-')[0]}-wrong-guess", on_message=accept)
+    world.until(lambda: peer.result)
+    assert type(peer.result).__name__ == "WrongPasswordError"
+    assert not peer.messages
+
+
+@define(eq=False)
+class Lingerer:
+    """Somebody who guesses, and then neither gives the number back nor leaves the mailbox."""
+
+    world: World
+    number: str
+    line: Any = field(init=False)
+    told: list[dict[str, Any]] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.line = self.world.server.connect(
+            lambda text: self.told.append(json.loads(text)), lambda: None
+        )
+        self.say("bind", appid=APPID, side="linger")
+        self.say("claim", nameplate=self.number)
+        [claimed] = [each for each in self.told if each["type"] == "claimed"]
+        self.say("open", mailbox=claimed["mailbox"])
+        self.say("add", phase="pake", body="00")
+
+    def say(self, kind: str, **more: str) -> None:
+        self.line.hear(json.dumps({"type": kind, "id": "1", **more}))
 
 
 def test_two_wrong_guesses_and_a_right_one(world: World) -> None:
-    """The same code, in a new mailbox each time; what the operator sees of it."""
+    """The same code, in a new mailbox each time; and what the operator sees of it."""
     code = begin(world)
-    mailboxes = set()
+    mailboxes = set(world.server.tables().mailboxes)
     for number in (1, 2):
-        world.until(lambda: works(world))
-        mailboxes.update(world.server.tables().mailboxes)
         guess(world, code)
         world.until(lambda: works(world))
         assert world.code() == code
         assert world.published()["guesses"] == f"{number} of 3 were wrong"
-    mailboxes.update(world.server.tables().mailboxes)
-    assert len(mailboxes) == 3, mailboxes
+        mailboxes.update(world.server.tables().mailboxes)
+    assert len(mailboxes) == 3
     peer = world.peer(code, on_message=accept)
     world.until(world.finished)
     assert world.status() == "done"
     assert len(peer.messages) == 1
-    said = words(world)
-    assert said.count("flow: wrong code, guess 1 of 3; the code will be opened again") == 1
-    assert said.count("flow: wrong code, guess 2 of 3; the code will be opened again") == 1
-    assert said.count("flow: a new wormhole") == 2
+    heard = world.heard()
+    for number in (1, 2):
+        words = f"flow: wrong code, guess {number} of 3; the code will be opened again"
+        assert heard.count(words) == 1
+    assert heard.count("flow: a new wormhole") == 2
     assert world.server.tables().empty
 
 
 def test_three_wrong_guesses_end_it(world: World) -> None:
-    """Whoever then comes with the right code finds nobody."""
+    """Whoever then comes with the right code finds nobody; a retry makes another code."""
     code = begin(world)
     for _ in range(3):
-        world.until(lambda: works(world))
         guess(world, code)
     world.until(world.finished)
     assert world.status() == "scared"
     assert world.published()["guesses"] == "3 of 3 were wrong"
     late = world.peer(code, on_message=accept)
     world.advance(60)
-    assert late.result is None
-    assert not late.messages
+    assert not late.got
+    world.journal.retry("ann", "batch")
+    world.until(lambda: works(world))
+    assert world.code() != code
+    assert world.code().count("-") == 3
+    assert "guesses" not in world.published()
 
 
-def test_a_code_without_guesses_ends_at_the_first(world: World) -> None:
+def test_a_code_for_one_guess_ends_at_the_first(world: World) -> None:
     """As ever; and nothing else is shown."""
-    code = begin(world, guesses=1)
-    guess(world, code)
+    guess(world, begin(world, guesses=1))
     world.until(world.finished)
     assert world.status() == "scared"
     assert set(world.published()) == {"code", "reason"}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["sent", "lost"])
+def test_killed_around_a_wrong_guess(world: World, lost: bool) -> None:
+    """Wherever the process dies, one guess is counted, and the code works again."""
+    for dies_at in range(7, 16):
+        name = f"ann {dies_at}"
+        world.server.restart(forget=True)
+        world.add(Provision(name=name, secret="s3cr3t", coding=coding(2)), name)
+        world.serve()
+        code = world.code(name)
+
+        def dead(name: str = name, dies_at: int = dies_at) -> bool:
+            return world.crashes <= 2 * (dies_at - 7) and world.row(name).seq >= dies_at
+
+        world.dies_when, world.loses_when = dead, dead if lost else lambda: False
+        wrong = world.peer(f"{code.partition('-')[0]}-wrong-guess", on_message=accept)
+        world.until(dead)
+        world.crash()
+        world.serve()
+        world.until(
+            lambda name=name: (
+                world.published(name).get("guesses") and world.status(name) == "waiting"
+            )
+        )
+        assert wrong.result is not None
+        peer = world.peer(code, on_message=accept)
+        world.until(lambda name=name: world.finished(name))
+        assert world.status(name) == "done", dies_at
+        assert len(peer.messages) == 1
+        world.until(lambda peer=peer: peer.result)
+        world.crash()
+
+
+def test_who_guesses_and_does_not_leave(world: World) -> None:
+    """The old mailbox is crowded: the flow tries again until the number leads to a new one."""
+    code = begin(world)
+    lingerer = Lingerer(world, code.partition("-")[0])
+    world.advance(20)
+    assert world.status() == "starting"
+    assert world.published()["guesses"] == "1 of 3 were wrong"
+    lingerer.say("release", nameplate=lingerer.number)
+    world.until(lambda: works(world))
+    peer = world.peer(code, on_message=accept)
+    world.until(world.finished)
+    assert world.status() == "done"
+    assert len(peer.messages) == 1
+
+
+def test_who_never_leaves(world: World) -> None:
+    """After some minutes the flow ends, and counts one guess."""
+    code = begin(world)
+    Lingerer(world, code.partition("-")[0])
+    world.until(world.finished)
+    assert world.status() == "crowded"
+    assert 2**MOST_OPENINGS - 1 <= world.now() < 2 * 2**MOST_OPENINGS
+    assert world.published()["guesses"] == "1 of 3 were wrong"
+
+
+@pytest.mark.parametrize("how", ["cancelled", "expired"])
+def test_ended_while_it_waits_to_be_opened_again(world: World, how: str) -> None:
+    """An operator, or a deadline, ends it as at any other time."""
+    code = begin(world, deadline=60 if how == "expired" else None)
+    Lingerer(world, code.partition("-")[0])
+    world.advance(20)
+    assert world.status() == "starting"
+    if how == "cancelled":
+        world.journal.ask("ann", "batch", "cancel")
+    world.until(world.finished)
+    assert world.status() == how
+
+
+CALLS: list[Deferred[str]] = []
+
+
+@task("test-slow-look", tries=1)
+def look(call: Call) -> Deferred[str]:
+    """What takes as long as the test wants."""
+    CALLS.append(Deferred())
+    return CALLS[-1]
+
+
+@flow("test-slow-look", appid=APPID)
+class Looks(Coded):
+    """A flow that looks for something while its code waits."""
+
+    coding: Coding = field(factory=Coding)
+
+    def started(self) -> None:
+        self.open_code()
+        self.perform("test-slow-look")
+
+    def test_slow_look_done(self, seen: str) -> None:
+        self.publish(seen=seen)
+
+
+def test_a_task_that_a_wrong_guess_interrupts(world: World) -> None:
+    """It is begun again with the new wormhole, and the interrupted try does not count."""
+    CALLS.clear()
+    code = begin(world, other=Looks(coding=coding(2)))
+    world.until(lambda: CALLS)
+    guess(world, code)
+    world.until(lambda: works(world) and len(CALLS) == 2)
+    CALLS[-1].callback("it")
+    world.until(lambda: world.published().get("seen"))
+    assert works(world)
+
+
+def test_the_doctor_understands_the_history(crashing: World) -> None:
+    """It replays the entries of the present wormhole, before and after it was opened again."""
+    code = begin(crashing)
+    lingerer = Lingerer(crashing, code.partition("-")[0])
+    crashing.advance(2)
+    assert crashing.status() == "starting"
+    assert not check(crashing.journal).findings
+    lingerer.say("release", nameplate=lingerer.number)
+    crashing.until(lambda: works(crashing))
+    assert not check(crashing.journal).findings
+
+
+def test_all_guesses_together_are_no_better_than_one_at_two_words() -> None:
+    for guesses in range(1, 1000):
+        words = fewest_words(guesses)
+        assert chance(guesses, words) <= chance(1, 2) == 1 / 65_536
+        assert words == 2 or chance(guesses, words - 1) > chance(1, 2)

@@ -263,10 +263,9 @@ class Stage(World):
     ) -> None:
         person = Person(self, name, attempt, code, appid, plan)
         self.people.append(person)
-        self.kernel.after(self.history.late, partial(_comes, person))
+        self.kernel.after(self.history.late, partial(self._comes, person))
 
-
-def _comes(person: Person) -> None:
-    person.begin()
-    # Who has mistyped does not come back: it is the next code that works.
-    person.tired = person.plan == "mistypes"
+    def _comes(self, person: Person) -> None:
+        person.begin()
+        # Who has mistyped does not come back if it is the next code that works.
+        person.tired = person.plan == "mistypes" and not self.history.comes_back

@@ -217,12 +217,16 @@ class _Watcher:
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         from holdfast.cli.pictures import fitting_picture
-        from holdfast.operating.standing import live_code
+        from holdfast.operating.standing import live_code, wrong_guesses
 
         for row in moved:
             if row.name != self._name:
                 continue
-            self.row = row
+            before, self.row = self.row, row
+            guesses = wrong_guesses(row)
+            if before is not None and guesses != wrong_guesses(before) and not row.finished_at:
+                self.end()
+                say.err(f"wrong code; {guesses}, and the same code opens again")
             code = live_code(row)
             if code is not None and code != self._shown:
                 self.end()

@@ -108,6 +108,8 @@ class FlowRunner:
             with self._entry(REOPENED, "flow: a new wormhole"):
                 self._state.reopening = False
                 self._flow.reopened()
+            # Its last wormhole may have been too short for a look.
+            self.tick()
         if not self.host.is_over:
             with self._guarded():
                 self.wormhole.start()
