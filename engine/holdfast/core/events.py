@@ -73,6 +73,25 @@ class SendMessage:
 
 
 @frozen
+class Dilate:
+    """The application dilates the wormhole, and from now on hears what the peer says about that."""
+
+
+@frozen
+class SendDilation:
+    """Our dilation says `plaintext` to the peer's, which is known to understand it."""
+
+    plaintext: bytes = field(repr=False)
+
+
+@frozen
+class DilationSeen:
+    """The peer has shown that it has the first `count` messages of our dilation."""
+
+    count: int
+
+
+@frozen
 class Close:
     """The application is done with the wormhole."""
 
@@ -181,6 +200,9 @@ Event: TypeAlias = (
     | ChooseNameplate
     | ChooseWords
     | SendMessage
+    | Dilate
+    | SendDilation
+    | DilationSeen
     | Close
     | Welcomed
     | Allocated

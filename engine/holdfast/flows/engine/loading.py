@@ -10,6 +10,7 @@ from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.flows import document
 from holdfast.flows.base import Flow
+from holdfast.shell.wormhole import hears_of_dilation
 from holdfast_journal import TakenFlow
 
 
@@ -31,17 +32,21 @@ def load(taken: TakenFlow) -> Loaded:
     if taken.checkpoint is None:
         params = document.Params.from_bytes(taken.params)
         flow = document.begin(taken.kind, params.params)
-        exchange = Exchange(params.appid, os.urandom(5).hex(), flow.versions)
         return Loaded(
             flow,
             document.Checkpoint(data={}, wormhole={}, deadline=params.deadline),
-            checkpoint.SavedWormhole(params.relay, exchange, ()),
+            _new_wormhole(params.relay, params.appid, flow),
         )
     state = document.Checkpoint.from_bytes(taken.checkpoint)
     flow = document.restore(taken.kind, state.data)
     saved = checkpoint.load(state.wormhole)
     state.wormhole = {}  # from here on the wormhole has it
     if state.reopening:
-        exchange = Exchange(saved.exchange.appid, os.urandom(5).hex(), flow.versions)
-        saved = checkpoint.SavedWormhole(saved.relay_url, exchange, ())
+        saved = _new_wormhole(saved.relay_url, saved.exchange.appid, flow)
     return Loaded(flow, state, saved)
+
+
+def _new_wormhole(relay: str, appid: str, flow: Flow) -> checkpoint.SavedWormhole:
+    exchange = Exchange(appid, os.urandom(5).hex(), flow.versions)
+    exchange.talk.dilation = hears_of_dilation(flow)
+    return checkpoint.SavedWormhole(relay, exchange, ())
