@@ -124,15 +124,15 @@ def test_a_code_for_one_guess_ends_at_the_first(world: World) -> None:
 @pytest.mark.parametrize("lost", [False, True], ids=["sent", "lost"])
 def test_killed_around_a_wrong_guess(world: World, lost: bool) -> None:
     """Wherever the process dies, one guess is counted, and the code works again."""
-    for dies_at in range(7, 16):
+    for life, dies_at in enumerate((8, 10, 11, 12, 13)):
         name = f"ann {dies_at}"
         world.server.restart(forget=True)
         world.add(Provision(name=name, secret="s3cr3t", coding=coding(2)), name)
         world.serve()
         code = world.code(name)
 
-        def dead(name: str = name, dies_at: int = dies_at) -> bool:
-            return world.crashes <= 2 * (dies_at - 7) and world.row(name).seq >= dies_at
+        def dead(name: str = name, life: int = life, dies_at: int = dies_at) -> bool:
+            return world.crashes <= 2 * life and world.row(name).seq >= dies_at
 
         world.dies_when, world.loses_when = dead, dead if lost else lambda: False
         wrong = world.peer(f"{code.partition('-')[0]}-wrong-guess", on_message=accept)
@@ -151,6 +151,23 @@ def test_killed_around_a_wrong_guess(world: World, lost: bool) -> None:
         assert len(peer.messages) == 1
         world.until(lambda peer=peer: peer.result)
         world.crash()
+
+
+def test_who_is_faster_than_we_are(world: World) -> None:
+    """Whoever comes back with the right code while no process runs is met there."""
+    code = begin(world)
+    wrong = world.peer(f"{code.partition('-')[0]}-wrong-guess", on_message=accept)
+    world.dies_when = lambda: world.published().get("guesses")
+    world.until(lambda: False)
+    world.crash()
+    world.dies_when = lambda: False
+    world.until(lambda: wrong.result)
+    peer = world.peer(code, on_message=accept)
+    world.advance(30)
+    world.serve()
+    world.until(world.finished)
+    assert world.status() == "done"
+    assert len(peer.messages) == 1
 
 
 def test_who_guesses_and_does_not_leave(world: World) -> None:
@@ -172,7 +189,7 @@ def test_who_never_leaves(world: World) -> None:
     """After some minutes the flow ends, and counts one guess."""
     code = begin(world)
     Lingerer(world, code.partition("-")[0])
-    world.until(world.finished)
+    world.until(world.finished, step=2.0)
     assert world.status() == "crowded"
     assert 2**MOST_OPENINGS - 1 <= world.now() < 2 * 2**MOST_OPENINGS
     assert world.published()["guesses"] == "1 of 3 were wrong"

@@ -43,9 +43,8 @@ def code_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "digits",
         type=click.IntRange(FEWEST_DIGITS, MOST_DIGITS),
         metavar="N",
-        help=f"Choose the numbers of the codes at random, with N digits ({FEWEST_DIGITS} to"
-        f" {MOST_DIGITS}), instead of asking the mailbox server for short ones: a mistyped digit"
-        " then reaches nobody.",
+        help="Choose the numbers of the codes at random, with N digits, instead of asking the"
+        " mailbox server for short ones: a mistyped digit then reaches nobody.",
     )(options)
     return click.option(
         "--words",
