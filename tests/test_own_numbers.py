@@ -1,5 +1,7 @@
 """Codes on numbers that we choose ourselves: a number that is in use is replaced in time."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,3 +135,44 @@ def test_long_numbers(digits: int, entropy: bytes) -> None:
     assert len(text) == digits
     assert text.isdecimal()
     assert text[0] != "0"
+
+
+def given_out(*, discreet: bool = True) -> Process:
+    """A wormhole with a code that an earlier one has given out."""
+    process = Process(new_side(), discreet=discreet)
+    process.wormhole.set_code("654321-any-words", again=True)
+    return process
+
+
+def test_a_code_that_was_given_out_before() -> None:
+    """Its number is claimed if it is free."""
+    process = given_out()
+    process.connect()
+    process.lists("3")
+    assert process.said == ["bind", "list", "claim"]
+    assert works(process) == "654321-any-words"
+
+
+@pytest.mark.parametrize("discreet", [False, True])
+def test_a_code_that_was_given_out_before_is_not_replaced(discreet: bool) -> None:
+    """People have it: if its number is somebody else's by now, it is lost."""
+    process = given_out(discreet=discreet)
+    process.connect()
+    process.lists("3", "654321")
+    [ended] = [result for name, result in process.told if name == "closed"]
+    assert isinstance(ended, holdfast.CodeLostError)
+    assert process.said == ["bind", "list"]
+
+
+@HOW
+@pytest.mark.parametrize("make", [chosen, given_out])
+def test_a_claim_that_was_not_answered_a_moment_ago(make: Callable[[], Process], how: str) -> None:
+    """The number was free and is ours: it is claimed again, and not given back in doubt."""
+    process = make()
+    process.connect()
+    process.lists()
+    process.lose()
+    process = later(process, 30.0, how)
+    process.connect()
+    assert process.said == ["bind", "claim"]
+    process.wormhole.abandon()

@@ -153,25 +153,31 @@ def test_killed_around_a_wrong_guess(world: World, lost: bool) -> None:
         world.crash()
 
 
-def test_who_is_faster_than_we_are(world: World) -> None:
-    """Whoever comes back with the right code while no process runs is met there."""
+def test_who_has_the_number_meanwhile(world: World) -> None:
+    """A client that was faster than we are may be a stranger's: it is left alone until it goes."""
     code = begin(world)
     wrong = world.peer(f"{code.partition('-')[0]}-wrong-guess", on_message=accept)
-    world.dies_when = lambda: world.published().get("guesses")
+    world.dies_when = lambda: bool(world.published().get("guesses"))
     world.until(lambda: False)
     world.crash()
     world.dies_when = lambda: False
     world.until(lambda: wrong.result)
-    peer = world.peer(code, on_message=accept)
-    world.advance(30)
+    early = world.peer(code, on_message=accept)
+    world.advance(5)
     world.serve()
+    world.advance(20)
+    assert world.status() == "starting"
+    assert not early.got
+    early.close()
+    world.until(lambda: works(world))
+    peer = world.peer(code, on_message=accept)
     world.until(world.finished)
     assert world.status() == "done"
     assert len(peer.messages) == 1
 
 
 def test_who_guesses_and_does_not_leave(world: World) -> None:
-    """The old mailbox is crowded: the flow tries again until the number leads to a new one."""
+    """The number still leads to the old mailbox: the flow looks again until it is free."""
     code = begin(world)
     lingerer = Lingerer(world, code.partition("-")[0])
     world.advance(20)
@@ -186,12 +192,12 @@ def test_who_guesses_and_does_not_leave(world: World) -> None:
 
 
 def test_who_never_leaves(world: World) -> None:
-    """After some minutes the flow ends, and counts one guess."""
+    """After half an hour the flow ends, and has counted one guess."""
     code = begin(world)
     Lingerer(world, code.partition("-")[0])
-    world.until(world.finished, step=2.0)
-    assert world.status() == "crowded"
-    assert 2**MOST_OPENINGS - 1 <= world.now() < 2 * 2**MOST_OPENINGS
+    world.until(world.finished, seconds=3600, step=10.0)
+    assert world.status() == "code lost"
+    assert 1600 < world.now() < 1600 + MOST_OPENINGS * 10
     assert world.published()["guesses"] == "1 of 3 were wrong"
 
 
@@ -242,6 +248,30 @@ def test_a_task_that_a_wrong_guess_interrupts(world: World) -> None:
     CALLS[-1].callback("it")
     world.until(lambda: world.published().get("seen"))
     assert works(world)
+
+
+@flow("test-never-ends", appid=APPID)
+class NeverEnds(Flow):
+    """A flow that will not see that it is over."""
+
+    def started(self) -> None:
+        self.wormhole.allocate_code()
+
+    def wormhole_got_code(self, code: str) -> None:
+        self.publish(code=code)
+
+    def wormhole_closed(self, result: str | Exception) -> None:
+        self.reopen("once more")
+
+
+def test_a_wormhole_whose_peer_was_there_is_the_last(world: World) -> None:
+    """Whatever was said under a key must not be said again under another: that is a mistake."""
+    peer = world.peer(begin(world, other=NeverEnds()))
+    world.until(lambda: peer.got)
+    peer.close()
+    world.journal.ask("ann", "batch", "cancel")
+    world.until(lambda: world.row().failures)
+    assert "ValueError" in str(world.row().trouble)
 
 
 def test_the_doctor_understands_the_history(crashing: World) -> None:

@@ -69,8 +69,8 @@ class Inputs(Protocol):
         """The application wants a new code; `draw` (hex) chooses its words, a byte for each."""
         ...
 
-    def enter(self, code: str, *, discreet: bool = False) -> Effects:
-        """The application has a complete code."""
+    def enter(self, code: str, *, discreet: bool = False, again: bool = False) -> Effects:
+        """The application has a complete code; `again` if it is ours, and people have it."""
         ...
 
     def choose(self, code: str, *, discreet: bool = False) -> Effects:
@@ -129,6 +129,7 @@ class Code:
         allocated: whether its nameplate came from the server, or from us: from nobody who expects
             to meet us there.
         digits: how many the number has that we have chosen ourselves; 0 if we have not.
+        shared: whether people have it from an earlier wormhole, so that no other code will do.
         untold: whether the application is told it only once it works, and has not been told yet.
     """
 
@@ -137,6 +138,7 @@ class Code:
     nameplate: str = field(default="", repr=False)
     allocated: bool = False
     digits: int = 0
+    shared: bool = False
     untold: bool = False
 
 
@@ -168,11 +170,15 @@ def keep_draw(inputs: Inputs, data: Code, draw: str, *, discreet: bool = False) 
 
 
 @unset.upon(Inputs.enter).to(known)
-def take_code(inputs: Inputs, data: Code, code: str, *, discreet: bool = False) -> Effects:
+def take_code(
+    inputs: Inputs, data: Code, code: str, *, discreet: bool = False, again: bool = False
+) -> Effects:
     """Nothing is missing."""
     data.code = code
     data.untold = discreet
-    return (NameplateKnown(split(code)[0]), CodeKnown(code))
+    data.allocated = data.shared = again
+    nameplate = split(code)[0]
+    return (NameplateChosen(nameplate) if again else NameplateKnown(nameplate), CodeKnown(code))
 
 
 @unset.upon(Inputs.choose).to(known)

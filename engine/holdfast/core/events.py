@@ -34,10 +34,12 @@ class SetCode:
 
     Args:
         discreet: whether to tell the application the code only once it works.
+        again: whether it is a code of ours that people have from an earlier wormhole.
     """
 
     code: str = field(repr=False)
     discreet: bool = False
+    again: bool = False
 
 
 @frozen

@@ -173,7 +173,8 @@ class Exchange:
 
     def _set_code(self, event: ev.SetCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        effects = self.code.change().enter(event.code, discreet=event.discreet)
+        entered = self.code.change()
+        effects = entered.enter(event.code, discreet=event.discreet, again=event.again)
         return self._code_known(effects, entropy)
 
     def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:

@@ -126,7 +126,8 @@ class Meeting:
     def is_replaceable(self) -> bool:
         """Whether the code was never told, so that another one will do."""
         data = self.code.data
-        return data.untold and data.allocated and self.nameplate.state == "lost"
+        ours = data.untold and data.allocated and not data.shared
+        return ours and self.nameplate.state == "lost"
 
     def replace(self, draw: str) -> None:
         """Want another code."""

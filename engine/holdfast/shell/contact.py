@@ -199,6 +199,10 @@ class Contact:
             if not nameplate.is_in("doubtful", "yielded"):
                 return
             happen(ev.NameplateListed(asked in nameplates, conversation.lately))
+            if asked not in nameplates:
+                # What is claimed now, and perhaps not answered, is ours from now on.
+                conversation.lately = True
+                self.heard_at = self._options.now()
             if self.exchange.nameplate.data.nameplate == asked:
                 return
 

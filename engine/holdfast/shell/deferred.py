@@ -270,9 +270,9 @@ class DeferredWormhole:
         """See `DelegatedWormhole.allocate_code`."""
         self._inner.allocate_code(length, code_length=code_length, number_digits=number_digits)
 
-    def set_code(self, code: str) -> None:
+    def set_code(self, code: str, *, again: bool = False) -> None:
         """See `DelegatedWormhole.set_code`."""
-        self._inner.set_code(code)
+        self._inner.set_code(code, again=again)
 
     def input_code(self) -> InputHelper:
         """See `DelegatedWormhole.input_code`."""

@@ -126,8 +126,14 @@ class DelegatedWormhole:
         discreet = self._happening.options.discreet
         self._happening.happen(ev.AllocateCode(words, discreet, number_digits))
 
-    def set_code(self, code: str) -> None:
+    def set_code(self, code: str, *, again: bool = False) -> None:
         """Use the code that the other side has too.
+
+        Args:
+            code: the code.
+            again: whether this side gave it out for an earlier wormhole, which is closed. Then its
+                number is claimed only if no other client has it; otherwise the wormhole ends in
+                CodeLostError.
 
         Raises:
             KeyFormatError: it is malformed; the wormhole may still be given another.
@@ -139,7 +145,7 @@ class DelegatedWormhole:
             raise TypeError("a code is text")
         code = validate(code)
         self._only_one_code()
-        self._happening.happen(ev.SetCode(code, self._happening.options.discreet))
+        self._happening.happen(ev.SetCode(code, self._happening.options.discreet, again))
 
     def _check_open(self) -> None:
         """Raise the reason if no code can be had any more."""

@@ -4,8 +4,8 @@ A code is good for so many guesses. A wrong guess ends the wormhole: two sides h
 mailbox, which admits nobody else. If guesses are left, the flow goes on with a new wormhole and the
 same code. Its number leads to a new mailbox, because both sides have left the old one.
 
-Whoever has guessed may not have left it, for example because their connection was lost. Then the
-number leads to the old mailbox, which is crowded, and the flow tries again later.
+Whoever has guessed may still have the number, for example because their connection was lost, or
+another wormhole may have got it meanwhile. Then the flow enters no mailbox, and looks again later.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from typing import Final
 
 from attrs import define, field
 
-from holdfast.errors import CrowdedError, WrongPasswordError
+from holdfast.errors import CodeLostError, CrowdedError, WrongPasswordError
 from holdfast.flows.base import Flow
 
-MOST_OPENINGS: Final = 8
-"""How often a number is claimed again that leads to the old mailbox: for about four minutes."""
+MOST_OPENINGS: Final = 30
+"""How often it is looked again whether the number is free: for half an hour, since a stock server
+takes it back a quarter of an hour after its client has vanished."""
+
+LONGEST_PAUSE: Final = 64.0
+"""Seconds between two looks, which begin with one second, and double."""
 
 
 @define
@@ -31,7 +35,7 @@ class Coding:
         code: the code that was given; or the one that was made, if it may be needed again.
         guesses: how many wrong guesses end the flow.
         wrong: how many there were.
-        openings: how often in a row the number has led to the old mailbox.
+        openings: how often in a row the number was not free.
     """
 
     words: int = 2
@@ -64,7 +68,7 @@ class Coded(Flow):
 
     def reopened(self) -> None:
         """Use the same code in a new wormhole."""
-        self.open_code()
+        self.wormhole.set_code(self.coding.code, again=True)
 
     def wormhole_closed(self, result: str | Exception) -> None:
         """If this was a wrong guess, and not the last one, open the code again."""
@@ -78,17 +82,17 @@ class Coded(Flow):
             if coding.wrong < coding.guesses:
                 self.reopen(f"wrong code, guess {coding.wrong} of {coding.guesses}")
             self.guessed_wrong()
-        elif isinstance(result, CrowdedError) and self._is_in_old_mailbox:
+        elif isinstance(result, CodeLostError | CrowdedError) and self._is_to_look_again:
             coding.openings += 1
-            pause = 2.0 ** (coding.openings - 1)
-            self.reopen("the last one who used the code has not left yet", after=pause)
+            pause = min(2.0 ** (coding.openings - 1), LONGEST_PAUSE)
+            self.reopen("the number of the code is still in use", after=pause)
 
     def guessed_wrong(self) -> None:
         """Called in the entry of each wrong guess."""
 
     @property
-    def _is_in_old_mailbox(self) -> bool:
-        """Whether the crowded mailbox must be that of the last guess: our code did not work yet."""
+    def _is_to_look_again(self) -> bool:
+        """Whether the code has not worked since the last guess, and may still do."""
         coding = self.coding
         worked = not self.wormhole.exchange.code.data.untold
         return coding.wrong > 0 and not worked and coding.openings < MOST_OPENINGS
