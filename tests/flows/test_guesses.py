@@ -8,7 +8,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from holdfast.cli.commands.doctor import check
-from holdfast.codes.strength import chance, fewest_words
+from holdfast.codes.strength import fewest_words
 from holdfast.flows import Flow, flow
 from holdfast.flows.shipped.coding import MOST_OPENINGS, Coded, Coding
 from holdfast.flows.shipped.provision import Provision
@@ -284,10 +284,3 @@ def test_the_doctor_understands_the_history(crashing: World) -> None:
     lingerer.say("release", nameplate=lingerer.number)
     crashing.until(lambda: works(crashing))
     assert not check(crashing.journal).findings
-
-
-def test_all_guesses_together_are_no_better_than_one_at_two_words() -> None:
-    for guesses in range(1, 1000):
-        words = fewest_words(guesses)
-        assert chance(guesses, words) <= chance(1, 2) == 1 / 65_536
-        assert words == 2 or chance(guesses, words - 1) > chance(1, 2)

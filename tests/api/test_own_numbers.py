@@ -3,11 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import holdfast
-from holdfast.codes.numbers import ENTROPY, FEWEST_DIGITS, MOST_DIGITS, long_number
+from holdfast.codes.numbers import FEWEST_DIGITS, MOST_DIGITS
 from tests.test_absence import HOW, LONG, Process, later, new_side
 
 
@@ -126,15 +124,6 @@ def test_numbers_of_other_lengths(digits: int) -> None:
     with pytest.raises(TypeError):
         process.wormhole.allocate_code(number_digits=True)
     process.wormhole.abandon()
-
-
-@given(st.integers(FEWEST_DIGITS, MOST_DIGITS), st.binary(min_size=ENTROPY, max_size=ENTROPY))
-def test_long_numbers(digits: int, entropy: bytes) -> None:
-    """Just so many digits, for all that can be drawn."""
-    text = long_number(digits, entropy)
-    assert len(text) == digits
-    assert text.isdecimal()
-    assert text[0] != "0"
 
 
 def given_out(*, discreet: bool = True) -> Process:
