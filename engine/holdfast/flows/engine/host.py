@@ -96,15 +96,16 @@ class FlowHost:
         number = self._state.performed = self._state.performed + 1
         self.open_tasks.add(number)
         identity = f"{self.taken.uid}/{task}/{number}"
-        made = asked(
-            Task(
-                number=number,
-                name=task,
-                arguments=json.dumps(arguments).encode(),
-                key=hashlib.sha256(identity.encode()).hexdigest()[:32],
-                due_at=self.now(),
-            )
+        made = Task(
+            number=number,
+            name=task,
+            arguments=json.dumps(arguments).encode(),
+            key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            due_at=self.now(),
         )
+        leaves = self._state.reopening
+        if not leaves:
+            made = asked(made)
         with self._journal.process():
             self._journal.add_task(
                 made.number,
@@ -115,7 +116,8 @@ class FlowHost:
                 made.attempts,
                 made.error,
             )
-            self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
+            if not leaves:  # otherwise it is begun with the new wormhole
+                self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 
     def end_as(self, status: FlowStatus, reason: str) -> None:
         """Give the verdict; the first one counts."""
