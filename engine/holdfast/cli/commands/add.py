@@ -10,24 +10,18 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from holdfast.cli import say
+from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.coding import code_options
-from holdfast.cli.durations import Duration
-from holdfast.cli.failure import Failure, Unfinished
+from holdfast.cli.failure import Failure
 from holdfast.cli.peopling import people_options
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
-from holdfast.operating.adding import Codes, is_people_file
+from holdfast.operating.adding import is_people_file
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
 from holdfast.operating.people import Person, one_person, read_people
-from holdfast.operating.printable import printable, quoted
-from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
     from holdfast.operating.coding import AskedCode
-    from holdfast_journal import SqlJournal
-
-SHOWN = 10
-"""How many names are listed."""
 
 
 @click.command()
@@ -40,20 +34,7 @@ SHOWN = 10
     " it is standard input without its final line end.",
 )
 @people_options
-@click.option(
-    "--wait-codes",
-    is_flag=True,
-    help="Wait until a worker has made the codes, and print them: for a NAME the code alone, for"
-    " PEOPLE a line each.",
-)
-@click.option(
-    "--for",
-    "seconds",
-    type=Duration(),
-    metavar="DURATION",
-    show_default="60s",
-    help="Wait this long for codes at the latest.",
-)
+@wait_options
 @code_options
 @deadline_option
 @db_option
@@ -67,8 +48,7 @@ def command(
     mint: str | None,
     mint_seconds: float | None,
     batch: str,
-    wait_codes: bool,
-    seconds: float | None,
+    wait: float | None,
     code: AskedCode,
     deadline: float | None,
     db: str,
@@ -87,8 +67,6 @@ def command(
     """
     from holdfast.operating.database import open_journal
 
-    if seconds is not None and not wait_codes:
-        raise Failure("--for: there is nothing to wait for without --wait-codes")
     minting = None if mint is None else parse_command(mint)
     mint_timeout = mint_seconds_from(mint, mint_seconds)
     if is_people_file(who):
@@ -111,10 +89,8 @@ def command(
         _tell(people, existing)
         if code.notice is not None and existing < len(people):
             say.tell(code.notice)
-        if wait_codes:
-            _wait(journal, batch, people, 60.0 if seconds is None else seconds, who)
-        elif not any(each.alive for each in journal.workers()):
-            say.tell("no worker runs now: 'holdfast run' makes the codes")
+        names = [person.name for person in people]
+        await_codes(journal, batch, names, wait, alone=not is_people_file(who))
     finally:
         journal.close()
 
@@ -130,21 +106,3 @@ def _tell(people: Sequence[Person], existing: int) -> None:
     parts = [f"{new} added"] if new else []
     parts += [f"{existing} added before"] if existing else []
     say.err(f"{'1 person' if len(people) == 1 else f'{len(people)} people'}: {', '.join(parts)}.")
-
-
-def _wait(
-    journal: SqlJournal, batch: str, people: Sequence[Person], seconds: float, who: str
-) -> None:
-    """Print the codes as they come. Raises Unfinished if not everybody got one."""
-    codes = Codes(journal, batch, [person.name for person in people], seconds)
-    for name, code in codes:
-        say.out(f"{printable(name)}\t{code}" if is_people_file(who) else code)
-    for name, row in list(codes.ended.items())[:SHOWN]:
-        say.tell(f"{quoted(name)} has no code: it is {shown_word(row.status)}")
-    if codes.missing:
-        raise Unfinished(
-            f"the time is over, and {len(codes.missing)} of {len(people)} have no code yet; is"
-            " 'holdfast run' running? The same command again waits for them"
-        )
-    if codes.ended:
-        raise Unfinished(f"{len(codes.ended)} of {len(people)} are over, and have no code")
