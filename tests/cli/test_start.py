@@ -213,7 +213,7 @@ def test_an_object_that_does_not_fit(text: str, said: str, db: Path) -> None:
     ("kind", "said"),
     [
         ("provision", "'provision' is Holdfast's own; see 'holdfast add'"),
-        ("enrol", "no flow of the kind 'enrol' is in the modules of --flows; 'enrol-device' is"),
+        ("enrol", "no flow of the kind 'enrol' is in the modules of --flows; there is '"),
     ],
 )
 def test_kinds_that_are_not_there(kind: str, said: str, db: Path) -> None:

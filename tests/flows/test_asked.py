@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from twisted.logger import formatEvent, globalLogPublisher
 
 from holdfast import Flow, activity, flow, task
 from holdfast.flows import activities, base, tasks
@@ -209,8 +210,27 @@ def test_a_task_that_is_unknown() -> None:
 
     [problem] = found(Lost)
     assert "the task 'ask-nobody', and no function here is registered as that" in problem
-    with World() as world, pytest.raises(ValueError, match="ask-nobody"):
-        world.start(Lost())
+
+
+def test_an_engine_says_so() -> None:
+    """It serves the flow all the same, and its log has the reason why that will go wrong."""
+
+    class Lost(Flow):
+        def started(self) -> None:
+            self.perform("ask-nobody")
+
+        def ask_nobody_done(self, result: None) -> None: ...
+
+    flow("test-asked", appid=APPID)(Lost)
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        with World() as world:
+            world.serve(serve=["test-asked", "test-of-others"])
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    [said] = [formatEvent(each) for each in events if "problem" in each]
+    assert "'test-asked': it performs the task 'ask-nobody', and no function" in said
 
 
 def test_a_method_that_nothing_calls() -> None:
@@ -224,6 +244,8 @@ def test_a_method_that_nothing_calls() -> None:
         "the flow 'test-asked': nothing calls its method ask_knwon_failed: no task is called"
         " 'ask-knwon' here (there is ask_known_failed)"
     )
+    with World() as world, pytest.raises(ValueError, match="nothing calls its method"):
+        world.start(Deaf())
 
 
 def test_what_ships_goes_together() -> None:

@@ -43,17 +43,20 @@ def results_not_taken(cls: type) -> Iterator[str]:
         )
 
 
-def names_not_known(cls: type, elsewhere: frozenset[str]) -> Iterator[str]:
-    """Say which tasks of `cls` no function here does, and which of its methods no task will call.
+def tasks_not_known(cls: type, elsewhere: frozenset[str]) -> Iterator[str]:
+    """Say which tasks of `cls` no function here does.
 
     Args:
         cls: a registered flow, once everything is registered that it needs.
         elsewhere: tasks that need not be known here.
     """
-    known = {*task_kinds(), *elsewhere}
-    for task in sorted(_asked_for(cls) - known):
+    for task in sorted(_asked_for(cls) - {*task_kinds(), *elsewhere}):
         yield f"it performs the task {task!r}, and no function here is registered as that"
-    methods = {method_name(task) for task in known | _asked_for(cls)}
+
+
+def methods_not_called(cls: type, elsewhere: frozenset[str]) -> Iterator[str]:
+    """Say which methods of `cls` are for the result of a task that there is not; as above."""
+    methods = {method_name(task) for task in {*task_kinds(), *elsewhere} | _asked_for(cls)}
     called = {name for code in _codes(cls) for name in code.co_names}
     for name in dir(cls):
         asked, ending = _split(name)

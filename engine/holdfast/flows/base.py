@@ -22,7 +22,7 @@ from attrs import define, field
 
 from holdfast.errors import WormholeError
 from holdfast.flows.activities import Wanted
-from holdfast.flows.asked import names_not_known, results_not_taken
+from holdfast.flows.asked import methods_not_called, results_not_taken, tasks_not_known
 from holdfast.flows.tasks import Function, name_of
 from holdfast_journal import FlowStatus
 
@@ -257,14 +257,21 @@ def flow_class(kind: str) -> type[Flow]:
         ) from None
 
 
-def problems(kind: str) -> Iterator[str]:
+def problems(kind: str, *, tasks: bool = True) -> Iterator[str]:
     """Say what is wrong with the names of tasks in a flow, once its tasks are registered too.
+
+    Args:
+        kind: the flow.
+        tasks: whether all tasks must be known here that it may ask for.
 
     Raises:
         UnknownFlow: no class is registered under that name.
     """
     made = flow_class(kind)
-    for problem in (*results_not_taken(made), *names_not_known(made, made.tasks_of_its_command)):
+    found = [*results_not_taken(made), *methods_not_called(made, made.tasks_of_its_command)]
+    if tasks:
+        found += tasks_not_known(made, made.tasks_of_its_command)
+    for problem in found:
         yield f"the flow {kind!r}: {problem}"
 
 

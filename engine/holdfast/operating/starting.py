@@ -25,7 +25,9 @@ def own_class(kind: str, own: Collection[str]) -> type[Flow]:
     if kind in kinds():
         raise Refused(f"{quoted(kind)} is Holdfast's own; see 'holdfast add', 'send' and 'receive'")
     there = ", ".join(quoted(each, 40) for each in sorted(own)[:12])
-    raise Refused(f"no flow of the kind {quoted(kind)} is in the modules of --flows; {there} is")
+    raise Refused(
+        f"no flow of the kind {quoted(kind)} is in the modules of --flows; there is {there}"
+    )
 
 
 def checked_flow(

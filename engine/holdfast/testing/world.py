@@ -118,7 +118,7 @@ class World:
         Raises:
             ValueError: the names of the flow's tasks and of its methods do not go together.
         """
-        for problem in problems(flow.kind):
+        for problem in problems(flow.kind, tasks=False):
             raise ValueError(problem)
         self._appid = appid or flow.appid
         new = new_flow(name, flow, relay=URL, appid=self._appid, deadline=deadline)

@@ -56,6 +56,7 @@ class Receive(Flow):
     """
 
     versions = VERSIONS
+    tasks_of_its_command = frozenset({"ask"})
 
     code: str
     ways: Ways
@@ -264,8 +265,6 @@ class ReceiveToFile(Receive):
         accept: whether a file or folder is accepted without asking anybody.
         ways: how this machine may be reached.
     """
-
-    tasks_of_its_command = frozenset({"ask"})
 
     code: str = field(repr=False)
     out: str
