@@ -2,6 +2,15 @@
 
 from enum import StrEnum
 
+CANCEL = "cancel"
+"""What is asked of a flow that is to end; see `ask`."""
+
+CANCELLING = "cancelling"
+"""What a flow counts as that was asked to end, and has not ended. Not a word of the database."""
+
+UNLOADED = "cannot be loaded: "
+"""How the trouble of a flow begins that cannot be run through no fault of its own."""
+
 
 class FlowStatus(StrEnum):
     """The status of a flow, as it is written in the database.

@@ -9,8 +9,11 @@ from sqlalchemy import func, select
 from holdfast_journal.errors import Shredded
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
-from holdfast_journal.reading import following, queries
+from holdfast_journal.reading import counting, following, paging, queries
+from holdfast_journal.reading.counting import Group
+from holdfast_journal.reading.filtering import Filter
 from holdfast_journal.reading.following import Seen
+from holdfast_journal.reading.paging import Cursor, Page, Sort
 from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
 from holdfast_journal.reading.shown import entry_row, flow_rows
 from holdfast_journal.store.database import Database
@@ -56,6 +59,34 @@ class Reader:
                 return
             last = rows[-1].id
             yield flow_rows(rows, self._keys, self._alive)
+
+    def page(
+        self,
+        chosen: Filter,
+        sort: Sort = Sort.STARTED,
+        *,
+        limit: int = CHUNK,
+        after: Cursor | None = None,
+        opens: bool = False,
+    ) -> Page:
+        """At most `limit` flows of a filter, in order, behind the page that ended with `after`.
+
+        What they publish is opened only if that is asked for. Raises Unreadable, WrongKey.
+        """
+        with self._database.reading() as connection:
+            ids, then = paging.find(connection, chosen, sort, limit, after)
+            rows = queries.rows(connection, ids, opens=opens)
+        shown = flow_rows(rows, self._keys if opens else None, self._alive)
+        place = {flow: number for number, flow in enumerate(ids)}
+        return Page(sorted(shown, key=lambda row: place[row.id]), then)
+
+    def groups(self, chosen: Filter) -> list[Group]:
+        """How many flows of a filter stand how."""
+        # Two searches, each with an index of its own.
+        with self._database.reading() as connection:
+            over = counting.finished(connection, chosen) if chosen.finished is not False else []
+            rows = counting.unfinished(connection, chosen) if chosen.finished is not True else ()
+        return [*over, *counting.of_workers(rows, self._alive)]
 
     def named(self, batch: str, names: Collection[str]) -> list[FlowRow]:
         """The flows of a batch that have these names, whatever else is in it."""
