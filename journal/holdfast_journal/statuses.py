@@ -52,10 +52,25 @@ class FlowStatus(StrEnum):
         return "wrong code" if self is FlowStatus.SCARED else self.value
 
     @property
+    def is_over(self) -> bool:
+        """Whether a flow with this status has ended."""
+        return self not in _OPEN
+
+    @property
     def went_badly(self) -> bool:
         """Whether the flow ended without doing its work, although it was not asked to end."""
         return self in _BAD
 
+
+_OPEN = frozenset(
+    {
+        FlowStatus.NEW,
+        FlowStatus.STARTING,
+        FlowStatus.WAITING,
+        FlowStatus.EXCHANGING,
+        FlowStatus.CLOSING,
+    }
+)
 
 _BAD = frozenset(
     {

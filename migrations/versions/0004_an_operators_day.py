@@ -13,6 +13,8 @@ down_revision: str | None = "0003"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
+FINISHED = sa.text("finished_at IS NOT NULL")
+
 
 def upgrade() -> None:
     row_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -27,12 +29,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("plan", "flow_id", name="uq_holdfast_plans_plan_flow_id"),
     )
     op.create_index(
-        "ix_holdfast_flows_status",
+        "ix_holdfast_flows_ended",
         "holdfast_flows",
-        ["status", "finished_at", "batch_id", "kind"],
+        ["status", "finished_at", "id"],
+        sqlite_where=FINISHED,
+        postgresql_where=FINISHED,
     )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_holdfast_flows_status", "holdfast_flows")
+    op.drop_index("ix_holdfast_flows_ended", "holdfast_flows")
     op.drop_table("holdfast_plans")

@@ -119,8 +119,8 @@ def test_a_filter(journal: SqlJournal, chosen: Filter, wanted: str) -> None:
 
 
 ORDERS = {
-    # In trouble now; ended badly; under way; ended well. What moved last comes first.
-    Sort.TROUBLE: "eve gus\\ Dora [c]_% fay ann h.l bob",
+    # In trouble now; ended badly; under way; done; the rest. What moved last comes first.
+    Sort.TROUBLE: "eve gus\\ Dora [c]_% fay ann bob h.l",
     Sort.CHANGED: "h.l fay bob Dora eve [c]_% ann gus\\",
     Sort.NAME: "Dora [c]_% ann bob eve fay gus\\ h.l",
     Sort.STARTED: "ann bob [c]_% Dora eve fay gus\\ h.l",

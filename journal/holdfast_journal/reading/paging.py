@@ -26,8 +26,8 @@ class Sort(StrEnum):
     """In which order flows are shown."""
 
     TROUBLE = "trouble"
-    """Those in trouble first, then the others that are not over, then those that ended well; among
-    themselves, what moved last comes first."""
+    """Those in trouble first, then the others that are not over, then those that are done, then the
+    rest; among themselves, what moved last comes first."""
     CHANGED = "changed"
     """What moved or ended last comes first."""
     NAME = "name"
@@ -64,15 +64,17 @@ class _Part:
 _OPEN = flows.c.finished_at.is_(None)
 _OVER = flows.c.finished_at.is_not(None)
 _BAD = flows.c.status.in_([status.value for status in FlowStatus if status.went_badly])
+_DONE = flows.c.status == FlowStatus.DONE.value
 _STUCK = flows.c.trouble.is_not(None)
 """Its own code raised, or it could not be loaded."""
 
 _ORDERS: Final[Mapping[Sort, Sequence[_Part]]] = {
     Sort.TROUBLE: (
-        _Part(_OPEN & _STUCK, SINCE, descending=True),
-        _Part(_OVER & _BAD, SINCE, descending=True),
-        _Part(_OPEN & ~_STUCK, SINCE, descending=True),
-        _Part(_OVER & ~_BAD, SINCE, descending=True),
+        _Part(_OPEN & _STUCK, flows.c.updated_at, descending=True),
+        _Part(_OVER & _BAD, flows.c.finished_at, descending=True),
+        _Part(_OPEN & ~_STUCK, flows.c.updated_at, descending=True),
+        _Part(_OVER & _DONE, flows.c.finished_at, descending=True),
+        _Part(_OVER & ~_BAD & ~_DONE, flows.c.finished_at, descending=True),
     ),
     Sort.CHANGED: (_Part(true(), SINCE, descending=True),),
     Sort.NAME: (_Part(true(), flows.c.name, descending=False),),

@@ -1,7 +1,7 @@
 """`Reader`: what operators see of a journal. It writes and owns nothing, and is not a worker."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import define, evolve, field
 from sqlalchemy import func, select
@@ -48,18 +48,6 @@ class Reader:
                 rows = list(connection.execute(queries.of_batch(queries.SHOWN, batch)))
         return flow_rows(rows, self._keys, self._alive)
 
-    def pages(self, batch: str | None = None) -> Iterator[list[FlowRow]]:
-        """What `overview` gives, a few flows at a time, each time as they stand then."""
-        query = queries.of_batch(queries.SHOWN, batch).limit(CHUNK)
-        last = 0
-        while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(query.where(flows.c.id > last)).all()
-            if not rows:
-                return
-            last = rows[-1].id
-            yield flow_rows(rows, self._keys, self._alive)
-
     def page(
         self,
         chosen: Filter,
@@ -98,14 +86,6 @@ class Reader:
         """The flows of a batch, or all, that are not over; the cost depends on these alone."""
         with self._database.reading() as connection:
             rows = queries.rows(connection, queries.ids_unfinished(connection, batch))
-        return flow_rows(rows, self._keys, self._alive)
-
-    def last_finished(self, most: int, batch: str | None = None) -> list[FlowRow]:
-        """The flows of a batch, or all, that were the last to end, in the order of their start."""
-        query = queries.FINISHED if batch is None else queries.FINISHED.where(queries.inside(batch))
-        query = query.order_by(flows.c.finished_at.desc()).limit(most)
-        with self._database.reading() as connection:
-            rows = queries.rows(connection, list(connection.scalars(query)))
         return flow_rows(rows, self._keys, self._alive)
 
     def poll(

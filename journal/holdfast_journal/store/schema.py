@@ -134,8 +134,16 @@ flows = Table(
         sqlite_where=text("finished_at IS NOT NULL"),
         postgresql_where=text("finished_at IS NOT NULL"),
     ),
-    # For counting flows, and finding those that stand so, without reading their rows.
-    Index("ix_holdfast_flows_status", "status", "finished_at", "batch_id", "kind"),
+    # For finding the last that ended in some way. It is partial, since a larger one would lead the
+    # planner through all finished flows where it is asked for the others.
+    Index(
+        "ix_holdfast_flows_ended",
+        "status",
+        "finished_at",
+        "id",
+        sqlite_where=text("finished_at IS NOT NULL"),
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
     Index(
         "ix_holdfast_flows_requests",
         "owner",
