@@ -36,6 +36,7 @@ from holdfast_journal.ownership.values import Unfinished as Unfinished
 from holdfast_journal.plain.checkpointed import Journal
 from holdfast_journal.plain.immediate import ImmediateJournal
 from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
+from holdfast_journal.statuses import CANCEL as CANCEL
 from holdfast_journal.statuses import CANCELLING as CANCELLING
 from holdfast_journal.statuses import UNLOADED as UNLOADED
 from holdfast_journal.statuses import FlowStatus
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from holdfast_journal.commits.values import Parameters as Parameters
     from holdfast_journal.keys.ring import KeyRing
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
+    from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
     from holdfast_journal.reading.counting import Group as Group
     from holdfast_journal.reading.filtering import Filter as Filter
@@ -110,6 +112,7 @@ _LATER = {
     "Parameters": "commits.values",
     "Pressure": "commits.pressure",
     "Reactor": "commits.boundaries",
+    "Retried": "ownership.retrying",
     "Seen": "reading.following",
     "Sort": "reading.paging",
     "SqlJournal": "sql",

@@ -93,6 +93,7 @@ def names(rows: Sequence[FlowRow]) -> str:
         (Filter(names=["ann", "fay", "nobody"]), "ann fay"),
         (Filter(names=["ann", "fay"], batch="march"), "fay"),
         (Filter(names=[]), ""),
+        (Filter(ids=[3, 1, 99]), "ann [c]_%"),
         (Filter(glob="*"), "ann bob [c]_% Dora eve fay gus\\ h.l"),
         (Filter(glob="?a?"), "fay"),
         (Filter(glob="d*"), ""),
@@ -105,7 +106,10 @@ def names(rows: Sequence[FlowRow]) -> str:
         (Filter(since=NOW + 5), "bob fay h.l"),
         (Filter(finished=True), "bob [c]_% Dora h.l"),
         (Filter(finished=False, batch="default"), "ann"),
-        (Filter(["waiting"], ["provision"], "default", ["ann", "x"], "a*", NOW, False), "ann"),
+        (
+            Filter(["waiting"], ["provision"], "default", ["ann", "x"], [1, 2], "a*", NOW, False),
+            "ann",
+        ),
     ],
 )
 def test_a_filter(journal: SqlJournal, chosen: Filter, wanted: str) -> None:

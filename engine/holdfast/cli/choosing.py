@@ -43,8 +43,20 @@ _OPTIONS = (
 )
 
 
+def names_argument(command: Command) -> Command:
+    """Add any number of NAMEs; put it above `choosing_options`, which passes them on."""
+    return click.argument("names", metavar="[NAME]...", nargs=-1)(command)
+
+
+def dry_run_option(command: Command) -> Command:
+    """Add `--dry-run`; the command gets `dry_run: bool`."""
+    return click.option(
+        "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
+    )(command)
+
+
 def choosing_options(command: Command) -> Command:
-    """Add the options; the command gets `choice: Choice`, without names."""
+    """Add the options; the command gets `choice: Choice`, with its `names` if it has any."""
 
     @wraps(command)
     def chosen(
@@ -54,11 +66,12 @@ def choosing_options(command: Command) -> Command:
         batch: str | None,
         glob: str | None,
         since: float | None,
+        names: tuple[str, ...] = (),
         **others: Any,
     ) -> Any:
         from holdfast.operating.choosing import Choice
 
-        choice = Choice((), statuses, kinds, batch, glob, since)
+        choice = Choice(names, statuses, kinds, batch, glob, since)
         return command(*args, choice=choice, **others)
 
     for option in reversed(_OPTIONS):

@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from holdfast_journal import CANCELLING, FlowStatus
+from holdfast_journal import CANCEL, CANCELLING, FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -31,7 +31,7 @@ def is_unloaded(row: "FlowRow") -> bool:
 def shown_status(row: "FlowRow") -> str:
     """Return the flow's status as operators should see it."""
     # Asked for, and not yet seen by the worker that runs the flow.
-    return CANCELLING if row.request == "cancel" else shown_word(row.status)
+    return CANCELLING if row.request == CANCEL else shown_word(row.status)
 
 
 def shown_word(status: str) -> str:

@@ -26,6 +26,7 @@ class Filter:
         kinds: the kinds of flows.
         batch: the name of a batch.
         names: exactly these names.
+        ids: exactly these flows.
         glob: a pattern that the whole name matches, in which `*` is any text and `?` one character.
         since: in seconds since the epoch: flows that ended then or later, or are not over and moved
             then or later.
@@ -36,6 +37,7 @@ class Filter:
     kinds: Collection[str] | None = None
     batch: str | None = None
     names: Collection[str] | None = None
+    ids: Collection[int] | None = None
     glob: str | None = None
     since: float | None = None
     finished: bool | None = None
@@ -55,6 +57,8 @@ class Filter:
         elif self.batch is not None:
             named = select(batches.c.id).where(batches.c.name == self.batch)
             said.append(flows.c.batch_id == named.scalar_subquery())
+        if self.ids is not None:
+            said.append(dialect.among(flows.c.id, "ids"))
         if self.glob is not None:
             said.append(dialect.globs(flows.c.name, self.glob))
         if self.since is not None:
@@ -66,7 +70,8 @@ class Filter:
 
     def parameters(self, dialect: Dialect) -> Mapping[str, object]:
         """What `condition` is executed with."""
-        return {} if self.names is None else {"names": dialect.listed(self.names)}
+        given = {"names": self.names, "ids": self.ids}
+        return {key: dialect.listed(each) for key, each in given.items() if each is not None}
 
 
 def _stands_as(words: Collection[str]) -> ColumnElement[bool]:
