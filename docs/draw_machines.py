@@ -15,6 +15,7 @@ from typing import Any
 
 from holdfast.core.parts import PARTS
 from holdfast.dilation import greeting
+from holdfast.dilation.generations import MANAGER
 from holdfast.transit import handshake
 
 FOLDER = Path(__file__).parent / "machines"
@@ -40,6 +41,7 @@ MACHINES: dict[str, tuple[Any, list[str]]] = {
         f"transit_{role}": (make, [state.name for state in handshake.STATES[role]])
         for role, make in handshake.MACHINES.items()
     },
+    "dilation": (MANAGER._make, list(MANAGER.states)),
     **{
         f"dilation_{role}": (make, [state.name for state in greeting.STATES[role]])
         for role, make in greeting.MACHINES.items()

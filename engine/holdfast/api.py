@@ -22,7 +22,7 @@ from holdfast.rendezvous.wire import LARGEST_FRAME, write
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.deferred import DeferredWormhole, Eventually, Observers
 from holdfast.shell.options import Options
-from holdfast.shell.wormhole import LONGEST_MESSAGE, DelegatedWormhole
+from holdfast.shell.wormhole import LONGEST_MESSAGE, DelegatedWormhole, hears_of_dilation
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
 from holdfast_journal import IJournal, ImmediateJournal
@@ -51,7 +51,7 @@ def create(
     on_status_update: Callable[[Status], object] | None = None,
     first_failure_is_final: bool = False,
     stderr: object = None,
-    dilation: bool = False,
+    dilation: bool | None = None,
 ) -> DeferredWormhole: ...
 
 
@@ -71,7 +71,7 @@ def create(
     on_status_update: Callable[[Status], object] | None = None,
     first_failure_is_final: bool = False,
     stderr: object = None,
-    dilation: bool = False,
+    dilation: bool | None = None,
 ) -> DelegatedWormhole: ...
 
 
@@ -90,7 +90,7 @@ def create(  # noqa: PLR0913 - the seed's signature
     on_status_update: Callable[[Status], object] | None = None,
     first_failure_is_final: bool = False,
     stderr: object = None,  # noqa: ARG001 - likewise
-    dilation: bool = False,
+    dilation: bool | None = None,
 ) -> DelegatedWormhole | DeferredWormhole:
     """Make a wormhole, which starts to connect at once.
 
@@ -115,20 +115,19 @@ def create(  # noqa: PLR0913 - the seed's signature
             attempt is repeated until it succeeds.
         stderr: accepted for programs that pass it to the `magic-wormhole` library; not used,
             because nothing here prints.
-        dilation: must be False; this release does not have dilation.
+        dilation: whether the peer is told that we can dilate; see `DelegatedWormhole.dilate`. By
+            default it is if the delegate has a method `wormhole_dilated`; and in any case if
+            `dilate` is called before there is a key.
 
     Raises:
         BadRelayUrl: a mailbox server cannot have such a URL.
         CannotSerialize: a journal was given without a delegate.
         TypeError: an argument has the wrong type.
-        ValueError: dilation was asked for, or `versions` or `appid` are longer than a server has
-            to accept.
+        ValueError: `versions` or `appid` are longer than a server has to accept.
     """
     if not isinstance(appid, str) or not isinstance(relay_url, str):
         raise TypeError("appid and relay_url are text")
     parse_relay_url(relay_url)
-    if dilation:
-        raise ValueError("this release has no dilation")
     if delegate is None and journal is not None:
         raise CannotSerialize(
             "A journal needs a delegate: Deferreds cannot be saved. Pass delegate= too."
@@ -141,6 +140,7 @@ def create(  # noqa: PLR0913 - the seed's signature
     if len(write(Bind(appid, side), "0000")) > LARGEST_FRAME:
         raise ValueError("the appid is too long: a server need not take it")
     exchange = Exchange(appid, side, _json_object(versions or {}))
+    exchange.talk.dilation = hears_of_dilation(delegate) if dilation is None else dilation
     observers = None if delegate is not None else Observers(_one_of(_turns, reactor, Eventually))
     wormhole = _make(
         checkpoint.SavedWormhole(relay_url, exchange, ()),
@@ -258,6 +258,7 @@ def _make(
         connectors(reactor, tor),
         pending=saved.pending,
         heard_at=saved.heard_at,
+        dilation=saved.dilation,
         options=usual if options == usual else options,
     )
 

@@ -69,6 +69,18 @@ class CodeLostError(WormholeError):
     )
 
 
+class PeerGoneError(WormholeError):
+    """A dilated wormhole has lost its peer for good; the text says how."""
+
+    advice = "The other side has been away for too long."
+
+
+class EndpointUsedError(WormholeError, ValueError):
+    """An endpoint of a dilated wormhole that serves once was used a second time."""
+
+    advice = "That endpoint serves once, and was used before."
+
+
 class WelcomeError(WormholeError):
     """The mailbox server's welcome refused us; the text is the server's own."""
 
@@ -109,7 +121,7 @@ class ServerConnectionError(WormholeError):
 
 
 class CannotSerialize(WormholeError):
-    """Only a wormhole with a delegate can be saved, and only before it is dilated."""
+    """Only a wormhole with a delegate can be saved."""
 
     advice = (
         "This wormhole cannot be serialized: it has no delegate, and Deferreds cannot be saved."
@@ -145,6 +157,27 @@ class MustChooseNameplateFirstError(WormholeError):
     """Words were asked about or chosen before the nameplate."""
 
     advice = "Choose the nameplate (the number that begins the code) before the words."
+
+
+class CanOnlyDilateOnceError(WormholeError):
+    """`dilate` was called a second time."""
+
+    advice = "This wormhole is dilated already: use what the first call of dilate returned."
+
+
+class DilationNotOfferedError(WormholeError, ValueError):
+    """`dilate` was called after the other side was told that this wormhole does not dilate."""
+
+    advice = (
+        "The other side was told that this wormhole does not dilate."
+        " Pass dilation=True to holdfast.create, or call dilate before there is a key."
+    )
+
+
+class OldPeerCannotDilateError(WormholeError):
+    """The other side's program cannot dilate, or was not asked to. Messages go on as before."""
+
+    advice = "The other side's program cannot dilate. Messages can still be sent and received."
 
 
 class BadCheckpoint(WormholeError):

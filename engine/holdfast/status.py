@@ -77,3 +77,64 @@ class Status:
 
     mailbox_connection: Connection = field(factory=NotConnecting)
     peer_key: Key = field(factory=NoKey)
+
+
+# A dilated wormhole.
+
+
+@frozen
+class NoPeer:
+    """The peer has not dilated yet."""
+
+
+@frozen
+class ConnectingPeer:
+    """There has been no connection to the peer yet; attempts began at `last_attempt`."""
+
+    last_attempt: float
+
+
+@frozen
+class ReconnectingPeer:
+    """The connection to the peer is gone; attempts to get another began at `last_attempt`."""
+
+    last_attempt: float
+
+
+@frozen
+class ConnectedPeer:
+    """There is a connection to the peer, made at `connected_at`.
+
+    If nothing comes before `expires_at`, it may be given up. `hint_description` says where it
+    leads, such as `->tcp:192.0.2.1:4001`. Times are seconds, as the reactor has them.
+    """
+
+    connected_at: float
+    expires_at: float
+    hint_description: str
+
+
+@frozen
+class StoppedPeer:
+    """There will be no connection to the peer any more."""
+
+
+PeerConnection = NoPeer | ConnectingPeer | ReconnectingPeer | ConnectedPeer | StoppedPeer
+
+
+@frozen
+class DilationHint:
+    """Where the peer says that it can be reached: `url`, and whether no relay is between."""
+
+    url: str
+    is_direct: bool
+
+
+@frozen
+class DilationStatus:
+    """The state of a dilated wormhole: its `generation` counts the efforts to get a connection."""
+
+    mailbox: Status = field(factory=Status)
+    generation: int = 0
+    peer_connection: PeerConnection = field(factory=NoPeer)
+    hints: frozenset[DilationHint] = frozenset()

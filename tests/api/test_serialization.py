@@ -24,7 +24,7 @@ def test_serialize_returns_a_small_json_dictionary_with_a_version(net: Net) -> N
     ours, _ = waiting(net)
     data = ours.serialize()
     assert isinstance(data, dict)
-    assert data["version"] == 3
+    assert data["version"] == 4
     text = json.dumps(data)
     assert json.loads(text) == data
     assert len(text) < 2000

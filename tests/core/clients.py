@@ -293,6 +293,29 @@ def happy_unsent() -> World:
     return world
 
 
+def dilatable() -> World:
+    """Both have said that they can dilate, and neither has begun."""
+    world = code_set()
+    for client in (world.us, world.peer):
+        client.exchange.talk.dilation = True
+        client.connect()
+    world.peer.happen(ev.SetCode(world.us.code))
+    settle(world.us, world.peer)
+    return world
+
+
+def dilated() -> World:
+    """Three messages of our dilation: one that the peer has, one that is stored, one on its way."""
+    world = dilatable()
+    world.us.happen(ev.Dilate())
+    for number in range(2):
+        world.us.happen(ev.SendDilation(b"ours %d" % number))
+    settle(world.us)
+    world.us.happen(ev.DilationSeen(1))
+    world.us.happen(ev.SendDilation(b"ours 2"))
+    return world
+
+
 def absent() -> World:
     """The claim may have been sent long ago; the server is asked for the nameplates."""
     world = allocate_answered()
@@ -378,6 +401,8 @@ STAGES: dict[str, Callable[[], World]] = {
         agreed,
         happy,
         happy_unsent,
+        dilatable,
+        dilated,
         absent,
         missing_mailbox,
         unfilled_mailbox,

@@ -10,7 +10,7 @@ from holdfast.core import notices as out
 from tests.core.clients import STAGES, World, alone, run_to_the_end, settle
 from tests.core.record import RELAY
 
-WELL = ("happy", "happy_unsent")
+WELL = ("happy", "happy_unsent", "dilatable", "dilated")
 EVERYWHERE = pytest.mark.parametrize("stage", STAGES)
 
 

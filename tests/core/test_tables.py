@@ -59,6 +59,8 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
     },
     "outbox": {
         "send": ("aa",),
+        "say": ("aa",),
+        "seen": (1,),
         "flow": (),
         "put": ("0", "bb"),
         "echoed": ("0",),
@@ -67,7 +69,13 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
         "missing": (),
         "shut": (),
     },
-    "inbox": {"arrived": ("s", "0", "aa"), "unlock": (), "opened": ("0", "bb"), "shut": ()},
+    "inbox": {
+        "arrived": ("s", "0", "aa"),
+        "unlock": (),
+        "opened": ("0", "bb"),
+        "dilate": (),
+        "shut": (),
+    },
     "lifecycle": {
         "prove": (),
         "close": (),
@@ -136,6 +144,8 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "outbox": {
         "holding": {
             "send": "holding",
+            "say": "holding",
+            "seen": "holding",
             "flow": "flowing",
             "put": "holding",
             "echoed": "holding",
@@ -146,6 +156,8 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
         },
         "flowing": {
             "send": "flowing",
+            "say": "flowing",
+            "seen": "flowing",
             "flow": "flowing",
             "put": "flowing",
             "echoed": "flowing",
@@ -154,13 +166,34 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
             "shut": "shut",
         },
         "shut": dict.fromkeys(
-            ("send", "flow", "put", "echoed", "forget", "missing", "shut"), "shut"
+            (
+                "send",
+                "say",
+                "seen",
+                "flow",
+                "put",
+                "echoed",
+                "forget",
+                "missing",
+                "shut",
+            ),
+            "shut",
         ),
     },
     "inbox": {
-        "locked": {"arrived": "locked", "unlock": "unlocked", "shut": "shut"},
-        "unlocked": {"arrived": "unlocked", "opened": "unlocked", "shut": "shut"},
-        "shut": dict.fromkeys(("arrived", "unlock", "opened", "shut"), "shut"),
+        "locked": {
+            "arrived": "locked",
+            "unlock": "unlocked",
+            "dilate": "locked",
+            "shut": "shut",
+        },
+        "unlocked": {
+            "arrived": "unlocked",
+            "opened": "unlocked",
+            "dilate": "unlocked",
+            "shut": "shut",
+        },
+        "shut": dict.fromkeys(("arrived", "unlock", "opened", "dilate", "shut"), "shut"),
     },
     "lifecycle": {
         "lonely": {

@@ -1,14 +1,28 @@
 """The examples of `docs/flows.md`."""
 
+import hashlib
 import json
 import sqlite3
+import sys
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from tests.docs.conftest import Run
-from tests.harness.process import Child, environment
+import pytest
+import wormhole as stock
+import wormhole._dilation.manager as stock_manager
+from twisted.internet import reactor as real
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
+
+from holdfast import SqlJournal, new_flow
+from tests.docs.conftest import EXAMPLES, Run
+from tests.harness import reactor
+from tests.harness.process import BIN, Child, environment
 from tests.harness.server import MailboxServer, _ReservedPort
 from tests.harness.waiting import until
 
@@ -55,11 +69,103 @@ def test_the_token_service(run: Run, server: MailboxServer, tmp_path: Path) -> N
 
 def test_the_test_of_a_flow(run: Run, tmp_path: Path) -> None:
     """The test that the manual shows passes, as the manual says to run it."""
-    import sys
-
     run("quick.py").close()  # puts the examples there
     env = environment(HOME=str(tmp_path), PYTHONPATH=str(tmp_path))
     words = [sys.executable, "-m", "unittest", "test_issue_token"]
     with Child(words, env=env, cwd=tmp_path) as tests:
         ended = tests.wait()
     assert ended.status == 0, tests.describe()
+
+
+def example(name: str) -> Any:
+    """Import an example."""
+    spec = spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def ship_file() -> Any:
+    """The example, whose flow can be registered only once."""
+    return example("ship_file")
+
+
+class Fetching(Protocol):
+    """What `fetch_file.py` does, in stock's hands; `watch` hears how much there is."""
+
+    def __init__(self, watch: Callable[[int], object]) -> None:
+        self.watch = watch
+        self.came: list[bytes] = []
+        self.size: int | None = None
+        self.over: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.size is None:
+            self.size = json.loads(data)["size"]
+            return
+        self.came.append(data)
+        there = sum(map(len, self.came))
+        self.watch(there)
+        if there == self.size:
+            self.transport.write(hashlib.sha256(b"".join(self.came)).hexdigest().encode())
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.over.callback(None)
+
+
+@pytest.mark.parametrize("side", ["0" * 16, "f" * 16], ids=["leading", "following"])
+def test_a_file_through_kills(
+    run: Run,
+    server: MailboxServer,
+    tmp_path: Path,
+    ship_file: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    side: str,
+) -> None:
+    """Killed twice in mid-stream, `ship_file.py` sends each record to a stock peer once."""
+    monkeypatch.setattr(stock_manager, "make_side", lambda: side)
+    run("quick.py").close()  # puts the examples there
+    content = Random(7).randbytes(16_000_000)
+    (tmp_path / "file").write_bytes(content)
+    database = f"sqlite:///{tmp_path}/flows.db"
+    with closing(SqlJournal.open_inline(database)) as journal:
+        flow = ship_file.ShipFile(path=str(tmp_path / "file"))
+        new = new_flow("file", flow, relay=server.url, appid=flow.appid)
+        journal.start_flows("files", [new])
+        children: list[Child] = []
+        kills = [3_000_000, 9_000_000]
+
+        def serve() -> None:
+            words = [BIN / "holdfast", "run", "--flows", "ship_file.py", "--db", database]
+            children.append(Child(words, cwd=tmp_path, env=environment(HOME=str(tmp_path))))
+
+        def watch(there: int) -> None:
+            if kills and there >= kills[0]:
+                del kills[0]
+                children[-1].kill9()
+                serve()
+
+        async def fetch() -> None:
+            serve()
+            code = await reactor.until(
+                lambda: (journal.overview(name="file")[0].published or {}).get("code"), "the code"
+            )
+            theirs = stock.create(flow.appid, server.url, real, dilation=True)
+            fetching = Fetching(watch)
+            theirs.dilate().listener_for("file").listen(Factory.forProtocol(lambda: fetching))
+            theirs.set_code(code)
+            await fetching.over
+            await theirs.close()
+            await reactor.until(lambda: journal.overview(name="file")[0].status == "done", "done")
+            assert b"".join(fetching.came) == content
+            assert {len(record) for record in fetching.came[:-1]} == {ship_file.RECORD}
+
+        try:
+            reactor.run(fetch)
+        finally:
+            for child in children:
+                child.close()
+        assert (kills, len(children)) == ([], 3)

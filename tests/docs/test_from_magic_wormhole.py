@@ -31,6 +31,7 @@ WAYS = {
     *("allocate_code", "set_code", "input_code", "send_message", "derive_key", "close"),
     *("get_welcome", "get_code", "get_unverified_key", "get_verifier", "get_versions"),
     "get_message",
+    "dilate",
 }
 
 
@@ -56,7 +57,7 @@ CREATING: dict[str, tuple[dict[str, Any], str, str]] = {
     "stderr": ({"stderr": None}, "fine", "fine"),
     "tor_manager": ({"tor_manager": None}, "TypeError", "fine"),
     "welcome_handler": ({"welcome_handler": print}, "TypeError", "fine"),
-    "dilation": ({"dilation": True}, "fine", "ValueError"),
+    "dilation": ({"dilation": True}, "fine", "fine"),
     "http": ({"relay_url": "http://127.0.0.1/"}, "ValueError", "BadRelayUrl"),
     "timing": ({"timing": wormhole.timing.DebugTiming()}, "fine", "TypeError"),
     "journal": ({"journal": wormhole.journal.ImmediateJournal()}, "fine", "CannotSerialize"),
@@ -112,19 +113,27 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "text": (lambda w: w.send_message("x"), "AssertionError", "TypeError"),
     "long": (lambda w: w.send_message(bytes(4_193_753)), "fine", "ValueError"),
     "second code": (lambda w: (w.set_code("44-a"), w.set_code("4-a")), *["OnlyOneCodeError"] * 2),
-    "dilate": (lambda w: w.dilate(), "NotImplementedError", "AttributeError"),
+    "dilate": (lambda w: [w.dilate()], "NotImplementedError", "fine"),
+}
+
+DILATING: dict[str, tuple[Callable[[Any], Any], str, str]] = {
+    "once": (lambda w: [w.dilate()], "fine", "fine"),
+    "twice": (lambda w: [w.dilate(), w.dilate()], *["CanOnlyDilateOnceError"] * 2),
+    "relay": (lambda w: [w.dilate("relay.example")], "fine", "ValueError"),
+    "interval": (lambda w: [w.dilate(ping_interval=0.0)], "fine", "ValueError"),
 }
 
 
-@pytest.mark.parametrize("case", CALLS)
+@pytest.mark.parametrize("case", [*CALLS, *(f"dilate {case}" for case in DILATING)])
 def test_calls(server: MailboxServer, case: str) -> None:
     """Each call that the page names has the two outcomes that it tells."""
-    call, *expected = CALLS[case]
+    dilating = case not in CALLS
+    call, *expected = DILATING[case.removeprefix("dilate ")] if dilating else CALLS[case]
 
     async def both() -> list[str]:
         found = []
         for library in LIBRARIES.values():
-            made = library.create(APPID, server.url, real)
+            made = library.create(APPID, server.url, real, dilation=dilating)
             found.append(await outcome(call, made))
             await closed(made)
         return found

@@ -19,6 +19,7 @@ from holdfast.core.events import Event
 from holdfast.core.exchange import Exchange
 from holdfast.core.wanted import Said, wanted
 from holdfast.crypto import phase_key, seal
+from holdfast.dilation.document import load
 from holdfast.errors import ServerError, WelcomeError, WormholeClosed, WormholeError
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import ConnectionOwner
@@ -50,7 +51,7 @@ class Journal(ImmediateJournal):
         """See that an entry is what a database takes, and a doctor can read."""
         expect(heard.isprintable() and len(heard) < 1000, "what was heard is no line")
         expect(all(words.isprintable() for words in said), "what was said is no line")
-        body = json.loads(event)
+        body = json.loads(event) if event else {}
         if "event" in body:
             again = from_json(json.loads(json.dumps(body["event"])))
             expect(isinstance(again, Event), "an event is none when it is read back")
@@ -135,7 +136,7 @@ class Wormhole:
 
 
 @contextmanager
-def alive(document: str) -> Iterator[Wormhole]:
+def alive(document: str, *, clock: Any = None) -> Iterator[Wormhole]:
     """A wormhole from *document*; at the end it must be whole, whatever it has heard."""
     saved = checkpoint.load(json.loads(document))
     lines: list[Line] = []
@@ -154,7 +155,11 @@ def alive(document: str) -> Iterator[Wormhole]:
         Journal(),
         connector,
         pending=saved.pending,
-        options=Options(on_broken=failures.append, entropy=lambda: next(draws).to_bytes(32, "big")),
+        options=Options(
+            clock=clock,
+            on_broken=failures.append,
+            entropy=lambda: next(draws).to_bytes(32, "big"),
+        ),
     )
     key = saved.exchange.shared_key
     try:
@@ -182,6 +187,8 @@ def check_document(document: dict[str, Any]) -> None:
     written = json.dumps(document, allow_nan=False)
     again = checkpoint.load(json.loads(written))
     expect(again.exchange.serialize() == document["exchange"], "a document changes by loading")
+    if again.dilation is not None:
+        load(again.dilation["state"])
     look_at(again.exchange)
 
 

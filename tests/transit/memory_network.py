@@ -119,6 +119,17 @@ class Line:
             self.said += data
             self.clock.callLater(0, self.other.hear, bytes(data))
 
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:  # noqa: N802
+        self.write(b"".join(pieces))
+
+    bufferSize = 65536  # noqa: N815 - a name of Twisted's
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: N802
+        """There is always room."""
+
+    def unregisterProducer(self) -> None:  # noqa: N802
+        """Likewise."""
+
     def hear(self, data: bytes) -> None:
         if self.closed:
             return

@@ -1,9 +1,11 @@
 """The document that a wormhole is saved as, and how old documents are brought forward.
 
-    {"version": 3, "relay": URL, "exchange": {...}, "pending": [...], "heard_at": TIME}
+    {"version": 4, "relay": URL, "exchange": {...}, "pending": [...], "heard_at": TIME,
+     "dilation": {...}}
 
 `pending` holds what the application had not been told when the wormhole was saved. `heard_at` is
 when the server last showed that it had something of ours (seconds since the epoch, or null).
+`dilation` is what a dilated wormhole needs besides, which is not read here, or null.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from holdfast.core.codec import from_json, to_json
 from holdfast.core.documents import Step, structure, versioned
@@ -19,7 +21,7 @@ from holdfast.core.exchange import Exchange
 from holdfast.core.notices import Notice, Notices
 from holdfast.errors import BadCheckpoint
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
@@ -67,9 +69,24 @@ def _from_version_2(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "exchange": exchange}
 
 
+def _from_version_3(document: dict[str, Any]) -> dict[str, Any]:
+    """Bring version 3 forward: there was no dilation, and no peer was told of one.
+
+    What is new in the data of outbox and inbox has defaults.
+    """
+    try:
+        heard = document["exchange"]["inbox"]["data"]["versions"]
+        can_dilate = False if heard else None
+        exchange = {**document["exchange"], "dilation": False, "can_dilate": can_dilate}
+    except (KeyError, TypeError):
+        raise BadCheckpoint("the saved wormhole is damaged: it has no inbox") from None
+    return {**document, "exchange": exchange, "dilation": None}
+
+
 BRING_FORWARD: Final[Mapping[int, Step]] = {
     1: _from_version_1,
     2: _from_version_2,
+    3: _from_version_3,
 }
 """For each old version, the function that makes a document of the next one from it."""
 
@@ -82,6 +99,7 @@ class SavedWormhole:
     exchange: Exchange
     pending: Notices = ()
     heard_at: float | None = None
+    dilation: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @frozen
@@ -91,6 +109,7 @@ class _Document:
     exchange: dict[str, Any]
     pending: list[dict[str, Any]]
     heard_at: float | None
+    dilation: dict[str, Any] | None
 
 
 def save(
@@ -98,6 +117,7 @@ def save(
     exchange: Exchange,
     pending: Iterable[Notice],
     heard_at: float | None = None,
+    dilation: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the document of a wormhole, JSON values only."""
     return {
@@ -106,6 +126,7 @@ def save(
         "exchange": exchange.serialize(),
         "pending": [to_json(notice) for notice in pending],
         "heard_at": heard_at,
+        "dilation": dilation,
     }
 
 
@@ -123,6 +144,7 @@ def load(data: object) -> SavedWormhole:
         Exchange.from_serialized(saved.exchange),
         tuple(_notice(each) for each in saved.pending),
         saved.heard_at,
+        saved.dilation,
     )
 
 

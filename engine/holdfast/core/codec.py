@@ -25,6 +25,9 @@ CODES: Final[dict[str, type]] = {
     "choose-nameplate": ev.ChooseNameplate,
     "choose-words": ev.ChooseWords,
     "send": ev.SendMessage,
+    "dilate": ev.Dilate,
+    "send-dilation": ev.SendDilation,
+    "dilation-seen": ev.DilationSeen,
     "close": ev.Close,
     "welcome": ev.Welcomed,
     "allocated": ev.Allocated,
@@ -45,6 +48,7 @@ CODES: Final[dict[str, type]] = {
     "got-verifier": out.GotVerifier,
     "got-versions": out.GotVersions,
     "got-message": out.GotMessage,
+    "got-dilation": out.GotDilation,
     "got-closed": out.Closed,
 }
 _CODE_OF: Final = {kind: code for code, kind in CODES.items()}

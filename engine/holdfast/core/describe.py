@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.core import events as ev
 from holdfast.core import frames as fr
-from holdfast.core.messages import ignored_phase
+from holdfast.core.messages import dilation_number, ignored_phase
 
 
 def heard(event: ev.Event, side: str) -> str:
@@ -22,6 +22,12 @@ def heard(event: ev.Event, side: str) -> str:
             return "application: the words"
         case ev.SendMessage(plaintext):
             return f"application: send {len(plaintext)} bytes"
+        case ev.Dilate():
+            return "application: dilate"
+        case ev.SendDilation(plaintext):
+            return f"dilation: send {len(plaintext)} bytes"
+        case ev.DilationSeen(count):
+            return f"dilation: the peer has {count} of our messages"
         case ev.Close():
             return "application: close"
         case ev.Welcomed(welcome):
@@ -76,6 +82,8 @@ def said(frame: fr.Frame) -> str | None:
 def _phase(phase: str) -> str:
     if phase in ("pake", "version"):
         return phase
+    if dilation_number(phase) is not None:
+        return f"message {phase.removeprefix('dilate-')} for dilation"
     return "message of an unknown kind" if ignored_phase(phase) else f"message {phase}"
 
 

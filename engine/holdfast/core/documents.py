@@ -7,7 +7,7 @@ is necessary is damaged, and is refused here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_origin
 
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
@@ -52,12 +52,17 @@ def _number(value: object, _: type) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
+def _is_tuple(kind: object) -> bool:
+    return get_origin(kind) is tuple
+
+
 for _kind in (str, int, bool):
     converter.register_structure_hook(_kind, exactly(_kind))
 converter.register_structure_hook(float, _number)
 
 
 converter.register_structure_hook_func(lambda kind: kind is Hex, _hex)
+converter.register_unstructure_hook_func(_is_tuple, list)
 
 
 def unstructure(value: object) -> Any:

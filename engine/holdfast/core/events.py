@@ -71,6 +71,25 @@ class SendMessage:
 
 
 @frozen
+class Dilate:
+    """The application dilates the wormhole, and from now on hears what the peer says about that."""
+
+
+@frozen
+class SendDilation:
+    """Our dilation says `plaintext` to the peer's, which is known to understand it."""
+
+    plaintext: bytes = field(repr=False)
+
+
+@frozen
+class DilationSeen:
+    """The peer has shown that it has the first `count` messages of our dilation."""
+
+    count: int
+
+
+@frozen
 class Close:
     """The application is done with the wormhole."""
 
@@ -179,6 +198,9 @@ Event: TypeAlias = (
     | ChooseNameplate
     | ChooseWords
     | SendMessage
+    | Dilate
+    | SendDilation
+    | DilationSeen
     | Close
     | Welcomed
     | Allocated

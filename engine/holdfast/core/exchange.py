@@ -189,6 +189,20 @@ class Exchange:
         self.talk.send(event.plaintext, entropy)
         return ()
 
+    def _dilate(self, event: ev.Dilate, entropy: Entropy) -> out.Notices | None:
+        if not self.well or self.inbox.data.dilated or not self.talk.may_dilate:
+            return None
+        return self._carry(self.talk.dilate())
+
+    def _send_dilation(self, event: ev.SendDilation, entropy: Entropy) -> out.Notices | None:
+        return () if self.well and self.talk.say_dilation(event.plaintext, entropy) else None
+
+    def _dilation_seen(self, event: ev.DilationSeen, entropy: Entropy) -> out.Notices | None:
+        if not self.well or event.count <= self.outbox.data.dilations_seen:
+            return None
+        self.outbox.change().seen(event.count)
+        return ()
+
     def _close(self, event: ev.Close, entropy: Entropy) -> out.Notices | None:
         return self._leaving(self.lifecycle.change().close()) if self.well else None
 
@@ -404,6 +418,8 @@ class Exchange:
             "side": self.side,
             "versions": copied(self.versions),
             "welcome": copied(self.welcome),
+            "dilation": self.talk.dilation,
+            "can_dilate": self.talk.can_dilate,
             **{name: getattr(self, name).serialize() for name in PARTS},
         }
 
@@ -417,8 +433,14 @@ class Exchange:
         saved = structure(record, SavedExchange)
         parts = {name: PARTS[name].restore(getattr(saved, name)) for name in PARTS}
         meeting = Meeting(*(parts[name] for name in ("code", "nameplate", "mailbox")))
-        spoken = (parts[name] for name in ("key", "outbox", "inbox"))
-        talk = Talk(saved.appid, saved.side, saved.versions, *spoken)
+        talk = Talk(
+            saved.appid,
+            saved.side,
+            saved.versions,
+            *(parts["key"], parts["outbox"], parts["inbox"]),
+            saved.dilation,
+            saved.can_dilate,
+        )
         lifecycle = parts["lifecycle"]
         return cls(saved.appid, saved.side, saved.versions, saved.welcome, meeting, talk, lifecycle)
 
@@ -430,6 +452,9 @@ _HANDLERS: Final[Mapping[type, Callable[[Exchange, Any, Entropy], out.Notices | 
     ev.ChooseNameplate: Exchange._choose_nameplate,
     ev.ChooseWords: Exchange._choose_words,
     ev.SendMessage: Exchange._send_message,
+    ev.Dilate: Exchange._dilate,
+    ev.SendDilation: Exchange._send_dilation,
+    ev.DilationSeen: Exchange._dilation_seen,
     ev.Close: Exchange._close,
     ev.Welcomed: Exchange._welcomed,
     ev.Allocated: Exchange._allocated,

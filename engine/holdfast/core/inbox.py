@@ -5,8 +5,12 @@
 Until there is a key, messages wait encrypted. Afterwards each is decrypted as it comes, and waits
 only for messages with a smaller number.
 
+The messages of the peer's dilation have numbers of their own, and wait until ours is there to hear
+them.
+
 Specified at the head of client-protocol.md: phases that are numbers are the application's, come in
-any order and any number of times, and are delivered once, in order.
+any order and any number of times, and are delivered once, in order. The same holds for `dilate-N`
+(dilation-protocol.md).
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from automat import TypeMachineBuilder
 
 from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
+from holdfast.core.messages import dilation_number, dilation_phase
 
 MOST_LOCKED = 100
 """How many messages may wait for the key: any client may have sent them. An honest peer must have
@@ -45,9 +50,10 @@ class Unseal:
 
 @frozen
 class Deliver:
-    """Give this message (hex) to the application."""
+    """Give this message (hex) to the application, or to the dilation."""
 
     plaintext: str = field(repr=False)
+    dilation: bool = False
 
 
 @frozen
@@ -64,7 +70,7 @@ class Inputs(Protocol):
     """Everything that can happen to what we receive."""
 
     def arrived(self, side: str, phase: str, body: str) -> Effects:
-        """A message (hex) of the peer is in the mailbox: "version" or a number."""
+        """A message (hex) of the peer is in the mailbox: "version", a number or "dilate-N"."""
         ...
 
     def unlock(self) -> Effects:
@@ -73,6 +79,10 @@ class Inputs(Protocol):
 
     def opened(self, phase: str, plaintext: str) -> Effects:
         """A message decrypted to this (hex)."""
+        ...
+
+    def dilate(self) -> Effects:
+        """Our dilation is there, and hears what the peer's says."""
         ...
 
     def shut(self) -> Effects:
@@ -102,20 +112,33 @@ class Inbox:
         early: plaintexts (hex) that wait for messages with smaller numbers, by phase.
         next: the number of the message that is to be delivered next.
         versions: whether the peer's version message has come.
+        dilated: whether our dilation is there.
+        next_dilation: the number of its message that is to be delivered next.
     """
 
     locked: list[Locked] = field(factory=list)
     early: dict[str, Hex] = field(factory=dict, repr=False)
     next: int = 0
     versions: bool = False
+    dilated: bool = False
+    next_dilation: int = 0
 
     def has(self, phase: str) -> bool:
         """Whether a message of this phase came before; the first one counts."""
+        dilation = dilation_number(phase)
         if phase == "version":
             known = self.versions
+        elif dilation is not None:
+            known = dilation < self.next_dilation or phase in self.early
         else:
             known = int(phase) < self.next or phase in self.early
         return known or any(waiting.phase == phase for waiting in self.locked)
+
+    def is_next(self, phase: str) -> bool:
+        """Whether the turn of this message has come."""
+        if self.dilated and phase == dilation_phase(self.next_dilation):
+            return True
+        return phase == str(self.next)
 
 
 def _too_much(waiting: Iterable[str], more: str, most: int, most_bytes: int) -> bool:
@@ -133,6 +156,7 @@ shut = builder.state("shut")
 shut.upon(Inputs.arrived).loop().returns(())
 shut.upon(Inputs.unlock).loop().returns(())
 shut.upon(Inputs.opened).loop().returns(())
+shut.upon(Inputs.dilate).loop().returns(())
 shut.upon(Inputs.shut).loop().returns(())
 
 
@@ -169,16 +193,33 @@ def deliver(inputs: Inputs, data: Inbox, phase: str, plaintext: str) -> Effects:
     if phase == "version":
         data.versions = True
         return (Deliver(plaintext),)
-    if int(phase) != data.next:
-        if _too_much(data.early.values(), plaintext, MOST_EARLY, MOST_EARLY_BYTES):
-            return (Overflow(),)
-        data.early[phase] = plaintext
-        return ()
-    ready = [Deliver(plaintext)]
-    data.next += 1
-    while str(data.next) in data.early:
-        ready.append(Deliver(data.early.pop(str(data.next))))
+    waiting = data.early.values()
+    if not data.is_next(phase) and _too_much(waiting, plaintext, MOST_EARLY, MOST_EARLY_BYTES):
+        return (Overflow(),)
+    data.early[phase] = plaintext
+    return _ready(data)
+
+
+@locked.upon(Inputs.dilate).loop()
+@unlocked.upon(Inputs.dilate).loop()
+def hear_dilation(inputs: Inputs, data: Inbox) -> Effects:
+    """What the peer's dilation said before ours was there, in order."""
+    data.dilated = True
+    return _ready(data)
+
+
+def _ready(data: Inbox) -> Effects:
+    """Take out what is next, and what follows it without a gap."""
+    ready = []
+    while (plaintext := data.early.pop(str(data.next), None)) is not None:
+        ready.append(Deliver(plaintext))
         data.next += 1
+    while data.dilated:
+        plaintext = data.early.pop(dilation_phase(data.next_dilation), None)
+        if plaintext is None:
+            break
+        ready.append(Deliver(plaintext, dilation=True))
+        data.next_dilation += 1
     return tuple(ready)
 
 

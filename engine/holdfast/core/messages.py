@@ -6,12 +6,22 @@ The forms are those of client-protocol.md, "Pake" and "Version exchange".
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
 
 from holdfast.core import strict_json
 from holdfast.crypto import BadPake
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+_DILATION = "dilate-"
+
+DILATION: Final[Mapping[str, Any]] = {
+    "can-dilate": ["ged"],
+    "dilation-abilities": [{"type": "direct-tcp-v1"}, {"type": "relay-v1"}],
+}
+"""What a version message of a side that can dilate says besides (dilation-protocol.md)."""
 
 
 def number_of(phase: str) -> int | None:
@@ -19,12 +29,22 @@ def number_of(phase: str) -> int | None:
     return int(phase) if _NUMBER.fullmatch(phase) else None
 
 
+def dilation_phase(number: int) -> str:
+    """Return the phase of our dilation's message of that number."""
+    return f"{_DILATION}{number}"
+
+
+def dilation_number(phase: str) -> int | None:
+    """Return N if `phase` is `dilate-N`, or None if it is something else."""
+    return number_of(phase.removeprefix(_DILATION)) if phase.startswith(_DILATION) else None
+
+
 def ignored_phase(phase: str) -> bool:
     """Whether we understand nothing that comes under this phase.
 
     Unknown phases belong to later protocols; the stock client ignores them too.
     """
-    return phase != "version" and _NUMBER.fullmatch(phase) is None
+    return phase != "version" and number_of(phase) is None and dilation_number(phase) is None
 
 
 def parse_json_object(data: bytes, what: str) -> dict[str, Any]:
@@ -57,13 +77,28 @@ def parse_pake(body: bytes) -> bytes:
     return theirs
 
 
-def parse_versions(plaintext: bytes) -> dict[str, Any]:
-    """Return the application's versions from the peer's `version` message.
+@frozen
+class Versions:
+    """What the peer's version message says.
+
+    Args:
+        app: what its application passed to `create(versions=)`.
+        can_dilate: whether it understands the dilation that we do.
+    """
+
+    app: dict[str, Any] = field(repr=False)
+    can_dilate: bool
+
+
+def parse_versions(plaintext: bytes) -> Versions:
+    """Return what the peer's `version` message says.
 
     Raises:
         ValueError: it is malformed.
     """
-    versions = parse_json_object(plaintext, "the peer's version message").get("app_versions", {})
-    if not isinstance(versions, dict):
+    message = parse_json_object(plaintext, "the peer's version message")
+    app = message.get("app_versions", {})
+    if not isinstance(app, dict):
         raise ValueError("the peer's app_versions is no JSON object")
-    return versions
+    known = message.get("can-dilate")
+    return Versions(app, can_dilate=isinstance(known, list) and "ged" in known)

@@ -54,6 +54,13 @@ class GotMessage:
 
 
 @frozen
+class GotDilation:
+    """One message of the peer's dilation for ours, in order."""
+
+    plaintext: bytes = field(repr=False)
+
+
+@frozen
 class Closed:
     """The wormhole is over.
 
@@ -69,6 +76,13 @@ class Closed:
 
 
 Notice: TypeAlias = (
-    GotWelcome | GotCode | GotUnverifiedKey | GotVerifier | GotVersions | GotMessage | Closed
+    GotWelcome
+    | GotCode
+    | GotUnverifiedKey
+    | GotVerifier
+    | GotVersions
+    | GotMessage
+    | GotDilation
+    | Closed
 )
 Notices: TypeAlias = tuple[Notice, ...]

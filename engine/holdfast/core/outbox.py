@@ -10,8 +10,12 @@ The application's messages that the mailbox has shown are done, in the order of 
 a server that has forgotten the mailbox needs them again. So a caller that has another place for
 them takes them out of here (`Outbox.take_shown`), and the cost of an event does not grow with them.
 
+The messages of the dilation have numbers of their own. What the peer answers shows how many of them
+it has, and those are not needed any more.
+
 What is put there is specified in client-protocol.md: the half of the key in "Pake", our versions in
-"Version exchange", the application's messages in "Application-specific".
+"Version exchange", the application's messages in "Application-specific". The dilation's are in
+dilation-protocol.md.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from automat import TypeMachineBuilder
 
 from holdfast.core.documents import Hex
 from holdfast.core.machine import Part, blueprint
-from holdfast.core.messages import number_of
+from holdfast.core.messages import dilation_number, dilation_phase, number_of
 
 
 @frozen
@@ -45,6 +49,14 @@ class Inputs(Protocol):
 
     def send(self, plaintext: str) -> Effects:
         """The application sends a message (hex)."""
+        ...
+
+    def say(self, plaintext: str) -> Effects:
+        """Our dilation says something (hex)."""
+        ...
+
+    def seen(self, count: int) -> Effects:
+        """The peer has the first `count` messages of our dilation."""
         ...
 
     def flow(self) -> Effects:
@@ -99,6 +111,9 @@ class Outbox:
         shown: the application's messages that are done, byte for byte (hex), in order.
         kept: how many came before those, and are kept elsewhere.
         next: the number of the message that is to be sent next.
+        dilations: messages of our dilation that are done, byte for byte (hex), in order.
+        dilations_seen: how many came before those, and are not needed any more.
+        next_dilation: the number of the next one.
     """
 
     queued: list[Hex] = field(factory=list, repr=False)
@@ -106,6 +121,9 @@ class Outbox:
     shown: list[Hex] = field(factory=list, repr=False)
     kept: int = field(default=0, validator=[ge(0), lt(10**9)])
     next: int = 0
+    dilations: tuple[Hex, ...] = field(default=(), repr=False)
+    dilations_seen: int = field(default=0, validator=[ge(0), lt(10**9)])
+    next_dilation: int = 0
 
     @property
     def stored(self) -> bool:
@@ -117,10 +135,17 @@ class Outbox:
         """How many of the application's messages are done: those with smaller numbers."""
         return self.kept + len(self.shown)
 
+    @property
+    def dilations_done(self) -> int:
+        """How many messages of our dilation are done."""
+        return self.dilations_seen + len(self.dilations)
+
     def has(self, phase: str) -> bool:
         """Whether a message was ever sent under this phase."""
-        number = number_of(phase)
+        number, dilation = number_of(phase), dilation_number(phase)
         if number is not None and number < self.done:
+            return True
+        if dilation is not None and dilation < self.dilations_done:
             return True
         return any(message.phase == phase for message in self.sent)
 
@@ -153,10 +178,15 @@ shut = builder.state("shut")
 for _input in (Inputs.flow, Inputs.forget, Inputs.missing, Inputs.shut):
     shut.upon(_input).loop().returns(())
 shut.upon(Inputs.send).loop().returns(())
+shut.upon(Inputs.say).loop().returns(())
+shut.upon(Inputs.seen).loop().returns(())
 shut.upon(Inputs.put).loop().returns(())
 shut.upon(Inputs.echoed).loop().returns(())
 flowing.upon(Inputs.flow).loop().returns(())
 flowing.upon(Inputs.forget).loop().returns(())
+# A peer that has not proved itself has not said that it understands a dilation.
+holding.upon(Inputs.say).loop().returns(())
+holding.upon(Inputs.seen).loop().returns(())
 
 
 @holding.upon(Inputs.send).loop()
@@ -179,6 +209,24 @@ def number(inputs: Inputs, data: Outbox, plaintext: str) -> Effects:
     phase = str(data.next)
     data.next += 1
     return (Seal(phase, plaintext),)
+
+
+@flowing.upon(Inputs.say).loop()
+def number_dilation(inputs: Inputs, data: Outbox, plaintext: str) -> Effects:
+    """They are told apart and ordered by numbers of their own."""
+    phase = dilation_phase(data.next_dilation)
+    data.next_dilation += 1
+    return (Seal(phase, plaintext),)
+
+
+@flowing.upon(Inputs.seen).loop()
+def drop_seen(inputs: Inputs, data: Outbox, count: int) -> Effects:
+    """Those that the peer has need not be added again, whatever the server forgets."""
+    gone = min(count, data.dilations_done) - data.dilations_seen
+    if gone > 0:
+        data.dilations = data.dilations[gone:]
+        data.dilations_seen += gone
+    return ()
 
 
 @holding.upon(Inputs.flow).to(flowing)
@@ -217,11 +265,14 @@ def take_back(inputs: Inputs, data: Outbox) -> Effects:
 
 
 def _finish(data: Outbox) -> None:
-    """Move what is done to the list of done messages, in the order of their numbers."""
+    """Move what is done to the lists of done messages, in the order of their numbers."""
     echoed = {message.phase: message for message in data.sent if message.echoed}
     while (message := echoed.get(str(data.done))) is not None:
         data.sent.remove(message)
         data.shown.append(message.body)
+    while (message := echoed.get(dilation_phase(data.dilations_done))) is not None:
+        data.sent.remove(message)
+        data.dilations += (message.body,)
 
 
 @holding.upon(Inputs.missing).loop()
@@ -245,6 +296,8 @@ def drop(inputs: Inputs, data: Outbox) -> Effects:
     data.sent = []
     data.shown = []
     data.kept = 0
+    data.dilations = ()
+    data.dilations_seen = 0
     return ()
 
 

@@ -24,6 +24,8 @@ class SavedExchange:
     side: str
     versions: dict[str, Any]
     welcome: dict[str, Any] | None
+    dilation: bool
+    can_dilate: bool | None
     code: dict[str, Any]
     nameplate: dict[str, Any]
     mailbox: dict[str, Any]

@@ -3,7 +3,7 @@
 The three machines of this part of an exchange are `key`, `outbox` and `inbox`. What they lead to
 is returned: notices for the application, and what the rest of the exchange must know of the peer.
 
-Specified in client-protocol.md.
+Specified in client-protocol.md; what concerns dilation, in dilation-protocol.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from holdfast.core import notices as out
 from holdfast.core.inbox import INBOX, Deliver, Inbox, InboxPart, Overflow, Unseal
 from holdfast.core.inbox import Effects as InboxEffects
 from holdfast.core.key import KEY, Key, KeyPart
-from holdfast.core.messages import ignored_phase, parse_pake, parse_versions
+from holdfast.core.messages import (
+    DILATION,
+    dilation_number,
+    ignored_phase,
+    parse_pake,
+    parse_versions,
+)
 from holdfast.core.outbox import OUTBOX, Outbox, OutboxPart
 from holdfast.core.outbox import Effects as OutboxEffects
 from holdfast.crypto import (
@@ -64,6 +70,8 @@ class Talk:
         appid: the application's identifier, the same on both sides.
         side: our name in the mailbox.
         versions: what the peer gets as our versions, JSON values.
+        dilation: whether our version message says that we can dilate, or will say so.
+        can_dilate: whether both can, in the same way; None before the peer's has come.
     """
 
     appid: str
@@ -72,6 +80,8 @@ class Talk:
     key: KeyPart = field(factory=lambda: KEY.begin(Key()))
     outbox: OutboxPart = field(factory=lambda: OUTBOX.begin(Outbox()))
     inbox: InboxPart = field(factory=lambda: INBOX.begin(Inbox()))
+    dilation: bool = False
+    can_dilate: bool | None = None
 
     def begin(self, code: str, entropy: Entropy) -> Effects:
         """The `code` is known: make our half of the key."""
@@ -92,6 +102,25 @@ class Talk:
         """Say `plaintext` to the peer, now or once it has proved itself."""
         self._sealing(self.outbox.change().send(plaintext.hex()), entropy)
 
+    # Dilation.
+
+    @property
+    def may_dilate(self) -> bool:
+        """Whether the peer knows that we can, or can still be told."""
+        return self.dilation or self.key.is_in("fresh", "started", "answered")
+
+    def dilate(self) -> Effects:
+        """Our dilation is there: say that we can, and give it what the peer's has said."""
+        self.dilation = True
+        return self._delivering(self.inbox.change().dilate())
+
+    def say_dilation(self, plaintext: bytes, entropy: Entropy) -> bool:
+        """Say `plaintext` to the peer's dilation; return False if it has none that hears us."""
+        if not self.can_dilate:
+            return False
+        self._sealing(self.outbox.change().say(plaintext.hex()), entropy)
+        return True
+
     def hear(
         self, side: str, phase: str, body: bytes, code: str, entropy: Entropy
     ) -> Effects | None:
@@ -109,7 +138,9 @@ class Talk:
         """
         if phase == "pake":
             return self._pake(body, code, entropy)
-        if ignored_phase(phase) or self.inbox.data.has(phase):
+        if ignored_phase(phase) or (dilation_number(phase) is not None and not self.dilation):
+            return None
+        if self.inbox.data.has(phase):
             return None
         return self._reading(self.inbox.change().arrived(side, phase, body.hex()), entropy)
 
@@ -151,8 +182,8 @@ class Talk:
         except BadPake:
             return self._distrust()
         self.key.change().agree(shared.hex())
-        versions = json.dumps({"app_versions": self.versions}).encode()
-        self._put("version", versions, entropy)
+        versions = {"app_versions": self.versions, **(DILATION if self.dilation else {})}
+        self._put("version", json.dumps(versions).encode(), entropy)
         heard = self._reading(self.inbox.change().unlock(), entropy)
         return (out.GotUnverifiedKey(shared), *heard)
 
@@ -192,10 +223,16 @@ class Talk:
             except ValueError as error:
                 return (*heard, PeerFailed(str(error)))
             self.inbox.change().opened(box.phase, plaintext.hex())
-            return (*heard, out.GotVersions(versions))
-        for effect in self.inbox.change().opened(box.phase, plaintext.hex()):
+            self.can_dilate = self.dilation and versions.can_dilate
+            return (*heard, out.GotVersions(versions.app))
+        return heard + self._delivering(self.inbox.change().opened(box.phase, plaintext.hex()))
+
+    def _delivering(self, effects: InboxEffects) -> Effects:
+        heard: Effects = ()
+        for effect in effects:
             if isinstance(effect, Deliver):
-                heard += (out.GotMessage(bytes.fromhex(effect.plaintext)),)
+                kind = out.GotDilation if effect.dilation else out.GotMessage
+                heard += (kind(bytes.fromhex(effect.plaintext)),)
             elif isinstance(effect, Overflow):
                 heard += (_too_much(),)
         return heard

@@ -60,7 +60,7 @@ from holdfast.core.frames import (
     Ping,
     Release,
 )
-from holdfast.core.messages import number_of
+from holdfast.core.messages import dilation_number, dilation_phase, number_of
 from holdfast.core.outbox import Outbox
 
 
@@ -73,6 +73,7 @@ class Said:
         caught_up: whether we know all that the mailbox held when we opened it.
         there: phases of ours that are in the mailbox, or on their way to it.
         filled: the application's messages with smaller numbers are there too.
+        filled_dilations: and those of our dilation.
         fetched: messages (hex) that were kept elsewhere and are to be added again, by number.
         mailboxes: those that were opened or closed.
     """
@@ -81,6 +82,7 @@ class Said:
     caught_up: bool = False
     there: set[str] = field(factory=set)
     filled: int = 0
+    filled_dilations: int = 0
     fetched: dict[int, str] = field(factory=dict, repr=False)
     mailboxes: tuple[str, ...] = ()
 
@@ -104,8 +106,11 @@ class Said:
         """Remember that a message of ours is in the mailbox, if `event` shows one."""
         # A phase that we never sent must not cost us memory.
         if event.side == exchange.side and exchange.outbox.data.has(event.phase):
-            number = number_of(event.phase)
-            if number is None or number >= self.filled:
+            number, dilation = number_of(event.phase), dilation_number(event.phase)
+            filled = max(self.filled_dilations, exchange.outbox.data.dilations_seen)
+            if (number is None or number >= self.filled) and (
+                dilation is None or dilation >= filled
+            ):
                 self.there.add(event.phase)
 
     def compact(self, exchange: Exchange) -> None:
@@ -114,6 +119,7 @@ class Said:
             return
         outbox = exchange.outbox.data
         self.filled = outbox.done
+        self.filled_dilations = outbox.dilations_done
         self.there.intersection_update(message.phase for message in outbox.sent)
 
 
@@ -225,10 +231,10 @@ def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
     if caught_up:
         outbox = exchange.outbox.data
         lacking = [message for message in outbox.sent if message.phase not in said.there]
-        adds = [(number_of(each.phase), Add(each.phase, each.body)) for each in lacking]
-        frames.extend(add for number, add in adds if number is None)
+        first = ("pake", "version")
+        frames.extend(Add(each.phase, each.body) for each in lacking if each.phase in first)
         frames.extend(_done(outbox, said))
-        frames.extend(add for number, add in adds if number is not None)
+        frames.extend(Add(each.phase, each.body) for each in lacking if each.phase not in first)
     return frames
 
 
@@ -249,3 +255,7 @@ def _done(outbox: Outbox, said: Said) -> Iterator[Frame]:
         body = outbox.body(number) or said.fetched.get(number)
         if body is not None and str(number) not in said.there:
             yield Add(str(number), body)
+    first = max(said.filled_dilations, outbox.dilations_seen)
+    for number, body in enumerate(outbox.dilations[first - outbox.dilations_seen :], first):
+        if (phase := dilation_phase(number)) not in said.there:
+            yield Add(phase, body)

@@ -5,6 +5,7 @@ A plaintext longer than one Noise message is several of them, each of which but 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
@@ -32,13 +33,25 @@ def frame(cipher: Cipher, plaintext: bytes) -> bytes:
     if len(plaintext) <= ONE_MESSAGE:
         sealed = cipher.encrypt(plaintext)
         return LENGTH.pack(len(sealed)) + sealed
-    if len(plaintext) > MOST_PLAIN:
-        raise ValueError(f"a frame carries at most {MOST_PLAIN:,} bytes, not {len(plaintext):,}")
+    return b"".join(pieces(cipher, plaintext))
+
+
+def pieces(cipher: Cipher, plaintext: bytes) -> Iterator[bytes]:
+    """The same piece by piece, for a long one: its length, then one Noise message after another.
+
+    Nothing else must be encrypted before the last.
+
+    Raises:
+        ValueError: it has more than `MOST_PLAIN` bytes.
+    """
+    size = len(plaintext)
+    if size > MOST_PLAIN:
+        raise ValueError(f"a frame carries at most {MOST_PLAIN:,} bytes, not {size:,}")
+    messages = -(-size // ONE_MESSAGE) or 1
+    yield LENGTH.pack(size + messages * TAG_LENGTH)
     rest = memoryview(plaintext)
-    messages = [
-        cipher.encrypt(rest[at : at + ONE_MESSAGE]) for at in range(0, len(rest), ONE_MESSAGE)
-    ]
-    return b"".join((LENGTH.pack(sum(map(len, messages))), *messages))
+    for at in range(0, messages * ONE_MESSAGE, ONE_MESSAGE):
+        yield cipher.encrypt(rest[at : at + ONE_MESSAGE])
 
 
 class Frames:
@@ -54,7 +67,11 @@ class Frames:
         self._cipher = cipher
         self._most = most
         self._begun = bytearray()
-        """The frame that is not whole yet."""
+        """The piece that is not whole yet: a frame, or the length or one message of a long one."""
+        self._left = 0
+        """Bytes of the long frame that are still to come."""
+        self._opened: list[bytes] = []
+        """What its messages so far have held."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the bytes that came next.
@@ -71,42 +88,49 @@ class Frames:
         view = memoryview(data)
         at = self._finish(view, plaintexts) if self._begun else 0
         end = len(data)
-        while end - at >= LENGTH.size:
-            stop = at + LENGTH.size + self._length(data, at)
-            if stop > end:
+        while at < end:
+            size = self._size(data, at)
+            if not size or at + size > end:
+                self._begun += view[at:]
                 break
-            plaintexts.append(self._open(view[at + LENGTH.size : stop]))
-            at = stop
-        if at < end:
-            self._begun += view[at:]
+            self._take(view[at : at + size], plaintexts)
+            at += size
         return plaintexts
 
     def _finish(self, data: memoryview, plaintexts: list[bytes]) -> int:
-        """Complete the frame that was begun, if `data` is enough; how much of `data` it took."""
-        begun = self._begun
-        taken = max(LENGTH.size - len(begun), 0)
-        begun += data[:taken]
-        if len(begun) < LENGTH.size:
-            return len(data)
-        size = LENGTH.size + self._length(begun, 0)
-        missing = size - len(begun)
-        begun += data[taken : taken + missing]
-        if len(begun) < size:
-            return len(data)
-        self._begun = bytearray()
-        plaintexts.append(self._open(memoryview(begun)[LENGTH.size :]))
-        return taken + missing
+        """Complete the piece that was begun, if `data` is enough; how much of `data` it took."""
+        begun, taken = self._begun, 0
+        while True:
+            size = self._size(begun, 0)
+            missing = (size or LENGTH.size) - len(begun)
+            begun += data[taken : taken + missing]
+            taken = min(taken + missing, len(data))
+            if len(begun) < (size or LENGTH.size):
+                return taken
+            if size:
+                self._begun = bytearray()
+                self._take(memoryview(begun), plaintexts)
+                return taken
 
-    def _length(self, data: bytes | bytearray, at: int) -> int:
+    def _size(self, data: bytes | bytearray, at: int) -> int:
+        """How long the piece is that begins there; 0 if that cannot be seen yet."""
+        if self._left:
+            return min(self._left, LONGEST)
+        if len(data) - at < LENGTH.size:
+            return 0
         length: int = LENGTH.unpack_from(data, at)[0]
         if not TAG_LENGTH <= length <= self._most:
             raise ProtocolError(f"a frame of {length} bytes")
-        return length
+        return LENGTH.size + length if length <= LONGEST else LENGTH.size
 
-    def _open(self, sealed: memoryview) -> bytes:
-        decrypt = self._cipher.decrypt
-        if len(sealed) <= LONGEST:
-            return decrypt(sealed)
-        return b"".join(
-            [decrypt(sealed[at : at + LONGEST]) for at in range(0, len(sealed), LONGEST)]
-        )
+    def _take(self, piece: memoryview, plaintexts: list[bytes]) -> None:
+        if self._left:
+            self._opened.append(self._cipher.decrypt(piece))
+            self._left -= len(piece)
+            if not self._left:
+                opened, self._opened = self._opened, []
+                plaintexts.append(b"".join(opened))
+        elif len(piece) == LENGTH.size:
+            self._left = LENGTH.unpack(piece)[0]
+        else:
+            plaintexts.append(self._cipher.decrypt(piece[LENGTH.size :]))

@@ -72,7 +72,8 @@ class Flow:
     """The base class of flows: subclass it, and register the subclass with `flow`.
 
     The engine calls `started` once in each attempt, then those `wormhole_got_*` methods of the
-    delegate that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task. A
+    delegate that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task. One
+    that defines `wormhole_dilated` may dilate its wormhole (`DelegatedWormhole.dilate`). A
     flow whose wormhole is closed happily is done; `finish` and `fail` say it more clearly.
     """
 

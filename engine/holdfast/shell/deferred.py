@@ -13,8 +13,10 @@ from twisted.python.failure import Failure
 from holdfast.errors import CannotSerialize, WormholeClosed
 from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.status import DilationStatus
 
 if TYPE_CHECKING:
+    from holdfast.dilation.dilated import DilatedWormhole
     from holdfast.transit.keys import Role
     from holdfast.transit.transit import TransitReceiver, TransitSender
 
@@ -287,6 +289,26 @@ class DeferredWormhole:
     ) -> TransitSender | TransitReceiver:
         """See `DelegatedWormhole.create_transit`."""
         return self._inner.create_transit(role, transit_relay, no_listen=no_listen)
+
+    def dilate(
+        self,
+        transit_relay_location: str | None = None,
+        no_listen: bool = False,  # noqa: FBT001, FBT002 - as the stock library has it
+        on_status_update: Callable[[DilationStatus], object] | None = None,
+        ping_interval: float | None = None,
+        expected_subprotocols: Iterable[str] | None = None,
+        *,
+        peer_timeout: float | None = None,
+    ) -> DilatedWormhole:
+        """See `DelegatedWormhole.dilate`."""
+        return self._inner.dilate(
+            transit_relay_location,
+            no_listen,
+            on_status_update,
+            ping_interval,
+            expected_subprotocols,
+            peer_timeout=peer_timeout,
+        )
 
     def close(self) -> Deferred[str]:
         """End the wormhole; everything sent so far still arrives.

@@ -28,6 +28,9 @@ last document is all that is left. If the application called us, it gets the exc
 
 The end is an event like any other, and leads to the notice `Closed`. The connection is hung up
 after the commit of that event, like a frame that is sent.
+
+What a dilated wormhole does with its subchannels happens in the same way (`within`), only that the
+event is none of the core's.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -44,6 +48,7 @@ from holdfast.core import notices as out
 from holdfast.core.checkpoint import SavedWormhole
 from holdfast.core.frames import Frame
 from holdfast.core.wanted import used_up, wanted
+from holdfast.errors import WormholeError
 from holdfast.rendezvous.wire import FromServer
 from holdfast.shell.alive import Life
 from holdfast.shell.contact import Contact, MakesConnector
@@ -52,10 +57,13 @@ from holdfast.shell.news import News
 from holdfast.shell.options import Options
 from holdfast.shell.recording import Heard, write_down
 from holdfast.shell.refilling import Refill, lacking
-from holdfast.shell.telling import called
+from holdfast.shell.telling import called, result
 from holdfast.shell.typing.typed import TypingCode
-from holdfast.status import Closed, Connecting
+from holdfast.status import Closed, Connecting, Status
 from holdfast_journal import IJournal
+
+if TYPE_CHECKING:
+    from holdfast.shell.dilating import Dilating
 
 _log = Logger()
 
@@ -81,6 +89,7 @@ class Happening:
         "_heard",
         "_news",
         "contact",
+        "dilation",
         "document",
         "exchange",
         "journal",
@@ -98,9 +107,17 @@ class Happening:
         connector: MakesConnector,
         options: Options,
     ) -> None:
-        self.life = Life(saved.exchange.side)
         self.exchange = saved.exchange
         self.journal = journal
+        self.options = options
+        """What the application asked for."""
+        self.dilation: Dilating | None = None
+        """Its dilation, if it has one."""
+        if saved.dilation is not None:
+            from holdfast.shell.dilating import resumed  # few wormholes have one
+
+            self.dilation = resumed(self, saved.dilation)
+        self.life = Life(saved.exchange.side)
         self.pending: out.Notices = saved.pending
         """What the delegate has not been told."""
         self.typing: TypingCode | None = None
@@ -108,8 +125,6 @@ class Happening:
         self.document: tuple[str, float | None] | None = None
         """The document as text, and the `heard_at` in it; None when something has happened."""
         self._delegate = delegate
-        self.options = options
-        """What the application asked for."""
         self._news = News(saved.exchange, Connecting(saved.relay_url), options)
         self._heard: Heard = ()
         self._draining = False
@@ -118,10 +133,14 @@ class Happening:
     # Where events come from.
 
     def begin(self) -> None:
-        """Tell the delegate what it was not told in an earlier life."""
-        if self.pending:
+        """Go on where an earlier life ended: tell the delegate what it was not told there."""
+        dilation = self.dilation if self.exchange.well else None
+        begins = dilation is not None and dilation.is_to_begin
+        if self.pending or begins:
             try:
                 with self.journal.process():
+                    if dilation is not None and begins:
+                        self._call(dilation.resume)
                     self._tell_all()
                     self._speak()
             except Exception:
@@ -130,11 +149,15 @@ class Happening:
 
     def happen(self, event: ev.Event) -> None:
         """Let an event of the application's happen, and raise to it whatever goes wrong."""
+        self.enter(self.react, event)
+
+    def enter(self, do: Callable[..., object], *about: object) -> None:
+        """Call `do` for the application inside an entry, and raise to it whatever goes wrong."""
         if self.life.is_over:
             return
         try:
             with self.journal.process():
-                self._apply(event)
+                self._call(do, *about)
                 if not self._draining:
                     self._tell_all()
                     self._speak()
@@ -144,6 +167,29 @@ class Happening:
             if self.options.on_broken is None:
                 self.life.failure = error
             raise
+
+    @property
+    def status(self) -> Status:
+        """How it stands."""
+        return self._news.status
+
+    def within(self, do: Callable[[], object]) -> None:
+        """Call `do` for the dilation inside an entry; if it fails, the wormhole is abandoned.
+
+        An entry that the wormhole has open is joined, and what is raised goes to whoever opened it.
+        """
+        if self._draining:
+            do()
+        else:
+            self._together(self._call, do, only_dilation=True)
+
+    def settle(self) -> None:
+        """Have what was done to subchannels in the open entry be part of it, and leave behind it.
+
+        Raises whatever goes wrong.
+        """
+        if self.dilation is not None and self.dilation.is_unsaved:
+            self.enter(_nothing)
 
     def outside(self, *events: ev.Event | None) -> None:
         """Let `events` happen; an exception of the application's does not reach the connection.
@@ -172,13 +218,20 @@ class Happening:
 
     # What happens then.
 
-    def _together(self, what: Callable[..., None], *about: object) -> None:
+    def _together(
+        self, what: Callable[..., None], *about: object, only_dilation: bool = False
+    ) -> None:
         if self.life.is_over:
             return
         try:
             with self.journal.process():
                 what(*about)
-                self._speak()
+                self._tell_all()
+                if only_dilation and not self._heard:
+                    # Thousands of times a second: the server need hear nothing of it.
+                    self._leave((), changed=False)
+                else:
+                    self._speak()
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             self._broken(Failure())
 
@@ -189,11 +242,19 @@ class Happening:
     def _react(self, *events: ev.Event | None) -> None:
         for event in events:
             if event is not None:
-                self._apply(event)
-                if self.pending:  # most events lead to nothing
-                    self._tell_all()
+                self.react(event)
+                self._tell_all()
 
-    def _apply(self, event: ev.Event) -> None:
+    def _call(self, do: Callable[..., object], *about: object) -> None:
+        """Call what may let events happen, which then belong to this entry."""
+        inside, self._draining = self._draining, True
+        try:
+            do(*about)
+        finally:
+            self._draining = inside
+
+    def react(self, event: ev.Event) -> None:
+        """Let an event happen in the entry that is open; the delegate is told later in it."""
         seed = self.options.entropy()
         notices = self.exchange.apply(event, seed)
         self._news.event(event)
@@ -205,29 +266,33 @@ class Happening:
 
     def _tell_all(self) -> None:
         """Tell the delegate everything, also what its own reactions cause."""
-        self._draining = True
-        try:
-            while self.pending:
-                notice, self.pending = self.pending[0], self.pending[1:]
-                self._tell(notice)
-        finally:
-            self._draining = False
+        while self.pending:  # most events lead to nothing
+            notice, self.pending = self.pending[0], self.pending[1:]
+            self._call(self._notice, notice)
 
-    def _tell(self, notice: out.Notice) -> None:
+    def _notice(self, notice: out.Notice) -> None:
+        if isinstance(notice, out.GotDilation):
+            if self.dilation is not None:  # there is one as soon as the core tells such things
+                self.dilation.heard(notice.plaintext)
+            return
         name, argument = called(notice, self.contact.no_server)
-        self._news.told(name)
         if isinstance(notice, out.GotWelcome) and self.options.welcome_handler is not None:
             self.options.welcome_handler(dict(notice.welcome))
+        self.tell(name, argument)
+        if isinstance(notice, out.GotVersions) and self.dilation is not None:
+            self.dilation.met()
+
+    def tell(self, name: str, argument: object) -> None:
+        """Call the delegate's method `name`, if it has one; inside an entry."""
+        self._news.told(name)
         method = getattr(self._delegate, name, None)
         if method is not None:
             method(argument)
 
     def _speak(self) -> None:
-        """Queue what the server must hear, behind the commit of all that led to it.
-
-        Everything that changes the wormhole's document ends here.
-        """
-        self.document = None
+        """Queue what the server must hear, behind the commit of all that led to it."""
+        if self.dilation is not None and not self.exchange.well:
+            self._call(self.dilation.end)
         frames: tuple[Frame, ...] = ()
         conversation = self.contact.conversation
         changed = False
@@ -246,8 +311,7 @@ class Happening:
             # never send one.
             why = "the server sent something else than a welcome"
             self.journal.queue_outbound(conversation.drop, why)
-        heard, self._heard = self._heard, ()
-        write_down(self.journal, self.exchange.side, heard, frames, changed=changed)
+        self._leave(frames, changed=changed)
         if self.typing is not None:
             self.typing.speak()
         self._news.key()
@@ -256,6 +320,13 @@ class Happening:
             self.journal.queue_outbound(self._hang_up)
         elif not self.exchange.well:
             self.contact.wait()
+
+    def _leave(self, frames: Sequence[Frame], *, changed: bool) -> None:
+        """Write down what happened in this entry, and what is said to that."""
+        self.document = None
+        heard, self._heard = self._heard, ()
+        words = None if self.dilation is None else self.dilation.leave_entry()
+        write_down(self.journal, self.exchange.side, heard, frames, words, changed=changed)
 
     def _refill(self, conversation: Conversation) -> None:
         """Have messages looked up that the mailbox lacks."""
@@ -270,9 +341,17 @@ class Happening:
 
     # How it ends.
 
+    @property
+    def ending(self) -> str | WormholeError:
+        """How the wormhole ends, or has ended: "happy", or the exception that says why not."""
+        data = self.exchange.lifecycle.data
+        return result(out.Closed(data.mood, data.error, data.detail), self.contact.no_server)
+
     def abandon(self) -> None:
         """Let go of the connection and stay silent; the checkpoint is all that is left."""
         self.life.abandon(self.exchange.side)
+        if self.dilation is not None:
+            self.dilation.stop()
         if self.contact.conversation is not None:
             self.contact.conversation.end()
         self._hang_up()
@@ -299,3 +378,7 @@ class Happening:
             self.tell_failure(failure.value)
         except Exception:  # noqa: BLE001 - whatever the application raised; it is reported
             _log.failure("The application failed again while hearing of that")
+
+
+def _nothing() -> None:
+    """For an entry in which everything has happened already."""

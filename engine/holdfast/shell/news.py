@@ -29,6 +29,9 @@ FROM_APPLICATION = (
     ev.ChooseNameplate,
     ev.ChooseWords,
     ev.SendMessage,
+    ev.Dilate,
+    ev.SendDilation,
+    ev.DilationSeen,
     ev.Close,
 )
 """The events that are the application's own doing."""
@@ -59,6 +62,11 @@ class News:
     def first_attempt(self) -> bool:
         """Whether no connection has come to anything yet, good or bad."""
         return isinstance(self._connection, Connecting)
+
+    @property
+    def status(self) -> Status:
+        """How the wormhole stands."""
+        return Status(self._connection, self._key())
 
     def connection(self, connection: Connection) -> None:
         """Tell that the connection's state has changed."""

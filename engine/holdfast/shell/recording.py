@@ -17,7 +17,13 @@ Heard: TypeAlias = tuple[tuple[ev.Event, bytes], ...]
 
 
 def write_down(
-    journal: IJournal, side: str, heard: Heard, frames: Sequence[Frame], *, changed: bool
+    journal: IJournal,
+    side: str,
+    heard: Heard,
+    frames: Sequence[Frame],
+    dilation: str | None,
+    *,
+    changed: bool,
 ) -> None:
     """Record what happened to the wormhole of `side`, and what it says to that.
 
@@ -28,6 +34,7 @@ def write_down(
         side: ours, in the mailbox.
         heard: what happened.
         frames: what is said to that.
+        dilation: what has changed with its subchannels, in words; None if it is not dilated.
         changed: whether saying it changed the wormhole's state.
     """
     if not hasattr(journal, "record"):
@@ -38,6 +45,10 @@ def write_down(
     if not heard and (said or changed):
         again = json.dumps({"said": codes}).encode()
         history.record("resume", heard="server: is up to date", said=said, event=again)
+    elif dilation or (dilation is not None and not heard):
+        # Whatever it was, it is durable only with an entry.
+        words = f"subchannels: {dilation or 'as before'}"
+        history.record("dilation", heard=words, said=(), event=b"")
     for place, (event, seed) in enumerate(heard, 1):
         last = place == len(heard)
         body = {"event": to_json(event), "seed": seed.hex(), "said": codes if last else []}

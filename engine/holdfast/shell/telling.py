@@ -12,7 +12,19 @@ NoServer: TypeAlias = Callable[[str], errors.ServerConnectionError]
 """Makes the error of a wormhole whose server could not be reached, from the reason in words."""
 
 
-def called(notice: out.Notice, no_server: NoServer) -> tuple[str, object]:
+Told: TypeAlias = (
+    out.GotWelcome
+    | out.GotCode
+    | out.GotUnverifiedKey
+    | out.GotVerifier
+    | out.GotVersions
+    | out.GotMessage
+    | out.Closed
+)
+"""The notices that are for the application."""
+
+
+def called(notice: Told, no_server: NoServer) -> tuple[str, object]:
     """Return the delegate's method for `notice`, and its argument."""
     match notice:
         case out.GotWelcome(welcome):

@@ -9,7 +9,7 @@ of what they pass.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -25,12 +25,13 @@ from holdfast.rendezvous.wire import LONGEST_BODY
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.happening import Happening
 from holdfast.shell.options import Options
-from holdfast.shell.telling import result
 from holdfast.shell.typing.helper import InputHelper
 from holdfast.shell.typing.typed import TypingCode
+from holdfast.status import DilationStatus
 from holdfast_journal import IJournal
 
 if TYPE_CHECKING:
+    from holdfast.dilation.dilated import DilatedWormhole
     from holdfast.transit.keys import Role
     from holdfast.transit.transit import TransitReceiver, TransitSender
 
@@ -51,12 +52,13 @@ class DelegatedWormhole:
     `wormhole_got_welcome(dict)`, `wormhole_got_code(str)`, `wormhole_got_unverified_key(bytes)`,
     `wormhole_got_verifier(bytes)`, `wormhole_got_versions(dict)`, `wormhole_got_message(bytes)`
     for each message, and `wormhole_closed(result)`, once: the string "happy", or an exception.
+    About dilation, see `dilate`: `wormhole_dilated(dilated)` and `wormhole_cannot_dilate(error)`.
     """
 
     # Thousands wait at once, and each of their objects counts.
     __slots__ = ("__weakref__", "_happening")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a wormhole is resumed from
         self,
         relay_url: str,
         exchange: Exchange,
@@ -66,9 +68,10 @@ class DelegatedWormhole:
         *,
         pending: out.Notices = (),
         heard_at: float | None = None,
+        dilation: dict[str, Any] | None = None,
         options: Options = Options(),  # noqa: B008 - it is frozen
     ) -> None:
-        saved = checkpoint.SavedWormhole(relay_url, exchange, pending, heard_at)
+        saved = checkpoint.SavedWormhole(relay_url, exchange, pending, heard_at, dilation)
         self._happening = Happening(saved, delegate, journal, connector, options)
 
     def start(self) -> None:
@@ -131,10 +134,7 @@ class DelegatedWormhole:
     def _check_open(self) -> None:
         """Raise the reason if no code can be had any more."""
         if not self.exchange.well:
-            data = self.exchange.lifecycle.data
-            ending = result(
-                out.Closed(data.mood, data.error, data.detail), self._happening.contact.no_server
-            )
+            ending = self._happening.ending
             if isinstance(ending, str | errors.LonelyError):
                 raise errors.WormholeClosed
             raise ending
@@ -188,7 +188,8 @@ class DelegatedWormhole:
                 " in more than twice as many, and a server need not take more than 8 MiB at once;"
                 " send it in parts"
             )
-        self._happening.happen(ev.SendMessage(message))
+        if not self._is_closing:
+            self._happening.happen(ev.SendMessage(message))
 
     def derive_key(self, purpose: str, length: int = 32) -> bytes:
         """Return `length` bytes (1 to 8160) that only the two sides can derive for `purpose`.
@@ -233,6 +234,58 @@ class DelegatedWormhole:
         made.set_transit_key(key)
         return made
 
+    def dilate(
+        self,
+        transit_relay_location: str | None = None,
+        no_listen: bool = False,  # noqa: FBT001, FBT002 - as the stock library has it
+        on_status_update: Callable[[DilationStatus], object] | None = None,
+        ping_interval: float | None = None,
+        expected_subprotocols: Iterable[str] | None = None,
+        *,
+        peer_timeout: float | None = None,
+    ) -> DilatedWormhole:
+        """Connect to the peer directly, for any number of subchannels.
+
+        The connection is made as soon as the peer has dilated too, and made again whenever it is
+        lost. With a journal, the subchannels survive this process: the delegate of the resumed
+        wormhole is told `wormhole_dilated(dilated)` before anything else. Otherwise it is told
+        when there is a first connection. If the peer cannot dilate, or is given up, it is told
+        `wormhole_cannot_dilate(error)`; messages go on.
+
+        Closing the wormhole closes every subchannel first.
+
+        Args:
+            transit_relay_location: our relay, as `tcp:HOST:PORT`, or None.
+            no_listen: whether nobody may connect to us.
+            on_status_update: called with a `DilationStatus`; not after a resume.
+            ping_interval: seconds between two pings; 30 by default.
+            expected_subprotocols: the names that the peer may open; None for all.
+            peer_timeout: seconds without a connection after which the peer is given up; None to
+                wait for ever.
+
+        Raises:
+            CanOnlyDilateOnceError: it is dilated already.
+            DilationNotOfferedError: the peer was told that we do not dilate.
+            WormholeClosed: it has begun to close; or the WormholeError that it ended with.
+            ValueError: the relay or a time is malformed.
+            TypeError: an argument has the wrong type.
+        """
+        from holdfast.shell.dilating import dilate, options  # few use it
+
+        self._check_open()
+        if self._happening.dilation is not None:
+            raise errors.CanOnlyDilateOnceError
+        if not self.exchange.talk.may_dilate:
+            raise errors.DilationNotOfferedError
+        asked = options(
+            transit_relay_location,
+            no_listen=no_listen,
+            ping_interval=ping_interval,
+            expected_subprotocols=expected_subprotocols,
+            peer_timeout=peer_timeout,
+        )
+        return dilate(self._happening, asked, on_status_update)
+
     def close(self) -> None:
         """End the wormhole; everything sent so far still arrives.
 
@@ -244,7 +297,24 @@ class DelegatedWormhole:
         failure, life.failure = life.failure, None
         if failure is not None:
             self._happening.tell_failure(failure)
-        self._happening.happen(ev.Close())
+        dilation = self._happening.dilation
+        if dilation is None or not self.exchange.well:
+            self._happening.happen(ev.Close())
+        elif not dilation.is_closing:
+            self._happening.enter(dilation.close)
+
+    @property
+    def _is_closing(self) -> bool:
+        """Whether it was closed, and its subchannels are being closed first."""
+        dilation = self._happening.dilation
+        return dilation is not None and dilation.is_closing
+
+    @property
+    def is_dilated(self) -> bool:
+        """Whether there is, or is to be, a connection to the peer."""
+        dilation = self._happening.dilation
+        is_wanted = dilation is not None and not dilation.is_gone
+        return is_wanted and bool(self.exchange.talk.can_dilate)
 
     def serialize(self) -> dict[str, Any]:
         """Return the wormhole as a JSON-able dictionary, for `holdfast.from_serialized`.
@@ -253,8 +323,22 @@ class DelegatedWormhole:
         The document must be resumed only once.
         """
         contact = self._happening.contact
-        pending = self._happening.pending
-        return checkpoint.save(contact.relay_url, self.exchange, pending, contact.heard_at)
+        dilation = self._happening.dilation
+        return checkpoint.save(
+            contact.relay_url,
+            self.exchange,
+            self._happening.pending,
+            contact.heard_at,
+            None if dilation is None else dilation.save(),
+        )
+
+    def settle(self) -> None:
+        """Make what was done to subchannels part of the journal's `process()` that is open.
+
+        Call it last there, unless the wormhole itself has entered it. Otherwise it would be part of
+        a later commit than the application's own data.
+        """
+        self._happening.settle()
 
     def take_shown(self) -> list[tuple[int, bytes]]:
         """Take messages that are done out of the wormhole, with their numbers; see `kept`.
@@ -292,3 +376,8 @@ class DelegatedWormhole:
         if conversation is None or conversation.fetching:
             return False
         return up_to_date and not self._happening.pending and self.exchange.is_resting
+
+
+def hears_of_dilation(delegate: object) -> bool:
+    """Whether a wormhole of this delegate is to be dilated; one that hears everything tells not."""
+    return hasattr(type(delegate), "wormhole_dilated")

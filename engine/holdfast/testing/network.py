@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from holdfast.api import connect_through
 from holdfast.rendezvous.boundaries import Clock, ConnectionEnded, Fault, Timer
+from holdfast.testing.direct import Direct
 from holdfast.testing.server import Line, MailboxServer
+from holdfast.transit.network import through
 
 if TYPE_CHECKING:
     from holdfast.rendezvous.connector import ConnectionOwner
@@ -38,7 +40,7 @@ class Network:
     `deliver_all` lets it arrive, so that a test can do something between any two messages.
 
     Every wormhole that is made on `clock`, as by `holdfast.create(appid, URL, clock)`, connects
-    through here.
+    through here, also to its peer if it is dilated.
 
     Args:
         server: the server that every URL leads to.
@@ -55,9 +57,13 @@ class Network:
     """The connectors that are started, and not stopped."""
     queue: deque[Callable[[], object]] = field(factory=deque, init=False)
     """What arrives next, as calls without arguments."""
+    direct: Direct = field(init=False)
+    """The connections of dilated wormholes, which a test may `cut`."""
 
     def __attrs_post_init__(self) -> None:
+        self.direct = Direct(self.queue)
         connect_through(self.clock, self.connector)
+        through(self.clock, self.direct.host(self.clock))
 
     def connector(
         self,

@@ -16,6 +16,7 @@ from holdfast.testing.clock import Clock
 from holdfast.testing.network import URL, Network
 from holdfast.testing.peer import Peer
 from holdfast.testing.server import MailboxServer
+from holdfast.transit.network import through
 from holdfast_journal import EntryRow, FlowRow, SqlJournal
 
 BATCH: Final = "batch"
@@ -123,6 +124,8 @@ class World:
         self._options = dict(options)
         options.setdefault("connector", self.connector)
         options.setdefault("threads", self.reactor)
+        is_dead = partial(self._is_dead, sending=True)
+        through(self.reactor, self.network.direct.host(self.reactor, is_dead))
         self.engine = Engine(self.journal, self.reactor, now=self.now, **options)
         self.engine.start()
 

@@ -113,6 +113,10 @@ class Link:
         """Close it."""
         self.transport.loseConnection()
 
+    def abort(self) -> None:
+        """Close it at once, whatever has not been sent."""
+        self.transport.abortConnection()
+
 
 class Contest:
     """Gets one connection to the side that has the same keys.
@@ -189,6 +193,12 @@ class Contest:
         if not self._over:
             self._dialling.dial(hints)
             self._look_soon()
+
+    def dial_again(self, hints: Sequence[Hint]) -> None:
+        """Connect to `hints` and our own relays once more, also where that has failed before."""
+        if not self._over:
+            self._dialling.forget()
+            self.dial(hints)
 
     def stop(self) -> Deferred[None]:
         """Give up everything, except a Link that was handed out.

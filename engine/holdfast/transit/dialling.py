@@ -48,7 +48,7 @@ class Dialling:
         self._make = make
         self._changed = changed
         self._tried: set[tuple[Way, str, int]] = set()
-        self._room: dict[Way, int] = {"out": MOST_DIRECT, "relay": MOST_RELAYS + len(relays)}
+        self._room = self._full_room()
         self._under_way: set[Deferred[Any]] = set()
         self._later: set[Timer] = set()
         self._begun = False
@@ -76,6 +76,11 @@ class Dialling:
             highest = each.priority
             self._open_later(wait, each)
 
+    def forget(self) -> None:
+        """Let each address be dialled once more."""
+        self._tried.clear()
+        self._room = self._full_room()
+
     def has_failed(self) -> bool:
         """Whether something was to be dialled, and nothing is under way any more. Tells it once."""
         failed = self._begun and not self._under_way and not self._later
@@ -93,6 +98,9 @@ class Dialling:
             timer.cancel()
         for connecting in tuple(self._under_way):
             connecting.cancel()
+
+    def _full_room(self) -> dict[Way, int]:
+        return {"out": MOST_DIRECT, "relay": MOST_RELAYS + len(self._relays)}
 
     def _new(self, hints: list[DirectHint], way: Way) -> list[DirectHint]:
         """Those that are to be dialled, in their order; they count as tried from now on."""

@@ -5,6 +5,25 @@ documentation names, in bounded time, without a secret in its text.
 """
 
 from tests.fuzz.target import TARGETS
-from tests.fuzz.targets import dilation, files, journal, protocol, transfer, transit, typed
+from tests.fuzz.targets import (
+    dilation,
+    files,
+    journal,
+    phases,
+    protocol,
+    transfer,
+    transit,
+    typed,
+)
 
-__all__ = ["TARGETS", "dilation", "files", "journal", "protocol", "transfer", "transit", "typed"]
+__all__ = [
+    "TARGETS",
+    "dilation",
+    "files",
+    "journal",
+    "phases",
+    "protocol",
+    "transfer",
+    "transit",
+    "typed",
+]

@@ -132,7 +132,7 @@ def messages(data: bytes) -> None:
     try:
         expect(len(parse_pake(data)) == 33, "a half of another length")
     except BadPake:
-        json.dumps(parse_versions(data), allow_nan=False)
+        json.dumps(parse_versions(data).app, allow_nan=False)
 
 
 def _transfers() -> Iterable[bytes]:

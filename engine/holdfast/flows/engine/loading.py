@@ -10,6 +10,7 @@ from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.flows import document
 from holdfast.flows.base import Flow
+from holdfast.shell.wormhole import hears_of_dilation
 from holdfast_journal import TakenFlow
 
 
@@ -32,6 +33,7 @@ def load(taken: TakenFlow) -> Loaded:
         params = document.Params.from_bytes(taken.params)
         flow = document.begin(taken.kind, params.params)
         exchange = Exchange(params.appid, os.urandom(5).hex(), flow.versions)
+        exchange.talk.dilation = hears_of_dilation(flow)
         return Loaded(
             flow,
             document.Checkpoint(data={}, wormhole={}, deadline=params.deadline),

@@ -20,6 +20,7 @@ from holdfast.errors import BadCheckpoint, WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import UnknownFlow, flow_class, kinds
 from holdfast.flows.tasks import kind_of
+from holdfast.shell import dilating
 from holdfast_journal.doctor import BACKUP, RESTORE, Examined, OpenedEntry
 
 _SAID: Final[Mapping[str, Frame]] = {"allocate": Allocate(), "claim": Claim("")}
@@ -30,6 +31,10 @@ _SAID_IN_WORDS: Final[Mapping[str, Frame]] = {
     "claim the nameplate": Claim(""),
 }
 """The same as the first release wrote them: in words for people, and nowhere else."""
+
+
+_COMPARED: Final = (*PARTS, "welcome", "dilation", "can_dilate")
+"""What a history must lead to."""
 
 
 class _Impossible(Exception):
@@ -50,6 +55,7 @@ def check_flow(flow: Examined) -> None:
     try:
         state = document.Checkpoint.from_bytes(flow.checkpoint)
         saved = wormhole_checkpoint.load(state.wormhole)
+        _check_dilation(saved)
     except BadCheckpoint as error:
         flow.found("checkpoint", str(error), RESTORE)
         return
@@ -65,6 +71,18 @@ def check_flow(flow: Examined) -> None:
     if different:
         parts = ", ".join(different)
         flow.found("replay", f"its history does not lead to its checkpoint ({parts})", BACKUP)
+
+
+def _check_dilation(saved: wormhole_checkpoint.SavedWormhole) -> None:
+    """See that what its subchannels need is there; their records are in no history.
+
+    Raises:
+        BadCheckpoint: it is damaged.
+    """
+    if saved.dilation is not None:
+        dilating.check(saved.dilation)
+    elif saved.exchange.inbox.data.dilated:
+        raise BadCheckpoint("the saved wormhole is damaged: its dilation is not there")
 
 
 def _check_params(flow: Examined) -> None:
@@ -109,12 +127,13 @@ def _different_parts(saved: Exchange, flow: Examined) -> list[str]:
     if [entry.seq for entry in entries] != _run_of(entries):
         return []  # and about that
     exchange = Exchange(saved.appid, saved.side, saved.versions)
+    exchange.talk.dilation = saved.talk.dilation  # whether from the beginning or a little later
     for entry in entries:
         _replay(exchange, entry)
     said = _said(saved, {} if flow.finished else flow.messages)
     replayed = _said(exchange, {})
     ours, theirs = exchange.serialize(), saved.serialize()
-    different = [name for name in (*PARTS, "welcome") if ours[name] != theirs[name]]
+    different = [name for name in _COMPARED if ours[name] != theirs[name]]
     asked_for = not flow.finished and saved.outbox.state != "shut"
     if said is not None and asked_for and said != replayed:
         different.append("messages")

@@ -72,6 +72,7 @@ class FlowRunner:
             owner.connector,
             pending=loaded.wormhole.pending,
             heard_at=loaded.wormhole.heard_at,
+            dilation=loaded.wormhole.dilation,
             options=evolve(
                 owner.options,
                 on_broken=self._broken,
@@ -174,6 +175,7 @@ class FlowRunner:
         with self._guarded(), self._journal.process():
             self._journal.record(kind, heard=heard, said=(), event=b"")
             yield
+            self.wormhole.settle()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -206,7 +208,7 @@ class FlowRunner:
         """
         if self.host.open_tasks or self._state.verdict or self._has_activity:
             return False
-        return self.wormhole.is_resting
+        return self.wormhole.is_resting and not self.wormhole.is_dilated
 
     @property
     def is_unanswered(self) -> bool:
@@ -219,7 +221,7 @@ class FlowRunner:
     @property
     def is_busy(self) -> bool:
         """Whether it has work to do, or an end to bring about, and a connection for that."""
-        if self.host.open_tasks or self._has_activity:
+        if self.host.open_tasks or self._has_activity or self.wormhole.is_dilated:
             return True
         return bool(self._state.verdict) and self.wormhole.is_connected
 
@@ -236,8 +238,8 @@ class FlowRunner:
     if not TYPE_CHECKING:  # or every name would be right
 
         def __getattr__(self, name: str) -> Any:
-            """Hand each `wormhole_got_*` to the flow, which need not have it."""
-            if name.startswith("wormhole_got_"):
+            """Hand these to the flow, which need not have them."""
+            if name.startswith(("wormhole_got_", "wormhole_dilated", "wormhole_cannot_dilate")):
                 return getattr(self._flow, name)
             raise AttributeError(name)
 
@@ -300,7 +302,7 @@ class FlowRunner:
         exchange = self.wormhole.exchange
         if exchange.ended:
             return self._state.verdict
-        if not exchange.well:
+        if not exchange.well or self._state.verdict:
             return FlowStatus.CLOSING.value
         if exchange.lifecycle.state == "happy":
             return FlowStatus.EXCHANGING.value

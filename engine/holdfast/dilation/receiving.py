@@ -1,0 +1,155 @@
+"""What comes in: records in order, each handed to its channel inside a journal entry, once.
+
+What one or several reads bring shares an entry, whose commit is acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from holdfast.clock import Timer
+from holdfast.dilation.channels import Channels
+from holdfast.dilation.entries import Entries, Host
+from holdfast.dilation.errors import ProtocolError
+from holdfast.dilation.ledger import MOST_HELD, OVERHEAD, Ledger, Opened, Received, Taken
+from holdfast.dilation.link import Link
+from holdfast.dilation.records import Close, Data, Open
+
+ENOUGH: Final = 512 * 1024
+"""Bytes of records that are worth an entry."""
+
+MOST_QUEUED: Final = 1024 * 1024
+"""Bytes of records that wait before the socket is read no more."""
+
+MOST_RECORDS: Final = 500
+"""Records of one entry; then the reactor does something else."""
+
+MOST_UNCOMMITTED: Final = 2
+"""Entries of ours whose commits are under way, before the next has to wait."""
+
+MOMENT: Final = 0.002
+"""Seconds for which records wait for others that follow at once."""
+
+
+class Receiving:
+    """Takes records from one link after another.
+
+    Args:
+        ledger: knows what came before.
+        host: has the time.
+        entries: where records are taken.
+        channels: get them.
+        came_again: is called behind the commit if the peer does not know what we have taken.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        host: Host,
+        entries: Entries,
+        channels: Channels,
+        came_again: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._host = host
+        self._entries = entries
+        self._channels = channels
+        self._came_again = came_again
+        self._clock = host.clock
+        self._delay = host.delay
+        self._link: Link | None = None
+        self._queue: deque[Open | Data | Close] = deque()
+        self._size = 0
+        self._timer: Timer | None = None
+        self._uncommitted = 0
+
+    def begin(self, link: Link) -> None:
+        """Records come from this link from now on."""
+        self._link = link
+
+    def end(self) -> None:
+        """There is no link any more. What was not taken will come again."""
+        self._link = None
+        self._queue.clear()
+        self._size = 0
+        self._stop_timer()
+
+    def add(self, record: Open | Data | Close) -> None:
+        """This has come."""
+        self._queue.append(record)
+        self._size += OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
+
+    def added(self, *, more: bool) -> None:
+        """That is all for now; `more` if others follow at once."""
+        if not self._queue:
+            return
+        if self._size > MOST_QUEUED and self._link is not None:
+            self._link.pause()
+        delay = self._delay or (MOMENT if more else 0.0)
+        if self._size >= ENOUGH or not delay:
+            self._stop_timer()
+            self.take()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(delay, self._timed_out)
+
+    def take(self) -> None:
+        """Take what waits, in an entry, if that can be done now."""
+        if (
+            self._queue
+            and self._timer is None
+            and self._uncommitted < MOST_UNCOMMITTED
+            and self._ledger.held_bytes <= MOST_HELD
+        ):
+            self._uncommitted += 1
+            self._entries.now(self._take)
+
+    def _timed_out(self) -> None:
+        self._timer = None
+        self.take()
+
+    def _take(self) -> None:
+        """Inside an entry."""
+        self._host.later(self._committed)
+        link, ledger, queue = self._link, self._ledger, self._queue
+        before, again = ledger.highest_in, False
+        for _ in range(min(MOST_RECORDS, len(queue))):
+            if ledger.held_bytes > MOST_HELD:
+                break
+            record = queue.popleft()
+            self._size -= OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
+            try:
+                taken = ledger.take(record)
+            except ProtocolError as error:
+                if link is not None:
+                    self._host.later(link.fail, str(error))
+                queue.clear()
+                self._size = 0
+                break
+            if taken is not None:
+                self._hand_over(taken)
+            if record.seq <= before:
+                again = True
+        if again:
+            self._host.later(self._came_again)
+        if link is not None and self._size <= MOST_QUEUED // 2:
+            self._host.later(link.resume)
+
+    def _hand_over(self, taken: Taken) -> None:
+        if isinstance(taken, Received):
+            self._channels.received(taken)
+        elif isinstance(taken, Opened):
+            self._channels.opened(taken)
+        else:
+            self._channels.ended(taken)
+
+    def _committed(self) -> None:
+        self._uncommitted -= 1
+        if self._queue and self._timer is None:
+            self._timer = self._clock.callLater(0.0, self._timed_out)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

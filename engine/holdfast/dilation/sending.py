@@ -1,0 +1,209 @@
+"""What goes out: records that are durable, in order, as fast as the connection takes them.
+
+Stock acknowledges each record, and has no window; so nothing waits for an acknowledgement, except
+producers, so that what is kept until then has a limit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from holdfast.clock import Clock
+from holdfast.dilation import records
+from holdfast.dilation.alarm import Alarm
+from holdfast.dilation.ledger import OVERHEAD, Ledger, Planned
+from holdfast.dilation.level import Level
+from holdfast.dilation.link import Link
+from holdfast.dilation.records import ACK, DATA, HEAD, NUMBER, Data, Open, Ping, Pong
+
+SLICE: Final = 256 * 1024
+"""Bytes that are encrypted at once."""
+
+MOST_PONGS: Final = 16
+"""Answers to pings that wait while the socket is full."""
+
+FIRST_LOOK: Final = 0.3
+"""Seconds after which a new link is looked at; each later time it takes twice as long."""
+
+LONGEST_LOOK: Final = 10.0
+"""Seconds after which the last record is sent again if nothing has happened since the last look.
+
+A stock follower does not acknowledge what comes in one piece with the leader's KCM; it always
+acknowledges what comes again."""
+
+
+class Sending:
+    """Writes to one link after another.
+
+    Args:
+        ledger: what is to be sent. All that is in it at first is durable.
+        clock: the time.
+        make: makes the bytes of a record of a plan; None if that cannot be done yet.
+        level: is told what the link was given.
+        relieved: is called when there is room for producers.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        make: Callable[[Planned], bytes | None],
+        level: Level,
+        relieved: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._make = make
+        self._level = level
+        self._relieved = relieved
+        self._link: Link | None = None
+        self._durable = ledger.next_out - 1
+        """The highest number that may leave."""
+        self._sent = ledger.acked
+        """The highest number that the link was given."""
+        self._taken = ledger.highest_in
+        """The highest number that may be acknowledged."""
+        self._owed: deque[bytes] = deque(maxlen=MOST_PONGS)
+        """Answers that wait for room; the oldest go if there are too many."""
+        self._owes_ack = False
+        self._watch = Watch(clock, self._progress, self._send_last_again)
+
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether the peer has acknowledged everything."""
+        return self._ledger.acked == self._ledger.next_out - 1
+
+    def begin(self, link: Link) -> None:
+        """Use this link from now on, and send what is not acknowledged."""
+        self._link = link
+        self._sent = self._ledger.acked
+        self._level.sent = 0
+        self._owed.clear()
+        self._owes_ack = False
+        self._watch.begin()
+        self.send()
+
+    def end(self) -> None:
+        """There is no link any more."""
+        self._link = None
+        self._level.sent = 0
+        self._watch.end()
+
+    def committed(self, out: int, taken: int) -> None:
+        """The records up to `out` are durable, and the effects of those that came up to `taken`."""
+        self._durable = max(self._durable, out)
+        if taken > self._taken:
+            self._taken = taken
+            self._owes_ack = True
+        self.send()
+
+    def owe_ack(self) -> None:
+        """Something came again: tell the peer where we are, with what is sent next."""
+        self._owes_ack = self._taken >= 0
+
+    def reply(self, record: Ping | Pong) -> None:
+        """Send this before other records."""
+        self._owed.append(records.write(record))
+        self.send()
+
+    def acknowledged(self, seq: int) -> None:
+        """The peer has everything up to this number."""
+        ledger = self._ledger
+        kept = ledger.unacked_bytes
+        ledger.acknowledged(seq)
+        if ledger.acked >= self._sent:
+            self._sent = ledger.acked
+            self._level.sent = 0
+        else:
+            self._level.sent -= kept - ledger.unacked_bytes
+        self._relieve()
+
+    def send(self) -> None:
+        """Give the link as much as it takes."""
+        link = self._link
+        while link is not None and link.room:
+            plaintexts = self._next()
+            if not plaintexts:
+                break
+            link.send(plaintexts)
+        self._relieve()
+
+    def _relieve(self) -> None:
+        if self._level.is_low():
+            self._relieved()
+
+    def _next(self) -> list[bytes]:
+        """The next few records."""
+        plaintexts: list[bytes] = list(self._owed)
+        self._owed.clear()
+        if self._owes_ack:
+            self._owes_ack = False
+            plaintexts.append(NUMBER.pack(ACK, self._taken))
+        size = 0
+        for record in self._ledger.outgoing(self._sent):
+            if record.seq > self._durable or size >= SLICE:
+                break
+            if isinstance(record, Data):
+                plaintext = HEAD.pack(DATA, record.scid, record.seq) + record.data
+                counts = len(record.data)
+            elif isinstance(record, Planned):
+                made = self._make(record)
+                if made is None:
+                    break
+                plaintext = HEAD.pack(DATA, record.scid, record.seq) + made
+                counts = record.size
+            else:
+                plaintext = records.write(record)
+                counts = len(record.name) if isinstance(record, Open) else 0
+            plaintexts.append(plaintext)
+            size += len(plaintext) + OVERHEAD
+            self._sent = record.seq
+            self._level.sent += counts + OVERHEAD
+        return plaintexts
+
+    def _progress(self) -> tuple[int, int]:
+        return self._ledger.acked, self._sent
+
+    def _send_last_again(self) -> None:
+        if self._link is not None and self._link.room and self._ledger.acked < self._sent:
+            self._sent -= 1
+            self.send()
+
+
+class Watch:
+    """Looks whether anything happens on a link, less often the older it is.
+
+    Args:
+        clock: the time.
+        progress: what changes when something happens.
+        stuck: is called when nothing has.
+    """
+
+    def __init__(
+        self, clock: Clock, progress: Callable[[], object], stuck: Callable[[], None]
+    ) -> None:
+        self._progress = progress
+        self._stuck = stuck
+        self._alarm = Alarm(clock, self._look)
+        self._patience = FIRST_LOOK
+        self._seen: object = None
+
+    def begin(self) -> None:
+        """There is a new link."""
+        self._patience = FIRST_LOOK
+        self._seen = None
+        self._alarm.set(self._patience)
+
+    def end(self) -> None:
+        """It is gone."""
+        self._alarm.clear()
+
+    def _look(self) -> None:
+        seen = self._progress()
+        if seen == self._seen:
+            self._stuck()
+            seen = self._progress()
+        self._seen = seen
+        self._patience = min(2 * self._patience, LONGEST_LOOK)
+        self._alarm.set(self._patience)

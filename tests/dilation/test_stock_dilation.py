@@ -1,0 +1,170 @@
+"""Dilated with an unmodified `magic-wormhole` at the other end, in both roles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import wormhole as stock
+import wormhole._dilation.manager as stock_manager
+from twisted.internet import reactor as real
+
+import holdfast
+from holdfast_journal import Journal
+from tests.dilation.test_surviving import Answering, Disk, Life
+from tests.dilation.test_surviving import record as made
+from tests.dilation.world import Made, Told
+from tests.harness import reactor
+from tests.harness.server import MailboxServer
+
+APPID = "example.com/dilation"
+CODE = "4-purple-sausages"
+
+roles = pytest.mark.parametrize("side", ["0" * 16, "f" * 16], ids=["leading", "following"])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxServer]:
+    with MailboxServer(tmp_path_factory.mktemp("mailbox")) as running:
+        yield running
+
+
+class Streaming(Told):
+    """Sends many records, a few at a time, then closes; keeps what it is told."""
+
+    def __init__(self, records: int, address: Any) -> None:
+        super().__init__(address)
+        self.records, self.sent = records, 0
+        self.is_over = False
+
+    def connectionMade(self) -> None:
+        self.more()
+
+    def more(self) -> None:
+        for _ in range(5):
+            if self.sent < self.records:
+                self.transport.write(record(self.sent))
+                self.sent += 1
+        if self.sent < self.records:
+            real.callLater(0.001, self.more)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.is_over = True
+
+
+def record(number: int) -> bytes:
+    return b"%d:" % number + bytes(number * 37 % 5_000)
+
+
+def cut(wormhole: Any) -> None:
+    """Abort the connection."""
+    link = wormhole._inner._happening.dilation._dilation._traffic.link
+    if link is not None:
+        link.abort()
+
+
+async def pair(
+    server: MailboxServer, monkeypatch: pytest.MonkeyPatch, side: str, **options: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Our wormhole and a stock one, dilated; `side` is the name of the latter."""
+    monkeypatch.setattr(stock_manager, "make_side", lambda: side)
+    ours = holdfast.create(APPID, server.url, real)
+    theirs = stock.create(APPID, server.url, real, dilation=True)
+    x, y = ours.dilate(**options), theirs.dilate(**options)
+    ours.allocate_code()
+    theirs.set_code(await ours.get_code())
+    await x.when_dilated()
+    await y.when_dilated()
+    return ours, theirs, x, y
+
+
+@roles
+@pytest.mark.parametrize("through", ["direct", "relay"])
+def test_streams_over_broken_connections(
+    server: MailboxServer,
+    relay: str,
+    monkeypatch: pytest.MonkeyPatch,
+    side: str,
+    through: str,
+) -> None:
+    """Two streams, one each way; each third of them the connection is aborted."""
+    count = 300
+
+    async def streaming() -> None:
+        options = {}
+        if through == "relay":
+            options = {"transit_relay_location": relay, "no_listen": True}
+        ours, theirs, x, y = await pair(server, monkeypatch, side, **options)
+        listening = [Made(Told) for _ in range(2)]
+        await x.listener_for("to-us").listen(listening[0])
+        await y.listener_for("to-stock").listen(listening[1])
+        sending = Made(lambda address: Streaming(count, address))
+        await x.connector_for("to-stock").connect(sending)
+        await y.connector_for("to-us").connect(sending)
+        await reactor.until(lambda: all(each.made for each in listening), "both are open")
+        ends = [each.made[0] for each in listening]
+        for third in (100, 200):
+            await reactor.until(lambda n=third: len(ends[0].data) > n, "a third has come")
+            cut(ours)
+        expected = [record(number) for number in range(count)]
+        await reactor.until(lambda: all(len(end.data) == count for end in ends), "all has come")
+        assert [end.data for end in ends] == [expected, expected]
+        sending.made[0].transport.loseConnection()
+        ends[0].transport.loseConnection()
+        await reactor.until(lambda: all(each.is_over for each in sending.made), "they are closed")
+        await ours.close()
+        await theirs.close()
+
+    reactor.run(streaming)
+
+
+@roles
+def test_our_process_dies(
+    server: MailboxServer, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """Stock sees nothing but a connection that is lost, and made again."""
+    monkeypatch.setattr(stock_manager, "make_side", lambda: side)
+
+    async def dying() -> None:
+        disk = Disk()
+        world = Real(server)
+        life = Life(world, disk).begin()
+        theirs = stock.create(APPID, server.url, real, dilation=True)
+        dilated = theirs.dilate()
+        answering = Made(lambda address: Answering(world, address))
+        dilated.listener_for("ours").listen(answering)
+        dilated.connector_for("theirs").connect(answering)
+        theirs.set_code(CODE)
+        await reactor.until(lambda: len(answering.made) == 2, "both are open")
+        for number in range(2, 12, 3):
+            await reactor.until(
+                lambda n=number: all(len(each.data) > n for each in answering.made), "some came"
+            )
+            life.dead = True
+            life.wormhole.abandon()
+            life = Life(world, disk).begin()
+        await reactor.until(lambda: len(disk.ends) == 2, "both have ended")
+        for each in answering.made:
+            assert each.data == [made(number) for number in range(12)]
+        life.wormhole.close()
+        await reactor.until(lambda: life.closed == ["happy"], "it is closed")
+        await theirs.close()
+
+    reactor.run(dying)
+
+
+class Real:
+    """The real network, as far as a `Life` knows it."""
+
+    clock = real
+
+    def __init__(self, server: MailboxServer) -> None:
+        self.server = server
+
+    def create(self, **options: Any) -> Any:
+        return holdfast.create(APPID, self.server.url, real, **options)
+
+    def resume(self, data: str, delegate: object, journal: Journal) -> Any:
+        return holdfast.from_serialized(json.loads(data), real, delegate, journal)
