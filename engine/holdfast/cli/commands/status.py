@@ -1,11 +1,12 @@
 """`holdfast status`: how each flow stands."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from holdfast.cli import say
+from holdfast.cli import say, watching
 from holdfast.cli.choosing import choosing_options
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import db_option
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 """How many flows are shown to people who do not say how many."""
+LINES_BESIDE = 8
+"""Lines of a screen that are not rows of the table, if it is watched."""
 PAGE = 500
 """How many flows are read together for a program."""
 
@@ -44,7 +47,11 @@ PAGE = 500
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"Show at most N flows. Without it people see {SHOWN}, and programs all.",
+    help=f"Show at most N flows. Without it people see {SHOWN}, or with --watch what fits on the"
+    " screen, and programs all.",
+)
+@click.option(
+    "--watch", "watched", is_flag=True, help="Show it again every two seconds, until Ctrl-C."
 )
 @click.option("--codes", is_flag=True, help="Show the codes that recipients can use now.")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document for programs.")
@@ -55,6 +62,7 @@ def command(
     choice: "Choice",
     sort: str | None,
     limit: int | None,
+    watched: bool,
     codes: bool,
     as_json: bool,
     as_csv: bool,
@@ -73,6 +81,10 @@ def command(
     order = Sort(sort or ("started" if as_json or as_csv else "trouble"))
     if as_json and as_csv:
         raise Failure("--json and --csv are two documents; ask for one")
+    if watched and (as_json or as_csv):
+        raise Failure("--watch is for people, and --json and --csv are for programs")
+    if watched:
+        watching.check_terminal()
     if name is not None and choice.is_by_filter:
         raise Failure("NAME is one flow, and the options choose among many; --name takes a pattern")
     with existing_journal(db, say.tell, looks=True) as journal:
@@ -84,10 +96,13 @@ def command(
             else:
                 pages = _pages(journal, choice, order, limit, opens=codes or as_json)
                 _write(pages, as_csv=as_csv, codes=codes)
-        elif name is None:
-            FlowTable(choice, order, limit or SHOWN, codes).show(journal)
         else:
-            _show_named(journal, name, choice)
+            if name is not None:
+                show = partial(_show_named, journal, name, choice)
+            else:
+                most = watching.rows_of_a_screen(LINES_BESIDE) if watched else SHOWN
+                show = partial(FlowTable(choice, order, limit or most, codes).show, journal)
+            watching.watch(show) if watched else show()
 
 
 def _named(journal: "SqlJournal", name: str, choice: "Choice") -> "FlowRow":
