@@ -1,6 +1,7 @@
 """`cancel`, `retry` and `extend` of many flows: who is meant, what is said of each, how it ends."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,10 +26,10 @@ ENDS = {
 }
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Flows that ended in every way, one that waits, and one of another batch."""
-    path = tmp_path / "holdfast.db"
+    path = tmp_path_factory.mktemp("made") / "holdfast.db"
     journal = open_at(path)
     params = Params("ws://relay", "appid", {}).to_bytes()
     journal.start_flows("default", [NewFlow(name, "provision", params) for name in ENDS])
@@ -40,6 +41,13 @@ def database(tmp_path: Path) -> Path:
     move(start(journal, "ann", batch="march")["ann"], "crowded", finished=True)
     journal.close()
     return path
+
+
+@pytest.fixture
+def database(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(made.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / made.name
 
 
 def attempts(database: Path) -> dict[str, int]:
@@ -163,6 +171,9 @@ def test_another_deadline(database: Path) -> None:
     rows = {row["name"]: row for row in json.loads(run(database, "status", "--json").stdout)}
     assert str(rows["dan"]["request"]).startswith("expire at ")
     assert rows["bob"]["request"] is None
+    for name in ("dan", "bob"):
+        facts = dict(line.split(maxsplit=1) for line in said(run(database, "status", name)))
+        assert facts["deadline"].startswith("2")
     assert "cancelling" not in run(database, "status").stdout
     assert run(database, "retry", "bob").exit_code == 0
     journal = open_at(database)

@@ -6,21 +6,21 @@ import pytest
 
 from holdfast.cli import watching
 from tests.cli.journals import failed, move, open_at, run, start
-from tests.harness.process import Holdfast
+from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.terminal import Terminal
 
 HOME = "\x1b[H"
 
 
-@pytest.mark.parametrize("columns", [80, 40])
-def test_on_a_terminal(home: Holdfast, columns: int) -> None:
+def test_on_a_terminal(tmp_path: Path) -> None:
     """What fits on the screen is shown from its top; Ctrl-C ends it well."""
-    journal = open_at(Path(str(home.db)))
+    home = Holdfast(tmp_path / "home", "ws://127.0.0.1:1", str(tmp_path / "holdfast.db"), NO_RELAY)
+    journal = open_at(tmp_path / "holdfast.db")
     flows = start(journal, *(f"p{number:02}" for number in range(40)))
     for flow in flows.values():
         move(flow, "waiting", code="7-a-b")
     journal.close()
-    with Terminal(home, "status", "--watch", "--sort", "name", columns=columns) as seen:
+    with Terminal(home, "status", "--watch", "--sort", "name", columns=40) as seen:
         seen.wait_for("40 flows: 40 waiting.")
         seen.wait_for("Of these, 16 are shown")
         seen.interrupt()

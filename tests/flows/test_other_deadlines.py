@@ -88,7 +88,7 @@ def test_while_it_is_parked(world: World) -> None:
     [last, *_] = [row.name for row in world.rows() if row.owner is None]
     extend(world, 1000.0, last)
     world.until(lambda: asked(world, last) is None, seconds=5)
-    world.advance(400, step=5)
+    world.advance(400, step=20)
     alive = [row.name for row in world.rows() if row.status == "waiting"]
     assert alive == [last]
 
@@ -129,7 +129,8 @@ def test_it_outlives_a_retry(world: World, failed_before: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", ["", "cancel", "expire at", "expire at soon", "expire at nan", "expire at inf"]
+    "request_",
+    ["", "cancel", "expire at", "expire at soon", "expire at nan", "expire at inf", "expire at -1"],
 )
 def test_what_is_no_deadline(request_: str) -> None:
     """A row may hold anything."""

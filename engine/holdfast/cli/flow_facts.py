@@ -21,7 +21,7 @@ SIZES = ("size", "moved")
 """What they publish as a number of bytes."""
 
 
-def show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
+def show_one(row: "FlowRow", deadline: float | None, *, waits_for_room: bool) -> None:
     """Show it: a fact in each line."""
     table = new_table()
     table.show_header = False
@@ -38,6 +38,7 @@ def show_one(row: "FlowRow", *, waits_for_room: bool) -> None:
         ("started", cell(timestamp(row.created_at))),
         ("changed", cell(timestamp(row.updated_at))),
         ("finished", cell(finished)),
+        ("deadline", cell("" if deadline is None else timestamp(deadline))),
         (
             "served by",
             cell("no process yet; it waits for room" if waits_for_room else _served_by(row)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
+
+END_OF_TIME: Final = 253_402_300_800.0
+"""The year 10000, which no calendar can show."""
 
 _PUT_OFF: Final = "expire at "
 
@@ -21,4 +23,4 @@ def other_deadline(request: str) -> float | None:
         deadline = float(request.removeprefix(_PUT_OFF))
     except ValueError:  # a row may hold anything
         return None
-    return deadline if math.isfinite(deadline) else None
+    return deadline if 0 <= deadline < END_OF_TIME else None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from attrs import define, evolve, field
 from sqlalchemy import func, select
 
-from holdfast_journal.errors import Shredded
+from holdfast_journal.errors import NoSuchFlow, Shredded
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.reading import counting, following, paging, queries
@@ -21,6 +21,8 @@ from holdfast_journal.store.many import CHUNK
 from holdfast_journal.store.schema import entries, flows, workers
 from holdfast_journal.store.values import mended, unsound
 from holdfast_journal.workers.registration import Alive
+
+_SAVED = ("uid", "name", "seq", "data_key", "params", "checkpoint")
 
 
 @define(eq=False)
@@ -162,6 +164,25 @@ class Reader:
                 Event(e.seq, e.kind, unseal(key, row.uid, "event", e.seq, e.event))
                 for e in connection.execute(query)
             ]
+
+    def saved(self, flow_id: int) -> tuple[bytes, bytes | None]:
+        """A flow's parameters and its checkpoint, opened: they hold secrets.
+
+        The checkpoint is None before the first event. Raises NoSuchFlow, Shredded, Unreadable,
+        WrongKey.
+        """
+        columns = (flows.c[name] for name in _SAVED)
+        with self._database.reading() as connection:
+            row = connection.execute(select(*columns).where(flows.c.id == flow_id)).one_or_none()
+        if row is None:
+            raise NoSuchFlow(f"there is no flow {flow_id}")
+        if row.data_key is None or row.params is None:
+            raise Shredded(f"the key of flow {row.name!r} was deleted when it ended")
+        key = self._keys.open_data_key(row.uid, row.data_key)
+        checkpoint = row.checkpoint
+        if checkpoint is not None:
+            checkpoint = unseal(key, row.uid, "checkpoint", row.seq, checkpoint)
+        return unseal(key, row.uid, "params", 0, row.params), checkpoint
 
     def workers(self) -> list[Worker]:
         """Every process that ever ran flows of this database, oldest first."""
