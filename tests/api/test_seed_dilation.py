@@ -193,7 +193,7 @@ def test_consumers_and_producers(net: Net, pair: tuple[Side, Side]) -> None:
     assert reader.came == []
     assert not endless.goes_on
     before = endless.wrote
-    assert before < 200, "of 65 kB each: what waits is bounded"
+    assert before < 400, "of 65 kB each: what waits is bounded"
     reader.transport.resumeProducing()
     for _ in range(20):
         endless.more()

@@ -30,6 +30,7 @@ USUAL = (
     "tasks",
     "resume",
     "transfer",
+    "dilation",
 )
 """In the order of the table."""
 ON_REQUEST = (
@@ -40,6 +41,7 @@ ON_REQUEST = (
     "thousand_waiting",
     "thousands_parked",
     "transfer_floor",
+    "dilation_floor",
 )
 """Those that take long and compare with nothing: only by name, and only to the terminal."""
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,11 @@ class Bench:
     def peer(self, who: str, script: str, **arguments: Any) -> Figures:
         """Run a script of `peers/` in the environment of `who`."""
         return self._figures(self.script(who, script), arguments)
+
+    def together(self, *programs: tuple[Command, Mapping[str, Any]]) -> list[Figures]:
+        """Run several programs at the same time."""
+        with ThreadPoolExecutor(len(programs)) as pool:
+            return list(pool.map(lambda each: self._figures(*each), programs))
 
     def killed(self, command: Command, **arguments: Any) -> None:
         """Run something that ends by SIGKILL."""

@@ -13,6 +13,7 @@ import holdfast
 from holdfast import status
 from tests.api.world import CODE, Delegate
 from tests.dilation.world import Made, World
+from tests.harness.reactor import flush_logged_errors
 
 
 def test_the_endpoints_of_the_first_api() -> None:
@@ -76,14 +77,17 @@ def test_names() -> None:
     world = World()
     _, _, x, _ = world.dilated()
     for wrong in ("", "x" * 1025):
-        with pytest.raises(ValueError, match="1 to 1,024"):
+        with pytest.raises(ValueError, match="1 to 256"):
             x.listener_for(wrong)
     with pytest.raises(TypeError):
         x.connector_for(b"bytes")
-    port = world.result(x.listener_for("name").listen(Made()))
+    factory = Made()
+    port = world.result(x.listener_for("name").listen(factory))
     port.startListening()
     assert port.getHost() is not None
+    assert factory.numPorts == 1
     port.stopListening()
+    assert factory.numPorts == 0
     world.result(x.listener_for("name").listen(Made()))
 
 
@@ -176,6 +180,23 @@ def test_closing_does_not_wait_for_ever() -> None:
     assert ours.told == ["made", "ConnectionDone"]
 
 
+def test_what_is_opened_while_we_close() -> None:
+    """Neither side's new subchannels come to anything, and both are told."""
+    world = World()
+    a, _, x, y = world.dilated()
+    world.result(x.listener_for("name").listen(Made()))
+    world.result(y.listener_for("long").listen(Made()))
+    world.result(x.connector_for("long").connect(Made())).transport.write(bytes(5_000_000))
+    closing = a.close()
+    waiting = [each.connector_for("name").connect(Made()) for each in (x, y)]
+    with pytest.raises(holdfast.WormholeClosed):
+        world.result(waiting[0])
+    theirs = world.result(waiting[1])
+    world.run(1)
+    assert theirs.told == ["made", "ConnectionDone"]
+    assert world.result(closing, 1) == "happy"
+
+
 def test_a_peer_that_stays_away_is_given_up() -> None:
     world = World()
     a, _, x, _ = world.dilated(peer_timeout=60)
@@ -189,6 +210,22 @@ def test_a_peer_that_stays_away_is_given_up() -> None:
     with pytest.raises(holdfast.PeerGoneError):
         world.result(x.when_dilated())
     assert world.result(a.close(), 20) == "happy"
+
+
+def test_what_is_listened_for_when_the_peer_is_gone() -> None:
+    """A protocol is made for what had come, and is told of the end."""
+    world = World()
+    _, _, x, y = world.dilated(peer_timeout=60)
+    theirs = world.result(y.connector_for("name").connect(Made()))
+    theirs.transport.write(b"before")
+    world.run(1)
+    world.sockets.refuses = True
+    world.sockets.cut()
+    world.run(70)
+    listening = Made()
+    world.result(x.listener_for("name").listen(listening))
+    world.run(1)
+    assert listening.made[0].told == ["made", "PeerGoneError"]
 
 
 def test_a_peer_that_comes_back_is_not_given_up() -> None:
@@ -240,6 +277,29 @@ def test_status_updates() -> None:
     assert "tcp:192.0.2.1" in last.peer_connection.hint_description
     assert all(hint.is_direct for hint in last.hints)
     assert any(each.hints for each in told)
+
+
+def test_an_application_that_fails_at_the_news() -> None:
+    """That is logged, and changes nothing."""
+    world = World()
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    _, _, x, _ = world.dilated(on_status_update=fail)
+    assert x.on_status_update is fail
+    assert flush_logged_errors(ZeroDivisionError)
+
+
+def test_messages_that_make_no_sense_are_ignored() -> None:
+    world = World()
+    a, b, _, _ = world.dilated()
+    inner = b._inner._happening
+    for body in (b"", b"[]", b'{"type": "unheard of"}', b'{"type": "reconnecting"}'):
+        inner.within(lambda body=body: inner.dilation.say(body))
+    world.run(5)
+    assert len(world.sockets.open) == 1
+    assert world.result(a.close(), 5) == "happy"
 
 
 def test_silence_is_noticed_by_the_leader() -> None:

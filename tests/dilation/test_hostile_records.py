@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from holdfast.dilation.records import Ack, Close, Data, Open, Ping, Pong, write
+from holdfast.dilation.traffic import Traffic
 from tests.dilation.world import Made, World
 
 Ends = tuple[World, Any, Any, Any, Any]
@@ -129,15 +130,34 @@ def test_a_flood_of_pings_while_we_cannot_answer(ends: Ends) -> None:
     still_works(ends)
 
 
-def test_a_hundred_thousand_opens(ends: Ends) -> None:
+def test_more_opens_than_there_is_room_for(ends: Ends) -> None:
     """Those beyond the limit are closed; memory does not grow with their number."""
     world, a, b, _, _ = ends
     ledger = dilation(b)._ledger
     ledger.next_channel += 1000
-    for _ in range(20_000):
+    for _ in range(10_500):
         ledger.open("nobody listens")
     dilation(b)._entries.commit()
     world.run(5)
     assert len(dilation(a)._ledger.channels) <= 10_001
     assert ledger.acked == ledger.next_out - 1
+    still_works(ends)
+
+
+def test_a_peer_that_is_wrong_on_every_connection(ends: Ends) -> None:
+    """There are less and less of them."""
+    world, _a, b, _, _ = ends
+    sent = Traffic.begin
+
+    def begin(self: Traffic, socket: Any) -> None:
+        sent(self, socket)
+        if self is dilation(b)._traffic and self.link is not None:
+            self.link.send([b"nonsense"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Traffic, "begin", begin)
+        world.sockets.cut()
+        world.run(600)
+        assert len(world.sockets.lines) < 400
+    world.run(60)
     still_works(ends)

@@ -58,11 +58,15 @@ def record(number: int) -> bytes:
     return b"%d:" % number + bytes(number * 37 % 5_000)
 
 
+def link(wormhole: Any) -> Any:
+    """The connection of ours, if there is one."""
+    return wormhole._inner._happening.dilation._dilation._traffic.link
+
+
 def cut(wormhole: Any) -> None:
     """Abort the connection."""
-    link = wormhole._inner._happening.dilation._dilation._traffic.link
-    if link is not None:
-        link.abort()
+    if link(wormhole) is not None:
+        link(wormhole).abort()
 
 
 async def pair(
@@ -93,10 +97,10 @@ def test_streams_over_broken_connections(
     count = 300
 
     async def streaming() -> None:
-        options = {}
-        if through == "relay":
-            options = {"transit_relay_location": relay, "no_listen": True}
+        options = {"transit_relay_location": relay, "no_listen": through == "relay"}
         ours, theirs, x, y = await pair(server, monkeypatch, side, **options)
+        # Stock dials its relay at once; we wait, so that a direct connection wins.
+        assert ("relay" in link(ours).describe) == (through == "relay")
         listening = [Made(Told) for _ in range(2)]
         await x.listener_for("to-us").listen(listening[0])
         await y.listener_for("to-stock").listen(listening[1])
@@ -153,6 +157,43 @@ def test_our_process_dies(
         await theirs.close()
 
     reactor.run(dying)
+
+
+@roles
+def test_the_three_endpoints(
+    server: MailboxServer, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """To stock they are subprotocols like others; and our close closes its subchannels."""
+
+    async def talking() -> None:
+        ours, theirs, x, y = await pair(server, monkeypatch, side)
+        control, client, listener = await x
+        made = Made()
+        waiting = control.connect(Made())
+        if side == "f" * 16:  # stock leads, and the leader opens it
+            await y.connector_for("holdfast.control").connect(made)
+        else:
+            await y.listener_for("holdfast.control").listen(made)
+        mine = [await waiting]
+        await y.listener_for("holdfast.subchannel").listen(made)
+        mine.append(await client.connect(Made()))
+        serving = Made()
+        await listener.listen(serving)
+        await y.connector_for("holdfast.subchannel").connect(made)
+        await reactor.until(lambda: len(made.made) == 3 and serving.made, "all are there")
+        mine += serving.made
+        for each in (*mine, *made.made):
+            each.transport.write(b"hello")
+        ends = [*mine, *made.made]
+        await reactor.until(lambda: all(each.data == [b"hello"] for each in ends), "all have heard")
+        assert await ours.close() == "happy"
+        assert all(each.told[-1] == "ConnectionDone" for each in mine)
+        await reactor.until(
+            lambda: all(each.told[-1] == "ConnectionDone" for each in made.made), "stock is told"
+        )
+        await theirs.close()
+
+    reactor.run(talking)
 
 
 class Real:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITransport,
 )
+from twisted.protocols import amp
+from twisted.protocols.basic import FileSender
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -242,6 +245,22 @@ def test_a_paused_subchannel_does_not_hold_up_the_others() -> None:
     assert not theirs.data
 
 
+def test_one_that_holds_too_much_back_holds_up_the_others_until_it_is_gone() -> None:
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y, "slow")
+    fast, gets = opened(world, x, y, "fast")
+    theirs.transport.pauseProducing()
+    for _ in range(20):
+        ours.transport.write(bytes(100_000))
+    fast.transport.write(b"late")
+    world.run(5)
+    assert not gets.data
+    theirs.transport.abortConnection()
+    world.run(1)
+    assert gets.data == [b"late"]
+
+
 def test_many_producers_share_fairly() -> None:
     world = World()
     _, _, x, y = world.dilated()
@@ -301,6 +320,61 @@ def test_a_pull_producer(later: bool) -> None:
     world.run(5)
     assert len(theirs.data) == 50
     assert theirs.told[-1] == "ConnectionDone"
+
+
+def test_a_file_as_twisted_sends_one() -> None:
+    """The seed's example: a `FileSender`, then a close."""
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y)
+    content = bytes(range(256)) * 10_000
+    sent = FileSender().beginFileTransfer(io.BytesIO(content), ours.transport)
+    sent.addCallback(lambda _: ours.transport.loseConnection())
+    world.run(5)
+    assert b"".join(theirs.data) == content
+    assert theirs.told[-1] == "ConnectionDone"
+
+
+class Add(amp.Command):
+    """A question of Twisted's own protocol."""
+
+    arguments = [(b"a", amp.Integer()), (b"b", amp.Integer())]  # noqa: RUF012
+    response = [(b"sum", amp.Integer())]  # noqa: RUF012
+
+
+class Adding(amp.AMP):
+    """Answers it."""
+
+    @Add.responder
+    def add(self, a: int, b: int) -> dict[str, int]:
+        return {"sum": a + b}
+
+
+def test_a_protocol_of_twisteds() -> None:
+    """It asks and answers in both directions, over broken connections too."""
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y, make=lambda address: Adding())
+    for number in range(5):
+        asked = [each.callRemote(Add, a=number, b=40) for each in (ours, theirs)]
+        world.sockets.cut()
+        world.run(5)
+        assert [world.result(each)["sum"] for each in asked] == [number + 40] * 2
+
+
+def test_a_close_waits_for_the_producer() -> None:
+    """As with TCP: what it has begun it may finish."""
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y)
+    producer = Pausing(ours.transport, 300)
+    ours.transport.registerProducer(producer, True)
+    producer.resumeProducing()
+    assert producer.left
+    ours.transport.loseConnection()
+    world.run(5)
+    assert len(theirs.data) == 300
+    assert theirs.told[-1] == ours.told[-1] == "ConnectionDone"
 
 
 def test_a_producer_is_told_of_the_end() -> None:
@@ -389,3 +463,40 @@ def test_what_is_written_while_there_is_no_connection_waits() -> None:
     world.run(30)
     for each in pair:
         assert each.told == ["made", b"patient", "ConnectionDone"]
+
+
+class Planning(Half):
+    """One that can make what it has planned."""
+
+    def make_record(self, plan: str, index: int) -> bytes:
+        return f"{plan} {index}".encode()
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [("loseWriteConnection", "ConnectionDone"), ("abortConnection", "ConnectionAborted")],
+)
+def test_who_has_planned_is_there_until_the_peer_has_it(end: str, reason: str) -> None:
+    """It is told of the end only then, and nothing behind it gets stuck."""
+    world = World()
+    _, _, x, y = world.dilated()
+    ours, theirs = opened(world, x, y, make=Planning)
+    theirs.transport.loseWriteConnection()
+    world.run(1)
+    world.sockets.refuses = True
+    world.sockets.cut()
+    world.run(5)
+    ours.transport.write_plan("planned", 3)
+    getattr(ours.transport, end)()
+    behind = world.result(x.connector_for("behind").connect(Made()))
+    behind.transport.write(b"this")
+    world.run(5)
+    assert reason not in ours.told
+    world.sockets.refuses = False
+    listening = Made()
+    world.result(y.listener_for("behind").listen(listening))
+    world.run(30)
+    assert theirs.data == [b"planned 0", b"planned 1", b"planned 2"]
+    assert theirs.told[-1] == "ConnectionDone"
+    assert ours.told[-1] == reason
+    assert [each.data for each in listening.made] == [[b"this"]]

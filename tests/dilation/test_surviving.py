@@ -241,5 +241,5 @@ def test_every_commit(saved: bool, kind: type[Remembering]) -> None:
             expected = [record(number) for number in range(RECORDS)]
             assert each.told == [*expected, "ConnectionDone"], dies
         commits = disk.commits
-        dies += 3
+        dies += 4
     assert commits > 20

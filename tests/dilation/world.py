@@ -209,6 +209,8 @@ class Told(Protocol):
 class Made(Factory):
     """Makes protocols, and keeps them."""
 
+    noisy = False
+
     make: Callable[[Any], Any] = Told
     made: list[Any] = field(factory=list)
 

@@ -4,7 +4,9 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,3 +51,26 @@ def run(tmp_path: Path, server: MailboxServer) -> Iterator[Run]:
     for child in children:
         child.close()
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def example(name: str) -> Any:
+    """Import an example."""
+    spec = spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+# Imported once, because a flow can be registered only once.
+
+
+@pytest.fixture(scope="session")
+def ship_file() -> Any:
+    return example("ship_file")
+
+
+@pytest.fixture(scope="session")
+def keep_file() -> Any:
+    return example("keep_file")

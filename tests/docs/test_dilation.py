@@ -3,17 +3,23 @@
 import re
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import pytest
 import wormhole as stock
 from twisted.internet import reactor as real
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.docs.conftest import Run
+import holdfast
+from holdfast.dilation import channel, closing, ledger, level, records
+from holdfast.testing import URL, World
+from tests.docs.conftest import DOCS, Run
 from tests.docs.test_library import CODE
 from tests.harness import reactor
 from tests.harness.server import MailboxServer
 
 RECORD = 60_000
+MIB = 2**20
 
 
 def test_one_subchannel(run: Run) -> None:
@@ -72,3 +78,41 @@ def test_received_through_a_kill(run: Run, server: MailboxServer, tmp_path: Path
     reactor.run(exchange, timeout=60)
     assert file.read_bytes() == content
     assert not saved.exists()
+
+
+@pytest.mark.parametrize("crash", [20, 22])
+def test_kept_by_a_flow(tmp_path: Path, keep_file: Any, crash: int) -> None:
+    """Whenever its process dies, the flow of the manual has the whole file in the end."""
+    file = tmp_path / "kept"
+    records = [bytes([number]) * 30_000 for number in range(6)]
+    with World() as world:
+        world.crash_after(crash)
+        world.start(keep_file.KeepFile(path=str(file)))
+        theirs = holdfast.create(keep_file.KeepFile.appid, URL, world.clock)
+        opening = theirs.dilate().connector_for("file").connect(Factory.forProtocol(Protocol))
+        theirs.set_code(world.code())
+        world.until(lambda: opening.called)
+        for record in records:
+            opening.result.transport.write(record)
+            world.advance(0.5)
+        opening.result.transport.loseConnection()
+        world.until(world.finished)
+        assert (world.status(), world.crashes) == ("done", 1)
+    assert file.read_bytes() == b"".join(records)
+
+
+def test_the_limits() -> None:
+    """Those that the page names are those of the code."""
+    table = (DOCS / "dilation.md").read_text().partition("## Limits")[2].partition("##")[0]
+    limits = {
+        "67,092,455 bytes": channel.LONGEST == 67_092_455,
+        "10,000; more are closed at once": ledger.MOST_CHANNELS == 10_000,
+        "1 MiB; then": ledger.MOST_HELD == MIB,
+        "16 MiB, of which 2 MiB": (level.WINDOW, level.STORED_WINDOW) == (16 * MIB, 2 * MIB),
+        "| 256 bytes": records.LONGEST_NAME == 256,
+        "4 thousand million": ledger.LAST == 2**32 - 1,
+        "10 seconds": closing.CLOSING_TIME == 10.0,
+    }
+    assert {words: words in table and so for words, so in limits.items()} == dict.fromkeys(
+        limits, True
+    )

@@ -2,29 +2,32 @@
 
 import hashlib
 import json
+import re
 import sqlite3
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 import wormhole as stock
-import wormhole._dilation.manager as stock_manager
+from attrs import define, field
 from twisted.internet import reactor as real
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 
 from holdfast import SqlJournal, new_flow
+from holdfast_journal import FlowRow
 from tests.docs.conftest import EXAMPLES, Run
 from tests.harness import reactor
 from tests.harness.process import BIN, Child, environment
 from tests.harness.server import MailboxServer, _ReservedPort
 from tests.harness.waiting import until
+
+CONTENT = Random(7).randbytes(16_000_000)
 
 
 def asked(url: str, *, start: bool = False) -> list[dict[str, Any]]:
@@ -77,22 +80,6 @@ def test_the_test_of_a_flow(run: Run, tmp_path: Path) -> None:
     assert ended.status == 0, tests.describe()
 
 
-def example(name: str) -> Any:
-    """Import an example."""
-    spec = spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-@pytest.fixture(scope="session")
-def ship_file() -> Any:
-    """The example, whose flow can be registered only once."""
-    return example("ship_file")
-
-
 class Fetching(Protocol):
     """What `fetch_file.py` does, in stock's hands; `watch` hears how much there is."""
 
@@ -116,56 +103,75 @@ class Fetching(Protocol):
         self.over.callback(None)
 
 
-@pytest.mark.parametrize("side", ["0" * 16, "f" * 16], ids=["leading", "following"])
-def test_a_file_through_kills(
-    run: Run,
-    server: MailboxServer,
-    tmp_path: Path,
-    ship_file: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    side: str,
-) -> None:
-    """Killed twice in mid-stream, `ship_file.py` sends each record to a stock peer once."""
-    monkeypatch.setattr(stock_manager, "make_side", lambda: side)
-    run("quick.py").close()  # puts the examples there
-    content = Random(7).randbytes(16_000_000)
-    (tmp_path / "file").write_bytes(content)
-    database = f"sqlite:///{tmp_path}/flows.db"
-    with closing(SqlJournal.open_inline(database)) as journal:
+@define(eq=False)
+class Shipping:
+    """A database with one flow that sends a file, and the processes that serve it."""
+
+    folder: Path
+    journal: SqlJournal
+    appid: str
+    children: list[Child] = field(factory=list)
+
+    def serve(self) -> None:
+        words = [BIN / "holdfast", "run", "--flows", "ship_file.py", "--db", "flows.db"]
+        env = environment(HOME=str(self.folder))
+        self.children.append(Child(words, cwd=self.folder, env=env))
+
+    def row(self) -> FlowRow:
+        return self.journal.overview(name="file")[0]
+
+    def code(self) -> Any:
+        return (self.row().published or {}).get("code")
+
+
+@pytest.fixture
+def shipping(run: Run, server: MailboxServer, tmp_path: Path, ship_file: Any) -> Iterator[Shipping]:
+    """A file is to be sent, and nothing serves that yet."""
+    (tmp_path / "file").write_bytes(CONTENT)
+    with closing(SqlJournal.open_inline(f"sqlite:///{tmp_path}/flows.db")) as journal:
         flow = ship_file.ShipFile(path=str(tmp_path / "file"))
         new = new_flow("file", flow, relay=server.url, appid=flow.appid)
         journal.start_flows("files", [new])
-        children: list[Child] = []
-        kills = [3_000_000, 9_000_000]
+        made = Shipping(tmp_path, journal, flow.appid)
+        yield made
+        for child in made.children:
+            child.close()
 
-        def serve() -> None:
-            words = [BIN / "holdfast", "run", "--flows", "ship_file.py", "--db", database]
-            children.append(Child(words, cwd=tmp_path, env=environment(HOME=str(tmp_path))))
 
-        def watch(there: int) -> None:
-            if kills and there >= kills[0]:
-                del kills[0]
-                children[-1].kill9()
-                serve()
+def test_a_file_through_kills(shipping: Shipping, server: MailboxServer, ship_file: Any) -> None:
+    """Killed twice in mid-stream, `ship_file.py` sends each record to a stock peer once."""
+    kills = [3_000_000, 9_000_000]
 
-        async def fetch() -> None:
-            serve()
-            code = await reactor.until(
-                lambda: (journal.overview(name="file")[0].published or {}).get("code"), "the code"
-            )
-            theirs = stock.create(flow.appid, server.url, real, dilation=True)
-            fetching = Fetching(watch)
-            theirs.dilate().listener_for("file").listen(Factory.forProtocol(lambda: fetching))
-            theirs.set_code(code)
-            await fetching.over
-            await theirs.close()
-            await reactor.until(lambda: journal.overview(name="file")[0].status == "done", "done")
-            assert b"".join(fetching.came) == content
-            assert {len(record) for record in fetching.came[:-1]} == {ship_file.RECORD}
+    def watch(there: int) -> None:
+        if kills and there >= kills[0]:
+            del kills[0]
+            shipping.children[-1].kill9()
+            shipping.serve()
 
-        try:
-            reactor.run(fetch)
-        finally:
-            for child in children:
-                child.close()
-        assert (kills, len(children)) == ([], 3)
+    async def fetch() -> None:
+        shipping.serve()
+        code = await reactor.until(shipping.code, "the code")
+        theirs = stock.create(shipping.appid, server.url, real, dilation=True)
+        fetching = Fetching(watch)
+        theirs.dilate().listener_for("file").listen(Factory.forProtocol(lambda: fetching))
+        theirs.set_code(code)
+        await fetching.over
+        await theirs.close()
+        await reactor.until(lambda: shipping.row().status == "done", "the end")
+        assert b"".join(fetching.came) == CONTENT
+        assert {len(record) for record in fetching.came[:-1]} == {ship_file.RECORD}
+
+    reactor.run(fetch, timeout=60)
+    assert (kills, len(shipping.children)) == ([], 3)
+
+
+def test_the_other_end_of_it(shipping: Shipping, run: Run) -> None:
+    """`fetch_file.py` fetches it with the stock library too, as its comment says."""
+    text = (EXAMPLES / "fetch_file.py").read_text()
+    mine, theirs = re.search(r"^(import holdfast)  # or: (import .*)$", text, re.MULTILINE).groups()
+    shipping.serve()
+    code = until(shipping.code, "the code")
+    ended = run("fetch_file.py", code, "fetched", text=text.replace(mine, theirs)).wait()
+    assert (ended.status, ended.out, ended.err) == (0, "", "")
+    until(lambda: shipping.row().status == "done", "the end")
+    assert (shipping.folder / "fetched").read_bytes() == CONTENT

@@ -43,6 +43,7 @@ MODULES = (
     *("holdfast.cli.asking", "holdfast.cli.handing_over", "holdfast.cli.parcels"),
     *("holdfast.cli.transfers", "holdfast.operating.spooling"),
     *("wormhole.transit", "tqdm", "zipfile"),
+    *("wormhole._dilation._noise", "holdfast.shell.dilating"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 

@@ -20,6 +20,8 @@ and OCCURRENCE counts from 1 in the life of one process. The places are
   what was written is made durable, which is done behind each record here, and waited for
 - `place`: a file or folder gets its name
 - `over` (a flow's last entry is durable) and `leave` (the process lets go of the database)
+
+`dilations` has those of a dilated wormhole.
 """
 
 import contextlib
@@ -54,13 +56,17 @@ class Fate:
         self._halts = frozenset(halts)
         self._seen = {}
         self._count = 0
-        self._turn = threading.Lock()
+        # What is done last may come to other moments, which are none.
+        self._turn = threading.RLock()
+        self._last = False
         if seconds is not None:
             threading.Thread(target=self._after, args=(seconds,), daemon=True).start()
 
     def come_to(self, place, when, last=None):
         """The process is there; `last` is called if it is to die, just before it does."""
         with self._turn:
+            if self._last:
+                return
             key = f"{place}:{when}"
             self._seen[key] = occurrence = self._seen.get(key, 0) + 1
             if self._since in (None, place):
@@ -70,15 +76,19 @@ class Fate:
             if self._record:
                 self._write(moment)
             if moment == self._at or self._count == self._step:
-                if last is not None:
-                    last()
+                self._do_last(last)
                 self._die(moment)
             if moment in self._halts:
-                if last is not None:
-                    last()
+                self._do_last(last)
                 self._write(f"halted {moment}")
                 # To this thread: it stops before it returns, and all others with it.
                 signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+
+    def _do_last(self, what):
+        if what is not None:
+            self._last = True
+            what()
+            self._last = False
 
     def _after(self, seconds):
         time.sleep(seconds)
@@ -99,31 +109,37 @@ def install(fate):
     import holdfast.flows.engine.runner
     import holdfast.flows.shipped.command
     import holdfast.flows.tasks
-    import holdfast.rendezvous.websocket
-    import holdfast.shell.contact
     import holdfast_journal.sql
     import holdfast_journal.upkeep.opening
 
-    journal, contact = holdfast_journal.sql, holdfast.shell.contact
+    journal = holdfast_journal.sql
     for name in ("upgrade", "_bring_forward"):
-        _around(fate, holdfast_journal.upkeep.opening, name, lambda *_: "upgrade")
-    _around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
-    _around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")
-    _around(fate, journal.SqlJournal, "close", lambda *_: "leave")
-    _around_reads(fate, contact.Contact)
-    _around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
+        around(fate, holdfast_journal.upkeep.opening, name, lambda *_: "upgrade")
+    around(fate, journal.SqlJournal, "start_flows", lambda *_, **__: "start")
+    around(fate, journal.SqlJournal, "take", lambda *_, **__: "take")
+    around(fate, journal.SqlJournal, "close", lambda *_: "leave")
+    install_mailbox(fate)
     tasks, runner = holdfast.flows.engine.executor.Executor, holdfast.flows.engine.runner.FlowRunner
     host = holdfast.flows.engine.host.FlowHost
-    _around(fate, tasks, "_begin", lambda _executor, _customer, task, **_: f"task-{task.name}")
-    _around(fate, holdfast.flows.shipped.command._Command, "ended", lambda *_: "command-end")
-    _around(fate, host, "task_done", lambda _host, task, _: f"task-{task.name}-done")
-    _around(fate, runner, "_finished", lambda *_: "over")
+    around(fate, tasks, "_begin", lambda _executor, _customer, task, **_: f"task-{task.name}")
+    around(fate, holdfast.flows.shipped.command._Command, "ended", lambda *_: "command-end")
+    around(fate, host, "task_done", lambda _host, task, _: f"task-{task.name}-done")
+    around(fate, runner, "_finished", lambda *_: "over")
     _around_renames(fate)
     _around_commits(fate)
-    transfers.install(fate, _around)
+    transfers.install(fate, around)
 
 
-def _around(fate, owner, name, place_of, last=None):
+def install_mailbox(fate):
+    """Put `fate` around all frames to and from the mailbox server."""
+    import holdfast.rendezvous.websocket
+    import holdfast.shell.contact
+
+    _around_reads(fate, holdfast.shell.contact.Contact)
+    around(fate, holdfast.rendezvous.websocket.WebSocket, "send", _said, _to_the_kernel)
+
+
+def around(fate, owner, name, place_of, last=None):
     function = getattr(owner, name)
 
     @functools.wraps(function)
@@ -144,8 +160,11 @@ def _said(_socket, text):
 
 
 def _to_the_kernel(socket, _text):
+    flush(None if socket._out is None else socket._out.transport)
+
+
+def flush(transport):
     """Twisted writes in its next turn; a process that dies after a write has written."""
-    transport = None if socket._out is None else socket._out.transport
     for _ in range(1000):
         if transport is None or not (transport.dataBuffer or transport._tempDataBuffer):
             return

@@ -48,14 +48,23 @@ class Death:
 
 
 class Victim(Child):
-    """One life of a `holdfast` command, which writes to `log` what becomes of it."""
+    """One life of a `holdfast` command, which writes to `log` what becomes of it.
+
+    `program` is another program that takes the same options.
+    """
 
     def __init__(
-        self, *arguments: str | Path, death: Death, log: Path, env: dict[str, str], cwd: Path
+        self,
+        *arguments: str | Path,
+        death: Death,
+        log: Path,
+        env: dict[str, str],
+        cwd: Path,
+        program: Path = PROGRAM,
     ) -> None:
         self._log = log
         words = [f"--log={log}", *death.options, *arguments]
-        super().__init__([sys.executable, PROGRAM, *words], env=env, cwd=cwd)
+        super().__init__([sys.executable, program, *words], env=env, cwd=cwd)
 
     @property
     def moments(self) -> list[str]:
@@ -114,15 +123,25 @@ class Nursery(Closing):
             each.close()
 
     def start(
-        self, *arguments: str | Path, home: Path, death: Death | None = None, **env: str
+        self,
+        *arguments: str | Path,
+        home: Path,
+        death: Death | None = None,
+        program: Path = PROGRAM,
+        **env: str,
     ) -> Victim:
-        """Start `holdfast ARGUMENTS...` in `home`, its working directory too."""
+        """Start `holdfast ARGUMENTS...`, or another program, in `home`, its working directory."""
         home.mkdir(parents=True, exist_ok=True)
         ours = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")}
         with self._turn:
             log = self._folder / f"{next(self._numbers):04}.log"
             victim = Victim(
-                *arguments, death=death or Death(), log=log, env=environment(**ours | env), cwd=home
+                *arguments,
+                death=death or Death(),
+                log=log,
+                env=environment(**ours | env),
+                cwd=home,
+                program=program,
             )
             self._alive = [*(each for each in self._alive if each.alive), victim]
         return victim

@@ -14,7 +14,8 @@ import failing_output
 import moments
 
 
-def main():
+def fate_and_arguments():
+    """Return what becomes of this process, and its other arguments."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", default=os.devnull)
     parser.add_argument("--record", action="store_true")
@@ -26,7 +27,12 @@ def main():
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     fate = vars(parser.parse_args())
     arguments = fate.pop("arguments")
-    moments.install(moments.Fate(**fate))
+    return moments.Fate(**fate), arguments
+
+
+def main():
+    fate, arguments = fate_and_arguments()
+    moments.install(fate)
     failing_output.install(arguments[0])
     sys.argv = ["holdfast", *arguments]
     from holdfast.cli.main import main

@@ -1,14 +1,12 @@
 """The network between two Holdfasts, or a stock client, fails in the middle of a file."""
 
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.harness.closing import Closing
+from tests.harness.cable import Cable
 from tests.harness.nursery import Death
 from tests.harness.peers import wormhole_receive_file
 from tests.harness.process import BIN, Child
@@ -23,58 +21,6 @@ MIDDLE, NOT_SENT = "write:before:20", "record:before:8"
 def what(world: World, request: pytest.FixtureRequest) -> Path:
     """A file that nobody else sends."""
     return make(world.folder / f"{request.node.name}.bin")
-
-
-class Cable(Closing):
-    """A port that leads to another one, until it is cut; then it leads there again."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.port = self._door.getsockname()[1]
-        self._open: list[socket.socket] = []
-        self._copying: list[threading.Thread] = []
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
-
-    def cut(self) -> None:
-        """Drop what is connected."""
-        for each in self._open:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Lead nowhere."""
-        with suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        self._door.close()
-        self.cut()
-        for each in self._copying:
-            each.join()
-        for one in self._open:
-            one.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                one, _ = self._door.accept()
-                self._open.append(one)
-                other = socket.create_connection(("127.0.0.1", self._to))
-                self._open.append(other)
-                for source, target in ((one, other), (other, one)):
-                    copying = threading.Thread(target=_copy, args=(source, target), daemon=True)
-                    copying.start()
-                    self._copying.append(copying)
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
-    for each in (source, target):
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
 
 
 def relay(port: int = 0) -> tuple[Child, int]:

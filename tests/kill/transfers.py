@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field
 
-from tests.harness.nursery import Death, Victim
+from tests.harness.nursery import PROGRAM, Death, Victim
 from tests.harness.process import NO_RELAY
 from tests.harness.waiting import DEADLINE
 from tests.kill.world import World
@@ -33,13 +33,16 @@ class End:
     words: tuple[str | Path, ...]
     deaths: Sequence[Death] = ()
     env: dict[str, str] = field(factory=lambda: dict(NO_RELAY))
+    program: Path = PROGRAM
     lives: list[Victim] = field(factory=list)
 
     def start(self) -> Victim:
         """Begin a life."""
         number = len(self.lives)
         death = self.deaths[number] if number < len(self.deaths) else None
-        self.lives.append(self.world.start(self.home, *self.words, death=death, **self.env))
+        self.lives.append(
+            self.world.start(self.home, *self.words, death=death, program=self.program, **self.env)
+        )
         return self.lives[-1]
 
     def tend(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import define, evolve, field, frozen
 
 from tests.harness.aftermath import check_journal, statuses
-from tests.harness.nursery import Death, Nursery, Victim
+from tests.harness.nursery import PROGRAM, Death, Nursery, Victim
 from tests.harness.peers import StockReceivers
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
@@ -49,13 +49,19 @@ class World:
         return int(home.name.removeprefix("home-"))
 
     def start(
-        self, home: Path, *words: str | Path, death: Death | None = None, **env: str
+        self,
+        home: Path,
+        *words: str | Path,
+        death: Death | None = None,
+        program: Path = PROGRAM,
+        **env: str,
     ) -> Victim:
-        """Start `holdfast WORDS...` on the database of *home*."""
+        """Start `holdfast WORDS...` on the database of *home*, or another program there."""
         return self.nursery.start(
             *words,
             home=home,
             death=evolve(death or Death(), record=True),
+            program=program,
             HOLDFAST_RELAY=self.server.url,
             HOLDFAST_DB=f"sqlite:///{home / 'journal.db'}",
             **env,

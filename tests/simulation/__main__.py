@@ -7,10 +7,13 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+from twisted.logger import globalLogBeginner
+
+from tests.simulation.dilation import running as dilating
 from tests.simulation.running import Outcome, run
 from tests.simulation.transfers import KINDS as TRANSFERS
 from tests.simulation.world import FLOWS
@@ -23,15 +26,20 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="from this one on (default: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--transfers", action="store_true", help="worlds of transfers alone")
+    parser.add_argument("--dilation", action="store_true", help="worlds of a dilated wormhole")
     given = parser.parse_args()
-    kinds = TRANSFERS if given.transfers else FLOWS
+    live = dilating.run if given.dilation else partial(run, kinds=FLOWS)
+    if given.transfers:
+        live = partial(run, kinds=TRANSFERS)
+    # What the dead leave undone is told when the garbage is collected, and worth nothing.
+    globalLogBeginner.beginLoggingTo((), redirectStandardIO=False)
     if given.seed is not None:
-        return one(given.seed, kinds)
-    return many(range(given.first, given.first + given.seeds), given.jobs, kinds)
+        return one(given.seed, live)
+    return many(range(given.first, given.first + given.seeds), given.jobs, live)
 
 
-def one(seed: int, kinds: Sequence[str]) -> int:
-    outcome = run(seed, kinds=kinds)
+def one(seed: int, live: Callable[[int], Outcome]) -> int:
+    outcome = live(seed)
     print("\n".join(outcome.trace))
     print(f"seed {seed}: {outcome.steps} steps, {outcome.seconds:.0f} s, trace {outcome.digest}")
     if outcome.problem:
@@ -39,7 +47,7 @@ def one(seed: int, kinds: Sequence[str]) -> int:
     return 1 if outcome.problem else 0
 
 
-def many(seeds: range, jobs: int, kinds: Sequence[str]) -> int:
+def many(seeds: range, jobs: int, live: Callable[[int], Outcome]) -> int:
     began = time.monotonic()
     counts: Counter[str] = Counter()
     ends: Counter[str] = Counter()
@@ -47,7 +55,7 @@ def many(seeds: range, jobs: int, kinds: Sequence[str]) -> int:
     seconds = 0.0
     failed: list[Outcome] = []
     with ProcessPoolExecutor(jobs) as pool:
-        for outcome in pool.map(partial(run, kinds=kinds), seeds, chunksize=10):
+        for outcome in pool.map(live, seeds, chunksize=10):
             done += 1
             steps += outcome.steps
             seconds += outcome.seconds
@@ -63,7 +71,7 @@ def many(seeds: range, jobs: int, kinds: Sequence[str]) -> int:
         f"{done} seeds, {steps} steps, {seconds / 3600:.0f} simulated hours, {took:.0f} s,"
         f" {1000 * took * jobs / max(done, 1):.0f} ms a seed and processor; {len(failed)} failed"
     )
-    for title, table in (("what went wrong", counts), ("how flows ended", ends)):
+    for title, table in (("what went wrong", counts), ("how it ended", ends)):
         print(f"{title}:")
         for name, number in sorted(table.items()):
             print(f"  {name:<45} {number:>8}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import time
 import traceback
@@ -18,12 +17,17 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 from twisted.logger import globalLogBeginner
 
 from holdfast.flows.engine import looking
 from tests.simulation import endings, running
-from tests.simulation.histories import HISTORIES, History, named
+from tests.simulation.dilation import histories as dilated
+from tests.simulation.dilation import running as dilating
+from tests.simulation.dilation.histories import Dilated
+from tests.simulation.histories import HISTORIES, History
+from tests.simulation.histories import named as named_flow
+from tests.simulation.played import Played
 from tests.simulation.stage import NAMES, Stage
 from tests.simulation.world import Violation
 
@@ -41,32 +45,23 @@ LOOK_EVERY = 5.0
 """Seconds between two looks of an engine into the database: fewer looks, fewer points."""
 
 
-@frozen
-class Played:
-    """What came of a history in which processes died at these points."""
-
-    history: str
-    at: tuple[int, ...]
-    points: int
-    """How many there were."""
-    problem: str
-    seconds: float
-    trace: tuple[str, ...] = field(default=(), repr=False)
-
-    @property
-    def replay(self) -> str:
-        told = f"python -m tests.simulation.crashes --history {shlex.quote(self.history)}"
-        for option, point in zip(("--at", "--then"), self.at, strict=False):
-            told += f" {option} {point}"
-        return told
-
-    def __str__(self) -> str:
-        lines = self.problem.strip().splitlines() or ["well"]
-        return f"{lines[-1]}\n  {self.replay}"
+ALL: tuple[History | Dilated, ...] = (*HISTORIES, *dilated.HISTORIES)
 
 
-def play(history: History, *at: int) -> Played:
+def named(name: str) -> History | Dilated:
+    """Return the history of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    known = any(history.name == name for history in dilated.HISTORIES)
+    return dilated.named(name) if known else named_flow(name)
+
+
+def play(history: History | Dilated, *at: int) -> Played:
     """Play a history, with a death at each of these points."""
+    if isinstance(history, Dilated):
+        return dilating.play(history, *at)
     stage = Stage(1, history=history)
     stage.faults.at = at
     problem = ""
@@ -172,7 +167,7 @@ def _check_server(stage: Stage) -> None:
 
 
 def every_point(
-    history: History, *, most: int | None = None, pairs: bool = False
+    history: History | Dilated, *, most: int | None = None, pairs: bool = False
 ) -> Iterator[Played]:
     """Play a history without a death, once for each point, and for each pair if so asked.
 
@@ -188,12 +183,14 @@ def every_point(
         yield from _from(history, pairs, point)
 
 
-def failures(history: History, *, most: int | None = None, pairs: bool = False) -> list[Played]:
+def failures(
+    history: History | Dilated, *, most: int | None = None, pairs: bool = False
+) -> list[Played]:
     """Return what went wrong; nothing should."""
     return [each for each in every_point(history, most=most, pairs=pairs) if each.problem]
 
 
-def _from(history: History, pairs: bool, point: int) -> list[Played]:
+def _from(history: History | Dilated, pairs: bool, point: int) -> list[Played]:
     made = [play(history, point)]
     if pairs:
         seconds = range(point + 1, made[0].points + 1)
@@ -205,14 +202,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulation.crashes", description="Every point of every history."
     )
-    names = [history.name for history in HISTORIES]
+    names = [history.name for history in ALL]
     parser.add_argument("--history", choices=names, help="this one alone")
     parser.add_argument("--at", type=int, help="the point at which the process dies")
     parser.add_argument("--then", type=int, help="the point at which the next one dies, too")
     parser.add_argument("--pairs", action="store_true", help="pairs of points of the short ones")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     given = parser.parse_args()
-    chosen = [named(given.history)] if given.history else list(HISTORIES)
+    chosen = [named(given.history)] if given.history else list(ALL)
     if given.at is not None:
         if len(chosen) > 1:
             parser.error("--at needs a --history")
@@ -243,7 +240,7 @@ def _named(name: str, pairs: bool, point: int) -> list[Played]:
     return _from(named(name), pairs, point)
 
 
-def _try(pool: Executor, history: History, pairs: bool) -> Counter[str]:
+def _try(pool: Executor, history: History | Dilated, pairs: bool) -> Counter[str]:
     """Try a history, and count its points, pairs and failures."""
     whole = play(history)
     points = range(1, whole.points + 1)

@@ -61,6 +61,10 @@ class Lines:
     slowest: float = 0.05
     """Seconds that what was written is under way at most, beside its own length."""
     listening: dict[tuple[str, int], Port] = field(factory=dict, init=False)
+    dead_is_dead: bool = field(default=False, init=False)
+    """Whether on a line that is silent not even an end is told before the system finds out."""
+    walled: set[str] = field(factory=set, init=False)
+    """Addresses that nobody can reach."""
     ends: list[End] = field(factory=list, init=False)
     last_port: int = field(default=40_000, init=False)
 
@@ -83,6 +87,7 @@ class Lines:
     def fall_silent(self, end: End) -> None:
         """Nothing passes any more, and nobody is told before the system finds out."""
         for each in (end, end.other):
+            each.silent = True
             each.loses()
             each.other.notices("lost", self.kernel.between(KEPT_ALIVE / 3, KEPT_ALIVE))
 
@@ -146,7 +151,8 @@ class Net:
 
     def _arrives(self, host: str, port: int, factory: Any, connected: Deferred[Any]) -> None:
         """The first packet is there."""
-        there = self.lines.listening.get((host, port))
+        walled = host in self.lines.walled
+        there = None if walled else self.lines.listening.get((host, port))
         kernel, late = self.lines.kernel, self.lines.latency()
         if not self.process.alive:
             return
@@ -204,6 +210,15 @@ class End:
     _broken: bool = field(default=False, init=False)
     _last: float = field(default=0.0, init=False)
     """When what was sent last will arrive."""
+    silent: bool = field(default=False, init=False)
+    """Whether nothing passes, an end neither."""
+    backed_up: bool = field(default=False, init=False)
+    """Whether something that was written never arrives, and so is kept by the system."""
+    _producer: Any = field(default=None, init=False)
+    """Who is to be paused while there is no room."""
+    _full: bool = field(default=False, init=False)
+    bufferSize = 65_536  # noqa: N815
+    """Bytes that are read at once at most, as Twisted tells."""
 
     @property
     def under_way(self) -> int:
@@ -226,6 +241,7 @@ class End:
     # What Twisted's protocols use.
 
     def write(self, data: bytes) -> None:
+        self.backed_up = self.backed_up or (self._broken and not self.shut)
         if self.shut or self._broken or not data:
             return
         if self.process.alive and not self.process.doomed:
@@ -235,6 +251,9 @@ class End:
             soonest = max(self._last, kernel.now + self.lines.latency())
             self._last = soonest + len(data) / SPEED
             kernel.at(self._last, self._arrives)
+            if self._producer is not None and not self._full and self.under_way > ROOM:
+                self._full = True
+                self._producer.pauseProducing()
 
     def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802
         self.write(b"".join(data))
@@ -258,10 +277,10 @@ class End:
         self.loseConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802
-        pass
+        self._producer = producer
 
     def unregisterProducer(self) -> None:  # noqa: N802
-        pass
+        self._producer = None
 
     def getPeer(self) -> IPv4Address:  # noqa: N802
         return IPv4Address("TCP", self.host, 1)
@@ -304,6 +323,7 @@ class End:
             keep = self.lines.watcher.survivors(len(self._under_way))
             for place in range(keep, len(self._under_way)):
                 self._under_way[place] = None
+                self.backed_up = True
 
     def notices(self, how: str, late: float) -> None:
         """This end learns that the line broke."""
@@ -315,7 +335,7 @@ class End:
         if not self.shut:
             self.shut = True
             self.loses()
-            self.other.notices("lost" if self.unread else "done", self.lines.latency())
+            self._ends("lost" if self.unread else "done")
         self._forget()
 
     # Inside.
@@ -326,11 +346,18 @@ class End:
             self.other.hears(data)
         if self.taken:
             self.waiting.wake()  # there is room again
+        if self._full and self.under_way <= ROOM:
+            self._full = False
+            self.lines.kernel.after(0, self._drained, self.process)
+
+    def _drained(self) -> None:
+        if self._producer is not None and not (self.shut or self._full):
+            self._producer.resumeProducing()
 
     def _told(self) -> None:
         """Close it too."""
         self.shut = True
-        self.other.notices("done", self.lines.latency())
+        self._ends("done")
         self._forget()
         protocol, self.protocol = self.protocol, None
         protocol.connectionLost(
@@ -339,13 +366,19 @@ class End:
 
     def _shut(self, how: str) -> None:
         self.shut = True
-        self.other.notices(how, self.lines.latency())
+        self._ends(how)
         self._forget()
         self.waiting.wake()
         protocol, self.protocol = self.protocol, None
         if protocol is not None:
             why = Failure(ConnectionDone() if how == "done" else ConnectionLost())
             self.lines.kernel.after(0, partial(protocol.connectionLost, why), self.process)
+
+    def _ends(self, how: str) -> None:
+        """The other end is told that we have closed, if anything passes."""
+        late = self.lines.latency()
+        if not (self.silent and self.lines.dead_is_dead):
+            self.other.notices(how, late)
 
     def _forget(self) -> None:
         if self in self.lines.ends:

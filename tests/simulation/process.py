@@ -67,6 +67,7 @@ class Process(threads.Process):
 class Life(Process):
     """One process that runs flows."""
 
+    is_ours = True
     connections: int = field(kw_only=True)
     serve: Sequence[str] = field(default=KINDS, kw_only=True)
     """Kinds of flows that it runs."""

@@ -34,13 +34,12 @@ class Outcome:
     endings: Counter[str]
     problem: str = ""
     trace: list[str] = field(factory=list, repr=False)
-    transfers: bool = False
-    """Whether all flows are transfers."""
+    option: str = ""
+    """What asks for a world of this kind."""
 
     @property
     def replay(self) -> str:
-        transfers = " --transfers" if self.transfers else ""
-        return f"python -m tests.simulation{transfers} --seed {self.seed}"
+        return " ".join(f"python -m tests.simulation {self.option} --seed {self.seed}".split())
 
 
 def run(
@@ -80,7 +79,7 @@ def run(
         ),
         problem,
         world.trace.lines,
-        kinds == TRANSFERS,
+        "--transfers" if kinds == TRANSFERS else "",
     )
 
 

@@ -21,6 +21,11 @@ QUICK = {
     "chosen-before-commit": "chooses a connection, which is not durable",
     "port-not-durable": "has said where it is",
     "no-fresh-keys": "under one key and nonce",
+    "acknowledged-before-durable": "whose effect is not durable",
+    "number-reused": "sends two things as record",
+    "old-connection-accepted": "never comes to its end",
+    "sent-before-plan": "which is not durable",
+    "please-again": "says please twice",
 }
 """Mutants that are found within some seeds, and what they violate, as a pattern."""
 

@@ -8,7 +8,7 @@ that the seed likes, and as long as it likes passes from one to the other.
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define, field, fields
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -241,6 +241,9 @@ def drive(*things: Any) -> None:
 @define(eq=False, repr=False)
 class Process(Actor):
     """An actor with threads and a reactor."""
+
+    is_ours: ClassVar[bool] = False
+    """Whether it runs what a mutant breaks."""
 
     threads: list[Thread] = field(factory=list, init=False)
     reactor: "Reactor" = field(init=False)

@@ -87,6 +87,10 @@ class ChannelOwner(Protocol):
         """Its protocol wants more."""
         ...
 
+    def end(self, subchannel: Subchannel, reason: Exception) -> None:
+        """Tell its protocol that it is over, as soon as its plans need it no more."""
+        ...
+
     def over(self, subchannel: Subchannel) -> None:
         """Its protocol is to hear no more."""
         ...
@@ -106,7 +110,7 @@ class Subchannel:
 
     __slots__ = (
         "__weakref__", "_address", "_is_closing", "_owner", "_producer", "_read_closed", "channel",
-        "disconnecting", "is_over", "is_paused", "protocol",
+        "disconnecting", "is_over", "is_paused", "protocol", "was_told",
     )  # fmt: skip
 
     def __init__(self, owner: ChannelOwner, channel: Channel, address: SubchannelAddress) -> None:
@@ -119,8 +123,10 @@ class Subchannel:
         self.is_paused = False
         self.is_over = False
         """Whether the protocol hears no more, except that it is over."""
+        self.was_told = False
+        """Whether it was told that."""
         self._is_closing = channel.out_closed
-        """Whether nothing more may be written."""
+        """Whether it is to be closed as soon as there is no producer."""
         self._read_closed = False
         self._producer: Any = None
 
@@ -146,12 +152,12 @@ class Subchannel:
                 return
         elif not self.channel.out_closed:
             self._owner.close(self)
-        self.lose(ConnectionDone())
+        self._owner.end(self, ConnectionDone())
 
     def lose(self, reason: Exception) -> None:
         """Tell the protocol, once, that nothing more comes or goes."""
-        if not self.is_over:
-            self.is_over = self._is_closing = True
+        if not self.was_told:
+            self.was_told = self.is_over = self._is_closing = True
             self._tell_lost(reason)
             self._owner.over(self)
 
@@ -167,7 +173,7 @@ class Subchannel:
         if isinstance(data, bytearray | memoryview):
             data = bytes(data)
         check(data)
-        if not self._is_closing and not self.is_over:
+        if not self.channel.out_closed and not self.is_over:
             self._owner.write(self, data)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:  # noqa: N802
@@ -178,9 +184,10 @@ class Subchannel:
         """Send `count` records that the protocol's `make_record(plan, index)` makes.
 
         It is asked for each of them when it is sent, and again when it has to be sent again, also
-        by another process, and after the end of the subchannel: it must return the same bytes every
-        time. Only the plan is saved. After a restart everything that was written later, to other
-        subchannels too, waits until this one has a protocol again.
+        by another process: it must return the same bytes every time. Only the plan is saved. So
+        the protocol is needed, and hears no `connectionLost`, until the peer has these records.
+        After a restart everything that was written later, to other subchannels too, waits until
+        this one has a protocol again.
 
         Args:
             plan: JSON values.
@@ -195,7 +202,7 @@ class Subchannel:
             raise TypeError("a protocol that plans records has a method make_record")
         if type(count) is not int or not 1 <= count <= MOST_PLANNED:
             raise ValueError(f"a plan is for 1 to {MOST_PLANNED:,} records")
-        if not self._is_closing and not self.is_over:
+        if not self.channel.out_closed and not self.is_over:
             self._owner.plan(self, plan, count, size)
 
     def loseConnection(self, _: object = None) -> None:  # noqa: N802
@@ -220,7 +227,7 @@ class Subchannel:
         if not self.channel.out_closed:
             self._owner.close(self)
         self._owner.over(self)
-        self._owner.soon(lambda: self._tell_lost(ConnectionAborted()))
+        self._owner.soon(lambda: self._owner.end(self, ConnectionAborted()))
 
     def getPeer(self) -> SubchannelAddress:  # noqa: N802
         """Which subchannel this is."""
@@ -292,7 +299,7 @@ class Subchannel:
         if self._is_half and not self.disconnecting:
             self.protocol.writeConnectionLost()
         if self._read_closed:
-            self.lose(ConnectionDone())
+            self._owner.end(self, ConnectionDone())
 
     def _tell_lost(self, reason: Exception) -> None:
         producer, self._producer = self._producer, None

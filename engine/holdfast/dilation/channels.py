@@ -15,7 +15,7 @@ from holdfast.dilation.channel import Subchannel, SubchannelAddress, check
 from holdfast.dilation.entries import Entries
 from holdfast.dilation.ledger import Channel, Ended, Ledger, Opened, Planned, Received
 from holdfast.dilation.producers import Producers
-from holdfast.errors import EndpointUsedError
+from holdfast.errors import EndpointUsedError, WormholeClosed
 
 
 @frozen
@@ -24,6 +24,12 @@ class _Listener:
 
     factory: Any
     connected: Callable[[Any], object] | None = None
+
+    def tell(self, what: str) -> None:
+        """Tell the factory that it is used from now on, or no longer, as Twisted's ports do."""
+        method = getattr(self.factory, what, None)
+        if method is not None:
+            method()
 
 
 class Channels:
@@ -48,10 +54,11 @@ class Channels:
         self._expected = expected
         self._listeners: dict[str, _Listener] = {}
         self._open: dict[int, Subchannel] = {}
-        self._ending: set[int] = set()
-        """Those of which only records of plans are left."""
-        self._old = frozenset(ledger.channels)
+        self._old = set(ledger.channels)
         """Those that an earlier process had."""
+        self._ending: dict[Subchannel, Exception] = {}
+        """Those that are over, except that the peer does not have all that is planned."""
+        self._is_closing = False
         self._lost: Exception | None = None
         """Why there are no subchannels any more."""
         self.unblocked: Callable[[], None] = lambda: None
@@ -61,7 +68,13 @@ class Channels:
     # What applications ask for.
 
     def connect(self, name: str, factory: Any) -> Any:
-        """Open a subchannel and return its protocol."""
+        """Open a subchannel and return its protocol.
+
+        Raises:
+            WormholeClosed: the wormhole has begun to close.
+        """
+        if self._is_closing:
+            raise WormholeClosed
         channel = self._ledger.channels[self._ledger.open(name)]
         self._entries.commit()
         return self._attach(channel, _Listener(factory))
@@ -82,11 +95,14 @@ class Channels:
         if name in self._listeners:
             raise EndpointUsedError(f"somebody listens for {name!r} already")
         listener = self._listeners[name] = _Listener(factory, connected)
+        listener.tell("doStart")
         self._attach_all(name, listener, ours=False)
 
     def stop_listening(self, name: str) -> None:
         """Let what the peer opens from now on wait again."""
-        self._listeners.pop(name, None)
+        listener = self._listeners.pop(name, None)
+        if listener is not None:
+            listener.tell("doStop")
 
     def resume(self, name: str, factory: Any) -> list[Any]:
         """Let `factory` make the protocols of subchannels that we opened in an earlier process."""
@@ -97,19 +113,27 @@ class Channels:
     def opened(self, taken: Opened) -> None:
         """The peer has opened a channel."""
         channel = taken.channel
+        self._old.discard(channel.number)  # it may use a number again
         listener = self._listeners.get(channel.name)
-        if listener is not None:
+        is_unexpected = self._expected is not None and channel.name not in self._expected
+        if self._is_closing or (listener is None and is_unexpected):
+            self._ledger.refuse(channel.number)
+        elif listener is not None:
             self._attach(channel, listener)
-        elif self._expected is not None and channel.name not in self._expected:
-            self._ledger.close(channel.number)
+
+    def holds(self, scid: int) -> bool:
+        """Whether a record that came for this channel now would have to be held."""
+        channel, subchannel = self._ledger.channels.get(scid), self._open.get(scid)
+        if channel is None or channel.in_closed:
+            return False
+        return subchannel is None or (subchannel.is_paused and not subchannel.is_over)
 
     def received(self, taken: Received) -> None:
         """A record has come."""
         channel = taken.channel
         subchannel = self._open.get(channel.number)
-        if subchannel is None:
-            if not channel.out_closed:  # else nobody will ever listen
-                self._ledger.hold(channel, taken.data)
+        if subchannel is None:  # not yet: also a direction that we have closed before we died
+            self._ledger.hold(channel, taken.data)
         elif subchannel.is_over:
             return
         elif subchannel.is_paused or channel.held:
@@ -122,9 +146,8 @@ class Channels:
         channel = taken.channel
         subchannel = self._open.get(channel.number)
         if subchannel is None:
-            if channel.out_closed and not channel.held:
-                self._ledger.forget(channel.number)
-        elif subchannel.is_over:
+            return  # whoever gets it is told
+        if subchannel.is_over:
             self._forget(subchannel)
         elif not channel.held and not subchannel.is_paused:
             subchannel.got_close()
@@ -164,13 +187,30 @@ class Channels:
         """Its protocol wants more."""
         if subchannel.channel.held or subchannel.channel.in_closed:
             self._entries.soon(partial(self._drain, subchannel))
+        else:
+            self.unblocked()
+
+    def end(self, subchannel: Subchannel, reason: Exception) -> None:
+        """Tell its protocol that it is over, as soon as its plans need it no more."""
+        if subchannel.channel.planned:
+            self._ending.setdefault(subchannel, reason)
+        else:
+            subchannel.lose(reason)
 
     def over(self, subchannel: Subchannel) -> None:
         """Its protocol is to hear no more."""
-        self._ledger.release(subchannel.channel)
+        if self._ledger.release(subchannel.channel):
+            self.unblocked()
         self._forget(subchannel)
+        self.unblocked()
 
     # The rest.
+
+    def acknowledged(self) -> None:
+        """The peer has more of what was planned."""
+        done = [each for each in self._ending if not each.channel.planned]
+        for subchannel in done:
+            self._entries.soon(partial(subchannel.lose, self._ending.pop(subchannel)))
 
     def make(self, planned: Planned) -> bytes | None:
         """The bytes of a record of a plan; None if nobody can make them yet."""
@@ -185,31 +225,24 @@ class Channels:
             return None
         return made
 
-    def acknowledged(self) -> None:
-        """The peer has taken more."""
-        if self._ending:
-            for number in self._ending - self._ledger.channels.keys():
-                self._ending.remove(number)
-                self._open.pop(number, None)
-
     def remember(self) -> None:
         """Ask the protocols for what they have to remember; at the end of an entry."""
         for subchannel in self._open.values():
             save = getattr(subchannel.protocol, "save_state", None)
-            if save is not None and not subchannel.is_over:
+            if save is not None:
                 subchannel.channel.state = save()
 
     def close_all(self) -> None:
-        """Close every subchannel; those that nobody has too."""
+        """Close every subchannel; those that nobody has too, and those that are opened later."""
+        self._is_closing = True
         for channel in tuple(self._ledger.channels.values()):
             subchannel = self._open.get(channel.number)
             if subchannel is None:
-                self._ledger.release(channel)
-                self._ledger.close(channel.number)
-                self._ledger.forget(channel.number)
+                self._ledger.refuse(channel.number)
             else:
                 subchannel.loseConnection()
         self._entries.commit()
+        self.unblocked()
 
     @property
     def are_closed(self) -> bool:
@@ -246,7 +279,7 @@ class Channels:
         if protocol is None and channel.planned:
             raise RuntimeError("a subchannel with a plan needs its protocol")
         if protocol is None:
-            subchannel.is_over = True
+            subchannel.is_over = subchannel.was_told = True
             self.close(subchannel)
             self.over(subchannel)
             return None
@@ -263,29 +296,18 @@ class Channels:
     def _drain(self, subchannel: Subchannel) -> None:
         """Hand over what was held; inside an entry."""
         channel = subchannel.channel
-        if subchannel.is_paused:
-            return
-        held = self._ledger.release(channel)
-        for at, data in enumerate(held):
-            if subchannel.is_over:
-                break
-            if subchannel.is_paused:
-                for rest in held[at:]:
-                    self._ledger.hold(channel, rest)
-                return
-            subchannel.got_data(data)
+        while channel.held and not subchannel.is_paused and not subchannel.is_over:
+            subchannel.got_data(self._ledger.release_first(channel))
         self.unblocked()
-        if channel.in_closed and not subchannel.is_paused:
+        if channel.in_closed and not channel.held and not subchannel.is_paused:
             subchannel.got_close()
 
     def _forget(self, subchannel: Subchannel) -> None:
-        """It is gone, if neither side will say more, and once its plans are carried out."""
-        number = subchannel.channel.number
-        self._ledger.forget(number)
-        if number not in self._ledger.channels:
-            self._open.pop(number, None)
-        elif subchannel.channel.over:
-            self._ending.add(number)
+        """It is gone, if neither side will say more."""
+        channel = subchannel.channel
+        if channel.in_closed and channel.out_closed and subchannel.was_told:
+            self._open.pop(channel.number, None)
+            self._ledger.forget(channel.number)
 
     def _wake(self) -> None:
         self._entries.soon(self.producers.turns)

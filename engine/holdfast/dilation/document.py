@@ -201,6 +201,7 @@ def _load_ledger(saved: _Ledger) -> Ledger:
         saved.highest_in,
         saved.next_channel,
         sum(map(size_of, kept)),
+        sum(size_of(record) for record in kept if isinstance(record, Planned)),
         sum(len(data) + OVERHEAD for channel in channels.values() for data in channel.held),
         channels,
         kept,

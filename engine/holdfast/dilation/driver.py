@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from holdfast.dilation import control
 from holdfast.dilation.alarm import Alarm
+from holdfast.dilation.anew import Anew
 from holdfast.dilation.channels import Channels
 from holdfast.dilation.closing import Closing
 from holdfast.dilation.connecting import Connecting
@@ -50,14 +51,6 @@ from holdfast.transit.hints import address
 SIDE_LENGTH: Final = 8
 """Bytes of our name in `please`."""
 
-AFTER_ABORT: Final = 0.1
-"""Seconds between the end of a connection and the leader's `reconnect`.
-
-A stock follower that hears of `reconnect` first, and has much to send, never gets out of it."""
-
-LONGEST_PAUSE: Final = 60.0
-"""Seconds of that pause at most: it doubles after each connection on which nothing came."""
-
 _log = Logger()
 
 
@@ -85,49 +78,49 @@ class Dilation:
 
     def __init__(self, host: Host, saved: SavedDilation | None, options: Options) -> None:
         self._host = host
-        self._options = options
-        self._is_new = saved is None
-        if saved is None:
-            self._manager = Manager.begin(host.entropy(SIDE_LENGTH).hex())
-            self._ledger = Ledger()
-        else:
-            self._manager, self._ledger = saved.manager, saved.ledger
+        state = self._state = saved or _begin(host, options)
+        ledger = state.ledger
+        self._is_resumed = saved is not None
         self._entries = Entries(host)
-        level = Level(self._ledger, stored=bool(host.delay))
-        self._channels = Channels(
-            self._ledger, self._entries, level.is_full, options.expected_subprotocols
-        )
-        self._traffic = Traffic(
-            self, host, self._ledger, self._entries, self._channels, level, options.ping_interval
-        )
+        level = Level(ledger, stored=bool(host.delay))
+        expected = options.expected_subprotocols
+        self._channels = Channels(ledger, self._entries, level.is_full, expected)
+        interval = options.ping_interval
+        self._traffic = Traffic(self, host, ledger, self._entries, self._channels, level, interval)
         relay = options.transit_relay_location
         self._connecting = Connecting(
             host,
             self,
-            self._manager.data.side,
+            state.manager.data.side,
             () if relay is None else (address(relay),),
             listen=not options.no_listen,
         )
-        self._anew = Alarm(host.clock, lambda: self._do(lambda: self._manager.lost(host.now())))
-        self._pause = AFTER_ABORT
-        """Seconds until a leader connects anew."""
+        self._anew = Anew(host.clock, lambda: self._do(lambda: self._manager.lost(host.now())))
         self._deadline = Alarm(host.clock, lambda: self._do(self._manager.expired))
         self._closing = Closing(host.clock, self._entries, self._channels, self._traffic)
-        self._reporting = Reporting(host, options.ping_interval)
+        self._reporting = Reporting(host, interval)
         self.dilated = DilatedWormhole(self._channels, self._reporting, resumed=saved is not None)
         """What the application holds."""
         self._channels.unblocked = self._unblocked
+
+    @property
+    def _manager(self) -> Manager:
+        return self._state.manager
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._state.ledger
 
     # What the wormhole tells.
 
     def start(self) -> None:
         """Begin, or go on where an earlier process was; inside an entry."""
         now = self._host.now()
-        if self._is_new:
-            self._carry_out(self._manager.dilate(now))
-        else:
+        if self._is_resumed:
             self._carry_out(self._manager.resumed(now))
             self._know_roles()
+        else:
+            self._carry_out(self._manager.dilate(now))
 
     def peer(self, can: bool) -> None:  # noqa: FBT001 - it is what is told
         """The peer can dilate, or cannot; inside an entry."""
@@ -144,7 +137,7 @@ class Dilation:
     def save(self) -> dict[str, Any]:
         """What must survive, as JSON values."""
         self._channels.remember()
-        return save(self._manager, self._ledger, self._options)
+        return save(self._manager, self._ledger, self._state.options)
 
     def mark(self) -> Mark:
         """How far we are, at the end of an entry; `committed` wants it behind the commit."""
@@ -182,8 +175,8 @@ class Dilation:
         """Let go of everything, and call nobody any more."""
         self._entries.stop()
         self._connecting.stop()
-        for alarm in (self._anew, self._deadline):
-            alarm.clear()
+        self._anew.clear()
+        self._deadline.clear()
         if self._closing.stop():
             self._traffic.close()
         else:
@@ -205,14 +198,14 @@ class Dilation:
         else:
             socket.abort()
 
-    def lost(self, *, useful: bool) -> None:
+    def lost(self, *, useful: bool, wrong: bool) -> None:
         """The link is gone."""
         self._reporting.connecting()
-        self._pause = AFTER_ABORT if useful else min(2 * self._pause, LONGEST_PAUSE)
-        self._anew.set(self._pause if self._ledger.leader else 0.0)
+        self._anew.lost(useful=useful, wrong=wrong, leader=bool(self._ledger.leader))
 
     def acknowledged(self) -> None:
         """The peer has taken more."""
+        self._channels.acknowledged()
         self._closing.look()
 
     # What the manager asks for.
@@ -224,7 +217,7 @@ class Dilation:
     def _carry_out(self, effects: Effects) -> None:
         for effect in effects:
             self._carry_out_one(effect)
-        deadline = self._manager.deadline(self._options.peer_timeout)
+        deadline = self._manager.deadline(self._state.options.peer_timeout)
         if deadline is None:
             self._deadline.clear()
         elif not self._deadline.is_set:
@@ -239,7 +232,9 @@ class Dilation:
                 self._reporting.connecting(generation)
                 self._ledger.begin(leader=leader)
                 self._know_roles()
-                host.later(self._start_contest, leader)
+                # At once: until the commit, a connection of the older generation may come.
+                self._drop()
+                host.later(self._start_contest, leader, generation)
             case Dial(hints):
                 self._reporting.hints(hints)
                 host.later(self._connecting.dial, hints)
@@ -247,7 +242,7 @@ class Dilation:
                 host.told(self.dilated)
                 self.dilated.ready()
             case Drop():
-                host.later(self._drop)
+                self._drop()
             case Refused(reason):
                 error = (
                     OldPeerCannotDilateError()
@@ -259,11 +254,13 @@ class Dilation:
                 self._channels.lose_all(error)
                 host.cannot(error)
             case Ignored(why):
-                _log.info("dilation: ignored {why}", why=why)
+                _log.debug("dilation: ignored {why}", why=why)
 
-    def _start_contest(self, leader: bool) -> None:  # noqa: FBT001 - it is called later
-        self._drop()
-        self._connecting.begin(leader=leader)
+    def _start_contest(self, leader: bool, generation: int) -> None:  # noqa: FBT001
+        """Called behind the commit; the manager may have thought better of it since."""
+        manager = self._manager
+        if generation == manager.data.generation and manager.state in ("leading", "following"):
+            self._connecting.begin(leader=leader)
 
     def _drop(self) -> None:
         self._anew.clear()
@@ -277,3 +274,7 @@ class Dilation:
     def _unblocked(self) -> None:
         """Something that waited for the application can go on."""
         self._host.clock.callLater(0.0, self._traffic.go_on)
+
+
+def _begin(host: Host, options: Options) -> SavedDilation:
+    return SavedDilation(Manager.begin(host.entropy(SIDE_LENGTH).hex()), Ledger(), options)

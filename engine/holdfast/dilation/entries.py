@@ -39,6 +39,11 @@ class Host(Protocol):
         """Seconds for which a commit waits for more; 0 if nothing is stored."""
         ...
 
+    @property
+    def careful(self) -> bool:
+        """Whether each record has an entry of its own, since the application failed recently."""
+        ...
+
     def now(self) -> float:
         """Seconds since the epoch."""
         ...

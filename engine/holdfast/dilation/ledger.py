@@ -28,8 +28,10 @@ LAST: Final = 2**32 - 1
 MOST_CHANNELS: Final = 10_000
 """Open channels of the peer's; more are closed at once."""
 
-MOST_CLOSES: Final = 100_000
-"""Closes of ours that wait to be acknowledged when the peer opens another channel."""
+MOST_CLOSES: Final = 5_000
+"""Closes of ours that wait to be acknowledged when the peer opens another channel.
+
+All of them are saved in each commit."""
 
 MOST_HELD: Final = 1024 * 1024
 """Bytes, of all channels together, that wait for somebody who listens."""
@@ -130,6 +132,7 @@ class Ledger:
             is durable.
         next_channel: the number of the channel that is opened next.
         unacked_bytes: what is kept; each record counts 100 bytes more than its data.
+        planned_bytes: the part of it that plans make again.
         held_bytes: what all channels hold together.
         channels: those that have not ended, by number.
     """
@@ -140,6 +143,7 @@ class Ledger:
     highest_in: int = -1
     next_channel: int = 0
     unacked_bytes: int = 0
+    planned_bytes: int = 0
     held_bytes: int = 0
     channels: dict[int, Channel] = field(factory=dict)
     _kept: deque[Outgoing] = field(factory=deque, repr=False)  # number acked + 1 is the first
@@ -201,6 +205,7 @@ class Ledger:
         own = copied(plan)
         for index in range(count):
             self._keep(Planned(scid, self.next_out, own, index, size))
+        self.planned_bytes += count * (size + OVERHEAD)
         channel.sent += count
         channel.planned += count
 
@@ -229,8 +234,10 @@ class Ledger:
             return
         for _ in range(seq - self.acked):
             record = self._kept.popleft()
-            self.unacked_bytes -= size_of(record)
+            size = size_of(record)
+            self.unacked_bytes -= size
             if isinstance(record, Planned):
+                self.planned_bytes -= size
                 channel = self.channels[record.scid]
                 channel.planned -= 1
                 self._drop_if_done(channel)
@@ -290,6 +297,12 @@ class Ledger:
         held, channel.held = channel.held, []
         self.held_bytes -= sum(map(len, held)) + OVERHEAD * len(held)
         return held
+
+    def release_first(self, channel: Channel) -> bytes:
+        """The first of what was held."""
+        data = channel.held.pop(0)
+        self.held_bytes -= len(data) + OVERHEAD
+        return data
 
     def forget(self, scid: int) -> None:
         """The application was told that a channel, which both sides have closed, has ended.

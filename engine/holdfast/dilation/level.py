@@ -6,17 +6,20 @@ from typing import Final
 
 from holdfast.dilation.ledger import Ledger
 
-MOST_UNSENT: Final = 1024 * 1024
-"""Bytes that wait for the connection before producers are paused."""
-
-FEW_UNSENT: Final = 256 * 1024
-"""Bytes at which they go on."""
-
-WINDOW: Final = 8 * 1024 * 1024
+WINDOW: Final = 16 * 1024 * 1024
 """Bytes that may be unacknowledged before producers are paused."""
 
-STORED_WINDOW: Final = 2 * 1024 * 1024
-"""The same if they are written into each commit."""
+UNSENT: Final = 1024 * 1024
+"""Bytes that may wait for the connection before they are paused."""
+
+STORED_WINDOW: Final = 32 * 1024 * 1024
+"""The same for a wormhole that is stored, whose acknowledgements wait for a disk."""
+
+STORED_UNSENT: Final = 8 * 1024 * 1024
+"""The same for one whose records wait for a disk before they go: most of them are only planned."""
+
+PAYLOAD: Final = 2 * 1024 * 1024
+"""Bytes that may be written into each of its commits; a plan's are not."""
 
 
 class Level:
@@ -27,20 +30,29 @@ class Level:
         stored: whether they are written into each commit.
     """
 
-    __slots__ = ("_ledger", "_window", "sent")
+    __slots__ = ("_ledger", "_payload", "_unsent", "_window", "sent")
 
     def __init__(self, ledger: Ledger, *, stored: bool) -> None:
         self._ledger = ledger
         self._window = STORED_WINDOW if stored else WINDOW
+        self._unsent = STORED_UNSENT if stored else UNSENT
+        self._payload = PAYLOAD if stored else WINDOW
         self.sent = 0
         """How many of the unacknowledged bytes the connection was given."""
 
     def is_full(self) -> bool:
         """Whether producers should write no more."""
-        kept = self._ledger.unacked_bytes
-        return kept - self.sent > MOST_UNSENT or kept > self._window
+        return self._is_above(1.0, 1.0)
 
     def is_low(self) -> bool:
         """Whether they may go on."""
-        kept = self._ledger.unacked_bytes
-        return kept - self.sent < FEW_UNSENT and kept < self._window // 2
+        return not self._is_above(0.5, 0.75)
+
+    def _is_above(self, unsent: float, unacknowledged: float) -> bool:
+        """Whether anything is above this part of its limit."""
+        kept, planned = self._ledger.unacked_bytes, self._ledger.planned_bytes
+        return (
+            kept - self.sent > self._unsent * unsent
+            or kept > self._window * unacknowledged
+            or kept - planned > self._payload * unacknowledged
+        )

@@ -1,6 +1,7 @@
 """Whether the other side is still there: pings, and what to do when nothing comes.
 
-Only the leader pings; everything that comes counts as a sign of life. The follower hears of a dead
+Only the leader pings; every message that comes counts as a sign of life,
+but bytes alone do not: those anybody on the way may send. The follower hears of a dead
 connection from the operating system, or from the leader.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.clock import Clock, Timer
+from holdfast.clock import Clock
+from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.link import Link
 
 MOST_SILENT: Final = 2
@@ -26,28 +28,35 @@ class Pulse:
     """
 
     def __init__(self, clock: Clock, interval: float, ping: Callable[[], None]) -> None:
-        self._clock = clock
         self._interval = interval
         self._ping = ping
         self._silent = 0
-        self._timer: Timer | None = None
+        self._heard = 0
+        """How many messages had come at the last look."""
+        self._link: Link | None = None
+        self._alarm = Alarm(clock, self._look)
 
     def begin(self, link: Link) -> None:
         """Look after this link from now on."""
         self._silent = 0
-        self._timer = self._clock.callLater(self._interval, self._look, link)
+        self._heard = -1
+        self._link = link
+        self._alarm.set(self._interval)
 
     def end(self) -> None:
         """There is no link any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._link = None
+        self._alarm.clear()
 
-    def _look(self, link: Link) -> None:
+    def _look(self) -> None:
+        link = self._link
+        if link is None:
+            return
         # While we do not read, we cannot know.
-        heard, link.was_heard = link.was_heard or not link.is_reading, False
-        self._silent = 0 if heard else self._silent + 1
-        self._timer = self._clock.callLater(self._interval, self._look, link)
+        is_silent = link.heard == self._heard and link.is_reading
+        self._heard = link.heard
+        self._silent = self._silent + 1 if is_silent else 0
+        self._alarm.set(self._interval)
         if self._silent >= MOST_SILENT:
             link.abort()
         else:

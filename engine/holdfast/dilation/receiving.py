@@ -1,6 +1,7 @@
 """What comes in: records in order, each handed to its channel inside a journal entry, once.
 
-What one or several reads bring shares an entry, whose commit is acknowledged.
+What one or several reads bring shares an entry, whose commit is acknowledged. The socket is read no
+more while enough for two entries waits.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.clock import Timer
+from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.channels import Channels
 from holdfast.dilation.entries import Entries, Host
 from holdfast.dilation.errors import ProtocolError
@@ -20,8 +21,8 @@ from holdfast.dilation.records import Close, Data, Open
 ENOUGH: Final = 512 * 1024
 """Bytes of records that are worth an entry."""
 
-MOST_QUEUED: Final = 1024 * 1024
-"""Bytes of records that wait before the socket is read no more."""
+ENOUGH_STORED: Final = 2 * 1024 * 1024
+"""The same if each entry waits for a disk."""
 
 MOST_RECORDS: Final = 500
 """Records of one entry; then the reactor does something else."""
@@ -57,12 +58,13 @@ class Receiving:
         self._entries = entries
         self._channels = channels
         self._came_again = came_again
-        self._clock = host.clock
         self._delay = host.delay
+        self._enough = ENOUGH_STORED if host.delay else ENOUGH
+        self._most = 1 if host.careful else MOST_RECORDS
         self._link: Link | None = None
         self._queue: deque[Open | Data | Close] = deque()
         self._size = 0
-        self._timer: Timer | None = None
+        self._alarm = Alarm(host.clock, self.take)
         self._uncommitted = 0
 
     def begin(self, link: Link) -> None:
@@ -74,7 +76,7 @@ class Receiving:
         self._link = None
         self._queue.clear()
         self._size = 0
-        self._stop_timer()
+        self._alarm.clear()
 
     def add(self, record: Open | Data | Close) -> None:
         """This has come."""
@@ -85,37 +87,53 @@ class Receiving:
         """That is all for now; `more` if others follow at once."""
         if not self._queue:
             return
-        if self._size > MOST_QUEUED and self._link is not None:
+        if self._size > 2 * self._enough and self._link is not None:
             self._link.pause()
         delay = self._delay or (MOMENT if more else 0.0)
-        if self._size >= ENOUGH or not delay:
-            self._stop_timer()
+        if self._size >= self._enough or not delay:
+            self._alarm.clear()
             self.take()
-        elif self._timer is None:
-            self._timer = self._clock.callLater(delay, self._timed_out)
+        elif not self._alarm.is_set:
+            self._alarm.set(delay)
 
     def take(self) -> None:
-        """Take what waits, in an entry, if that can be done now."""
+        """Take what waits, in an entry, if that can be done now.
+
+        While a commit is under way, whatever comes shares the next one.
+        """
         if (
             self._queue
-            and self._timer is None
+            and not self._alarm.is_set
+            and (not self._uncommitted or self._size >= self._enough)
             and self._uncommitted < MOST_UNCOMMITTED
-            and self._ledger.held_bytes <= MOST_HELD
+            and not self._is_blocked
         ):
             self._uncommitted += 1
             self._entries.now(self._take)
 
-    def _timed_out(self) -> None:
-        self._timer = None
-        self.take()
+    @property
+    def _is_blocked(self) -> bool:
+        """Whether what comes next has to wait for the application.
+
+        It may hold a little back, which is saved; but one record may be 64 MiB.
+        """
+        if self._ledger.held_bytes > MOST_HELD:
+            return True
+        record = self._queue[0]
+        return (
+            isinstance(record, Data)
+            and len(record.data) > MOST_HELD
+            and record.seq > self._ledger.highest_in
+            and self._channels.holds(record.scid)
+        )
 
     def _take(self) -> None:
         """Inside an entry."""
         self._host.later(self._committed)
         link, ledger, queue = self._link, self._ledger, self._queue
         before, again = ledger.highest_in, False
-        for _ in range(min(MOST_RECORDS, len(queue))):
-            if ledger.held_bytes > MOST_HELD:
+        for _ in range(min(self._most, len(queue))):
+            if self._is_blocked:
                 break
             record = queue.popleft()
             self._size -= OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
@@ -133,8 +151,8 @@ class Receiving:
                 again = True
         if again:
             self._host.later(self._came_again)
-        if link is not None and self._size <= MOST_QUEUED // 2:
-            self._host.later(link.resume)
+        if link is not None and self._size <= self._enough:
+            link.resume()
 
     def _hand_over(self, taken: Taken) -> None:
         if isinstance(taken, Received):
@@ -146,10 +164,5 @@ class Receiving:
 
     def _committed(self) -> None:
         self._uncommitted -= 1
-        if self._queue and self._timer is None:
-            self._timer = self._clock.callLater(0.0, self._timed_out)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._queue and not self._alarm.is_set:
+            self._alarm.set(0.0)

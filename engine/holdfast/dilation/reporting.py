@@ -17,7 +17,7 @@ from holdfast.status import (
     PeerConnection,
     ReconnectingPeer,
 )
-from holdfast.transit.hints import DirectHint, Hint
+from holdfast.transit.hints import MOST, DirectHint, Hint
 
 _log = Logger()
 
@@ -48,12 +48,13 @@ class Reporting:
             self._change(generation=generation, peer_connection=peer, hints=frozenset())
 
     def hints(self, hints: Iterable[Hint]) -> None:
-        """The peer can be reached there."""
+        """The peer can be reached there; of a great many addresses, the first are told."""
         told = set(self._status.hints)
         for hint in hints:
             is_direct = isinstance(hint, DirectHint)
             for each in (hint,) if isinstance(hint, DirectHint) else hint.hosts:
-                told.add(DilationHint(f"{each.host}:{each.port}", is_direct))
+                if len(told) < MOST:
+                    told.add(DilationHint(f"{each.host}:{each.port}", is_direct))
         self._change(hints=frozenset(told))
 
     def connected(self, describe: str) -> None:

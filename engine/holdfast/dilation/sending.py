@@ -28,10 +28,11 @@ FIRST_LOOK: Final = 0.3
 """Seconds after which a new link is looked at; each later time it takes twice as long."""
 
 LONGEST_LOOK: Final = 10.0
-"""Seconds after which the last record is sent again if nothing has happened since the last look.
+"""Seconds between two looks at most. If nothing has happened since the last one, the last record is
+sent again.
 
 A stock follower does not acknowledge what comes in one piece with the leader's KCM; it always
-acknowledges what comes again."""
+acknowledges what comes again, and what comes later."""
 
 
 class Sending:
@@ -81,8 +82,8 @@ class Sending:
         self._level.sent = 0
         self._owed.clear()
         self._owes_ack = False
-        self._watch.begin()
         self.send()
+        self._watch.begin()
 
     def end(self) -> None:
         """There is no link any more."""
@@ -166,33 +167,42 @@ class Sending:
         return self._ledger.acked, self._sent
 
     def _send_last_again(self) -> None:
-        if self._link is not None and self._link.room and self._ledger.acked < self._sent:
-            self._sent -= 1
-            self.send()
+        """Once: what is not acknowledged after that is under way, or the connection is dead."""
+        if self._link is None or not self._link.room or self._ledger.acked >= self._sent:
+            return
+        sent, self._sent = self._level.sent, self._sent - 1
+        self.send()
+        self._level.sent = sent
 
 
 class Watch:
-    """Looks whether anything happens on a link, less often the older it is.
+    """Sees whether a new link's records are acknowledged at all, until the first is.
 
     Args:
         clock: the time.
-        progress: what changes when something happens.
-        stuck: is called when nothing has.
+        progress: the highest numbers that are acknowledged and sent.
+        stuck: is called, once for each state, if nothing happens.
     """
 
     def __init__(
-        self, clock: Clock, progress: Callable[[], object], stuck: Callable[[], None]
+        self, clock: Clock, progress: Callable[[], tuple[int, int]], stuck: Callable[[], None]
     ) -> None:
         self._progress = progress
         self._stuck = stuck
         self._alarm = Alarm(clock, self._look)
         self._patience = FIRST_LOOK
-        self._seen: object = None
+        self._acked = -1
+        """What was acknowledged before."""
+        self._seen = -1
+        """What was sent at the last look."""
+        self._repeated = -1
+        """What was sent again."""
 
     def begin(self) -> None:
         """There is a new link."""
         self._patience = FIRST_LOOK
-        self._seen = None
+        self._acked, self._seen = self._progress()
+        self._repeated = -1
         self._alarm.set(self._patience)
 
     def end(self) -> None:
@@ -200,10 +210,12 @@ class Watch:
         self._alarm.clear()
 
     def _look(self) -> None:
-        seen = self._progress()
-        if seen == self._seen:
+        acked, sent = self._progress()
+        if acked > self._acked:
+            return
+        if acked < sent == self._seen != self._repeated:
+            self._repeated = sent
             self._stuck()
-            seen = self._progress()
-        self._seen = seen
+        self._seen = sent
         self._patience = min(2 * self._patience, LONGEST_LOOK)
         self._alarm.set(self._patience)

@@ -47,6 +47,10 @@ class Host(Protocol):
         """Execute the application's statement in the transaction of this entry."""
         ...
 
+    def before_commit(self, call: Callable[..., object], args: tuple[object, ...]) -> None:
+        """Call it in the thread that writes, before the transaction of this entry."""
+        ...
+
     def perform(self, task: str, arguments: dict[str, Any]) -> None:
         """Run a task after the commit."""
         ...
@@ -110,6 +114,15 @@ class Flow:
             parameters: its values, or a sequence of such mappings, one for each row.
         """
         self._host.execute(statement, parameters)
+
+    def before_commit(self, call: Callable[..., object], *args: object) -> None:
+        """Call `call` before the transaction of this entry is committed, in the thread that writes.
+
+        For what the entry relies on and the database does not have, such as `os.fdatasync` of a
+        file: the reactor need not wait for that. If it raises, nothing is committed, and the flow
+        is loaded again.
+        """
+        self._host.before_commit(call, args)
 
     def perform(self, task: str, **arguments: Any) -> None:
         """Run the task called `task` after the commit of this entry.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from holdfast.clock import Clock, Timer
+from holdfast.clock import Timer
 from holdfast.core import events as ev
 from holdfast.core.documents import structure, unstructure
 from holdfast.crypto import derive
@@ -24,7 +24,7 @@ from holdfast.dilation.driver import Dilation
 from holdfast.errors import WormholeClosed
 from holdfast.status import DilationStatus, Status
 from holdfast.transit.hints import address
-from holdfast.transit.network import Network, network_of
+from holdfast.transit.network import network_of
 from holdfast_journal import ImmediateJournal
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class Dilating:
 
     def __init__(self, wormhole: Happening, options: Options, saved: Saved | None = None) -> None:
         self._wormhole = wormhole
+        self.network = network_of(wormhole.options.clock, wormhole.options.tor)
+        """Where connections are made: through Tor if the wormhole's own is."""
+        self.clock = self.network.clock
+        """The time that timers have."""
         self._beginning: Timer | None = None
         self._told_before = saved is not None and saved.told
         """Whether an earlier process has told the application."""
@@ -80,8 +84,6 @@ class Dilating:
         """Whether the peer cannot dilate, or has been given up."""
         self._was_told = False
         self._has_begun = False
-        self.network: Network = network_of(wormhole.options.clock, wormhole.options.tor)
-        """Where connections are made: through Tor if the wormhole's own is."""
         loaded = None if saved is None else load(saved.state)
         options = options if loaded is None else loaded.options
         self._dilation = Dilation(self, loaded, options)
@@ -99,7 +101,9 @@ class Dilating:
         """
         if self._told_before:
             self.told(self.dilated)
-        self._beginning = self.clock.callLater(0, self.within, self.begin)
+        if self._wormhole.exchange.talk.can_dilate is not None or self.is_closing:
+            self._beginning = self.clock.callLater(0, self.within, self.begin)
+        # Else it begins when the peer has come: a visit of one that waits writes nothing.
 
     def begin(self) -> None:
         """Begin, or go on where an earlier process was."""
@@ -191,14 +195,14 @@ class Dilating:
     # What the dilation asks.
 
     @property
-    def clock(self) -> Clock:
-        """The time that timers have."""
-        return self.network.clock
-
-    @property
     def delay(self) -> float:
         """Seconds for which a commit waits for more; 0 if nothing is stored."""
         return 0.0 if isinstance(self._wormhole.journal, ImmediateJournal) else GATHERED_FOR
+
+    @property
+    def careful(self) -> bool:
+        """Whether each record has an entry of its own."""
+        return self._wormhole.options.careful
 
     def now(self) -> float:
         """Seconds since the epoch."""

@@ -106,7 +106,7 @@ class Host:
         here.makeConnection(near)
         return succeed(here)
 
-    def wire(self, transport: Any, leftover: bytes) -> Any:
+    def wire(self, transport: Any, leftover: bytes) -> Any:  # noqa: ARG002 - as networks have it
         """Refuse: threads have nothing to wait for here."""
         raise WireError
 

@@ -63,7 +63,8 @@ class Network:
     def __attrs_post_init__(self) -> None:
         self.direct = Direct(self.queue)
         connect_through(self.clock, self.connector)
-        through(self.clock, self.direct.host(self.clock))
+        if not hasattr(self.clock, "listenTCP"):  # a real reactor has a network of its own
+            through(self.clock, self.direct.host(self.clock))
 
     def connector(
         self,

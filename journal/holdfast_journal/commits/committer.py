@@ -55,8 +55,14 @@ class Committer:
         are lost too. Raises JournalBroken.
         """
         lost: dict[Commit, Exception] = {}
-        failed: dict[int, Exception] = {}
-        attempts = deque(groups for groups in [_by_flow(commits)] if groups)
+        failed = _prepare_outside(commits)
+        ready = []
+        for group in _by_flow(commits):
+            if (failure := failed.get(group[0].fence.id)) is None:
+                ready.append(group)
+            else:
+                lost |= dict.fromkeys(group, failure)
+        attempts = deque([ready] if ready else ())
         while attempts:
             groups = attempts.popleft()
             first = groups[0][0].fence.id
@@ -166,6 +172,21 @@ class Committer:
     def _answers(self, delay: float) -> None:
         if delay:
             self._tell(None)
+
+
+def _prepare_outside(commits: Sequence[Commit]) -> dict[int, Exception]:
+    """Make durable what is not in the database; return the flows for which this failed."""
+    failed: dict[int, Exception] = {}
+    for commit in commits:
+        flow = commit.fence.id
+        for call in commit.before:
+            if flow not in failed:
+                try:
+                    call()
+                except Exception as error:  # noqa: BLE001 - whatever the application raised
+                    failed[flow] = CommitFailed(f"flow {flow} could not be prepared: {error}")
+                    failed[flow].__cause__ = error
+    return failed
 
 
 def _by_flow(commits: Sequence[Commit]) -> list[Group]:

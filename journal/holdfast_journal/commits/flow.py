@@ -179,6 +179,18 @@ class FlowJournal:
             with self._block:
                 self._block.open().calls.append(call)
 
+    def before_commit(self, fn: Callable[..., object], *args: object) -> None:
+        """Call `fn` before this entry is committed, in the thread that writes.
+
+        For what the entry relies on and the database does not have, such as `os.fdatasync` of a
+        file: the thread that processes events need not wait for it. If it fails, the flow is lost,
+        and nothing is committed.
+
+        Raises JournalError outside a block.
+        """
+        commit = self._block.open()
+        commit.before = (*commit.before, partial(fn, *args))
+
     def record(self, kind: str, *, heard: str, said: Sequence[str], event: bytes) -> None:
         """Add an entry; see `History.record`.
 

@@ -126,6 +126,8 @@ class Commit:
     state: State | None = None
     """None if there is nothing to write."""
     calls: list[Call] = field(factory=list)
+    before: Sequence[Call] = ()
+    """What the writer calls before it commits: it makes durable what this relies on."""
     called: int = 0
     """How many of them have been run."""
     entries: Sequence[Entry] = ()

@@ -3,7 +3,17 @@
 A simulator that finds nothing proves nothing, unless it is known what it would find.
 """
 
-from tests.simulation.mutants import flows, journal, transfers, wormhole
+from tests.simulation.mutants import dilation, flows, journal, transfers, wormhole
 from tests.simulation.mutants.mutant import MUTANTS, Gone, Mutant, Patches
 
-__all__ = ["MUTANTS", "Gone", "Mutant", "Patches", "flows", "journal", "transfers", "wormhole"]
+__all__ = [
+    "MUTANTS",
+    "Gone",
+    "Mutant",
+    "Patches",
+    "dilation",
+    "flows",
+    "journal",
+    "transfers",
+    "wormhole",
+]

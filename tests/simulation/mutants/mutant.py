@@ -13,7 +13,6 @@ from typing import Any
 from attrs import define, field, frozen
 
 from tests.simulation import threads
-from tests.simulation.process import Life
 from tests.simulation.running import Outcome, run
 from tests.simulation.world import FLOWS
 
@@ -42,7 +41,7 @@ class Patches:
         broken = make(plain)
 
         def either(*args: Any, **kwargs: Any) -> Any:
-            ours = isinstance(threads.running_process(), Life)
+            ours = threads.running_process().is_ours
             return (broken if ours else plain)(*args, **kwargs)
 
         kind = type(real) if isinstance(real, classmethod | staticmethod | property) else None
@@ -81,6 +80,7 @@ class Mutant:
     peers: Sequence[str]
     """What the people in them do."""
     _put_on: Callable[[Patches], None] = field(repr=False)
+    _live: Callable[..., Outcome] = field(default=run, repr=False)
 
     def run(self, seed: int) -> Outcome:
         """Run a seed under this mutant. Raises Gone."""
@@ -89,7 +89,7 @@ class Mutant:
 
     def run_whole(self, seed: int) -> Outcome:
         """Run the same world with nothing broken."""
-        return run(seed, self.trouble, self.kinds, self.peers)
+        return self._live(seed, self.trouble, self.kinds, self.peers)
 
     @contextmanager
     def broken(self) -> Iterator[None]:
@@ -115,12 +115,15 @@ def mutant(
     trouble: Mapping[str, float] | None = None,
     kinds: Sequence[str] = FLOWS,
     peers: Sequence[str] = (),
+    live: Callable[..., Outcome] = run,
 ) -> Callable[[Callable[[Patches], None]], Callable[[Patches], None]]:
-    """Add a mutant, named as the function that puts its patches on."""
+    """Add a mutant, named as the function that puts its patches on; `live` runs its seeds."""
 
     def register(put_on: Callable[[Patches], None]) -> Callable[[Patches], None]:
         name = put_on.__name__.replace("_", "-")
-        MUTANTS[name] = Mutant(name, breaks, matters, within, trouble or {}, kinds, peers, put_on)
+        MUTANTS[name] = Mutant(
+            name, breaks, matters, within, trouble or {}, kinds, peers, put_on, live
+        )
         return put_on
 
     return register

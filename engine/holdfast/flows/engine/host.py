@@ -84,6 +84,10 @@ class FlowHost:
         """Execute a statement of the application's in the transaction of this entry."""
         self._journal.execute(statement, parameters)
 
+    def before_commit(self, call: Callable[..., object], args: tuple[object, ...]) -> None:
+        """Call it in the thread that writes, before the transaction of this entry."""
+        self._journal.before_commit(call, *args)
+
     def perform(self, task: str, arguments: dict[str, Any]) -> None:
         """Run a task after the commit."""
         number = self._state.performed = self._state.performed + 1
