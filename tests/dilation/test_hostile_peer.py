@@ -13,7 +13,7 @@ from holdfast.dilation.closing import CLOSING_TIME
 from holdfast.dilation.document import load
 from holdfast.dilation.frames import LENGTH
 from holdfast.dilation.ledger import MOST_HELD, OVERHEAD
-from holdfast.dilation.level import MOST_UNSENT, WINDOW
+from holdfast.dilation.level import UNSENT, WINDOW
 from holdfast.dilation.link import PATIENCE
 from holdfast.dilation.receiving import ENOUGH
 from holdfast.dilation.records import Ack, Close, Data, Open, Ping, Pong
@@ -264,7 +264,7 @@ def test_it_never_reads(peer: Peer) -> None:
     peer.run(30)
     assert writer.paused
     assert writer.written < WINDOW
-    assert line.transport.other.most <= 2 * SOCKET + MOST_UNSENT
+    assert line.transport.other.most <= 2 * SOCKET + UNSENT
     assert len(peer.ledger._kept) < writer.written // 10_000 + 3
     closed = peer.ours.close()
     peer.run(CLOSING_TIME)
@@ -281,7 +281,7 @@ def test_it_reads_and_acknowledges_nothing(peer: Peer) -> None:
     writer = writing(peer)
     peer.run(50)
     assert writer.paused
-    assert peer.ledger.unacked_bytes <= WINDOW + MOST_UNSENT
+    assert peer.ledger.unacked_bytes <= WINDOW + UNSENT
     writer.transport.unregisterProducer()
     line.say(Ack(peer.ledger.next_out - 1))
     peer.run(1)

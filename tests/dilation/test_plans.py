@@ -105,3 +105,19 @@ def test_a_plan_without_its_maker() -> None:
     world.run(20)
     assert [each.data for each in listening.made] == [[b"5", b"6"], [b"later"]]
     assert first.address.resumed
+
+
+def test_a_protocol_that_lets_go_of_its_wormhole() -> None:
+    """In the middle of what came at once: it hears no more."""
+    world, delegate = World(), Delegate()
+    ours, _, x, y = pair(world, delegate)
+    listening = Made()
+    world.result(x.listener_for("name").listen(listening))
+    theirs = world.result(y.connector_for("name").connect(Made()))
+    world.run(1)
+    [mine] = listening.made
+    mine.on_data = lambda data: ours.abandon()
+    for _ in range(3):
+        theirs.transport.write(b"x")
+    world.run(1)
+    assert mine.told == ["made", b"x"]

@@ -10,6 +10,9 @@
 - `nursery`   many short lives of the command, each ended where a test wants it to end
 - `aftermath` what must be true of a journal and a codes file, however its processes died
 - `batch`     people who collect while the process that serves them dies and dies
+- `streams`   what two ends of a dilated wormhole say to each other, each record known beforehand
+- `dilated`   stock peers that dilate; `dilated_end` is ours, which dies (`dilations`)
+- `cable`     a port that leads to another one, and can be cut
 - `demo`, `soak`  are `make demo` and `make soak`
 - `waiting`   until something is true, with a deadline
 """

@@ -54,16 +54,21 @@ class Cable(Closing):
             while True:
                 one, _ = self._door.accept()
                 self._open.append(one)
-                other = socket.create_connection(("127.0.0.1", self._to))
-                self._open.append(other)
-                strand = _Strand((one, other), next(self._lasts, None))
-                self._strands.append(strand)
-                for source, target in ((one, other), (other, one)):
-                    copying = threading.Thread(
-                        target=strand.copy, args=(source, target), daemon=True
-                    )
-                    copying.start()
-                    self._copying.append(copying)
+                try:
+                    other = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:
+                    _drop([one])
+                else:
+                    self._open.append(other)
+                    self._copy(one, other)
+
+    def _copy(self, one: socket.socket, other: socket.socket) -> None:
+        strand = _Strand((one, other), next(self._lasts, None))
+        self._strands.append(strand)
+        for ends in ((one, other), (other, one)):
+            copying = threading.Thread(target=strand.copy, args=ends, daemon=True)
+            copying.start()
+            self._copying.append(copying)
 
 
 class _Strand:

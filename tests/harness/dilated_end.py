@@ -1,10 +1,10 @@
-"""Run as a program: our end of a dilated wormhole, in a process that kills itself when it is told to.
+"""Run as a program: our end of a dilated wormhole, which kills itself when it is told to.
 
     dilated_end.py --log FILE --kill-at save:after:7 '{"relay": ..., "code": ..., "end": "a", ...}'
 
 It talks the streams (see `streams`) with whoever has the code, and keeps the wormhole, and what
-became of the streams, in the file `end.json`: started again, it goes on. It takes the same values as
-`dilated_peer`, and `seconds`: how long it waits for a peer that is gone. At the end it prints
+became of the streams, in the file `end.json`: started again, it goes on. It takes the same values
+as `dilated_peer`, and `seconds`: how long it waits for a peer that is gone. At the end it prints
 `{"closed": ..., "talks": {...}}`. The moments are in `moments` and `dilations`.
 """
 

@@ -2,8 +2,8 @@
 
     dilated_peer.py --relay-url ws://...
 
-Reads a line of JSON for each peer, `{"id": ..., "code": ..., "end": "b", "streams": [...]}` with, if
-they are wanted, `transit` (its relay), `no_listen`, `ping` (seconds) and `side` (its name in
+Reads a line of JSON for each peer, `{"id": ..., "code": ..., "end": "b", "streams": [...]}` with,
+if they are wanted, `transit` (its relay), `no_listen`, `ping` (seconds) and `side` (its name in
 `please`, instead of a random one). It talks the streams (see `streams`) with whoever has the code.
 Lines of JSON tell of it, each with its `id`:
 

@@ -189,10 +189,10 @@ class Talk(Protocol):
 class HalfTalk(Talk):
     """The same with two directions that end one by one."""
 
-    def readConnectionLost(self):
+    def readConnectionLost(self):  # noqa: N802
         self._finish("read")
 
-    def writeConnectionLost(self):
+    def writeConnectionLost(self):  # noqa: N802
         self._finish("write")
 
 

@@ -1,4 +1,4 @@
-"""The installed `fowl`, which forwards TCP connections over a dilated wormhole of the stock library.
+"""The installed `fowl`, which forwards TCP connections over a dilated wormhole of the stock kind.
 
 It is not among this project's dependencies: `pip install fowl` in an environment of its own, and
 put that one's `bin` into PATH. Our end speaks as much of its protocol as forwarding needs (fowl,

@@ -33,6 +33,7 @@ def test_a_seed_that_once_failed(seed: int) -> None:
 TRANSFERS_LEARNT = [
     59,  # what was kept of a transfer that had failed was taken for the whole file
     145,  # likewise
+    126,  # a worker that had lost the flow while it stood still put the file in its place later
     976,  # everything was sent, and what was told of it was not: the last report was under way
 ]
 """Likewise, of worlds in which all flows are transfers."""

@@ -227,7 +227,7 @@ class Channels:
 
     def remember(self) -> None:
         """Ask the protocols for what they have to remember; at the end of an entry."""
-        for subchannel in self._open.values():
+        for subchannel in tuple(self._open.values()):
             save = getattr(subchannel.protocol, "save_state", None)
             if save is not None:
                 subchannel.channel.state = save()

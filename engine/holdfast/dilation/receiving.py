@@ -132,8 +132,9 @@ class Receiving:
         self._host.later(self._committed)
         link, ledger, queue = self._link, self._ledger, self._queue
         before, again = ledger.highest_in, False
-        for _ in range(min(self._most, len(queue))):
-            if self._is_blocked:
+        for _ in range(self._most):
+            # A protocol may let go of the whole wormhole.
+            if not queue or self._is_blocked:
                 break
             record = queue.popleft()
             self._size -= OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
