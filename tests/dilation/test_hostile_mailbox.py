@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.dilation.document import load
-from holdfast.transit.dialling import MOST_DIRECT, MOST_RELAYS
+from holdfast.transit.dialling import MOST_DIRECT, MOST_NAMES, MOST_RELAYS
 from holdfast.transit.hints import MOST
 from tests.dilation.scripted import Line, Peer
 from tests.harness.reactor import flush_logged_errors
@@ -154,6 +154,16 @@ def test_ten_thousand_addresses(leads: bool) -> None:
     assert len(peer.world.clock.getDelayedCalls()) < 20
     peer.run(5)
     assert len(peer.world.sockets.dialled) <= MOST_DIRECT + MOST_RELAYS
+    peer.goes_on(peer.connected())
+
+
+def test_names() -> None:
+    """A lookup takes a thread, of which the process has few."""
+    peer = Peer()
+    peer.please()
+    peer.say(hints(*(direct(1, hostname=f"slow{number}.example") for number in range(50))))
+    peer.run()
+    assert len(peer.world.sockets.dialled) == MOST_NAMES
     peer.goes_on(peer.connected())
 
 

@@ -242,6 +242,7 @@ def test_a_number_that_is_used_again() -> None:
     """It is another channel, and not that of an earlier process."""
     peer = Peer(leads=True)
     line = peer.connected()
+    peer.inner._channels._old.add(1)  # as if one had had it
     for _ in range(3):
         peer.opened(line)
         line.say(Open(1, peer.next, "name"), Close(1, peer.next + 1))
@@ -348,6 +349,22 @@ def test_bytes_that_prove_nothing_are_no_sign_of_life() -> None:
     peer.goes_on(line)
 
 
+def test_what_comes_again_is_not_saved_again(peer: Peer) -> None:
+    """It changes nothing, so it takes no entry; only the acknowledgement is said again."""
+    line = peer.connected()
+    number = peer.opened(line)
+    entries = peer.inner._entries
+    before = Counted(entries.now)
+    entries.now = before
+    for _ in range(20):
+        line.say(Open(number, 0, "name"))
+        peer.run(0.1)
+    assert line.count(Ack) == 21
+    assert before.count == 0
+    entries.now = before.call
+    peer.goes_on(line)
+
+
 def test_records_of_old_and_of_nobody_are_acknowledged(peer: Peer) -> None:
     line = peer.connected()
     first = parity(peer)
@@ -374,6 +391,18 @@ def test_records_of_old_and_of_nobody_are_acknowledged(peer: Peer) -> None:
     saved(peer)
     peer.next = len(said)
     peer.goes_on(line)
+
+
+class Counted:
+    """Counts calls."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+        self.count = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.count += 1
+        return self.call(*args)
 
 
 class Makes:

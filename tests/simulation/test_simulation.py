@@ -53,6 +53,16 @@ def test_some_seeds_of_transfers() -> None:
         assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
 
 
+def test_some_seeds_of_guesses() -> None:
+    """A code opens again after a wrong guess, and no stranger is disturbed by that."""
+    opened = 0
+    for seed in range(4000, 4008):
+        outcome = run(seed, kinds=("guessed",), peers=("mistypes", "honest", "vanishes"))
+        assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
+        opened += sum("[flow: a new wormhole]" in line for line in outcome.trace)
+    assert opened > 5
+
+
 @pytest.mark.parametrize("first", range(1000, 1060, 20))
 def test_some_seeds(first: int) -> None:
     """Under a dozen seeds each all invariants hold."""

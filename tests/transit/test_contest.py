@@ -310,7 +310,7 @@ def test_a_listener_waits(world: World) -> None:
 def test_bounds(world: World) -> None:
     """Each address is dialled once, and not more than some of them."""
     side = Side(world.host("a"), "sender", listen=False, relays=(RELAY,))
-    many: list[Hint] = [hint("x", port) for port in range(1, 10_000)]
+    many: list[Hint] = [hint("192.0.2.7", port) for port in range(1, 10_000)]
     relays = [RelayHint((hint("r", port), RELAY)) for port in range(1, 1000)]
     for _ in range(3):
         side.contest.dial([*many, *many, *relays])

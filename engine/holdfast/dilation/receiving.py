@@ -42,7 +42,7 @@ class Receiving:
         host: has the time.
         entries: where records are taken.
         channels: get them.
-        came_again: is called behind the commit if the peer does not know what we have taken.
+        came_again: is called if the peer does not know what we have taken.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class Receiving:
         self._size = 0
         self._alarm = Alarm(host.clock, self.take)
         self._uncommitted = 0
+        self._again = False
+        """Whether something has come that had come before."""
 
     def begin(self, link: Link) -> None:
         """Records come from this link from now on."""
@@ -79,12 +81,18 @@ class Receiving:
         self._alarm.clear()
 
     def add(self, record: Open | Data | Close) -> None:
-        """This has come."""
+        """This has come; if it is known already, there is nothing to be done or saved."""
+        if record.seq <= self._ledger.highest_in:
+            self._again = True
+            return
         self._queue.append(record)
         self._size += OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
 
     def added(self, *, more: bool) -> None:
         """That is all for now; `more` if others follow at once."""
+        if self._again:
+            self._again = False
+            self._came_again()
         if not self._queue:
             return
         if self._size > 2 * self._enough and self._link is not None:
@@ -123,7 +131,6 @@ class Receiving:
         return (
             isinstance(record, Data)
             and len(record.data) > MOST_HELD
-            and record.seq > self._ledger.highest_in
             and self._channels.holds(record.scid)
         )
 
@@ -131,7 +138,6 @@ class Receiving:
         """Inside an entry."""
         self._host.later(self._committed)
         link, ledger, queue = self._link, self._ledger, self._queue
-        before, again = ledger.highest_in, False
         for _ in range(self._most):
             # A protocol may let go of the whole wormhole.
             if not queue or self._is_blocked:
@@ -148,10 +154,6 @@ class Receiving:
                 break
             if taken is not None:
                 self._hand_over(taken)
-            if record.seq <= before:
-                again = True
-        if again:
-            self._host.later(self._came_again)
         if link is not None and self._size <= self._enough:
             link.resume()
 

@@ -13,11 +13,16 @@ from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.python.failure import Failure
 
 from holdfast.transit.attempt import HANDSHAKE_TIME, Attempt, MadeBy, Way
-from holdfast.transit.hints import DirectHint, Hint, RelayHint, is_local, needs_tor
+from holdfast.transit.hints import DirectHint, Hint, RelayHint, is_local, is_name, needs_tor
 from holdfast.transit.network import Network, Timer
 
 MOST_DIRECT: Final = 50
 """Direct hints of the other side that are dialled."""
+
+MOST_NAMES: Final = 2
+"""Direct hints among them that are names; known clients tell addresses.
+
+A lookup takes one of the few threads that everything in this process shares."""
 
 MOST_RELAYS: Final = 3
 """Addresses of the other side's relays that are dialled, beside our own."""
@@ -54,6 +59,8 @@ class Dialling:
         self._live: set[Place] = set()
         """Those that wait, are under way or have an open socket."""
         self._room = self._free_room()
+        self._names = MOST_NAMES
+        """How many more of them may be names."""
         self._under_way: set[Deferred[Any]] = set()
         self._later: set[Timer] = set()
         self._begun = False
@@ -88,6 +95,7 @@ class Dialling:
         """
         self._tried = self._live.copy()
         self._room = self._free_room()
+        self._names = MOST_NAMES - sum(map(self._takes_name, self._live))
 
     def has_failed(self) -> bool:
         """Whether something was to be dialled, and nothing is under way any more. Tells it once."""
@@ -115,16 +123,25 @@ class Dialling:
             "relay": MOST_RELAYS + len(self._relays) - relays,
         }
 
+    def _takes_name(self, where: Place) -> bool:
+        """Whether this counts as a name; Tor looks names up elsewhere."""
+        way, host, _ = where
+        return way == "out" and not self._network.hides and is_name(host)
+
     def _new(self, hints: list[DirectHint], way: Way) -> list[DirectHint]:
         """Those that are to be dialled, in their order; they count as tried from now on."""
         new = []
         for each in sorted(hints, key=lambda hint: -hint.priority):
             key: Place = (way, each.host, each.port)
             elsewhere = is_local(each) if self._network.hides else needs_tor(each)
+            takes_name = self._takes_name(key)
+            if takes_name and not self._names:
+                continue
             if not elsewhere and key not in self._tried and self._room[way]:
                 self._tried.add(key)
                 self._live.add(key)
                 self._room[way] -= 1
+                self._names -= takes_name
                 new.append(each)
         return new
 

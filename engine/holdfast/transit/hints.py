@@ -123,6 +123,15 @@ def is_host(host: str) -> bool:
     return not (isinstance(address, IPv6Address) and address.scope_id)
 
 
+def is_name(host: str) -> bool:
+    """Whether it takes a lookup to find out where `host` is."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
 def needs_tor(hint: DirectHint) -> bool:
     """Whether only Tor leads there."""
     return hint.tor or hint.host.endswith(".onion")
