@@ -28,7 +28,7 @@ class Line(Protocol):
 
     Args:
         greeting: is gone through, unless the script stops it; None to say nothing by itself.
-        kcm: whether its own KCM is said; else a leader stops short of it.
+        choose: whether it goes through to the end; else a leader does not say its own KCM.
     """
 
     transport: Any
