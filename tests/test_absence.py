@@ -40,6 +40,7 @@ class Process:
     hurried: int = 0
     owner: Any = None
     is_paused: bool = False
+    discreet: bool = False
     wormhole: DelegatedWormhole = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -54,7 +55,7 @@ class Process:
             Journal(lambda: self.saved.append(self.wormhole.serialize())),
             self.connector,  # type: ignore[arg-type]
             heard_at=heard_at,
-            options=Options(now=lambda: self.now),
+            options=Options(now=lambda: self.now, discreet=self.discreet),
         )
         self.wormhole.start()
 
@@ -105,7 +106,7 @@ class Process:
     def die(self, later: float) -> "Process":
         """Let the process end; another resumes what it saved."""
         self.wormhole.abandon()
-        return Process(self.side, self.saved[-1], self.now + later)
+        return Process(self.side, self.saved[-1], self.now + later, discreet=self.discreet)
 
 
 def allocated() -> Process:

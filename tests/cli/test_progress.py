@@ -1,6 +1,7 @@
 """What ``holdfast provision`` says at its end, of those whom it has seen and of the others."""
 
 import pytest
+from attrs import evolve
 
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.progress import Progress
@@ -62,3 +63,17 @@ def test_everybody_has_collected(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.watch([row("ann", "done", 2.0), row("robert", "done", 2.0)])
     shown.end(Ending.DONE)
     assert capsys.readouterr().err.endswith("2 flows: 2 done.\n")
+
+
+def test_a_wrong_guess_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """When it happens, and while the code can still be used."""
+    shown = progress()
+    once = evolve(row("ann", "starting", None), published={"guesses": "1 of 2 were wrong"})
+    shown.watch([row("ann", "waiting", None)])
+    shown.watch([once])
+    shown.watch([evolve(once, status="waiting")])
+    shown.watch([evolve(once, status="scared", finished_at=2.0, published={"guesses": "2 of 2"})])
+    told = capsys.readouterr().err
+    assert told.count("ann: wrong code; 1 of 2 were wrong, and the same code opens again\n") == 1
+    assert told.count("opens again") == 1
+    assert "ann: wrong code\n" in told

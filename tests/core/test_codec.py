@@ -118,7 +118,7 @@ def test_a_document_has_its_fields_in_one_order() -> None:
     text = '{"type": "message", "side": "us", "phase": "0", "body": "00ff"}'
     assert json.dumps(to_json(event)) == text
     assert json.dumps(to_json(ev.SetCode("4-a"))) == (
-        '{"type": "set", "code": "4-a", "discreet": false}'
+        '{"type": "set", "code": "4-a", "discreet": false, "again": false}'
     )
 
 

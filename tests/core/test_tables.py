@@ -26,6 +26,7 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
     "code": {
         "allocate": ("0102",),
         "enter": ("4-purple-sausages",),
+        "choose": ("444444-purple-sausages",),
         "type": (),
         "choose_nameplate": ("4",),
         "choose_words": ("purple-sausages",),
@@ -33,10 +34,12 @@ SAMPLES: dict[str, dict[str, tuple[object, ...]]] = {
         "allocated": ("4",),
         "tell": (),
         "again": ("0102",),
+        "choose_again": ("444444-purple-sausages",),
         "abandon": (),
     },
     "nameplate": {
         "want": ("4",),
+        "seek": ("4",),
         "claim": (),
         "claimed": ("m",),
         "release": (),
@@ -94,6 +97,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
         "unset": {
             "allocate": "wanted",
             "enter": "known",
+            "choose": "known",
             "type": "typing",
             "abandon": "abandoned",
         },
@@ -101,11 +105,11 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
         "asked": {"ask": "asked", "allocated": "known", "abandon": "abandoned"},
         "typing": {"choose_nameplate": "typing_words", "abandon": "abandoned"},
         "typing_words": {"choose_words": "known", "abandon": "abandoned"},
-        "known": {"tell": "known", "again": "wanted"},
+        "known": {"tell": "known", "again": "wanted", "choose_again": "known"},
         "abandoned": {},
     },
     "nameplate": {
-        "none": {"want": "wanted", "release": "released"},
+        "none": {"want": "wanted", "seek": "yielded", "release": "released"},
         "wanted": {"claim": "claiming", "release": "released"},
         "claiming": {
             "claim": "claiming",

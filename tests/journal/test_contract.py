@@ -220,6 +220,40 @@ class TestContract:
         assert [type(error) for error in ada.lost] == [CommitFailed]
         nothing_of_it(place, journal, own, ada)
 
+    def test_what_is_called_before_a_commit(self, place: Place) -> None:
+        """It runs before anything of the entry is there, and once."""
+        journal, other = place.open(), place.open()
+        (ada,) = place.run(journal, "ada")
+        seen: list[object] = []
+
+        def look(word: str) -> None:
+            seen.extend([word, texts(other, ada), tuple(ada.released)])
+
+        with ada.taken.journal.process():
+            ada.taken.journal.before_commit(look, "first")
+        assert seen == ["first", [], ()]
+        assert texts(journal, ada) == ["flow: changed"]
+        with pytest.raises(JournalError, match="inside"):
+            ada.taken.journal.before_commit(look, "never")
+
+    def test_what_fails_before_a_commit_takes_all_with_it(self, place: Place) -> None:
+        """If that raises, nothing is left and nothing is released; other flows go on."""
+        journal = place.open()
+        own = Orders(journal)
+        ada, bob = place.run(journal, "ada", "bob")
+
+        def fail() -> None:
+            raise OSError("the disk is gone")
+
+        with ada.taken.journal.process():
+            add_everything(ada, own.ours[0])
+            ada.taken.journal.before_commit(fail)
+        assert [type(error) for error in ada.lost] == [CommitFailed]
+        assert "the disk is gone" in str(ada.lost[0])
+        bob.event()
+        assert (bob.released, bob.lost) == ([1], [])
+        nothing_of_it(place, journal, own, ada)
+
     def test_an_event_needs_a_snapshot(self, place: Place) -> None:
         """Recording before attach() is a mistake, and says so; so is recording outside a block."""
         journal = place.open()

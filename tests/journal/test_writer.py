@@ -228,6 +228,31 @@ class TestFences:
         assert [type(error) for error in ada.lost] == [CommitFailed]
         assert [row.seq for row in journal.history(ada.taken.id)] == [1]
 
+    def test_what_fails_before_a_commit_takes_later_ones_with_it(
+        self, url: str, journals: Journals, reactor: ManualReactor
+    ) -> None:
+        """Of a batch stand that flow's commits before it, and all of others."""
+        journal = journals.open(url, reactor=reactor)
+        ada, bob = run(journal, "ada", "bob")
+        threads: list[object] = []
+
+        def fail() -> None:
+            threads.append(threading.current_thread())
+            raise OSError
+
+        ada.event()
+        with ada.taken.journal.process():
+            ada.taken.journal.before_commit(fail)
+            ada.taken.journal.queue_outbound(ada.released.append, "never")
+        ada.event(b"", "never either")
+        bob.event()
+        stop(journal, reactor)
+        assert (ada.released, bob.released) == ([1], [1])
+        assert [type(error) for error in ada.lost] == [CommitFailed]
+        assert [row.seq for row in journal.history(ada.taken.id)] == [1]
+        [thread] = threads
+        assert thread is not threading.main_thread()
+
     @pytest.mark.parametrize(
         ("heard", "said", "event"),
         [("", [], bytearray(b"x")), ("\ud800", [], b""), ("", ["\ud800"], b"")],

@@ -1,6 +1,7 @@
 """Clients of the package's server hear of nothing that is not on the disk."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from holdfast.server import service
+from holdfast.server.nameplates import free_nameplate
+from holdfast.server.turn import Turn
 from tests.server.in_memory import APP, Server, connection
 
 
@@ -118,20 +121,21 @@ def test_a_connection_that_has_gone_keeps_nobody_waiting(server: Server) -> None
 
 
 @pytest.mark.parametrize(
-    ("taken", "given"),
+    ("taken", "digits"),
     [
-        ([], range(1, 10)),
-        ([*range(1, 8), 9], [8]),
-        (range(1, 10), range(10, 100)),
-        (range(1, 99), [99]),
-        (range(1, 501), range(501, 1000)),
-        (range(1, 1000), range(1000, 1_000_000)),
+        ([], 1),
+        ([7], 2),
+        ([7, 77], 3),
+        ([7, 77, *range(100, 108)], 3),
+        ([7, 77, *range(100, 109)], 4),
+        ([7, 77, *range(100, 109), *range(1000, 1090)], 5),
+        (range(1, 1000), 4),
     ],
 )
-def test_any_of_the_shortest_free_nameplates_is_given(
-    server: Server, taken: Sequence[int], given: Sequence[int]
+def test_few_nameplates_of_a_size_are_in_use(
+    server: Server, taken: Sequence[int], digits: int
 ) -> None:
-    """As by the package: one digit while there is one, then two, three, and up to six."""
+    """One of one digit and of two, then one in a hundred, and then the next size."""
     connection = server.database.connection
     connection.execute("BEGIN")
     connection.executemany(
@@ -143,5 +147,25 @@ def test_any_of_the_shortest_free_nameplates_is_given(
         client.say("allocate")
         server.next_turn()
     [allocated, error] = client.heard()
-    assert int(allocated["nameplate"]) in given
+    assert len(allocated["nameplate"]) == digits
+    assert int(allocated["nameplate"]) not in taken
     assert (error["type"], error["orig"]) == ("error", {"type": "allocate"})
+
+
+def test_a_wrong_number_hits_hardly_anybody(server: Server) -> None:
+    """Of 1,000 who wait, whoever types a number of the right length reaches one in fifty at most.
+
+    What counts are the others: a number reaches somebody else's exchange, or nobody's.
+    """
+    turn = Turn(server.database.connection, lambda _: None)
+    names: set[str] = set()
+    for _ in range(1000):
+        name = free_nameplate(turn, APP)
+        assert name is not None
+        turn.execute("INSERT INTO nameplates (app_id, name) VALUES (?, ?)", (APP, name))
+        names.add(name)
+    assert len(names) == 1000
+    sizes = Counter(map(len, names))
+    for own in names:
+        others = sizes[len(own)] - 1
+        assert others / (9 * 10 ** (len(own) - 1) - 1) <= 1 / 50

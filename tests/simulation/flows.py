@@ -17,6 +17,7 @@ from holdfast.flows.base import Flow, flow
 from holdfast.flows.shipped import measuring as measuring
 from holdfast.flows.shipped import receiving as receiving
 from holdfast.flows.shipped import sending as sending
+from holdfast.flows.shipped.coding import Coding
 from holdfast.flows.shipped.provision import HandOver, Provision
 from holdfast.flows.shipped.receive import Incoming, Receive, ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
@@ -62,7 +63,7 @@ class Mint(HandOver):
     """Hand over what a task makes once the recipient is there."""
 
     name: str
-    code_length: int = 2
+    coding: Coding = field(factory=Coding)
     offered: bool = field(default=False, init=False)
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
@@ -117,7 +118,7 @@ class Timer(HandOver):
     every: float
     times: int
     patience: float
-    code_length: int = 2
+    coding: Coding = field(factory=Coding)
     offered: bool = field(default=False, init=False)
     rings: int = field(default=0, init=False)
 
@@ -142,7 +143,7 @@ class Given(HandOver):
 
     code: str = field(repr=False)
     secret: str = field(repr=False)
-    code_length: int = 2
+    coding: Coding = field(factory=Coding)
     offered: bool = field(default=False, init=False)
 
     def started(self) -> None:

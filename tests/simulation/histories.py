@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import field, frozen
 
 from holdfast.flows.base import Flow
+from holdfast.flows.shipped.coding import Coding
 from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
@@ -28,6 +29,8 @@ class History:
     """The plan of the other side, in each attempt."""
     late: float = 3.0
     """Seconds until they come."""
+    comes_back: bool = False
+    """Whether who has mistyped the code tries again, with the right one."""
     then: Mapping[str, Callable[[Stage, str], object]] = field(factory=dict)
     """What happens when a flow has come into a status."""
     soon: float = 0.02
@@ -58,6 +61,11 @@ class History:
 
 def provision(name: str) -> Flow:
     return Provision(name=name, secret=f"the-secret-of-{name}")
+
+
+def guessed(name: str) -> Flow:
+    coding = Coding(words=3, guesses=2)
+    return Provision(name=name, secret=f"the-secret-of-{name}", coding=coding)
 
 
 def mint(name: str) -> Flow:
@@ -144,6 +152,7 @@ HISTORIES = (
         soon=1.0,
         ends=("scared", "done"),
     ),
+    History("wrong guess", guessed, peers=("mistypes",), comes_back=True),
     History(
         "cancel",
         provision,

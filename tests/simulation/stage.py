@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 NAMES = ("ann", "bob", "cy")
 
+BACK = 60.0
+"""Seconds until who has mistyped comes back: more than a process of ours is away."""
+
 GIVEN = "4-blue-whale"
 """The code of a history whose flow does not make one."""
 
@@ -263,10 +266,17 @@ class Stage(World):
     ) -> None:
         person = Person(self, name, attempt, code, appid, plan)
         self.people.append(person)
-        self.kernel.after(self.history.late, partial(_comes, person))
+        self.kernel.after(self.history.late, partial(self._comes, person))
+
+    def _comes(self, person: Person) -> None:
+        person.begin()
+        # Who has mistyped does not come back at once: it is the next code that works, or this one
+        # when it has been opened again.
+        person.tired = person.plan == "mistypes"
+        if self.history.comes_back:
+            self.kernel.after(BACK, partial(_comes_back, person))
 
 
-def _comes(person: Person) -> None:
+def _comes_back(person: Person) -> None:
+    person.tired = False
     person.begin()
-    # Who has mistyped does not come back: it is the next code that works.
-    person.tired = person.plan == "mistypes"

@@ -33,6 +33,7 @@ def test_a_seed_that_once_failed(seed: int) -> None:
 TRANSFERS_LEARNT = [
     59,  # what was kept of a transfer that had failed was taken for the whole file
     145,  # likewise
+    126,  # a worker that had lost the flow while it stood still put the file in its place later
     976,  # everything was sent, and what was told of it was not: the last report was under way
 ]
 """Likewise, of worlds in which all flows are transfers."""
@@ -50,6 +51,16 @@ def test_some_seeds_of_transfers() -> None:
     for seed in range(2000, 2010):
         outcome = run(seed, kinds=TRANSFERS)
         assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
+
+
+def test_some_seeds_of_guesses() -> None:
+    """A code opens again after a wrong guess, and no stranger is disturbed by that."""
+    opened = 0
+    for seed in range(4000, 4008):
+        outcome = run(seed, kinds=("guessed",), peers=("mistypes", "honest", "vanishes"))
+        assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
+        opened += sum("[flow: a new wormhole]" in line for line in outcome.trace)
+    assert opened > 5
 
 
 @pytest.mark.parametrize("first", range(1000, 1060, 20))

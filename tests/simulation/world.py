@@ -19,6 +19,7 @@ from holdfast.flows.base import Flow as AnyFlow
 from holdfast.flows.document import new_flow
 from holdfast.flows.engine import looking, taking
 from holdfast.flows.engine.runner import FlowRunner
+from holdfast.flows.shipped.coding import Coding
 from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
@@ -372,6 +373,9 @@ class World:
                 )
             case "mint":
                 return Mint(name=name)
+            case "guessed":
+                coding = Coding(words=3, guesses=3)
+                return Provision(name=name, secret=secret, coding=coding)
             case "chat":
                 return Chat(name=name)
             case "timer":

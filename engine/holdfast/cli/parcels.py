@@ -24,6 +24,7 @@ from holdfast.operating.printable import printable, quoted
 if TYPE_CHECKING:
     from holdfast.flows import Flow
     from holdfast.flows.shipped.transferring import Ways
+    from holdfast.operating.coding import AskedCode
     from holdfast.operating.spooling import Spooled
 
 SHOWN_EVERY: Final = 0.25
@@ -52,17 +53,21 @@ class Parcel:
     begun: Callable[[str], object] = field(default=lambda _: None, repr=False)
 
 
-def text_parcel(text: str | None, text_file: str | None) -> Parcel:
+def text_parcel(text: str | None, text_file: str | None, code: AskedCode) -> Parcel:
     """Return what `text_from` makes of these. Raises Failure."""
     from holdfast.flows.shipped.provision import SendText
 
     secret = text_from(text, text_file)
-    return Parcel(("send", secret), "this text", lambda _: SendText(secret=secret), is_text=True)
+
+    def flow(_: str) -> Flow:
+        return SendText(secret=secret, coding=code.flow_value())
+
+    return Parcel(("send", secret), "this text", flow, is_text=True)
 
 
 @contextlib.contextmanager
 def file_parcel(
-    paths: Sequence[str], name: str | None, ways: Ways, spool: Path
+    paths: Sequence[str], name: str | None, ways: Ways, code: AskedCode, spool: Path
 ) -> Iterator[Parcel]:
     """Look whether the files and folders are there; or spool standard input.
 
@@ -70,6 +75,7 @@ def file_parcel(
         paths: of files and folders, or `-` alone.
         name: what it is to be called at the other end; None is its own name.
         ways: how the recipient reaches us.
+        code: what code it gets.
         spool: the directory for standard input.
 
     Raises:
@@ -77,29 +83,34 @@ def file_parcel(
         Refused: standard input cannot be kept.
     """
     if "-" not in paths:
-        yield _of_paths(_absolute(paths), name, ways)
+        yield _of_paths(_absolute(paths), name, ways, code)
         return
     if len(paths) > 1:
         raise Failure("- is standard input, and is sent alone; ./- is a file of that name")
     with _standard_input(spool) as it:
-        yield _of_input(it, name or NAME_OF_INPUT, ways, spool)
+        yield _of_input(it, name or NAME_OF_INPUT, ways, code, spool)
 
 
-def _of_paths(paths: list[str], name: str | None, ways: Ways) -> Parcel:
+def _of_paths(paths: list[str], name: str | None, ways: Ways, code: AskedCode) -> Parcel:
     from holdfast.flows.shipped.send_file import SendFile
 
     called = quoted(Path(paths[0]).name or paths[0])
     if len(paths) > 1:
         called += f" and {len(paths) - 1} more"
     marks = ("send-file", json.dumps(paths), name or "")
-    return Parcel(marks, called, lambda _: SendFile(paths=paths, name=name, ways=ways))
+
+    def flow(_: str) -> Flow:
+        return SendFile(paths=paths, name=name, ways=ways, coding=code.flow_value())
+
+    return Parcel(marks, called, flow)
 
 
-def _of_input(it: Spooled, name: str, ways: Ways, spool: Path) -> Parcel:
+def _of_input(it: Spooled, name: str, ways: Ways, code: AskedCode, spool: Path) -> Parcel:
     from holdfast.flows.shipped.send_file import SendFile
 
     def flow(fingerprint: str) -> Flow:
-        return SendFile(paths=[str(spool / fingerprint)], name=name, ways=ways)
+        paths = [str(spool / fingerprint)]
+        return SendFile(paths=paths, name=name, ways=ways, coding=code.flow_value())
 
     # Known by its content: another stream is another exchange.
     marks = ("send-stdin", it.sha256, name)

@@ -16,7 +16,7 @@ from holdfast.cli.tables import counted
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
-from holdfast.operating.standing import live_code, shown_word
+from holdfast.operating.standing import live_code, shown_word, wrong_guesses
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Progress:
                 self._codes[row.name] = new_codes[row.name] = code
             if before is None or before.status != row.status:
                 self._tell(row)
+            if before is not None and wrong_guesses(before) != wrong_guesses(row):
+                self._tell_guess(row)
         if new_codes:
             self._give(new_codes)
         self._first = False
@@ -144,6 +146,12 @@ class Progress:
             reason = (row.published or {}).get("reason")
             because = f" ({printable(str(reason), 200)})" if reason else ""
             self._line.print(f"{printable(row.name)}: {shown_word(row.status)}{because}")
+
+    def _tell_guess(self, row: FlowRow) -> None:
+        guesses = wrong_guesses(row)
+        if guesses is not None and row.finished_at is None:
+            name = printable(row.name)
+            self._line.print(f"{name}: wrong code; {guesses}, and the same code opens again")
 
     def _give(self, codes: dict[str, str]) -> None:
         if self._filing is not None:

@@ -4,10 +4,14 @@
     unset -> wanted -> asked -> known
     unset -> typing -> typing_words -> known
 
+`known` is also reached when we choose the number ourselves (`choose`), without the server: a long
+one, of which it is then asked whether it is free.
+
 `asked` is entered when the request is about to be sent, so that a wormhole that never asked
 leaves nothing behind on the server.
 
-A code that the application was never told can be replaced, which leads from `known` to `wanted`.
+A code that the application was never told can be replaced, which leads from `known` to `wanted`,
+or to another number of our own.
 
 How a nameplate is allocated is specified in server-protocol.md, "Nameplates".
 """
@@ -32,13 +36,20 @@ class NameplateKnown:
 
 
 @frozen
+class NameplateChosen:
+    """The nameplate must be claimed if no other client has it."""
+
+    nameplate: str = field(repr=False)
+
+
+@frozen
 class CodeKnown:
     """The code is complete."""
 
     code: str = field(repr=False)
 
 
-Effects: TypeAlias = tuple[NameplateKnown | CodeKnown, ...]
+Effects: TypeAlias = tuple[NameplateKnown | NameplateChosen | CodeKnown, ...]
 
 State: TypeAlias = Literal[
     "unset",
@@ -58,8 +69,12 @@ class Inputs(Protocol):
         """The application wants a new code; `draw` (hex) chooses its words, a byte for each."""
         ...
 
-    def enter(self, code: str, *, discreet: bool = False) -> Effects:
-        """The application has a complete code."""
+    def enter(self, code: str, *, discreet: bool = False, again: bool = False) -> Effects:
+        """The application has a complete code; `again` if it is ours, and people have it."""
+        ...
+
+    def choose(self, code: str, *, discreet: bool = False) -> Effects:
+        """We have made a complete code, whose number somebody else may have."""
         ...
 
     def type(self, *, discreet: bool = False) -> Effects:
@@ -90,6 +105,10 @@ class Inputs(Protocol):
         """Another client has its nameplate: another code is wanted; `draw` as for `allocate`."""
         ...
 
+    def choose_again(self, code: str) -> Effects:
+        """Another client has its nameplate, which we chose: this is another one of ours."""
+        ...
+
     def abandon(self) -> Effects:
         """A code will not be needed any more."""
         ...
@@ -107,7 +126,10 @@ class Code:
         draw: hex, chooses the words that wait for their nameplate.
         code: the code, once it is complete.
         nameplate: typed, and waits for its words.
-        allocated: whether its nameplate came from the server alone.
+        allocated: whether its nameplate came from the server, or from us: from nobody who expects
+            to meet us there.
+        digits: how many the number has that we have chosen ourselves; 0 if we have not.
+        shared: whether people have it from an earlier wormhole, so that no other code will do.
         untold: whether the application is told it only once it works, and has not been told yet.
     """
 
@@ -115,6 +137,8 @@ class Code:
     code: str = field(default="", repr=False)
     nameplate: str = field(default="", repr=False)
     allocated: bool = False
+    digits: int = 0
+    shared: bool = False
     untold: bool = False
 
 
@@ -146,11 +170,25 @@ def keep_draw(inputs: Inputs, data: Code, draw: str, *, discreet: bool = False) 
 
 
 @unset.upon(Inputs.enter).to(known)
-def take_code(inputs: Inputs, data: Code, code: str, *, discreet: bool = False) -> Effects:
+def take_code(
+    inputs: Inputs, data: Code, code: str, *, discreet: bool = False, again: bool = False
+) -> Effects:
     """Nothing is missing."""
     data.code = code
     data.untold = discreet
-    return (NameplateKnown(split(code)[0]), CodeKnown(code))
+    data.allocated = data.shared = again
+    nameplate = split(code)[0]
+    return (NameplateChosen(nameplate) if again else NameplateKnown(nameplate), CodeKnown(code))
+
+
+@unset.upon(Inputs.choose).to(known)
+def choose_code(inputs: Inputs, data: Code, code: str, *, discreet: bool = False) -> Effects:
+    """Nothing is missing, if the number is free."""
+    data.code = code
+    data.digits = len(split(code)[0])
+    data.allocated = True
+    data.untold = discreet
+    return (NameplateChosen(split(code)[0]), CodeKnown(code))
 
 
 @unset.upon(Inputs.type).to(typing)
@@ -199,6 +237,13 @@ def drop_code(inputs: Inputs, data: Code, draw: str) -> Effects:
     data.code = ""
     data.allocated = False
     return ()
+
+
+@known.upon(Inputs.choose_again).loop()
+def replace_code(inputs: Inputs, data: Code, code: str) -> Effects:
+    """The application was never told the other, so it will not be missed."""
+    data.code = code
+    return (NameplateChosen(split(code)[0]), CodeKnown(code))
 
 
 CODE = blueprint(

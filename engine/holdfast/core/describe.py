@@ -11,7 +11,7 @@ def heard(event: ev.Event, side: str) -> str:
     """Say what came in, seen from `side`."""
     match event:
         case ev.AllocateCode(length):
-            return f"application: a new code of {length} words"
+            return f"application: a new code of {length} word" + ("s" if length != 1 else "")
         case ev.SetCode():
             return "application: the code"
         case ev.TypeCode():

@@ -20,10 +20,12 @@ class AllocateCode:
 
     Args:
         discreet: whether to tell the application the code only once it works.
+        digits: how many digits a number has that we choose ourselves; 0 if the server gives one.
     """
 
     length: int
     discreet: bool = False
+    digits: int = 0
 
 
 @frozen
@@ -32,10 +34,12 @@ class SetCode:
 
     Args:
         discreet: whether to tell the application the code only once it works.
+        again: whether it is a code of ours that people have from an earlier wormhole.
     """
 
     code: str = field(repr=False)
     discreet: bool = False
+    again: bool = False
 
 
 @frozen

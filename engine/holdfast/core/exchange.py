@@ -19,6 +19,8 @@ from typing import Any, Final, Self
 
 from attrs import Factory, define, field
 
+from holdfast.codes import make
+from holdfast.codes.numbers import ENTROPY, long_number
 from holdfast.core import events as ev
 from holdfast.core import notices as out
 from holdfast.core.code import CodePart
@@ -118,6 +120,11 @@ class Exchange:
         return not self.key.is_in("fresh", "started")
 
     @property
+    def is_proved(self) -> bool:
+        """Whether a peer has proved that it knows the code, whatever came then."""
+        return self.key.state == "confirmed"
+
+    @property
     def shared_key(self) -> bytes | None:
         """The key, confirmed or not, once there is one."""
         return bytes.fromhex(self.key.data.key) if self.key.data.key else None
@@ -156,13 +163,18 @@ class Exchange:
 
     def _allocate_code(self, event: ev.AllocateCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
+        if event.digits:
+            code = _own_code(event.digits, event.length, entropy)
+            chosen = self.code.change().choose(code, discreet=event.discreet)
+            return self._code_known(chosen, entropy)
         draw = entropy.draw("words", event.length).hex()
         self.code.change().allocate(draw, discreet=event.discreet)
         return ()
 
     def _set_code(self, event: ev.SetCode, entropy: Entropy) -> out.Notices | None:
         self._only_one_code()
-        effects = self.code.change().enter(event.code, discreet=event.discreet)
+        entered = self.code.change()
+        effects = entered.enter(event.code, discreet=event.discreet, again=event.again)
         return self._code_known(effects, entropy)
 
     def _type_code(self, event: ev.TypeCode, entropy: Entropy) -> out.Notices | None:
@@ -337,8 +349,8 @@ class Exchange:
         elif event.taken:
             self.meeting.lost()
             if self.well and self.meeting.is_replaceable:
-                self._replace_code(entropy)
-            elif self.well:
+                return self._replace_code(entropy)
+            if self.well:
                 return self._leaving(self.lifecycle.change().fail("errory", "CodeLostError", ""))
         else:
             self.meeting.freed()
@@ -363,11 +375,17 @@ class Exchange:
         self.code.change().tell()
         return (out.GotCode(self.code.data.code),)
 
-    def _replace_code(self, entropy: Entropy) -> None:
+    def _replace_code(self, entropy: Entropy) -> out.Notices:
         """The code is lost before the application was told it: make another, of the same length."""
         length = self.code.data.code.count("-")
-        self.meeting.replace(entropy.draw("words", length).hex())
+        digits = self.code.data.digits
         self.talk.begin_anew()
+        if not digits:
+            self.meeting.replace(entropy.draw("words", length).hex())
+            return ()
+        self.nameplate.change().drop()
+        chosen = self.code.change().choose_again(_own_code(digits, length, entropy))
+        return self._code_known(chosen, entropy)
 
     def _carry(self, effects: TalkEffects) -> out.Notices:
         notices: out.Notices = ()
@@ -443,6 +461,12 @@ class Exchange:
         )
         lifecycle = parts["lifecycle"]
         return cls(saved.appid, saved.side, saved.versions, saved.welcome, meeting, talk, lifecycle)
+
+
+def _own_code(digits: int, length: int, entropy: Entropy) -> str:
+    """Make a code of `length` words on a random number of so many digits."""
+    number = long_number(digits, entropy.draw("number", ENTROPY))
+    return make(number, entropy.draw("words", length), length)
 
 
 _HANDLERS: Final[Mapping[type, Callable[[Exchange, Any, Entropy], out.Notices | None]]] = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from holdfast.core.code import CODE, Code, CodePart, NameplateKnown
+from holdfast.core.code import CODE, Code, CodePart, NameplateChosen, NameplateKnown
 from holdfast.core.code import Effects as CodeEffects
 from holdfast.core.frames import Allocate, Claim, Frame
 from holdfast.core.mailbox import MAILBOX, Mailbox, MailboxPart
@@ -49,6 +49,8 @@ class Meeting:
         for known in effects:
             if isinstance(known, NameplateKnown):
                 self.nameplate.change().want(known.nameplate)
+            elif isinstance(known, NameplateChosen):
+                self.nameplate.change().seek(known.nameplate)
             else:
                 code = known.code
         return code
@@ -124,7 +126,8 @@ class Meeting:
     def is_replaceable(self) -> bool:
         """Whether the code was never told, so that another one will do."""
         data = self.code.data
-        return data.untold and data.allocated and self.nameplate.state == "lost"
+        ours = data.untold and data.allocated and not data.shared
+        return ours and self.nameplate.state == "lost"
 
     def replace(self, draw: str) -> None:
         """Want another code."""

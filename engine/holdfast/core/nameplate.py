@@ -1,9 +1,9 @@
 """Our claim on a nameplate, from wanting it to giving it back.
 
     none -> wanted -> claiming -> claimed -> releasing -> released
-               |---- doubtful <---'
-               `---- yielded <- yielding <- doubtful
-                        `-> lost
+     |         |---- doubtful <---'
+     |         `---- yielded <- yielding <- doubtful
+     `------------------^ `-> lost
 
 `claiming` is entered when the claim is about to be sent: from then on the server may hold a claim
 of ours, which must be released before the mailbox is closed. (A side that closes first makes the
@@ -13,7 +13,8 @@ server cut the connection at every retry.)
 another client since, so we do not claim it again until we know.
 
 If a client has it, and that client may be us, we give it back (`yielding`), which changes nothing
-for any other client, and look again (`yielded`): a client that has it now is not us.
+for any other client, and look again (`yielded`): a client that has it now is not us. A number that
+we have chosen ourselves begins there.
 
 Specified in server-protocol.md, "Nameplates", which does not say what a server forgets.
 """
@@ -56,6 +57,10 @@ class Inputs(Protocol):
 
     def want(self, nameplate: str) -> Effects:
         """The code is known, and with it the nameplate."""
+        ...
+
+    def seek(self, nameplate: str) -> Effects:
+        """The code is known, and its number is to be claimed only if no client has it."""
         ...
 
     def claim(self) -> Effects:
@@ -150,6 +155,13 @@ yielded.upon(Inputs.release).to(released).returns(())
 @none.upon(Inputs.want).to(wanted)
 def remember_nameplate(inputs: Inputs, data: Nameplate, nameplate: str) -> Effects:
     """The next connection will claim it."""
+    data.nameplate = nameplate
+    return ()
+
+
+@none.upon(Inputs.seek).to(yielded)
+def look_first(inputs: Inputs, data: Nameplate, nameplate: str) -> Effects:
+    """The server will be asked whether it is free."""
     data.nameplate = nameplate
     return ()
 

@@ -29,6 +29,13 @@ AT_ONCE: Final = 512 * 1024
 
 Twisted's own limit would leave a few bytes of it for another turn."""
 
+KEPT: Final = 4 * 1024 * 1024
+"""Bytes of one block of memory that is used and given back, for what glibc learns from it.
+
+Unless it has seen so large a block, it gives memory back to the kernel after every few records, and
+gets it again page by page: this took up to a third of a sender's time. Now it keeps twice as much.
+"""
+
 MOST_PIECES: Final = 4
 """Noise messages of such a record that are written at once."""
 
@@ -89,6 +96,7 @@ class Link(TwistedProtocol):
     def connectionMade(self) -> None:
         """Begin to write."""
         self._may_write = True
+        bytes(KEPT)
         self._read_size = getattr(self.transport, "bufferSize", USUAL_READ)
         if hasattr(self.transport, "SEND_LIMIT"):
             self.transport.SEND_LIMIT = AT_ONCE

@@ -63,6 +63,10 @@ class Host(Protocol):
         """Call the flow's `woken` at that time."""
         ...
 
+    def reopen(self, reason: str, after: float) -> None:
+        """Go on with a new wormhole."""
+        ...
+
     def expire_at(self, when: float | None) -> None:
         """End the flow at that time."""
         ...
@@ -165,6 +169,25 @@ class Flow:
 
     def woken(self) -> None:
         """Called when the time of `wake_at` has come; an event like all others."""
+
+    def reopen(self, reason: str, *, after: float = 0.0) -> None:
+        """Go on with a new wormhole instead of ending, from inside `wormhole_closed`.
+
+        The new wormhole's first event is a call of `reopened`. A flow that has its verdict ends all
+        the same.
+
+        Args:
+            reason: why, for the log that operators read.
+            after: seconds to wait, at most ten minutes.
+
+        Raises:
+            ValueError: the peer had proved the code, and may have been told something.
+        """
+        self._host.reopen(reason, after)
+
+    def reopened(self) -> None:
+        """Called once at the beginning of each new wormhole that `reopen` leads to."""
+        raise NotImplementedError
 
     def expire_at(self, when: float | None) -> None:
         """Have the flow end as expired at this time, in seconds since the epoch.

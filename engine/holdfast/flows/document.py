@@ -68,6 +68,7 @@ class Checkpoint:
         performed: how many tasks were asked for in this attempt.
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
+        reopening: whether its wormhole has ended, and a new one takes its place.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -78,6 +79,7 @@ class Checkpoint:
     performed: int = 0
     wake_at: float | None = None
     deadline: float | None = None
+    reopening: bool = False
     version: int = VERSION
 
     def to_bytes(self, wormhole: str | None = None) -> bytes:

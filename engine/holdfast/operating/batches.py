@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
+from holdfast.operating.coding import AskedCode
 from holdfast.operating.minting import PLACEHOLDER
 from holdfast.operating.people import Person
 from holdfast.operating.printable import quoted
@@ -24,12 +25,14 @@ class Terms:
     Args:
         deadline: in seconds since the epoch.
         mint_timeout: seconds that the command of --mint is given.
+        code: what codes they get.
     """
 
     relay: str
     appid: str
     deadline: float | None
     mint_timeout: float
+    code: AskedCode = field(factory=AskedCode)
 
 
 def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
@@ -81,12 +84,15 @@ def _flow(
     from holdfast.flows.document import new_flow
     from holdfast.flows.shipped.provision import Provision
 
+    coding = terms.code.flow_value()
     if minting is not None:
         words = [word.replace(PLACEHOLDER, person.name) for word in minting]
-        flow = Provision(name=person.name, mint=words, mint_timeout=terms.mint_timeout)
+        flow = Provision(
+            name=person.name, mint=words, mint_timeout=terms.mint_timeout, coding=coding
+        )
         fingerprint = journal.fingerprint("mint", *words)
     else:
-        flow = Provision(name=person.name, secret=person.secret or "")
+        flow = Provision(name=person.name, secret=person.secret or "", coding=coding)
         fingerprint = journal.fingerprint("secret", person.secret or "")
     return new_flow(
         person.name,

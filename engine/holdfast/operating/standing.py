@@ -25,6 +25,12 @@ def live_code(row: "FlowRow") -> str | None:
     return code if row.finished_at is None and isinstance(code, str) else None
 
 
+def wrong_guesses(row: "FlowRow") -> str | None:
+    """Return how many guesses at the code were wrong, such as "1 of 3 were wrong", or None."""
+    guesses = (row.published or {}).get("guesses")
+    return guesses if isinstance(guesses, str) else None
+
+
 def is_unloaded(row: "FlowRow") -> bool:
     """Whether the flow waits for a worker that can load it."""
     from holdfast_journal import UNLOADED

@@ -11,13 +11,14 @@ from attrs import define
 
 from holdfast.server.errors import DatabaseUnusable
 
-# The package looks up rows by these columns, but its schema does not have indexes that begin with
-# them: the cost of a command would grow with the number of waiting mailboxes. A stock server that
-# opens the file later keeps these indexes up to date.
+# The package, or `nameplates`, looks up rows by these columns, but the package's schema does not
+# have indexes that begin with them: the cost of a command would grow with the number of waiting
+# mailboxes. A stock server that opens the file later keeps these indexes up to date.
 INDEXES = {
     "holdfast_claims": "nameplate_sides (nameplates_id, side)",
     "holdfast_claimants": "nameplate_sides (side)",
     "holdfast_nameplates": "nameplates (mailbox_id)",
+    "holdfast_sizes": "nameplates (app_id, length(name), name)",
     "holdfast_sides": "mailbox_sides (mailbox_id, side)",
     "holdfast_messages": "messages (mailbox_id)",
 }

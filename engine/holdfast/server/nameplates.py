@@ -1,37 +1,49 @@
-"""Which nameplate to give out: any of the shortest that are free, as the package does.
+"""Which nameplate to give out: one of the shortest numbers of which few are in use.
 
-To find one, the package reads all that are taken. Here the database looks up only as many as there
-are short ones, however many codes wait.
+The package gives out numbers until a size is used up. With 1,000 codes waiting, each number from 1
+to 999 then belongs to somebody, and whoever mistypes a digit ends a stranger's exchange. Here at
+most about one in a hundred numbers of a size is in use; then come longer ones.
 """
 
 import secrets
+from typing import Final
 
 from holdfast.server.turn import Turn
 
-_SIZES = ((1, 9), (10, 99), (100, 999))
-_LONG = range(1000, 1_000_000)
-_TRIES = 1000
+LONGEST: Final = 9
+"""Digits of the longest number that is given out."""
 
-_ANY_FREE = (
-    "WITH RECURSIVE numbers (n) AS (SELECT ? UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
-    " SELECT n FROM numbers WHERE NOT EXISTS"
-    " (SELECT 1 FROM nameplates WHERE app_id = ? AND name = CAST(n AS TEXT))"
-    " ORDER BY random() LIMIT 1"
+_ARE_IN_USE: Final = (
+    "SELECT 1 FROM nameplates WHERE app_id = ? AND length(name) = ? LIMIT 1 OFFSET ? - 1"
 )
-_IS_TAKEN = "SELECT 1 FROM nameplates WHERE app_id = ? AND name = ?"
+_IS_TAKEN: Final = "SELECT 1 FROM nameplates WHERE app_id = ? AND name = ?"
+
+
+def most_in_use(digits: int) -> int:
+    """Return how many numbers of so many digits may be in use: one in a hundred, and at least one.
+
+    The only number of its size in use cannot be hit by somebody who mistypes another.
+    """
+    size: int = 9 * 10 ** (digits - 1)
+    return max(1, size // 100)
 
 
 def free_nameplate(turn: Turn, app: str) -> str | None:
-    """Return a free nameplate of `app`, or None if a thousand tries find none.
+    """Return a random free nameplate of `app`, or None if too many are in use.
 
-    It has one to three digits, or up to six if all those are taken. Raises sqlite3.Error.
+    Raises sqlite3.Error.
     """
-    for first, last in _SIZES:
-        row = turn.execute(_ANY_FREE, (first, last, app)).fetchone()
-        if row is not None:
-            return str(row[0])
-    for _ in range(_TRIES):
-        name = str(secrets.choice(_LONG))
+    for digits in range(1, LONGEST + 1):
+        full = turn.execute(_ARE_IN_USE, (app, digits, most_in_use(digits))).fetchone()
+        if full is None:
+            return _any_free(turn, app, digits)
+    return None
+
+
+def _any_free(turn: Turn, app: str, digits: int) -> str:
+    """Return one of so many digits. Nearly all are free, so this ends at the first try or soon."""
+    first = 10 ** (digits - 1)
+    while True:
+        name = str(first + secrets.randbelow(9 * first))
         if turn.execute(_IS_TAKEN, (app, name)).fetchone() is None:
             return name
-    return None

@@ -27,6 +27,9 @@ from holdfast.status import Connected, Connecting, Disconnected, Unreachable
 MOST_CLOSING_TRIES: Final = 3
 """Connections on which a server may ignore our closing before we leave without its answer."""
 
+MOST_NUMBERS: Final = 100
+"""Numbers of our own that are looked for on one list: a server might list them all."""
+
 REMEMBERED_FOR: Final = 600.0
 """Seconds for which a server remembers at least what it had of ours; a stock one does for 660."""
 
@@ -174,10 +177,7 @@ class Contact:
             self.heard_at = self._options.now()
         if isinstance(said, Nameplates):
             self._hears.listed(said.nameplates)
-            nameplate = self.exchange.nameplate
-            if nameplate.is_in("doubtful", "yielded"):
-                taken = nameplate.data.nameplate in said.nameplates
-                happen(ev.NameplateListed(taken, conversation.lately))
+            self._look_up(said.nameplates, conversation, happen)
         elif isinstance(said, Pong):
             conversation.said.caught_up = True
             happen(ev.MailboxMissing() if missing(self.exchange, conversation.said) else None)
@@ -185,6 +185,26 @@ class Contact:
             if isinstance(said, ev.MessageArrived):
                 conversation.said.hear(said, self.exchange)
             happen(said)
+
+    def _look_up(
+        self,
+        nameplates: AbstractSet[str],
+        conversation: Conversation,
+        happen: Callable[[ev.Event | None], object],
+    ) -> None:
+        """Say whether our nameplate is on the list; and so of each that then takes its place."""
+        for _ in range(MOST_NUMBERS):
+            nameplate = self.exchange.nameplate
+            asked = nameplate.data.nameplate
+            if not nameplate.is_in("doubtful", "yielded"):
+                return
+            happen(ev.NameplateListed(asked in nameplates, conversation.lately))
+            if asked not in nameplates:
+                # What is claimed now, and perhaps not answered, is ours from now on.
+                conversation.lately = True
+                self.heard_at = self._options.now()
+            if self.exchange.nameplate.data.nameplate == asked:
+                return
 
     def _is_in_doubt(self, conversation: Conversation) -> bool:
         """Note, before anything is said, whether the server may have forgotten us.

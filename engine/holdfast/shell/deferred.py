@@ -264,13 +264,15 @@ class DeferredWormhole:
         """Return a Deferred of the next message that no other call waits for."""
         return self._observers.messages.wait()
 
-    def allocate_code(self, length: int = 2, *, code_length: int | None = None) -> None:
+    def allocate_code(
+        self, length: int = 2, *, code_length: int | None = None, number_digits: int = 0
+    ) -> None:
         """See `DelegatedWormhole.allocate_code`."""
-        self._inner.allocate_code(length, code_length=code_length)
+        self._inner.allocate_code(length, code_length=code_length, number_digits=number_digits)
 
-    def set_code(self, code: str) -> None:
+    def set_code(self, code: str, *, again: bool = False) -> None:
         """See `DelegatedWormhole.set_code`."""
-        self._inner.set_code(code)
+        self._inner.set_code(code, again=again)
 
     def input_code(self) -> InputHelper:
         """See `DelegatedWormhole.input_code`."""

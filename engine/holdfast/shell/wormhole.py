@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from holdfast import errors
 from holdfast.codes import validate
+from holdfast.codes.numbers import FEWEST_DIGITS, MOST_DIGITS
 from holdfast.core import checkpoint
 from holdfast.core import events as ev
 from holdfast.core import notices as out
@@ -96,28 +97,43 @@ class DelegatedWormhole:
 
     # What applications call.
 
-    def allocate_code(self, length: int = 2, *, code_length: int | None = None) -> None:
+    def allocate_code(
+        self, length: int = 2, *, code_length: int | None = None, number_digits: int = 0
+    ) -> None:
         """Ask the mailbox server for a nameplate, and make a code of `length` random words.
 
         Args:
             length: how many words, 1 to 100.
             code_length: a synonym of `length`.
+            number_digits: if not 0, the nameplate is a random number of 6 to 12 digits that the
+                server's list does not have, instead of one that the server gives.
 
         Raises:
             OnlyOneCodeError: this wormhole has a code, or has asked for one.
             WormholeClosed: it has begun to close; or the WormholeError that it ended with.
-            TypeError, ValueError: `length` is not such a number.
+            TypeError, ValueError: `length` or `number_digits` is not such a number.
         """
         words = length if code_length is None else code_length
         if type(words) is not int:
             raise TypeError("length is a number of words")
         if not 1 <= words <= 100:
             raise ValueError("a code has 1 to 100 words")
+        if type(number_digits) is not int:
+            raise TypeError("number_digits is a number of digits")
+        if number_digits and not FEWEST_DIGITS <= number_digits <= MOST_DIGITS:
+            raise ValueError(f"a number of ours has {FEWEST_DIGITS} to {MOST_DIGITS} digits")
         self._only_one_code()
-        self._happening.happen(ev.AllocateCode(words, self._happening.options.discreet))
+        discreet = self._happening.options.discreet
+        self._happening.happen(ev.AllocateCode(words, discreet, number_digits))
 
-    def set_code(self, code: str) -> None:
+    def set_code(self, code: str, *, again: bool = False) -> None:
         """Use the code that the other side has too.
+
+        Args:
+            code: the code.
+            again: whether this side gave it out for an earlier wormhole, which is closed. Then its
+                number is claimed only if no other client has it; otherwise the wormhole ends in
+                CodeLostError.
 
         Raises:
             KeyFormatError: it is malformed; the wormhole may still be given another.
@@ -129,7 +145,7 @@ class DelegatedWormhole:
             raise TypeError("a code is text")
         code = validate(code)
         self._only_one_code()
-        self._happening.happen(ev.SetCode(code, self._happening.options.discreet))
+        self._happening.happen(ev.SetCode(code, self._happening.options.discreet, again))
 
     def _check_open(self) -> None:
         """Raise the reason if no code can be had any more."""

@@ -28,6 +28,12 @@ class LandingError(WormholeError):
     advice = "What arrives cannot be written."
 
 
+class LandingInUse(LandingError):
+    """Another process has not let go of what arrives; it may still put it where it belongs."""
+
+    advice = "Another process is receiving this already."
+
+
 class TargetExists(LandingError):
     """Something has the name already under which the received thing is to appear."""
 

@@ -21,7 +21,7 @@ import shutil
 import stat
 from typing import Final, Literal, TypeAlias
 
-from holdfast.transfer.errors import LandingError
+from holdfast.transfer.errors import LandingError, LandingInUse
 from holdfast.transfer.placing import DIRECTORY, are_one, sync_directory
 
 Kind: TypeAlias = Literal["file", "folder", "kept"]
@@ -52,7 +52,8 @@ class Hidden:
         """Open the part file, which is made if it is not there, and lock it.
 
         Raises:
-            LandingError: it is not ours, or another process has it.
+            LandingInUse: another process has it.
+            LandingError: it is not ours.
         """
         while True:
             part = self._new_or_old_part()
@@ -155,7 +156,7 @@ def _lock(part: int) -> None:
     try:
         fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise LandingError("Another process is receiving this already.") from error
+        raise LandingInUse from error
     except OSError as error:
         # A disk without locks: that a flow runs once at a time has to do.
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):

@@ -4,7 +4,7 @@ No threads and no reactor here: `Committer.commit` blocks until it knows.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from attrs import frozen
@@ -54,15 +54,9 @@ class Committer:
         The others are durable when this returns. If a commit is lost, all later commits of its flow
         are lost too. Raises JournalBroken.
         """
-        lost: dict[Commit, Exception] = {}
-        failed = _prepare_outside(commits)
-        ready = []
-        for group in _by_flow(commits):
-            if (failure := failed.get(group[0].fence.id)) is None:
-                ready.append(group)
-            else:
-                lost |= dict.fromkeys(group, failure)
-        attempts = deque([ready] if ready else ())
+        groups, lost = _prepare_outside(_by_flow(commits))
+        failed: dict[int, Exception] = {}
+        attempts = deque([groups] if groups else ())
         while attempts:
             groups = attempts.popleft()
             first = groups[0][0].fence.id
@@ -174,19 +168,25 @@ class Committer:
             self._tell(None)
 
 
-def _prepare_outside(commits: Sequence[Commit]) -> dict[int, Exception]:
-    """Make durable what is not in the database; return the flows for which this failed."""
-    failed: dict[int, Exception] = {}
-    for commit in commits:
-        flow = commit.fence.id
-        for call in commit.before:
-            if flow not in failed:
-                try:
+def _prepare_outside(groups: Iterable[Group]) -> tuple[list[Group], dict[Commit, Exception]]:
+    """Call what is to be called before; return what can be written then, and what is lost."""
+    ready: list[Group] = []
+    lost: dict[Commit, Exception] = {}
+    for group in groups:
+        written = 0
+        try:
+            for commit in group:
+                for call in commit.before:
                     call()
-                except Exception as error:  # noqa: BLE001 - whatever the application raised
-                    failed[flow] = CommitFailed(f"flow {flow} could not be prepared: {error}")
-                    failed[flow].__cause__ = error
-    return failed
+                written += 1
+        except Exception as error:  # noqa: BLE001 - whatever the application raised
+            text = f"flow {commit.fence.id} cannot be written: {type(error).__name__}: {error}"
+            failure = CommitFailed(text)
+            failure.__cause__ = error
+            lost |= dict.fromkeys(group[written:], failure)
+        if written:
+            ready.append(group[:written])
+    return ready, lost
 
 
 def _by_flow(commits: Sequence[Commit]) -> list[Group]:

@@ -183,10 +183,8 @@ class FlowJournal:
         """Call `fn` before this entry is committed, in the thread that writes.
 
         For what the entry relies on and the database does not have, such as `os.fdatasync` of a
-        file: the thread that processes events need not wait for it. If it fails, the flow is lost,
-        and nothing is committed.
-
-        Raises JournalError outside a block.
+        file: the thread that processes events need not wait for it. If it raises, the entry is not
+        committed, and the flow is lost. Raises JournalError outside a block.
         """
         commit = self._block.open()
         commit.before = (*commit.before, partial(fn, *args))
@@ -253,7 +251,7 @@ class FlowJournal:
         commit.tasks = (*commit.tasks, change)
 
     def _complete(self, commit: Commit) -> None:
-        if not (commit.entries or commit.tasks or commit.statements):
+        if not (commit.entries or commit.tasks or commit.statements or commit.before):
             return
         if self._snapshot is None:
             raise JournalError("attach() a snapshot before the first event")

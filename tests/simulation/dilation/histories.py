@@ -35,7 +35,13 @@ HISTORIES = (
         (Script("a", 0, (8, 8)), Script("b", 1, (4, 6), half=True)),
     ),
     Dilated("dilated, a plan out", "stock follows", (Script("a", 0, (24, 0), planned=True),)),
-    Dilated("dilated, one way in", "stock follows", (Script("a", 1, (0, 24)),), at_once=True),
+    Dilated(
+        "dilated, one way in",
+        "stock follows",
+        (Script("a", 1, (0, 8)),),
+        at_once=True,
+        pairs=True,
+    ),
     Dilated(
         "dilated, both die",
         "ours",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from holdfast.cli import say
+from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import (
@@ -25,7 +27,7 @@ from holdfast.operating.minting import parse_command
 from holdfast.operating.people import read_people
 
 if TYPE_CHECKING:
-    pass
+    from holdfast.operating.coding import AskedCode
 
 
 @click.command()
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     metavar="DURATION",
     help="Stop after this long at the latest: 90s, 8h, 1h30m, 30d.",
 )
+@code_options
 @deadline_option
 @connections_option
 @retain_option
@@ -86,6 +89,7 @@ def command(
     codes: str | None,
     qr: bool,
     seconds: float | None,
+    code: AskedCode,
     deadline: float | None,
     connections: int,
     retain: float | None,
@@ -124,13 +128,16 @@ def command(
     pictures = qr and sys.stdout.isatty()
     if qr:
         require_pictures()
-    terms = Terms(relay, appid, None if deadline is None else time.time() + deadline, mint_timeout)
+    expires = None if deadline is None else time.time() + deadline
+    terms = Terms(relay, appid, expires, mint_timeout, code)
     with serving(db, connections=connections, retain=retain) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
         existing = start_batch(service.journal, batch, people, minting, source, terms)
         progress = Progress(names, codes_file, pictures=pictures)
         progress.begin(existing)
+        if code.notice is not None and existing < len(people):
+            say.tell(code.notice)
         ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
     progress.end(ending)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import say
+from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.recording import dump_timing_option, recorder
@@ -23,6 +24,7 @@ from holdfast_journal import FlowStatus
 if TYPE_CHECKING:
     from holdfast.cli.parcels import Parcel
     from holdfast.cli.transfers import Transfer
+    from holdfast.operating.coding import AskedCode
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -62,6 +64,14 @@ BATCH = "send"
     metavar="DURATION",
     help="Stop after this long at the latest.",
 )
+@click.option(
+    "--code",
+    "given",
+    metavar="CODE",
+    help="Use this code, which the recipient has already, instead of making one. Other users of"
+    " this machine can see it in the list of processes.",
+)
+@code_options
 @deadline_option
 @ways_options
 @dump_timing_option
@@ -78,6 +88,7 @@ def command(
     again: bool,
     qr: bool,
     seconds: float | None,
+    code: AskedCode,
     deadline: float | None,
     ways: AskedWays,
     dump_timing: Path | None,
@@ -104,10 +115,11 @@ def command(
 
     if qr:
         require_pictures()
-    whom = () if to is None else (same_name(to),)
+    whom = (*(() if to is None else (same_name(to),)), *code.marks)
     texts = (text, text_file if text_file is not None else old_name)
     timing = recorder(dump_timing)
-    with _parcel(paths, texts, name, ways, db) as parcel, serving(db, timing=timing) as service:
+    parcels = _parcel(paths, texts, name, ways, code, db)
+    with parcels as parcel, serving(db, timing=timing) as service:
         _sweep(service.journal, db)
         fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
         before = rows_of(service.journal, BATCH, fingerprint)
@@ -118,6 +130,8 @@ def command(
         if before and before[-1].finished_at is None:
             _goes_on(parcel, before[-1])
             transfer.continues(before[-1])
+        elif code.notice is not None:
+            say.tell(code.notice)
         flow_name = start_or_resume(
             service.journal,
             BATCH,
@@ -144,6 +158,7 @@ def _parcel(
     texts: tuple[str | None, str | None],
     name: str | None,
     ways: AskedWays,
+    code: AskedCode,
     db: str,
 ) -> contextlib.AbstractContextManager[Parcel]:
     from holdfast.cli.parcels import file_parcel, text_parcel
@@ -152,10 +167,10 @@ def _parcel(
     if not paths:
         if name is not None or ways.asked:
             raise Failure(f"{ways.asked or '--name'}: this is for files, and a text is sent")
-        return contextlib.nullcontext(text_parcel(*texts))
+        return contextlib.nullcontext(text_parcel(*texts, code))
     if texts != (None, None):
         raise Failure("give files or a text, not both")
-    return file_parcel(paths, name, ways.flow_value(), spool_directory(db))
+    return file_parcel(paths, name, ways.flow_value(), code, spool_directory(db))
 
 
 def _sweep(journal: SqlJournal, db: str) -> None:
@@ -202,12 +217,16 @@ class _Watcher:
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         from holdfast.cli.pictures import fitting_picture
-        from holdfast.operating.standing import live_code
+        from holdfast.operating.standing import live_code, wrong_guesses
 
         for row in moved:
             if row.name != self._name:
                 continue
-            self.row = row
+            before, self.row = self.row, row
+            guesses = wrong_guesses(row)
+            if before is not None and guesses != wrong_guesses(before) and not row.finished_at:
+                self.end()
+                say.err(f"wrong code; {guesses}, and the same code opens again")
             code = live_code(row)
             if code is not None and code != self._shown:
                 self.end()

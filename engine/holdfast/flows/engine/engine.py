@@ -4,16 +4,18 @@ Flows come from the database and from nowhere else. Another process that starts 
 one to be cancelled, writes that there. The engine looks twice a second and acts on what it finds.
 
 Theory of operation. A flow is a row. One process at a time has it `taken`, and keeps a `FlowRunner`
-for it in `running`. A flow leaves that register in one of four ways:
+for it in `running`. A flow leaves that register in one of five ways:
 
 - it is over (`Engine.over`);
+- its wormhole has ended, and another is to take its place (`reopens`): the runner is thrown away,
+  and the flow is given back, to be taken again;
 - its own code raised, or one of its commits was refused (`broken`): the runner is thrown away, and
   the flow is given back, to be taken again later;
 - it only waits, and its connection, or its place here, is needed for others (`_let_go`): it is
   parked (`turns`), or shared with another worker;
 - the process is asked to stop (`stop`).
 
-In the last three nothing is lost, because what counts is the last commit. The database cannot be
+In the last four nothing is lost, because what counts is the last commit. The database cannot be
 told at once: it may not answer, and everything that asks it runs in a thread, for which the reactor
 does not wait. So what it must be told is owed (`owed`). While something is owed about a flow, that
 flow is not run again here.
@@ -207,6 +209,16 @@ class Engine:
         """The flow's last entry is durable."""
         self._leaving.add(runner)
         self.running.pop(runner.taken.id, None)
+
+    def reopens(self, runner: FlowRunner) -> None:
+        """Load the flow again, with a new wormhole."""
+        flow_id = runner.taken.id
+        if self.running.pop(flow_id, None) is not None:
+            self._leaving.add(runner)
+            give_back = self._scope.journal.give_back
+            wake_at = runner.host.reopens_at
+            self._owed.add(partial(give_back, [flow_id], wake_at=wake_at), [flow_id])
+            self._look_soon()
 
     def broken(self, runner: FlowRunner, failure: Failure) -> None:
         """Load the flow again, later each time: its own code raised, or its journal is lost."""

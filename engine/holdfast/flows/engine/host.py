@@ -49,6 +49,7 @@ class FlowHost:
         "_state",
         "is_over",
         "open_tasks",
+        "reopens_at",
         "taken",
         "wormhole",
     )
@@ -71,6 +72,8 @@ class FlowHost:
         self._owner = owner
         self._entry = entry
         self.open_tasks = {task.number for task in taken.tasks}
+        self.reopens_at: float | None = None
+        """When its new wormhole is to begin, in seconds since the epoch; None for at once."""
         self.is_over = False
         """Whether the flow does not run here any more."""
 
@@ -93,15 +96,16 @@ class FlowHost:
         number = self._state.performed = self._state.performed + 1
         self.open_tasks.add(number)
         identity = f"{self.taken.uid}/{task}/{number}"
-        made = asked(
-            Task(
-                number=number,
-                name=task,
-                arguments=json.dumps(arguments).encode(),
-                key=hashlib.sha256(identity.encode()).hexdigest()[:32],
-                due_at=self.now(),
-            )
+        made = Task(
+            number=number,
+            name=task,
+            arguments=json.dumps(arguments).encode(),
+            key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            due_at=self.now(),
         )
+        leaves = self._state.reopening
+        if not leaves:
+            made = asked(made)
         with self._journal.process():
             self._journal.add_task(
                 made.number,
@@ -112,7 +116,8 @@ class FlowHost:
                 made.attempts,
                 made.error,
             )
-            self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
+            if not leaves:  # otherwise it is begun with the new wormhole
+                self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 
     def end_as(self, status: FlowStatus, reason: str) -> None:
         """Give the verdict; the first one counts."""
@@ -125,6 +130,16 @@ class FlowHost:
         self._state.verdict, self._state.reason = status.value, reason
         if reason:
             self.publish({"reason": reason})
+
+    def reopen(self, reason: str, after: float) -> None:
+        """Go on with a new wormhole; see `Flow.reopen`."""
+        if self.wormhole.exchange.is_proved:
+            raise ValueError("a wormhole whose peer has proved the code is not followed by another")
+        if not self._state.verdict:
+            self._state.reopening = True
+            self.reopens_at = self.now() + after if after else None
+            heard = f"flow: {reason}; the code will be opened again"
+            self._journal.record("reopening", heard=heard, said=(), event=b"")
 
     def wake_at(self, when: float | None) -> None:
         """Call the flow's `woken` then."""

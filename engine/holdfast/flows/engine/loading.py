@@ -32,15 +32,21 @@ def load(taken: TakenFlow) -> Loaded:
     if taken.checkpoint is None:
         params = document.Params.from_bytes(taken.params)
         flow = document.begin(taken.kind, params.params)
-        exchange = Exchange(params.appid, os.urandom(5).hex(), flow.versions)
-        exchange.talk.dilation = hears_of_dilation(flow)
         return Loaded(
             flow,
             document.Checkpoint(data={}, wormhole={}, deadline=params.deadline),
-            checkpoint.SavedWormhole(params.relay, exchange, ()),
+            _new_wormhole(params.relay, params.appid, flow),
         )
     state = document.Checkpoint.from_bytes(taken.checkpoint)
     flow = document.restore(taken.kind, state.data)
     saved = checkpoint.load(state.wormhole)
     state.wormhole = {}  # from here on the wormhole has it
+    if state.reopening:
+        saved = _new_wormhole(saved.relay_url, saved.exchange.appid, flow)
     return Loaded(flow, state, saved)
+
+
+def _new_wormhole(relay: str, appid: str, flow: Flow) -> checkpoint.SavedWormhole:
+    exchange = Exchange(appid, os.urandom(5).hex(), flow.versions)
+    exchange.talk.dilation = hears_of_dilation(flow)
+    return checkpoint.SavedWormhole(relay, exchange, ())

@@ -38,6 +38,10 @@ class RunnerOwner(Protocol):
         """The flow's last entry is durable."""
         ...
 
+    def reopens(self, runner: FlowRunner) -> None:
+        """It is durable that a new wormhole takes the place of the flow's."""
+        ...
+
     def broken(self, runner: FlowRunner, failure: Failure) -> None:
         """The flow's own code raised; its last checkpoint stands."""
         ...

@@ -19,6 +19,7 @@ from holdfast.core.parts import PARTS
 from holdfast.errors import BadCheckpoint, WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import UnknownFlow, flow_class, kinds
+from holdfast.flows.engine.runner import REOPENED
 from holdfast.flows.tasks import kind_of
 from holdfast.shell import dilating
 from holdfast_journal.doctor import BACKUP, RESTORE, Examined, OpenedEntry
@@ -121,7 +122,7 @@ def _different_parts(saved: Exchange, flow: Examined) -> list[str]:
     Raises:
         _Impossible: it cannot have happened.
     """
-    entries = flow.attempt
+    entries = _of_its_wormhole(flow.attempt)
     if any(entry.event is None for entry in entries):
         return []  # there is a finding about that
     if [entry.seq for entry in entries] != _run_of(entries):
@@ -147,6 +148,14 @@ def _said(exchange: Exchange, kept: Mapping[int, bytes] | None) -> Mapping[int, 
     """
     taken = dict(exchange.outbox.data.take_shown())
     return None if kept is None else {**kept, **taken}
+
+
+def _of_its_wormhole(entries: Sequence[OpenedEntry]) -> Sequence[OpenedEntry]:
+    """Return the entries of the present wormhole: the others began and ended without a trace."""
+    for place in range(len(entries) - 1, -1, -1):
+        if entries[place].kind == REOPENED:
+            return entries[place:]
+    return entries
 
 
 def _run_of(entries: Sequence[OpenedEntry]) -> list[int]:

@@ -20,6 +20,9 @@ from holdfast.flows.engine.verdict import SHREDDED, verdict_of
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import FlowStatus, JournalError, Snapshot, TakenFlow
 
+REOPENED: Final = "reopened"
+"""The kind of the entry with which a new wormhole of a flow begins; it never changes."""
+
 GRACE: Final = 600.0
 """Seconds that a flow whose peer is there may continue after its deadline."""
 
@@ -102,6 +105,12 @@ class FlowRunner:
         if self.taken.checkpoint is None:
             with self._entry("start", "flow: started"):
                 self._flow.started()
+        elif self._state.reopening:
+            with self._entry(REOPENED, "flow: a new wormhole"):
+                self._state.reopening = False
+                self._flow.reopened()
+            # Its last wormhole may have been too short for a look.
+            self.tick()
         if not self.host.is_over:
             with self._guarded():
                 self.wormhole.start()
@@ -114,7 +123,7 @@ class FlowRunner:
 
     def cancel(self) -> None:
         """End the flow, and free what it holds on the server."""
-        if not self._state.verdict and not self.host.is_over:
+        if not self._state.verdict and not self._is_leaving:
             with self._entry("cancel", "operator: cancel"):
                 self._flow.giving_up()
                 self.host.end_as(FlowStatus.CANCELLED, "")
@@ -122,7 +131,7 @@ class FlowRunner:
     def tick(self) -> None:
         """Do what is due by now."""
         now, state = self._owner.now(), self._state
-        if state.verdict:
+        if state.verdict or self._is_leaving:
             return
         if state.deadline is not None and now >= state.deadline:
             met = self.wormhole.exchange.lifecycle.state == "happy"
@@ -183,6 +192,15 @@ class FlowRunner:
         self.abandon()
         self._owner.over(self)
 
+    def _reopens(self) -> None:
+        self.abandon()
+        self._owner.reopens(self)
+
+    @property
+    def _is_leaving(self) -> bool:
+        """Whether nothing may happen to it here any more."""
+        return self.host.is_over or self._state.reopening
+
     # What decides whether it is parked (`holdfast.flows.engine.parking.Parkable`).
 
     @property
@@ -231,6 +249,11 @@ class FlowRunner:
     def wormhole_closed(self, result: str | Exception) -> None:
         """The flow is over: as it decided, or as the wormhole ended."""
         self.host.tell("wormhole_closed", result)
+        if self._state.reopening:
+            for task in self._owner.executor.forget(self.host):
+                self.host.task_stopped(task)
+            self._journal.queue_outbound(self._reopens)
+            return
         if not self._state.verdict:
             sent = bool(self._state.published.get("sent"))
             self.host.decide(*verdict_of(result, sent=sent))
@@ -274,7 +297,7 @@ class FlowRunner:
         for number, body in self.wormhole.take_shown():
             self._journal.keep_message(number, body)
         self._state.data = document.data_of(self._flow)
-        finished = self.wormhole.exchange.ended
+        finished = self.wormhole.exchange.ended and not self._state.reopening
         return Snapshot(
             status=self._status(),
             checkpoint=self._state.to_bytes(self.wormhole.document()),
@@ -286,7 +309,7 @@ class FlowRunner:
     def _status(self) -> str:
         exchange = self.wormhole.exchange
         if exchange.ended:
-            return self._state.verdict
+            return FlowStatus.STARTING.value if self._state.reopening else self._state.verdict
         if not exchange.well or self._state.verdict:
             return FlowStatus.CLOSING.value
         if exchange.lifecycle.state == "happy":

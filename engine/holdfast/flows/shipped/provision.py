@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from attrs import field
 
-from holdfast.flows.base import Flow, flow
+from holdfast.flows.base import flow
+from holdfast.flows.shipped.coding import Coded, Coding
 from holdfast.transfer import messages, text
 
 
-class HandOver(Flow):
-    """Allocate a code, wait for the recipient, hand over the text, and see that it is accepted."""
+class HandOver(Coded):
+    """Get a code, wait for the recipient, hand over the text, and see that it is accepted."""
 
-    code_length: int
     offered: bool
 
     def started(self) -> None:
         """Ask for a code."""
-        self.wormhole.allocate_code(self.code_length)
-
-    def wormhole_got_code(self, code: str) -> None:
-        """Show the code to the operator, who passes it on."""
-        self.publish(code=code)
+        self.open_code()
 
     def hand_over(self, secret: str) -> None:
         """Send the text, which is not needed here any more."""
@@ -53,13 +49,14 @@ class Provision(HandOver):
         mint: the command and its arguments that print the text; run once the recipient is there
             and has proved the code.
         mint_timeout: seconds that the command may take.
+        coding: what code it gets.
     """
 
     name: str
     secret: str = field(default="", repr=False)
     mint: list[str] = field(factory=list)
     mint_timeout: float = 60.0
-    code_length: int = 2
+    coding: Coding = field(factory=Coding)
     offered: bool = field(default=False, init=False)
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
@@ -84,7 +81,7 @@ class SendText(HandOver):
     """A text that a user sends by hand."""
 
     secret: str = field(repr=False)
-    code_length: int = 2
+    coding: Coding = field(factory=Coding)
     offered: bool = field(default=False, init=False)
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:

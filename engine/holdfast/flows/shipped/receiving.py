@@ -18,7 +18,14 @@ from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Receiving
 from holdfast.flows.shipped.wording import said
 from holdfast.transfer import pumping
-from holdfast.transfer.errors import BadArchive, LandingError, Stopped, TargetExists, in_words
+from holdfast.transfer.errors import (
+    BadArchive,
+    LandingError,
+    LandingInUse,
+    Stopped,
+    TargetExists,
+    in_words,
+)
 from holdfast.transfer.landing import Landing, free_name
 from holdfast.transfer.names import BadName, shown
 from holdfast.transfer.watcher import Watcher
@@ -110,6 +117,9 @@ class Incoming:
                 arrived = landing.size
                 kept = landing.keep() if arrived else None
                 landing.discard()
+        except LandingInUse:
+            # A worker that has lost the flow while it stood still may yet put everything in place.
+            raise Interrupted(reason) from None
         except LandingError as error:
             raise CannotGoOn(f"{reason}; {said(error)}") from None
         where = f"; these are kept in {shown(str(kept))}" if kept else ""

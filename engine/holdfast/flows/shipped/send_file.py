@@ -15,7 +15,8 @@ from attrs import field
 from cattrs import structure
 
 from holdfast.flows.activities import Wanted
-from holdfast.flows.base import Flow, flow
+from holdfast.flows.base import flow
+from holdfast.flows.shipped.coding import Coded, Coding
 from holdfast.flows.shipped.transferring import (
     TRANSIT_PURPOSE,
     Reachable,
@@ -33,14 +34,14 @@ TOO_EARLY = "the recipient's client accepted it before it was offered"
 
 
 @flow("send-file", appid=APPID)
-class SendFile(Flow):
+class SendFile(Coded):
     """One file, or one folder, for one recipient.
 
     Args:
         paths: what to send; several files and folders are sent as one folder.
         name: what the recipient is told it is called; by default its own name.
         ways: how this machine may be reached.
-        code_length: how many words the code has.
+        coding: what code it gets.
     """
 
     versions = VERSIONS
@@ -48,7 +49,7 @@ class SendFile(Flow):
     paths: list[str]
     name: str | None = None
     ways: Ways = field(factory=Ways)
-    code_length: int = 2
+    coding: Coding = field(factory=Coding)
     stage: str = field(default="measuring", init=False)
     """measuring, reachable, offered, accepted, going."""
     source: Source | None = field(default=None, init=False, repr=False)
@@ -57,7 +58,7 @@ class SendFile(Flow):
 
     def started(self) -> None:
         """Ask for a code, and meanwhile look at what will be sent."""
-        self.wormhole.allocate_code(self.code_length)
+        self.open_code()
         self.perform("measure", paths=self.paths, name=self.name)
 
     def activity(self) -> Wanted | None:
@@ -72,10 +73,6 @@ class SendFile(Flow):
         return Wanted("sending", Sending(stage, reach, paths, self.source, self.moved))
 
     # The two things that must be known before anything is offered.
-
-    def wormhole_got_code(self, code: str) -> None:
-        """Show the code to the operator, who passes it on."""
-        self.publish(code=code)
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
         """The recipient is there and has proved the code."""
