@@ -42,7 +42,7 @@ class Receiving:
         host: has the time.
         entries: where records are taken.
         channels: get them.
-        came_again: is called if the peer sends again what we have taken.
+        came_again: is called if the peer does not know what we have taken.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class Receiving:
         self._link: Link | None = None
         self._queue: deque[Open | Data | Close] = deque()
         self._size = 0
-        self._again = False
         self._alarm = Alarm(host.clock, self.take)
         self._uncommitted = 0
+        self._again = False
+        """Whether something has come that had come before."""
 
     def begin(self, link: Link) -> None:
         """Records come from this link from now on."""
@@ -80,7 +81,7 @@ class Receiving:
         self._alarm.clear()
 
     def add(self, record: Open | Data | Close) -> None:
-        """This has come."""
+        """This has come; if it is known already, there is nothing to be done or saved."""
         if record.seq <= self._ledger.highest_in:
             self._again = True
             return
@@ -130,7 +131,6 @@ class Receiving:
         return (
             isinstance(record, Data)
             and len(record.data) > MOST_HELD
-            and record.seq > self._ledger.highest_in
             and self._channels.holds(record.scid)
         )
 
