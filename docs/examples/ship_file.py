@@ -93,6 +93,10 @@ class Sender(Protocol):
     def dataReceived(self, data):
         self.flow.answered(data.decode())
 
+    def connectionLost(self, reason):
+        if not self.flow.digest:
+            self.flow.fail("the other side has closed it without an answer")
+
 
 @task("digest", blocks=True)
 def digest(call):

@@ -209,6 +209,7 @@ def test_a_peer_that_is_gone_for_too_long_is_given_up(theirs: str) -> None:
     assert manager.expired() == ()
     manager.lost(20.0)
     assert manager.expired() == (Drop(), Refused("gone"))
+    assert manager.deadline(3600.0) is None
 
 
 def test_a_wormhole_that_closes_does_not_begin_to_dilate() -> None:

@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from holdfast_journal import Journal
-from tests.api.world import CODE
+from tests.api.world import CODE, Delegate
+from tests.dilation.test_subchannels import Half
 from tests.dilation.world import Made, Told, World
 from tests.harness.reactor import flush_logged_errors
 
@@ -243,3 +244,28 @@ def test_every_commit(saved: bool, kind: type[Remembering]) -> None:
         commits = disk.commits
         dies += 4
     assert commits > 20
+
+
+def test_what_comes_for_half_a_subchannel_waits_until_it_is_resumed() -> None:
+    """The direction that we had closed says nothing about the other one."""
+    world, listening = World(), Made(Half)
+    ours = world.create(delegate=Delegate(), journal=Journal(lambda: None))
+    theirs = world.create()
+    x, y = ours.dilate(), theirs.dilate()
+    ours.set_code(CODE)
+    theirs.set_code(CODE)
+    world.result(y.listener_for("name").listen(listening))
+    opening = x.connector_for("name").connect(Made(Half))
+    world.run(5)
+    world.result(opening).transport.loseWriteConnection()
+    world.run(1)
+    document = json.dumps(ours.serialize())
+    ours.abandon()
+    listening.made[0].transport.write(b"late")
+    listening.made[0].transport.loseWriteConnection()
+    resumed = world.resume(document, Delegate(), Journal(lambda: None))
+    world.run(30)
+    dilated = resumed._happening.dilation.dilated
+    (protocol,) = dilated.connector_for("name").resume(Made(Half))
+    world.run(1)
+    assert protocol.told == ["made", b"late", "read", "ConnectionDone"]

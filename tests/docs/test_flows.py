@@ -140,7 +140,7 @@ def shipping(run: Run, server: MailboxServer, tmp_path: Path, ship_file: Any) ->
 
 def test_a_file_through_kills(shipping: Shipping, server: MailboxServer, ship_file: Any) -> None:
     """Killed twice in mid-stream, `ship_file.py` sends each record to a stock peer once."""
-    kills = [3_000_000, 9_000_000]
+    kills = [3_000_000, 7_000_000]
 
     def watch(there: int) -> None:
         if kills and there >= kills[0]:

@@ -208,7 +208,6 @@ def test_one_exchange(lasting: World) -> None:
     at = heard.index("subchannels: 4 records came")
     assert heard[at + 1 : at + 3] == ["task upper-case: done", "subchannels: 1 record to send"]
     assert TOLD == [False]
-    assert check(lasting.journal, pause=pytest.fail).findings == []
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["sent", "not sent"])
@@ -261,14 +260,65 @@ def test_told_once_it_is_told(world: World) -> None:
     assert peer.answers == [b"ONE"]
 
 
-def test_a_protocol_that_raises(talking: tuple[World, Peer]) -> None:
+@define(eq=False, slots=False)
+class Raising(Protocol):
+    """Raises in one of its methods."""
+
+    where: str
+
+    def raising(self, where: str) -> None:
+        if where == self.where:
+            raise LookupError("a secret")
+
+    def connectionMade(self) -> None:
+        self.raising("connectionMade")
+        self.transport.write_plan({}, 1)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.raising("dataReceived")
+
+    def make_record(self, plan: Any, index: int) -> bytes:
+        self.raising("make_record")
+        return b""
+
+    def save_state(self) -> Any:
+        self.raising("save_state")
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.raising("connectionLost")
+
+
+@flow("raising", appid=APPID)
+class Raises(Flow):
+    where: str
+
+    def started(self) -> None:
+        self.wormhole.dilate()
+        self.wormhole.allocate_code()
+
+    def wormhole_got_code(self, code: str) -> None:
+        self.publish(code=code)
+
+    def wormhole_dilated(self, dilated: Any) -> None:
+        dilated.listener_for("lines").listen(Making(lambda: Raising(self.where)))
+
+
+@pytest.mark.parametrize(
+    "where", ["connectionMade", "dataReceived", "make_record", "save_state", "connectionLost"]
+)
+def test_a_protocol_that_raises(world: World, where: str) -> None:
     """It is a failure of the flow: tried again from its checkpoint, and then set aside."""
-    world, peer = talking
-    peer.say(b"one", b"bad")
+    world.add(Raises(where=where))
+    world.serve()
+    peer = Peer(world, world.code())
+    world.until(lambda: peer.asking.transport)
+    peer.say(b"line")
+    peer.asking.transport.loseConnection()
     world.until(world.finished)
     row = world.row()
-    assert (row.status, row.trouble is not None) == ("failed", True)
-    assert "ValueError" in row.trouble
+    assert (row.status, row.failures) == ("failed", 3)
+    assert "LookupError in raising" in (row.trouble or "")
+    assert f"called in {where}," in (row.trouble or "")
     assert flush_logged_errors() == []
 
 
@@ -339,6 +389,8 @@ def test_connections_that_break(talking: tuple[World, Peer]) -> None:
     assert peer.answers == [b"ONE", b"TWO", b"THREE"]
     heard = [entry.heard for entry in world.history()]
     assert "subchannels: not connected" in heard
+    assert any(each.startswith("dilation: the peer has") for each in heard)
+    assert check(world.journal, pause=pytest.fail).findings == [], "it replays all of that"
 
 
 def newer(saved: Any) -> Any:

@@ -91,7 +91,7 @@ def test_few_connections_for_many(world: World) -> None:
     add(world, people(60))
     world.serve(connections=8)
     world.until(lambda: len(codes(world)) == 60)
-    watch(world, 2000)
+    watch(world, 1200)
     assert world.network.most == 8
     assert len(world.engine.running) <= 8
     assert len({world.network.visits[mailbox] for mailbox in world.server.tables().mailboxes}) > 1
@@ -102,7 +102,7 @@ def test_one_connection(world: World) -> None:
     add(world, people(5))
     world.serve(connections=1)
     world.until(lambda: len(codes(world)) == 5)
-    watch(world, 2000)
+    watch(world, 1200)
     assert world.network.most == 1
 
 
@@ -111,7 +111,7 @@ def test_no_need_to_park(world: World) -> None:
     add(world, people(6))
     world.serve(connections=8)
     world.until(lambda: len(codes(world)) == 6)
-    world.advance(3000, step=30)
+    world.advance(1500, step=30)
     assert len(world.engine.running) == 6
     assert set(world.network.visits.values()) == {1}
 
@@ -192,7 +192,7 @@ def test_another_process_goes_on_with_the_visits(world: World) -> None:
     watch(world, 300)
     world.crash()
     world.serve(connections=6)
-    watch(world, 2000)
+    watch(world, 1000)
     assert len(world.server.tables().mailboxes) == 30
 
 
@@ -317,7 +317,7 @@ def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
     go_on(240)
     assert len(codes(world)) == 60
     assert {name[0] for name in codes(world)} == {"p"}
-    for _ in range(35):  # until everybody would have been forgotten
+    for _ in range(24):  # until everybody would have been forgotten
         go_on(30)
         assert forgotten(world) == []
         assert sum(not each.is_resting for each in world.engine.running.values()) <= 2

@@ -22,7 +22,7 @@ QUICK = {
     "port-not-durable": "has said where it is",
     "no-fresh-keys": "under one key and nonce",
     "acknowledged-before-durable": "whose effect is not durable",
-    "number-reused": "sends two things as record",
+    "number-reused": "two things as record|something else as record|never comes to its end",
     "old-connection-accepted": "never comes to its end",
     "sent-before-plan": "which is not durable",
     "please-again": "says please twice",

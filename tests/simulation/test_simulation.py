@@ -54,8 +54,8 @@ def test_some_seeds_of_transfers() -> None:
 
 @pytest.mark.parametrize("first", range(1000, 1060, 20))
 def test_some_seeds(first: int) -> None:
-    """Under twenty seeds each all invariants hold."""
-    for seed in range(first, first + 20):
+    """Under a dozen seeds each all invariants hold."""
+    for seed in range(first, first + 12):
         outcome = run(seed)
         assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
 

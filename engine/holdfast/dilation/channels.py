@@ -54,7 +54,7 @@ class Channels:
         self._expected = expected
         self._listeners: dict[str, _Listener] = {}
         self._open: dict[int, Subchannel] = {}
-        self._old = frozenset(ledger.channels)
+        self._old = set(ledger.channels)
         """Those that an earlier process had."""
         self._ending: dict[Subchannel, Exception] = {}
         """Those that are over, except that the peer does not have all that is planned."""
@@ -113,12 +113,20 @@ class Channels:
     def opened(self, taken: Opened) -> None:
         """The peer has opened a channel."""
         channel = taken.channel
+        self._old.discard(channel.number)  # it may use a number again
         listener = self._listeners.get(channel.name)
         is_unexpected = self._expected is not None and channel.name not in self._expected
         if self._is_closing or (listener is None and is_unexpected):
             self._ledger.refuse(channel.number)
         elif listener is not None:
             self._attach(channel, listener)
+
+    def holds(self, scid: int) -> bool:
+        """Whether a record that came for this channel now would have to be held."""
+        channel, subchannel = self._ledger.channels.get(scid), self._open.get(scid)
+        if channel is None or channel.in_closed:
+            return False
+        return subchannel is None or (subchannel.is_paused and not subchannel.is_over)
 
     def received(self, taken: Received) -> None:
         """A record has come."""
@@ -179,6 +187,8 @@ class Channels:
         """Its protocol wants more."""
         if subchannel.channel.held or subchannel.channel.in_closed:
             self._entries.soon(partial(self._drain, subchannel))
+        else:
+            self.unblocked()
 
     def end(self, subchannel: Subchannel, reason: Exception) -> None:
         """Tell its protocol that it is over, as soon as its plans need it no more."""
@@ -192,6 +202,7 @@ class Channels:
         if self._ledger.release(subchannel.channel):
             self.unblocked()
         self._forget(subchannel)
+        self.unblocked()
 
     # The rest.
 
@@ -285,19 +296,10 @@ class Channels:
     def _drain(self, subchannel: Subchannel) -> None:
         """Hand over what was held; inside an entry."""
         channel = subchannel.channel
-        if subchannel.is_paused:
-            return
-        held = self._ledger.release(channel)
-        for at, data in enumerate(held):
-            if subchannel.is_over:
-                break
-            if subchannel.is_paused:
-                for rest in held[at:]:
-                    self._ledger.hold(channel, rest)
-                return
-            subchannel.got_data(data)
+        while channel.held and not subchannel.is_paused and not subchannel.is_over:
+            subchannel.got_data(self._ledger.release_first(channel))
         self.unblocked()
-        if channel.in_closed and not subchannel.is_paused:
+        if channel.in_closed and not channel.held and not subchannel.is_paused:
             subchannel.got_close()
 
     def _forget(self, subchannel: Subchannel) -> None:

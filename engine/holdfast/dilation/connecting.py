@@ -7,12 +7,12 @@ again: a stock peer whose own attempts have all failed does nothing by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from twisted.python.failure import Failure
 
-from holdfast.clock import Timer
+from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.entries import Host
 from holdfast.dilation.greeting import NoiseGreeting
 from holdfast.dilation.noise import KEY_LENGTH
@@ -20,7 +20,7 @@ from holdfast.transit.contest import Candidate, Contest
 from holdfast.transit.contest import Link as Socket
 from holdfast.transit.errors import TransitError
 from holdfast.transit.handshake import Handshake
-from holdfast.transit.hints import MOST, DirectHint, Hint
+from holdfast.transit.hints import DirectHint, Hint, RelayHint, limited
 
 FIRST_AGAIN: Final = 10.0
 """Seconds after which hints are told again; each later time it takes twice as long."""
@@ -70,9 +70,12 @@ class Connecting:
         self._relays = tuple(relays)
         self._listen = listen and not host.network.hides
         self._contest: Contest | None = None
-        self._hints: dict[Hint, None] = {}
-        """The peer's, of this generation, the latest."""
-        self._timers: list[Timer] = []
+        self._hints: tuple[Hint, ...] = ()
+        """The peer's, of this generation, the latest first."""
+        self._again = Alarm(host.clock, self._try_again)
+        self._wait = FIRST_AGAIN
+        """Seconds before the next time."""
+        self._relays_turn = Alarm(host.clock, self._dial_relays)
 
     def begin(self, *, leader: bool) -> None:
         """Give up what is going on, and begin a contest."""
@@ -101,21 +104,18 @@ class Connecting:
         """The peer can be reached there too."""
         if self._contest is None:
             return
-        self._hints = dict.fromkeys([*self._hints, *hints][-MOST:])
+        self._hints = limited((*hints, *self._hints))
         direct = [hint for hint in hints if isinstance(hint, DirectHint)]
-        relays = [hint for hint in hints if not isinstance(hint, DirectHint)]
         if direct:
             self._contest.dial(direct)
-        if relays:
-            self._after(self._head_start, self._contest.dial, relays)
+        if len(direct) < len(hints):
+            self._relays_turn.set(self._head_start)
 
     def stop(self) -> None:
         """Give up what is going on."""
-        timers, self._timers = self._timers, []
-        for timer in timers:
-            if timer.active():
-                timer.cancel()
-        self._hints = {}
+        self._again.clear()
+        self._relays_turn.clear()
+        self._hints = ()
         contest, self._contest = self._contest, None
         if contest is not None:
             contest.stop()
@@ -138,22 +138,26 @@ class Connecting:
 
     def _opened(self, contest: Contest) -> None:
         if contest is self._contest:
-            self._tell(contest, FIRST_AGAIN)
-            self._after(self._head_start, contest.dial, ())
+            self._wait = FIRST_AGAIN
+            self._tell(contest)
+            self._relays_turn.set(self._head_start)
 
-    def _tell(self, contest: Contest, again: float) -> None:
-        """Tell our hints, and once more after so many seconds."""
+    def _tell(self, contest: Contest) -> None:
+        """Tell our hints, and once more after a while."""
         if hints := contest.hints():
             self._owner.say_hints(hints)
-        self._after(again, self._again, contest, again)
+        self._again.set(self._wait)
 
-    def _again(self, contest: Contest, waited: float) -> None:
-        self._tell(contest, min(2 * waited, LONGEST_AGAIN))
-        contest.dial_again(tuple(self._hints))
+    def _try_again(self) -> None:
+        if self._contest is not None:
+            self._wait = min(2 * self._wait, LONGEST_AGAIN)
+            self._tell(self._contest)
+            self._contest.dial_again(self._hints)
 
-    def _after(self, seconds: float, call: Callable[..., object], *args: object) -> None:
-        self._timers = [timer for timer in self._timers if timer.active()]
-        self._timers.append(self._host.clock.callLater(seconds, call, *args))
+    def _dial_relays(self) -> None:
+        """The peer's, and our own, which every contest knows."""
+        if self._contest is not None:
+            self._contest.dial([each for each in self._hints if isinstance(each, RelayHint)])
 
     def _chosen(self, contest: Contest | None, socket: Socket) -> None:
         if contest is None or contest is not self._contest:

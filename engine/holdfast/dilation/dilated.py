@@ -14,6 +14,7 @@ from holdfast.dilation.endpoints import (
     SubchannelConnector,
     SubchannelListener,
 )
+from holdfast.dilation.records import LONGEST_NAME
 from holdfast.dilation.reporting import Reporting
 from holdfast.dilation.waiting import Waiting
 
@@ -62,7 +63,7 @@ class DilatedWormhole:
         """Return an endpoint that opens subchannels for the subprotocol `name`.
 
         Raises:
-            ValueError: the name is empty, or longer than 1,024 bytes.
+            ValueError: the name is empty, or longer than 256 bytes.
         """
         return SubchannelConnector(_named(name), self._channels, self._roles)
 
@@ -72,7 +73,7 @@ class DilatedWormhole:
         What comes before somebody listens waits; if it is much, everything behind it waits too.
 
         Raises:
-            ValueError: the name is empty, or longer than 1,024 bytes.
+            ValueError: the name is empty, or longer than 256 bytes.
         """
         return SubchannelListener(_named(name), self._channels)
 
@@ -134,6 +135,6 @@ class DilatedWormhole:
 def _named(name: str) -> str:
     if not isinstance(name, str):
         raise TypeError("the name of a subprotocol is text")
-    if not 1 <= len(name.encode()) <= 1024:
-        raise ValueError("the name of a subprotocol has 1 to 1,024 bytes")
+    if not 1 <= len(name.encode()) <= LONGEST_NAME:
+        raise ValueError(f"the name of a subprotocol has 1 to {LONGEST_NAME} bytes")
     return name

@@ -5,7 +5,7 @@ A plaintext longer than one Noise message is several of them, each of which but 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Final
 
@@ -30,10 +30,23 @@ def frame(cipher: Cipher, plaintext: bytes) -> bytes:
     Raises:
         ValueError: it has more than `MOST_PLAIN` bytes, and a peer need not take it.
     """
-    if len(plaintext) <= ONE_MESSAGE:
-        sealed = cipher.encrypt(plaintext)
-        return LENGTH.pack(len(sealed)) + sealed
-    return b"".join(pieces(cipher, plaintext))
+    return frames(cipher, (plaintext,))
+
+
+def frames(cipher: Cipher, plaintexts: Iterable[bytes]) -> bytes:
+    """All of these as the next frames, one behind the other: what was encrypted is copied once.
+
+    Raises:
+        ValueError: one of them has more than `MOST_PLAIN` bytes.
+    """
+    parts: list[bytes] = []
+    for plaintext in plaintexts:
+        if len(plaintext) <= ONE_MESSAGE:
+            sealed = cipher.encrypt(plaintext)
+            parts += (LENGTH.pack(len(sealed)), sealed)
+        else:
+            parts += pieces(cipher, plaintext)
+    return b"".join(parts)
 
 
 def pieces(cipher: Cipher, plaintext: bytes) -> Iterator[bytes]:

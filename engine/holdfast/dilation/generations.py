@@ -30,7 +30,7 @@ from automat import TypeMachineBuilder
 
 from holdfast.core.machine import blueprint
 from holdfast.dilation.control import Control, Ignored, Please, Reconnect, Reconnecting
-from holdfast.transit.hints import Hint, encode, parse
+from holdfast.transit.hints import Hint, encode, limited, parse
 
 # Effects: what the machine asks of whoever drives it.
 
@@ -236,8 +236,7 @@ def dial(inputs: Inputs, data: Data, hints: tuple[Hint, ...]) -> Effects:
     """
     if data.lost_at is None or not hints:
         return ()
-    old = (hint for hint in parse(data.dialled) if hint not in hints)
-    data.dialled = encode(parse(encode([*hints, *old])))
+    data.dialled = encode(limited((*hints, *parse(data.dialled))))
     return (Dial(hints),)
 
 

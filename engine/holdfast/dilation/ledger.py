@@ -28,8 +28,10 @@ LAST: Final = 2**32 - 1
 MOST_CHANNELS: Final = 10_000
 """Open channels of the peer's; more are closed at once."""
 
-MOST_CLOSES: Final = 100_000
-"""Closes of ours that wait to be acknowledged when the peer opens another channel."""
+MOST_CLOSES: Final = 5_000
+"""Closes of ours that wait to be acknowledged when the peer opens another channel.
+
+All of them are saved in each commit."""
 
 MOST_HELD: Final = 1024 * 1024
 """Bytes, of all channels together, that wait for somebody who listens."""
@@ -295,6 +297,12 @@ class Ledger:
         held, channel.held = channel.held, []
         self.held_bytes -= sum(map(len, held)) + OVERHEAD * len(held)
         return held
+
+    def release_first(self, channel: Channel) -> bytes:
+        """The first of what was held."""
+        data = channel.held.pop(0)
+        self.held_bytes -= len(data) + OVERHEAD
+        return data
 
     def forget(self, scid: int) -> None:
         """The application was told that a channel, which both sides have closed, has ended.

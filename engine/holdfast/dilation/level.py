@@ -12,6 +12,9 @@ WINDOW: Final = 16 * 1024 * 1024
 UNSENT: Final = 1024 * 1024
 """Bytes that may wait for the connection before they are paused."""
 
+UNSENT_RECORDS: Final = 2_000
+"""Records that may wait for it: short ones cost time, not memory."""
+
 STORED_WINDOW: Final = 32 * 1024 * 1024
 """The same for a wormhole that is stored, whose acknowledgements wait for a disk."""
 
@@ -30,7 +33,7 @@ class Level:
         stored: whether they are written into each commit.
     """
 
-    __slots__ = ("_ledger", "_payload", "_unsent", "_window", "sent")
+    __slots__ = ("_ledger", "_payload", "_unsent", "_window", "number", "sent")
 
     def __init__(self, ledger: Ledger, *, stored: bool) -> None:
         self._ledger = ledger
@@ -39,6 +42,13 @@ class Level:
         self._payload = PAYLOAD if stored else WINDOW
         self.sent = 0
         """How many of the unacknowledged bytes the connection was given."""
+        self.number = ledger.acked
+        """The highest number that it was given."""
+
+    def nothing_sent(self) -> None:
+        """The connection was given nothing that is not acknowledged."""
+        self.sent = 0
+        self.number = self._ledger.acked
 
     def is_full(self) -> bool:
         """Whether producers should write no more."""
@@ -53,6 +63,7 @@ class Level:
         kept, planned = self._ledger.unacked_bytes, self._ledger.planned_bytes
         return (
             kept - self.sent > self._unsent * unsent
+            or self._ledger.next_out - self.number > UNSENT_RECORDS * unsent
             or kept > self._window * unacknowledged
             or kept - planned > self._payload * unacknowledged
         )

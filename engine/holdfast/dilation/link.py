@@ -12,8 +12,10 @@ from typing import Any, Final, Protocol
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
+from holdfast.clock import Clock
+from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.errors import ProtocolError
-from holdfast.dilation.frames import Frames, frame, pieces
+from holdfast.dilation.frames import Frames, frames, pieces
 from holdfast.dilation.noise import Cipher
 
 USUAL_READ: Final = 65_536
@@ -22,8 +24,16 @@ USUAL_READ: Final = 65_536
 LONG: Final = 512 * 1024
 """Bytes of a record that is encrypted piece by piece, with turns of the reactor in between."""
 
+AT_ONCE: Final = 512 * 1024
+"""Bytes that the kernel is given at once, if it takes them: more than we ever write at once.
+
+Twisted's own limit would leave a few bytes of it for another turn."""
+
 MOST_PIECES: Final = 4
 """Noise messages of such a record that are written at once."""
+
+PATIENCE: Final = 10.0
+"""Seconds for which the last bytes wait for a peer that does not read."""
 
 
 class LinkOwner(Protocol):
@@ -51,16 +61,19 @@ class Link(TwistedProtocol):
 
     Args:
         owner: is told what happens.
+        clock: the time.
         ciphers: what encrypts our frames, and what decrypts theirs.
         describe: where it leads, in a few words.
     """
 
     transport: Any
 
-    def __init__(self, owner: LinkOwner, ciphers: tuple[Cipher, Cipher], describe: str) -> None:
+    def __init__(
+        self, owner: LinkOwner, clock: Clock, ciphers: tuple[Cipher, Cipher], describe: str
+    ) -> None:
         self._owner = owner
-        self._sending, receiving = ciphers
-        self._frames = Frames(receiving)
+        self._sending, self._receiving = ciphers
+        self._frames = Frames(self._receiving)
         self.describe = describe
         self._read_size = USUAL_READ
         """Bytes that one read brings if there is more."""
@@ -68,22 +81,22 @@ class Link(TwistedProtocol):
         self._pieces: Iterator[bytes] | None = None
         """The rest of a long record."""
         self.is_reading = True
-        self.was_heard = True
-        """Whether anything has come since somebody set it to False."""
         self.trouble = ""
         """What the other side did wrong, in a few words; empty if nothing."""
         self._is_lost = False
+        self._patience = Alarm(clock, self.abort)
 
     def connectionMade(self) -> None:
         """Begin to write."""
         self._may_write = True
         self._read_size = getattr(self.transport, "bufferSize", USUAL_READ)
+        if hasattr(self.transport, "SEND_LIMIT"):
+            self.transport.SEND_LIMIT = AT_ONCE
         self.transport.registerProducer(self, streaming=True)
         self._owner.begun(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Take the frames out of it."""
-        self.was_heard = True
         if self.trouble:
             return
         try:
@@ -95,10 +108,16 @@ class Link(TwistedProtocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
         """It is over."""
+        self._patience.clear()
         self._may_write = False
         if not self._is_lost:
             self._is_lost = True
             self._owner.is_lost(self)
+
+    @property
+    def heard(self) -> int:
+        """How many messages have come; nobody but the other side can make one."""
+        return self._receiving.count
 
     @property
     def room(self) -> bool:
@@ -110,7 +129,7 @@ class Link(TwistedProtocol):
         sending, last = self._sending, plaintexts[-1]
         if len(last) > LONG:
             plaintexts = plaintexts[:-1]
-        self.transport.writeSequence([frame(sending, each) for each in plaintexts])
+        self.transport.write(frames(sending, plaintexts))
         if len(last) > LONG:
             self._pieces = pieces(sending, last)
             self._write_pieces()
@@ -146,13 +165,14 @@ class Link(TwistedProtocol):
             self.transport.abortConnection()
 
     def close(self) -> None:
-        """Close it when everything is sent; nothing more that comes is looked at."""
+        """Close it when everything is sent, or after a while; what comes is not looked at."""
         if not self._is_lost:
             self._may_write = False
             self.trouble = "closed"
             self.transport.unregisterProducer()
             self.resume()
             self.transport.loseConnection()
+            self._patience.set(PATIENCE)
 
     # What Twisted asks of who writes.
 

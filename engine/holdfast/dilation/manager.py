@@ -110,6 +110,8 @@ class Manager:
         """
         if timeout is None or self.data.lost_at is None:
             return None
+        if self._part.is_in("refused", "stopped"):
+            return None  # it is over
         return max(self.data.lost_at + timeout, self._resumed_at + min(timeout, GRACE))
 
     def expired(self) -> Effects:

@@ -59,6 +59,11 @@ class Cipher:
         self._aead = ChaCha20Poly1305(key)
         self._count = count
 
+    @property
+    def count(self) -> int:
+        """How many messages there were."""
+        return self._count
+
     def encrypt(self, plaintext: bytes | memoryview) -> bytes:
         """The next message: `plaintext`, at most 65,519 bytes, encrypted.
 

@@ -1,6 +1,7 @@
 """Whether the other side is still there: pings, and what to do when nothing comes.
 
-Only the leader pings; everything that comes counts as a sign of life. The follower hears of a dead
+Only the leader pings; every message that comes counts as a sign of life,
+but bytes alone do not: those anybody on the way may send. The follower hears of a dead
 connection from the operating system, or from the leader.
 """
 
@@ -30,12 +31,15 @@ class Pulse:
         self._interval = interval
         self._ping = ping
         self._silent = 0
+        self._heard = 0
+        """How many messages had come at the last look."""
         self._link: Link | None = None
         self._alarm = Alarm(clock, self._look)
 
     def begin(self, link: Link) -> None:
         """Look after this link from now on."""
         self._silent = 0
+        self._heard = -1
         self._link = link
         self._alarm.set(self._interval)
 
@@ -49,8 +53,9 @@ class Pulse:
         if link is None:
             return
         # While we do not read, we cannot know.
-        heard, link.was_heard = link.was_heard or not link.is_reading, False
-        self._silent = 0 if heard else self._silent + 1
+        is_silent = link.heard == self._heard and link.is_reading
+        self._heard = link.heard
+        self._silent = self._silent + 1 if is_silent else 0
         self._alarm.set(self._interval)
         if self._silent >= MOST_SILENT:
             link.abort()

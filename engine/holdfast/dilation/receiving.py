@@ -106,10 +106,26 @@ class Receiving:
             and not self._alarm.is_set
             and (not self._uncommitted or self._size >= self._enough)
             and self._uncommitted < MOST_UNCOMMITTED
-            and self._ledger.held_bytes <= MOST_HELD
+            and not self._is_blocked
         ):
             self._uncommitted += 1
             self._entries.now(self._take)
+
+    @property
+    def _is_blocked(self) -> bool:
+        """Whether what comes next has to wait for the application.
+
+        It may hold a little back, which is saved; but one record may be 64 MiB.
+        """
+        if self._ledger.held_bytes > MOST_HELD:
+            return True
+        record = self._queue[0]
+        return (
+            isinstance(record, Data)
+            and len(record.data) > MOST_HELD
+            and record.seq > self._ledger.highest_in
+            and self._channels.holds(record.scid)
+        )
 
     def _take(self) -> None:
         """Inside an entry."""
@@ -118,7 +134,7 @@ class Receiving:
         before, again = ledger.highest_in, False
         for _ in range(self._most):
             # A protocol may let go of the whole wormhole.
-            if not queue or ledger.held_bytes > MOST_HELD:
+            if not queue or self._is_blocked:
                 break
             record = queue.popleft()
             self._size -= OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)

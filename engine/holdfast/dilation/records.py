@@ -25,8 +25,10 @@ NUMBER: Final = Struct(">BI")
 ID_LENGTH: Final = 4
 """Bytes of what tells one ping from another."""
 
-LONGEST_NAME: Final = 1024
-"""Bytes of the longest name of a subprotocol that we accept. Stock has no limit."""
+LONGEST_NAME: Final = 256
+"""Bytes of the longest name of a subprotocol that we accept. Stock has no limit.
+
+The names of all open channels are saved in each commit."""
 
 
 @frozen

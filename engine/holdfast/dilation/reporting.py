@@ -48,7 +48,7 @@ class Reporting:
             self._change(generation=generation, peer_connection=peer, hints=frozenset())
 
     def hints(self, hints: Iterable[Hint]) -> None:
-        """The peer can be reached there."""
+        """The peer can be reached there; of a great many addresses, the first are told."""
         told = set(self._status.hints)
         for hint in hints:
             is_direct = isinstance(hint, DirectHint)

@@ -61,8 +61,6 @@ class Sending:
         self._link: Link | None = None
         self._durable = ledger.next_out - 1
         """The highest number that may leave."""
-        self._sent = ledger.acked
-        """The highest number that the link was given."""
         self._taken = ledger.highest_in
         """The highest number that may be acknowledged."""
         self._owed: deque[bytes] = deque(maxlen=MOST_PONGS)
@@ -78,8 +76,7 @@ class Sending:
     def begin(self, link: Link) -> None:
         """Use this link from now on, and send what is not acknowledged."""
         self._link = link
-        self._sent = self._ledger.acked
-        self._level.sent = 0
+        self._level.nothing_sent()
         self._owed.clear()
         self._owes_ack = False
         self.send()
@@ -88,7 +85,7 @@ class Sending:
     def end(self) -> None:
         """There is no link any more."""
         self._link = None
-        self._level.sent = 0
+        self._level.nothing_sent()
         self._watch.end()
 
     def committed(self, out: int, taken: int) -> None:
@@ -110,14 +107,13 @@ class Sending:
 
     def acknowledged(self, seq: int) -> None:
         """The peer has everything up to this number."""
-        ledger = self._ledger
+        ledger, level = self._ledger, self._level
         kept = ledger.unacked_bytes
         ledger.acknowledged(seq)
-        if ledger.acked >= self._sent:
-            self._sent = ledger.acked
-            self._level.sent = 0
+        if ledger.acked >= level.number:
+            level.nothing_sent()
         else:
-            self._level.sent -= kept - ledger.unacked_bytes
+            level.sent -= kept - ledger.unacked_bytes
         self._relieve()
 
     def send(self) -> None:
@@ -141,8 +137,8 @@ class Sending:
         if self._owes_ack:
             self._owes_ack = False
             plaintexts.append(NUMBER.pack(ACK, self._taken))
-        size = 0
-        for record in self._ledger.outgoing(self._sent):
+        size, level = 0, self._level
+        for record in self._ledger.outgoing(level.number):
             if record.seq > self._durable or size >= SLICE:
                 break
             if isinstance(record, Data):
@@ -159,20 +155,21 @@ class Sending:
                 counts = len(record.name) if isinstance(record, Open) else 0
             plaintexts.append(plaintext)
             size += len(plaintext) + OVERHEAD
-            self._sent = record.seq
-            self._level.sent += counts + OVERHEAD
+            level.number = record.seq
+            level.sent += counts + OVERHEAD
         return plaintexts
 
     def _progress(self) -> tuple[int, int]:
-        return self._ledger.acked, self._sent
+        return self._ledger.acked, self._level.number
 
     def _send_last_again(self) -> None:
         """Once: what is not acknowledged after that is under way, or the connection is dead."""
-        if self._link is None or not self._link.room or self._ledger.acked >= self._sent:
+        level = self._level
+        if self._link is None or not self._link.room or self._ledger.acked >= level.number:
             return
-        sent, self._sent = self._level.sent, self._sent - 1
+        sent, level.number = level.sent, level.number - 1
         self.send()
-        self._level.sent = sent
+        level.sent = sent
 
 
 class Watch:

@@ -6,13 +6,14 @@ from typing import Final, Protocol
 
 from holdfast.dilation.channels import Channels
 from holdfast.dilation.entries import Entries, Host
+from holdfast.dilation.errors import ProtocolError
 from holdfast.dilation.greeting import NoiseGreeting
 from holdfast.dilation.ledger import Ledger
 from holdfast.dilation.level import Level
 from holdfast.dilation.link import Link
 from holdfast.dilation.pulse import Pulse
 from holdfast.dilation.receiving import Receiving
-from holdfast.dilation.records import Ack, Close, Data, Open, Ping, Pong, read
+from holdfast.dilation.records import Ack, Close, Data, Kcm, Open, Ping, Pong, read
 from holdfast.dilation.sending import Sending
 from holdfast.transit.contest import Link as Socket
 
@@ -82,7 +83,7 @@ class Traffic:
         if not isinstance(greeting, NoiseGreeting):
             raise TypeError("a connection of another protocol")
         self.drop()
-        link = self._link = Link(self, greeting.ciphers, socket.describe)
+        link = self._link = Link(self, self._host.clock, greeting.ciphers, socket.describe)
         self._useful = False
         self.receiving.begin(link)
         if self._ledger.leader:
@@ -114,7 +115,11 @@ class Traffic:
             self.sending.begin(link)
 
     def got(self, link: Link, plaintexts: list[bytes], *, more: bool) -> None:
-        """These records came."""
+        """These records came.
+
+        Raises:
+            ProtocolError: one of them may not come here.
+        """
         if link is not self._link:
             return
         acked, receiving = -1, self.receiving
@@ -127,6 +132,8 @@ class Traffic:
                 acked = max(acked, record.seq)
             elif isinstance(record, Ping):
                 self.sending.reply(Pong(record.id))
+            elif isinstance(record, Kcm):
+                raise ProtocolError("a second key confirmation")
         if acked >= 0:
             self.sending.acknowledged(acked)
             self._owner.acknowledged()

@@ -152,7 +152,7 @@ class End:
         if not self.disconnecting:
             self.disconnecting = True
             self._soon(self.other.ends)
-            self._soon(self.lose, ConnectionDone())
+            self._soon(self._end, ConnectionDone())
 
     def abortConnection(self) -> None:  # noqa: N802
         """Close it, and lose what is on its way."""
@@ -200,10 +200,15 @@ class End:
     def lose(self, why: Exception) -> None:
         """It is gone, at both ends."""
         if not self._is_lost:
+            self._end(why)
+            self._soon(self.other.lose, ConnectionLost())
+
+    def _end(self, why: Exception) -> None:
+        """It is gone at this end."""
+        if not self._is_lost:
             self._is_lost = True
             self.host.direct.ends.remove(self)
             self.protocol.connectionLost(Failure(why))
-            self._soon(self.other.lose, ConnectionLost())
 
     def _read(self) -> None:
         while self._unread and not (self._is_paused or self._is_lost):

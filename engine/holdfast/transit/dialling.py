@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -24,6 +24,9 @@ MOST_RELAYS: Final = 3
 
 RELAY_DELAY: Final = 2.0
 """Seconds by which direct connections are ahead of relays, and relays of those below them."""
+
+Place: TypeAlias = tuple[Way, str, int]
+"""What is dialled once: a host and a port, directly or as a relay."""
 
 
 class Dialling:
@@ -47,8 +50,10 @@ class Dialling:
         self._relays = tuple(relays)
         self._make = make
         self._changed = changed
-        self._tried: set[tuple[Way, str, int]] = set()
-        self._room = self._full_room()
+        self._tried: set[Place] = set()
+        self._live: set[Place] = set()
+        """Those that wait, are under way or have an open socket."""
+        self._room = self._free_room()
         self._under_way: set[Deferred[Any]] = set()
         self._later: set[Timer] = set()
         self._begun = False
@@ -77,9 +82,12 @@ class Dialling:
             self._open_later(wait, each)
 
     def forget(self) -> None:
-        """Let each address be dialled once more."""
-        self._tried.clear()
-        self._room = self._full_room()
+        """Let each address be dialled once more, except where there is a socket.
+
+        A relay keeps one for as long as the other side does not come.
+        """
+        self._tried = self._live.copy()
+        self._room = self._free_room()
 
     def has_failed(self) -> bool:
         """Whether something was to be dialled, and nothing is under way any more. Tells it once."""
@@ -99,17 +107,23 @@ class Dialling:
         for connecting in tuple(self._under_way):
             connecting.cancel()
 
-    def _full_room(self) -> dict[Way, int]:
-        return {"out": MOST_DIRECT, "relay": MOST_RELAYS + len(self._relays)}
+    def _free_room(self) -> dict[Way, int]:
+        """How many more may be opened, beside those that are."""
+        relays = sum(way == "relay" for way, _, _ in self._live)
+        return {
+            "out": MOST_DIRECT - (len(self._live) - relays),
+            "relay": MOST_RELAYS + len(self._relays) - relays,
+        }
 
     def _new(self, hints: list[DirectHint], way: Way) -> list[DirectHint]:
         """Those that are to be dialled, in their order; they count as tried from now on."""
         new = []
         for each in sorted(hints, key=lambda hint: -hint.priority):
-            key = (way, each.host, each.port)
+            key: Place = (way, each.host, each.port)
             elsewhere = is_local(each) if self._network.hides else needs_tor(each)
             if not elsewhere and key not in self._tried and self._room[way]:
                 self._tried.add(key)
+                self._live.add(key)
                 self._room[way] -= 1
                 new.append(each)
         return new
@@ -127,8 +141,10 @@ class Dialling:
         self._later.add(timer)
 
     def _open(self, hint: DirectHint, way: Way) -> None:
+        key: Place = (way, hint.host, hint.port)
         describe = describe_hint(hint, way, through_tor=self._network.hides)
         attempt = self._make(describe, way)
+        attempt.down.addCallback(lambda _: self._live.discard(key))
         clock: Any = self._network.clock
         connecting = self._network.connect(hint.host, hint.port, MadeBy(lambda _: attempt))
         self._under_way.add(connecting)
@@ -139,6 +155,7 @@ class Dialling:
 
         def failed(failure: Failure) -> None:
             self._under_way.discard(connecting)
+            self._live.discard(key)
             self.note(f"{describe}: {in_words(failure)}")
             self._changed()
 

@@ -87,6 +87,18 @@ def parse(value: object) -> tuple[Hint, ...]:
     return tuple(good)
 
 
+def limited(hints: Iterable[Hint]) -> tuple[Hint, ...]:
+    """The first of `hints`, each of them once, and no more than `parse` would take."""
+    room = MOST
+    kept: list[Hint] = []
+    for hint in dict.fromkeys(hints):
+        room -= 1 + (len(hint.hosts) if isinstance(hint, RelayHint) else 0)
+        if room < 0:
+            break
+        kept.append(hint)
+    return tuple(kept)
+
+
 def address(text: str) -> DirectHint:
     """The relay that is named as `tcp:HOST:PORT` or `HOST:PORT`, an IPv6 address in brackets.
 

@@ -6,6 +6,7 @@ documentation names, in bounded time, without a secret in its text.
 
 from tests.fuzz.target import TARGETS
 from tests.fuzz.targets import (
+    dilated,
     dilation,
     files,
     journal,
@@ -18,6 +19,7 @@ from tests.fuzz.targets import (
 
 __all__ = [
     "TARGETS",
+    "dilated",
     "dilation",
     "files",
     "journal",

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
+from holdfast.errors import PeerGoneError
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
@@ -104,11 +105,16 @@ class Ours(Process):
     def wormhole_dilated(self, dilated: Any) -> None:
         self.say("is dilated")
         for script in self.end.world.scripts:
+            if script.name in self.rows["ended"]:
+                continue
             late = script.after[self.end.number]
             self.reactor.callLater(late, partial(self._begin, dilated, script))
 
     def wormhole_cannot_dilate(self, error: Exception) -> None:
-        self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
+        if not (self.end.world.gone and isinstance(error, PeerGoneError)):
+            self.end.world.violate(f"{self.end.name} cannot dilate: {error}")
+        self.say("gives its peer up")
+        self.wormhole.close()
 
     def wormhole_got_message(self, message: bytes) -> None:
         self.rows["byes"].append("theirs")
@@ -143,11 +149,10 @@ class Ours(Process):
     def ended(self, script: Script) -> None:
         """It is over for the application."""
         self.say(f"has ended {script.name}")
-        if script.name not in self.rows["ended"]:
-            self.rows["ended"].append(script.name)
-            self._consider()
-        elif not script.planned:  # whose protocol is needed until the peer has everything
+        if script.name in self.rows["ended"]:
             self.end.world.violate(f"{self.end.name} is told twice that {script.name} ended")
+        self.rows["ended"].append(script.name)
+        self._consider()
 
     def _consider(self) -> None:
         """Close when both ends have ended everything."""
@@ -244,7 +249,8 @@ class Speaker(TwistedProtocol):
 
     def connectionLost(self, reason: Any = None) -> None:
         self._over = True
-        self.speech.hear_end()
+        if not self.process.end.world.gone:
+            self.speech.hear_end()
         self.process.ended(self.speech.script)
 
     def make_record(self, plan: Any, index: int) -> bytes:
@@ -286,8 +292,8 @@ class HalfSpeaker(Speaker):
         if self.speech.has_written:
             self.transport.loseWriteConnection()
 
-    def readConnectionLost(self) -> None:
+    def readConnectionLost(self) -> None:  # noqa: N802
         self.speech.hear_end()
 
-    def writeConnectionLost(self) -> None:
+    def writeConnectionLost(self) -> None:  # noqa: N802
         pass

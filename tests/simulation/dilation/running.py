@@ -19,7 +19,7 @@ from tests.simulation.played import Played
 from tests.simulation.running import Outcome, check, go_on
 from tests.simulation.world import Violation
 
-KINDS = ("stock leads", "stock follows", "ours")
+KINDS = ("stock leads", "stock follows", "ours", "stock dies")
 """Who is at the other end."""
 
 QUIET = 2000.0
@@ -107,7 +107,10 @@ def plan(world: World, peer: str, scripts: Sequence[Script]) -> None:
     world.scripts = tuple(scripts)
     world.ends.append(End(world, 0, Ours))
     other = Ours if peer == "ours" else Stock
-    world.ends.append(End(world, 1, other, leads=peer == "stock leads"))
+    leads = peer == "stock leads" or (peer == "stock dies" and world.random.random() < 0.5)
+    world.ends.append(End(world, 1, other, leads=leads, mortal=peer == "stock dies"))
+    if peer == "stock dies":
+        world.ends[0].options["peer_timeout"] = 300.0
 
 
 def _network(world: World, random: Random) -> None:
@@ -179,5 +182,5 @@ def _check_end(world: World) -> None:
             world.violate(f"{end.name} never comes to its end")
         world.watch.check_end(end)
     tables = world.server.tables()
-    if not world.violations and (tables.mailboxes or tables.nameplates):
+    if not (world.violations or world.gone) and (tables.mailboxes or tables.nameplates):
         world.violate("something is left on the server")

@@ -41,6 +41,7 @@ class Stock(Process):
     wormhole: DelegatedWormhole = field(init=False)
     manager: Manager = field(init=False)
     _byes: set[str] = field(factory=set, init=False)
+    _dying: bool = field(default=False, init=False)
 
     def begin(self) -> None:
         world = self.end.world
@@ -68,6 +69,18 @@ class Stock(Process):
     def wormhole_got_message(self, message: bytes) -> None:
         self._byes.add("theirs")
         self._consider()
+
+    def connected(self) -> None:
+        """There is a connection."""
+        if self.end.mortal and not self._dying:
+            self._dying = True
+            self.kernel.after(self.kernel.between(0, 20), self._die_out)
+
+    def _die_out(self) -> None:
+        if self.alive:
+            self.say("dies, and forgets everything")
+            self.end.over = self.end.world.gone = True
+            self.kill()
 
     def ended(self) -> None:
         """All subchannels have ended."""
@@ -222,6 +235,7 @@ class Manager:
     def made(self, connection: Connection) -> None:
         """A connection is chosen."""
         self.process.say("has a connection")
+        self.process.connected()
         self.state = "connected"
         self._connection = connection
         self._pongs_due = 0

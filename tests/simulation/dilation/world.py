@@ -43,6 +43,8 @@ class End:
     kind: type[Ours | Stock]
     leads: bool = False
     """Whether a stock peer will lead."""
+    mortal: bool = False
+    """Whether a stock peer dies some time after its first connection, for good."""
     at_once: bool = False
     """Whether commits take no time."""
     options: dict[str, Any] = field(factory=dict)
@@ -112,6 +114,8 @@ class World:
     away: float = field(default=10.0, init=False)
     """Seconds at most until there is another process where one has died."""
     closing: bool = field(default=False, init=False)
+    gone: bool = field(default=False, init=False)
+    """Whether a stock peer has died, with everything that it knew."""
     relay: Relay | None = field(default=None, init=False)
     _numbers: int = field(default=0, init=False)
 
