@@ -88,8 +88,7 @@ def test_killed_again_and_again(
     live(ours)
     check_end(ours, streams)
     check_stock(stock, code, streams)
-    # What is left may come in one piece.
-    assert len(died_at(ours)) >= (2 if EVERY else 1), died_at(ours)
+    assert died_at(ours), "what is left may come in one piece; not all of it"
 
 
 def test_dead_for_a_while_and_the_mailbox_server_too(alone: World, rng: random.Random) -> None:
