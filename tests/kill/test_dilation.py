@@ -36,7 +36,7 @@ EVERY = bool(os.environ.get("EVERY_MOMENT"))
 SEED = os.environ.get("SEED") or secrets.token_hex(4)
 
 KILLS = 10 if EVERY else 3
-MANY = 150 if EVERY else 50
+MANY = 150 if EVERY else 40
 
 TRAFFIC = {
     "both ways": (
@@ -111,7 +111,7 @@ def test_both_are_ours_and_both_are_killed(world: World, rng: random.Random) -> 
     """Also at the same time."""
     streams, code = TRAFFIC["both ways"], new_code(world)
     ends = [
-        our_end(world, code, streams, somewhere(rng, 4, 40), end=end, side=side, ping=1.0)
+        our_end(world, code, streams, somewhere(rng, KILLS, 40), end=end, side=side, ping=1.0)
         for end, side in (("a", LOWEST), ("b", HIGHEST))
     ]
     live(*ends)
@@ -136,4 +136,4 @@ def test_killed_once(world: World, stock: DilatedPeers, role: str, traffic: str)
         check_stock(stock, code, streams)
         return ours
 
-    walk(exchange, 1 if EVERY else 50)
+    walk(exchange, 1 if EVERY else 70)
