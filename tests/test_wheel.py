@@ -93,5 +93,5 @@ database.close()
 def test_the_command_is_there(python: Path, tmp_path: Path) -> None:
     """The console script runs and knows its version from the installed metadata."""
     version = run(python.with_name("holdfast"), "--version", cwd=tmp_path)
-    metadata = "from importlib.metadata import version; print(version('holdfast'))"
+    metadata = "from importlib.metadata import version; print(version('holdfast-wormhole'))"
     assert version.split()[-1] == run(python, "-I", "-c", metadata).strip()

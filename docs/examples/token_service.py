@@ -47,7 +47,7 @@ class Users(Resource):
 
     def look(self, user, start):
         if start:
-            new = new_flow(user, IssueToken(user=user), relay=RELAY, appid=IssueToken.appid)
+            new = new_flow(user, IssueToken(user=user), relay=RELAY)
             self.journal.start_flows(BATCH, [new])
         return [
             {"user": row.name, "status": row.status, **(row.published or {})}
@@ -57,7 +57,7 @@ class Users(Resource):
 
 def main():
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)])
-    journal = SqlJournal.open("sqlite:///flows.db", reactor=reactor)
+    journal = SqlJournal.open("flows.db", reactor=reactor)
     engine = Engine(journal, reactor, serve=["issue-token"])
 
     def failed(failure):

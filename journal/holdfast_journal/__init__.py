@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from holdfast_journal.commits.flow import FlowJournal
     from holdfast_journal.commits.pressure import Pressure as Pressure
     from holdfast_journal.commits.values import Parameters as Parameters
+    from holdfast_journal.distribution import install as install
     from holdfast_journal.keys.ring import KeyRing
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
     from holdfast_journal.ownership.retrying import Retried as Retried
@@ -117,6 +118,7 @@ _LATER = {
     "Sort": "reading.paging",
     "SqlJournal": "sql",
     "boot_time": "workers.clocks",
+    "install": "distribution",
     "place_in": "workers.liveness",
 }
 

@@ -1,6 +1,6 @@
 """`SqlJournal`: many flows, durable in one SQL database.
 
-    journal = SqlJournal.open("sqlite:////var/lib/x/holdfast.db", reactor=reactor)
+    journal = SqlJournal.open("/var/lib/x/holdfast.db", reactor=reactor)
     journal.start_flows("2025-03", [NewFlow("ada", "provision", params)], own=True)
     for flow in journal.take():
         ...                             # run it with flow.journal, a FlowJournal
@@ -24,6 +24,7 @@ from holdfast_journal.errors import JournalBroken
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.assembly import Assembly, Options, log_fatal
 from holdfast_journal.ownership.taker import Taker
+from holdfast_journal.store.urls import Where
 from holdfast_journal.upkeep.opening import look_ready, open_ready
 from holdfast_journal.workers.clocks import boot_time
 from holdfast_journal.workers.term import LEASE
@@ -45,7 +46,7 @@ class SqlJournal(Taker):
     @classmethod
     def open(  # noqa: PLR0913 - the face of the journal
         cls,
-        url: str,
+        url: Where,
         *,
         keys: KeyRing | None = None,
         reactor: Reactor | None = None,
@@ -61,6 +62,8 @@ class SqlJournal(Taker):
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the database at `url`, upgrade its schema if need be, and find the master key.
+
+        `url` is a URL, or the path of an SQLite file: what has no `://` in it is a path.
 
         An SQLite file of an older release is upgraded after a copy was made (`kept_copy`);
         PostgreSQL is not, because other processes may be using it.
@@ -106,7 +109,7 @@ class SqlJournal(Taker):
     @classmethod
     def open_inline(  # noqa: PLR0913 - the face of the journal
         cls,
-        url: str,
+        url: Where,
         *,
         keys: KeyRing | None = None,
         on_fatal: Callable[[JournalBroken], object] = log_fatal,
@@ -129,7 +132,7 @@ class SqlJournal(Taker):
     @classmethod
     def look(
         cls,
-        url: str,
+        url: Where,
         *,
         keys: KeyRing | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -146,7 +149,7 @@ class SqlJournal(Taker):
     @classmethod
     def _inline(
         cls,
-        url: str,
+        url: Where,
         keys: KeyRing | None,
         environ: Mapping[str, str],
         options: Options,

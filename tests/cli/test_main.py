@@ -39,7 +39,7 @@ def test_asking_for_help_imports_little(args: list[str]) -> None:
 
 def test_the_version_is_that_of_the_distribution() -> None:
     """The constant and the installed metadata agree."""
-    assert importlib.metadata.version("holdfast") == VERSION
+    assert importlib.metadata.version("holdfast-wormhole") == VERSION
     assert holdfast("--version").stdout == f"holdfast {VERSION}\n"
 
 

@@ -84,7 +84,7 @@ def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
     done = Holdfast(tmp_path).run("relay", fresh=True, PYTHONPATH=str(hide))
     assert done.status == 2
     assert done.err == (
-        "holdfast: the transit relay's package is missing: pip install 'holdfast[relay]'\n"
+        "holdfast: the transit relay's package is missing: pip install 'holdfast-wormhole[relay]'\n"
     )
 
 

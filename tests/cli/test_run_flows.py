@@ -21,6 +21,8 @@ from tests.harness.process import Child, Holdfast
 from tests.harness.scripted import StockPeer
 from tests.harness.waiting import until
 
+MINE = "from holdfast import *\n@flow('mine', appid='x')\nclass Mine(Flow):\n"
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "issue_token.py"
 
 
@@ -119,6 +121,10 @@ def test_without_its_class(home: Holdfast, tmp_path: Path) -> None:
             "from holdfast import *\n@flow('provision', appid='x')\nclass Mine(Flow): pass\n",
             "two flows are called 'provision'",
         ),
+        (
+            MINE + "    def started(self): self.perform('work')\n",
+            "TypeError: the flow 'mine': it performs the task 'work', and has no method work_done(",
+        ),
     ],
 )
 def test_what_cannot_be_imported(tmp_path: Path, text: str | None, said: str) -> None:
@@ -129,6 +135,15 @@ def test_what_cannot_be_imported(tmp_path: Path, text: str | None, said: str) ->
     database = tmp_path / "holdfast.db"
     failed(run(database, "run", "--flows", str(path)), "--flows", str(path), said)
     assert not database.exists()
+
+
+def test_a_task_that_is_not_there(tmp_path: Path) -> None:
+    """What only all modules together can show is found before anything is served."""
+    path = tmp_path / "some_flows_of_mine.py"
+    text = "    def started(self): self.perform('work')\n    def work_done(self, result): ...\n"
+    path.write_text(MINE + text)
+    said = "--flows: the flow 'mine': it performs the task 'work', and no function here is"
+    failed(run(tmp_path / "holdfast.db", "run", "--flows", str(path)), said)
 
 
 @pytest.mark.parametrize("name", ["no_such_module_of_mine", "not a name", "flows.txt"])

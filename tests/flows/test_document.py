@@ -10,6 +10,7 @@ from holdfast.errors import BadCheckpoint
 from holdfast.flows import document
 from holdfast.flows.base import Flow, flow
 from holdfast.flows.document import Checkpoint, Params, new_flow
+from holdfast.rendezvous.relay_url import BadRelayUrl
 
 PARAMS = Params(relay="ws://mailbox.example/v1", appid="test", params={"name": "ann"})
 CHECKPOINT = Checkpoint(data={"name": "ann"}, wormhole={}, verdict="", performed=3)
@@ -114,3 +115,20 @@ def test_a_parameter_that_holds_itself() -> None:
     for value in (loop, {"deep": deep}):
         with pytest.raises(TypeError, match=r"Typed.* too deep or in itself"):
             new(user="ann", more=value)
+
+
+def test_where_a_new_flow_meets_its_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is told, under its class's application id, where the environment says."""
+    monkeypatch.delenv("HOLDFAST_RELAY", raising=False)
+    stock = Params.from_bytes(new_flow("ann", Typed(user="ann")).params)
+    assert (stock.appid, stock.relay) == ("test", "ws://relay.magic-wormhole.io:4000/v1")
+    monkeypatch.setenv("HOLDFAST_RELAY", "wss://mailbox.example/v1")
+    ours = Params.from_bytes(new_flow("ann", Typed(user="ann")).params)
+    assert ours.relay == "wss://mailbox.example/v1"
+    given = new_flow("ann", Typed(user="ann"), relay="ws://other.example/v1", appid="other")
+    told = Params.from_bytes(given.params)
+    assert (told.appid, told.relay) == ("other", "ws://other.example/v1")
+    monkeypatch.setenv("HOLDFAST_RELAY", "http://me:hunter2@mailbox.example/")
+    with pytest.raises(BadRelayUrl, match="HOLDFAST_RELAY: ") as raised:
+        new_flow("ann", Typed(user="ann"))
+    assert "hunter2" not in str(raised.value)

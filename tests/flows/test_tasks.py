@@ -70,6 +70,36 @@ class Careless(Flow):
         self.perform(self.job)
 
 
+@task("test-twice")
+@task("test-once")
+def several(call: Any) -> None: ...
+
+
+class Bound:
+    """A task that is an object's method, as a command's may be."""
+
+    def work(self, call: Any) -> str:
+        return f"bound {call.arguments['number']}"
+
+
+BOUND = Bound()
+task("test-bound")(BOUND.work)
+
+
+@flow("test-by-function", appid=APPID)
+class ByFunction(Flow):
+    def started(self) -> None:
+        self.wormhole.allocate_code()
+        self.perform(work_hard)
+        self.perform(BOUND.work, number=7)
+
+    def test_work_done(self, result: str) -> None:
+        self.publish(work=result)
+
+    def test_bound_done(self, result: str) -> None:
+        self.publish(bound=result)
+
+
 def keys() -> set[str]:
     return {key for _, key in WORK.calls}
 
@@ -282,3 +312,25 @@ def test_not_begun_by_a_worker_that_was_paused(tmp_path: Path, taken: bool) -> N
     assert (world.engine is not None) and (not world.engine.running) is taken
     world.close()
     other.close()
+
+
+def test_a_task_that_is_given_as_its_function(world: World) -> None:
+    """It is that which was registered, under its own name."""
+    world.add(ByFunction())
+    world.serve()
+    world.until(lambda: {"work", "bound"} <= world.published().keys())
+    assert (world.published()["work"], world.published()["bound"]) == ("result", "bound 7")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda call: None, "<lambda> is not a task here"),
+        (several, r"several is several tasks \(test-once, test-twice\)"),
+        (Bound().work, r"Bound\.work is not a task here"),
+    ],
+)
+def test_a_function_that_is_no_task(given: Any, said: str) -> None:
+    """It is refused where it is asked for, before the flow's host hears of it."""
+    with pytest.raises(ValueError, match=said):
+        Worker().perform(given)

@@ -18,8 +18,14 @@ class TestUnusable:
     @pytest.mark.parametrize(
         ("url", "says"),
         [
-            ("", "not a database URL"),
-            ("journal.db", "not a database URL"),
+            ("", "neither a database URL nor the path"),
+            (" ", "neither a database URL nor the path"),
+            ("sqlite:/journal.db", "neither a database URL nor the path"),
+            ("postgresql+psycopg:me@host", "neither a database URL nor the path"),
+            ("what?.db", "question mark"),
+            ("100%.db", "percent sign"),
+            ("~nobody-of-this-name/x.db", "no such home directory"),
+            ("jour\0nal.db", "NUL"),
             ("postgresql://me:hunter2@host:port/x", "not a database URL"),
             ("mysql://me:hunter2@host/x", "'mysql' are not served"),
             ("sqlite+aiosqlite:///x.db", "are not served"),

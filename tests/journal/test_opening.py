@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from holdfast_journal import DatabaseUnusable, NewFlow, SqlJournal
+from holdfast_journal.upkeep import Upkeep
 from tests.journal.helpers import ManualReactor
 
 NEW = [NewFlow("ada", "test", b"p")]
@@ -41,6 +42,24 @@ def test_who_only_looks(url: str) -> None:
     with pytest.raises(DatabaseUnusable):
         journal.start_flows("batch", [NewFlow("bob", "test", b"p")])
     journal.close()
+
+
+def test_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path is that of an SQLite file, however it is given, and whichever way it is opened."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    journal = SqlJournal.open("flows.db", reactor=ManualReactor(), environ={})
+    assert journal.name == f"sqlite:///{tmp_path}/flows.db"
+    journal.start_flows("batch", NEW)
+    journal.close()
+    for path in ("~/flows.db", str(tmp_path / "flows.db"), tmp_path / "flows.db"):
+        for way in (SqlJournal.open_inline, SqlJournal.look):
+            journal = way(path, environ={})
+            assert [row.name for row in journal.overview()] == ["ada"]
+            journal.close()
+        keeper = Upkeep.open(path, environ={}, looks=True)
+        assert keeper.name == f"sqlite:///{tmp_path}/flows.db"
+        keeper.close()
 
 
 def test_as_before(url: str) -> None:

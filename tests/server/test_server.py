@@ -179,7 +179,7 @@ def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
     done = Holdfast(tmp_path).run("mailbox", fresh=True, PYTHONPATH=str(hide))
     assert done.status == 2
     assert done.err.count("\n") == 1
-    assert "pip install 'holdfast[mailbox]'" in done.err
+    assert "pip install 'holdfast-wormhole[mailbox]'" in done.err
 
 
 def test_control_c_stops_it_cleanly(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from holdfast.version import VERSION
 
 COMMANDS: Mapping[str, str] = {
     "provision": "Give each person in a file their secret.",
+    "add": "Start flows for people, and return at once.",
+    "start": "Start a flow of your own, and return at once.",
     "run": "Serve every unfinished flow, as a service does.",
     "status": "Show how each flow stands.",
     "log": "Show the journal of one flow.",

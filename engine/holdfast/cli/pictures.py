@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from holdfast.cli import say
 from holdfast.cli.failure import Failure
+from holdfast_journal import install
 
 _SCHEME = "wormhole-transfer:"
 _WHITE_ON_BLACK = "\x1b[97;40m"
@@ -63,4 +64,4 @@ def _segno() -> ModuleType:
     else:
         module: ModuleType = segno
         return module
-    raise Failure("QR pictures need the package segno: pip install 'holdfast[qr]'")
+    raise Failure(f"QR pictures need the package segno: {install('qr')}")

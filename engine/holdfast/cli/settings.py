@@ -14,7 +14,6 @@ import click
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.operating.addresses import (
-    DEFAULT_RELAY,
     DEFAULT_TRANSIT,
     TransitRelay,
     checked_relay,
@@ -23,7 +22,7 @@ from holdfast.operating.addresses import (
     is_line,
     sqlite_url,
 )
-from holdfast.rendezvous import MOST_CONNECTIONS
+from holdfast.rendezvous import DEFAULT_RELAY, MOST_CONNECTIONS
 from holdfast.transfer import APPID
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,8 +59,8 @@ def _default_transit() -> str:
     return os.environ.get("HOLDFAST_TRANSIT", DEFAULT_TRANSIT)
 
 
-def _appid(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if not is_line(value):
+def _appid(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_line(value):
         where = where_from(ctx, param)
         raise Failure(f"{where}: an application id is one line, such as {APPID}")
     return value
@@ -121,6 +120,17 @@ def appid_option(command: Command) -> Command:
         show_default=True,
         show_envvar=True,
         help="The application id; the default is the stock clients'.",
+    )(command)
+
+
+def class_appid_option(command: Command) -> Command:
+    """Add `--appid`; the command gets `appid: str | None`, None for that of the flow's class."""
+    return click.option(
+        "--appid",
+        metavar="ID",
+        callback=_appid,
+        show_default="that of the flow's class",
+        help="The application id.",
     )(command)
 
 

@@ -116,3 +116,8 @@ def begins(kind: str) -> Begin:
     if kind not in _kinds:
         raise LookupError(f"no activity called {kind!r} is known here")
     return _kinds[kind]
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of all registered kinds of activities."""
+    return tuple(_kinds)

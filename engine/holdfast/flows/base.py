@@ -15,13 +15,15 @@ outside the wormhole is a task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 from attrs import define, field
 
 from holdfast.errors import WormholeError
 from holdfast.flows.activities import Wanted
+from holdfast.flows.asked import names_not_known, results_not_taken
+from holdfast.flows.tasks import Function, name_of
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -80,9 +82,10 @@ class Flow:
     """The base class of flows: subclass it, and register the subclass with `flow`.
 
     The engine calls `started` once in each attempt, then those `wormhole_got_*` methods of the
-    delegate that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task. One
-    that defines `wormhole_dilated` may dilate its wormhole (`DelegatedWormhole.dilate`). A
-    flow whose wormhole is closed happily is done; `finish` and `fail` say it more clearly.
+    delegate that are defined, and `NAME_done(result)` or `NAME_failed(reason)` for each task; a
+    flow that wants no result of a task says `NAME_done = None`. One that defines
+    `wormhole_dilated` may dilate its wormhole (`DelegatedWormhole.dilate`). A flow whose wormhole
+    is closed happily is done; `finish` and `fail` say it more clearly.
     """
 
     kind: ClassVar[str]
@@ -128,13 +131,17 @@ class Flow:
         """
         self._host.before_commit(call, args)
 
-    def perform(self, task: str, **arguments: Any) -> None:
-        """Run the task called `task` after the commit of this entry.
+    def perform(self, task: Function | str, **arguments: Any) -> None:
+        """Run a task, given by its name or as its function, after the commit of this entry.
 
         It runs at least once, with the same idempotency key at every try, and its result comes
         back as `TASK_done(result)`; if it fails for good, as `TASK_failed(reason)`.
+
+        Raises:
+            ValueError: the function is no task, or it is several.
         """
-        self._host.perform(task, arguments)
+        name = name_of(task)
+        self._host.perform(name, arguments)
 
     def activity(self) -> Wanted | None:
         """Return what should be going on outside the wormhole now, or None.
@@ -220,6 +227,7 @@ def flow(kind: str, *, appid: str) -> Callable[[type[F]], type[F]]:
 
     Raises:
         ValueError: another class has this name.
+        TypeError: it performs a task and has no method for the result.
     """
 
     def register(cls: type[F]) -> type[F]:
@@ -227,6 +235,8 @@ def flow(kind: str, *, appid: str) -> Callable[[type[F]], type[F]]:
         made.kind, made.appid = kind, appid
         if kind in _kinds:
             raise ValueError(f"two flows are called {kind!r}")
+        for problem in results_not_taken(made):
+            raise TypeError(f"the flow {kind!r}: {problem}")
         _kinds[kind] = made
         return made
 
@@ -245,6 +255,17 @@ def flow_class(kind: str) -> type[Flow]:
         raise UnknownFlow(
             f"no flow of the kind {kind!r} is known here: import the module that defines it"
         ) from None
+
+
+def problems(kind: str) -> Iterator[str]:
+    """Say what is wrong with the names of tasks in a flow, once its tasks are registered too.
+
+    Raises:
+        UnknownFlow: no class is registered under that name.
+    """
+    made = flow_class(kind)
+    for problem in (*results_not_taken(made), *names_not_known(made, made.tasks_of_its_command)):
+        yield f"the flow {kind!r}: {problem}"
 
 
 def kinds() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -16,6 +17,7 @@ from holdfast.core.documents import Step, converter, structure, unstructure, ver
 from holdfast.core.strict_json import check_depth
 from holdfast.errors import BadCheckpoint
 from holdfast.flows.base import Flow, flow_class
+from holdfast.rendezvous.relay_url import relay_in
 from holdfast_journal import NewFlow
 
 VERSION: Final = 1
@@ -173,8 +175,8 @@ def new_flow(
     name: str,
     flow: Flow,
     *,
-    relay: str,
-    appid: str,
+    relay: str | None = None,
+    appid: str | None = None,
     fingerprint: str | None = None,
     deadline: float | None = None,
 ) -> NewFlow:
@@ -183,14 +185,16 @@ def new_flow(
     Args:
         name: the flow's name, unique in its batch.
         flow: the flow with its parameters.
-        relay: the mailbox server's URL.
-        appid: the application's identifier.
+        relay: the mailbox server's URL; by default that in HOLDFAST_RELAY, and if there is none,
+            that of the server that the stock clients use.
+        appid: the application's identifier; by default that of the flow's class.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
 
     Raises:
         TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
             message names the field and the type, never the value.
+        BadRelayUrl: HOLDFAST_RELAY is not such a URL.
     """
     try:
         checked = params_of(flow)
@@ -199,6 +203,8 @@ def new_flow(
             f"a parameter of {type(flow).__name__} lies too deep or in itself"
         ) from None
     _check(type(flow), checked)
+    relay = relay_in(os.environ) if relay is None else relay
+    appid = flow.appid if appid is None else appid
     params = Params(relay=relay, appid=appid, params=checked, deadline=deadline)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
 

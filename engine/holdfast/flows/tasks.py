@@ -7,7 +7,7 @@ idempotency key, which is the same at every try, also after a crash.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
@@ -39,11 +39,15 @@ class Call:
     reactor: Any = field(repr=False)
 
 
+Function: TypeAlias = Callable[[Call], Any]
+"""What does a task; see `task`."""
+
+
 @frozen
 class Kind:
     """A task as it was registered; see `task`."""
 
-    run: Callable[[Call], Any]
+    run: Function
     tries: int
     at_once: int
     timeout: float
@@ -60,7 +64,7 @@ def task(
     at_once: int = 4,
     timeout: float = 60.0,
     blocks: bool = False,
-) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
+) -> Callable[[Function], Function]:
     """Register a function as the task called `name`.
 
     The function gets a `Call`, and returns a JSON value or a Deferred of one; it raises TaskFailed.
@@ -79,7 +83,7 @@ def task(
         ValueError: another function has this name.
     """
 
-    def register(run: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    def register(run: Function) -> Function:
         if name in _kinds:
             raise ValueError(f"two tasks are called {name!r}")
         _kinds[name] = Kind(run, tries, at_once, timeout, blocks)
@@ -91,6 +95,28 @@ def task(
 def kind_of(name: str) -> Kind | None:
     """Return the task that is registered in this process as `name`, or None."""
     return _kinds.get(name)
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of all registered tasks."""
+    return tuple(_kinds)
+
+
+def name_of(run: Function | str) -> str:
+    """Return the name of a task that is given by its name, or as the function itself.
+
+    Raises:
+        ValueError: the function is no task, or it is several.
+    """
+    if isinstance(run, str):
+        return run
+    names = [name for name, kind in _kinds.items() if kind.run == run]
+    if len(names) == 1:
+        return names[0]
+    called = getattr(run, "__qualname__", type(run).__name__)
+    if not names:
+        raise ValueError(f"{called} is not a task here; @task(NAME) makes it one")
+    raise ValueError(f"{called} is several tasks ({', '.join(names)}); say its name")
 
 
 def method_name(task_name: str) -> str:

@@ -9,9 +9,7 @@ from attrs import frozen
 
 from holdfast.operating.printable import is_hidden, quoted
 from holdfast.operating.refused import Refused
-
-DEFAULT_RELAY = "ws://relay.magic-wormhole.io:4000/v1"
-"""The mailbox server that the stock clients use."""
+from holdfast.rendezvous import DEFAULT_RELAY
 
 DEFAULT_TRANSIT = "tcp:transit.magic-wormhole.io:4001"
 """The transit relay that the stock clients use."""

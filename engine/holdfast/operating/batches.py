@@ -42,8 +42,8 @@ def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -
     for person in people:
         if person.name.startswith("-"):
             raise Refused(
-                f"{source}:{person.line}: the name {quoted(person.name)} begins with a hyphen, and"
-                " the command of --mint would take it for an option"
+                f"{_where(source, person.line)}the name {quoted(person.name)} begins with a hyphen,"
+                " and the command of --mint would take it for an option"
             )
 
 
@@ -54,10 +54,13 @@ def start_batch(
     minting: Sequence[str] | None,
     source: str,
     terms: Terms,
+    *,
+    own: bool = True,
 ) -> int:
     """Start a flow for each person who has none; return how many had one.
 
-    Raises Refused if a person was started with another secret: then no flow is started.
+    With `own` this process runs them; otherwise any worker does. Raises Refused if a person was
+    started with another secret: then no flow is started.
     """
     flows = [_flow(journal, person, minting, terms) for person in people]
     lines = {person.name: person.line for person in people}
@@ -68,11 +71,15 @@ def start_batch(
         if matters and old.fingerprint != fingerprints[old.name]:
             what = "another secret" if minting is None else "another command or secret"
             raise Refused(
-                f"{source}:{lines[old.name]}: {quoted(old.name)} was started with {what}"
+                f"{_where(source, lines[old.name])}{quoted(old.name)} was started with {what}"
                 f" before (it is {shown_word(old.status)}); --batch NAME begins a new round"
             )
-    started = journal.start_flows(batch, flows, own=True)
+    started = journal.start_flows(batch, flows, own=own)
     return len(started.existing)
+
+
+def _where(source: str, line: int) -> str:
+    return f"{source}:{line}: " if line else ""  # not of one that was typed
 
 
 def _flow(

@@ -111,6 +111,19 @@ def parse_command(text: str) -> list[str]:
     return words
 
 
+def mint_seconds_from(mint: str | None, timeout: float | None) -> float:
+    """Return how long the command may take, in seconds. Raises Refused."""
+    from holdfast.flows.shipped.command import LONGEST_TIMEOUT, TIMEOUT
+
+    if timeout is None:
+        return TIMEOUT
+    if mint is None:
+        raise Refused("--mint-timeout: there is no --mint whose time it could limit")
+    if timeout > LONGEST_TIMEOUT:
+        raise Refused("--mint-timeout: at most 24h")
+    return timeout
+
+
 def script_with_name(words: Sequence[str]) -> str | None:
     """Return the interpreter that would read a name as part of its script, or None.
 

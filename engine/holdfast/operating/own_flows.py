@@ -34,15 +34,20 @@ def load(sources: Sequence[str]) -> Sequence[str]:
         sources: names of modules, or paths of files that end with .py.
 
     Raises:
-        Refused: one cannot be imported, or registers no flow.
+        Refused: one cannot be imported, or registers no flow, or the names of a flow's tasks and of
+            its methods do not go together.
     """
-    from holdfast.flows.base import flow_class, kinds
+    from holdfast.flows.base import flow_class, kinds, problems
 
     # The first flow to register a name has it, and these come first.
     ship()
     for source in dict.fromkeys(sources):
         _check(source, _import(source))
-    return [kind for kind in kinds() if not flow_class(kind).__module__.startswith("holdfast.")]
+    own = [kind for kind in kinds() if not flow_class(kind).__module__.startswith("holdfast.")]
+    for kind in own:
+        for problem in problems(kind):
+            raise Refused(f"--flows: {problem}")
+    return own
 
 
 def _import(source: str) -> ModuleType:

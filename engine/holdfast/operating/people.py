@@ -34,7 +34,7 @@ class Person:
     name: str
     secret: str | None = field(repr=False)
     line: int
-    """Where the person's row begins."""
+    """Where the person's row begins; 0 for a person who was typed."""
 
 
 def read_people(
@@ -68,12 +68,32 @@ def read_people(
     return people
 
 
+def one_person(name: str, secret: str | None) -> Person:
+    """Check one person who was typed, as one of a file is. Raises `Refused`."""
+    if not name.strip():
+        raise Refused("NAME: the name is empty")
+    if secret is not None and not secret.strip():
+        raise Refused("the secret is empty")
+    place = _Typed("NAME")
+    checked = _name(name, "name", 0, place)
+    return Person(checked, None if secret is None else _secret(secret, "secret", 0, place), 0)
+
+
 def same_name(text: str) -> str:
     """Return the one spelling of a name: no white space around it, and composed (NFC).
 
     A name typed on the command line must go through this too, so that it meets the file's.
     """
     return unicodedata.normalize("NFC", text.strip())
+
+
+@frozen
+class _Typed(Place):
+    """A command line, which has no lines."""
+
+    def failure(self, line: int, problem: str) -> Refused:  # noqa: ARG002 - a Place's
+        """Return the failure `NAME: problem`."""
+        return self.failure_of_whole(problem)
 
 
 @contextlib.contextmanager

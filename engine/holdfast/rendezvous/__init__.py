@@ -4,3 +4,6 @@ from typing import Final
 
 MOST_CONNECTIONS: Final = 2000
 """Connections that one process has open unless it is told otherwise; a flow takes about 60 kB."""
+
+DEFAULT_RELAY: Final = "ws://relay.magic-wormhole.io:4000/v1"
+"""The mailbox server that the stock clients use."""

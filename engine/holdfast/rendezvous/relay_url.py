@@ -1,11 +1,14 @@
 """The address of a mailbox server, checked before it is used."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
+
+from holdfast.rendezvous import DEFAULT_RELAY
 
 LONGEST: Final = 2000
 """Characters of the longest address that is accepted."""
@@ -47,6 +50,21 @@ def parse_relay_url(url: str) -> WebSocketURI:
     if not parts.host.isascii() or not parts.resource_name.isascii():
         raise BadRelayUrl(f"bad URL of a mailbox server, {_shown(url)}: its name is impossible")
     return parts
+
+
+def relay_in(environ: Mapping[str, str]) -> str:
+    """Return the address that HOLDFAST_RELAY gives, or else that of the stock clients' server.
+
+    Raises BadRelayUrl.
+    """
+    given = environ.get("HOLDFAST_RELAY")
+    if not given:
+        return DEFAULT_RELAY
+    try:
+        parse_relay_url(given)
+    except BadRelayUrl as error:
+        raise BadRelayUrl(f"HOLDFAST_RELAY: {error}") from None
+    return given
 
 
 def _shown(url: str) -> str:

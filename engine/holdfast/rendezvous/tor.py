@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from websockets.uri import WebSocketURI
 
 from holdfast.errors import WormholeError
+from holdfast_journal import install
 
 
 class TorUnavailable(WormholeError):
@@ -67,9 +68,7 @@ async def get_tor(
     try:
         import txtorcon
     except ModuleNotFoundError:
-        raise TorUnavailable(
-            "Tor needs the package txtorcon: pip install 'holdfast[tor]'"
-        ) from None
+        raise TorUnavailable(f"Tor needs the package txtorcon: {install('tor')}") from None
     try:
         if launch_tor:
             tor = await txtorcon.launch(reactor)

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from attrs import define, field
 
-from holdfast.flows.base import Flow
+from holdfast.flows.base import Flow, problems
 from holdfast.flows.document import new_flow
 from holdfast.flows.engine.engine import Engine
 from holdfast.testing.clock import Clock
@@ -114,7 +114,12 @@ class World:
             name: its name.
             appid: the application's identifier, by default that of the flow's class.
             deadline: when it expires, in seconds of this world.
+
+        Raises:
+            ValueError: the names of the flow's tasks and of its methods do not go together.
         """
+        for problem in problems(flow.kind):
+            raise ValueError(problem)
         self._appid = appid or flow.appid
         new = new_flow(name, flow, relay=URL, appid=self._appid, deadline=deadline)
         self.journal.start_flows(BATCH, [new])

@@ -28,7 +28,7 @@ from holdfast_journal.store.place import Place
 from holdfast_journal.store.postgresql import postgresql_engine
 from holdfast_journal.store.sqlite import WRITES, looking_engine, sqlite_engine
 from holdfast_journal.store.trouble import REMEDIES, UNIQUE, ErrorKind, reason, trouble
-from holdfast_journal.store.urls import parse_url, shown
+from holdfast_journal.store.urls import Where, parse_url, shown
 
 
 @define
@@ -53,7 +53,7 @@ class Database:
     @classmethod
     def open(
         cls,
-        url: str,
+        url: Where,
         *,
         make_parents: bool = False,
         writes: bool = True,

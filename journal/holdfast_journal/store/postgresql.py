@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import ArgumentError
 
+from holdfast_journal.distribution import install
 from holdfast_journal.errors import DatabaseUnusable
 from holdfast_journal.store.many import Query
 from holdfast_journal.store.servers import refuse_encoding, refuse_unfit
@@ -66,7 +67,7 @@ def _engine(url: URL) -> Engine:
         ) from None
     except ImportError as error:
         raise DatabaseUnusable(
-            "PostgreSQL needs one more package: pip install 'holdfast[postgres]'"
+            f"PostgreSQL needs one more package: {install('postgres')}"
         ) from error
     return engine
 

@@ -1,16 +1,52 @@
 """The URL of a database: what may be in it, and how it is shown."""
 
+import os
+import re
+from pathlib import Path
+from typing import TypeAlias
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from holdfast_journal.errors import DatabaseUnusable
 
+Where: TypeAlias = str | os.PathLike[str]
+"""A database: its URL, or the path of an SQLite file."""
 
-def parse_url(url: str) -> URL:
-    """Read a database URL; only SQLite files, SQLite in memory and PostgreSQL are served.
+_MEANT_AS_URL = re.compile(r"(sqlite|postgres(ql)?)(\+\w*)?:")
 
-    Raises DatabaseUnusable. The message never repeats the URL: it may hold a password.
+
+def url_of(where: Where) -> str:
+    """Return the URL of a database; what has no `://` in it is the path of an SQLite file.
+
+    A `~` at the beginning of a path is a home directory. Raises DatabaseUnusable.
     """
+    if isinstance(where, str):
+        if "://" in where:
+            return where
+        if not where.strip() or _MEANT_AS_URL.match(where):
+            raise DatabaseUnusable(
+                "this is neither a database URL nor the path of an SQLite file; a URL looks like"
+                " sqlite:////path/to/file.db or postgresql://user@host/database"
+            )
+    try:
+        path = str(Path(where).expanduser().absolute())
+    except RuntimeError:
+        raise DatabaseUnusable("the path of a database: there is no such home directory") from None
+    if "?" in path or "%" in path:
+        # SQLAlchemy takes what follows a question mark as options; from 2.1 on, %20 as a space.
+        raise DatabaseUnusable(
+            "the path of a database cannot hold a question mark or a percent sign"
+        )
+    return f"sqlite:///{path}"
+
+
+def parse_url(where: Where) -> URL:
+    """Read where a database is; SQLite files, SQLite in memory and PostgreSQL are served.
+
+    Raises DatabaseUnusable. The message never repeats a URL: it may hold a password.
+    """
+    url = url_of(where)
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):

@@ -30,7 +30,7 @@ from holdfast_journal.store.upgrading import (
     turn,
     upgrade,
 )
-from holdfast_journal.store.urls import parse_url
+from holdfast_journal.store.urls import Where, parse_url
 
 MOVING = 1.0
 """Seconds within which a process has made or deleted all that it keeps beside an SQLite file."""
@@ -56,7 +56,7 @@ class Ready:
 
 
 def open_ready(  # noqa: PLR0913 - the options of a journal
-    url: str,
+    url: Where,
     keys: KeyRing | None,
     environ: Mapping[str, str],
     clock: Callable[[], float],
@@ -100,7 +100,7 @@ def open_ready(  # noqa: PLR0913 - the options of a journal
     return Ready(database, ring, key_file(database, given), state, made, copy)
 
 
-def look_ready(url: str, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
+def look_ready(url: Where, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
     """As `open_ready`, but only to look: makes and changes nothing, not even a key file.
 
     A process that begins or stops using an SQLite file makes or deletes the log and its index, one
@@ -119,7 +119,7 @@ def look_ready(url: str, keys: KeyRing | None, environ: Mapping[str, str]) -> Re
             time.sleep(PAUSE)
 
 
-def _look_ready(url: str, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
+def _look_ready(url: Where, keys: KeyRing | None, environ: Mapping[str, str]) -> Ready:
     given = None if keys is not None else given_keys(environ)
     database = Database.open(url, looks=True)
     try:

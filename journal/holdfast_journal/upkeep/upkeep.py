@@ -12,6 +12,7 @@ from attrs import define
 from holdfast_journal.keys.files import KeyFile
 from holdfast_journal.keys.master import find_keys, given_keys
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.urls import Where
 from holdfast_journal.upkeep import purging, rotating
 from holdfast_journal.upkeep.opening import Ready, key_file, look_ready, open_ready
 from holdfast_journal.upkeep.purging import Old, Purge
@@ -33,7 +34,7 @@ class Upkeep:
     @classmethod
     def open(
         cls,
-        url: str,
+        url: Where,
         *,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
@@ -95,7 +96,7 @@ class Upkeep:
         return found
 
 
-def list_keys(url: str, environ: Mapping[str, str]) -> tuple[Sequence[KeyUse], Path | None]:
+def list_keys(url: Where, environ: Mapping[str, str]) -> tuple[Sequence[KeyUse], Path | None]:
     """Every master key that is given or needed, and the key file, if there is one.
 
     Also works if some keys of the database are missing. Raises DatabaseUnusable and WrongKey.

@@ -44,6 +44,8 @@ class Asks(Flow):
         self.wake_at("soon")  # refused: incompatible type "str"; expected "float | None"
         self.execute("INSERT INTO greeted VALUES (1)")  # refused: expected "Executable"
         self.perform(task="typing", user="ann")
+        self.perform(greet, user="ann")
+        self.perform(3)  # refused: incompatible type "int"
         self.fail()  # refused: Missing positional argument "reason"
         self.wormhole.get_message()  # refused: has no attribute "get_message"
 

@@ -12,7 +12,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
-from holdfast.cli.failure import Failure
+from holdfast.cli.peopling import people_options
 from holdfast.cli.settings import (
     appid_option,
     connections_option,
@@ -22,8 +22,7 @@ from holdfast.cli.settings import (
     retain_option,
 )
 from holdfast.operating.batches import Terms, check_names, start_batch
-from holdfast.operating.finding import DEFAULT_BATCH
-from holdfast.operating.minting import parse_command
+from holdfast.operating.minting import mint_seconds_from, parse_command
 from holdfast.operating.people import read_people
 
 if TYPE_CHECKING:
@@ -32,33 +31,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="PEOPLE")
-@click.option("--name-column", default="name", show_default=True, help="The column with the names.")
-@click.option(
-    "--secret-column", default="secret", show_default=True, help="The column with the secrets."
-)
-@click.option(
-    "--mint",
-    metavar="COMMAND",
-    help="Make each secret when its recipient is there and has proved the code: it is the standard"
-    " output of COMMAND, run without a shell, less the final line end. {name} in its arguments"
-    " is the person's name, and so is the environment variable HOLDFAST_NAME;"
-    " HOLDFAST_IDEMPOTENCY_KEY is the same at every retry.",
-)
-@click.option(
-    "--mint-timeout",
-    "mint_seconds",
-    type=Duration(),
-    metavar="DURATION",
-    show_default="60s",
-    help="If COMMAND has not ended after this long, kill it and everything that it started, and"
-    " try again later.",
-)
-@click.option(
-    "--batch",
-    default=DEFAULT_BATCH,
-    show_default=True,
-    help="The batch to put the flows in. A name is unique within its batch.",
-)
+@people_options
 @click.option(
     "--codes",
     metavar="FILE",
@@ -115,7 +88,7 @@ def command(
 
     place: Path | Literal["-"] = "-" if source == "-" else Path(source)
     minting = None if mint is None else parse_command(mint)
-    mint_timeout = _seconds(mint, mint_seconds)
+    mint_timeout = mint_seconds_from(mint, mint_seconds)
     people = read_people(
         place, name_column=name_column, secret_column=None if minting else secret_column
     )
@@ -140,16 +113,3 @@ def command(
             say.tell(code.notice)
         ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
     progress.end(ending)
-
-
-def _seconds(mint: str | None, timeout: float | None) -> float:
-    """Return how long a command may take. Raises Failure."""
-    from holdfast.flows.shipped.command import LONGEST_TIMEOUT, TIMEOUT
-
-    if timeout is None:
-        return TIMEOUT
-    if mint is None:
-        raise Failure("--mint-timeout: there is no --mint whose time it could limit")
-    if timeout > LONGEST_TIMEOUT:
-        raise Failure("--mint-timeout: at most 24h")
-    return timeout

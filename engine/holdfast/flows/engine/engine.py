@@ -161,6 +161,8 @@ class Engine:
             A Deferred that fires when the engine is stopped; or fails when looking itself fails,
             and then the engine should be stopped.
         """
+        for problem in self._scope.problems():
+            _log.warn("{problem}", problem=problem)
         return self._looking.start()
 
     @inlineCallbacks

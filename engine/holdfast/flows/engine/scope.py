@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
-from holdfast.flows.base import kinds
+from holdfast.flows.base import kinds, problems
 from holdfast.flows.engine.threads import Threads, call_in
 from holdfast_journal import SqlJournal, TakenFlow, Unfinished
 
@@ -68,6 +68,11 @@ class Scope:
             )
 
         return self.in_thread(count)
+
+    def problems(self) -> Iterator[str]:
+        """Say what is wrong with the names of tasks in the flows that are known here."""
+        for kind in set(kinds()) & set(self._kinds()):
+            yield from problems(kind)
 
     def _kinds(self) -> Collection[str]:
         return kinds() if self.serve is None else self.serve

@@ -265,6 +265,8 @@ class ReceiveToFile(Receive):
         ways: how this machine may be reached.
     """
 
+    tasks_of_its_command = frozenset({"ask"})
+
     code: str = field(repr=False)
     out: str
     accept: bool = False
