@@ -31,12 +31,14 @@ from holdfast_journal.errors import (
     WrongKey,
 )
 from holdfast_journal.interface import Call, History, IJournal, Published
-from holdfast_journal.ownership.values import UNLOADED as UNLOADED
 from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started, TakenFlow
 from holdfast_journal.ownership.values import Unfinished as Unfinished
 from holdfast_journal.plain.checkpointed import Journal
 from holdfast_journal.plain.immediate import ImmediateJournal
 from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
+from holdfast_journal.statuses import CANCEL as CANCEL
+from holdfast_journal.statuses import CANCELLING as CANCELLING
+from holdfast_journal.statuses import UNLOADED as UNLOADED
 from holdfast_journal.statuses import FlowStatus
 
 if TYPE_CHECKING:
@@ -47,8 +49,14 @@ if TYPE_CHECKING:
     from holdfast_journal.distribution import install as install
     from holdfast_journal.keys.ring import KeyRing
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
+    from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
+    from holdfast_journal.reading.counting import Group as Group
+    from holdfast_journal.reading.filtering import Filter as Filter
     from holdfast_journal.reading.following import Seen as Seen
+    from holdfast_journal.reading.paging import Cursor as Cursor
+    from holdfast_journal.reading.paging import Page as Page
+    from holdfast_journal.reading.paging import Sort as Sort
     from holdfast_journal.sql import SqlJournal
     from holdfast_journal.workers.clocks import boot_time as boot_time
     from holdfast_journal.workers.liveness import place_in as place_in
@@ -94,14 +102,20 @@ __all__ = [
 
 # Loaded when first asked for: they bring SQLAlchemy and Twisted with them.
 _LATER = {
+    "Cursor": "reading.paging",
+    "Filter": "reading.filtering",
     "FlowJournal": "commits.flow",
+    "Group": "reading.counting",
     "KeyRing": "keys.ring",
     "LONGEST_PAUSE": "ownership.due",
     "MOST_DEATHS": "ownership.suspects",
+    "Page": "reading.paging",
     "Parameters": "commits.values",
     "Pressure": "commits.pressure",
     "Reactor": "commits.boundaries",
+    "Retried": "ownership.retrying",
     "Seen": "reading.following",
+    "Sort": "reading.paging",
     "SqlJournal": "sql",
     "boot_time": "workers.clocks",
     "install": "distribution",

@@ -2,6 +2,15 @@
 
 from enum import StrEnum
 
+CANCEL = "cancel"
+"""What is asked of a flow that is to end; see `ask`."""
+
+CANCELLING = "cancelling"
+"""What a flow counts as that was asked to end, and has not ended. Not a word of the database."""
+
+UNLOADED = "cannot be loaded: "
+"""How the trouble of a flow begins that cannot be run through no fault of its own."""
+
 
 class FlowStatus(StrEnum):
     """The status of a flow, as it is written in the database.
@@ -43,10 +52,25 @@ class FlowStatus(StrEnum):
         return "wrong code" if self is FlowStatus.SCARED else self.value
 
     @property
+    def is_over(self) -> bool:
+        """Whether a flow with this status has ended."""
+        return self not in _OPEN
+
+    @property
     def went_badly(self) -> bool:
         """Whether the flow ended without doing its work, although it was not asked to end."""
         return self in _BAD
 
+
+_OPEN = frozenset(
+    {
+        FlowStatus.NEW,
+        FlowStatus.STARTING,
+        FlowStatus.WAITING,
+        FlowStatus.EXCHANGING,
+        FlowStatus.CLOSING,
+    }
+)
 
 _BAD = frozenset(
     {

@@ -110,7 +110,7 @@ def _of_both(figures: Sequence[Figures]) -> Figures:
         for (role, _, _), each in zip(ROLES, figures, strict=True)
         for name, value in each.items()
     }
-    return {**found, "rate": figures[0]["rate"]}
+    return {**found, "rate": figures[0]["rate"], "cpu": sum(each["cpu"] for each in figures)}
 
 
 def compare(bench: Bench) -> Outcome:
@@ -157,18 +157,18 @@ def _bulk(found: Mapping[str, Sequence[Figures]], size: str) -> Iterator[Row]:
     yield rate("from stock")
     yield rate("journal")
     yield at_least(STORED, rate("journal", "ours", "throughput, a journal beside none"))
+    cpu = row("CPU of both ends", "ours", "cpu", "CPU s/GB")
+    yield evolve(cpu, at_most=CPU[size] * _sample(cpu.peer).median)
+    yield row("CPU of both ends", "journal", "cpu", "CPU s/GB")
     for role, who, mixed in ROLES:
-        what = f"CPU of the {who}"
-        goal = row(what, "ours", f"{role} cpu", "CPU s/GB")
-        yield evolve(goal, at_most=CPU[size] * _sample(goal.peer).median)
-        for name in (mixed, "journal"):
-            yield row(what, name, f"{role} cpu", "CPU s/GB")
-        yield row(f"memory of the {who}", "ours", f"{role} memory", "MB")
-        yield row(f"memory of the {who}", "journal", f"{role} memory", "MB")
-    for role, who, _ in ROLES:
-        what = f"how late the {who}'s reactor is"
+        for name in ("ours", mixed, "journal"):
+            yield row(f"CPU of the {who}", name, f"{role} cpu", "CPU s/GB")
         for name in ("ours", "journal"):
+            yield row(f"memory of the {who}", name, f"{role} memory", "MB")
+            what = f"how late the {who}'s reactor is"
             yield evolve(row(f"{what} at most", name, f"{role} late", "ms"), at_most=LATE)
+            own = row(f"{what} at most by its own work", name, f"{role} late, own", "ms")
+            yield evolve(own, at_most=LATE)
             yield row(f"{what} once in a hundred times", name, f"{role} late, p99", "ms")
 
 

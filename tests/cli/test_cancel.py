@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.cli.journals import failed, open_at, run
 from tests.cli.test_run import add, code
 from tests.harness.process import Holdfast
@@ -28,20 +26,26 @@ def check_gone(home: Holdfast, name: str, mailbox: MailboxServer, given: str) ->
 
 
 def test_whoever_serves_it(home: Holdfast, mailbox: MailboxServer) -> None:
-    """A waiting flow is cancelled by the process that runs it, or by the command itself."""
-    add(home, "ann", "bob")
+    """Waiting flows are cancelled by the process that runs them, or by the command itself."""
+    add(home, "ann", "bob", "cleo")
     with home.start("run") as child:
-        ann, bob = code(home, "ann"), code(home, "bob")
-        ended = home.run("cancel", "ann")
-        assert (ended.status, ended.out) == (0, "'ann' is cancelled.\n")
+        ann, bob, cleo = (code(home, name) for name in ("ann", "bob", "cleo"))
+        ended = home.run("cancel", "--name", "a*", "--yes")
+        assert (ended.status, ended.out) == (0, "'default/ann' is cancelled.\n")
         check_gone(home, "ann", mailbox, ann)
         child.wait_for("default/ann cancelled$")
         child.terminate()
         child.wait()
     assert mailbox.tables().nameplates_of([bob]) != []
-    ended = home.run("cancel", "bob")
-    assert (ended.status, ended.out) == (0, "'bob' is cancelled.\n")
+    ended = home.run("cancel", "bob", "cleo", "ann")
+    assert ended.status == 1
+    lines = ended.out.splitlines()
+    assert lines[0] == "'ann' has ended already (cancelled)."
+    assert set(lines[1:3]) == {"'bob' is cancelled.", "'cleo' is cancelled."}
+    assert lines[3:] == ["2 flows are cancelled."]
+    assert ended.err == "holdfast: 1 of 3 flows stayed as they were\n"
     check_gone(home, "bob", mailbox, bob)
+    check_gone(home, "cleo", mailbox, cleo)
     failed(run(database(home), "cancel", "bob"), "'bob' has ended already (cancelled)")
     failed(run(database(home), "cancel", "eve"), "no flow is called 'eve'")
 
@@ -66,9 +70,3 @@ def test_no_server(home: Holdfast, tmp_path: Path) -> None:
         with home.start("run") as child:
             child.wait_for("default/ann cancelled$")
         assert server.tables().empty
-
-
-@pytest.mark.parametrize("args", [[], ["ann", "bob"]])
-def test_words_that_make_no_sense(tmp_path: Path, args: list[str]) -> None:
-    """One flow is cancelled at a time."""
-    failed(run(tmp_path / "none.db", "cancel", *args), "holdfast cancel --help")

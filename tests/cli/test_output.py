@@ -25,7 +25,7 @@ CODE = "7-crossover-clockwork"
 
 def live_codes(home: Holdfast) -> dict[str, str]:
     """The codes that `status` shows, which is where they are when they could not be printed."""
-    looked = run(Path(str(home.db)), "status", "--json")
+    looked = run(Path(str(home.db)), "status", "--json", "--codes")
     shown = json.loads(looked.stdout) if looked.exit_code == 0 else []
     return {each["name"]: each["code"] for each in shown if each["code"]}
 
@@ -86,7 +86,7 @@ def test_a_reader_that_goes_away(
     said = errors.read_text()
     assert "standard output cannot be written: Broken pipe; the work continues" in said
     assert "lines could not be printed on standard output: Broken pipe" in said
-    assert "'holdfast status' shows the codes" in said
+    assert "'holdfast status --codes' shows the codes" in said
 
 
 def test_a_terminal_that_is_not_utf8(home: Holdfast, source: Path) -> None:
@@ -160,7 +160,7 @@ def on_terminal(home: Holdfast, columns: int, *words: str) -> str:
 @pytest.mark.parametrize("columns", [80, 40, 10])
 def test_a_code_is_never_cut(columns: int, looked_at: Holdfast) -> None:
     """Everybody's code is whole, whatever the width of the terminal and their name."""
-    said = on_terminal(looked_at, columns, "status")
+    said = on_terminal(looked_at, columns, "status", "--codes")
     assert said.count(CODE) == 3, said
     assert said.count("waiting") >= 3, said
     assert CODE in on_terminal(looked_at, columns, "status", "ann")

@@ -32,7 +32,7 @@ def add(home: Holdfast, *names: str) -> None:
 
 
 def codes(home: Holdfast) -> dict[str, str]:
-    looked = run(Path(str(home.db)), "status", "--json")
+    looked = run(Path(str(home.db)), "status", "--json", "--codes")
     assert looked.exit_code == 0, looked.output
     shown = json.loads(looked.stdout)
     return {each["name"]: each["code"] for each in shown if each["code"]}

@@ -58,7 +58,7 @@ def add(home: Holdfast, user: str) -> None:
 
 
 def shown(home: Holdfast) -> dict[str, Any]:
-    [row] = json.loads(run(Path(str(home.db)), "status", "--json").stdout)
+    [row] = json.loads(run(Path(str(home.db)), "status", "--json", "--codes").stdout)
     return dict(row)
 
 

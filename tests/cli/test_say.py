@@ -189,4 +189,7 @@ def test_codes_that_are_not_in_the_file_at_the_end(
     filing = Filing(codes)
     filing.add({"bob": "2-a-b"})
     filing.finish()
-    assert "No space left on device; 1 codes are not in it; 'holdfast status' shows" in told[-1]
+    assert (
+        "No space left on device; 1 codes are not in it; 'holdfast status --codes' shows"
+        in told[-1]
+    )

@@ -1,7 +1,10 @@
 """``holdfast status``: the table, the single flow and the document for programs."""
 
+import csv
 import json
+import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,10 @@ from holdfast_journal.ownership.values import NewFlow
 from tests.cli.journals import failed, move, open_at, run, start
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one flow of each kind, and nobody who serves it."""
-    path = tmp_path / "holdfast.db"
+    path = tmp_path_factory.mktemp("made") / "holdfast.db"
     journal = open_at(path)
     flows = start(journal, "zoe", "ann", "[b]bob[/b]")
     move(flows["zoe"], "waiting", code="7-guitarist-revenge")
@@ -23,26 +26,104 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def database(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(made.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / made.name
+
+
 def test_the_table(database: Path) -> None:
-    """Each flow has its line, in the order of the start; only codes that work are shown."""
+    """Each flow has its line, the one in trouble first; no code is shown unasked."""
     result = run(database, "status")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["NAME", "STATUS", "CODE", "SINCE", "ATTEMPT"]
-    assert lines[1].split()[:3] == ["zoe", "waiting", "7-guitarist-revenge"]
-    assert lines[2].split()[:2] == ["ann", "done"]
-    assert lines[3].split()[:2] == ["[b]bob[/b]", "wrong"]
-    assert "8-a-b" not in result.stdout
-    assert "9-a-b" not in result.stdout
+    assert lines[0].split() == ["NAME", "STATUS", "SINCE", "ATTEMPT"]
+    assert lines[1].split()[:2] == ["[b]bob[/b]", "wrong"]
+    assert lines[2].split()[:2] == ["zoe", "waiting"]
+    assert lines[3].split()[:2] == ["ann", "done"]
     assert lines[5] == "3 flows: 1 done, 1 waiting, 1 wrong code."
     assert "'holdfast run'" in lines[6]
+    assert "guitarist" not in result.stdout
+
+
+def test_the_codes_that_work(database: Path) -> None:
+    """Whoever asks is shown those that a recipient can use now, and no others."""
+    result = run(database, "status", "--codes")
+    assert result.stdout.splitlines()[0].split() == ["NAME", "STATUS", "CODE", "SINCE", "ATTEMPT"]
+    assert "7-guitarist-revenge" in result.stdout
+    assert "8-a-b" not in result.stdout
+    assert "9-a-b" not in result.stdout
+
+
+CHOICES: Sequence[tuple[str, str]] = [
+    ("--status wrong-code", "[b]bob[/b]"),
+    ("--status scared --status waiting", "[b]bob[/b] zoe"),
+    ("--status unfinished", "zoe"),
+    ("--status ended", "[b]bob[/b] ann"),
+    ("--status ended-badly", "[b]bob[/b]"),
+    ("--kind provision --name *o*", "[b]bob[/b] zoe"),
+    ("--batch default --sort name", "[b]bob[/b] ann zoe"),
+    ("--sort changed", "[b]bob[/b] ann zoe"),
+    ("--sort started --since 1h", "zoe ann [b]bob[/b]"),
+    ("--sort started --limit 2", "zoe ann"),
+]
+
+
+@pytest.mark.parametrize(("options", "wanted"), CHOICES)
+def test_some_of_them(database: Path, options: str, wanted: str) -> None:
+    """The options choose, sort and bound what is shown."""
+    said = run(database, "status", *options.split())
+    assert said.exit_code == 0, said.output
+    table = said.stdout.partition("\n\n")[0].splitlines()
+    assert " ".join(line.split()[0] for line in table[1:]) == wanted
+
+
+def test_how_many_there_are(database: Path) -> None:
+    """The summary counts all that were chosen, however few are shown."""
+    said = run(database, "status", "--limit", "1").stdout
+    assert "3 flows: 1 done, 1 waiting, 1 wrong code." in said
+    assert "Of these, 1 are shown; --limit shows more" in said
+    assert run(database, "status", "--name", "nobody*").stdout == "No flow is like that.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--status waitng", "there is no status 'waitng'; there are new, starting"),
+        ("--since 5", "give it a unit"),
+        ("--limit 0", "--limit"),
+        ("--sort size", "--sort"),
+        ("--json --csv", "two documents"),
+        ("zoe --status waiting", "NAME is one flow"),
+        ("--batch none", "no batch is called 'none'"),
+    ],
+)
+def test_options_that_make_no_sense(database: Path, options: str, words: str) -> None:
+    """One line says what is wrong with them."""
+    failed(run(database, "status", *options.split()), words)
+
+
+def test_csv(database: Path) -> None:
+    """A header and a row for each flow, in the order of the start; codes only if asked for."""
+    rows = list(csv.DictReader(run(database, "status", "--csv").stdout.splitlines()))
+    keys = json.loads(run(database, "status", "--json").stdout)[0].keys() - {"published"}
+    assert [row["name"] for row in rows] == ["zoe", "ann", "[b]bob[/b]"]
+    assert set(rows[0]) == keys
+    assert {row["code"] for row in rows} == {""}
+    some = ("--name", "*o*", "--sort", "name", "--limit", "1")
+    rows = list(csv.DictReader(run(database, "status", "--csv", *some).stdout.splitlines()))
+    assert [row["name"] for row in rows] == ["[b]bob[/b]"]
+    for asked in (["--codes"], ["zoe"]):
+        rows = list(csv.DictReader(run(database, "status", "--csv", *asked).stdout.splitlines()))
+        assert rows[0]["code"] == "7-guitarist-revenge"
 
 
 def test_columns_are_aligned(database: Path) -> None:
     """In a pipe every column begins at the same place in every line, and no line is padded."""
     lines = run(database, "status").stdout.splitlines()
     start_of_status = lines[0].index("STATUS")
-    for line, status in zip(lines[1:4], ["waiting", "done", "wrong code"], strict=True):
+    for line, status in zip(lines[1:4], ["wrong code", "waiting", "done"], strict=True):
         assert line.index(status) == start_of_status
     assert all(line == line.rstrip() for line in lines)
 
@@ -138,6 +219,8 @@ def test_a_flow_whose_code_raises(database: Path) -> None:
 def test_the_document(database: Path) -> None:
     """The keys of the JSON document are those that the help text promises."""
     zoe, ann, bob = json.loads(run(database, "status", "--json").stdout)
+    assert (zoe["code"], zoe["published"], bob["published"]) == (None, {}, {})
+    zoe, ann, bob = json.loads(run(database, "status", "--json", "--codes").stdout)
     keys = "name batch kind status code published attempt request wake_at failures trouble deaths"
     assert list(zoe) == [*keys.split(), "started_at", "changed_at", "finished_at", "worker"]
     assert (zoe["code"], zoe["finished_at"]) == ("7-guitarist-revenge", None)
@@ -173,7 +256,7 @@ def test_a_name_in_several_batches(database: Path) -> None:
     assert "march" in run(database, "status", "zoe", "--batch", "march").stdout
     lines = run(database, "status").stdout.splitlines()
     assert lines[0].split()[0] == "BATCH"
-    assert lines[4].split()[:2] == ["march", "zoe"]
+    assert [line.split()[:2] for line in lines[1:5]][1:3] == [["march", "zoe"], ["default", "zoe"]]
     assert "BATCH" not in run(database, "status", "--batch", "march").stdout
 
 

@@ -50,7 +50,7 @@ class TestKey:
         lines = key_of(path).read_text().splitlines(keepends=True)
         key_of(path).write_text("".join(lines[:2]))
         assert f"{new}      2  line 2" in run(path, "key", "list").stdout
-        assert "1-ann-code" in run(path, "status").stdout
+        assert "1-ann-code" in run(path, "status", "--codes").stdout
         again = run(path, "key", "rotate")
         assert again.stdout == f"0 flows were sealed again; the key {new} seals all of them.\n"
         for result in (made, rotated, again):

@@ -18,7 +18,8 @@ from holdfast.dilation.greeting import NoiseGreeting
 from holdfast.dilation.records import Ack, Close, Data, Open, Ping, Pong, Record, read, write
 from holdfast.shell.dilating import PURPOSE
 from holdfast.transit.handshake import Effects, Ready, Send, Won
-from tests.api.world import CODE
+from holdfast_journal import Journal
+from tests.api.world import CODE, Delegate
 from tests.dilation.world import Made, World
 
 
@@ -27,7 +28,7 @@ class Line(Protocol):
 
     Args:
         greeting: is gone through, unless the script stops it; None to say nothing by itself.
-        kcm: whether its own KCM is said; else a leader stops short of it.
+        choose: whether it goes through to the end; else a leader does not say its own KCM.
     """
 
     transport: Any
@@ -152,15 +153,18 @@ class Peer:
     Args:
         leads: whether the peer does.
         options: of our `dilate`.
+        stored: whether ours is saved with each commit.
     """
 
     leads: bool = False
     options: dict[str, Any] = field(factory=dict)
-    journal: Any = None
+    stored: bool = False
     world: World = field(factory=World)
     ours: Any = field(init=False)
     theirs: Any = field(init=False)
     dilated: Any = field(init=False)
+    delegate: Delegate = field(init=False)
+    document: str = field(init=False)
     listening: Made = field(factory=Made)
     heard: list[dict[str, Any]] = field(factory=list)
     """What ours has said in the mailbox's phases."""
@@ -169,7 +173,13 @@ class Peer:
     """The number of the next record, if the peer counts right."""
 
     def __attrs_post_init__(self) -> None:
-        self.ours = self.world.create()
+        self.document = ""
+        self.delegate = Delegate()
+        if self.stored:
+            journal = Journal(self._save)
+            self.ours = self.world.create(delegate=self.delegate, journal=journal, dilation=True)
+        else:
+            self.ours = self.world.create()
         self.theirs = self.world.create(dilation=True)
         self._happening.dilation = Silent(self)
         self._happening.enter(lambda: self._happening.react(ev.Dilate()))
@@ -251,7 +261,12 @@ class Peer:
     @property
     def inner(self) -> Any:
         """The driver of ours."""
-        return self.ours._inner._happening.dilation._dilation
+        return self.happening.dilation._dilation
+
+    @property
+    def happening(self) -> Any:
+        """The inner part of ours."""
+        return (self.ours if self.stored else self.ours._inner)._happening
 
     @property
     def ledger(self) -> Any:
@@ -273,8 +288,20 @@ class Peer:
         assert channel.data[before:] == [b"there"]
         assert [each.data for each in line.records if isinstance(each, Data)][-1] == b"and back"
         assert line.acked == self.next - 1
+        self.messages_go_on()
+
+    def messages_go_on(self) -> None:
+        """The peer sends a message, and ours gets it."""
         self.theirs.send_message(b"a message")
-        assert self.world.result(self.ours.get_message()) == b"a message"
+        self.run()
+        if self.stored:
+            assert self.delegate.messages.pop() == b"a message"
+        else:
+            assert self.world.result(self.ours.get_message()) == b"a message"
+
+    def _save(self) -> None:
+        if hasattr(self, "ours"):
+            self.document = json.dumps(self.ours.serialize())
 
     @property
     def _happening(self) -> Any:

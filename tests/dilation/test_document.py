@@ -52,6 +52,7 @@ def test_everything_comes_back() -> None:
     assert back.manager.save() == manager.save()
     again = back.ledger
     assert (again.unacked_bytes, again.held_bytes) == (ledger.unacked_bytes, ledger.held_bytes)
+    assert again.planned_bytes == ledger.planned_bytes > 0
     assert repr(again) == repr(ledger)
     assert [(type(each), each.seq) for each in again.outgoing(-1)] == [
         (type(each), each.seq) for each in ledger.outgoing(-1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
+from holdfast.dilation.records import Data, read, write
 from holdfast_journal import Journal
 from tests.api.world import CODE, Delegate
 from tests.dilation.world import Made, World
@@ -17,7 +18,11 @@ class Slow(Journal):
     """A journal whose disk takes as long as a test wants."""
 
     is_slow: bool = False
+    commits: int = 0
     waiting: list[Callable[[], object]] = field(factory=list)
+
+    def count(self) -> None:
+        self.commits += 1
 
     def queue_outbound(self, fn: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         def call() -> None:
@@ -37,8 +42,9 @@ class Slow(Journal):
 
 
 def ends() -> tuple[World, Slow, Any, Any, Any]:
-    """A world, our journal, our protocol, that of the peer, and what the peer has acknowledged."""
+    """A world, our journal, our protocol, that of the peer, and the peer's dilation."""
     world, journal, delegate = World(), Slow(lambda: None), Delegate()
+    journal.save_checkpoint = journal.count
     ours = world.create(delegate=delegate, journal=journal)
     theirs = world.create()
     x, y = ours.dilate(), theirs.dilate()
@@ -48,8 +54,8 @@ def ends() -> tuple[World, Slow, Any, Any, Any]:
     world.result(y.listener_for("name").listen(listening))
     waiting = x.connector_for("name").connect(Made())
     world.run(5)
-    ledger = theirs._inner._happening.dilation._dilation._ledger
-    return world, journal, world.result(waiting), listening.made[0], ledger
+    peer = theirs._inner._happening.dilation._dilation
+    return world, journal, world.result(waiting), listening.made[0], peer
 
 
 def test_nothing_leaves_before_it_is_durable() -> None:
@@ -70,7 +76,8 @@ def test_nothing_leaves_before_it_is_durable() -> None:
 
 
 def test_nothing_is_acknowledged_before_its_effect_is_durable() -> None:
-    world, journal, ours, theirs, ledger = ends()
+    world, journal, ours, theirs, peer = ends()
+    ledger = peer._ledger
     journal.is_slow = True
     theirs.transport.write(b"first")
     world.run(1)
@@ -94,3 +101,31 @@ def test_how_much_may_wait_for_the_disk() -> None:
     journal.finish()
     world.run(5)
     assert [int(data.rstrip(b"\0")) for data in ours.data] == list(range(200))
+
+
+def test_what_comes_during_a_commit_shares_the_next_one() -> None:
+    world, journal, ours, theirs, _ = ends()
+    journal.is_slow = True
+    for number in range(5):
+        theirs.transport.write(b"%d" % number)
+        world.run(1)
+    assert ours.data == [b"0"]
+    before = journal.commits
+    journal.finish()
+    world.run(1)
+    assert ours.data == [b"0", b"1", b"2", b"3", b"4"]
+    assert journal.commits == before + 1
+
+
+def test_what_comes_again_makes_no_entry() -> None:
+    """Only an acknowledgement: the peer may not know that we have it."""
+    world, journal, ours, theirs, peer = ends()
+    theirs.transport.write(b"once")
+    world.run(1)
+    again = write(Data(theirs.transport.channel.number, peer._ledger.next_out - 1, b"once"))
+    before, peer._ledger.acked = journal.commits, peer._ledger.acked - 1
+    peer._ledger._kept.append(read(again))
+    peer._traffic.link.send([again])
+    world.run(1)
+    assert (ours.data, journal.commits) == ([b"once"], before)
+    assert peer._traffic.sending.has_sent_all

@@ -96,8 +96,7 @@ def test_whatever_it_says_whenever_it_says_it(leads: bool, state: Callable[[Peer
         assert load(json.loads(json.dumps(peer.inner.save())))
     assert peer.inner._manager.state == before
     assert peer.said("please") == 1
-    peer.theirs.send_message(b"a message")
-    assert peer.world.result(peer.ours.get_message()) == b"a message"
+    peer.messages_go_on()
     if state is flushing:
         peer.say({"type": "reconnect" if leads else "reconnecting"})
         peer.run()
@@ -121,8 +120,7 @@ def test_a_peer_that_begins_anew_is_refused(leads: bool) -> None:
     assert peer.listening.made[0].told[-1] == "PeerGoneError"
     assert not peer.world.sockets.ports
     assert not peer.world.sockets.open
-    peer.theirs.send_message(b"a message")
-    assert peer.world.result(peer.ours.get_message()) == b"a message"
+    peer.messages_go_on()
 
 
 def test_our_own_please() -> None:
@@ -132,8 +130,7 @@ def test_our_own_please() -> None:
     peer.say(please)
     peer.run()
     assert peer.inner._manager.state == "refused"
-    peer.theirs.send_message(b"a message")
-    assert peer.world.result(peer.ours.get_message()) == b"a message"
+    peer.messages_go_on()
 
 
 @pytest.mark.parametrize("leads", [False, True], ids=["follows", "leads"])
@@ -193,7 +190,7 @@ def test_a_leader_that_says_reconnect_over_and_over() -> None:
     assert len(peer.world.sockets.ports) == 1
     peer.say({"type": "reconnect"})
     peer.run()
-    outbox = peer.ours._inner._happening.exchange.outbox.data
+    outbox = peer.happening.exchange.outbox.data
     assert len(outbox.dilations) < 10
     assert len(peer.world.clock.getDelayedCalls()) < 20
     peer.goes_on(peer.connected())

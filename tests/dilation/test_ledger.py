@@ -96,6 +96,7 @@ def test_what_is_acknowledged_is_kept_no_longer() -> None:
     ledger.write(scid, b"12345")
     ledger.close(scid)
     assert ledger.unacked_bytes == 3 + 3 * 10 + 5 + 6 * OVERHEAD
+    assert ledger.planned_bytes == 3 * 10 + 3 * OVERHEAD
     ledger.acknowledged(2)
     ledger.acknowledged(1)
     ledger.acknowledged(6)
@@ -103,8 +104,9 @@ def test_what_is_acknowledged_is_kept_no_longer() -> None:
     assert everything(ledger) == [(1, 3, "p", 2), Data(1, 4, b"12345"), Close(1, 5)]
     assert ledger.channels[scid].planned == 1
     assert ledger.unacked_bytes == 10 + 5 + 3 * OVERHEAD
+    assert ledger.planned_bytes == 10 + OVERHEAD
     ledger.acknowledged(5)
-    assert (ledger.unacked_bytes, everything(ledger)) == (0, [])
+    assert (ledger.unacked_bytes, ledger.planned_bytes, everything(ledger)) == (0, 0, [])
 
 
 def test_a_planned_record_counts_as_a_long_one() -> None:

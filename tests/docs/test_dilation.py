@@ -109,7 +109,7 @@ def test_the_limits() -> None:
         "10,000; more are closed at once": ledger.MOST_CHANNELS == 10_000,
         "1 MiB; then": ledger.MOST_HELD == MIB,
         "16 MiB; with": level.WINDOW == 16 * MIB,
-        "32 MiB, of which 2 MiB": (level.STORED_WINDOW, level.PAYLOAD) == (32 * MIB, 2 * MIB),
+        "32 MiB, of which 1 MiB": (level.STORED_WINDOW, level.PAYLOAD) == (32 * MIB, MIB),
         "| 256 bytes": records.LONGEST_NAME == 256,
         "4 thousand million": ledger.LAST == 2**32 - 1,
         "10 seconds": closing.CLOSING_TIME == 10.0,

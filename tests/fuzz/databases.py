@@ -13,7 +13,7 @@ from attrs import frozen
 
 import holdfast.flows  # noqa: F401 - registers the kinds of flows in the recording
 from holdfast.cli.commands.doctor import check
-from holdfast_journal import JournalError, SqlJournal
+from holdfast_journal import Filter, JournalError, Sort, SqlJournal
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import check_error, expect
 from tests.journal.recordings import ENVIRON, RECORDINGS, Recording
@@ -68,7 +68,7 @@ def use(path: Path) -> set[int]:
     journal = SqlJournal.open_inline(f"sqlite:///{path}", environ=ENVIRON)
     taken: set[int] = set()
     try:
-        for step in (_look, _doctor, _take, _look):
+        for step in (_look, _doctor, _take, _change, _look):
             try:
                 step(journal, taken)
             except JournalError as error:
@@ -82,6 +82,10 @@ def _look(journal: SqlJournal, taken: set[int]) -> None:
     changes = journal.poll()
     journal.poll(seen=changes.seen)
     journal.counts()
+    journal.groups(Filter())
+    for sort in Sort:
+        page = journal.page(Filter(), sort, limit=1, opens=True)
+        journal.page(Filter(glob="*", since=0.0), sort, limit=1, after=page.then)
     journal.workers()
     for row in journal.overview():
         for made in (repr(row), *(dict(row.published or {}))):
@@ -91,6 +95,18 @@ def _look(journal: SqlJournal, taken: set[int]) -> None:
             journal.events(row.id)
         except JournalError as error:
             check_error(error)
+
+
+def _change(journal: SqlJournal, taken: set[int]) -> None:
+    """Ask, change and retry everything, as an operator can."""
+    rows = journal.overview()
+    for _ in journal.ask_all([row.id for row in rows], "look"):
+        pass
+    for told in journal.change([row.id for row in rows], lambda params: params, "look"):
+        expect(all(len(why or "") < 1000 for why in told.values()), "words that are too long")
+    journal.plan_retries("plan", {row.id: row.attempt for row in rows})
+    for some in journal.retry_planned("plan"):
+        expect(all(len(each.why_not or "") < 1000 for each in some), "words that are too long")
 
 
 def _doctor(journal: SqlJournal, taken: set[int]) -> None:

@@ -9,6 +9,7 @@ as `dilated_peer`, and `seconds`: how long it waits for a peer that is gone. At 
 """
 
 import json
+import random
 import sys
 from pathlib import Path
 
@@ -41,11 +42,16 @@ class Ours(streams.Talk):
     def make_record(self, plan, index):
         return self.stream.record(self.end, plan + index)
 
+    def pace(self):
+        # So that no life gives the same numbers to the same records as the one before, and all the
+        # time something has been written and is not durable.
+        return random.randint(1, 3), random.uniform(0, 0.02)
+
     def write_some(self):
         if self.stream.live:
             super().write_some()
             return
-        few = min(streams.AT_ONCE, self.stream.count(self.end) - self.sent)
+        few = min(random.randint(1, 3), self.stream.count(self.end) - self.sent)
         self.transport.write_plan(self.sent, few)
         self.sent += few
 

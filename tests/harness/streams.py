@@ -145,10 +145,15 @@ class Talk(Protocol):
         self.transport.write(self.stream.record(self.end, self.sent))
         self.sent += 1
 
+    def pace(self):
+        """How often that is done at once, and the seconds until it is done again."""
+        return AT_ONCE, 0
+
     def _produce(self):
         self._turn = None
         count = self.stream.count(self.end)
-        for _ in range(AT_ONCE):
+        some, seconds = self.pace()
+        for _ in range(some):
             if self._paused or self.sent == count:
                 break
             self.write_some()
@@ -157,7 +162,7 @@ class Talk(Protocol):
                 self.transport.unregisterProducer()
             self._close_if_done()
         elif not self._paused and self._turn is None:
-            self._turn = self._reactor.callLater(0, self._produce)
+            self._turn = self._reactor.callLater(seconds, self._produce)
 
     def _close_if_done(self):
         stream, end = self.stream, self.end

@@ -8,7 +8,10 @@ import pytest
 
 from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.server import MailboxServer
+from tests.harness.stock_relay import relay
 from tests.harness.waiting import until
+
+__all__ = ["relay"]
 
 TEXT = "\n".join(["naïve „Übung“ 世界 😀", *(f"line number {n} of this text" for n in range(510))])
 """Many letters, many lines, and 15 kB."""

@@ -26,8 +26,6 @@ from tests.harness.streams import Stream
 from tests.harness.waiting import until
 from tests.interop.dilation import OurEnd
 
-pytest_plugins = ["tests.harness.stock_relay"]
-
 ALL_SORTS = (
     Stream("one-way", "a", a=30, sizes="mixed"),
     Stream("the-other", "b", b=30, sizes="mixed"),

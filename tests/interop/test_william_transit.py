@@ -16,9 +16,6 @@ from tests.harness import reactor
 from tests.harness.peers import needs_william, william_receive
 from tests.harness.scripted import TEXT_OR_FILE
 from tests.harness.server import MailboxServer
-from tests.harness.stock_relay import relay
-
-__all__ = ["relay"]
 
 pytestmark = needs_william
 

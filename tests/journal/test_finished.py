@@ -12,7 +12,7 @@ from attrs import define
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from holdfast_journal import KeyRing, NewFlow, SqlJournal
+from holdfast_journal import Filter, KeyRing, NewFlow, Sort, SqlJournal
 from holdfast_journal.reading import shown
 from tests.cli.journals import move, start
 from tests.journal.conftest import Journals
@@ -84,6 +84,8 @@ ASKED: dict[str, Callable[[SqlJournal], object]] = {
     "following, of a name that is over": lambda journal: journal.poll("default", names=["p7"]),
     "what is not over": lambda journal: journal.unfinished(),
     "what is not over in a batch": lambda journal: journal.unfinished("default"),
+    "what is in trouble": lambda journal: journal.page(Filter(), Sort.TROUBLE, limit=10),
+    "what is done": lambda journal: journal.page(Filter(finished=True), Sort.TROUBLE, limit=10),
     "how many are not over": lambda journal: journal.counts(finished=False),
     "the same of a batch": lambda journal: journal.counts("default", finished=False),
     "how many wait": lambda journal: journal.count_unfinished(),
@@ -154,17 +156,18 @@ def test_no_seal_of_what_is_not_shown_is_opened(
 def test_all_of_them_page_by_page(both: list[SqlJournal]) -> None:
     """The pages are what the overview is, and the counts are theirs."""
     journal = both[1]
-    pages = list(journal.pages())
+    pages, after = [], None
+    while not pages or after is not None:
+        page = journal.page(Filter(), after=after, opens=True)
+        pages.append(page.rows)
+        after = page.then
     rows = [row for page in pages for row in page]
     assert rows == journal.overview()
     assert max(len(page) for page in pages) < MANY
-    assert [row for page in journal.pages("other") for row in page] == journal.overview("other")
+    assert journal.page(Filter(batch="other"), opens=True).rows == journal.overview("other")
     assert journal.counts() == {"done": MANY, "waiting": 3}
     assert journal.counts(finished=True) == {"done": MANY}
     assert journal.counts("other") == {"waiting": 1}
-    latest = max(row.finished_at for row in rows if row.finished_at is not None)
-    assert [row.finished_at for row in journal.last_finished(2, "default")] == [latest] * 2
-    assert journal.last_finished(5, "other") == []
 
 
 class TestFollowing:

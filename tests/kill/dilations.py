@@ -59,9 +59,19 @@ def check_stock(stock: DilatedPeers, code: str, streams: Iterable[Stream]) -> No
     assert stock.errors == [], stock.describe(code)
 
 
-def somewhere(rng: random.Random, lives: int, steps: int = 60) -> list[Death]:
-    """Deaths of so many lives, each at some moment of what happens once it is connected."""
-    return [Death(since="choose", step=rng.randint(1, steps)) for _ in range(lives)]
+def somewhere(
+    rng: random.Random, lives: int, steps: int = 60, *, sends: str = "data"
+) -> list[Death]:
+    """Deaths of so many lives, each at some moment of what happens once it is connected.
+
+    Every other one has just sent data, which must have been durable by then, or something else.
+    """
+    return [
+        Death(at=f"send-{sends}:after:{rng.randint(2, 8)}")
+        if life % 2
+        else Death(since="choose", step=rng.randint(1, steps))
+        for life in range(lives)
+    ]
 
 
 def walk(exchange: Callable[[Death], End], every: int) -> None:

@@ -16,7 +16,7 @@ from holdfast.flows.engine.engine import Engine
 from holdfast.flows.engine.executor import Executor
 from holdfast.rendezvous.connector import Connector
 from holdfast.shell import alive
-from holdfast.transit import through
+from holdfast.transit import network, through
 from holdfast_journal import DatabaseUnusable, SqlJournal
 from tests.simulation import threads
 from tests.simulation.flows import KINDS
@@ -60,6 +60,7 @@ class Process(threads.Process):
             if socket.process is self:
                 socket.orphaned()
         self.world.lines.gone(self)
+        network._networks.pop(self.reactor, None)  # its value holds its key
         threads.Process.buried(self)
 
 

@@ -17,7 +17,7 @@ LIMIT = 4 * 1024 * 1024
 PAUSE = 1.0
 """Seconds between two tries."""
 
-WHERE_CODES_ARE = "'holdfast status' shows the codes that are good"
+WHERE_CODES_ARE = "'holdfast status --codes' shows the codes that are good"
 
 Done = Callable[[OSError | None], object]
 

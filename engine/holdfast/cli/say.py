@@ -174,7 +174,16 @@ def finish() -> None:
 
 def terminal_columns(stream: TextIO) -> int:
     """Return the width of the terminal behind `stream`, or 80 if that is unknown."""
+    return _terminal_size(stream)[0] or 80
+
+
+def terminal_lines(stream: TextIO) -> int:
+    """Return the height of the terminal behind `stream`, or 24 if that is unknown."""
+    return _terminal_size(stream)[1] or 24
+
+
+def _terminal_size(stream: TextIO) -> tuple[int, int]:
     try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
+        return os.get_terminal_size(stream.fileno())
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
-        return 80
+        return 0, 0

@@ -12,16 +12,16 @@ WINDOW: Final = 16 * 1024 * 1024
 UNSENT: Final = 1024 * 1024
 """Bytes that may wait for the connection before they are paused."""
 
-UNSENT_RECORDS: Final = 2_000
-"""Records that may wait for it: short ones cost time, not memory."""
-
 STORED_WINDOW: Final = 32 * 1024 * 1024
 """The same for a wormhole that is stored, whose acknowledgements wait for a disk."""
 
 STORED_UNSENT: Final = 8 * 1024 * 1024
 """The same for one whose records wait for a disk before they go: most of them are only planned."""
 
-PAYLOAD: Final = 2 * 1024 * 1024
+UNSENT_RECORDS: Final = 2_000
+"""Records that may wait for the connection: short ones cost time, not memory."""
+
+PAYLOAD: Final = 1024 * 1024
 """Bytes that may be written into each of its commits; a plan's are not."""
 
 
@@ -33,13 +33,13 @@ class Level:
         stored: whether they are written into each commit.
     """
 
-    __slots__ = ("_ledger", "_payload", "_unsent", "_window", "number", "sent")
+    __slots__ = ("_ledger", "_stored", "_unsent", "_window", "number", "sent")
 
     def __init__(self, ledger: Ledger, *, stored: bool) -> None:
         self._ledger = ledger
         self._window = STORED_WINDOW if stored else WINDOW
         self._unsent = STORED_UNSENT if stored else UNSENT
-        self._payload = PAYLOAD if stored else WINDOW
+        self._stored = stored
         self.sent = 0
         """How many of the unacknowledged bytes the connection was given."""
         self.number = ledger.acked
@@ -52,18 +52,19 @@ class Level:
 
     def is_full(self) -> bool:
         """Whether producers should write no more."""
-        return self._is_above(1.0, 1.0)
+        return self._is_above(1.0, 1.0, 1.0)
 
     def is_low(self) -> bool:
         """Whether they may go on."""
-        return not self._is_above(0.5, 0.75)
+        # What is left of the payload then is written into commits once more.
+        return not self._is_above(0.5, 0.75, 0.25)
 
-    def _is_above(self, unsent: float, unacknowledged: float) -> bool:
+    def _is_above(self, unsent: float, unacknowledged: float, payload: float) -> bool:
         """Whether anything is above this part of its limit."""
         kept, planned = self._ledger.unacked_bytes, self._ledger.planned_bytes
         return (
             kept - self.sent > self._unsent * unsent
             or self._ledger.next_out - self.number > UNSENT_RECORDS * unsent
             or kept > self._window * unacknowledged
-            or kept - planned > self._payload * unacknowledged
+            or (self._stored and kept - planned > PAYLOAD * payload)
         )

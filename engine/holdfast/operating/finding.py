@@ -30,5 +30,7 @@ def one_flow(journal: "SqlJournal", name: str, batch: str | None) -> "FlowRow":
 
 def check_batch(journal: "SqlJournal", batch: str | None) -> None:
     """Raise `Refused` if a batch is given and there is none of that name."""
-    if batch is not None and not journal.counts(batch):
+    from holdfast_journal import Filter
+
+    if batch is not None and not journal.page(Filter(batch=batch), limit=1).rows:
         raise Refused(f"no batch is called {quoted(batch)}; 'holdfast status' lists all flows")

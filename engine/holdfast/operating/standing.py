@@ -1,17 +1,13 @@
 """The state of a flow, as commands and consoles show it."""
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from holdfast_journal import FlowStatus
+from holdfast_journal import CANCEL, CANCELLING, FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
 
-
-CANCELLING = "cancelling"
-"""The word for a flow that an operator has asked to end, and that has not ended yet."""
 
 _BAD_WORDS = frozenset(status.shown for status in FlowStatus if status.went_badly)
 
@@ -41,7 +37,7 @@ def is_unloaded(row: "FlowRow") -> bool:
 def shown_status(row: "FlowRow") -> str:
     """Return the flow's status as operators should see it."""
     # Asked for, and not yet seen by the worker that runs the flow.
-    return CANCELLING if row.request == "cancel" else shown_word(row.status)
+    return CANCELLING if row.request == CANCEL else shown_word(row.status)
 
 
 def shown_word(status: str) -> str:
@@ -62,16 +58,15 @@ def since(row: "FlowRow") -> float:
     return row.updated_at if row.finished_at is None else row.finished_at
 
 
-def nobody_serves(rows: Sequence["FlowRow"]) -> bool:
-    """Whether there are unfinished flows, and none of them is run by a process."""
-    unfinished = [each for each in rows if each.finished_at is None]
-    return bool(unfinished) and not any(each.owner_alive or is_parked(each) for each in unfinished)
-
-
 def is_parked(row: "FlowRow") -> bool:
     """Whether the flow waits without a connection for its next visit, which is not overdue."""
+    if row.finished_at is not None or row.owner is not None:
+        return False
+    return is_due_soon(row.wake_at)
+
+
+def is_due_soon(wake_at: float | None) -> bool:
+    """Whether a visit of that time, in seconds since the epoch, is ahead, or not overdue."""
     from holdfast_journal import LONGEST_PAUSE
 
-    if row.finished_at is not None or row.owner is not None or row.wake_at is None:
-        return False
-    return -OVERDUE < row.wake_at - time.time() <= LONGEST_PAUSE
+    return wake_at is not None and -OVERDUE < wake_at - time.time() <= LONGEST_PAUSE

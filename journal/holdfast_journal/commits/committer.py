@@ -180,7 +180,8 @@ def _prepare_outside(groups: Iterable[Group]) -> tuple[list[Group], dict[Commit,
                     call()
                 written += 1
         except Exception as error:  # noqa: BLE001 - whatever the application raised
-            text = f"flow {commit.fence.id} cannot be written: {type(error).__name__}: {error}"
+            flow = group[0].fence.id
+            text = f"flow {flow} cannot be written: {type(error).__name__}: {error}"
             failure = CommitFailed(text)
             failure.__cause__ = error
             lost |= dict.fromkeys(group[written:], failure)

@@ -1,25 +1,25 @@
 """Starting flows, starting them again, and asking something of them."""
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from holdfast_journal.commits import messages
-from holdfast_journal.errors import NoSuchFlow, NotRetryable
+from holdfast_journal.errors import NoSuchFlow
 from holdfast_journal.keys.master import fingerprint_key, note_key
 from holdfast_journal.keys.ring import KeyRing, fingerprint
 from holdfast_journal.keys.sealing import new_key, published_json, seal
-from holdfast_journal.ownership import due
+from holdfast_journal.ownership import asking, due, retrying
+from holdfast_journal.ownership.retrying import Retried
 from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started, Unfinished
 from holdfast_journal.reading.reader import Reader
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
-from holdfast_journal.store.schema import DONE, NEW, batches, entries, flows, tasks
+from holdfast_journal.store.schema import DONE, NEW, batches, flows
 
 
 @define(eq=False)
@@ -71,14 +71,47 @@ class Starter(Reader):
 
         Raises NotRetryable, NoSuchFlow, WrongKey.
         """
-        flow, now = self._find(name, batch), self._clock()
-        query = self._database.dialect.locked(select(flows).where(flows.c.id == flow))
-        with self._database.writing() as connection:
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                raise NoSuchFlow(f"there is no flow {flow}")
-            _refuse_retry(row, done)
-            _begin_anew(connection, self._keys.open_data_key(row.uid, row.data_key), row, now)
+        flow = self._find(name, batch)
+        retrying.retry(self._database, self._keys, flow, self._clock(), done=done)
+
+    def ask_all(self, flow_ids: Collection[int], request: str) -> Iterator[set[int]]:
+        """Ask something of many flows, some in each transaction; give those that are not over.
+
+        To ask the same again changes nothing.
+        """
+        return asking.ask(self._database, flow_ids, request)
+
+    def change(
+        self, flow_ids: Collection[int], make: Callable[[bytes], bytes], request: str
+    ) -> Iterator[Mapping[int, str | None]]:
+        """Change the parameters of flows, and ask those that have begun to heed that.
+
+        Gives, for some flows in each transaction, None, or in words why it was not done. `make`
+        raises ValueError, in words, for parameters that it cannot change. A flow that is over gets
+        other parameters too, for `retry`.
+        """
+        return asking.change(self._database, self._keys, flow_ids, make, request)
+
+    def plan_retries(self, plan: str, attempts: Mapping[int, int]) -> None:
+        """Write down, in one transaction, which attempts of which flows are to be retried.
+
+        `plan` is a name of at most 32 characters; see `ownership.retrying`.
+        """
+        retrying.plan(self._database, plan, attempts, self._clock())
+
+    def planned(self, plan: str) -> tuple[int, float | None]:
+        """How many flows are left of a plan, and when it was made, in seconds since the epoch."""
+        return retrying.planned(self._database, plan)
+
+    def retry_planned(
+        self, plan: str, *, done: Collection[str] = (DONE,)
+    ) -> Iterator[list[Retried]]:
+        """Retry what is left of a plan, some flows in each transaction; give what became of them.
+
+        A flow that went well, or was retried since, stays as it is. Ask for all that it gives, or
+        call it again later: what is left stays planned.
+        """
+        return retrying.carry_out(self._database, self._keys, plan, self._clock(), done=done)
 
     def count_unfinished(
         self,
@@ -148,57 +181,6 @@ def start_flows(
     return Started(
         started=[row["name"] for row in rows],
         existing=[existing[name] for name in names if name in existing],
-    )
-
-
-def _refuse_retry(row: Any, done: Collection[str]) -> None:
-    """Raises NotRetryable."""
-    if row.finished_at is None:
-        raise NotRetryable(f"{row.name!r} is still under way ({row.status})")
-    if row.status in done:
-        raise NotRetryable(f"{row.name!r} went well ({row.status}); there is nothing to retry")
-    if row.shred_at is not None:
-        raise NotRetryable(f"{row.name!r} is over ({row.status}), and only kept to be read")
-    if row.data_key is None or row.params is None:
-        raise NotRetryable(f"the parameters of {row.name!r} were shredded or purged")
-
-
-def _begin_anew(connection: Connection, key: bytes, row: Any, now: float) -> None:
-    seq, attempt = row.seq + 1, row.attempt + 1
-    connection.execute(delete(tasks).where(tasks.c.flow_id == row.id))
-    messages.drop(connection, [row.id])
-    connection.execute(
-        insert(entries).values(
-            flow_id=row.id,
-            seq=seq,
-            at=now,
-            worker=None,
-            kind="retried",
-            heard=f"retried after {row.status}, attempt {attempt}",
-            said="[]",
-            event=seal(key, row.uid, "event", seq, b""),
-        )
-    )
-    connection.execute(
-        update(flows)
-        .where(flows.c.id == row.id)
-        .values(
-            status=NEW,
-            updated_at=now,
-            finished_at=None,
-            attempt=attempt,
-            epoch=row.epoch + 1,
-            owner=None,
-            seq=seq,
-            request=None,
-            wake_at=None,
-            failures=0,
-            failed_at=None,
-            trouble=None,
-            deaths=None,
-            checkpoint=None,
-            published=seal(key, row.uid, "published", 0, b"{}"),
-        )
     )
 
 

@@ -8,7 +8,7 @@ from attrs import define
 
 from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.pressure import Pressure
-from holdfast_journal.ownership import taking
+from holdfast_journal.ownership import asking, taking
 from holdfast_journal.ownership.due import Wanted
 from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.starting import Starter, start_flows
@@ -167,11 +167,19 @@ class Taker(Starter):
     def requests(self) -> list[tuple[int, str]]:
         """What other processes asked of unfinished flows that we own: (flow id, request).
 
-        A request stays until the flow is finished, so that none is lost in a crash. Call this from
+        A request stays until it is `answered` or the flow is finished, so that none is lost in a
+        crash. Call this from
         time to time: it also renews our lease. If the lease had been over, it finds out which flows
         other workers have taken; those are then lost.
         """
         return self._held.requests()
+
+    def answered(self, done: Collection[tuple[int, str]]) -> None:
+        """Forget requests that were heeded, and whose outcome is durable: (flow id, request).
+
+        If something else was asked meanwhile, that stays.
+        """
+        asking.answered(self._database, done)
 
     def shred_due(self) -> int:
         """Shred the flows that were kept long enough; return how many. Call it once a minute.

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from holdfast_journal.commits.flow import FlowJournal
 
 
-UNLOADED = "cannot be loaded: "
-"""How the trouble of a flow begins that cannot be run through no fault of its own."""
-
-
 @frozen
 class NewFlow:
     """A flow to be started. `name` is unique within its batch."""

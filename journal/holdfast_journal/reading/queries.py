@@ -13,6 +13,9 @@ from holdfast_journal.store.schema import batches, flows, workers
 NOT_SHOWN = ("checkpoint", "params", "fingerprint")
 """Columns of a flow's row that are never shown."""
 
+SEALED = ("published", "data_key")
+"""Columns of a flow's row that are shown once they are opened."""
+
 # SQLAlchemy 2.0 has one parameter for the type of a row, and 2.1 one for each column.
 SHOWN: Select[Any] = (
     select(  # pyrefly: ignore[bad-assignment]
@@ -26,6 +29,11 @@ SHOWN: Select[Any] = (
     .order_by(flows.c.id)
 )
 """The rows of flows, for `shown.flow_rows`, in the order in which they were started."""
+
+PLAIN: Select[Any] = SHOWN.with_only_columns(  # pyrefly: ignore[bad-assignment]
+    *(each for each in SHOWN.selected_columns if each.key not in SEALED)
+)
+"""`SHOWN` without what is sealed."""
 
 UNFINISHED = select(flows.c.id).where(flows.c.finished_at.is_(None))
 FINISHED = select(flows.c.id).where(flows.c.finished_at.is_not(None))
@@ -61,12 +69,13 @@ def ids_named(connection: Connection, batch: str | None, names: Collection[str])
     ]
 
 
-def rows(connection: Connection, ids: Collection[int]) -> list[Any]:
+def rows(connection: Connection, ids: Collection[int], *, opens: bool = True) -> list[Any]:
     """What is shown of these flows, in the order in which they were started."""
+    query = SHOWN if opens else PLAIN
     return [
         row
         for chunk in chunks(sorted(ids))
-        for row in connection.execute(SHOWN.where(flows.c.id.in_(chunk)))
+        for row in connection.execute(query.where(flows.c.id.in_(chunk)))
     ]
 
 

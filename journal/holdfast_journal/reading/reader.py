@@ -1,16 +1,19 @@
 """`Reader`: what operators see of a journal. It writes and owns nothing, and is not a worker."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import define, evolve, field
 from sqlalchemy import func, select
 
-from holdfast_journal.errors import Shredded
+from holdfast_journal.errors import NoSuchFlow, Shredded
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
-from holdfast_journal.reading import following, queries
+from holdfast_journal.reading import counting, following, paging, queries
+from holdfast_journal.reading.counting import Group
+from holdfast_journal.reading.filtering import Filter
 from holdfast_journal.reading.following import Seen
+from holdfast_journal.reading.paging import Cursor, Page, Sort
 from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
 from holdfast_journal.reading.shown import entry_row, flow_rows
 from holdfast_journal.store.database import Database
@@ -18,6 +21,8 @@ from holdfast_journal.store.many import CHUNK
 from holdfast_journal.store.schema import entries, flows, workers
 from holdfast_journal.store.values import mended, unsound
 from holdfast_journal.workers.registration import Alive
+
+_SAVED = ("uid", "name", "seq", "data_key", "params", "checkpoint")
 
 
 @define(eq=False)
@@ -45,17 +50,33 @@ class Reader:
                 rows = list(connection.execute(queries.of_batch(queries.SHOWN, batch)))
         return flow_rows(rows, self._keys, self._alive)
 
-    def pages(self, batch: str | None = None) -> Iterator[list[FlowRow]]:
-        """What `overview` gives, a few flows at a time, each time as they stand then."""
-        query = queries.of_batch(queries.SHOWN, batch).limit(CHUNK)
-        last = 0
-        while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(query.where(flows.c.id > last)).all()
-            if not rows:
-                return
-            last = rows[-1].id
-            yield flow_rows(rows, self._keys, self._alive)
+    def page(
+        self,
+        chosen: Filter,
+        sort: Sort = Sort.STARTED,
+        *,
+        limit: int = CHUNK,
+        after: Cursor | None = None,
+        opens: bool = False,
+    ) -> Page:
+        """At most `limit` flows of a filter, in order, behind the page that ended with `after`.
+
+        What they publish is opened only if that is asked for. Raises Unreadable, WrongKey.
+        """
+        with self._database.reading() as connection:
+            ids, then = paging.find(connection, chosen, sort, limit, after)
+            rows = queries.rows(connection, ids, opens=opens)
+        shown = flow_rows(rows, self._keys if opens else None, self._alive)
+        place = {flow: number for number, flow in enumerate(ids)}
+        return Page(sorted(shown, key=lambda row: place[row.id]), then)
+
+    def groups(self, chosen: Filter) -> list[Group]:
+        """How many flows of a filter stand how."""
+        # Two searches, each with an index of its own.
+        with self._database.reading() as connection:
+            over = counting.finished(connection, chosen) if chosen.finished is not False else []
+            rows = counting.unfinished(connection, chosen) if chosen.finished is not True else ()
+        return [*over, *counting.of_workers(rows, self._alive)]
 
     def named(self, batch: str, names: Collection[str]) -> list[FlowRow]:
         """The flows of a batch that have these names, whatever else is in it."""
@@ -67,14 +88,6 @@ class Reader:
         """The flows of a batch, or all, that are not over; the cost depends on these alone."""
         with self._database.reading() as connection:
             rows = queries.rows(connection, queries.ids_unfinished(connection, batch))
-        return flow_rows(rows, self._keys, self._alive)
-
-    def last_finished(self, most: int, batch: str | None = None) -> list[FlowRow]:
-        """The flows of a batch, or all, that were the last to end, in the order of their start."""
-        query = queries.FINISHED if batch is None else queries.FINISHED.where(queries.inside(batch))
-        query = query.order_by(flows.c.finished_at.desc()).limit(most)
-        with self._database.reading() as connection:
-            rows = queries.rows(connection, list(connection.scalars(query)))
         return flow_rows(rows, self._keys, self._alive)
 
     def poll(
@@ -151,6 +164,25 @@ class Reader:
                 Event(e.seq, e.kind, unseal(key, row.uid, "event", e.seq, e.event))
                 for e in connection.execute(query)
             ]
+
+    def saved(self, flow_id: int) -> tuple[bytes, bytes | None]:
+        """A flow's parameters and its checkpoint, opened: they hold secrets.
+
+        The checkpoint is None before the first event. Raises NoSuchFlow, Shredded, Unreadable,
+        WrongKey.
+        """
+        columns = (flows.c[name] for name in _SAVED)
+        with self._database.reading() as connection:
+            row = connection.execute(select(*columns).where(flows.c.id == flow_id)).one_or_none()
+        if row is None:
+            raise NoSuchFlow(f"there is no flow {flow_id}")
+        if row.data_key is None or row.params is None:
+            raise Shredded(f"the key of flow {row.name!r} was deleted when it ended")
+        key = self._keys.open_data_key(row.uid, row.data_key)
+        checkpoint = row.checkpoint
+        if checkpoint is not None:
+            checkpoint = unseal(key, row.uid, "checkpoint", row.seq, checkpoint)
+        return unseal(key, row.uid, "params", 0, row.params), checkpoint
 
     def workers(self) -> list[Worker]:
         """Every process that ever ran flows of this database, oldest first."""

@@ -24,7 +24,7 @@ class FlowRow:
     kind: str
     status: str
     published: Published | None = field(repr=False)
-    """None once the flow was shredded."""
+    """None once the flow was shredded, and where it was not asked for."""
     created_at: float
     updated_at: float
     finished_at: float | None

@@ -21,8 +21,8 @@ def entry_row(row: Any) -> EntryRow:
     return EntryRow(row.seq, row.at, row.worker, row.kind, row.heard, texts(row.said))
 
 
-def flow_rows(rows: Sequence[Any], keys: KeyRing, alive: Alive) -> list[FlowRow]:
-    """The flows of these rows of `queries.SHOWN`."""
+def flow_rows(rows: Sequence[Any], keys: KeyRing | None, alive: Alive) -> list[FlowRow]:
+    """The flows of these rows of `queries.SHOWN`; or, without `keys`, of `queries.PLAIN`."""
     bad = {number: columns for number, row in enumerate(rows) if (columns := _bad(row))}
     rows = [mended(row, flows, bad[n]) if n in bad else row for n, row in enumerate(rows)]
     owners = {row.owner for row in rows if row.owner is not None}
@@ -59,9 +59,9 @@ def _bad(row: Any) -> Sequence[str]:
     return [name for name in unsound(row, flows) if name not in NOT_SHOWN]
 
 
-def _published(row: Any, keys: KeyRing) -> Published | None:
+def _published(row: Any, keys: KeyRing | None) -> Published | None:
     """What the flow shows; one altered row must not hide all the others."""
-    if row.data_key is None or row.published is None:
+    if keys is None or row.data_key is None or row.published is None:
         return None
     try:
         key = keys.open_data_key(row.uid, row.data_key)

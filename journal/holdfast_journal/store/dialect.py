@@ -75,6 +75,10 @@ class Dialect(Protocol):
         """`column` IN the parameter `name`, which `listed` makes of any number of values."""
         ...
 
+    def globs(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        """Whether all of a text matches, where `*` is any text and `?` any one character."""
+        ...
+
     def listed(self, values: Iterable[object] | None) -> object:
         """Values for `among`; None for None."""
         ...

@@ -96,6 +96,9 @@ def _prepare_connections(engine: Engine, url: URL, pause: float) -> None:
         return True
 
 
+_LIKE = str.maketrans({"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"})
+
+
 @frozen(eq=False)
 class PostgresqlDialect:
     """See `dialect.Dialect`. Any number of workers write, and lock what must not change."""
@@ -132,6 +135,10 @@ class PostgresqlDialect:
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """By an array."""
         return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+    def globs(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        """LIKE, in which other characters mean this."""
+        return column.like(pattern.translate(_LIKE), escape="\\")
 
     def listed(self, values: Iterable[object] | None) -> object:
         """An array."""

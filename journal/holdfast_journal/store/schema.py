@@ -31,7 +31,7 @@ from holdfast_journal.statuses import FlowStatus
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
 NEW = FlowStatus.NEW.value
@@ -134,6 +134,16 @@ flows = Table(
         sqlite_where=text("finished_at IS NOT NULL"),
         postgresql_where=text("finished_at IS NOT NULL"),
     ),
+    # For finding the last that ended in some way. It is partial, since a larger one would lead the
+    # planner through all finished flows where it is asked for the others.
+    Index(
+        "ix_holdfast_flows_ended",
+        "status",
+        "finished_at",
+        "id",
+        sqlite_where=text("finished_at IS NOT NULL"),
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
     Index(
         "ix_holdfast_flows_requests",
         "owner",
@@ -186,6 +196,21 @@ messages = Table(
     Column("number", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),  # sealed
     UniqueConstraint("flow_id", "number"),
+)
+
+plans = Table(
+    "holdfast_plans",
+    metadata,
+    # What is still to be done of something that an operator asked of many flows at once. `plan` is
+    # a hash of what was asked: the same command finds what a process has left that was killed.
+    Column("id", _Id, primary_key=True),
+    Column("plan", String(32), nullable=False),
+    # No foreign key: a flow may be purged meanwhile.
+    Column("flow_id", _Id, nullable=False),
+    # Only this attempt is meant.
+    Column("attempt", Integer, nullable=False),
+    Column("planned_at", Double, nullable=False),
+    UniqueConstraint("plan", "flow_id"),
 )
 
 DAMAGED = FlowStatus.DAMAGED.value

@@ -141,6 +141,10 @@ class SqliteDialect:
         each = func.json_each(bindparam(name, type_=Text)).table_valued("value", name="each")
         return column.in_(select(each.c.value))
 
+    def globs(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        """GLOB, in which a bracket means something else."""
+        return column.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
+
     def listed(self, values: Iterable[object] | None) -> object:
         """A JSON list."""
         return None if values is None else json.dumps(list(values))

@@ -22,10 +22,10 @@ def is_number(value: object) -> bool:
 
 
 def unsound(row: Any, table: Table) -> list[str]:
-    """The columns of a `row` of `table` that hold values of a wrong kind."""
+    """The columns of a `row` of `table` that hold values of a wrong kind; it may have some only."""
     found = []
-    for name, kinds in _kinds(table):
-        value = getattr(row, name, None)
+    for place, name, kinds in _kinds(table, row._fields):
+        value = row[place]
         if type(value) not in kinds or (type(value) is int and not is_number(value)):
             found.append(name)
     return found
@@ -45,11 +45,19 @@ def altered(columns: Sequence[str]) -> str:
 
 
 @cache
-def _kinds(table: Table) -> Sequence[tuple[str, frozenset[type]]]:
-    """The columns, and the types that they may hold. Made once, because every row needs it."""
+def _kinds(table: Table, fields: tuple[str, ...]) -> Sequence[tuple[int, str, frozenset[type]]]:
+    """Where in a row with these fields the columns are, and the types that they may hold.
+
+    Made once for each query, because every row needs it.
+    """
     return [
-        (each.name, frozenset({*_own(each), NoneType} if each.nullable else _own(each)))
+        (
+            fields.index(each.name),
+            each.name,
+            frozenset({*_own(each), NoneType} if each.nullable else _own(each)),
+        )
         for each in table.c
+        if each.name in fields
     ]
 
 

@@ -11,9 +11,9 @@ from twisted.logger import LogLevel, globalLogPublisher
 
 from holdfast.dilation.document import load
 from holdfast.dilation.ledger import MOST_HELD
-from holdfast.dilation.receiving import ENOUGH
 from holdfast.dilation.records import Ack, Close, Data, Open, Ping
 from tests.dilation.scripted import Line, Peer
+from tests.dilation.world import Told
 from tests.fuzz.target import expect, target
 
 MOST_STEPS = 60
@@ -31,12 +31,13 @@ SCRIPTS = (
     "b\0,b\xff\xff\xff\xff,t9,t9,c,B\0\1,t9",
     "c,r\0,c,r\7,p,w,w,t9,a9,P,q",
     "c,o1name,o2name,h,D1,D2,D1,D2,s,i,k2",
+    "c,o1name,o2name,y,w,y,a1,k1,k2,a3,x,t9,a9",
 )
 
 
 def _scripts() -> Iterator[bytes]:
     yield b"l\nm" + json.dumps(HINTS).encode() + b"\nc"
-    for role in (b"l\n", b"f\n"):
+    for role in (b"L\n", b"f\n"):
         for script in SCRIPTS:
             yield role + script.encode("latin-1").replace(b",", b"\n")
 
@@ -46,15 +47,14 @@ def dilation_driver(data: bytes) -> None:
     """Whatever it does, nothing is logged, little is kept, and messages go on."""
     steps = data.split(b"\n")[:MOST_STEPS]
     with _no_errors():
-        script = _Script(Peer(leads=steps[0][:1] == b"f"))
+        first = steps[0][:1].lower()
+        script = _Script(Peer(leads=first == b"f", stored=first != steps[0][:1]))
         for step in steps[1:]:
             script.do(step[:1].decode("latin-1"), step[1:])
             script.check()
         script.peer.run(100)
         script.check()
-        peer = script.peer
-        peer.theirs.send_message(b"a message")
-        expect(peer.world.result(peer.ours.get_message()) == b"a message", "messages do not go on")
+        script.peer.messages_go_on()
 
 
 @contextmanager
@@ -74,11 +74,19 @@ def _no_errors() -> Iterator[None]:
     expect(not logged, f"logged: {logged[:1]}")
 
 
+class Planner(Told):
+    """Makes records of plans."""
+
+    def make_record(self, plan: Any, index: int) -> bytes:
+        return bytes(plan * index)
+
+
 class _Script:
     """Does one step after another."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
+        peer.listening.make = Planner
         peer.please()
         self.line = Line()
         self.next = 0
@@ -95,7 +103,7 @@ class _Script:
             peer.connect(Line()).transport.write(data)
         elif what == "t":
             peer.run(10 * number)
-        elif what and what in "nshigw":
+        elif what and what in "nshigwy":
             self._application(what)
         elif not line.is_won or line.lost:
             return
@@ -135,6 +143,8 @@ class _Script:
                 peer.dilated.listener_for("nobody").listen(peer.listening)
         elif channels and what == "w":
             channels[-1].write(bytes(50_000))
+        elif channels and what == "y":
+            channels[-1].write_plan(7, 3, 100)
         elif channels and what in "hi":
             (channels[-1].pauseProducing if what == "h" else channels[-1].resumeProducing)()
         elif channels:
@@ -144,9 +154,10 @@ class _Script:
         """See that all is well, and that nothing grows."""
         peer = self.peer
         world, inner = peer.world, peer.inner
-        expect(not peer.ours._inner._happening.life.is_over, "the wormhole is over")
+        receiving = inner._traffic.receiving
+        expect(not peer.happening.life.is_over, "the wormhole is over")
         expect(peer.ledger.held_bytes <= 2 * MOST_HELD, "too much is held")
-        expect(inner._traffic.receiving._size <= 3 * ENOUGH + MOST_HELD, "too much is queued")
+        expect(receiving._size <= 3 * receiving._enough + MOST_HELD, "too much is queued")
         expect(len(world.sockets.ports) <= 1, "more than one port")
         expect(len(world.sockets.open) <= 60, "too many sockets")
         expect(len(world.clock.getDelayedCalls()) <= 150, "too many timers")

@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
-from holdfast.errors import PeerGoneError
+from holdfast.errors import PeerGoneError, WormholeClosed
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import Journal
@@ -104,6 +104,8 @@ class Ours(Process):
 
     def wormhole_dilated(self, dilated: Any) -> None:
         self.say("is dilated")
+        if self.end.world.hurried and self.end.number == 0:
+            self.reactor.callLater(self.kernel.between(0, 20), self._hurry)
         for script in self.end.world.scripts:
             if script.name in self.rows["ended"]:
                 continue
@@ -138,7 +140,13 @@ class Ours(Process):
         elif not dilated.connector_for(script.name).resume(factory):
             if script.name in self.rows["opened"]:
                 return  # it has ended, and the end is in the same commit
-            dilated.connector_for(script.name).connect(factory)
+            opening = dilated.connector_for(script.name).connect(factory)
+            opening.addErrback(self._cannot_open)
+
+    def _cannot_open(self, failure: Any) -> None:
+        failure.trap(WormholeClosed)
+        if not self.end.world.is_cut_short:
+            self.end.world.violate(f"{self.end.name} cannot open a subchannel")
 
     def opened(self, script: Script) -> None:
         """It has a protocol of ours for the first time."""
@@ -154,9 +162,18 @@ class Ours(Process):
         self.rows["ended"].append(script.name)
         self._consider()
 
+    def _hurry(self) -> None:
+        """Close before the end."""
+        self.wormhole.send_message(BYE)
+        self.wormhole.close()
+
     def _consider(self) -> None:
         """Close when both ends have ended everything."""
         byes = self.rows["byes"]
+        if self.end.world.hurried:
+            if "theirs" in byes:
+                self._hurry()
+            return
         if len(self.rows["ended"]) < len(self.end.world.scripts):
             return
         if "ours" not in byes:
@@ -223,7 +240,7 @@ class Speaker(TwistedProtocol):
             self._later()
 
     def dataReceived(self, data: bytes) -> None:
-        if not self._reads:
+        if not self._reads and not self.transport.disconnecting:
             self.process.end.world.violate("a record comes during a pause")
         self.speech.hear(data)
         random = self.process.kernel.random
@@ -249,7 +266,7 @@ class Speaker(TwistedProtocol):
 
     def connectionLost(self, reason: Any = None) -> None:
         self._over = True
-        if not self.process.end.world.gone:
+        if not self.process.end.world.is_cut_short:
             self.speech.hear_end()
         self.process.ended(self.speech.script)
 
@@ -293,7 +310,8 @@ class HalfSpeaker(Speaker):
             self.transport.loseWriteConnection()
 
     def readConnectionLost(self) -> None:  # noqa: N802
-        self.speech.hear_end()
+        if not self.process.end.world.is_cut_short:
+            self.speech.hear_end()
 
     def writeConnectionLost(self) -> None:  # noqa: N802
         pass

@@ -42,6 +42,7 @@ def run(
     kind = random.choice(kinds)
     plan(world, kind, [_script(random, number, peers) for number in range(random.randint(1, 3))])
     _network(world, random)
+    world.hurried = kind != "stock dies" and random.random() < 0.15
     for end in world.ends:
         end.at_once = random.random() < 0.3
     world.away = random.choice((1.0, 10.0, 60.0))

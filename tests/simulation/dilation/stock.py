@@ -100,7 +100,7 @@ class Stock(Process):
         self._consider()
 
     def _consider(self) -> None:
-        if len(self._byes) == 2:
+        if len(self._byes) == 2 or (self.end.world.hurried and "theirs" in self._byes):
             self.wormhole.close()
 
     def wormhole_closed(self, result: object) -> None:

@@ -95,7 +95,8 @@ class Channels:
             self._consider(channel)
         else:
             channel.in_closed = True
-            speech.hear_end()
+            if not self._end.world.hurried:
+                speech.hear_end()
             if not speech.script.half:
                 self._close(channel)
             self._look(channel)

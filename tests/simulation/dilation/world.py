@@ -114,6 +114,8 @@ class World:
     away: float = field(default=10.0, init=False)
     """Seconds at most until there is another process where one has died."""
     closing: bool = field(default=False, init=False)
+    hurried: bool = field(default=False, init=False)
+    """Whether the first end closes its wormhole before everything is said."""
     gone: bool = field(default=False, init=False)
     """Whether a stock peer has died, with everything that it knew."""
     relay: Relay | None = field(default=None, init=False)
@@ -163,6 +165,11 @@ class World:
         """Start a relay, and another one when that is dead."""
         self.relay = Relay("relay", self.kernel, world=self, address=RELAY)  # type: ignore[arg-type]
         self.kernel.after(0, self.relay.begin, self.relay)
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether subchannels may end before everything is said."""
+        return self.gone or self.hurried
 
     @property
     def lives(self) -> list[Ours | Stock]:

@@ -156,4 +156,4 @@ def reconnect_again(patches: Patches) -> None:
     live=run,
 )
 def hints_told_once(patches: Patches) -> None:
-    patches.wrap(Connecting, "_again", lambda real: lambda self, contest, waited: None)
+    patches.wrap(Connecting, "_try_again", lambda real: lambda self: None)

@@ -1,13 +1,16 @@
-"""`holdfast cancel`: end a flow that nobody has collected, and free its code."""
+"""`holdfast cancel`: end flows that nobody has collected, and free their codes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+from attrs import define, field
 
-from holdfast.cli import say
+from holdfast.cli import outcomes, say
+from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
 from holdfast.operating.printable import quoted
@@ -15,46 +18,97 @@ from holdfast.operating.standing import shown_word
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
+    from holdfast.operating.choosing import Choice
     from holdfast_journal import FlowRow
 
 PATIENCE = 10.0
-"""Seconds to wait for the mailbox server to free the code."""
+"""Seconds to wait for the mailbox server to free a code."""
+
+PATIENCE_FOR_EACH = 0.05
+"""Seconds more for each further code."""
 
 
 @click.command()
-@click.argument("name")
-@click.option("--batch", metavar="BATCH", help="The batch, if NAME is in several.")
+@names_argument
+@choosing_options
+@dry_run_option
+@click.option("--yes", is_flag=True, help="Do not ask before flows are cancelled by options.")
 @db_option
-def command(name: str, batch: str | None, db: str) -> None:
-    """End a flow that nobody has collected.
+def command(choice: Choice, dry_run: bool, yes: bool, db: str) -> None:
+    """End flows that nobody has collected.
 
-    Frees its code and makes its secret unreadable. If no other process runs the flow, this command
-    tells the mailbox server itself; if the server cannot be reached, the next 'holdfast run' does.
+    Names them, or chooses them with the options. Frees their codes and makes their secrets
+    unreadable. If no other process runs the flows, this command tells the mailbox server itself; if
+    the server cannot be reached, the next 'holdfast run' does.
     """
-    from holdfast.cli.serving import serving
+    from holdfast.operating.bulk import cancel, select
     from holdfast.operating.database import existing_journal
-    from holdfast.operating.finding import one_flow
-    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Ending
+    from holdfast.operating.rules import why_not_cancel
 
-    with existing_journal(db, say.tell) as journal:
-        flow = one_flow(journal, name, batch)
-        if not journal.ask(flow.name, flow.batch, "cancel"):
-            raise Failure(f"{quoted(flow.name)} has ended already ({shown_word(flow.status)})")
-    ended: list[FlowRow] = []
+    with existing_journal(db, say.tell, looks=dry_run) as journal:
+        outcomes.check_choice(journal, choice)
+        found = select(journal, choice, why_not_cancel)
+        outcomes.refuse_the_only_one(found, choice)
+        if dry_run:
+            outcomes.tell_plan(found, choice, "be cancelled")
+            return
+        if found.rows and not choice.names and not yes:
+            _ask(len(found.rows))
+        asked = list(cancel(journal, found.rows))
+    refused, _ = outcomes.tell(found.refused, choice)
+    late, _ = outcomes.tell((each for each in asked if not each.done), choice)
+    ends = _Ends(choice, {each.row.id: each.row for each in asked if each.done})
+    total = len(ends.waiting)
+    if total:
+        ends.wait(db)
+    outcomes.conclude(total + refused + late, ends.otherwise + refused + late, "are cancelled")
 
-    def watch(moved: Sequence[FlowRow]) -> bool:
-        ended.extend(row for row in moved if row.id == flow.id and row.finished_at is not None)
-        return bool(ended)
 
-    with serving(db, serve=(*EVERYWHERE, ONE_COMMANDS)) as service:
-        ending = service.run(watch, batch=flow.batch, names={flow.name}, seconds=PATIENCE)
-    if ended:
-        if ended[0].status != FlowStatus.CANCELLED:
-            word = shown_word(ended[0].status)
-            raise Unfinished(f"{quoted(flow.name)} had ended before ({word})")
-        say.out(f"{quoted(flow.name, 200)} is cancelled.")
-        return
-    when = "stopped waiting" if ending is Ending.SIGNAL else "the server has not answered yet"
-    raise Unfinished(
-        f"{quoted(flow.name)} will be cancelled, but {when}; the next 'holdfast run' continues"
-    )
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise Failure("this cancels flows for good: say --yes, or look first with --dry-run")
+    many = "1 flow" if count == 1 else f"{count} flows"
+    click.echo(f"This cancels for good: {many}. What is secret in it becomes unreadable.")
+    if not click.confirm("Go on?", default=False):
+        raise Unfinished("nothing was cancelled")
+
+
+@define
+class _Ends:
+    """Waits for the ends of flows that were asked to end, and tells of each."""
+
+    choice: Choice
+    waiting: dict[int, FlowRow]
+    otherwise: int = field(default=0, init=False)
+    """How many ended in another way."""
+
+    def wait(self, db: str) -> None:
+        """Serve the flows that nobody else serves until all have ended.
+
+        Raises Unfinished if some have not.
+        """
+        from holdfast.cli.serving import serving
+        from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Ending
+
+        names = {row.name for row in self.waiting.values()}
+        batches = {row.batch for row in self.waiting.values()}
+        batch = batches.pop() if len(batches) == 1 else None
+        seconds = PATIENCE + PATIENCE_FOR_EACH * len(self.waiting)
+        with serving(db, serve=(*EVERYWHERE, ONE_COMMANDS)) as service:
+            ending = service.run(self._watch, batch=batch, names=names, seconds=seconds)
+        if not self.waiting:
+            return
+        when = "stopped waiting" if ending is Ending.SIGNAL else "the server has not answered yet"
+        left = list(self.waiting.values())
+        who = quoted(left[0].name) if len(left) == 1 else f"{len(left)} flows"
+        raise Unfinished(f"{who} will be cancelled, but {when}; the next 'holdfast run' continues")
+
+    def _watch(self, moved: Sequence[FlowRow]) -> bool:
+        for row in moved:
+            if row.finished_at is None or self.waiting.pop(row.id, None) is None:
+                continue
+            cancelled = row.status == FlowStatus.CANCELLED
+            self.otherwise += not cancelled
+            what = "is cancelled" if cancelled else f"had ended before ({shown_word(row.status)})"
+            say.out(f"{outcomes.called(row, self.choice)} {what}.")
+        return not self.waiting

@@ -78,7 +78,7 @@ def command(
     continues where it was, and never starts the same name twice.
 
     Exit status: 0 if everyone has collected, 1 if not, 2 if nothing was started. If output cannot
-    be written, the flows continue; 'holdfast status' shows the codes.
+    be written, the flows continue; 'holdfast status --codes' shows the codes.
     """
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.progress import Progress

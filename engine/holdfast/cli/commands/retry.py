@@ -1,65 +1,75 @@
-"""`holdfast retry`: a new code for a flow that did not end well."""
+"""`holdfast retry`: new codes for flows that did not end well."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from holdfast.cli import say
-from holdfast.cli.failure import Failure
+from holdfast.cli import outcomes, say
+from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument
 from holdfast.cli.settings import db_option
-from holdfast.operating.printable import quoted
-from holdfast.operating.standing import shown_word
-from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
-    from holdfast_journal import FlowRow
+    from holdfast.operating.bulk import Retry
+    from holdfast.operating.choosing import Choice
+    from holdfast_journal import SqlJournal
+
+WHAT = "get a new code"
 
 
 @click.command()
-@click.argument("name")
-@click.option("--batch", metavar="BATCH", help="The batch, if NAME is in several.")
+@names_argument
+@choosing_options
 @click.option("--force", is_flag=True, help="Retry even if the secret may have arrived already.")
+@dry_run_option
 @db_option
-def command(name: str, batch: str | None, force: bool, db: str) -> None:
-    """Give a flow that failed a new code.
+def command(choice: "Choice", force: bool, dry_run: bool, db: str) -> None:
+    """Give flows that failed a new code.
 
-    The old code stops working. The running worker, or the next one, continues with the new one.
+    Names them, or chooses them with the options. The old codes stop working. The running worker, or
+    the next one, continues with the new ones. If this command is killed, start it again: it goes on
+    where it was, and no flow is retried twice.
     """
+    from holdfast.operating.bulk import Retry, select
     from holdfast.operating.database import existing_journal
-    from holdfast.operating.finding import one_flow
-    from holdfast_journal.errors import NotRetryable
+    from holdfast.operating.rules import why_not_retry
 
-    with existing_journal(db, say.tell) as journal:
-        flow = one_flow(journal, name, batch)
-        _refuse(flow, force)
-        try:
-            journal.retry(flow.name, flow.batch)
-        except NotRetryable as error:
-            raise Failure(str(error)) from None
-        served = [each for each in journal.workers() if each.alive]
-    click.echo(f"{quoted(flow.name, 200)} gets a new code: attempt {flow.attempt + 1}.")
-    if served:
-        processes = ", ".join(str(each.pid) for each in served)
-        click.echo(
-            f"Process {processes} is running, and continues with it if it serves this batch."
-        )
-    else:
-        click.echo("To continue, start 'holdfast run', or the command that started it.")
+    with existing_journal(db, say.tell, looks=dry_run) as journal:
+        outcomes.check_choice(journal, choice)
+        asked = Retry(choice, force)
+        left, since = asked.interrupted(journal)
+        if left and since is not None:
+            _go_on(journal, asked, left, since, dry_run=dry_run)
+            return
+        found = select(journal, choice, partial(why_not_retry, force=force), opens=True)
+        outcomes.refuse_the_only_one(found, choice)
+        if dry_run:
+            outcomes.tell_plan(found, choice, WHAT)
+            return
+        asked.plan(journal, found.rows)
+        refused, _ = outcomes.tell(found.refused, choice)
+        _carry_out(journal, asked, refused)
 
 
-def _refuse(flow: "FlowRow", force: bool) -> None:
-    if flow.finished_at is None:
-        raise Failure(
-            f"{quoted(flow.name)} is still running ({shown_word(flow.status)});"
-            " 'holdfast cancel' ends it"
-        )
-    if flow.status == FlowStatus.CANCELLED:
-        raise Failure(
-            f"{quoted(flow.name)} was cancelled, which made its secret unreadable; to start it"
-            " again, give it another name or another --batch"
-        )
-    if (flow.published or {}).get("sent") and not force:
-        raise Failure(
-            f"{quoted(flow.name)} may have the secret already: it was sent, and its receipt was"
-            " never confirmed; ask, and use --force to send it once more"
-        )
+def _go_on(
+    journal: "SqlJournal", asked: "Retry", left: int, since: float, *, dry_run: bool
+) -> None:
+    from holdfast.cli.tables import timestamp
+
+    say.out(
+        f"The same command began at {timestamp(since)} and was interrupted: {left} of its flows are"
+        " left. Start it again afterwards for flows that have failed since."
+    )
+    if not dry_run:
+        _carry_out(journal, asked, 0)
+
+
+def _carry_out(journal: "SqlJournal", asked: "Retry", refused: int) -> None:
+    total, failed = outcomes.tell(asked.carry_out(journal), asked.choice)
+    if total > failed:
+        if served := outcomes.processes(journal):
+            shown = ", ".join(map(str, served))
+            say.out(f"Process {shown} is running, and continues with it if it serves this batch.")
+        else:
+            say.out("To continue, start 'holdfast run', or the command that started it.")
+    outcomes.conclude(total + refused, failed + refused, WHAT)

@@ -131,6 +131,7 @@ class Engine:
 
         A flow leaves here when its runner ends, and the journal when it is given back after that.
         """
+        self._answered: set[tuple[int, str]] = set()
         self._owed = Owed(self._scope.in_thread)
         parking = Parking(connections)
         self._leaving = Leaving(self._scope.seconds, parking.visits, self._is_free)
@@ -206,6 +207,10 @@ class Engine:
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
         """Call `call`, which asks the database, without blocking the reactor."""
         return self._scope.in_thread(call)
+
+    def answered(self, flow_id: int, request: str) -> None:
+        """What an operator asked is done; the next look says so in the database."""
+        self._answered.add((flow_id, request))
 
     def over(self, runner: FlowRunner) -> None:
         """The flow's last entry is durable."""
@@ -285,11 +290,14 @@ class Engine:
     @inlineCallbacks
     def _heed_requests(self) -> Any:
         """Do what operators asked for; return whether there is more to do."""
+        answered, self._answered = self._answered, set()
+        if answered:  # if this fails, they are asked, and answered, again
+            yield self._scope.in_thread(self._scope.journal.answered, answered)
         requests = yield self._scope.in_thread(self._scope.journal.requests)
         for flow_id, request in requests:
             runner = self.running.get(flow_id)
-            if runner is not None and request == "cancel":
-                runner.cancel()
+            if runner is not None:
+                runner.heed(request)
         return not self._is_pressed
 
     def _tick(self) -> None:

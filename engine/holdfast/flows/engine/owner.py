@@ -46,6 +46,10 @@ class RunnerOwner(Protocol):
         """The flow's own code raised; its last checkpoint stands."""
         ...
 
+    def answered(self, flow_id: int, request: str) -> None:
+        """What was asked of a flow is done, and that is durable."""
+        ...
+
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
         """Call `call`, which asks the database, without blocking the reactor."""
         ...

@@ -11,14 +11,14 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from holdfast.flows import document
+from holdfast.flows import document, requests
 from holdfast.flows.engine.beside import Beside
 from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.loading import load
 from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.engine.verdict import SHREDDED, verdict_of
 from holdfast.shell.wormhole import DelegatedWormhole
-from holdfast_journal import FlowStatus, JournalError, Snapshot, TakenFlow
+from holdfast_journal import CANCEL, FlowStatus, JournalError, Snapshot, TakenFlow
 
 REOPENED: Final = "reopened"
 """The kind of the entry with which a new wormhole of a flow begins; it never changes."""
@@ -118,8 +118,23 @@ class FlowRunner:
             with self._guarded():
                 self._compare_activity()
         self.host.resume_tasks(self.taken.tasks)
-        if self.taken.request == "cancel":
+        if self.taken.request is not None:
+            self.heed(self.taken.request)
+
+    def heed(self, request: str) -> None:
+        """Do what an operator asks; asked again, it changes nothing. Others than ours are left."""
+        if request == CANCEL:
             self.cancel()
+            return
+        deadline = requests.other_deadline(request)
+        if deadline is None or self.host.is_over:
+            return
+        if deadline != self._state.deadline and not self._state.verdict:
+            with self._entry("deadline", "operator: another deadline"):
+                self.host.expire_at(deadline)
+        if not self.host.is_over:
+            with self._guarded():
+                self._journal.queue_outbound(self._owner.answered, self.taken.id, request)
 
     def cancel(self) -> None:
         """End the flow, and free what it holds on the server."""

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from holdfast.errors import WormholeError
 from holdfast.flows.engine.aside import end
 from holdfast.flows.engine.trouble import place_of
-from holdfast_journal import UNLOADED, FlowStatus, TakenFlow
+from holdfast_journal import CANCEL, UNLOADED, FlowStatus, TakenFlow
 
 FIRST_DELAY: Final = 2.0
 """Seconds until it is tried again for the first time; twice as many each time after that."""
@@ -73,7 +73,7 @@ class Unloaded:
         error = failure.value
         reason = UNLOADED + (str(error) if isinstance(error, WormholeError) else place_of(failure))
         tries = self._tries[taken.id] = self._tries.get(taken.id, 0) + 1
-        if taken.request == "cancel" and tries > TRIES_TO_CANCEL:
+        if taken.request == CANCEL and tries > TRIES_TO_CANCEL:
             end(taken, FlowStatus.CANCELLED, reason)
             self.loaded(taken)
             return None

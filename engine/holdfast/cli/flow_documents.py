@@ -1,0 +1,87 @@
+"""Flows for programs: one JSON array, or CSV with a header.
+
+Both are written page by page, since there may be more flows than fit into memory.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holdfast.cli.tables import iso
+from holdfast.operating.standing import live_code
+
+if TYPE_CHECKING:
+    from holdfast_journal import FlowRow
+
+COLUMNS = (
+    *("name", "batch", "kind", "status", "code", "attempt", "request", "wake_at", "failures"),
+    *("trouble", "deaths", "started_at", "changed_at", "finished_at", "worker"),
+)
+"""The columns of CSV."""
+
+
+def write_json(pages: Iterable[Sequence["FlowRow"]], *, codes: bool) -> None:
+    """Write one array, an object on each line; their codes only if they are asked for."""
+    before = "["
+    for page in pages:
+        lines = [json.dumps(_as_object(row, codes=codes)) for row in page]
+        if lines:
+            click.echo(before + "\n" + ",\n".join(lines), nl=False)
+            before = ","
+    click.echo("[]" if before == "[" else "\n]")
+
+
+def write_csv(pages: Iterable[Sequence["FlowRow"]], *, codes: bool) -> None:
+    """Write a header, and a row for each flow; their codes only if they are asked for."""
+    click.echo(_csv([COLUMNS]), nl=False)
+    for page in pages:
+        click.echo(_csv([_as_record(row, codes=codes) for row in page]), nl=False)
+
+
+def _csv(records: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(records)
+    return text.getvalue()
+
+
+def _as_record(row: "FlowRow", *, codes: bool) -> list[object]:
+    """The same facts; a worker is its id if it is alive."""
+    facts = _as_object(row, codes=codes)
+    facts["worker"] = row.owner if row.owner_alive else None
+    return [facts[each] for each in COLUMNS]
+
+
+def _as_object(row: "FlowRow", *, codes: bool) -> dict[str, Any]:
+    published = None if row.published is None else dict(row.published)
+    if published is not None and not codes:
+        published.pop("code", None)
+    worker = None
+    if row.owner is not None:
+        worker = {
+            "id": row.owner,
+            "host": row.owner_host,
+            "pid": row.owner_pid,
+            "alive": row.owner_alive,
+        }
+    return {
+        "name": row.name,
+        "batch": row.batch,
+        "kind": row.kind,
+        "status": row.status,
+        "code": live_code(row) if codes else None,
+        "published": published,
+        "attempt": row.attempt,
+        "request": row.request,
+        "wake_at": iso(row.wake_at),
+        "failures": row.failures,
+        "trouble": row.trouble,
+        "deaths": row.deaths,
+        "started_at": iso(row.created_at),
+        "changed_at": iso(row.updated_at),
+        "finished_at": iso(row.finished_at),
+        "worker": worker,
+    }

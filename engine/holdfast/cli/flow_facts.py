@@ -1,0 +1,92 @@
+"""Everything that is known of one flow, as `holdfast status NAME` shows it."""
+
+from typing import TYPE_CHECKING
+
+from holdfast.cli.asking import sized
+from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
+from holdfast.cli.transfers import route_in_words
+from holdfast.operating.service import ONE_COMMANDS
+from holdfast.operating.standing import is_parked, live_code, shown_status
+from holdfast_journal import UNLOADED
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from holdfast_journal import FlowRow
+
+TIMES = ("sent", "accepted", "collected")
+"""What the shipped flows publish as a time, in seconds since the epoch."""
+
+SIZES = ("size", "moved")
+"""What they publish as a number of bytes."""
+
+
+def show_one(row: "FlowRow", deadline: float | None, *, waits_for_room: bool) -> None:
+    """Show it: a fact in each line."""
+    table = new_table()
+    table.show_header = False
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    finished = "" if row.finished_at is None else timestamp(row.finished_at)
+    for label, value in [
+        ("name", cell(row.name)),
+        ("batch", cell(row.batch)),
+        ("kind", cell(row.kind)),
+        ("status", status_cell(shown_status(row))),
+        ("code", cell(live_code(row) or "", whole=True)),
+        ("attempt", cell(str(row.attempt))),
+        ("started", cell(timestamp(row.created_at))),
+        ("changed", cell(timestamp(row.updated_at))),
+        ("finished", cell(finished)),
+        ("deadline", cell("" if deadline is None else timestamp(deadline))),
+        (
+            "served by",
+            cell("no process yet; it waits for room" if waits_for_room else _served_by(row)),
+        ),
+    ]:
+        if value.plain:
+            table.add_row(cell(label, "bold"), value)
+    if row.trouble is not None:
+        table.add_row(cell("trouble", "bold"), _trouble(row))
+    if row.deaths and row.finished_at is None:
+        table.add_row(
+            cell("deaths", "bold"),
+            cell(f"{row.deaths} workers in a row ended soon after they had taken it"),
+        )
+    for key, shown in (row.published or {}).items():
+        if key != "code" and shown is not None:
+            table.add_row(cell(key, "bold"), cell(_in_words(key, shown)))
+    show(table)
+
+
+def _in_words(key: str, shown: object) -> str:
+    """Return what a flow shows, as people say it, if it is something that shipped flows show."""
+    if key in TIMES and isinstance(shown, float):
+        return timestamp(shown)
+    if key in SIZES and isinstance(shown, int):
+        return sized(shown)
+    return route_in_words(str(shown)) if key == "route" else str(shown)
+
+
+def _trouble(row: "FlowRow") -> "Text":
+    """Return where the flow's own code raised, line by line, or why it cannot be loaded."""
+    if (row.trouble or "").startswith(UNLOADED):
+        return cell(row.trouble or "")
+    times = "once" if row.failures == 1 else f"{row.failures} times"
+    lines = [f"its own code raised {times}:", *(row.trouble or "").splitlines()]
+    text = cell(lines[0])
+    for line in lines[1:]:
+        text.append("\n").append(cell(line))
+    return text
+
+
+def _served_by(row: "FlowRow") -> str:
+    if row.finished_at is not None:
+        return ""
+    if is_parked(row) and row.wake_at is not None:
+        return f"parked; its next turn is at {timestamp(row.wake_at)}"
+    if not row.owner_alive:
+        if row.kind == ONE_COMMANDS:
+            return "no process; the same 'holdfast receive' continues it"
+        return "no process; 'holdfast run' continues it"
+    return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

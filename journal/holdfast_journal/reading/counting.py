@@ -1,0 +1,89 @@
+"""How many flows stand how: counted by the database, however many they are."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from holdfast_journal.reading.filtering import ASKED_TO_END, Filter
+from holdfast_journal.statuses import CANCELLING, UNLOADED
+from holdfast_journal.store.dialect import dialect_of
+from holdfast_journal.store.schema import flows
+from holdfast_journal.store.values import is_number
+from holdfast_journal.workers.registration import Alive
+
+
+@frozen
+class Group:
+    """Flows that stand alike."""
+
+    status: str
+    """A word of the database, or CANCELLING."""
+    kind: str
+    finished: bool
+    number: int
+    """How many they are."""
+    unloaded: int = 0
+    """How many of them wait for a worker that can load them."""
+    owner_alive: bool | None = None
+    """None if no worker owns them."""
+    wake_at: float | None = None
+    """The latest time at which one of them is to be taken, if no worker owns them."""
+
+
+_ALIKE = (flows.c.status, flows.c.kind)
+_OVER = select(*_ALIKE, func.count().label("number")).group_by(*_ALIKE)
+_OPEN = select(
+    *_ALIKE,
+    flows.c.owner,
+    ASKED_TO_END.label("asked"),
+    func.count().label("number"),
+    func.count().filter(flows.c.trouble.startswith(UNLOADED, autoescape=True)).label("unloaded"),
+    func.max(flows.c.wake_at).label("wake_at"),
+).group_by(*_ALIKE, flows.c.owner, ASKED_TO_END)
+
+
+def finished(connection: Connection, chosen: Filter) -> list[Group]:
+    """The flows of a filter that are over, counted."""
+    dialect = dialect_of(connection)
+    query = _OVER.where(flows.c.finished_at.is_not(None), chosen.condition(dialect))
+    return [
+        Group(str(row.status), str(row.kind), finished=True, number=row.number)
+        for row in connection.execute(query, chosen.parameters(dialect))
+    ]
+
+
+def unfinished(connection: Connection, chosen: Filter) -> Sequence[Any]:
+    """Those that are not, counted for each worker: for `of_workers`."""
+    dialect = dialect_of(connection)
+    query = _OPEN.where(flows.c.finished_at.is_(None), chosen.condition(dialect))
+    return connection.execute(query, chosen.parameters(dialect)).all()
+
+
+def of_workers(rows: Sequence[Any], alive: Alive) -> list[Group]:
+    """One group for all workers that are alive, one for the others, and one for no worker."""
+    living = alive({row.owner for row in rows if row.owner is not None})
+    alike = defaultdict[tuple[str, str, bool | None], list[Any]](list)
+    for row in rows:
+        word = CANCELLING if row.asked else str(row.status)
+        owner_alive = None if row.owner is None else row.owner in living
+        alike[word, str(row.kind), owner_alive].append(row)
+    return [
+        Group(
+            word,
+            kind,
+            finished=False,
+            number=sum(row.number for row in each),
+            unloaded=sum(row.unloaded for row in each),
+            owner_alive=owner_alive,
+            wake_at=max((row.wake_at for row in each if _is_time(row.wake_at)), default=None),
+        )
+        for (word, kind, owner_alive), each in alike.items()
+    ]
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, float) or is_number(value)
