@@ -89,6 +89,7 @@ def test_parameters_that_fit() -> None:
         ({"user": None}, "Typed.user", "expected str, found NoneType"),
         ({"user": "s3cr3t", "size": "s3cr3t"}, "Typed.size", "expected int, found str"),
         ({"user": "ann", "words": ["a", 17_042]}, "Typed.words", "expected str, found int"),
+        ({"user": "ann", "words": "17042"}, "Typed.words", "expected list, found str"),
         ({"user": b"s3cr3t"}, "Typed.user", "bytes"),
         ({"user": "ann", "more": {"a": {17_042}}}, "Typed.more", "set"),
         ({"user": "ann", "more": {"a": object()}}, "Typed.more", "object"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, cast, get_origin
 
 from attrs import AttrsInstance, define, field, fields, frozen
 from cattrs import transform_error
@@ -202,11 +202,25 @@ def new_flow(
         raise TypeError(
             f"a parameter of {type(flow).__name__} lies too deep or in itself"
         ) from None
+    _refuse_letters(flow)
     _check(type(flow), checked)
     relay = relay_in(os.environ) if relay is None else relay
     appid = flow.appid if appid is None else appid
     params = Params(relay=relay, appid=appid, params=checked, deadline=deadline)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
+
+
+def _refuse_letters(flow: Flow) -> None:
+    """Raise TypeError for a text where its field has a list: it would become one of letters."""
+    for each in fields(cast(type[AttrsInstance], type(flow))):
+        kind, value = get_origin(each.type) or each.type, getattr(flow, each.name, None)
+        if not isinstance(value, (str, bytes)) or not isinstance(kind, type):
+            continue
+        if issubclass(kind, Collection) and not issubclass(kind, (str, bytes)):
+            found = f"expected {kind.__name__}, found {type(value).__name__}"
+            raise TypeError(
+                f"a parameter does not fit its field: {found} @ {type(flow).__name__}.{each.name}"
+            )
 
 
 def _check(cls: type[Flow], params: dict[str, Any]) -> None:
