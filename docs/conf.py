@@ -8,7 +8,7 @@ import attrs
 
 project = "Holdfast"
 author = "the Holdfast maintainers"
-version = release = installed("holdfast")
+version = release = installed("holdfast-wormhole")
 
 # Nothing here needs a network: no intersphinx, no fonts or scripts from elsewhere.
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

@@ -50,5 +50,5 @@ def test_one_that_would_not_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where segno is not installed one line says what to install."""
     monkeypatch.setitem(sys.modules, "segno", None)
-    with pytest.raises(Failure, match=r"pip install 'holdfast\[qr\]'"):
+    with pytest.raises(Failure, match=r"pip install 'holdfast-wormhole\[qr\]'"):
         require_pictures()

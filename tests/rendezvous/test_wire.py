@@ -14,7 +14,7 @@ from holdfast.crypto import OVERHEAD
 from holdfast.rendezvous.wire import LONGEST_NAME, Malformed, Nameplates, Pong, read, write
 from holdfast.transfer.text import LONGEST_ENCODED, LONGEST_TEXT, encoded_size, offer
 
-RELEASE = importlib.metadata.version("holdfast")
+RELEASE = importlib.metadata.version("holdfast-wormhole")
 DEEP = '{"type": "welcome", "welcome": ' + '{"a": ' * 900 + "1" + "}" * 901
 
 MALFORMED = [

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from attrs import define
-from sqlalchemy.engine import make_url
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 
@@ -145,7 +144,7 @@ def database_url(data: bytes) -> None:
 
         postgresql_engine(url, 0.1).dispose()
         return
-    made = make_url(text)
+    made = url
     if made.database and made.database != ":memory:":
         made = made.set(database=str(folder() / "typed.db"))
     journal = SqlJournal.open_inline(made.render_as_string(hide_password=False), environ={})
