@@ -7,9 +7,8 @@ MINUTES ?= 10
 SEEDS ?= 1000
 ONLY ?=
 PEERS := .venv-peers
-# Many tests wait for processes, so one more at a time than there are processors; a second one costs
-# more to start than it saves.
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Many tests wait for processes, so two more at a time than there are processors.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 

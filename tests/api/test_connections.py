@@ -14,7 +14,7 @@ from tests.harness import reactor
 from tests.harness.scripted import StockPeer
 from tests.harness.server import MailboxServer
 
-MANY = 150
+MANY = 60
 
 
 def test_many_wormholes_at_once_against_a_slow_server(mailbox: MailboxServer) -> None:

@@ -91,7 +91,7 @@ def test_few_connections_for_many(world: World) -> None:
     add(world, people(60))
     world.serve(connections=8)
     world.until(lambda: len(codes(world)) == 60)
-    watch(world, 1200)
+    watch(world, 750)
     assert world.network.most == 8
     assert len(world.engine.running) <= 8
     assert len({world.network.visits[mailbox] for mailbox in world.server.tables().mailboxes}) > 1
@@ -102,7 +102,7 @@ def test_one_connection(world: World) -> None:
     add(world, people(5))
     world.serve(connections=1)
     world.until(lambda: len(codes(world)) == 5)
-    watch(world, 1200)
+    watch(world, 750)
     assert world.network.most == 1
 
 
@@ -192,7 +192,7 @@ def test_another_process_goes_on_with_the_visits(world: World) -> None:
     watch(world, 300)
     world.crash()
     world.serve(connections=6)
-    watch(world, 1000)
+    watch(world, 750)
     assert len(world.server.tables().mailboxes) == 30
 
 
@@ -239,7 +239,7 @@ def test_no_more_begin_than_can_be_visited(world: World) -> None:
     """Who would be forgotten gets no code before there is room, and everybody is told why."""
     add(world, people(150))
     world.serve(connections=2)
-    for _ in range(120):
+    for _ in range(75):
         world.advance(16, step=8)
         assert forgotten(world) == []
     shown = codes(world)
@@ -250,7 +250,7 @@ def test_no_more_begin_than_can_be_visited(world: World) -> None:
     assert "2 connections" in words and "--connections" in words
     for name in list(shown)[:30]:
         world.peer(shown[name], appid=Provision.appid, on_message=accept)
-    for _ in range(120):
+    for _ in range(60):
         world.advance(16, step=8)
         assert forgotten(world) == []
     assert len(codes(world)) >= len(shown) - 10, "others take the places of those who collected"
@@ -288,7 +288,7 @@ def test_all_connections_visit_if_need_be(world: World) -> None:
     """Nobody stays connected while others wait for longer than a server remembers."""
     add(world, people(160))
     world.serve(connections=4)
-    for _ in range(200):
+    for _ in range(120):
         world.advance(8, step=8)
         assert forgotten(world) == []
     assert len(codes(world)) == 160

@@ -12,15 +12,18 @@ from tests.simulation.histories import HISTORIES, History, named
 SAMPLE = 3
 """Points of each of the longer histories that are looked at here."""
 
+MANY = 50
+"""Points of the shortest one."""
+
 
 def _well(history: History, most: int | None = None) -> None:
     for played in crashes.every_point(history, most=most):
         assert not played.problem, str(played)
 
 
-def test_every_point_of_the_shortest() -> None:
+def test_many_points_of_the_shortest() -> None:
     """Wherever the process dies, the secret arrives once, and nothing is left behind."""
-    _well(named("hand over"))
+    _well(named("hand over"), MANY)
 
 
 @pytest.mark.parametrize("history", HISTORIES[1:], ids=lambda history: history.name)

@@ -65,8 +65,8 @@ def test_some_seeds_of_guesses() -> None:
 
 @pytest.mark.parametrize("first", range(1000, 1060, 20))
 def test_some_seeds(first: int) -> None:
-    """Under a dozen seeds each all invariants hold."""
-    for seed in range(first, first + 12):
+    """Under eight seeds each all invariants hold."""
+    for seed in range(first, first + 8):
         outcome = run(seed)
         assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
 
