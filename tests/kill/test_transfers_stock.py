@@ -19,7 +19,7 @@ from tests.harness.peers import (
 )
 from tests.harness.process import Child
 from tests.kill import transfers
-from tests.kill.transfers import check_whole, inbox, live, make, names
+from tests.kill.transfers import PATIENCE, check_whole, inbox, live, make, names
 from tests.kill.world import Walked, World
 
 EVERY = bool(os.environ.get("EVERY_MOMENT"))
@@ -36,7 +36,7 @@ def sending(world: World, death: Death, *, receives: Receives = wormhole_receive
     into.mkdir()
     with receives(world.server.url, transfers.code_of(sender), into) as peer:
         live(sender)
-        ended = peer.wait()
+        ended = peer.wait(PATIENCE)
     arrived = into / what.name
     whole = arrived.exists() and arrived.read_bytes() == what.read_bytes()
     dead = sender.lives[0]
@@ -58,7 +58,7 @@ def receiving(world: World, death: Death) -> Walked:
     with wormhole_send_file(world.server.url, what) as peer:
         receiver = transfers.receiver(world, code_of(peer), deaths=[death])
         live(receiver)
-        ended = peer.wait()
+        ended = peer.wait(PATIENCE)
     dead = receiver.lives[0]
     if receiver.status == 0:
         check_whole(what, receiver)

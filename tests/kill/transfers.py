@@ -12,8 +12,11 @@ from attrs import define, field
 
 from tests.harness.nursery import PROGRAM, Death, Victim
 from tests.harness.process import NO_RELAY
-from tests.harness.waiting import DEADLINE
 from tests.kill.world import World
+
+PATIENCE = 180.0
+"""Seconds after which something is wrong: a stock client waits for a connection for two minutes,
+also for one that will not come because we died when it was to be chosen."""
 
 SIZE = 1_500_000
 """Bytes of a file: a dozen records, some of them in no buffer of the kernel's when a side dies."""
@@ -150,7 +153,7 @@ def code_of(end: End) -> str:
 
 def wait(question: Any, *ends: End) -> None:
     """Tend these ends until it is so."""
-    until = time.monotonic() + DEADLINE
+    until = time.monotonic() + PATIENCE
     while not question():
         assert time.monotonic() < until, "\n\n".join(
             f"{end.describe()}\n{end.lives[-1].moments[-30:]}" for end in ends
