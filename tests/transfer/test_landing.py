@@ -20,6 +20,7 @@ from holdfast.transfer.landing import (
     TargetExists,
     check_space,
     free_name,
+    has_left_something,
     in_units,
 )
 from holdfast.transfer.names import BadName
@@ -43,6 +44,19 @@ def names(folder: Path) -> list[str]:
 
 def unpack(made: Landing) -> Path:
     return made.unpacked(files=3, total=100)
+
+
+def test_what_is_left(tmp_path: Path) -> None:
+    """To look for it makes nothing, whatever of it is left, and nothing of others counts."""
+    assert not has_left_something(tmp_path, "key")
+    assert names(tmp_path) == []
+    with contextlib.closing(landing(tmp_path)) as made:
+        assert has_left_something(tmp_path, "key") and not has_left_something(tmp_path, "other")
+        made.finish_file()
+        assert has_left_something(tmp_path, "key"), "the marker, until it is written down"
+        made.discard()
+    assert not has_left_something(tmp_path, "key")
+    assert names(tmp_path) == ["got"]
 
 
 def test_a_file(tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+def hidden_names(key: str) -> tuple[str, str, str]:
+    """Return the names of the part file, the folder and the marker of the landing `key`."""
+    part = f".holdfast-{key}"
+    return part, f"{part}.d", f"{part}.to"
+
+
 class Hidden:
     """The hidden things of one landing. All methods raise OSError.
 
@@ -44,9 +50,7 @@ class Hidden:
         if not _KEY.fullmatch(key):
             raise ValueError("a landing's key has 1 to 64 letters and digits")
         self._directory = directory
-        self.part = f".holdfast-{key}"
-        self.folder = f"{self.part}.d"
-        self._marker = f"{self.part}.to"
+        self.part, self.folder, self._marker = hidden_names(key)
 
     def open_part(self) -> int:
         """Open the part file, which is made if it is not there, and lock it.

@@ -20,7 +20,7 @@ from holdfast.transfer.errors import LandingError as LandingError
 from holdfast.transfer.errors import OutOfSpace as OutOfSpace
 from holdfast.transfer.errors import TargetExists as TargetExists
 from holdfast.transfer.errors import landing_words
-from holdfast.transfer.hidden import Hidden, Kind
+from holdfast.transfer.hidden import Hidden, Kind, hidden_names
 from holdfast.transfer.names import LONGEST_NAME, check_name, fitting, numbered, shown
 from holdfast.transfer.placing import (
     DIRECTORY,
@@ -299,6 +299,11 @@ class Landing:
             f"There is something called {shown(self.name)} already. Choose another name, such as"
             f" {free}."
         )
+
+
+def has_left_something(directory: Path, key: str) -> bool:
+    """Whether anything hidden of this landing is in the directory, without making anything."""
+    return any(os.path.lexists(directory / name) for name in hidden_names(key))
 
 
 def free_name(directory: Path, name: str) -> str:

@@ -26,7 +26,7 @@ from holdfast.transfer.errors import (
     TargetExists,
     in_words,
 )
-from holdfast.transfer.landing import Landing, free_name
+from holdfast.transfer.landing import Landing, free_name, has_left_something
 from holdfast.transfer.names import BadName, shown
 from holdfast.transfer.watcher import Watcher
 from holdfast.transit.bulk import Bulk
@@ -209,6 +209,8 @@ class Incoming:
         """
         if wanted.stage == "reachable":
             return
+        if not has_left_something(Path(wanted.target.directory), self.key):
+            return  # to open a landing makes a part file, which stays if this process ends just now
         with suppress(LandingError), closing(self._landing(wanted)) as landing:
             if failed and not wanted.reach.resumes and landing.landed is None and landing.size:
                 landing.keep()
