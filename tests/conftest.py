@@ -8,7 +8,8 @@ import pytest
 from hypothesis import settings
 
 # How long an example takes depends on what else the machine does.
-settings.register_profile("holdfast", deadline=None)
+# Half of what Hypothesis does by itself; what needs more says so.
+settings.register_profile("holdfast", deadline=None, max_examples=50)
 settings.load_profile("holdfast")
 
 

@@ -90,7 +90,7 @@ def test_sending(world: World) -> None:
     """The recipient gets it under the one code, or the status says what they can have."""
 
     def some(moments: list[str]) -> list[str]:
-        return chosen(moments, "hear-version:before:1", "commit-activity:before:2", 2, 2)
+        return chosen(moments, "hear-version:before:1", "commit-activity:before:2", 1, 2)
 
     missed = world.walk(sending, some)
     assert len(missed) <= OUT_OF_TURN, missed
@@ -113,7 +113,7 @@ def test_receiving(world: World) -> None:
     """It comes whole, or what came is kept under another name, and the status says so."""
 
     def some(moments: list[str]) -> list[str]:
-        return chosen(moments, "hear-version:before:1", "commit-activity:before:2", 2, 2)
+        return chosen(moments, "hear-version:before:1", "commit-activity:before:2", 1, 2)
 
     missed = world.walk(receiving, some)
     assert len(missed) <= OUT_OF_TURN, missed

@@ -9,10 +9,10 @@ from holdfast_journal.commits import threaded
 from tests.simulation import crashes
 from tests.simulation.histories import HISTORIES, History, named
 
-SAMPLE = 3
+SAMPLE = 2
 """Points of each of the longer histories that are looked at here."""
 
-MANY = 50
+MANY = 30
 """Points of the shortest one."""
 
 
