@@ -185,8 +185,8 @@ def new_flow(
     Args:
         name: the flow's name, unique in its batch.
         flow: the flow with its parameters.
-        relay: the mailbox server's URL; by default that in HOLDFAST_RELAY, and if there is none,
-            that of the server that the stock clients use.
+        relay: the mailbox server's URL; by default that in HOLDFAST_RELAY or WORMHOLE_RELAY_URL,
+            and if there is none, that of the server that the stock clients use.
         appid: the application's identifier; by default that of the flow's class.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
@@ -194,7 +194,7 @@ def new_flow(
     Raises:
         TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
             message names the field and the type, never the value.
-        BadRelayUrl: HOLDFAST_RELAY is not such a URL.
+        BadRelayUrl: the environment names one that is not such a URL.
     """
     try:
         checked = params_of(flow)
