@@ -25,8 +25,8 @@ from holdfast.operating.addresses import (
 from holdfast.rendezvous import DEFAULT_RELAY, MOST_CONNECTIONS, RELAY_VARIABLES
 from holdfast.transfer import APPID
 
-OURS: Final = "HOLDFAST_TRANSIT"
-TRANSIT_VARIABLES: Final = (OURS, "WORMHOLE_TRANSIT_HELPER")
+OUR_TRANSIT: Final = "HOLDFAST_TRANSIT"
+TRANSIT_VARIABLES: Final = (OUR_TRANSIT, "WORMHOLE_TRANSIT_HELPER")
 """Which environment variables name a transit relay: ours, then the stock client's."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,7 +62,9 @@ def _relay(ctx: click.Context, param: click.Parameter, value: str) -> str:
 def _transit(ctx: click.Context, param: click.Parameter, value: str) -> TransitRelay | None:
     source = ctx.get_parameter_source(param.name or "")
     # To click, a variable that is empty is not set; here it says that there is to be no relay.
-    if source is not click.core.ParameterSource.COMMANDLINE and not os.environ.get(OURS, "-"):
+    if source is not click.core.ParameterSource.COMMANDLINE and not os.environ.get(
+        OUR_TRANSIT, "-"
+    ):
         return None
     return checked_transit(value, where_from(ctx, param))
 

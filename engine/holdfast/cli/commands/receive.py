@@ -30,7 +30,7 @@ BATCH = "receive"
 
 
 @click.command()
-@click.argument("code")
+@click.argument("code", required=False)
 @click.option(
     "--output-dir",
     metavar="DIR",
@@ -64,7 +64,7 @@ BATCH = "receive"
 @relay_option
 @appid_option
 def command(
-    code: str,
+    code: str | None,
     output_dir: str | None,
     out: str | None,
     accept: bool,
@@ -77,10 +77,12 @@ def command(
 ) -> None:
     """Receive a file, a folder or a text.
 
-    CODE is what the sender gave you. Of a file or folder you are shown the name and the size, and
-    asked; nothing that exists is replaced unless you say so. A text is printed. The sender is told
-    that it has arrived only when it has been printed, or is safely in its place. After a crash or
-    Ctrl-C, start the same command again: it continues with the same exchange.
+    CODE is what the sender gave you. Without it you are asked for it, Tab completes what you type,
+    and other users of this machine do not see it in the list of processes. Of a file or folder you
+    are shown the name and the size, and asked; nothing that exists is replaced unless you say so. A
+    text is printed. The sender is told that it has arrived only when it has been printed, or is
+    safely in its place. After a crash or Ctrl-C, start the same command again, with the same code:
+    it continues with the same exchange.
 
     If standard output is not a terminal, the path of what was received is printed there.
     """
@@ -94,7 +96,7 @@ def command(
     from holdfast.operating.one_flow import rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
-    code = _checked(code)
+    code = _asked_for(relay, appid) if code is None else _checked(code)
     target = None if out in (None, "-") else _absolute(str(out), "--out")
     directory = _directory(output_dir, out)
     kinds, timing = (*EVERYWHERE, ONE_COMMANDS), recorder(dump_timing)
@@ -154,6 +156,14 @@ class _Watcher:
             return False
         self._transfer.show(self.row, time.monotonic())
         return self.row.finished_at is not None
+
+
+def _asked_for(relay: str, appid: str) -> str:
+    from holdfast.cli.prompting import asked_for, can_ask
+
+    if not can_ask():
+        raise Failure("missing argument 'CODE' (see 'holdfast receive --help')")
+    return asked_for(relay, appid)
 
 
 def _checked(code: str) -> str:
