@@ -12,6 +12,7 @@ from holdfast.operating.service import EVERYWHERE, Service
 from holdfast.rendezvous import MOST_CONNECTIONS
 
 if TYPE_CHECKING:
+    from holdfast.rendezvous.tor import TorManager
     from holdfast.timing import DebugTiming
 
 
@@ -23,12 +24,13 @@ def serving(
     connections: int = MOST_CONNECTIONS,
     timing: DebugTiming | None = None,
     retain: float | None = None,
+    tor: TorManager | None = None,
 ) -> Iterator[Service]:
     """Open a `Service` for one command; its arguments are the service's.
 
     Raises JournalError.
     """
     say.take_over()  # here, because flows may be started next
-    with Service(db, say.tell, serve, connections, timing, retain) as service:
+    with Service(db, say.tell, serve, connections, timing, retain, tor) as service:
         log_what_goes_wrong()
         yield service

@@ -45,6 +45,8 @@ class Params:
     params: dict[str, Any] = field(repr=False)
     deadline: float | None = None
     """When the flow expires, in seconds since the epoch."""
+    tor: bool = False
+    """Whether only workers that connect through Tor may run it."""
     version: int = VERSION
 
     def to_bytes(self) -> bytes:
@@ -71,6 +73,7 @@ class Checkpoint:
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
         reopening: whether its wormhole has ended, and a new one takes its place.
+        tor: whether only workers that connect through Tor may run it.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -82,6 +85,7 @@ class Checkpoint:
     wake_at: float | None = None
     deadline: float | None = None
     reopening: bool = False
+    tor: bool = False
     version: int = VERSION
 
     def to_bytes(self, wormhole: str | None = None) -> bytes:
@@ -179,6 +183,7 @@ def new_flow(
     appid: str | None = None,
     fingerprint: str | None = None,
     deadline: float | None = None,
+    tor: bool = False,
 ) -> NewFlow:
     """Return what `SqlJournal.start_flows` starts `flow` with.
 
@@ -190,6 +195,7 @@ def new_flow(
         appid: the application's identifier; by default that of the flow's class.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
+        tor: leave the flow to workers that connect through Tor, and to no others.
 
     Raises:
         TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
@@ -206,7 +212,7 @@ def new_flow(
     _check(type(flow), checked)
     relay = relay_in(os.environ) if relay is None else relay
     appid = flow.appid if appid is None else appid
-    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline)
+    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline, tor=tor)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
 
 

@@ -39,6 +39,7 @@ def start_or_resume(
     relay: str,
     appid: str,
     deadline: float | None = None,
+    tor: bool = False,
 ) -> str:
     """Return the name of the unfinished flow with this fingerprint, started now if need be.
 
@@ -53,6 +54,14 @@ def start_or_resume(
     # The first of them may have been purged.
     number = int(rows[-1].name.rpartition("-")[2]) + 1 if rows else 1
     name = _name(fingerprint, number)
-    new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
+    new = new_flow(
+        name,
+        flow,
+        relay=relay,
+        appid=appid,
+        fingerprint=fingerprint,
+        deadline=deadline,
+        tor=tor,
+    )
     journal.start_flows(batch, [new], own=True)
     return name

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure as Failed
 
     from holdfast.flows.engine.looking import Looking
+    from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
@@ -51,6 +52,7 @@ class Service:
         connections: how many connections may be open at once.
         timing: records when every message was sent and received.
         retain: seconds for which a flow that ended well can still be read.
+        tor: makes every connection of its flows go through Tor.
     """
 
     db: str
@@ -59,6 +61,7 @@ class Service:
     connections: int = MOST_CONNECTIONS
     timing: DebugTiming | None = None
     retain: float | None = None
+    tor: TorManager | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     _reactor: Any = field(init=False)
@@ -134,6 +137,7 @@ class Service:
             connections=self.connections,
             on_status_update=ServerNews(self.tell).hear,
             timing=self.timing,
+            tor=self.tor,
         )
 
         def start() -> None:

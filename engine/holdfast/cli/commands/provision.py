@@ -21,6 +21,7 @@ from holdfast.cli.settings import (
     relay_option,
     retain_option,
 )
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
 from holdfast.operating.people import read_people
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @deadline_option
 @connections_option
 @retain_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
@@ -66,6 +68,7 @@ def command(
     deadline: float | None,
     connections: int,
     retain: float | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
@@ -102,8 +105,9 @@ def command(
     if qr:
         require_pictures()
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code)
-    with serving(db, connections=connections, retain=retain) as service:
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted)
+    through = tor.found()
+    with serving(db, connections=connections, retain=retain, tor=through) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
         existing = start_batch(service.journal, batch, people, minting, source, terms)

@@ -14,6 +14,7 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import because
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.transfers import Transfer
+    from holdfast.rendezvous.tor import TorManager
     from holdfast_journal import FlowRow
 
 BATCH = "receive"
@@ -60,6 +62,7 @@ BATCH = "receive"
 )
 @ways_options
 @dump_timing_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
@@ -71,6 +74,7 @@ def command(
     seconds: float | None,
     ways: AskedWays,
     dump_timing: Path | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
@@ -96,11 +100,12 @@ def command(
     from holdfast.operating.one_flow import rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
-    code = _asked_for(relay, appid) if code is None else _checked(code)
+    through = tor.found()
+    code = _asked_for(relay, appid, through) if code is None else _checked(code)
     target = None if out in (None, "-") else _absolute(str(out), "--out")
     directory = _directory(output_dir, out)
     kinds, timing = (*EVERYWHERE, ONE_COMMANDS), recorder(dump_timing)
-    with serving(db, serve=kinds, timing=timing) as service:
+    with serving(db, serve=kinds, timing=timing, tor=through) as service:
         fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:
@@ -120,7 +125,15 @@ def command(
             out=None if target is None else str(target),
             ways=ways.flow_value(),
         )
-        name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
+        name = start_or_resume(
+            service.journal,
+            BATCH,
+            flow,
+            fingerprint,
+            relay=relay,
+            appid=appid,
+            tor=tor.wanted,
+        )
         asking.register()
         handing_over.register()
         watcher = _Watcher(name, asking, handing_over, transfer)
@@ -158,12 +171,12 @@ class _Watcher:
         return self.row.finished_at is not None
 
 
-def _asked_for(relay: str, appid: str) -> str:
+def _asked_for(relay: str, appid: str, tor: TorManager | None) -> str:
     from holdfast.cli.prompting import asked_for, can_ask
 
     if not can_ask():
         raise Failure("missing argument 'CODE' (see 'holdfast receive --help')")
-    return asked_for(relay, appid)
+    return asked_for(relay, appid, tor)
 
 
 def _checked(code: str) -> str:
