@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.flows import Flow
-    from holdfast_journal import FlowRow, SqlJournal
+    from holdfast_journal import Actor, FlowRow, SqlJournal
 
 
 NAMES_AT_ONCE = 50
@@ -35,6 +35,7 @@ def start_or_resume(
     batch: str,
     flow: Flow,
     fingerprint: str,
+    by: Actor,
     *,
     relay: str,
     appid: str,
@@ -54,5 +55,5 @@ def start_or_resume(
     number = int(rows[-1].name.rpartition("-")[2]) + 1 if rows else 1
     name = _name(fingerprint, number)
     new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
-    journal.start_flows(batch, [new], own=True)
+    journal.start_flows(batch, [new], own=True, act=by.does("start"))
     return name

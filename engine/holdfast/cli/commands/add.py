@@ -65,6 +65,7 @@ def command(
     Exit status: 0 if the flows are started, and with --wait-codes all have their codes; 1 if codes
     did not come; 2 if nothing was started.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.database import open_journal
 
     minting = None if mint is None else parse_command(mint)
@@ -85,7 +86,7 @@ def command(
     terms = Terms(relay, appid, expires, mint_timeout, code)
     journal = open_journal(db, say.tell)
     try:
-        existing = start_batch(journal, batch, people, minting, who, terms, own=False)
+        existing = start_batch(journal, batch, people, minting, who, terms, operator(), own=False)
         _tell(people, existing)
         if code.notice is not None and existing < len(people):
             say.tell(code.notice)

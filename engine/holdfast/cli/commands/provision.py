@@ -83,6 +83,7 @@ def command(
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.progress import Progress
     from holdfast.cli.serving import serving
+    from holdfast.operating.audit import operator
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
 
@@ -106,7 +107,7 @@ def command(
     with serving(db, connections=connections, retain=retain) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
-        existing = start_batch(service.journal, batch, people, minting, source, terms)
+        existing = start_batch(service.journal, batch, people, minting, source, terms, operator())
         progress = Progress(names, codes_file, pictures=pictures)
         progress.begin(existing)
         if code.notice is not None and existing < len(people):

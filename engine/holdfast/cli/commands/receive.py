@@ -91,6 +91,7 @@ def command(
     from holdfast.cli.status_line import StatusLine
     from holdfast.cli.transfers import Transfer
     from holdfast.flows.shipped.receive import ReceiveHere
+    from holdfast.operating.audit import operator
     from holdfast.operating.one_flow import rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
@@ -118,7 +119,9 @@ def command(
             out=None if target is None else str(target),
             ways=ways.flow_value(),
         )
-        name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
+        name = start_or_resume(
+            service.journal, BATCH, flow, fingerprint, operator(), relay=relay, appid=appid
+        )
         asking.register()
         handing_over.register()
         watcher = _Watcher(name, asking, handing_over, transfer)

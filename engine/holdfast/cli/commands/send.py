@@ -111,6 +111,7 @@ def command(
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.serving import serving
     from holdfast.cli.transfers import Transfer
+    from holdfast.operating.audit import operator
     from holdfast.operating.one_flow import rows_of, start_or_resume
 
     if qr:
@@ -137,6 +138,7 @@ def command(
             BATCH,
             parcel.flow(fingerprint),
             fingerprint,
+            operator(),
             relay=relay,
             appid=appid,
             deadline=None if deadline is None else time.time() + deadline,
