@@ -1,5 +1,7 @@
 """Who did what: audit, tokens, bulk actions that outlive their page, workers asked to leave.
 
+And an index for tasks that outlive their flow, whose numbers are negative.
+
 Only additions: a process of the previous release continues with this schema.
 """
 
@@ -12,6 +14,8 @@ revision: str = "0005"
 down_revision: str | None = "0004"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
+
+DETACHED = sa.text("number < 0")
 
 
 def upgrade() -> None:
@@ -72,9 +76,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_holdfast_jobs"),
         sa.UniqueConstraint("uid", name="uq_holdfast_jobs_uid"),
     )
+    op.create_index(
+        "ix_holdfast_tasks_detached",
+        "holdfast_tasks",
+        ["due_at"],
+        sqlite_where=DETACHED,
+        postgresql_where=DETACHED,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_holdfast_tasks_detached", "holdfast_tasks")
     op.drop_table("holdfast_jobs")
     op.drop_table("holdfast_tokens")
     op.drop_index("ix_holdfast_audit_flow_uid", "holdfast_audit")

@@ -188,6 +188,13 @@ tasks = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
     UniqueConstraint("flow_id", "number"),
+    # Tasks with negative numbers outlive their flow; engines look for those that are due.
+    Index(
+        "ix_holdfast_tasks_detached",
+        "due_at",
+        sqlite_where=text("number < 0"),
+        postgresql_where=text("number < 0"),
+    ),
 )
 
 messages = Table(
