@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from attrs import field, frozen
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from holdfast_journal.auditing.acts import Actor
@@ -94,6 +94,13 @@ class Tokens:
                 connection.execute(used.values(last_used_day=today))
         return found
 
+    def is_good(self, name: str) -> bool:
+        """Whether the token of that name can be used."""
+        now = self._clock()
+        query = select(tokens.c.id).where(tokens.c.name == name, _usable(now))
+        with self._database.reading() as connection:
+            return connection.scalar(query) is not None
+
     def all(self) -> Sequence[Token]:
         """Every token that there ever was, in the order in which they were made."""
         with self._database.reading() as connection:
@@ -104,15 +111,17 @@ class Tokens:
     def revoke(self, name: str, by: Actor) -> bool:
         """Make a token useless at once. Return False if none of that name could be used."""
         now = self._clock()
-        usable = or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
-        statement = update(tokens).where(
-            tokens.c.name == name, tokens.c.revoked_at.is_(None), usable
-        )
+        statement = update(tokens).where(tokens.c.name == name, _usable(now))
         with self._database.writing() as connection:
             done = connection.execute(statement.values(revoked_at=now)).rowcount == 1
             if done:
                 record(connection, by.does("token revoked", name), now)
         return done
+
+
+def _usable(now: float) -> ColumnElement[bool]:
+    runs = or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
+    return tokens.c.revoked_at.is_(None) & runs
 
 
 def _hash(token: str) -> str:

@@ -68,7 +68,7 @@ def change(
     for chunk in chunks(sorted(ids), AT_ONCE):
         query = database.dialect.locked(_NEEDED.where(flows.c.id.in_(chunk)).order_by(flows.c.id))
         found: dict[int, str | None] = {}
-        changed = []
+        changed: list[dict[str, Any]] = []
         with database.writing() as connection:
             for row in connection.execute(query).all():
                 try:
