@@ -94,7 +94,20 @@ def test_two_at_once(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> N
             assert stock.wait(stock.receive(bob)).text == "secret of bob"
             assert beside.wait().status == 0
         one.kill9()
-    with home.start("run") as two:
-        two.wait_for("^serving")
+    # What it says is for programs now.
+    with home.start("run", HOLDFAST_LOG_FORMAT="json") as two:
+        two.wait_for('"event": "serving"', stream="err")
         assert stock.wait(stock.receive(ann)).text == "secret of ann"
-        two.wait_for(r"default/ann done$")
+        two.wait_for('"status": "done"', stream="err")
+        two.terminate()
+        ended = two.wait()
+    assert (ended.status, ended.out) == (0, "")
+    said = [json.loads(line) for line in ended.err.splitlines()]
+    assert {(each["service"], each["level"], each["pid"]) for each in said} == {
+        ("run", "info", two.pid)
+    }
+    flow = [each for each in said if each["event"] == "flow"][-1]
+    assert (flow["batch"], flow["name"], flow["kind"]) == ("default", "ann", "provision")
+    assert said[-1]["event"] == "stopped"
+    assert ann not in ended.err
+    assert "secret of" not in ended.err

@@ -21,7 +21,7 @@ def serve(reactor: Any, server: "ListeningService", kind: str) -> None:
     stopping = Stopping(reactor)
 
     def listens(where: str) -> None:
-        say.out(f"{kind}: {where}")
+        say.log("listening", f"{kind}: {where}", out=True, keys={"address": where})
 
     def does_not(failure: Failed) -> None:
         failed.append(failure.getErrorMessage())

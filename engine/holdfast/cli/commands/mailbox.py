@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.servers import serve
@@ -43,6 +44,7 @@ def _default_database() -> Path:
 @click.option(
     "--motd", metavar="TEXT", help="A message that every client is shown when it connects."
 )
+@log_format_option
 def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
     """Run a mailbox server until it is told to stop.
 

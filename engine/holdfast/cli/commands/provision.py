@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.peopling import people_options
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @deadline_option
 @connections_option
 @retain_option
+@log_format_option
 @db_option
 @relay_option
 @appid_option
