@@ -1,6 +1,7 @@
 """``holdfast run``: a service that takes up whatever is there, alone or beside others."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 from holdfast.flows.document import new_flow
@@ -10,6 +11,7 @@ from tests.cli.conftest import mistyped
 from tests.cli.journals import open_at, run
 from tests.harness.peers import StockReceivers
 from tests.harness.process import Holdfast
+from tests.harness.service_manager import Listening
 from tests.harness.waiting import until
 
 
@@ -95,8 +97,11 @@ def test_two_at_once(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> N
             assert beside.wait().status == 0
         one.kill9()
     # What it says is for programs now.
-    with home.start("run", HOLDFAST_LOG_FORMAT="json") as two:
+    notify = Listening(f"{tmp_path}/notify")
+    env = {"HOLDFAST_LOG_FORMAT": "json", "NOTIFY_SOCKET": notify.address}
+    with closing(notify), home.start("run", **env) as two:
         two.wait_for('"event": "serving"', stream="err")
+        assert notify.heard()[0] == "READY=1"
         assert stock.wait(stock.receive(ann)).text == "secret of ann"
         two.wait_for('"status": "done"', stream="err")
         two.terminate()

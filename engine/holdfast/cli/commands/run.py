@@ -62,10 +62,12 @@ def command(
 
     own = load(sources) if sources else ()
     served = (*EVERYWHERE, *own)
-    with serving(db, serve=served, connections=connections, retain=retain) as service:
+    log = _Log()
+    with serving(
+        db, serve=served, connections=connections, retain=retain, status=log.status
+    ) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)
-        log = _Log()
         open_flows = service.journal.unfinished(batch)
         unfinished = counted(Counter(row.status for row in open_flows)) if open_flows else ""
         place = service.journal.name.removeprefix("sqlite:///")
@@ -107,6 +109,14 @@ class _Log:
             else:
                 known.pop(row.id, None)  # or they would grow without bound
         return False
+
+    def status(self) -> str | None:
+        """Say how the unfinished flows stand, for a service manager."""
+        from holdfast.cli.tables import counted
+
+        if self._statuses is None:
+            return None
+        return counted(Counter(self._statuses.values()))
 
     def _say(self, row: FlowRow, at: float) -> None:
         from holdfast.cli.tables import timestamp
