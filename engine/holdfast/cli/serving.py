@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli import say
 from holdfast.cli.logs import log_what_goes_wrong
+from holdfast.cli.telemetry import tell_where, worker_telemetry
 from holdfast.operating.service import EVERYWHERE, Service
 from holdfast.rendezvous import MOST_CONNECTIONS
 
@@ -23,12 +24,19 @@ def serving(
     connections: int = MOST_CONNECTIONS,
     timing: DebugTiming | None = None,
     retain: float | None = None,
+    http: str | None = None,
 ) -> Iterator[Service]:
     """Open a `Service` for one command; its arguments are the service's.
 
-    Raises JournalError.
+    With `http`, an address, metrics and health are shown there. Raises JournalError, Refused.
     """
+    telemetry = worker_telemetry(http)  # before anything begins
     say.take_over()  # here, because flows may be started next
-    with Service(db, say.tell, serve, connections, timing, retain) as service:
+    service = Service(db, say.tell, serve, connections, timing, retain)
+    if telemetry is not None:
+        service.observer, service.companions = telemetry.observer, [telemetry]
+    with service:
         log_what_goes_wrong()
+        if telemetry is not None:
+            tell_where(telemetry.where)
         yield service

@@ -12,6 +12,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.settings import connections_option, db_option, retain_option
+from holdfast.cli.telemetry import http_option
 from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 )
 @connections_option
 @retain_option
+@http_option
 @db_option
 def command(
     batch: str | None,
@@ -44,6 +46,7 @@ def command(
     seconds: float | None,
     connections: int,
     retain: float | None,
+    http: str | None,
     db: str,
 ) -> None:
     """Serve every unfinished flow, as a service does.
@@ -60,7 +63,7 @@ def command(
 
     own = load(sources) if sources else ()
     served = (*EVERYWHERE, *own)
-    with serving(db, serve=served, connections=connections, retain=retain) as service:
+    with serving(db, serve=served, connections=connections, retain=retain, http=http) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)
         log = _Log()
