@@ -11,6 +11,7 @@ from holdfast.cli import say
 from holdfast.cli.failure import Failure
 
 if TYPE_CHECKING:
+    from holdfast.telemetry.mailbox import MailboxTelemetry
     from holdfast.telemetry.worker import WorkerTelemetry
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -21,8 +22,6 @@ def http_option(command: Command) -> Command:
     return click.option(
         "--http",
         metavar="ADDRESS",
-        envvar="HOLDFAST_HTTP",
-        show_envvar=True,
         help="Answer /metrics (for Prometheus), /livez and /readyz over HTTP at this address: a"
         " port of this machine alone (9464), host:port, [v6 address]:port, or unix:PATH.",
     )(command)
@@ -38,6 +37,18 @@ def worker_telemetry(address: str | None) -> WorkerTelemetry | None:
     from holdfast.telemetry.worker import WorkerTelemetry
 
     return WorkerTelemetry(reactor, address)
+
+
+def mailbox_telemetry(address: str | None) -> MailboxTelemetry | None:
+    """Likewise for a mailbox server; it says where that is once the server runs."""
+    if address is None:
+        return None
+    from twisted.internet import reactor
+
+    _require_metrics()
+    from holdfast.telemetry.mailbox import MailboxTelemetry
+
+    return MailboxTelemetry(reactor, address, tell_where)
 
 
 def tell_where(where: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import define
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 from holdfast.operating.refused import Refused
 from holdfast.server.address import endpoint, http_url
 from holdfast.server.errors import AddressUnusable
+from holdfast.server.listening import unusable
 
 _PORT = re.compile(r":?(\d{1,5})")
 
@@ -50,7 +50,7 @@ class Door:
         if not outcome:
             raise Refused(f"--http: cannot listen on {listen[:200]} at once")
         if isinstance(outcome[0], Failure):
-            raise Refused(f"--http: cannot listen on {listen[:200]}: {_why(outcome[0])}")
+            raise Refused(f"--http: {unusable(listen, outcome[0])}")
         bound: IAddress = outcome[0].getHost()
         return cls(outcome[0], http_url(listen, bound))
 
@@ -58,9 +58,3 @@ class Door:
         """Answer no more."""
         closed: Deferred[None] = maybeDeferred(self.port.stopListening)
         return closed
-
-
-def _why(failure: Failure) -> str:
-    error = failure.value
-    cause = error.socketError if isinstance(error, CannotListenError) else error
-    return getattr(cause, "strerror", None) or type(cause).__name__
