@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
+    from holdfast_journal.ownership.vitals import Vitals as Vitals
     from holdfast_journal.reading.counting import Group as Group
     from holdfast_journal.reading.filtering import Filter as Filter
     from holdfast_journal.reading.following import Seen as Seen
@@ -117,6 +118,7 @@ _LATER = {
     "Seen": "reading.following",
     "Sort": "reading.paging",
     "SqlJournal": "sql",
+    "Vitals": "ownership.vitals",
     "boot_time": "workers.clocks",
     "install": "distribution",
     "place_in": "workers.liveness",

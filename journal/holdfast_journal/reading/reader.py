@@ -133,6 +133,11 @@ class Reader:
                     found[row.status] += row.n
         return found
 
+    def open_tasks(self) -> Mapping[str, int]:
+        """How many tasks of each name are not over."""
+        with self._database.reading() as connection:
+            return counting.open_tasks(connection)
+
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words)."""
         query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))

@@ -13,6 +13,7 @@ from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.settings import connections_option, db_option, retain_option
+from holdfast.cli.telemetry import http_option
 from holdfast.operating.standing import shown_word, went_badly
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 )
 @connections_option
 @retain_option
+@http_option
 @log_format_option
 @db_option
 def command(
@@ -46,6 +48,7 @@ def command(
     seconds: float | None,
     connections: int,
     retain: float | None,
+    http: str | None,
     db: str,
 ) -> None:
     """Serve every unfinished flow, as a service does.
@@ -64,7 +67,12 @@ def command(
     served = (*EVERYWHERE, *own)
     log = _Log()
     with serving(
-        db, serve=served, connections=connections, retain=retain, status=log.status
+        db,
+        serve=served,
+        connections=connections,
+        retain=retain,
+        http=http,
+        status=log.status,
     ) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)
