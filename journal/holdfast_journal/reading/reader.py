@@ -128,6 +128,16 @@ class Reader:
         rows = [row for row in rows if batch in (None, row.batch_name)]
         return Changes(rows=flow_rows(rows, self._keys, self._alive), seen=evolve(seen, seqs=seqs))
 
+    def moved(self, seen: Seen | None) -> tuple[Collection[int], Seen]:
+        """The ids of the flows that moved since the call that returned `seen`; opens nothing.
+
+        Without it, none, and how far the journal is now.
+        """
+        with self._database.reading() as connection:
+            if seen is None:
+                return (), following.begin(connection, self._database)
+            return following.moved(connection, self._database, seen)
+
     def counts(
         self, batch: str | None = None, *, finished: bool | None = None
     ) -> Mapping[str, int]:
