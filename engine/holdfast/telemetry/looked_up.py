@@ -38,8 +38,6 @@ class LookedUp(Generic[T]):
     _threads: Threads = field(factory=lambda: DaemonThreads("metrics"))
     last: T | None = field(default=None, init=False)
     """What was found; None before the first look has succeeded."""
-    why: str | None = field(default=None, init=False)
-    """The kind of error with which the last look failed; None if it did not."""
     _at: float | None = field(default=None, init=False)
     """When the look began that found `last`, by the reactor's clock."""
     _again_at: float = field(default=0.0, init=False)
@@ -75,10 +73,8 @@ class LookedUp(Generic[T]):
         now = self._reactor.seconds()
         self._under_way = False
         self._again_at = now + max(FRESH, SHARE * (now - began))
-        if isinstance(found, Failure):
-            self.why = type(found.value).__name__
-        else:
-            self.last, self._at, self.why = found, began, None
+        if not isinstance(found, Failure):  # why a database does not answer, others say
+            self.last, self._at = found, began
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(None)

@@ -11,7 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.protocols.policies import ThrottlingFactory
 from twisted.python.failure import Failure
-from twisted.web.http import INTERNAL_SERVER_ERROR, OK, SERVICE_UNAVAILABLE
+from twisted.web.http import (
+    INTERNAL_SERVER_ERROR,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    OK,
+    SERVICE_UNAVAILABLE,
+)
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -51,19 +57,24 @@ class _Request(Request):
 Answer = Callable[[Request], "bytes | int"]
 
 
-class _Page(Resource):
-    """One page; with `below`, the pages under it."""
+class _Pages(Resource):
+    """All pages: Twisted's own way to find one makes error pages that it calls deprecated."""
 
-    def __init__(self, answer: Answer, below: Mapping[bytes, Answer] | None = None) -> None:
+    isLeaf = True  # noqa: N815 - Twisted's
+
+    def __init__(self, answers: Mapping[bytes, Answer]) -> None:
         Resource.__init__(self)
-        self.render_GET = answer  # as Twisted looks it up
-        for name, each in (below or {}).items():
-            page: Any = _Page(each)
-            self.putChild(name, page)
+        self._answers = answers
 
-    def getChild(self, path: bytes, request: Request) -> Any:  # noqa: N802 - Twisted's
-        """The page itself for "", with which its own path ends."""
-        return self if path == b"" else Resource.getChild(self, path, request)
+    def render(self, request: Request) -> bytes | int:
+        """Answer, or say in words why not."""
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader("allow", "GET, HEAD")
+            return _answer(request, "only GET and HEAD\n", status=NOT_ALLOWED)
+        answer = self._answers.get(request.path)
+        if answer is None:
+            return _answer(request, "there is no such page\n", status=NOT_FOUND)
+        return answer(request)
 
 
 def _answer(request: Request, text: str, kind: str = TEXT, status: int = OK) -> bytes:
@@ -110,12 +121,13 @@ def site(reactor: Any, health: Health, metrics: Callable[[], Deferred[str]], kin
         metrics: returns a Deferred of the metrics as text.
         kind: the content type of that text.
     """
-    below: dict[bytes, Answer] = {
-        b"livez": partial(_probe, health.unwell),
-        b"readyz": partial(_probe, health.unready),
-        b"metrics": partial(_show, metrics, kind),
+    answers: dict[bytes, Answer] = {
+        b"/": lambda request: _answer(request, "/metrics\n/livez\n/readyz\n"),
+        b"/livez": partial(_probe, health.unwell),
+        b"/readyz": partial(_probe, health.unready),
+        b"/metrics": partial(_show, metrics, kind),
     }
-    root = _Page(lambda request: _answer(request, "/metrics\n/livez\n/readyz\n"), below)
+    root = _Pages(answers)
     made = Site(root, requestFactory=_Request, timeout=IDLE, reactor=reactor)
     made.displayTracebacks = False
     return ThrottlingFactory(made, maxConnectionCount=MOST_CONNECTIONS)
