@@ -14,7 +14,7 @@ from attrs import define, field
 from holdfast.operating.storyteller import Mood, Step, Storyteller
 
 if TYPE_CHECKING:
-    from holdfast_journal import FlowRow, SqlJournal
+    from holdfast_journal import EntryRow, FlowRow, SqlJournal
 
 __all__ = ["Mood", "Step", "Story"]
 
@@ -48,6 +48,16 @@ class Story:
         Raises:
             JournalError: the database cannot be read, or the flow was purged with its name.
         """
+        for _, steps in self._read():
+            yield from steps
+
+    def entries(self) -> Iterator[EntryRow]:
+        """Tell instead, in order, the entries that were not told yet. Raises as `steps`."""
+        for entry, _ in self._read():
+            if entry is not None:
+                yield entry
+
+    def _read(self) -> Iterator[tuple[EntryRow | None, list[Step]]]:
         from holdfast_journal import Filter
 
         after: int | None = self._seq
@@ -55,9 +65,9 @@ class Story:
             page = self._journal.history_page(self._flow.id, after=after)
             for entry in page.rows:
                 self._seq = max(self._seq, entry.seq)
-                yield from self._teller.hear(entry)
+                yield entry, self._teller.hear(entry)
             after = page.then
         # Read after the entries: what it says of them is never too old.
         for row in self._journal.page(Filter(ids=[self._flow.id]), limit=1, opens=True).rows:
             if row.seq == self._seq:
-                yield from self._teller.settle(row)
+                yield None, self._teller.settle(row)

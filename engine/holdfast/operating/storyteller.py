@@ -228,8 +228,10 @@ class Storyteller:
             self._step(f"retried: {words}")
         elif kind == "reopening":
             reason = heard.removeprefix("flow: ").partition("; the code will be")[0]
-            self._decide(good=not reason.startswith("wrong code"), by_end=True)
-            self._step(f"{reason}; the same code will open again", Mood.BAD)
+            guess = reason.removeprefix("wrong code, ")
+            self._decide(good=guess == reason, by_end=True)
+            why = reason if guess == reason else f"that was {guess}"
+            self._step(f"{why}; the same code will open again", Mood.BAD)
         elif kind == "reopened":
             self._begin_anew()
             self._scene.opening = "the same code works again"
@@ -273,7 +275,7 @@ class Storyteller:
         if what == "done":
             self._step(f"{name} done", Mood.GOOD)
         elif what.endswith("; will be tried again"):
-            self._step(f"{name} failed: {what}", Mood.BAD)
+            self._step(f"{name} failed: {what.removesuffix('; will be tried again')}", Mood.BAD)
         elif what.endswith("; given up"):
             self._step(f"{name} failed for good: {what.removesuffix('; given up')}", Mood.BAD)
         elif what.startswith("try "):
