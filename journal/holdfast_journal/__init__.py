@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
+    from holdfast_journal.ownership.vitals import Vitals as Vitals
     from holdfast_journal.reading.audits import Deed as Deed
     from holdfast_journal.reading.audits import Deeds as Deeds
     from holdfast_journal.reading.batches import BatchPage as BatchPage
@@ -141,6 +142,7 @@ _LATER = {
     "SqlJournal": "sql",
     "Token": "auditing.tokens",
     "Tokens": "auditing.tokens",
+    "Vitals": "ownership.vitals",
     "TaskCursor": "reading.tasks",
     "TaskFilter": "reading.tasks",
     "TaskGroup": "reading.tasks",

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "db": "Check the database, and bring it up to date.",
     "purge": "Forget flows that ended long ago.",
     "timing": "Draw recordings of message times.",
+    "traces": "Send what flows do to a tracing system.",
 }
 """Name and short help of each subcommand, in the order of a reader's interest."""
 

@@ -71,6 +71,8 @@ class Checkpoint:
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
         reopening: whether its wormhole has ended, and a new one takes its place.
+        since: when its status last changed, in seconds since the epoch; None in documents of
+            earlier releases.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -82,6 +84,7 @@ class Checkpoint:
     wake_at: float | None = None
     deadline: float | None = None
     reopening: bool = False
+    since: float | None = None
     version: int = VERSION
 
     def to_bytes(self, wormhole: str | None = None) -> bytes:

@@ -138,6 +138,16 @@ class Reader:
         rows = [row for row in rows if batch in (None, row.batch_name)]
         return Changes(rows=flow_rows(rows, self._keys, self._alive), seen=evolve(seen, seqs=seqs))
 
+    def moved(self, seen: Seen | None) -> tuple[Collection[int], Seen]:
+        """The ids of the flows that moved since the call that returned `seen`; opens nothing.
+
+        Without it, none, and how far the journal is now.
+        """
+        with self._database.reading() as connection:
+            if seen is None:
+                return (), following.begin(connection, self._database)
+            return following.moved(connection, self._database, seen)
+
     def counts(
         self, batch: str | None = None, *, finished: bool | None = None
     ) -> Mapping[str, int]:
@@ -153,6 +163,11 @@ class Reader:
                 for row in connection.execute(query.group_by(flows.c.status)):
                     found[row.status] += row.n
         return found
+
+    def open_tasks(self) -> Mapping[str, int]:
+        """How many tasks of each name are not over."""
+        with self._database.reading() as connection:
+            return counting.open_tasks(connection)
 
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words)."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.peopling import people_options
@@ -21,6 +22,7 @@ from holdfast.cli.settings import (
     relay_option,
     retain_option,
 )
+from holdfast.cli.telemetry import http_option
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
 from holdfast.operating.people import read_people
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 @deadline_option
 @connections_option
 @retain_option
+@http_option
+@log_format_option
 @db_option
 @relay_option
 @appid_option
@@ -66,6 +70,7 @@ def command(
     deadline: float | None,
     connections: int,
     retain: float | None,
+    http: str | None,
     db: str,
     relay: str,
     appid: str,
@@ -104,7 +109,7 @@ def command(
         require_pictures()
     expires = None if deadline is None else time.time() + deadline
     terms = Terms(relay, appid, expires, mint_timeout, code)
-    with serving(db, connections=connections, retain=retain) as service:
+    with serving(db, connections=connections, retain=retain, http=http) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
         existing = start_batch(service.journal, batch, people, minting, source, terms, operator())
