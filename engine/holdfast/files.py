@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _ACCESS_LIST = "system.posix_acl_access"
@@ -33,12 +33,14 @@ class NotRegularError(OSError):
         self.strerror = "not a regular file"
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True) -> None:
+def write_whole(
+    path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True, tidy: bool = True
+) -> None:
     """Replace the content of the file at `path` by `data`, durably.
 
     An existing file keeps its owner, group, mode, access list and user attributes; a new one gets
-    `mode`. A symbolic link is followed, so that the link stays. Leftovers of killed writers of the
-    same file are removed.
+    `mode`. A symbolic link is followed, so that the link stays. With `tidy`, leftovers of killed
+    writers of the same file are removed, for which the whole directory is read.
 
     If the file cannot be replaced in this way (a mount point, a directory that cannot be written,
     an owner that we may not set), it is written in place, and a power cut in that moment may leave
@@ -47,7 +49,8 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True
     Raises OSError, and leaves the old content, if anything fails.
     """
     target = _target(path)
-    clear_leftovers(path)
+    if tidy:
+        clear_leftovers(path)
     try:
         _replace(target, data, mode, keep=keep)
     except OSError as error:
@@ -86,23 +89,28 @@ def check_new(path: Path) -> None:
         part.unlink()
 
 
-def clear_leftovers(path: Path) -> None:
-    """Remove what killed writers of the file at `path` left behind; call it at the start.
+def clear_leftovers(*paths: Path) -> None:
+    """Remove what killed writers of these files left behind; call it at the start.
 
-    Leftovers that we may not see or remove stay. Raises OSError if the directory cannot be read for
+    Leftovers that we may not see or remove stay. Raises OSError if a directory cannot be read for
     another reason.
     """
-    target = _target(path)
-    with contextlib.suppress(PermissionError):
-        _clear_leftovers(target)
+    prefixes: dict[Path, set[str]] = {}
+    for path in paths:
+        target = _target(path)
+        prefixes.setdefault(target.parent, set()).add(_prefix(target))
+    for directory, ours in prefixes.items():
+        with contextlib.suppress(PermissionError):
+            _clear_leftovers(directory, ours)
 
 
-def _clear_leftovers(target: Path) -> None:
-    with os.scandir(target.parent) as entries:
+def _clear_leftovers(directory: Path, prefixes: Collection[str]) -> None:
+    length = len(next(iter(prefixes)))
+    with os.scandir(directory) as entries:
         parts = [
-            target.parent / each.name
+            directory / each.name
             for each in entries
-            if each.name.startswith(_prefix(target)) and each.is_file(follow_symlinks=False)
+            if each.name[:length] in prefixes and each.is_file(follow_symlinks=False)
         ]
     for part in parts:
         _clear(part)
