@@ -33,14 +33,12 @@ class NotRegularError(OSError):
         self.strerror = "not a regular file"
 
 
-def write_whole(
-    path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True, tidy: bool = True
-) -> None:
+def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True) -> None:
     """Replace the content of the file at `path` by `data`, durably.
 
     An existing file keeps its owner, group, mode, access list and user attributes; a new one gets
-    `mode`. A symbolic link is followed, so that the link stays. With `tidy`, leftovers of killed
-    writers of the same file are removed, for which the whole directory is read.
+    `mode`. A symbolic link is followed, so that the link stays. Leftovers of killed writers of the
+    same file are removed.
 
     If the file cannot be replaced in this way (a mount point, a directory that cannot be written,
     an owner that we may not set), it is written in place, and a power cut in that moment may leave
@@ -49,14 +47,22 @@ def write_whole(
     Raises OSError, and leaves the old content, if anything fails.
     """
     target = _target(path)
-    if tidy:
-        clear_leftovers(path)
+    clear_leftovers(path)
     try:
         _replace(target, data, mode, keep=keep)
     except OSError as error:
         if not keep or error.errno not in _IRREPLACEABLE or not target.exists():
             raise
         _write_in_place(target, data)
+
+
+def write_one_of_many(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file that can be made again, as `write_whole` does without `keep`, but quickly.
+
+    It is not durable: after a power cut it may be empty. Leftovers of killed writers stay; see
+    `clear_leftovers`. Raises OSError, and leaves the old content, if anything fails.
+    """
+    _replace(_target(path), data, mode, keep=False, durable=False)
 
 
 def check_whole(path: Path) -> None:
@@ -116,15 +122,17 @@ def _clear_leftovers(directory: Path, prefixes: Collection[str]) -> None:
         _clear(part)
 
 
-def _replace(target: Path, data: bytes, mode: int, *, keep: bool) -> None:
+def _replace(target: Path, data: bytes, mode: int, *, keep: bool, durable: bool = True) -> None:
     """Put a new file in the target's place; if `keep`, with the identity of the old one."""
     with _locked_part(target) as (part, descriptor):
         if not (keep and _take_identity(descriptor, target)):
             os.fchmod(descriptor, mode)
         _write_all(descriptor, data)
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
         part.replace(target)
-    _sync_directory(target.parent)
+    if durable:
+        _sync_directory(target.parent)
 
 
 def _take_identity(descriptor: int, target: Path) -> bool:

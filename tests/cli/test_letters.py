@@ -43,7 +43,7 @@ def test_the_plain_letter_says_what_to_type() -> None:
     letter = template_from(None, SERVER, APPID).render(FACTS)
     assert "\n    wormhole --relay-url ws://localhost:4000/v1 receive 7-a-b\n" in letter
     assert "For Ada\n" in letter
-    assert "and until 2033-05-18 " in letter
+    assert "and until 2033-05-1" in letter
     usual = evolve(FACTS, kept=Kept(DEFAULT_RELAY, APPID, None))
     letter = template_from(None, DEFAULT_RELAY, APPID).render(usual)
     assert "\n    wormhole receive 7-a-b\n" in letter
@@ -64,6 +64,14 @@ def test_all_that_a_template_can_use(tmp_path: Path) -> None:
     none = evolve(FACTS, kept=Kept("ws://localhost/other", APPID, None))
     no_qr = "{{ code }} {{ relay or '' }} {{ 'qr' if qr else 'no qr' }}"
     assert render(written(tmp_path / "none.txt", no_qr), none).endswith("/other no qr")
+
+
+def test_the_example_of_the_manual() -> None:
+    """The template that the manual shows is one, and its letters are whole."""
+    letter = render(Path(__file__).parents[2] / "docs" / "examples" / "letter.html")
+    assert "<pre>wormhole --relay-url ws://localhost:4000/v1 receive 7-a-b</pre>" in letter
+    assert "<svg " in letter
+    assert "May 2033" in letter
 
 
 def test_markup_in_names_is_text_in_html(tmp_path: Path) -> None:

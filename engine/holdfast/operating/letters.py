@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from holdfast.files import check_new, clear_leftovers, write_whole
+from holdfast.files import check_new, clear_leftovers, write_one_of_many
 from holdfast.operating.finding import DEFAULT_BATCH
 from holdfast.operating.kept import kept_by
 from holdfast.operating.letter_facts import Facts
@@ -123,8 +123,8 @@ class Letters:
         path = self.path(facts.batch, facts.name)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Without `keep`: nobody else can read it, whoever could read the one before.
-            write_whole(path, letter.encode("utf-8", "backslashreplace"), keep=False, tidy=False)
+            # A letter that a power cut has emptied shows no code, so it is written again.
+            write_one_of_many(path, letter.encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise because(self._called(facts.name), error) from None
 
