@@ -73,6 +73,8 @@ class Checkpoint:
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
         reopening: whether its wormhole has ended, and a new one takes its place.
+        since: when its status last changed, in seconds since the epoch; None in documents of
+            earlier releases.
         tor: whether only workers that connect through Tor may run it.
     """
 
@@ -85,6 +87,7 @@ class Checkpoint:
     wake_at: float | None = None
     deadline: float | None = None
     reopening: bool = False
+    since: float | None = None
     tor: bool = False
     version: int = VERSION
 

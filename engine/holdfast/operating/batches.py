@@ -15,7 +15,7 @@ from holdfast.operating.refused import Refused
 from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
-    from holdfast_journal import NewFlow, SqlJournal
+    from holdfast_journal import Actor, NewFlow, SqlJournal
 
 
 @frozen
@@ -56,6 +56,7 @@ def start_batch(
     minting: Sequence[str] | None,
     source: str,
     terms: Terms,
+    by: Actor,
     *,
     own: bool = True,
 ) -> int:
@@ -76,7 +77,7 @@ def start_batch(
                 f"{_where(source, lines[old.name])}{quoted(old.name)} was started with {what}"
                 f" before (it is {shown_word(old.status)}); --batch NAME begins a new round"
             )
-    started = journal.start_flows(batch, flows, own=own)
+    started = journal.start_flows(batch, flows, own=own, act=by.does("start"))
     return len(started.existing)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from holdfast.flows import Flow
-    from holdfast_journal import NewFlow, SqlJournal
+    from holdfast_journal import Actor, NewFlow, SqlJournal
 
 
 def own_class(kind: str, own: Collection[str]) -> type[Flow]:
@@ -48,7 +48,7 @@ def checked_flow(
         raise Refused(str(error)) from None
 
 
-def start_one(journal: SqlJournal, batch: str, new: NewFlow) -> bool:
+def start_one(journal: SqlJournal, batch: str, new: NewFlow, by: Actor) -> bool:
     """Start a flow that any worker may run; return whether the name is new in its batch.
 
     Raises Refused if the name was started with other fields, or as another kind of flow.
@@ -59,7 +59,7 @@ def start_one(journal: SqlJournal, batch: str, new: NewFlow) -> bool:
 
     params = json.dumps(Params.from_bytes(new.params).params, sort_keys=True)
     new = evolve(new, fingerprint=journal.fingerprint("start", new.kind, params))
-    for old in journal.start_flows(batch, [new]).existing:
+    for old in journal.start_flows(batch, [new], act=by.does("start")).existing:
         # A program that starts flows need not give a fingerprint.
         same = old.fingerprint in (None, new.fingerprint)
         if old.kind != new.kind or not same:

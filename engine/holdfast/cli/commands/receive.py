@@ -103,7 +103,8 @@ def command(
     from holdfast.cli.verifying import Verifying
     from holdfast.flows.shipped.receive import ReceiveHere
     from holdfast.flows.shipped.verifying import ReceiveVerified
-    from holdfast.operating.one_flow import rows_of, start_or_resume
+    from holdfast.operating.audit import operator
+    from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
     through = tor.found()
@@ -137,9 +138,8 @@ def command(
             BATCH,
             flow,
             fingerprint,
-            relay=relay,
-            appid=appid,
-            tor=tor.wanted,
+            operator(),
+            Route(relay, appid, tor.wanted),
         )
         asking.register()
         Verifying(status, question).register()

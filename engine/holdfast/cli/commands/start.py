@@ -79,6 +79,7 @@ def command(
     Exit status: 0 if the flow is started, and with --wait-codes has its code; 1 if the code did not
     come; 2 if nothing was started.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.database import open_journal
     from holdfast.operating.own_flows import load
     from holdfast.operating.starting import checked_flow, own_class, start_one
@@ -90,7 +91,7 @@ def command(
     new = checked_flow(name, flow, relay=relay, appid=appid, deadline=expires, tor=tor)
     journal = open_journal(db, say.tell)
     try:
-        is_new = start_one(journal, batch, new)
+        is_new = start_one(journal, batch, new, operator())
         say.err(f"{quoted(name, 200)} is {'started' if is_new else 'there already'}.")
         await_codes(journal, batch, [name], wait, alone=True)
     finally:

@@ -48,6 +48,7 @@ from holdfast.flows.engine import looking
 from holdfast.flows.engine.chores import Chore, Chores
 from holdfast.flows.engine.executor import Executor
 from holdfast.flows.engine.leaving import Leaving
+from holdfast.flows.engine.observing import UNOBSERVED, Observer
 from holdfast.flows.engine.owed import Owed
 from holdfast.flows.engine.parking import Parking
 from holdfast.flows.engine.runner import FlowRunner
@@ -99,6 +100,7 @@ class Engine:
         timing: records when every message of every flow went and came.
         now: seconds since the epoch.
         threads: run what waits for the database, and functions of the user's.
+        observer: hears of what the flows do.
         tor: makes every connection, of transfers too, go through Tor.
     """
 
@@ -115,12 +117,14 @@ class Engine:
         timing: DebugTiming | None = None,
         now: Callable[[], float] = time.time,
         threads: Threads | None = None,
+        observer: Observer = UNOBSERVED,
         tor: TorManager | None = None,
     ) -> None:
         threads = DaemonThreads("engine") if threads is None else threads
         self._scope = Scope(journal, reactor, serve, batch, names, now, threads)
         self.connector = _own_connector(journal, reactor, tor) if connector is None else connector
-        self.executor = Executor(reactor, now, threads=threads)
+        self.observer = observer
+        self.executor = Executor(reactor, now, threads=threads, observer=observer)
         self.options = Options(
             on_status_update=on_status_update,
             timing=timing,
@@ -244,6 +248,7 @@ class Engine:
             return  # not the flow's fault: the disk failed, and this process is about to end
         # The exception's own words may quote a secret: only its type and place are logged.
         _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
+        self.observer.broke(runner.taken.kind)
         wake_at = self.now() + 2.0 ** (runner.taken.failures + 1)
         give_back = self._scope.journal.give_back_failed
         self._owed.add(partial(give_back, flow_id, traceback_of(failure), wake_at), [flow_id])
