@@ -37,7 +37,7 @@ class StatusLine:
     @property
     def terminal(self) -> bool:
         """Whether there is a terminal: elsewhere no line can be written in place."""
-        return sys.stderr.isatty()
+        return say.is_text() and sys.stderr.isatty()
 
     @property
     def room(self) -> int:

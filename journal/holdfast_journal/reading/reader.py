@@ -1,7 +1,7 @@
 """`Reader`: what operators see of a journal. It writes and owns nothing, and is not a worker."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve, field
@@ -10,7 +10,17 @@ from sqlalchemy import Select, func, select
 from holdfast_journal.errors import NoSuchFlow, Shredded
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
-from holdfast_journal.reading import batches, counting, following, paging, queries, serving, tasks
+from holdfast_journal.reading import (
+    audits,
+    batches,
+    counting,
+    following,
+    paging,
+    queries,
+    serving,
+    tasks,
+)
+from holdfast_journal.reading.audits import Deed, Deeds
 from holdfast_journal.reading.batches import BatchPage
 from holdfast_journal.reading.counting import Group
 from holdfast_journal.reading.filtering import Filter
@@ -128,6 +138,16 @@ class Reader:
         rows = [row for row in rows if batch in (None, row.batch_name)]
         return Changes(rows=flow_rows(rows, self._keys, self._alive), seen=evolve(seen, seqs=seqs))
 
+    def moved(self, seen: Seen | None) -> tuple[Collection[int], Seen]:
+        """The ids of the flows that moved since the call that returned `seen`; opens nothing.
+
+        Without it, none, and how far the journal is now.
+        """
+        with self._database.reading() as connection:
+            if seen is None:
+                return (), following.begin(connection, self._database)
+            return following.moved(connection, self._database, seen)
+
     def counts(
         self, batch: str | None = None, *, finished: bool | None = None
     ) -> Mapping[str, int]:
@@ -144,6 +164,11 @@ class Reader:
                     found[row.status] += row.n
         return found
 
+    def open_tasks(self) -> Mapping[str, int]:
+        """How many tasks of each name are not over."""
+        with self._database.reading() as connection:
+            return counting.open_tasks(connection)
+
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words)."""
         query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))
@@ -151,6 +176,11 @@ class Reader:
             rows = connection.execute(query.order_by(workers.c.id)).all()
         living = self._alive([row.id for row in rows])
         return [(row.id, str(row.notice)) for row in rows if row.id in living]
+
+    def audit(self, meant: Deeds, *, limit: int = CHUNK) -> Sequence[Deed]:
+        """What operators have done, the newest first."""
+        with self._database.reading() as connection:
+            return audits.find(connection, meant, limit)
 
     def tasks(
         self,

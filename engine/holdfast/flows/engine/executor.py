@@ -19,6 +19,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from holdfast.flows.engine.observing import UNOBSERVED, Observer
 from holdfast.flows.engine.threads import DaemonThreads, Threads
 from holdfast.flows.engine.tries import Customer, Places, Try
 from holdfast.flows.tasks import Call, TaskFailed, kind_of
@@ -57,12 +58,14 @@ class Executor:
         now: seconds since the epoch, the clock of `Task.due_at`.
         random: spreads the tries.
         threads: run the functions that block.
+        observer: hears of each try that has ended.
     """
 
     _reactor: Any
     _now: Callable[[], float]
     _random: random.Random = field(factory=random.Random)
     _threads: Threads = field(factory=partial(DaemonThreads, "task"))
+    _observer: Observer = UNOBSERVED
     _places: dict[str, Places] = field(factory=dict, init=False)
     _suspects: Places = field(init=False)
     """The one place for tries whose last one ended with its process. They run one after the other,
@@ -133,6 +136,7 @@ class Executor:
             if isinstance(result, Failure):
                 self._failed(customer, attempt, result)
             else:
+                self._observer.tried(task.name, "done", attempt.seconds)
                 customer.task_done(attempt.task, result)
 
         call = Call(arguments, task.key, self._reactor)
@@ -154,7 +158,9 @@ class Executor:
                 places=kind.at_once,
                 place=attempt.place,
             )
-        if final or task.attempts >= kind.tries:
+        is_last = final or task.attempts >= kind.tries
+        self._observer.tried(task.name, "failed" if is_last else "again", attempt.seconds)
+        if is_last:
             customer.task_failed(task, reason)
             return
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (task.attempts - 1))
