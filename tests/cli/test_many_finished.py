@@ -91,8 +91,7 @@ def test_a_name_is_not_used_again_when_the_first_was_purged(tmp_path: Path) -> N
         SendText(secret="s"),
         "0123456789abcdef",
         operator(),
-        relay="ws://r",
-        appid=APPID,
+        one_flow.Route("ws://r", APPID),
     )
     assert name == "0123456789ab-3"
     journal.close()

@@ -30,6 +30,7 @@ class Terms:
         deadline: in seconds since the epoch.
         mint_timeout: seconds that the command of --mint is given.
         code: what codes they get.
+        tor: whether their flows are left to workers that connect through Tor.
     """
 
     relay: str
@@ -37,6 +38,7 @@ class Terms:
     deadline: float | None
     mint_timeout: float
     code: AskedCode = field(factory=AskedCode)
+    tor: bool = False
 
 
 def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
@@ -119,4 +121,5 @@ def _flow(
         appid=terms.appid,
         fingerprint=fingerprint,
         deadline=terms.deadline,
+        tor=terms.tor,
     )

@@ -31,13 +31,19 @@ def own_class(kind: str, own: Collection[str]) -> type[Flow]:
 
 
 def checked_flow(
-    name: str, flow: Flow, *, relay: str, appid: str | None, deadline: float | None
+    name: str,
+    flow: Flow,
+    *,
+    relay: str,
+    appid: str | None,
+    deadline: float | None,
+    tor: bool = False,
 ) -> NewFlow:
     """Return the flow as it is to be stored, if it can be stored. Raises Refused."""
     from holdfast.flows.document import new_flow
 
     try:
-        return new_flow(name, flow, relay=relay, appid=appid, deadline=deadline)
+        return new_flow(name, flow, relay=relay, appid=appid, deadline=deadline, tor=tor)
     except TypeError as error:  # names types and fields, never a value
         raise Refused(str(error)) from None
 

@@ -32,7 +32,6 @@ class Starter(Reader):
     Every method raises DatabaseUnusable.
     """
 
-    _clock: Callable[[], float]
     """Seconds since the epoch."""
     _fingerprint_key: bytes | None = field(default=None, init=False, repr=False)
 
