@@ -28,12 +28,11 @@ SYSTEMD = shutil.which("systemd-analyze")
 
 def understood(words: list[str]) -> None:
     """Parse the words of a command, and start nothing."""
-    assert words[0] in {*COMMANDS, "console"}
-    if words[0] in COMMANDS:  # the console has a part of the manual of its own
-        command = importlib.import_module(f"holdfast.cli.commands.{words[0]}").command
-        if isinstance(command, click.Group):
-            command, words = command.commands[words[1]], words[1:]
-        command.make_context(words[0], words[1:])
+    assert words[0] in COMMANDS
+    command = importlib.import_module(f"holdfast.cli.commands.{words[0]}").command
+    if isinstance(command, click.Group):
+        command, words = command.commands[words[1]], words[1:]
+    command.make_context(words[0], words[1:])
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ class Where:
         tls: the files of a certificate, with its chain, and of its key; or None.
         hosts: by which further names browsers reach us, with or without a port.
         behind_proxy: whether a reverse proxy stands before us.
+        plain: whether the operator says that something else keeps others out.
 
     Raises:
         Refused: others could reach it who should not.
@@ -39,13 +40,14 @@ class Where:
     tls: tuple[Path, Path] | None = None
     hosts: Collection[str] = ()
     behind_proxy: bool = False
+    plain: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if self.tls is None and not self.behind_proxy and not self.is_private:
+        if not (self.tls or self.behind_proxy or self.plain or self.is_private):
             raise Refused(
-                f"--listen {quoted(self.listen)}: passwords and codes would cross the network"
-                " unprotected; give --tls CERTIFICATE KEY, or let a reverse proxy with TLS stand"
-                " before it and give --behind-proxy HEADER"
+                f"--listen {quoted(self.listen)}: tokens and codes would cross the network"
+                " unprotected; give --tls CERTIFICATE KEY, or --behind-proxy HEADER if a reverse"
+                " proxy with TLS stands before it, or --plain if nobody else can reach it"
             )
 
     @property
@@ -71,7 +73,7 @@ class Where:
     def known_as(self) -> Collection[str]:
         """Every name by which a request may mean us, in lower case."""
         names = {each.strip().lower() for each in self.hosts}
-        if self.is_private:
+        if self.is_private or self.plain:
             names |= LOOPBACK
         match = _HOST_AND_PORT.fullmatch(self.listen)
         if match is not None:
@@ -85,6 +87,7 @@ class Where:
             return "http://localhost"
         named = next(iter(sorted(self.hosts)), None)
         if named is None:
+            host = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104 - no listening
             named = f"[{host}]" if ":" in host else host
         if ":" not in named.rpartition("]")[2]:
             named = f"{named}:{port}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
@@ -48,15 +49,23 @@ from holdfast.cli.settings import appid_option, db_option, relay_option
     show_default=True,
     help="What the proxy's users may do.",
 )
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="Listen where others could reach it without TLS, because something else keeps them out:"
+    " in a container whose port only its machine can reach.",
+)
 @db_option
 @relay_option
 @appid_option
+@log_format_option
 def command(
     listen: str,
     tls: tuple[Path, Path] | None,
     hosts: tuple[str, ...],
     header: str | None,
     proxy_role: str,
+    plain: bool,
     db: str,
     relay: str,
     appid: str,
@@ -70,6 +79,7 @@ def command(
 
     from holdfast.cli.logs import log_what_goes_wrong
     from holdfast.cli.servers import serve
+    from holdfast.operating.clock import keep_time_steadily
     from holdfast.operating.database import open_journal
 
     try:
@@ -84,8 +94,9 @@ def command(
             "the console needs packages that are not installed:"
             " pip install 'holdfast-wormhole[console]'"
         ) from None
-    where = Where(listen, tls, hosts, behind_proxy=header is not None)
+    where = Where(listen, tls, hosts, behind_proxy=header is not None, plain=plain)
     proxy = None if header is None else Proxy(header, Role.of(proxy_role))
+    keep_time_steadily(reactor)
     log_what_goes_wrong()
     journal = open_journal(db, say.tell)
     try:
