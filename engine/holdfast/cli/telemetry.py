@@ -53,7 +53,8 @@ def mailbox_telemetry(address: str | None) -> MailboxTelemetry | None:
 
 def tell_where(where: str) -> None:
     """Say where metrics and health are."""
-    say.tell(f"metrics and health: {where}")
+    message = f"metrics and health: {where}"
+    say.log("metrics", message, shown=f"holdfast: {message}", keys={"address": where})
 
 
 def _require_metrics() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.servers import serve
@@ -45,6 +46,7 @@ def _default_database() -> Path:
     "--motd", metavar="TEXT", help="A message that every client is shown when it connects."
 )
 @http_option
+@log_format_option
 def command(listen: str, database: Path, keep: float, motd: str | None, http: str | None) -> None:
     """Run a mailbox server until it is told to stop.
 

@@ -23,14 +23,11 @@ from holdfast.flows.engine.observing import UNOBSERVED, Observer
 from holdfast.flows.engine.threads import DaemonThreads, Threads
 from holdfast.flows.engine.tries import Customer, Places, Try
 from holdfast.flows.tasks import Call, TaskFailed, kind_of
-from holdfast_journal import Task
+from holdfast_journal import INTERRUPTED, Task
 
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 60.0
 """Seconds between two tries of a task."""
-
-INTERRUPTED: Final = "the process ended during it"
-"""Why a try failed whose end was never reported."""
 
 COUNTED_WHEN_ASKED: Final = 3
 """Tries from which the first one is counted in the entry that asks for the task, which saves a
