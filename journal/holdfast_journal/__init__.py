@@ -12,6 +12,8 @@ of `holdfast` alone.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from holdfast_journal.auditing.acts import Act as Act
+from holdfast_journal.auditing.acts import Actor as Actor
 from holdfast_journal.commits.values import Snapshot, Task
 from holdfast_journal.errors import (
     AlreadyServed,
@@ -44,6 +46,8 @@ from holdfast_journal.statuses import UNLOADED as UNLOADED
 from holdfast_journal.statuses import FlowStatus
 
 if TYPE_CHECKING:
+    from holdfast_journal.auditing.tokens import Token as Token
+    from holdfast_journal.auditing.tokens import Tokens as Tokens
     from holdfast_journal.commits.boundaries import Reactor as Reactor
     from holdfast_journal.commits.flow import FlowJournal
     from holdfast_journal.commits.pressure import Pressure as Pressure
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
     from holdfast_journal.ownership.vitals import Vitals as Vitals
+    from holdfast_journal.reading.audits import Deed as Deed
+    from holdfast_journal.reading.audits import Deeds as Deeds
     from holdfast_journal.reading.batches import BatchPage as BatchPage
     from holdfast_journal.reading.batches import BatchRow as BatchRow
     from holdfast_journal.reading.counting import Group as Group
@@ -118,6 +124,8 @@ _LATER = {
     "BatchPage": "reading.batches",
     "BatchRow": "reading.batches",
     "Cursor": "reading.paging",
+    "Deed": "reading.audits",
+    "Deeds": "reading.audits",
     "Filter": "reading.filtering",
     "FlowJournal": "commits.flow",
     "Group": "reading.counting",
@@ -132,6 +140,8 @@ _LATER = {
     "Seen": "reading.following",
     "Sort": "reading.paging",
     "SqlJournal": "sql",
+    "Token": "auditing.tokens",
+    "Tokens": "auditing.tokens",
     "Vitals": "ownership.vitals",
     "TaskCursor": "reading.tasks",
     "TaskFilter": "reading.tasks",

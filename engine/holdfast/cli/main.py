@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "cancel": "End flows that nobody has collected.",
     "retry": "Give flows that failed a new code.",
     "extend": "Give flows another deadline.",
+    "console": "Show flows in the browser, and serve an HTTP API.",
+    "token": "Make and revoke tokens for the console and its API.",
     "doctor": "Look for damage in a database, and repair nothing.",
     "send": "Send files, a folder or a text.",
     "receive": "Receive a file, a folder or a text.",

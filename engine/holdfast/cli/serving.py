@@ -14,6 +14,7 @@ from holdfast.operating.supervising import Supervised
 from holdfast.rendezvous import MOST_CONNECTIONS
 
 if TYPE_CHECKING:
+    from holdfast.rendezvous.tor import TorManager
     from holdfast.timing import DebugTiming
 
 
@@ -27,6 +28,7 @@ def serving(
     retain: float | None = None,
     http: str | None = None,
     status: Callable[[], str | None] = lambda: None,
+    tor: TorManager | None = None,
 ) -> Iterator[Service]:
     """Open a `Service` for one command; its arguments are the service's.
 
@@ -37,7 +39,7 @@ def serving(
 
     telemetry = worker_telemetry(http)  # before anything begins
     say.take_over()  # here, because flows may be started next
-    service = Service(db, say.tell, serve, connections, timing, retain)
+    service = Service(db, say.tell, serve, connections, timing, retain, tor=tor)
     if telemetry is not None:
         service.observer, service.companions = telemetry.observer, [telemetry]
     with service:

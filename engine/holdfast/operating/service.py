@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holdfast.flows.engine.looking import Looking
     from holdfast.flows.engine.observing import Observer
     from holdfast.operating.health import WorkerHealth
+    from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
@@ -57,6 +58,7 @@ class Service:
         retain: seconds for which a flow that ended well can still be read.
         observer: hears of what the flows do; nobody does without it.
         companions: what goes on beside them.
+        tor: makes every connection of its flows go through Tor.
     """
 
     db: str
@@ -67,6 +69,7 @@ class Service:
     retain: float | None = None
     observer: Observer | None = None
     companions: Sequence[Companion] = ()
+    tor: TorManager | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -153,6 +156,7 @@ class Service:
             on_status_update=self.news.hear,
             timing=self.timing,
             observer=self.observer or UNOBSERVED,
+            tor=self.tor,
         )
 
         def start() -> None:

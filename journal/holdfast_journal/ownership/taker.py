@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
+from holdfast_journal.auditing.acts import Act
 from holdfast_journal.commits.backlog import Backlog
 from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.pressure import Pressure
@@ -92,14 +93,16 @@ class Taker(Starter):
         """How many services share the flows, we among them, by the last count."""
         return self._held.services
 
-    def start_flows(self, batch: str, new: Sequence[NewFlow], *, own: bool = False) -> Started:
+    def start_flows(
+        self, batch: str, new: Sequence[NewFlow], *, own: bool = False, act: Act | None = None
+    ) -> Started:
         """Start flows in one transaction; a name that is in the batch already is not started again.
 
         With `own` they belong to this worker from birth: no other worker takes them first.
         Raises ValueError if a name comes twice, WrongKey.
         """
         with self._held.born() if own else nullcontext() as owner:
-            return start_flows(self._database, self._keys, batch, new, owner, self._clock())
+            return start_flows(self._database, self._keys, batch, new, owner, self._clock(), act)
 
     def take(  # noqa: PLR0913 - the face of the journal
         self,

@@ -1,7 +1,7 @@
 """`Reader`: what operators see of a journal. It writes and owns nothing, and is not a worker."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve, field
@@ -10,7 +10,17 @@ from sqlalchemy import Select, func, select
 from holdfast_journal.errors import NoSuchFlow, Shredded
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
-from holdfast_journal.reading import batches, counting, following, paging, queries, serving, tasks
+from holdfast_journal.reading import (
+    audits,
+    batches,
+    counting,
+    following,
+    paging,
+    queries,
+    serving,
+    tasks,
+)
+from holdfast_journal.reading.audits import Deed, Deeds
 from holdfast_journal.reading.batches import BatchPage
 from holdfast_journal.reading.counting import Group
 from holdfast_journal.reading.filtering import Filter
@@ -166,6 +176,11 @@ class Reader:
             rows = connection.execute(query.order_by(workers.c.id)).all()
         living = self._alive([row.id for row in rows])
         return [(row.id, str(row.notice)) for row in rows if row.id in living]
+
+    def audit(self, meant: Deeds, *, limit: int = CHUNK) -> Sequence[Deed]:
+        """What operators have done, the newest first."""
+        with self._database.reading() as connection:
+            return audits.find(connection, meant, limit)
 
     def tasks(
         self,

@@ -23,6 +23,7 @@ from holdfast.cli.settings import (
     retain_option,
 )
 from holdfast.cli.telemetry import http_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
 from holdfast.operating.people import read_people
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @retain_option
 @http_option
 @log_format_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
@@ -71,6 +73,7 @@ def command(
     connections: int,
     retain: float | None,
     http: str | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
@@ -88,6 +91,7 @@ def command(
     from holdfast.cli.pictures import require_pictures
     from holdfast.cli.progress import Progress
     from holdfast.cli.serving import serving
+    from holdfast.operating.audit import operator
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
 
@@ -107,11 +111,12 @@ def command(
     if qr:
         require_pictures()
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code)
-    with serving(db, connections=connections, retain=retain, http=http) as service:
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted)
+    through = tor.found()
+    with serving(db, connections=connections, retain=retain, http=http, tor=through) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
-        existing = start_batch(service.journal, batch, people, minting, source, terms)
+        existing = start_batch(service.journal, batch, people, minting, source, terms, operator())
         progress = Progress(names, codes_file, pictures=pictures)
         progress.begin(existing)
         if code.notice is not None and existing < len(people):

@@ -14,6 +14,7 @@ from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.settings import connections_option, db_option, retain_option
 from holdfast.cli.telemetry import http_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.operating.standing import shown_word, went_badly
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @retain_option
 @http_option
 @log_format_option
+@tor_options
 @db_option
 def command(
     batch: str | None,
@@ -49,6 +51,7 @@ def command(
     connections: int,
     retain: float | None,
     http: str | None,
+    tor: AskedTor,
     db: str,
 ) -> None:
     """Serve every unfinished flow, as a service does.
@@ -66,6 +69,7 @@ def command(
     own = load(sources) if sources else ()
     served = (*EVERYWHERE, *own)
     log = _Log()
+    through = tor.found()
     with serving(
         db,
         serve=served,
@@ -73,6 +77,7 @@ def command(
         retain=retain,
         http=http,
         status=log.status,
+        tor=through,
     ) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)

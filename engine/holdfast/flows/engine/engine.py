@@ -59,6 +59,7 @@ from holdfast.flows.engine.trouble import place_of, traceback_of
 from holdfast.flows.engine.turns import Turns
 from holdfast.rendezvous import MOST_CONNECTIONS
 from holdfast.rendezvous.dialer import Dialer
+from holdfast.rendezvous.tor import TorManager
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.options import Options
 from holdfast.status import Status
@@ -100,6 +101,7 @@ class Engine:
         now: seconds since the epoch.
         threads: run what waits for the database, and functions of the user's.
         observer: hears of what the flows do.
+        tor: makes every connection, of transfers too, go through Tor.
     """
 
     def __init__(  # noqa: PLR0913 - the face of the engine
@@ -116,16 +118,18 @@ class Engine:
         now: Callable[[], float] = time.time,
         threads: Threads | None = None,
         observer: Observer = UNOBSERVED,
+        tor: TorManager | None = None,
     ) -> None:
         threads = DaemonThreads("engine") if threads is None else threads
         self._scope = Scope(journal, reactor, serve, batch, names, now, threads)
-        self.connector = _own_connector(journal, reactor) if connector is None else connector
+        self.connector = _own_connector(journal, reactor, tor) if connector is None else connector
         self.observer = observer
         self.executor = Executor(reactor, now, threads=threads, observer=observer)
         self.options = Options(
             on_status_update=on_status_update,
             timing=timing,
             clock=reactor,
+            tor=tor,
             now=now,
             # A flow shows what it is told, and people pass that on.
             discreet=True,
@@ -319,11 +323,11 @@ class Engine:
         return self._scope.in_thread(self._scope.journal.shred_due)
 
 
-def _own_connector(journal: SqlJournal, reactor: Any) -> MakesConnector:
+def _own_connector(journal: SqlJournal, reactor: Any, tor: TorManager | None) -> MakesConnector:
     """Return what makes connectors that pause while the journal has to wait.
 
     So this is not the maker that all other wormholes of the process share.
     """
-    dialer = Dialer(reactor)
+    dialer = Dialer(reactor) if tor is None else Dialer(reactor, endpoints=tor)
     journal.pressure.listen(lambda high: dialer.pause() if high else dialer.resume())
     return through(dialer)

@@ -33,7 +33,7 @@ class FlowRunner:
     """Runs one flow from where its checkpoint left it; the delegate of its wormhole.
 
     Raises:
-        BadCheckpoint, UnknownFlow: the flow cannot be loaded here.
+        BadCheckpoint, UnknownFlow, NeedsTor: the flow cannot be loaded here.
     """
 
     # Thousands wait at once, and each of their objects counts.
@@ -57,7 +57,7 @@ class FlowRunner:
     )
 
     def __init__(self, taken: TakenFlow, owner: RunnerOwner) -> None:
-        loaded = load(taken)
+        loaded = load(taken, tor=owner.options.tor is not None)
         self.taken = taken
         self._owner = owner
         self._journal = taken.journal
