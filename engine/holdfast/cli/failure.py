@@ -115,7 +115,11 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _usage(error: click.UsageError) -> str:
-    said = error.format_message().strip().removesuffix(".")
+    meant = getattr(error, "possibilities", None) or ()
+    # click's own text puts the suggestion into brackets, where ours begin.
+    said = (error.message if meant else error.format_message()).strip().removesuffix(".")
     said = said[:1].lower() + said[1:]
+    if meant:
+        said += f"; did you mean {' or '.join(map(repr, sorted(meant)))}?"
     command = error.ctx.command_path if error.ctx is not None else "holdfast"
     return f"{said} (see '{command} --help')"

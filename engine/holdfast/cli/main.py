@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "provision": "Give each person in a file their secret.",
     "add": "Start flows for people, and return at once.",
     "start": "Start a flow of your own, and return at once.",
+    "letters": "Write a letter for each code.",
     "run": "Serve every unfinished flow, as a service does.",
     "status": "Show how each flow stands.",
     "log": "Tell what happened to one flow.",
@@ -58,6 +59,17 @@ class LazyCommands(click.Group):
         module = importlib.import_module(f"holdfast.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand; if it was mistyped, suggest from those that are not imported too."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=COMMANDS, ctx=ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the listing from `COMMANDS`, which imports nothing."""

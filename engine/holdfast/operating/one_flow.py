@@ -58,7 +58,8 @@ def start_or_resume(
 ) -> str:
     """Return the name of the unfinished flow with this fingerprint, started now if need be.
 
-    `deadline` is in seconds since the epoch. The fingerprint is keyed, so that the name tells nothing about the secret.
+    The fingerprint is keyed, so that the name tells nothing about the secret. `deadline` is in
+    seconds since the epoch.
     """
     from holdfast.flows.document import new_flow
 

@@ -13,7 +13,7 @@ from holdfast.cli import say
 from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.coding import code_options
 from holdfast.cli.failure import Failure
-from holdfast.cli.peopling import people_options
+from holdfast.cli.peopling import people_options, warn_of_readers
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import left_to_tor_option
 from holdfast.operating.adding import is_people_file
@@ -79,6 +79,8 @@ def command(
         place: Path | Literal["-"] = "-" if who == "-" else Path(who)
         column = None if minting else secret_column
         people = read_people(place, name_column=name_column, secret_column=column)
+        if minting is None:
+            warn_of_readers(place)
     else:
         people = [one_person(who, None if minting else _secret(secret_file))]
         if minting and secret_file is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
@@ -48,6 +49,7 @@ from holdfast.cli.settings import appid_option, db_option, relay_option
     show_default=True,
     help="What the proxy's users may do.",
 )
+@log_format_option
 @db_option
 @relay_option
 @appid_option

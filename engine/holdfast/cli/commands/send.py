@@ -24,8 +24,10 @@ from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast.cli.parcels import Parcel
+    from holdfast.cli.pictures import Pictures
     from holdfast.cli.transfers import Transfer
     from holdfast.operating.coding import AskedCode
+    from holdfast.operating.kept import Kept
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -111,14 +113,16 @@ def command(
     a file or standard input.
     """
     from holdfast.cli.one_flow import finish
-    from holdfast.cli.pictures import require_pictures
+    from holdfast.cli.pictures import Pictures
     from holdfast.cli.serving import serving
     from holdfast.cli.transfers import Transfer
     from holdfast.operating.audit import operator
+    from holdfast.operating.kept import Kept
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
+    from holdfast.operating.qr import require_qr
 
     if qr:
-        require_pictures()
+        require_qr()
     whom = (*(() if to is None else (same_name(to),)), *code.marks, *tor.marks)
     texts = (text, text_file if text_file is not None else old_name)
     timing = recorder(dump_timing)
@@ -147,7 +151,9 @@ def command(
         )
         parcel.begun(fingerprint)
         shown = None if parcel.is_text else transfer
-        watcher = _Watcher(flow_name, shown, pictures=qr and sys.stdout.isatty())
+        kept = Kept(relay, appid, None)
+        pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
+        watcher = _Watcher(flow_name, shown, kept, pictures)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         finally:
@@ -212,15 +218,18 @@ def _goes_on(parcel: Parcel, row: FlowRow) -> None:
 class _Watcher:
     """Prints the code once, shows how a file moves, and notices the end."""
 
-    def __init__(self, name: str, transfer: Transfer | None, *, pictures: bool) -> None:
+    def __init__(
+        self, name: str, transfer: Transfer | None, kept: Kept, pictures: Pictures | None
+    ) -> None:
         self.row: FlowRow | None = None
         self._name = name
         self._transfer = transfer
+        self._kept = kept
         self._pictures = pictures
         self._shown: str | None = None
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
-        from holdfast.cli.pictures import fitting_picture
+        from holdfast.operating.collecting import receive_command
         from holdfast.operating.standing import live_code, wrong_guesses
 
         for row in moved:
@@ -236,9 +245,10 @@ class _Watcher:
                 self.end()
                 self._shown = code
                 say.out(code)
-                if self._pictures:
-                    say.out(fitting_picture(code))
-                say.err(f"on the other computer: wormhole receive {code}")
+                if self._pictures is not None:
+                    say.out(self._pictures.of(row.name, code))
+                command = receive_command(code, self._kept.relay, self._kept.appid)
+                say.err(f"on the other computer: {command}")
         if self._transfer is not None and self.row is not None:
             self._transfer.show(self.row, time.monotonic())
         return self.row is not None and self.row.finished_at is not None
