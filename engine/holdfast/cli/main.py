@@ -22,10 +22,15 @@ COMMANDS: Mapping[str, str] = {
     "letters": "Write a letter for each code.",
     "run": "Serve every unfinished flow, as a service does.",
     "status": "Show how each flow stands.",
-    "log": "Show the journal of one flow.",
+    "log": "Tell what happened to one flow.",
+    "tasks": "Show the tasks that flows wait for.",
+    "batches": "Show how far each batch is.",
+    "workers": "Show the processes that run flows.",
     "cancel": "End flows that nobody has collected.",
     "retry": "Give flows that failed a new code.",
     "extend": "Give flows another deadline.",
+    "console": "Show flows in the browser, and serve an HTTP API.",
+    "token": "Make and revoke tokens for the console and its API.",
     "doctor": "Look for damage in a database, and repair nothing.",
     "send": "Send files, a folder or a text.",
     "receive": "Receive a file, a folder or a text.",
@@ -35,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "db": "Check the database, and bring it up to date.",
     "purge": "Forget flows that ended long ago.",
     "timing": "Draw recordings of message times.",
+    "traces": "Send what flows do to a tracing system.",
 }
 """Name and short help of each subcommand, in the order of a reader's interest."""
 

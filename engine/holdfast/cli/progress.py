@@ -226,5 +226,6 @@ class Progress:
         if self._line.terminal:
             self._line.show(text)
         elif text != self._said and now - self._said_at >= LINE_EVERY:
-            say.err(text)
+            keys = {"people": len(self._names), "open": len(self._open)}
+            say.log("progress", text, keys=keys)
             self._said, self._said_at = text, now

@@ -45,6 +45,8 @@ class Params:
     params: dict[str, Any] = field(repr=False)
     deadline: float | None = None
     """When the flow expires, in seconds since the epoch."""
+    tor: bool = False
+    """Whether only workers that connect through Tor may run it."""
     version: int = VERSION
 
     def to_bytes(self) -> bytes:
@@ -71,6 +73,9 @@ class Checkpoint:
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
         reopening: whether its wormhole has ended, and a new one takes its place.
+        since: when its status last changed, in seconds since the epoch; None in documents of
+            earlier releases.
+        tor: whether only workers that connect through Tor may run it.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -82,6 +87,8 @@ class Checkpoint:
     wake_at: float | None = None
     deadline: float | None = None
     reopening: bool = False
+    since: float | None = None
+    tor: bool = False
     version: int = VERSION
 
     def to_bytes(self, wormhole: str | None = None) -> bytes:
@@ -179,22 +186,24 @@ def new_flow(
     appid: str | None = None,
     fingerprint: str | None = None,
     deadline: float | None = None,
+    tor: bool = False,
 ) -> NewFlow:
     """Return what `SqlJournal.start_flows` starts `flow` with.
 
     Args:
         name: the flow's name, unique in its batch.
         flow: the flow with its parameters.
-        relay: the mailbox server's URL; by default that in HOLDFAST_RELAY, and if there is none,
-            that of the server that the stock clients use.
+        relay: the mailbox server's URL; by default that in HOLDFAST_RELAY or WORMHOLE_RELAY_URL,
+            and if there is none, that of the server that the stock clients use.
         appid: the application's identifier; by default that of the flow's class.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
+        tor: leave the flow to workers that connect through Tor, and to no others.
 
     Raises:
         TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
             message names the field and the type, never the value.
-        BadRelayUrl: HOLDFAST_RELAY is not such a URL.
+        BadRelayUrl: the environment names one that is not such a URL.
     """
     try:
         checked = params_of(flow)
@@ -206,7 +215,7 @@ def new_flow(
     _check(type(flow), checked)
     relay = relay_in(os.environ) if relay is None else relay
     appid = flow.appid if appid is None else appid
-    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline)
+    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline, tor=tor)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
 
 

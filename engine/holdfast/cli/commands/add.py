@@ -15,6 +15,7 @@ from holdfast.cli.coding import code_options
 from holdfast.cli.failure import Failure
 from holdfast.cli.peopling import people_options, warn_of_readers
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
+from holdfast.cli.tor import left_to_tor_option
 from holdfast.operating.adding import is_people_file
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @wait_options
 @code_options
 @deadline_option
+@left_to_tor_option
 @db_option
 @relay_option
 @appid_option
@@ -51,6 +53,7 @@ def command(
     wait: float | None,
     code: AskedCode,
     deadline: float | None,
+    tor: bool,
     db: str,
     relay: str,
     appid: str,
@@ -65,6 +68,7 @@ def command(
     Exit status: 0 if the flows are started, and with --wait-codes all have their codes; 1 if codes
     did not come; 2 if nothing was started.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.database import open_journal
 
     minting = None if mint is None else parse_command(mint)
@@ -84,10 +88,10 @@ def command(
     if minting:
         check_names(people, minting, "NAME" if not is_people_file(who) else who)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code)
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor)
     journal = open_journal(db, say.tell)
     try:
-        existing = start_batch(journal, batch, people, minting, who, terms, own=False)
+        existing = start_batch(journal, batch, people, minting, who, terms, operator(), own=False)
         _tell(people, existing)
         if code.notice is not None and existing < len(people):
             say.tell(code.notice)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.lettering import letter_options
@@ -21,6 +22,8 @@ from holdfast.cli.settings import (
     relay_option,
     retain_option,
 )
+from holdfast.cli.telemetry import http_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
 from holdfast.operating.people import read_people
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
 @deadline_option
 @connections_option
 @retain_option
+@http_option
+@log_format_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
@@ -69,6 +75,8 @@ def command(
     deadline: float | None,
     connections: int,
     retain: float | None,
+    http: str | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
@@ -86,6 +94,7 @@ def command(
     from holdfast.cli.pictures import pictures_of
     from holdfast.cli.progress import Progress
     from holdfast.cli.serving import serving
+    from holdfast.operating.audit import operator
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
     from holdfast.operating.collecting import special_command
@@ -114,12 +123,13 @@ def command(
     if letters is not None:
         ready = letters.prepared(relay, appid, [(batch, name) for name in names], people)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code)
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted)
     kept = Kept(relay, appid, expires)
-    with serving(db, connections=connections, retain=retain) as service:
+    through = tor.found()
+    with serving(db, connections=connections, retain=retain, http=http, tor=through) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
-        existing = start_batch(service.journal, batch, people, minting, source, terms)
+        existing = start_batch(service.journal, batch, people, minting, source, terms, operator())
         progress = Progress(
             names,
             codes_file,

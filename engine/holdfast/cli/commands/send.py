@@ -17,6 +17,7 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
 from holdfast_journal import FlowStatus
@@ -77,6 +78,7 @@ BATCH = "send"
 @deadline_option
 @ways_options
 @dump_timing_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
@@ -94,6 +96,7 @@ def command(
     deadline: float | None,
     ways: AskedWays,
     dump_timing: Path | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
@@ -113,17 +116,18 @@ def command(
     from holdfast.cli.pictures import Pictures
     from holdfast.cli.serving import serving
     from holdfast.cli.transfers import Transfer
+    from holdfast.operating.audit import operator
     from holdfast.operating.kept import Kept
-    from holdfast.operating.one_flow import rows_of, start_or_resume
+    from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.qr import require_qr
 
     if qr:
         require_qr()
-    whom = (*(() if to is None else (same_name(to),)), *code.marks)
+    whom = (*(() if to is None else (same_name(to),)), *code.marks, *tor.marks)
     texts = (text, text_file if text_file is not None else old_name)
     timing = recorder(dump_timing)
     parcels = _parcel(paths, texts, name, ways, code, db)
-    with parcels as parcel, serving(db, timing=timing) as service:
+    with parcels as parcel, serving(db, timing=timing, tor=tor.found()) as service:
         _sweep(service.journal, db)
         fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
         before = rows_of(service.journal, BATCH, fingerprint)
@@ -141,8 +145,8 @@ def command(
             BATCH,
             parcel.flow(fingerprint),
             fingerprint,
-            relay=relay,
-            appid=appid,
+            operator(),
+            Route(relay, appid, tor.wanted),
             deadline=None if deadline is None else time.time() + deadline,
         )
         parcel.begun(fingerprint)
