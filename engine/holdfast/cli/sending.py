@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -63,8 +64,10 @@ class SendWatcher:
                 say.err(f"wrong code; {guesses}, and the same code opens again")
             code = live_code(row)
             if code is not None and code != self._shown:
-                self.end()
                 self._shown = code
+                if self._question.is_open and sys.stdout.isatty():
+                    continue  # nothing belongs below it, and the other side has the code already
+                self.end()
                 say.out(code)
                 if self._pictures is not None:
                     say.out(self._pictures.of(row.name, code))
