@@ -72,6 +72,7 @@ def command(
 
     from holdfast.cli.logs import log_what_goes_wrong
     from holdfast.cli.servers import serve
+    from holdfast.operating.clock import keep_time_steadily
     from holdfast.operating.database import open_journal
 
     try:
@@ -88,6 +89,7 @@ def command(
         ) from None
     where = Where(listen, tls, hosts, behind_proxy=header is not None)
     proxy = None if header is None else Proxy(header, Role.of(proxy_role))
+    keep_time_steadily(reactor)
     log_what_goes_wrong()
     journal = open_journal(db, say.tell)
     try:
