@@ -95,7 +95,7 @@ def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
     from holdfast.operating.printable import quoted
     from holdfast.operating.service import ONE_COMMANDS
 
-    others = {row.kind for row in rows} - {*served, ONE_COMMANDS}
+    others = {row.kind for row in rows} - {*served, *ONE_COMMANDS}
     if others:
         kinds = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
         say.tell(
