@@ -30,7 +30,6 @@ class Where:
         tls: the files of a certificate, with its chain, and of its key; or None.
         hosts: by which further names browsers reach us, with or without a port.
         behind_proxy: whether a reverse proxy stands before us.
-        plain: whether the operator says that something else keeps others out.
 
     Raises:
         Refused: others could reach it who should not.
@@ -40,14 +39,13 @@ class Where:
     tls: tuple[Path, Path] | None = None
     hosts: Collection[str] = ()
     behind_proxy: bool = False
-    plain: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if not (self.tls or self.behind_proxy or self.plain or self.is_private):
+        if not (self.tls or self.behind_proxy or self.is_private):
             raise Refused(
                 f"--listen {quoted(self.listen)}: tokens and codes would cross the network"
                 " unprotected; give --tls CERTIFICATE KEY, or --behind-proxy HEADER if a reverse"
-                " proxy with TLS stands before it, or --plain if nobody else can reach it"
+                " proxy with TLS stands before it"
             )
 
     @property
@@ -73,7 +71,7 @@ class Where:
     def known_as(self) -> Collection[str]:
         """Every name by which a request may mean us, in lower case."""
         names = {each.strip().lower() for each in self.hosts}
-        if self.is_private or self.plain:
+        if self.is_private:
             names |= LOOPBACK
         match = _HOST_AND_PORT.fullmatch(self.listen)
         if match is not None:

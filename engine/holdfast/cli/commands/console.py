@@ -49,23 +49,16 @@ from holdfast.cli.settings import appid_option, db_option, relay_option
     show_default=True,
     help="What the proxy's users may do.",
 )
-@click.option(
-    "--plain",
-    is_flag=True,
-    help="Listen where others could reach it without TLS, because something else keeps them out:"
-    " in a container whose port only its machine can reach.",
-)
+@log_format_option
 @db_option
 @relay_option
 @appid_option
-@log_format_option
 def command(
     listen: str,
     tls: tuple[Path, Path] | None,
     hosts: tuple[str, ...],
     header: str | None,
     proxy_role: str,
-    plain: bool,
     db: str,
     relay: str,
     appid: str,
@@ -94,7 +87,7 @@ def command(
             "the console needs packages that are not installed:"
             " pip install 'holdfast-wormhole[console]'"
         ) from None
-    where = Where(listen, tls, hosts, behind_proxy=header is not None, plain=plain)
+    where = Where(listen, tls, hosts, behind_proxy=header is not None)
     proxy = None if header is None else Proxy(header, Role.of(proxy_role))
     keep_time_steadily(reactor)
     log_what_goes_wrong()
