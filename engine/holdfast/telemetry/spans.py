@@ -20,7 +20,8 @@ from attrs import define, field, frozen
 
 from holdfast.operating.printable import printable
 from holdfast.operating.standing import shown_word, went_badly
-from holdfast.operating.storyteller import Mood, Step, Storyteller
+from holdfast.operating.story_words import Mood, Step
+from holdfast.operating.storyteller import Storyteller
 
 if TYPE_CHECKING:
     from holdfast_journal import EntryRow, FlowRow
