@@ -19,6 +19,8 @@ from tests.harness.process import Child
 from tests.journal.conftest import Journals
 from tests.journal.helpers import run
 
+pytestmark = pytest.mark.usefixtures("the_migrations_themselves")
+
 
 def tables(database: Database) -> set[str]:
     with database.reading() as connection:
