@@ -95,7 +95,7 @@ class _Ends:
         batches = {row.batch for row in self.waiting.values()}
         batch = batches.pop() if len(batches) == 1 else None
         seconds = PATIENCE + PATIENCE_FOR_EACH * len(self.waiting)
-        with serving(db, serve=(*EVERYWHERE, ONE_COMMANDS)) as service:
+        with serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS)) as service:
             ending = service.run(self._watch, batch=batch, names=names, seconds=seconds)
         if not self.waiting:
             return

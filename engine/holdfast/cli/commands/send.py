@@ -14,17 +14,19 @@ import click
 from holdfast.cli import say
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
-from holdfast.cli.failure import Failure
+from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import AskedTor, tor_options
+from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
-    from holdfast.cli.parcels import Parcel
+    from holdfast.cli.parcels import AskedFlow, Parcel
     from holdfast.cli.pictures import Pictures
+    from holdfast.cli.question import Question
     from holdfast.cli.transfers import Transfer
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.kept import Kept
@@ -76,6 +78,7 @@ BATCH = "send"
 )
 @code_options
 @deadline_option
+@verify_option
 @ways_options
 @dump_timing_option
 @tor_options
@@ -94,6 +97,7 @@ def command(
     seconds: float | None,
     code: AskedCode,
     deadline: float | None,
+    verify: bool,
     ways: AskedWays,
     dump_timing: Path | None,
     tor: AskedTor,
@@ -113,28 +117,38 @@ def command(
     a file or standard input.
     """
     from holdfast.cli.one_flow import finish
+    from holdfast.cli.parcels import AskedFlow
     from holdfast.cli.pictures import Pictures
+    from holdfast.cli.question import Question
     from holdfast.cli.serving import serving
     from holdfast.cli.transfers import Transfer
+    from holdfast.cli.verifying import Verifying
     from holdfast.operating.audit import operator
     from holdfast.operating.kept import Kept
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.qr import require_qr
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
     if qr:
         require_qr()
     whom = (*(() if to is None else (same_name(to),)), *code.marks, *tor.marks)
+    if verify:
+        whom = (*whom, "verify")
     texts = (text, text_file if text_file is not None else old_name)
     timing = recorder(dump_timing)
-    parcels = _parcel(paths, texts, name, ways, code, db)
-    with parcels as parcel, serving(db, timing=timing, tor=tor.found()) as service:
+    parcels = _parcel(paths, texts, name, ways, AskedFlow(code, verify), db)
+    with (
+        parcels as parcel,
+        serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found()) as service,
+    ):
         _sweep(service.journal, db)
         fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE and not again:
             _already(parcel, before[-1])
             return
-        transfer = Transfer("sender")
+        question = Question()
+        transfer = Transfer("sender", quiet=lambda: question.is_open)
         if before and before[-1].finished_at is None:
             _goes_on(parcel, before[-1])
             transfer.continues(before[-1])
@@ -150,14 +164,16 @@ def command(
             deadline=None if deadline is None else time.time() + deadline,
         )
         parcel.begun(fingerprint)
+        Verifying(transfer.status, question).register()
         shown = None if parcel.is_text else transfer
         kept = Kept(relay, appid, None)
         pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
-        watcher = _Watcher(flow_name, shown, kept, pictures)
+        watcher = _Watcher(flow_name, question, shown, kept, pictures)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         finally:
             watcher.end()
+            question.leave()
         _sweep(service.journal, db)
     finish(watcher.row, ending)
     say.err("sent: the recipient has it")
@@ -168,7 +184,7 @@ def _parcel(
     texts: tuple[str | None, str | None],
     name: str | None,
     ways: AskedWays,
-    code: AskedCode,
+    asked: AskedFlow,
     db: str,
 ) -> contextlib.AbstractContextManager[Parcel]:
     from holdfast.cli.parcels import file_parcel, text_parcel
@@ -177,10 +193,10 @@ def _parcel(
     if not paths:
         if name is not None or ways.asked:
             raise Failure(f"{ways.asked or '--name'}: this is for files, and a text is sent")
-        return contextlib.nullcontext(text_parcel(*texts, code))
+        return contextlib.nullcontext(text_parcel(*texts, asked))
     if texts != (None, None):
         raise Failure("give files or a text, not both")
-    return file_parcel(paths, name, ways.flow_value(), code, spool_directory(db))
+    return file_parcel(paths, name, ways.flow_value(), asked, spool_directory(db))
 
 
 def _sweep(journal: SqlJournal, db: str) -> None:
@@ -219,10 +235,16 @@ class _Watcher:
     """Prints the code once, shows how a file moves, and notices the end."""
 
     def __init__(
-        self, name: str, transfer: Transfer | None, kept: Kept, pictures: Pictures | None
+        self,
+        name: str,
+        question: Question,
+        transfer: Transfer | None,
+        kept: Kept,
+        pictures: Pictures | None,
     ) -> None:
         self.row: FlowRow | None = None
         self._name = name
+        self._question = question
         self._transfer = transfer
         self._kept = kept
         self._pictures = pictures
@@ -232,6 +254,8 @@ class _Watcher:
         from holdfast.operating.collecting import receive_command
         from holdfast.operating.standing import live_code, wrong_guesses
 
+        if self._question.unanswered is not None:
+            raise Unfinished(self._question.unanswered)
         for row in moved:
             if row.name != self._name:
                 continue
