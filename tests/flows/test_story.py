@@ -202,6 +202,31 @@ def test_a_file() -> None:
     ]
 
 
+def test_whoever_receives() -> None:
+    """Uses the code, and then meets the sender; what it sends and gets is told by its tasks."""
+    assert tell(
+        "receive-here",
+        [
+            entry(1, "start", "flow: started"),
+            entry(2, "set", "application: the code"),
+            entry(3, "claimed", "server: nameplate claimed", "pake, 81 bytes"),
+            entry(4, "message", "peer: pake, 81 bytes"),
+            entry(5, "message", "server: has stored our pake", "version, 87 bytes"),
+            entry(6, "message", "peer: version, 87 bytes"),
+            entry(7, "message", "peer: message 0, 40 bytes", "task print: asked for"),
+            entry(8, "task", "task print: done"),
+            entry(9, "send", "application: send 30 bytes", "message 0, 70 bytes"),
+        ],
+    ) == [
+        "started",
+        "code used",
+        "sender came",
+        "code right",
+        "task print asked for",
+        "task print done",
+    ]
+
+
 def test_what_a_server_did() -> None:
     """It cannot be reached, is there again, has forgotten the mailbox, and says no."""
     assert tell(
