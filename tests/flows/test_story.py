@@ -109,11 +109,11 @@ def test_an_end_that_the_operator_wants(world: World) -> None:
 def test_a_deadline_and_another_worker(crashing: World) -> None:
     """Whoever goes on with the flow, and what ends it."""
     world = crashing
-    world.add(Provision(name="ann", secret="s3cr3t"), deadline=world.now() + 600)
+    world.add(Provision(name="ann", secret="s3cr3t"), deadline=world.now() + 60)
     world.serve()
     world.code()
     world.restart()
-    world.advance(700)
+    world.advance(100)
     assert told(world) == [
         "started",
         "code made",
