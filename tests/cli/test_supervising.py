@@ -121,15 +121,20 @@ def test_what_the_environment_says(environ: dict[str, str], expected: Manager) -
     [("relay", "transit relay: tcp:127.0.0.1:"), ("console", "console: http://")],
 )
 def test_a_server(tmp_path: Path, command: str, status: str) -> None:
-    """It is ready when it listens, and says that it stops; the console's key is for nobody here."""
+    """It is ready when it listens, and alive until it stops; nobody here hears a one-time key."""
     listening = Listening(f"{tmp_path}/notify")
-    env = {"NOTIFY_SOCKET": listening.address, "HOLDFAST_LOG_FORMAT": "journal"}
+    env = {
+        "NOTIFY_SOCKET": listening.address,
+        "WATCHDOG_USEC": "400000",
+        "HOLDFAST_LOG_FORMAT": "journal",
+    }
     home = Holdfast(tmp_path, db=f"{tmp_path}/holdfast.db", extra=env)
     with closing(listening), home.start(command, "--listen", "127.0.0.1:0") as server:
         ready, said = listening.heard()
         assert (ready, said[: len(status) + 7]) == ("READY=1", f"STATUS={status}")
+        assert listening.heard() == ["WATCHDOG=1"]
         server.terminate()
-        assert listening.heard() == ["STOPPING=1", "STATUS=stopping"]
+        assert listening.last() == ["STOPPING=1", "STATUS=stopping"]
         ended = server.wait()
     assert (ended.status, ended.out) == (0, "")
     assert f"<6>{status}" in ended.err

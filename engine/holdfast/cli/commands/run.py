@@ -134,4 +134,6 @@ class _Log:
 
         if self._statuses is None:
             return None
+        if not self._statuses:
+            return "no unfinished flows"
         return counted(Counter(self._statuses.values()))

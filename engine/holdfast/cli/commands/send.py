@@ -14,7 +14,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
-from holdfast.cli.failure import Failure, Unfinished
+from holdfast.cli.failure import Failure
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import AskedTor, tor_options
@@ -25,11 +25,7 @@ from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast.cli.parcels import AskedFlow, Parcel
-    from holdfast.cli.pictures import Pictures
-    from holdfast.cli.question import Question
-    from holdfast.cli.transfers import Transfer
     from holdfast.operating.coding import AskedCode
-    from holdfast.operating.kept import Kept
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -120,6 +116,7 @@ def command(
     from holdfast.cli.parcels import AskedFlow
     from holdfast.cli.pictures import Pictures
     from holdfast.cli.question import Question
+    from holdfast.cli.sending import SendWatcher
     from holdfast.cli.serving import serving
     from holdfast.cli.transfers import Transfer
     from holdfast.cli.verifying import Verifying
@@ -168,7 +165,7 @@ def command(
         shown = None if parcel.is_text else transfer
         kept = Kept(relay, appid, None)
         pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
-        watcher = _Watcher(flow_name, question, shown, kept, pictures)
+        watcher = SendWatcher(flow_name, question, shown, kept, pictures)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         finally:
@@ -229,55 +226,3 @@ def _goes_on(parcel: Parcel, row: FlowRow) -> None:
         f"holdfast: continuing with the code of {parcel.called}, started at"
         f" {timestamp(row.created_at)}; for another person, --to WHO makes another code"
     )
-
-
-class _Watcher:
-    """Prints the code once, shows how a file moves, and notices the end."""
-
-    def __init__(
-        self,
-        name: str,
-        question: Question,
-        transfer: Transfer | None,
-        kept: Kept,
-        pictures: Pictures | None,
-    ) -> None:
-        self.row: FlowRow | None = None
-        self._name = name
-        self._question = question
-        self._transfer = transfer
-        self._kept = kept
-        self._pictures = pictures
-        self._shown: str | None = None
-
-    def watch(self, moved: Sequence[FlowRow]) -> bool:
-        from holdfast.operating.collecting import receive_command
-        from holdfast.operating.standing import live_code, wrong_guesses
-
-        if self._question.unanswered is not None:
-            raise Unfinished(self._question.unanswered)
-        for row in moved:
-            if row.name != self._name:
-                continue
-            before, self.row = self.row, row
-            guesses = wrong_guesses(row)
-            if before is not None and guesses != wrong_guesses(before) and not row.finished_at:
-                self.end()
-                say.err(f"wrong code; {guesses}, and the same code opens again")
-            code = live_code(row)
-            if code is not None and code != self._shown:
-                self.end()
-                self._shown = code
-                say.out(code)
-                if self._pictures is not None:
-                    say.out(self._pictures.of(row.name, code))
-                command = receive_command(code, self._kept.relay, self._kept.appid)
-                say.err(f"on the other computer: {command}")
-        if self._transfer is not None and self.row is not None:
-            self._transfer.show(self.row, time.monotonic())
-        return self.row is not None and self.row.finished_at is not None
-
-    def end(self) -> None:
-        """Leave nothing unfinished on the screen."""
-        if self._transfer is not None:
-            self._transfer.status.clear()
