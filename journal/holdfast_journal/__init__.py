@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from holdfast_journal.commits.values import Parameters as Parameters
     from holdfast_journal.distribution import install as install
     from holdfast_journal.keys.ring import KeyRing
+    from holdfast_journal.ownership.detached import DetachedTask as DetachedTask
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
@@ -103,6 +104,7 @@ __all__ = [
 # Loaded when first asked for: they bring SQLAlchemy and Twisted with them.
 _LATER = {
     "Cursor": "reading.paging",
+    "DetachedTask": "ownership.detached",
     "Filter": "reading.filtering",
     "FlowJournal": "commits.flow",
     "Group": "reading.counting",

@@ -17,6 +17,7 @@ from holdfast.core.documents import Step, converter, structure, unstructure, ver
 from holdfast.core.strict_json import check_depth
 from holdfast.errors import BadCheckpoint
 from holdfast.flows.base import Flow, flow_class
+from holdfast.flows.hooks import Hooks
 from holdfast.rendezvous.relay_url import relay_in
 from holdfast_journal import NewFlow
 
@@ -45,6 +46,8 @@ class Params:
     params: dict[str, Any] = field(repr=False)
     deadline: float | None = None
     """When the flow expires, in seconds since the epoch."""
+    hooks: dict[str, list[str]] = field(factory=dict, repr=False)
+    """Whom it tells what; see `holdfast.flows.hooks`."""
     version: int = VERSION
 
     def to_bytes(self) -> bytes:
@@ -68,6 +71,7 @@ class Checkpoint:
         verdict: the status that the flow will end with, once that is decided, or "".
         reason: why, in words.
         performed: how many tasks were asked for in this attempt.
+        detached: likewise, how many that outlive the flow.
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
         reopening: whether its wormhole has ended, and a new one takes its place.
@@ -79,6 +83,7 @@ class Checkpoint:
     verdict: str = ""
     reason: str = ""
     performed: int = 0
+    detached: int = 0
     wake_at: float | None = None
     deadline: float | None = None
     reopening: bool = False
@@ -179,6 +184,7 @@ def new_flow(
     appid: str | None = None,
     fingerprint: str | None = None,
     deadline: float | None = None,
+    hooks: Hooks | None = None,
 ) -> NewFlow:
     """Return what `SqlJournal.start_flows` starts `flow` with.
 
@@ -190,6 +196,7 @@ def new_flow(
         appid: the application's identifier; by default that of the flow's class.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
+        hooks: whom it tells what; see `holdfast.flows.hooks`.
 
     Raises:
         TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
@@ -206,7 +213,8 @@ def new_flow(
     _check(type(flow), checked)
     relay = relay_in(os.environ) if relay is None else relay
     appid = flow.appid if appid is None else appid
-    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline)
+    told = {event: list(words) for event, words in (hooks or {}).items()}
+    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline, hooks=told)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
 
 

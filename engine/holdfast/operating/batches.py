@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from holdfast.operating.coding import AskedCode
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast.operating.minting import PLACEHOLDER
 from holdfast.operating.people import Person
 from holdfast.operating.printable import quoted
@@ -26,6 +27,7 @@ class Terms:
         deadline: in seconds since the epoch.
         mint_timeout: seconds that the command of --mint is given.
         code: what codes they get.
+        hooks: who is told what.
     """
 
     relay: str
@@ -33,17 +35,18 @@ class Terms:
     deadline: float | None
     mint_timeout: float
     code: AskedCode = field(factory=AskedCode)
+    hooks: AskedHooks = NO_HOOKS
 
 
 def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
-    """Refuse names that a minting command would take for an option."""
+    """Refuse names that a command would take for an option."""
     if not any(word.startswith(PLACEHOLDER) for word in minting):
         return
     for person in people:
         if person.name.startswith("-"):
             raise Refused(
                 f"{_where(source, person.line)}the name {quoted(person.name)} begins with a hyphen,"
-                " and the command of --mint would take it for an option"
+                " and a command would take it for an option"
             )
 
 
@@ -108,4 +111,5 @@ def _flow(
         appid=terms.appid,
         fingerprint=fingerprint,
         deadline=terms.deadline,
+        hooks=terms.hooks.words,
     )

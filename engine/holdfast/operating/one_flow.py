@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.flows import Flow
+    from holdfast.flows.hooks import Hooks
     from holdfast_journal import FlowRow, SqlJournal
 
 
@@ -39,6 +40,7 @@ def start_or_resume(
     relay: str,
     appid: str,
     deadline: float | None = None,
+    hooks: Hooks | None = None,
 ) -> str:
     """Return the name of the unfinished flow with this fingerprint, started now if need be.
 
@@ -53,6 +55,14 @@ def start_or_resume(
     # The first of them may have been purged.
     number = int(rows[-1].name.rpartition("-")[2]) + 1 if rows else 1
     name = _name(fingerprint, number)
-    new = new_flow(name, flow, relay=relay, appid=appid, fingerprint=fingerprint, deadline=deadline)
+    new = new_flow(
+        name,
+        flow,
+        relay=relay,
+        appid=appid,
+        fingerprint=fingerprint,
+        deadline=deadline,
+        hooks=hooks,
+    )
     journal.start_flows(batch, [new], own=True)
     return name

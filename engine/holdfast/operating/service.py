@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure as Failed
 
+    from holdfast.flows.engine.engine import Engine
     from holdfast.flows.engine.looking import Looking
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
@@ -30,6 +31,10 @@ EVERYWHERE = ("provision", "send", "send-file", "receive")
 
 ONE_COMMANDS = "receive-here"
 """The kind of flow that only the command which started it can run."""
+
+
+HOOKS_PATIENCE = 40.0
+"""Seconds that a command which has ended waits for what hooks are told: longer than a try takes."""
 
 
 class Ending(Enum):
@@ -139,9 +144,9 @@ class Service:
         def start() -> None:
             self._stopping.heed_signals()
             engine.start().addErrback(self._failed)
-            self._look_at(watch, batch, names)
+            self._look_at(watch, batch, names, engine)
             if seconds is not None:
-                self._reactor.callLater(seconds, self._end, Ending.TIME)
+                self._reactor.callLater(seconds, self._settle, Ending.TIME, engine)
 
         self._reactor.addSystemEventTrigger("before", "shutdown", engine.stop)
         self._reactor.callWhenRunning(start)
@@ -158,6 +163,7 @@ class Service:
         watch: Callable[[Sequence[FlowRow]], bool],
         batch: str | None,
         names: Collection[str] | None,
+        engine: Engine,
     ) -> None:
         from holdfast.flows.engine.looking import Looking
         from holdfast.flows.engine.threads import DaemonThreads, call_in
@@ -173,10 +179,17 @@ class Service:
             nonlocal seen
             seen = changes.seen
             if watch(changes.rows):
-                self._end(Ending.DONE)
+                self._settle(Ending.DONE, engine)
 
         self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
         self._looking.start().addErrback(self._failed)
+
+    def _settle(self, ending: Ending, engine: Engine) -> None:
+        """End once everything was tried that the last flows want to tell."""
+        if self._looking is not None:
+            self._looking.stop()
+        settled = engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)
+        settled.addBoth(lambda _: self._end(ending))
 
     def _end(self, ending: Ending) -> None:
         self._ending = ending

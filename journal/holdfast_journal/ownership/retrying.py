@@ -184,7 +184,7 @@ def _begin_anew(connection: Connection, some: Sequence[tuple[Any, bytes]], now: 
     """Put flows back: their rows and data keys."""
     ids = [row.id for row, _ in some]
     for chunk in chunks(ids):
-        connection.execute(delete(tasks).where(tasks.c.flow_id.in_(chunk)))
+        connection.execute(delete(tasks).where(tasks.c.flow_id.in_(chunk), tasks.c.number > 0))
         messages.drop(connection, chunk)
     connection.execute(
         insert(entries),

@@ -1,6 +1,6 @@
 """`Taker`: what a process that runs flows does, beside reading and starting them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,8 @@ from attrs import define
 
 from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.pressure import Pressure
-from holdfast_journal.ownership import asking, taking
+from holdfast_journal.ownership import asking, detached, taking
+from holdfast_journal.ownership.detached import Asked, DetachedTask
 from holdfast_journal.ownership.due import Wanted
 from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.starting import Starter, start_flows
@@ -180,6 +181,31 @@ class Taker(Starter):
         If something else was asked meanwhile, that stays.
         """
         asking.answered(self._database, done)
+
+    def claim_detached(
+        self,
+        leases: Mapping[str, float],
+        *,
+        limit: int,
+        kinds: Collection[str] | None = None,
+        batch: str | None = None,
+    ) -> list[DetachedTask]:
+        """Claim detached tasks that are due, each for so many seconds as `leases` says by its name.
+
+        Unless it is reported before that time is over, it is due again, for any worker. Only tasks
+        named in `leases` are claimed, of flows of these `kinds` and this `batch`. Each claim counts
+        as a try. Raises WrongKey, Unreadable.
+        """
+        asked = Asked(leases, kinds, batch, limit)
+        return detached.claim(self._database, self._held.detached_key, asked, self._clock())
+
+    def detached_done(self, task: DetachedTask) -> None:
+        """Forget a detached task."""
+        detached.done(self._database, task)
+
+    def detached_failed(self, task: DetachedTask, reason: str, due_at: float) -> None:
+        """Have a detached task done later: `reason` is why not now, without secrets."""
+        detached.failed(self._database, task, reason, due_at)
 
     def shred_due(self) -> int:
         """Shred the flows that were kept long enough; return how many. Call it once a minute.

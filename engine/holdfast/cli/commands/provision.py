@@ -12,6 +12,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
+from holdfast.cli.hooking import hook_options
 from holdfast.cli.peopling import people_options
 from holdfast.cli.settings import (
     appid_option,
@@ -27,6 +28,7 @@ from holdfast.operating.people import read_people
 
 if TYPE_CHECKING:
     from holdfast.operating.coding import AskedCode
+    from holdfast.operating.hooks import AskedHooks
 
 
 @click.command()
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     help="Stop after this long at the latest: 90s, 8h, 1h30m, 30d.",
 )
 @code_options
+@hook_options
 @deadline_option
 @connections_option
 @retain_option
@@ -63,6 +66,7 @@ def command(
     qr: bool,
     seconds: float | None,
     code: AskedCode,
+    hooks: AskedHooks,
     deadline: float | None,
     connections: int,
     retain: float | None,
@@ -92,8 +96,9 @@ def command(
     people = read_people(
         place, name_column=name_column, secret_column=None if minting else secret_column
     )
-    if minting:
-        check_names(people, minting, source)
+    for words in (minting or (), *hooks.commands):
+        check_names(people, words, source)
+    hooks.check_secret()
     names = [person.name for person in people]
     codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
     if codes_file is not None:
@@ -102,7 +107,7 @@ def command(
     if qr:
         require_pictures()
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code)
+    terms = Terms(relay, appid, expires, mint_timeout, code, hooks)
     with serving(db, connections=connections, retain=retain) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))

@@ -15,6 +15,7 @@ from holdfast.cli import say
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
+from holdfast.cli.hooking import hook_options
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.ways import AskedWays, ways_options
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.cli.parcels import Parcel
     from holdfast.cli.transfers import Transfer
     from holdfast.operating.coding import AskedCode
+    from holdfast.operating.hooks import AskedHooks
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -72,6 +74,7 @@ BATCH = "send"
     " this machine can see it in the list of processes.",
 )
 @code_options
+@hook_options
 @deadline_option
 @ways_options
 @dump_timing_option
@@ -89,6 +92,7 @@ def command(
     qr: bool,
     seconds: float | None,
     code: AskedCode,
+    hooks: AskedHooks,
     deadline: float | None,
     ways: AskedWays,
     dump_timing: Path | None,
@@ -115,6 +119,7 @@ def command(
 
     if qr:
         require_pictures()
+    hooks.check_secret()
     whom = (*(() if to is None else (same_name(to),)), *code.marks)
     texts = (text, text_file if text_file is not None else old_name)
     timing = recorder(dump_timing)
@@ -140,6 +145,7 @@ def command(
             relay=relay,
             appid=appid,
             deadline=None if deadline is None else time.time() + deadline,
+            hooks=hooks.words,
         )
         parcel.begun(fingerprint)
         shown = None if parcel.is_text else transfer

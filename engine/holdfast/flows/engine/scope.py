@@ -49,7 +49,7 @@ class Scope:
             return self.journal.take(
                 batch=self.batch,
                 names=self.names,
-                kinds=self._kinds(),
+                kinds=self.kinds(),
                 limit=limit,
                 again=again,
                 begun=begun,
@@ -64,15 +64,16 @@ class Scope:
 
         def count() -> Unfinished:
             return self.journal.count_unfinished(
-                batch=self.batch, names=self.names, kinds=self._kinds()
+                batch=self.batch, names=self.names, kinds=self.kinds()
             )
 
         return self.in_thread(count)
 
     def problems(self) -> Iterator[str]:
         """Say what is wrong with the names of tasks in the flows that are known here."""
-        for kind in set(kinds()) & set(self._kinds()):
+        for kind in set(kinds()) & set(self.kinds()):
             yield from problems(kind)
 
-    def _kinds(self) -> Collection[str]:
+    def kinds(self) -> Collection[str]:
+        """Return the kinds of flows that are run here."""
         return kinds() if self.serve is None else self.serve

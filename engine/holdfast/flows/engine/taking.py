@@ -136,10 +136,11 @@ class Taking:
         if self._owed.concerns(taken.id):
             return  # it failed while it was being taken, and will be given back first
         if taken.failures >= MOST_FAILURES:
-            set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
+            reason = (taken.trouble or "its own code raised").partition("\n")[0]
+            set_aside(taken, reason, self._scope.now())
             return
         if taken.deaths >= MOST_DEATHS:
-            set_aside(taken, DEADLY)
+            set_aside(taken, DEADLY, self._scope.now())
             return
         try:
             runner = FlowRunner(taken, self._owner)
