@@ -240,6 +240,8 @@ class FlowJournal:
         flow, also after a retry. Raises JournalError outside a block.
         """
         commit = self._block.open()
+        if not self._detached_key:
+            raise JournalError("the key for what outlives a flow does not open")
         sealed = seal_detached(self._detached_key, self._uid, number, arguments)
         self._change(commit, AddTask(Task(number, name, sealed, key, due_at)))
 

@@ -42,6 +42,7 @@ from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.flow import FlowJournal, LastState
 from holdfast_journal.commits.messages import Messages
 from holdfast_journal.commits.values import Fence
+from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.detached import derived
 from holdfast_journal.keys.master import MissingKeys, fingerprint_key
 from holdfast_journal.keys.ring import KeyRing
@@ -170,7 +171,7 @@ class Held:
             found = taking.take(
                 self._database, self._keys, self._registration, free, wanted, expected=again
             )
-        key = self.detached_key() if found else b""
+        key = self._detached_key_if_any() if found else b""
         taken = [self.outfit.of(flow, free.worker, key) for flow in found]
         self._running.journals.update((flow.id, flow.journal) for flow in taken)
         self._strays = self._strays.difference(self._running.journals)
@@ -193,6 +194,13 @@ class Held:
             own = fingerprint_key(self._database, self._keys, self._time.now())
             self._detached_key = derived(own)
         return self._detached_key
+
+    def _detached_key_if_any(self) -> bytes:
+        """Most flows never ask for a detached task, and run without the key."""
+        try:
+            return self.detached_key()
+        except (WrongKey, Unreadable):
+            return b""
 
     def give_back(self, ids: Collection[int] | None, wake_at: float | None) -> None:
         """See `SqlJournal.give_back`."""

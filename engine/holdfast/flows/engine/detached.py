@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.flows.engine.executor import reason_of
 from holdfast.flows.engine.scope import Scope
 from holdfast.flows.tasks import Call, kind_of, kinds
+from holdfast_journal.errors import Unreadable, WrongKey
 
 if TYPE_CHECKING:
     from holdfast_journal import DetachedTask
@@ -34,6 +36,9 @@ MARGIN: Final = 30.0
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 3600.0
 """Seconds between two tries."""
+
+LOOK_EVERY: Final = 10.0
+"""Seconds between two looks for what other workers have left."""
 
 TELL_EVERY: Final = 60.0
 """Seconds between two lines that say that some have failed."""
@@ -60,34 +65,40 @@ class Detached:
 
     _scope: Scope
     _look_soon: Callable[[], object]
-    _running: dict[int, tuple[DetachedTask, Deferred[Any]]] = field(factory=dict, init=False)
+    _running: dict[tuple[int, int], Deferred[Any]] = field(factory=dict, init=False)
     _reports: deque[Callable[[], object]] = field(factory=deque, init=False)
     """What became of tasks, to be written down."""
-    _is_crowded: bool = field(default=False, init=False)
-    """Whether there were more, at the last look, than there was room for."""
+    _look_at: float = field(default=0.0, init=False)
+    """When some may be due, by the reactor's clock."""
     _settling: list[Deferred[None]] = field(factory=list, init=False)
+    _is_stopping: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
     """Since the last line that said so."""
     _tell_at: float = field(default=0.0, init=False)
 
+    def hasten(self) -> None:
+        """There may be some that are due."""
+        self._look_at = 0.0
+        self._look_soon()
+
     @inlineCallbacks
     def look(self) -> Any:
         """Write down what has ended, and begin what is due."""
-        yield self._write_down()
+        yield self.write_down()
         room = AT_ONCE - len(self._running)
-        if room <= 0:
+        if self._scope.seconds() < self._look_at or not room:
             return
-        claim = partial(
-            self._scope.journal.claim_detached,
-            _leases(),
-            limit=room,
-            kinds=self._scope.kinds(),
-            batch=self._scope.batch,
-        )
-        claimed = yield self._scope.in_thread(claim)
-        self._is_crowded = len(claimed) == room
+        self._look_at = self._scope.seconds() + LOOK_EVERY
+        claimed: list[DetachedTask] = []
+        try:
+            claimed = yield self._scope.claim_detached(_leases(), room)
+        except (WrongKey, Unreadable) as error:
+            _log.warn("hooks are not told from here: {error}", error=error)
+        if len(claimed) == room:
+            self._look_at = 0.0
         for task in claimed:
             self._begin(task)
+        yield self.write_down()
         if not self._running and not self._reports:
             settling, self._settling = self._settling, []
             for each in settling:
@@ -97,19 +108,18 @@ class Detached:
         """Return a Deferred that fires when each that is due has been tried."""
         settled: Deferred[None] = Deferred()
         self._settling.append(settled)
-        self._look_soon()
+        self.hasten()
         return settled
 
-    @inlineCallbacks
-    def stop(self) -> Any:
-        """Cut off what runs, so that another worker can do it at once."""
-        for task, work in tuple(self._running.values()):
-            self._reports.append(self._failed(task, STOPPED, self._scope.now()))
+    def cut_off(self) -> None:
+        """Stop what runs; once that is written down, another worker can do it at once."""
+        self._is_stopping = True
+        for work in tuple(self._running.values()):
             work.cancel()
-        yield self._write_down()
 
     @inlineCallbacks
-    def _write_down(self) -> Any:
+    def write_down(self) -> Any:
+        """Tell the database what has ended. Fails with DatabaseUnusable."""
         while self._reports:
             yield self._scope.in_thread(self._reports[0])
             self._reports.popleft()
@@ -123,46 +133,35 @@ class Detached:
             work = self._scope.in_thread(kind.run, call)
         else:
             work = maybeDeferred(kind.run, call)
-        self._running[task.id] = task, work
-        work.addTimeout(kind.timeout, self._scope.reactor)
-        work.addCallbacks(
-            self._works,
-            self._does_not,
-            callbackArgs=(task,),
-            errbackArgs=(task, kind.timeout),
-        )
-        work.addErrback(lambda failure: _log.failure("a detached task", failure))
+        # By the try: this process may have been paused for so long that it claims a task again.
+        self._running[task.id, task.attempts] = work
+        work.addTimeout(kind.timeout, self._scope.reactor, _late)
+        work.addBoth(self._over, task, kind.timeout)
 
-    def _works(self, _: object, task: DetachedTask) -> None:
-        if self._ends(task):
-            self._reports.append(partial(self._scope.journal.detached_done, task))
-
-    def _does_not(self, failure: Failure, task: DetachedTask, timeout: float) -> None:
-        if not self._ends(task):
-            return
-        reason, final = reason_of(failure, timeout)
-        if final:
-            _log.error(
-                "flow {flow}: {task}: {reason}; given up",
-                flow=task.flow,
-                task=task.name,
-                reason=reason,
-            )
-            self._reports.append(partial(self._scope.journal.detached_done, task))
-            return
-        due_at = self._scope.now() + pause_after(task.attempts, random.random())  # noqa: S311
-        self._reports.append(self._failed(task, reason, due_at))
-        self._tell(task, reason)
-
-    def _ends(self, task: DetachedTask) -> bool:
-        if self._running.pop(task.id, None) is None or task.id in self._running:
-            return False
-        if self._is_crowded or self._settling:
+    def _over(self, result: object, task: DetachedTask, timeout: float) -> None:
+        del self._running[task.id, task.attempts]
+        journal = self._scope.journal
+        if not isinstance(result, Failure):
+            self._reports.append(partial(journal.detached_done, task))
+        elif self._is_stopping:
+            self._failed(task, STOPPED, 0.0)
+        else:
+            reason, final = reason_of(result, timeout)
+            if final:
+                _log.error("{task} of flow {flow} is given up: {reason}", **_words(task, reason))
+                self._reports.append(partial(journal.detached_done, task))
+            else:
+                self._failed(task, reason, pause_after(task.attempts, random.random()))  # noqa: S311
+                self._tell(task, reason)
+        if self._settling:
+            self._look_at = 0.0
+        if not self._is_stopping:
             self._look_soon()
-        return True
 
-    def _failed(self, task: DetachedTask, reason: str, due_at: float) -> Callable[[], object]:
-        return partial(self._scope.journal.detached_failed, task, reason, due_at)
+    def _failed(self, task: DetachedTask, reason: str, pause: float) -> None:
+        failed = self._scope.journal.detached_failed
+        self._reports.append(partial(failed, task, reason, self._scope.now() + pause))
+        self._look_at = min(self._look_at, self._scope.seconds() + pause)
 
     def _tell(self, task: DetachedTask, reason: str) -> None:
         self._failures += 1
@@ -171,13 +170,20 @@ class Detached:
         _log.warn(
             "{task} of flow {flow}: {reason}; it will be tried again ({number} failed since the"
             " last such line)",
-            task=task.name,
-            flow=task.flow,
-            reason=reason,
             number=self._failures,
+            **_words(task, reason),
         )
         self._failures = 0
         self._tell_at = self._scope.seconds() + TELL_EVERY
+
+
+def _late(_result: object, _timeout: float) -> Failure:
+    """Say so, whatever the task's function made of being cancelled."""
+    return Failure(DeferredTimeout())
+
+
+def _words(task: DetachedTask, reason: str) -> dict[str, str]:
+    return {"task": task.name, "flow": task.flow, "reason": reason}
 
 
 def _leases() -> Mapping[str, float]:

@@ -183,10 +183,11 @@ class Engine:
             runner.leave()
             self._leaving.add(runner)
         self.running.clear()
+        self._detached.cut_off()
         journal = self._scope.journal
         try:
-            yield self._detached.stop()
             yield journal.stop(STOP_PATIENCE)
+            yield self._detached.write_down()
             yield self._scope.in_thread(journal.give_back)
         except JournalStopped as error:
             if error.__cause__ is None:  # otherwise the caller that opened it was told
@@ -222,7 +223,7 @@ class Engine:
 
     def detached(self) -> None:
         """There is a detached task to be done."""
-        self._look_soon()
+        self._detached.hasten()
 
     def over(self, runner: FlowRunner) -> None:
         """The flow's last entry is durable."""

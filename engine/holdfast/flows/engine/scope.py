@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -11,6 +11,9 @@ from twisted.internet.defer import Deferred
 from holdfast.flows.base import kinds, problems
 from holdfast.flows.engine.threads import Threads, call_in
 from holdfast_journal import SqlJournal, TakenFlow, Unfinished
+
+if TYPE_CHECKING:
+    from holdfast_journal import DetachedTask
 
 
 @frozen
@@ -58,6 +61,16 @@ class Scope:
             )
 
         return self.in_thread(take)
+
+    def claim_detached(self, leases: Mapping[str, float], limit: int) -> Deferred[Any]:
+        """Claim detached tasks of these; see `SqlJournal.claim_detached`."""
+
+        def claim() -> list[DetachedTask]:
+            return self.journal.claim_detached(
+                leases, limit=limit, kinds=self.kinds(), batch=self.batch
+            )
+
+        return self.in_thread(claim)
 
     def count(self) -> Deferred[Unfinished]:
         """Count those that are not over; see `SqlJournal.count_unfinished`."""
