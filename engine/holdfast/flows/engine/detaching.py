@@ -26,8 +26,13 @@ def detached_number(attempt: int, count: int) -> int:
     return -(attempt * PER_ATTEMPT + count)
 
 
+def key_of(taken: TakenFlow, number: int) -> str:
+    """Return its idempotency key."""
+    return hashlib.sha256(f"{taken.uid}/detached/{number}".encode()).hexdigest()[:32]
+
+
 def detach(taken: TakenFlow, number: int, task: str, arguments: dict[str, Any], now: float) -> None:
     """Ask for it in the flow's open entry, or in an entry of its own."""
-    key = hashlib.sha256(f"{taken.uid}/detached/{number}".encode()).hexdigest()[:32]
+    key = key_of(taken, number)
     with taken.journal.process():
         taken.journal.detach_task(number, task, json.dumps(arguments).encode(), key, now)
