@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _ACCESS_LIST = "system.posix_acl_access"
@@ -56,6 +56,15 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600, *, keep: bool = True
         _write_in_place(target, data)
 
 
+def write_one_of_many(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file that can be made again, as `write_whole` does without `keep`, but quickly.
+
+    It is not durable: after a power cut it may be empty. Leftovers of killed writers stay; see
+    `clear_leftovers`. Raises OSError, and leaves the old content, if anything fails.
+    """
+    _replace(_target(path), data, mode, keep=False, durable=False)
+
+
 def check_whole(path: Path) -> None:
     """Find out whether `write_whole` would work, by doing everything except its last step.
 
@@ -86,37 +95,44 @@ def check_new(path: Path) -> None:
         part.unlink()
 
 
-def clear_leftovers(path: Path) -> None:
-    """Remove what killed writers of the file at `path` left behind; call it at the start.
+def clear_leftovers(*paths: Path) -> None:
+    """Remove what killed writers of these files left behind; call it at the start.
 
-    Leftovers that we may not see or remove stay. Raises OSError if the directory cannot be read for
+    Leftovers that we may not see or remove stay. Raises OSError if a directory cannot be read for
     another reason.
     """
-    target = _target(path)
-    with contextlib.suppress(PermissionError):
-        _clear_leftovers(target)
+    prefixes: dict[Path, set[str]] = {}
+    for path in paths:
+        target = _target(path)
+        prefixes.setdefault(target.parent, set()).add(_prefix(target))
+    for directory, ours in prefixes.items():
+        with contextlib.suppress(PermissionError):
+            _clear_leftovers(directory, ours)
 
 
-def _clear_leftovers(target: Path) -> None:
-    with os.scandir(target.parent) as entries:
+def _clear_leftovers(directory: Path, prefixes: Collection[str]) -> None:
+    length = len(next(iter(prefixes)))
+    with os.scandir(directory) as entries:
         parts = [
-            target.parent / each.name
+            directory / each.name
             for each in entries
-            if each.name.startswith(_prefix(target)) and each.is_file(follow_symlinks=False)
+            if each.name[:length] in prefixes and each.is_file(follow_symlinks=False)
         ]
     for part in parts:
         _clear(part)
 
 
-def _replace(target: Path, data: bytes, mode: int, *, keep: bool) -> None:
+def _replace(target: Path, data: bytes, mode: int, *, keep: bool, durable: bool = True) -> None:
     """Put a new file in the target's place; if `keep`, with the identity of the old one."""
     with _locked_part(target) as (part, descriptor):
         if not (keep and _take_identity(descriptor, target)):
             os.fchmod(descriptor, mode)
         _write_all(descriptor, data)
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
         part.replace(target)
-    _sync_directory(target.parent)
+    if durable:
+        _sync_directory(target.parent)
 
 
 def _take_identity(descriptor: int, target: Path) -> bool:

@@ -12,6 +12,8 @@ of `holdfast` alone.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from holdfast_journal.auditing.acts import Act as Act
+from holdfast_journal.auditing.acts import Actor as Actor
 from holdfast_journal.commits.values import Snapshot, Task
 from holdfast_journal.errors import (
     AlreadyServed,
@@ -36,12 +38,16 @@ from holdfast_journal.ownership.values import Unfinished as Unfinished
 from holdfast_journal.plain.checkpointed import Journal
 from holdfast_journal.plain.immediate import ImmediateJournal
 from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
+from holdfast_journal.reading.rows import HistoryPage as HistoryPage
 from holdfast_journal.statuses import CANCEL as CANCEL
 from holdfast_journal.statuses import CANCELLING as CANCELLING
+from holdfast_journal.statuses import INTERRUPTED as INTERRUPTED
 from holdfast_journal.statuses import UNLOADED as UNLOADED
 from holdfast_journal.statuses import FlowStatus
 
 if TYPE_CHECKING:
+    from holdfast_journal.auditing.tokens import Token as Token
+    from holdfast_journal.auditing.tokens import Tokens as Tokens
     from holdfast_journal.commits.boundaries import Reactor as Reactor
     from holdfast_journal.commits.flow import FlowJournal
     from holdfast_journal.commits.pressure import Pressure as Pressure
@@ -52,12 +58,25 @@ if TYPE_CHECKING:
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
+    from holdfast_journal.ownership.vitals import Vitals as Vitals
+    from holdfast_journal.reading.audits import Deed as Deed
+    from holdfast_journal.reading.audits import Deeds as Deeds
+    from holdfast_journal.reading.batches import BatchPage as BatchPage
+    from holdfast_journal.reading.batches import BatchRow as BatchRow
     from holdfast_journal.reading.counting import Group as Group
     from holdfast_journal.reading.filtering import Filter as Filter
     from holdfast_journal.reading.following import Seen as Seen
     from holdfast_journal.reading.paging import Cursor as Cursor
     from holdfast_journal.reading.paging import Page as Page
     from holdfast_journal.reading.paging import Sort as Sort
+    from holdfast_journal.reading.serving import WorkerPage as WorkerPage
+    from holdfast_journal.reading.serving import WorkerRow as WorkerRow
+    from holdfast_journal.reading.tasks import TaskCursor as TaskCursor
+    from holdfast_journal.reading.tasks import TaskFilter as TaskFilter
+    from holdfast_journal.reading.tasks import TaskGroup as TaskGroup
+    from holdfast_journal.reading.tasks import TaskPage as TaskPage
+    from holdfast_journal.reading.tasks import TaskRow as TaskRow
+    from holdfast_journal.reading.tasks import TaskState as TaskState
     from holdfast_journal.sql import SqlJournal
     from holdfast_journal.workers.clocks import boot_time as boot_time
     from holdfast_journal.workers.liveness import place_in as place_in
@@ -103,7 +122,11 @@ __all__ = [
 
 # Loaded when first asked for: they bring SQLAlchemy and Twisted with them.
 _LATER = {
+    "BatchPage": "reading.batches",
+    "BatchRow": "reading.batches",
     "Cursor": "reading.paging",
+    "Deed": "reading.audits",
+    "Deeds": "reading.audits",
     "DetachedTask": "ownership.detached",
     "Filter": "reading.filtering",
     "FlowJournal": "commits.flow",
@@ -119,6 +142,17 @@ _LATER = {
     "Seen": "reading.following",
     "Sort": "reading.paging",
     "SqlJournal": "sql",
+    "Token": "auditing.tokens",
+    "Tokens": "auditing.tokens",
+    "Vitals": "ownership.vitals",
+    "TaskCursor": "reading.tasks",
+    "TaskFilter": "reading.tasks",
+    "TaskGroup": "reading.tasks",
+    "TaskPage": "reading.tasks",
+    "TaskRow": "reading.tasks",
+    "TaskState": "reading.tasks",
+    "WorkerPage": "reading.serving",
+    "WorkerRow": "reading.serving",
     "boot_time": "workers.clocks",
     "install": "distribution",
     "place_in": "workers.liveness",

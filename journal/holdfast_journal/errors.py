@@ -73,3 +73,7 @@ class JournalBroken(JournalError):
 
 class JournalStopped(JournalError):
     """The journal was stopped (or is broken), and accepts nothing more."""
+
+
+class TokenExists(JournalError):
+    """A token of that name was made before."""

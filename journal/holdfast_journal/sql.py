@@ -177,7 +177,7 @@ class SqlJournal(Taker):
             parts.registration,
             parts.writer,
             parts.held,
-            parts.pressure,
+            parts.backlog,
             parts.ready.made_key,
             parts.ready.copy,
         )

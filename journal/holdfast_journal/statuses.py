@@ -11,6 +11,10 @@ CANCELLING = "cancelling"
 UNLOADED = "cannot be loaded: "
 """How the trouble of a flow begins that cannot be run through no fault of its own."""
 
+INTERRUPTED = "the process ended during it"
+"""The error of a task while a try of it runs: true if the process ends before it can write anything
+else."""
+
 
 class FlowStatus(StrEnum):
     """The status of a flow, as it is written in the database.

@@ -35,11 +35,12 @@ def move(
     said: Sequence[str] = (),
     finished: bool = False,
     shred: bool = False,
+    checkpoint: bytes = b"{}",
     **published: str | int | None,
 ) -> None:
     """Bring a flow into a status, by one entry."""
     shown: Published = published
-    flow.journal.attach(lambda: Snapshot(status, b"{}", shown, finished, shred))
+    flow.journal.attach(lambda: Snapshot(status, checkpoint, shown, finished, shred))
     with flow.journal.process():
         flow.journal.record("message", heard=heard, said=said, event=b"sealed s3cr3t")
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from holdfast.flows.document import Params
+from holdfast.operating.audit import operator
 from holdfast.operating.bulk import Retry
 from holdfast.operating.choosing import Choice
 from holdfast_journal import SqlJournal
@@ -140,7 +141,7 @@ def test_the_same_command_goes_on(database: Path, monkeypatch: pytest.MonkeyPatc
     journal = open_at(database)
     rows = [row for row in journal.overview() if row.status in ("failed", "crowded", "scared")]
     asked.plan(journal, rows)
-    first = next(asked.carry_out(journal))
+    first = next(asked.carry_out(journal, operator()))
     [again] = take_new(journal)
     move(again, "failed", finished=True)
     journal.close()

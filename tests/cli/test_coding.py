@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.flows.document import Params
 from holdfast.flows.shipped.coding import Coding
+from holdfast.operating.audit import operator
 from holdfast.operating.batches import Terms, start_batch
 from holdfast.operating.coding import AskedCode
 from holdfast.operating.people import Person
@@ -88,8 +89,8 @@ def test_each_person_gets_it(tmp_path: Path) -> None:
     journal = open_at(tmp_path / "db")
     terms = Terms("ws://r", "app", None, 60.0, AskedCode(words=4, digits=8, guesses=3))
     person = Person("ann", "secret", 1)
-    start_batch(journal, "one", [person], None, "people.csv", terms)
-    start_batch(journal, "two", [person], ["token"], "people.csv", terms)
+    start_batch(journal, "one", [person], None, "people.csv", terms, operator())
+    start_batch(journal, "two", [person], ["token"], "people.csv", terms, operator())
     flows = [Params.from_bytes(taken.params).params for taken in journal.take()]
     journal.close()
     assert len(flows) == 2

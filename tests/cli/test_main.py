@@ -62,7 +62,9 @@ def test_the_listing_fits_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["stat"], "holdfast: no such command 'stat'"),
+        (["xyz"], "holdfast: no such command 'xyz' (see 'holdfast --help')"),
+        (["stauts"], "no such command 'stauts'; did you mean 'start' or 'status'? (see 'holdfast"),
+        (["status", "--kinds"], "no such option '--kinds'; did you mean '--kind'? (see"),
         (["--foo"], "holdfast: no such option '--foo' (see 'holdfast --help')"),
         (["mailbox", "--foo"], "(see 'holdfast mailbox --help')"),
         (["mailbox", "--keep", "soon"], "holdfast: "),

@@ -8,6 +8,7 @@ import pytest
 from holdfast.cli.commands import status
 from holdfast.flows.shipped.provision import SendText
 from holdfast.operating import one_flow
+from holdfast.operating.audit import operator
 from holdfast.transfer.text import APPID
 from tests.cli.journals import move, open_at, run, start
 from tests.journal.many import multiply
@@ -85,7 +86,12 @@ def test_a_name_is_not_used_again_when_the_first_was_purged(tmp_path: Path) -> N
         connection.exec_driver_sql("DELETE FROM holdfast_entries WHERE flow_id = 1")
         connection.exec_driver_sql("DELETE FROM holdfast_flows WHERE id = 1")
     name = one_flow.start_or_resume(
-        journal, "send", SendText(secret="s"), "0123456789abcdef", relay="ws://r", appid=APPID
+        journal,
+        "send",
+        SendText(secret="s"),
+        "0123456789abcdef",
+        operator(),
+        one_flow.Route("ws://r", APPID),
     )
     assert name == "0123456789ab-3"
     journal.close()

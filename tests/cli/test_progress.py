@@ -36,7 +36,7 @@ def row(name: str, status: str, finished_at: float | None) -> FlowRow:
 
 
 def progress() -> Progress:
-    return Progress(["ann", "robert"], None, pictures=False)
+    return Progress(["ann", "robert"], None, farewell=["All codes are there.", "Delete it."])
 
 
 @pytest.mark.parametrize("ending", list(Ending))
@@ -77,3 +77,17 @@ def test_a_wrong_guess_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert told.count("ann: wrong code; 1 of 2 were wrong, and the same code opens again\n") == 1
     assert told.count("opens again") == 1
     assert "ann: wrong code\n" in told
+
+
+def test_all_codes_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """Said once, when everybody has a code or is over, and not when nobody is waited for."""
+    shown = progress()
+    coded = evolve(row("ann", "waiting", None), published={"code": "7-a-b"})
+    shown.watch([coded, row("robert", "starting", None)])
+    assert "All codes" not in capsys.readouterr().err
+    shown.watch([row("robert", "failed", 2.0)])
+    shown.watch([evolve(coded, seq=2)])
+    assert capsys.readouterr().err.count("All codes are there.\nDelete it.\n") == 1
+    over = progress()
+    over.watch([row("ann", "done", 2.0), row("robert", "done", 2.0)])
+    assert "All codes" not in capsys.readouterr().err

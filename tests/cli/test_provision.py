@@ -56,11 +56,21 @@ def test_a_batch_from_beginning_to_end(
     """Everybody collects once; the same command again starts nobody, and a new person alone."""
     source = people(tmp_path / "people.csv", ("ann", "A-1"), ("Zoë", "ünï, 😀"))
     codes = tmp_path / "codes.csv"
-    command = ("provision", source, "--codes", codes)
+    letters = tmp_path / "letters"
+    command = ("provision", source, "--codes", codes, "--letters", letters)
     with home.start(*command) as child:
         child.wait_for("^2 people: 2 started\\.$", stream="err")
+        child.wait_for(
+            f"^Each of them collects with: wormhole --relay-url {home.relay} receive CODE$",
+            stream="err",
+        )
+        child.wait_for("^All codes are there\\. You may stop this command", stream="err")
+        child.wait_for(f"^Delete {source} now: ", stream="err")
         until(lambda: len(codes_in(codes)) == 2, "both codes")
         given = codes_in(codes)
+        until(lambda: len(list(letters.glob("*.txt"))) == 2, "both letters")
+        typed = f"wormhole --relay-url {home.relay} receive {given['Zoë']}\n"
+        assert typed in (letters / "Zoë.txt").read_text()
         assert list(given) == ["ann", "Zoë"]
         assert stat.S_IMODE(codes.stat().st_mode) == 0o600
         for name, code in given.items():
@@ -71,12 +81,13 @@ def test_a_batch_from_beginning_to_end(
     assert stock.wait("ann" + given["ann"]).text == "A-1"
     assert stock.wait("Zoë" + given["Zoë"]).text == "ünï, 😀"
     assert done.err.count("2 done") == 1
-    assert done.err.endswith("2 flows: 2 done.\n")
+    left = f"The letters of 2 flows that are over are left in {letters}.\n"
+    assert done.err.endswith(f"{left}2 flows: 2 done.\n")
     assert "A-1" not in done.err
     # Again: nobody is started.
     again = home.run(*command)
     assert again.status == 0
-    assert again.err == "2 people: 2 started before.\n2 flows: 2 done.\n"
+    assert again.err == f"2 people: 2 started before.\n{left}2 flows: 2 done.\n"
     # One more person: only that one is started.
     people(source, ("ann", "A-1"), ("Zoë", "ünï, 😀"), ("bob", "B-2"))
     with home.start(*command) as child:

@@ -76,7 +76,9 @@ def test_a_file_is_refused_on_both_sides(
     offered.write_bytes(b"\0" * 100)
     with wormhole_send_file(mailbox.url, offered) as sender:
         code = code_of(sender)
-        with Terminal(home, "receive", code, "--out", out) as terminal:
+        with Terminal(home, "receive", "--out", out) as terminal:
+            terminal.wait_for("Code (Tab completes it): ")
+            terminal.type(f"{code}\n")
             terminal.wait_for("Accept it? [y/N] ")
             terminal.type("\n")
             assert terminal.wait() == 1
@@ -116,3 +118,45 @@ def test_bad_places(tmp_path: Path, home: Holdfast) -> None:
     assert ended.status == 2
     assert "there is no directory" in ended.err
     assert run(Path(str(home.db)), "status").stdout == "No flows yet.\n"
+
+
+def test_asking_for_the_code(home: Holdfast, stock: StockReceivers, mailbox: MailboxServer) -> None:
+    """Tab completes the number and the words; what is no code is asked for again.
+
+    Nothing is claimed until the code is whole, so that its number can be corrected.
+    """
+    code = "71234-supportive-tapeworm"
+    stock.send(code, "well typed")
+    until(lambda: mailbox.tables().nameplates_of([code]), "the sender")
+    with Terminal(home, "receive") as terminal:
+        terminal.wait_for("Code (Tab completes it): ")
+        terminal.type("4\n")
+        terminal.wait_for("as in 4-purple-sausages\r\nCode (Tab completes it): ")
+        terminal.type("8-pur\x1571")
+        terminal.press_tab_until("71234-")
+        terminal.type("supp")
+        terminal.press_tab_until("71234-supportive-")
+        terminal.type("tapew")
+        terminal.press_tab_until(code)
+        terminal.type("\n")
+        terminal.wait_for("well typed")
+        assert terminal.wait() == 0, terminal.written
+    assert stock.wait(code).ok
+    # The same code, as a word this time: it is known.
+    assert "was received" in home.run("receive", code).err
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "says"), [("\x04", 2, "no code"), ("", 130, "interrupted")]
+)
+def test_no_code_after_all(home: Holdfast, keys: str, status: int, says: str) -> None:
+    """Nothing was started, whichever key ends it."""
+    with Terminal(home, "receive") as terminal:
+        terminal.wait_for("Code (Tab completes it): ")
+        if keys:
+            terminal.type(keys)
+        else:
+            terminal.interrupt()
+        assert terminal.wait() == status
+        assert says in terminal.written and "Traceback" not in terminal.written
+    assert not Path(str(home.db)).exists()

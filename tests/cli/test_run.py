@@ -1,6 +1,7 @@
 """``holdfast run``: a service that takes up whatever is there, alone or beside others."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 from holdfast.flows.document import new_flow
@@ -10,6 +11,7 @@ from tests.cli.conftest import mistyped
 from tests.cli.journals import open_at, run
 from tests.harness.peers import StockReceivers
 from tests.harness.process import Holdfast
+from tests.harness.service_manager import Listening
 from tests.harness.waiting import until
 
 
@@ -94,7 +96,23 @@ def test_two_at_once(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> N
             assert stock.wait(stock.receive(bob)).text == "secret of bob"
             assert beside.wait().status == 0
         one.kill9()
-    with home.start("run") as two:
-        two.wait_for("^serving")
+    # What it says is for programs now.
+    notify = Listening(f"{tmp_path}/notify")
+    env = {"HOLDFAST_LOG_FORMAT": "json", "NOTIFY_SOCKET": notify.address}
+    with closing(notify), home.start("run", **env) as two:
+        two.wait_for('"event": "serving"', stream="err")
+        assert notify.heard()[0] == "READY=1"
         assert stock.wait(stock.receive(ann)).text == "secret of ann"
-        two.wait_for(r"default/ann done$")
+        two.wait_for('"status": "done"', stream="err")
+        two.terminate()
+        ended = two.wait()
+    assert (ended.status, ended.out) == (0, "")
+    said = [json.loads(line) for line in ended.err.splitlines()]
+    assert {(each["service"], each["level"], each["pid"]) for each in said} == {
+        ("run", "info", two.pid)
+    }
+    flow = [each for each in said if each["event"] == "flow"][-1]
+    assert (flow["batch"], flow["name"], flow["kind"]) == ("default", "ann", "provision")
+    assert said[-1]["event"] == "stopped"
+    assert ann not in ended.err
+    assert "secret of" not in ended.err

@@ -26,7 +26,8 @@ def test_an_argument_through_a_kill(home: Holdfast, stock: StockReceivers) -> No
         ended = child.wait()
     assert ended.status == 0
     assert ended.out == f"{code}\n"
-    assert f"on the other computer: wormhole receive {code}" in ended.err
+    typed = f"wormhole --relay-url {home.relay} receive {code}"
+    assert f"on the other computer: {typed}\n" in ended.err
     assert "sent: the recipient has it" in ended.err
     once_more = home.run("send", "--text", text)
     assert (once_more.status, once_more.out) == (0, "")

@@ -20,7 +20,8 @@ def chosen(*args: str, env: dict[str, str] | None = None) -> Result:
     def show(db: str, relay: str, appid: str) -> None:
         click.echo(f"{db}\n{relay}\n{appid}")
 
-    clean = {"HOLDFAST_DB": None, "HOLDFAST_RELAY": None, "HOLDFAST_APPID": None}
+    names = ("HOLDFAST_DB", "HOLDFAST_RELAY", "HOLDFAST_APPID", "WORMHOLE_RELAY_URL")
+    clean = dict.fromkeys(names)
     return CliRunner().invoke(show, args, env={**clean, **(env or {})})
 
 
@@ -95,6 +96,7 @@ def test_relays_that_are_refused(url: str) -> None:
 def test_the_variable_at_fault_is_named() -> None:
     """A wrong value from the environment is told under the variable's name."""
     assert "holdfast: HOLDFAST_RELAY: " in chosen(env={"HOLDFAST_RELAY": "x"}).stderr
+    assert "holdfast: WORMHOLE_RELAY_URL: " in chosen(env={"WORMHOLE_RELAY_URL": "x"}).stderr
     assert "holdfast: HOLDFAST_DB: " in chosen(env={"HOLDFAST_DB": "a?b"}).stderr
     assert "holdfast: HOLDFAST_APPID: " in chosen(env={"HOLDFAST_APPID": " "}).stderr
 
@@ -109,7 +111,18 @@ def test_databases_that_are_refused(value: str) -> None:
     assert ran.stderr.startswith("holdfast: --db: ")
 
 
-def transit(*args: str, value: str | None = None) -> Result:
+@pytest.mark.parametrize(("ours", "asked"), [(None, "wss://stock/"), ("", "wss://stock/")])
+def test_the_stock_clients_variable_comes_second(ours: str | None, asked: str) -> None:
+    """Who has set up the stock client need not do so again; what is ours comes first."""
+    env = {"WORMHOLE_RELAY_URL": "wss://stock/"}
+    assert (
+        chosen(env={**env, "HOLDFAST_RELAY": "ws://ours/"}).stdout.splitlines()[1] == "ws://ours/"
+    )
+    given = env if ours is None else {**env, "HOLDFAST_RELAY": ours}
+    assert chosen(env=given).stdout.splitlines()[1] == asked
+
+
+def transit(*args: str, value: str | None = None, stocks: str | None = None) -> Result:
     """Run a command that shows its transit relay."""
 
     @click.group(cls=main.LazyCommands, invoke_without_command=True)
@@ -117,7 +130,8 @@ def transit(*args: str, value: str | None = None) -> Result:
     def show(transit: TransitRelay | None) -> None:
         click.echo("none" if transit is None else f"{transit.host} {transit.port}")
 
-    return CliRunner().invoke(show, args, env={"HOLDFAST_TRANSIT": value})
+    env = {"HOLDFAST_TRANSIT": value, "WORMHOLE_TRANSIT_HELPER": stocks}
+    return CliRunner().invoke(show, args, env=env)
 
 
 def test_the_transit_relay() -> None:
@@ -125,6 +139,11 @@ def test_the_transit_relay() -> None:
     assert transit().stdout == "transit.magic-wormhole.io 4001\n"
     assert transit(value="tcp:a:1").stdout == "a 1\n"
     assert transit("--transit", "b:2", value="tcp:a:1").stdout == "b 2\n"
+    assert transit("--transit", "b:2", value="").stdout == "b 2\n"
+    assert transit(stocks="tcp:s:3").stdout == "s 3\n"
+    assert transit(value="tcp:a:1", stocks="tcp:s:3").stdout == "a 1\n"
+    assert transit(value="", stocks="tcp:s:3").stdout == "none\n"
+    assert "holdfast: WORMHOLE_TRANSIT_HELPER: " in transit(stocks="udp:x:1").stderr
 
 
 @pytest.mark.parametrize("value", ["", "none", " None "])

@@ -13,7 +13,9 @@ COMMANDS = {"mailbox": mailbox.command, "relay": relay.command}
 
 def invocations(name: str) -> list[list[str]]:
     """The words after `holdfast NAME` in the unit and in the examples of the page."""
-    text = (DOCS / f"holdfast-{name}.service").read_text() + (DOCS / f"{name}.md").read_text()
+    text = (DOCS / f"systemd/holdfast-{name}.service").read_text() + (
+        DOCS / f"{name}.md"
+    ).read_text()
     lines = re.findall(rf"^(?:ExecStart=\S*/|\$ )holdfast {name}( .*)?$", text, re.MULTILINE)
     return [shlex.split(line) for line in lines]
 

@@ -121,8 +121,12 @@ def test_a_parameter_that_holds_itself() -> None:
 def test_where_a_new_flow_meets_its_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless it is told, under its class's application id, where the environment says."""
     monkeypatch.delenv("HOLDFAST_RELAY", raising=False)
+    monkeypatch.delenv("WORMHOLE_RELAY_URL", raising=False)
     stock = Params.from_bytes(new_flow("ann", Typed(user="ann")).params)
     assert (stock.appid, stock.relay) == ("test", "ws://relay.magic-wormhole.io:4000/v1")
+    monkeypatch.setenv("WORMHOLE_RELAY_URL", "wss://stock.example/v1")
+    stocks = Params.from_bytes(new_flow("ann", Typed(user="ann")).params)
+    assert stocks.relay == "wss://stock.example/v1"
     monkeypatch.setenv("HOLDFAST_RELAY", "wss://mailbox.example/v1")
     ours = Params.from_bytes(new_flow("ann", Typed(user="ann")).params)
     assert ours.relay == "wss://mailbox.example/v1"

@@ -7,8 +7,10 @@ from attrs import field
 
 from holdfast import Flow, flow
 from holdfast.flows import base
+from holdfast.flows.document import new_flow
 from holdfast.flows.engine.runner import FlowRunner
-from holdfast.testing import Peer
+from holdfast.rendezvous.tor import TorManager
+from holdfast.testing import URL, Peer
 from holdfast_journal import Shredded, TakenFlow
 from tests.flows.issue_token import APPID, CALLS, TROUBLE, IssueToken
 from tests.flows.world import BATCH, World
@@ -354,3 +356,34 @@ def test_two_names(world: World) -> None:
     """A kind is registered once."""
     with pytest.raises(ValueError, match="two flows are called 'test-issue-token'"):
         flow("test-issue-token", appid=APPID)(type("Other", (Flow,), {}))
+
+
+def test_what_is_for_tor_waits_for_a_worker_that_has_it(world: World) -> None:
+    """A worker that would connect directly leaves it alone, before it has begun and after."""
+    new = new_flow("ann", IssueToken(user="ann"), relay=URL, appid=APPID, tor=True)
+    world.journal.start_flows(BATCH, [new])
+
+    def is_left_alone(status: str) -> None:
+        world.serve()
+        world.advance(10)
+        row = world.row()
+        assert (row.status, row.owner) == (status, None)
+        assert "it was started with --tor" in (row.trouble or "")
+        world.crash()
+
+    is_left_alone("new")
+    assert not world.server.tables().nameplates
+    world.serve(tor=TorManager(Streams()))
+    assert world.code()
+    world.until(lambda: world.row().trouble is None)
+    world.crash()
+    is_left_alone("waiting")
+    world.serve(tor=TorManager(Streams()))
+    world.until(lambda: world.row().owner_alive)
+
+
+class Streams:
+    """A Tor; in this world there is another connector."""
+
+    def stream_via(self, host: str, port: int, tls: bool = False) -> Any:
+        raise AssertionError

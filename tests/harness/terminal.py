@@ -8,6 +8,7 @@ import signal
 import struct
 import termios
 import threading
+import time
 from pathlib import Path
 
 from tests.harness import forks
@@ -76,6 +77,20 @@ class Terminal(Closing):
     def type(self, text: str) -> None:
         """Type it."""
         os.write(self._ours, text.encode())
+
+    def press_tab_until(self, text: str) -> None:
+        """Press Tab until it has written this: what it completes may not be known at first."""
+        pressed = 0.0
+
+        def is_there() -> bool:
+            nonlocal pressed
+            there = text in self.written.replace("\a", "")
+            if not there and time.monotonic() - pressed > 0.5:
+                self.type("\t")
+                pressed = time.monotonic()
+            return there
+
+        until(is_there, lambda: f"{text!r} in {self.written!r}")
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""

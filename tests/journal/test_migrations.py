@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from holdfast_journal import DatabaseUnusable, NewerSchema
+from holdfast_journal import Actor, DatabaseUnusable, NewerSchema
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import REVISIONS, VERSION_TABLE, metadata
 from holdfast_journal.store.upgrading import downgrade, migrations, schema_state, upgrade
@@ -47,6 +47,9 @@ class TestMigrations:
         with ada.taken.journal.process():
             ada.taken.journal.add_task(1, "mint", b"", "key", 0.0)
         ada.event()
+        actor = Actor("ada", "here", "command")
+        journal.tokens.make("shop", "viewer", None, actor)
+        journal.drain(journal.workers()[0].id, act=actor.does("drain"))
         database = Database.open(url)
         downgrade(database, "base")
         upgrade(database)

@@ -134,8 +134,10 @@ class TestMoving:
             assert self.look(moving, clock, 5) is None
         reactor.turn()
         assert self.look(moving, clock, 1)[0] == "the journal's writer"
+        assert moving.writing_for() == 6
         moving.has_written()
         assert self.look(moving, clock, 1) is None
+        assert moving.writing_for() == 0
 
     def test_a_place_holds_no_values(self) -> None:
         """Where a thread is: functions, lines and files, and nothing of what they work on."""

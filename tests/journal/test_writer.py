@@ -71,6 +71,8 @@ class TestGroupCommit:
         order: list[str] = []
         ada.released = bob.released = order  # type: ignore[assignment]
         commits: list[Connection] = []
+        written: list[int] = []
+        journal.observe_writes(lambda commits, seconds: written.append(commits if seconds else 0))
 
         def count(connection: Connection) -> None:
             if threading.current_thread().name == "journal":
@@ -81,9 +83,11 @@ class TestGroupCommit:
             bob.event(b"", "bob 1")
             ada.event(b"", "ada 2")
             assert order == []
+            assert journal.vitals().commits_waiting == 3
             reactor.until(lambda: len(order) == 3)
         assert order == ["ada 1", "bob 1", "ada 2"]
         assert len(commits) == 1
+        assert written == [3]
         assert [event.seq for event in journal.events(ada.taken.id)] == [1, 2]
         assert journal.overview(name="ada")[0].seq == 2
         stop(journal, reactor)

@@ -21,7 +21,7 @@ from holdfast.server.turn import Turn
 with warnings.catch_warnings():
     # `twisted.web.static`, which the package imports, warns of itself.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from holdfast.server.websocket import site
+    from holdfast.server.websocket import Connections, site
 
 APP = "example.com/test"
 
@@ -111,7 +111,8 @@ class Server:
     def on(cls, path: Path) -> "Server":
         new = cls(path, open_database(path, create_or_upgrade_channel_db))
         turn = Turn(new.database.connection, new._later.append)
-        new._site = site(make_server(turn, blur_usage=3600), turn)
+        server = make_server(turn, blur_usage=3600)
+        new._site = site(server, Connections(server, turn))
         return new
 
     def connect(self, side: str) -> Client:

@@ -17,6 +17,7 @@ from typing import IO, Any
 import click
 
 from holdfast.cli import say, streams
+from holdfast.cli.channel import Level
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
 
@@ -28,12 +29,15 @@ class Failure(click.ClickException, Refused):
     """Nothing was started, as a `Refused`. Exit status 2."""
 
     exit_code = 2
+    _level: Level = "error"
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the one line to standard error."""
-        line = f"holdfast: {printable(self.message, _LONGEST_MESSAGE)}"
+        message = printable(self.message, _LONGEST_MESSAGE)
+        line = f"holdfast: {message}"
         if file is None:
-            say.err(line)
+            keys = {"exit_status": self.exit_code}
+            say.log("ended", message, level=self._level, shown=line, keys=keys)
         else:
             click.echo(line, file=file)
 
@@ -48,6 +52,7 @@ class Interrupted(Failure):
     """Ctrl-C in a command that has no better answer to it. The exit status is a shell's."""
 
     exit_code = 128 + signal.SIGINT
+    _level = "info"
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the one line, over the ^C that a terminal shows."""
@@ -110,7 +115,11 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _usage(error: click.UsageError) -> str:
-    said = error.format_message().strip().removesuffix(".")
+    meant = getattr(error, "possibilities", None) or ()
+    # click's own text puts the suggestion into brackets, where ours begin.
+    said = (error.message if meant else error.format_message()).strip().removesuffix(".")
     said = said[:1].lower() + said[1:]
+    if meant:
+        said += f"; did you mean {' or '.join(map(repr, sorted(meant)))}?"
     command = error.ctx.command_path if error.ctx is not None else "holdfast"
     return f"{said} (see '{command} --help')"

@@ -3,14 +3,10 @@
 Both are written page by page, since there may be more flows than fit into memory.
 """
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from holdfast.cli import documents
 from holdfast.cli.tables import iso
 from holdfast.operating.standing import live_code
 
@@ -26,33 +22,21 @@ COLUMNS = (
 
 def write_json(pages: Iterable[Sequence["FlowRow"]], *, codes: bool) -> None:
     """Write one array, an object on each line; their codes only if they are asked for."""
-    before = "["
-    for page in pages:
-        lines = [json.dumps(_as_object(row, codes=codes)) for row in page]
-        if lines:
-            click.echo(before + "\n" + ",\n".join(lines), nl=False)
-            before = ","
-    click.echo("[]" if before == "[" else "\n]")
+    documents.write_json([_as_object(row, codes=codes) for row in page] for page in pages)
 
 
 def write_csv(pages: Iterable[Sequence["FlowRow"]], *, codes: bool) -> None:
     """Write a header, and a row for each flow; their codes only if they are asked for."""
-    click.echo(_csv([COLUMNS]), nl=False)
-    for page in pages:
-        click.echo(_csv([_as_record(row, codes=codes) for row in page]), nl=False)
+    records = ([_as_record(row, codes=codes) for row in page] for page in pages)
+    documents.write_csv(COLUMNS, records)
 
 
-def _csv(records: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(records)
-    return text.getvalue()
-
-
-def _as_record(row: "FlowRow", *, codes: bool) -> list[object]:
+def _as_record(row: "FlowRow", *, codes: bool) -> dict[str, Any]:
     """The same facts; a worker is its id if it is alive."""
     facts = _as_object(row, codes=codes)
     facts["worker"] = row.owner if row.owner_alive else None
-    return [facts[each] for each in COLUMNS]
+    del facts["published"]
+    return facts
 
 
 def _as_object(row: "FlowRow", *, codes: bool) -> dict[str, Any]:

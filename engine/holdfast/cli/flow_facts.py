@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from holdfast.cli.asking import sized
 from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
 from holdfast.cli.transfers import route_in_words
+from holdfast.operating.collecting import COLLECTED, receive_command, special_command
 from holdfast.operating.service import ONE_COMMANDS
 from holdfast.operating.standing import is_parked, live_code, shown_status
 from holdfast_journal import UNLOADED
@@ -12,6 +13,7 @@ from holdfast_journal import UNLOADED
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from holdfast.operating.kept import Kept
     from holdfast_journal import FlowRow
 
 TIMES = ("sent", "accepted", "collected")
@@ -21,8 +23,9 @@ SIZES = ("size", "moved")
 """What they publish as a number of bytes."""
 
 
-def show_one(row: "FlowRow", deadline: float | None, *, waits_for_room: bool) -> None:
+def show_one(row: "FlowRow", kept: "Kept | None", *, waits_for_room: bool) -> None:
     """Show it: a fact in each line."""
+    deadline = None if kept is None else kept.deadline
     table = new_table()
     table.show_header = False
     table.add_column(no_wrap=True)
@@ -34,6 +37,7 @@ def show_one(row: "FlowRow", deadline: float | None, *, waits_for_room: bool) ->
         ("kind", cell(row.kind)),
         ("status", status_cell(shown_status(row))),
         ("code", cell(live_code(row) or "", whole=True)),
+        ("collect", cell(_command(row, kept), whole=True)),
         ("attempt", cell(str(row.attempt))),
         ("started", cell(timestamp(row.created_at))),
         ("changed", cell(timestamp(row.updated_at))),
@@ -57,6 +61,16 @@ def show_one(row: "FlowRow", deadline: float | None, *, waits_for_room: bool) ->
         if key != "code" and shown is not None:
             table.add_row(cell(key, "bold"), cell(_in_words(key, shown)))
     show(table)
+
+
+def _command(row: "FlowRow", kept: "Kept | None") -> str:
+    """Return what the recipient types, where it is more than the usual command."""
+    code = live_code(row)
+    if code is None or kept is None or row.kind not in COLLECTED:
+        return ""
+    if special_command(kept.relay, kept.appid) is None:
+        return ""
+    return receive_command(code, kept.relay, kept.appid)
 
 
 def _in_words(key: str, shown: object) -> str:

@@ -57,8 +57,8 @@ class FlowTable:
         column(table, "STATUS")
         if self.codes:
             column(table, "CODE")
-        column(table, "SINCE")
-        column(table, "ATTEMPT", right=True)
+        column(table, "SINCE", spare=True)
+        column(table, "ATTEMPT", right=True, spare=True)
         for row in rows:
             table.add_row(
                 *([cell(row.batch)] if several else []),

@@ -19,12 +19,18 @@ COMMANDS: Mapping[str, str] = {
     "provision": "Give each person in a file their secret.",
     "add": "Start flows for people, and return at once.",
     "start": "Start a flow of your own, and return at once.",
+    "letters": "Write a letter for each code.",
     "run": "Serve every unfinished flow, as a service does.",
     "status": "Show how each flow stands.",
-    "log": "Show the journal of one flow.",
+    "log": "Tell what happened to one flow.",
+    "tasks": "Show the tasks that flows wait for.",
+    "batches": "Show how far each batch is.",
+    "workers": "Show the processes that run flows.",
     "cancel": "End flows that nobody has collected.",
     "retry": "Give flows that failed a new code.",
     "extend": "Give flows another deadline.",
+    "console": "Show flows in the browser, and serve an HTTP API.",
+    "token": "Make and revoke tokens for the console and its API.",
     "doctor": "Look for damage in a database, and repair nothing.",
     "send": "Send files, a folder or a text.",
     "receive": "Receive a file, a folder or a text.",
@@ -34,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "db": "Check the database, and bring it up to date.",
     "purge": "Forget flows that ended long ago.",
     "timing": "Draw recordings of message times.",
+    "traces": "Send what flows do to a tracing system.",
 }
 """Name and short help of each subcommand, in the order of a reader's interest."""
 
@@ -52,6 +59,17 @@ class LazyCommands(click.Group):
         module = importlib.import_module(f"holdfast.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand; if it was mistyped, suggest from those that are not imported too."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=COMMANDS, ctx=ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the listing from `COMMANDS`, which imports nothing."""

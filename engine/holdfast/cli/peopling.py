@@ -1,10 +1,12 @@
 """The options that say who gets a secret, and where the secrets come from."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.operating.finding import DEFAULT_BATCH
 
@@ -50,3 +52,11 @@ def people_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def warn_of_readers(people: Path | str) -> None:
+    """Warn if every user of this machine can read a people file; standard input is a text."""
+    from holdfast.operating.exposure import warning
+
+    if isinstance(people, Path) and (said := warning(people)) is not None:
+        say.tell(said)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from holdfast.cli import say
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.filing import Filing
-from holdfast.cli.pictures import fitting_picture
+from holdfast.cli.pictures import Pictures
 from holdfast.cli.status_line import StatusLine
 from holdfast.cli.tables import counted
 from holdfast.operating.codes_file import CodesFile
+from holdfast.operating.letters import LettersOfCodes
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
 from holdfast.operating.standing import live_code, shown_word, wrong_guesses
@@ -38,11 +39,19 @@ class Progress:
     Args:
         names: all people, in the order of the people file.
         codes_file: where codes go instead of standard output.
-        pictures: whether to draw each code.
+        pictures: draws each code, if that is asked for.
+        letters: writes the letters, if there are to be any.
+        farewell: what is said once all codes are there.
     """
 
     def __init__(
-        self, names: Sequence[str], codes_file: CodesFile | None, *, pictures: bool
+        self,
+        names: Sequence[str],
+        codes_file: CodesFile | None,
+        *,
+        pictures: Pictures | None = None,
+        letters: LettersOfCodes | None = None,
+        farewell: Sequence[str] = (),
     ) -> None:
         self._rows: dict[str, FlowRow] = {}
         self._statuses: Counter[str] = Counter()
@@ -50,25 +59,37 @@ class Progress:
         self._names = names
         self._wanted = frozenset(names)
         self._codes: dict[str, str] = {}
+        self._codeless = set(names)
         self._filing = None if codes_file is None else Filing(codes_file)
+        self._letters = letters
+        self._lettering = None if letters is None else Filing(letters, "letters")
+        self._farewell = farewell
         self._pictures = pictures
         self._line = StatusLine()
         self._said = ""
         self._said_at = 0.0
         self._first = True
 
-    def begin(self, existing: int) -> None:
-        """Say how many flows are new, and how many this command continues."""
+    def begin(self, existing: int, command: str | None = None) -> None:
+        """Say how many flows are new, and how many this command continues.
+
+        Args:
+            existing: how many it continues.
+            command: what recipients type, if the code alone is not enough.
+        """
         new = len(self._names) - existing
         parts = [f"{new} started"] if new else []
         if existing:
             parts.append(f"{existing} started before")
         people = "1 person" if len(self._names) == 1 else f"{len(self._names)} people"
         self._line.print(f"{people}: {', '.join(parts)}.")
+        if new and command is not None:
+            self._line.print(f"Each of them collects with: {command}")
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         """Show what has changed; return whether everything is over."""
         new_codes: dict[str, str] = {}
+        lettered: dict[str, FlowRow] = {}
         for row in moved:
             if row.name not in self._wanted:
                 continue
@@ -77,12 +98,16 @@ class Progress:
             code = live_code(row)
             if code is not None and self._codes.get(row.name) != code:
                 self._codes[row.name] = new_codes[row.name] = code
+                lettered[row.name] = row
             if before is None or before.status != row.status:
                 self._tell(row)
             if before is not None and wrong_guesses(before) != wrong_guesses(row):
                 self._tell_guess(row)
         if new_codes:
             self._give(new_codes)
+        if self._lettering is not None and lettered:
+            self._lettering.add(lettered)
+        self._say_farewell()
         self._first = False
         if self._open:  # otherwise `end` counts
             self._count()
@@ -95,10 +120,24 @@ class Progress:
             self._statuses[before.status] -= 1
         self._rows[row.name] = row
         self._statuses[row.status] += 1
+        if row.finished_at is not None or live_code(row) is not None:
+            self._codeless.discard(row.name)
         if row.finished_at is None:
             self._open.add(row.name)
         else:
             self._open.discard(row.name)
+
+    def _say_farewell(self) -> None:
+        """Say once that all codes are there, unless there is nobody left to wait for."""
+        if self._farewell and not self._codeless and self._open:
+            for line in self._farewell:
+                self._line.print(line)
+            self._farewell = ()
+
+    def finish_letters(self) -> None:
+        """Wait until the letters are written, for which the journal must be open."""
+        if self._lettering is not None:
+            self._lettering.finish()
 
     def end(self, ending: Ending) -> None:
         """Say how the batch ended.
@@ -115,6 +154,7 @@ class Progress:
         # Counted from the people, not from what was seen: a flow that this command has not
         # looked at yet may not be over.
         open_ = len(self._names) - len(finished)
+        self._tell_letters(finished)
         self._line.print(f"{counted(self._everybody())}.")
         if bad:
             names = ", ".join(printable(row.name, 40) for row in bad[:SHOWN_NAMES])
@@ -134,6 +174,20 @@ class Progress:
             )
         if bad:
             raise Unfinished(f"{len(bad)} of {len(self._names)} have not collected")
+
+    def _tell_letters(self, finished: Sequence[FlowRow]) -> None:
+        """Say that letters of flows that are over are still there."""
+        if self._letters is None:
+            return
+        letters = self._letters.letters
+        left = sum(letters.path(row.batch, row.name).exists() for row in finished)
+        if left:
+            whose = (
+                "The letter of a flow that is over is"
+                if left == 1
+                else (f"The letters of {left} flows that are over are")
+            )
+            self._line.print(f"{whose} left in {letters.name}.")
 
     def _everybody(self) -> Counter[str]:
         """Count the statuses of all people, also of those whose flow was not seen yet."""
@@ -160,9 +214,9 @@ class Progress:
             if self._filing is None:
                 self._line.clear()
                 say.out(f"{printable(name)}\t{code}")
-            if self._pictures:
+            if self._pictures is not None:
                 self._line.clear()
-                say.out(fitting_picture(code))
+                say.out(self._pictures.of(name, code))
 
     def _count(self) -> None:
         text = counted(self._everybody())
@@ -172,5 +226,6 @@ class Progress:
         if self._line.terminal:
             self._line.show(text)
         elif text != self._said and now - self._said_at >= LINE_EVERY:
-            say.err(text)
+            keys = {"people": len(self._names), "open": len(self._open)}
+            say.log("progress", text, keys=keys)
             self._said, self._said_at = text, now

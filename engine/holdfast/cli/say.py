@@ -3,6 +3,9 @@
 The disk of a log may be full, the reader of a pipe gone, a terminal closed or stopped. So code that
 prints hands the text over and continues. One thread per stream writes it, in order, and tries again
 until it succeeds. What waits is bounded; what is dropped is counted, and the operator is told.
+
+`log` says what happens, for people and for programs; with `--log-format json` or `journal` whole
+lines of `tell` and `err`, and what flows of users print, go the same way (see `channel`).
 """
 
 import contextlib
@@ -10,11 +13,16 @@ import errno
 import io
 import os
 import sys
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TextIO
 
 import click
 from attrs import define, field
 
+from holdfast.cli import channel
+from holdfast.cli.channel import Form, Level, Record
 from holdfast.cli.outlet import WHERE_CODES_ARE, Done, Outlet
 from holdfast.cli.streams import write_some
 
@@ -23,6 +31,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds for which a command that ends waits for a stream on which nothing moves."""
+
+_PREFIX = "holdfast: "
+"""Before what operators are told on standard error."""
 
 
 @define(eq=False)
@@ -70,13 +81,51 @@ def out(text: str) -> None:
 
 
 def err(text: str, *, end: str = "\n") -> None:
-    """Print a line on standard error."""
-    _line(sys.stderr, "standard error", text + end)
+    """Print a line on standard error; without an end, something for a terminal alone."""
+    if is_text():
+        _line(sys.stderr, "standard error", text + end)
+    elif text.startswith(_PREFIX):
+        tell(text.removeprefix(_PREFIX))
+    elif end and text:
+        log("note", text)
 
 
 def tell(text: str) -> None:
     """Tell the operator something on standard error, in one line."""
-    err(f"holdfast: {text}")
+    log("notice", text, level="warning", shown=_PREFIX + text)
+
+
+def log(
+    event: str,
+    message: str,
+    *,
+    level: Level = "info",
+    shown: str | None = None,
+    out: bool = False,
+    keys: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Say what happens, in the form that the operator chose.
+
+    Args:
+        event: a word for programs, which stays the same.
+        message: one line for people.
+        level: how much it matters.
+        shown: the line in the form `text`, if it is not the message.
+        out: whether that line goes to standard output.
+        keys: facts for programs, never a secret.
+    """
+    if not is_text():
+        line = channel.written(Record(time.time(), level, event, message, keys))
+        _line(sys.stderr, "standard error", line + "\n")
+    elif out:
+        _line(sys.stdout, "standard output", (message if shown is None else shown) + "\n")
+    else:
+        _line(sys.stderr, "standard error", (message if shown is None else shown) + "\n")
+
+
+def is_text() -> bool:
+    """Whether what is said is for people, and may be shown in place on a terminal."""
+    return channel.form() is Form.TEXT
 
 
 class _Handed(io.RawIOBase):
@@ -86,6 +135,7 @@ class _Handed(io.RawIOBase):
         super().__init__()
         self._outlet = outlet
         self._number = number
+        self._begun = b""  # a line without its end, where lines become records
 
     def writable(self) -> bool:
         """Whether it can be written: yes."""
@@ -102,7 +152,14 @@ class _Handed(io.RawIOBase):
     def write(self, data: "Buffer", /) -> int:
         """Hand the bytes over."""
         copy = bytes(data)
-        self._outlet.put(copy)
+        if is_text():
+            self._outlet.put(copy)
+        else:
+            *lines, self._begun = (self._begun + copy).split(b"\n")
+            if len(self._begun) > channel.LONGEST:
+                lines, self._begun = [*lines, self._begun], b""
+            for line in filter(None, lines):
+                log("printed", line.decode(errors="backslashreplace"))
         return len(copy)
 
 

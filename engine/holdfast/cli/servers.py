@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli import say
 from holdfast.cli.failure import Failure
 from holdfast.operating.stopping import Stopping
+from holdfast.operating.supervising import Supervised
 
 if TYPE_CHECKING:
     from holdfast.server.listening import ListeningService
@@ -19,9 +20,13 @@ def serve(reactor: Any, server: "ListeningService", kind: str) -> None:
 
     failed: list[str] = []
     stopping = Stopping(reactor)
+    said: list[str] = []
+    supervised = Supervised.by_environment(reactor, status=lambda: said[0] if said else None)
 
     def listens(where: str) -> None:
-        say.out(f"{kind}: {where}")
+        said.append(f"{kind}: {where}")
+        say.log("listening", said[0], out=True, keys={"address": where})
+        supervised.ready()
 
     def does_not(failure: Failed) -> None:
         failed.append(failure.getErrorMessage())

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.cli import say
 from holdfast.cli.logs import log_what_goes_wrong
+from holdfast.cli.telemetry import tell_where, worker_telemetry
 from holdfast.operating.service import EVERYWHERE, Service
+from holdfast.operating.supervising import Supervised
 from holdfast.rendezvous import MOST_CONNECTIONS
 
 if TYPE_CHECKING:
+    from holdfast.rendezvous.tor import TorManager
     from holdfast.timing import DebugTiming
 
 
@@ -23,12 +26,26 @@ def serving(
     connections: int = MOST_CONNECTIONS,
     timing: DebugTiming | None = None,
     retain: float | None = None,
+    http: str | None = None,
+    status: Callable[[], str | None] = lambda: None,
+    tor: TorManager | None = None,
 ) -> Iterator[Service]:
     """Open a `Service` for one command; its arguments are the service's.
 
-    Raises JournalError.
+    With `http`, an address, metrics and health are shown there. `status` says in one line how the
+    flows stand, for a service manager. Raises JournalError, Refused.
     """
+    from twisted.internet import reactor
+
+    telemetry = worker_telemetry(http)  # before anything begins
     say.take_over()  # here, because flows may be started next
-    with Service(db, say.tell, serve, connections, timing, retain) as service:
+    service = Service(db, say.tell, serve, connections, timing, retain, tor=tor)
+    if telemetry is not None:
+        service.observer, service.companions = telemetry.observer, [telemetry]
+    with service:
         log_what_goes_wrong()
+        if telemetry is not None:
+            tell_where(telemetry.where)
+        supervised = Supervised.by_environment(reactor, service.health.unwell, status)
+        reactor.callWhenRunning(supervised.ready)
         yield service

@@ -5,9 +5,9 @@ Values are checked while the command line is parsed, so that a wrong one starts 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -22,19 +22,28 @@ from holdfast.operating.addresses import (
     is_line,
     sqlite_url,
 )
-from holdfast.rendezvous import DEFAULT_RELAY, MOST_CONNECTIONS
+from holdfast.rendezvous import DEFAULT_RELAY, MOST_CONNECTIONS, RELAY_VARIABLES
 from holdfast.transfer import APPID
+
+OUR_TRANSIT: Final = "HOLDFAST_TRANSIT"
+TRANSIT_VARIABLES: Final = (OUR_TRANSIT, "WORMHOLE_TRANSIT_HELPER")
+"""Which environment variables name a transit relay: ours, then the stock client's."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def where_from(ctx: click.Context, param: click.Parameter) -> str:
     """Name the place that a value came from: `--relay`, or `HOLDFAST_RELAY`."""
-    if isinstance(param.envvar, str) and param.name is not None:
-        source = ctx.get_parameter_source(param.name)
-        if source is click.core.ParameterSource.ENVIRONMENT:
-            return param.envvar
-    return param.opts[0]
+    source = ctx.get_parameter_source(param.name or "")
+    if source is not click.core.ParameterSource.ENVIRONMENT:
+        return param.opts[0]
+    return next(name for name in variables_of(param) if os.environ.get(name))
+
+
+def variables_of(param: click.Parameter) -> Sequence[str]:
+    """Return the environment variables that give an option its value; the first that is set."""
+    given = param.envvar or ()
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _database(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -51,12 +60,13 @@ def _relay(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 def _transit(ctx: click.Context, param: click.Parameter, value: str) -> TransitRelay | None:
-    return checked_transit(value, where_from(ctx, param))
-
-
-def _default_transit() -> str:
+    source = ctx.get_parameter_source(param.name or "")
     # To click, a variable that is empty is not set; here it says that there is to be no relay.
-    return os.environ.get("HOLDFAST_TRANSIT", DEFAULT_TRANSIT)
+    if source is not click.core.ParameterSource.COMMANDLINE and not os.environ.get(
+        OUR_TRANSIT, "-"
+    ):
+        return None
+    return checked_transit(value, where_from(ctx, param))
 
 
 def _appid(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -86,7 +96,7 @@ def relay_option(command: Command) -> Command:
         "--relay",
         metavar="URL",
         callback=_relay,
-        envvar="HOLDFAST_RELAY",
+        envvar=list(RELAY_VARIABLES),
         default=DEFAULT_RELAY,
         show_default=True,
         show_envvar=True,
@@ -100,9 +110,9 @@ def transit_option(command: Command) -> Command:
         "--transit",
         metavar="tcp:HOST:PORT",
         callback=_transit,
-        envvar="HOLDFAST_TRANSIT",
-        default=_default_transit,
-        show_default=DEFAULT_TRANSIT,
+        envvar=list(TRANSIT_VARIABLES),
+        default=DEFAULT_TRANSIT,
+        show_default=True,
         show_envvar=True,
         help="The transit relay that files pass through if the two sides cannot reach each other"
         " directly; `none` for no relay.",

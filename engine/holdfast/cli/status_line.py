@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TextIO
 
 from attrs import define, field
 from rich.cells import cell_len
@@ -11,9 +13,23 @@ from holdfast.cli import say
 from holdfast.cli.tables import narrowed
 
 
+def in_foreground(stream: TextIO) -> bool:
+    """Whether this process may write where the user of a terminal is typing.
+
+    Not if the shell has started it with `&`, or continued it with `bg`.
+    """
+    try:
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except OSError:  # it is not the terminal of our session, which has no shell then
+        return True
+
+
 @define
 class StatusLine:
-    """What goes on, in the last line of the terminal; other lines go above it."""
+    """What goes on, in the last line of the terminal; other lines go above it.
+
+    A process in the background does not show it: there is the prompt of the shell.
+    """
 
     _shown: str = field(default="", init=False)
     _width: int = field(default=0, init=False)
@@ -21,7 +37,7 @@ class StatusLine:
     @property
     def terminal(self) -> bool:
         """Whether there is a terminal: elsewhere no line can be written in place."""
-        return sys.stderr.isatty()
+        return say.is_text() and sys.stderr.isatty()
 
     @property
     def room(self) -> int:
@@ -33,6 +49,8 @@ class StatusLine:
         if text == self._shown:
             return
         self.clear()
+        if not in_foreground(sys.stderr):
+            return
         shown = narrowed(text, self.room)
         say.err(shown, end="")
         self._shown, self._width = text, cell_len(shown)
@@ -40,8 +58,9 @@ class StatusLine:
     def clear(self) -> None:
         """Show nothing."""
         if self.terminal and self._width:
-            # Also clear the ^C that the terminal may have put after it.
-            say.err("\r" + " " * (self._width + 2) + "\r", end="")
+            if in_foreground(sys.stderr):
+                # Also clear the ^C that the terminal may have put after it.
+                say.err("\r" + " " * (self._width + 2) + "\r", end="")
             self._shown, self._width = "", 0
 
     def print(self, text: str) -> None:

@@ -1,18 +1,20 @@
 """Tables for people: aligned and plain, and coloured on a terminal only.
 
-On a terminal, wide cells are folded, or each row becomes lines of its own, so that nothing is cut.
-In a pipe, nothing is folded.
+On a terminal that is too narrow, wide cells are folded; then columns that can be spared are left
+out; then each row becomes lines of its own. So no name is ever cut or lost. In a pipe, nothing is
+folded or left out.
 """
 
 import io
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import click
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from holdfast.operating.printable import printable
@@ -24,13 +26,34 @@ _NARROWEST = 10
 """The fewest columns of a terminal that a folding column keeps."""
 
 
+class Table(RichTable):
+    """A table without lines; give it columns with `column`."""
+
+    def __init__(self) -> None:
+        super().__init__(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        self.spared: list[str] = []
+        """The titles of columns that can be left out, the last one first."""
+
+    def leave_out(self, title: str) -> None:
+        """Do without a column."""
+        kept = [each for each in self.columns if each.header != title]
+        self.columns = [replace(each, _index=place) for place, each in enumerate(kept)]
+
+
 def new_table() -> Table:
     """Return a table without lines; give it columns with `column`."""
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    return Table()
 
 
-def column(table: Table, title: str, *, folds: bool = False, right: bool = False) -> None:
-    """Add a column. On a narrow terminal one that folds gives way; the others stay whole."""
+def column(
+    table: Table, title: str, *, folds: bool = False, right: bool = False, spare: bool = False
+) -> None:
+    """Add a column. On a narrow terminal one that folds gives way; the others stay whole.
+
+    One that can be spared is left out if there is no room for it.
+    """
+    if spare:
+        table.spared.append(title)
     table.add_column(
         title,
         no_wrap=not folds,
@@ -60,6 +83,8 @@ def show(table: Table) -> None:
     """Write a table to standard output."""
     console = Console(highlight=False)
     if console.is_terminal:
+        while table.spared and _needed(table) > console.width:
+            table.leave_out(table.spared.pop())
         if _needed(table) <= console.width:
             console.print(table)
         else:
@@ -149,12 +174,15 @@ def iso(at: float | None) -> str | None:
     return f"{written}.{milliseconds % 1000:03}Z"
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """Say how many flows have each status: `20 flows: 17 done, 3 waiting`."""
-    total = sum(counts.values())
-    parts = ", ".join(
+def in_words(counts: Mapping[str, int]) -> str:
+    """Say how many flows have each status, the most first: `17 done, 3 waiting`."""
+    return ", ".join(
         f"{-number} {printable(word)}"
         for number, word in sorted((-number, shown_word(each)) for each, number in counts.items())
     )
-    flows = "1 flow" if total == 1 else f"{total} flows"
-    return f"{flows}: {parts}"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Say how many flows have each status: `20 flows: 17 done, 3 waiting`."""
+    total = sum(counts.values())
+    return f"{'1 flow' if total == 1 else f'{total} flows'}: {in_words(counts)}"

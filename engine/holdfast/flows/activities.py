@@ -60,6 +60,11 @@ class Session(Protocol):
         ...
 
     @property
+    def tor(self) -> object:
+        """What every connection must be made through, an object with `stream_via`; or None."""
+        ...
+
+    @property
     def key(self) -> str:
         """32 hexadecimal digits that are the same in every life of this flow."""
         ...

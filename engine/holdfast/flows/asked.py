@@ -14,6 +14,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import cache
 from types import CodeType, FunctionType
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ def tasks_not_known(cls: type, elsewhere: frozenset[str]) -> Iterator[str]:
 def methods_not_called(cls: type, elsewhere: frozenset[str]) -> Iterator[str]:
     """Say which methods of `cls` are for the result of a task that there is not; as above."""
     methods = {method_name(task) for task in {*task_kinds(), *elsewhere} | _asked_for(cls)}
-    called = {name for code in _codes(cls) for name in code.co_names}
+    called = _called(cls)
     for name in dir(cls):
         asked, ending = _split(name)
         if not asked or asked in methods or name in called or not _takes_one(cls, name):
@@ -90,12 +91,21 @@ def _takes_one(cls: type, name: str) -> bool:
 
 def _asked_for(cls: type) -> set[str]:
     """Return the names of the tasks that the methods of `cls` ask for, as far as can be seen."""
-    found = set()
-    for method in _methods(cls):
-        # To read the source takes longer than all the rest.
-        if any("perform" in code.co_names for code in _nested(method.__code__)):
-            found |= {_name(method, given) for given in _performed(method)}
+    # Which functions are registered may change; what the source says does not.
+    found = {_name(method, given) for method, given in _given(cls)}
     return {name for name in found if name is not None}
+
+
+@cache
+def _given(cls: type) -> tuple[tuple[FunctionType, ast.expr], ...]:
+    """Return what the methods of `cls` give to `perform`: each engine that starts asks for it."""
+    return tuple(
+        (method, given)
+        for method in _methods(cls)
+        # To read the source takes longer than all the rest.
+        if any("perform" in code.co_names for code in _nested(method.__code__))
+        for given in _performed(method)
+    )
 
 
 def _performed(method: FunctionType) -> Iterator[ast.expr]:
@@ -126,9 +136,11 @@ def _name(method: FunctionType, given: ast.expr) -> str | None:
         return None
 
 
-def _codes(cls: type) -> Iterator[CodeType]:
-    for method in _methods(cls):
-        yield from _nested(method.__code__)
+@cache
+def _called(cls: type) -> frozenset[str]:
+    """Return all names that the methods of `cls` use."""
+    codes = (code for method in _methods(cls) for code in _nested(method.__code__))
+    return frozenset(name for code in codes for name in code.co_names)
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:

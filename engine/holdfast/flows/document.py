@@ -46,6 +46,8 @@ class Params:
     params: dict[str, Any] = field(repr=False)
     deadline: float | None = None
     """When the flow expires, in seconds since the epoch."""
+    tor: bool = False
+    """Whether only workers that connect through Tor may run it."""
     hooks: dict[str, list[str]] = field(factory=dict, repr=False)
     """Whom it tells what; see `holdfast.flows.hooks`."""
     version: int = VERSION
@@ -75,6 +77,9 @@ class Checkpoint:
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
         reopening: whether its wormhole has ended, and a new one takes its place.
+        since: when its status last changed, in seconds since the epoch; None in documents of
+            earlier releases.
+        tor: whether only workers that connect through Tor may run it.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -87,6 +92,8 @@ class Checkpoint:
     wake_at: float | None = None
     deadline: float | None = None
     reopening: bool = False
+    since: float | None = None
+    tor: bool = False
     version: int = VERSION
 
     def to_bytes(self, wormhole: str | None = None) -> bytes:
@@ -184,6 +191,7 @@ def new_flow(
     appid: str | None = None,
     fingerprint: str | None = None,
     deadline: float | None = None,
+    tor: bool = False,
     hooks: Hooks | None = None,
 ) -> NewFlow:
     """Return what `SqlJournal.start_flows` starts `flow` with.
@@ -191,17 +199,18 @@ def new_flow(
     Args:
         name: the flow's name, unique in its batch.
         flow: the flow with its parameters.
-        relay: the mailbox server's URL; by default that in HOLDFAST_RELAY, and if there is none,
-            that of the server that the stock clients use.
+        relay: the mailbox server's URL; by default that in HOLDFAST_RELAY or WORMHOLE_RELAY_URL,
+            and if there is none, that of the server that the stock clients use.
         appid: the application's identifier; by default that of the flow's class.
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
+        tor: leave the flow to workers that connect through Tor, and to no others.
         hooks: whom it tells what; see `holdfast.flows.hooks`.
 
     Raises:
         TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
             message names the field and the type, never the value.
-        BadRelayUrl: HOLDFAST_RELAY is not such a URL.
+        BadRelayUrl: the environment names one that is not such a URL.
     """
     try:
         checked = params_of(flow)
@@ -214,7 +223,7 @@ def new_flow(
     relay = relay_in(os.environ) if relay is None else relay
     appid = flow.appid if appid is None else appid
     told = {event: list(words) for event, words in (hooks or {}).items()}
-    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline, hooks=told)
+    params = Params(relay, appid, checked, deadline, tor, told)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
 
 

@@ -16,7 +16,7 @@ from holdfast.operating.refused import Refused
 from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
-    from holdfast_journal import NewFlow, SqlJournal
+    from holdfast_journal import Actor, NewFlow, SqlJournal
 
 
 @frozen
@@ -27,6 +27,7 @@ class Terms:
         deadline: in seconds since the epoch.
         mint_timeout: seconds that the command of --mint is given.
         code: what codes they get.
+        tor: whether their flows are left to workers that connect through Tor.
         hooks: who is told what.
     """
 
@@ -35,6 +36,7 @@ class Terms:
     deadline: float | None
     mint_timeout: float
     code: AskedCode = field(factory=AskedCode)
+    tor: bool = False
     hooks: AskedHooks = NO_HOOKS
 
 
@@ -57,6 +59,7 @@ def start_batch(
     minting: Sequence[str] | None,
     source: str,
     terms: Terms,
+    by: Actor,
     *,
     own: bool = True,
 ) -> int:
@@ -77,7 +80,7 @@ def start_batch(
                 f"{_where(source, lines[old.name])}{quoted(old.name)} was started with {what}"
                 f" before (it is {shown_word(old.status)}); --batch NAME begins a new round"
             )
-    started = journal.start_flows(batch, flows, own=own)
+    started = journal.start_flows(batch, flows, own=own, act=by.does("start"))
     return len(started.existing)
 
 
@@ -111,5 +114,6 @@ def _flow(
         appid=terms.appid,
         fingerprint=fingerprint,
         deadline=terms.deadline,
+        tor=terms.tor,
         hooks=terms.hooks.words,
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from holdfast.operating.printable import quoted
 from holdfast.operating.refused import Refused
 
 if TYPE_CHECKING:
-    from holdfast_journal import FlowRow, SqlJournal
+    from holdfast_journal import Actor, FlowRow, SqlJournal
 
 Rule = Callable[["FlowRow"], str | None]
 """Says why something cannot be done to a flow; None if nothing is in the way."""
@@ -92,13 +93,13 @@ def _check_names(journal: SqlJournal, choice: Choice) -> None:
         raise Refused(f"no flow is called {quoted(name)}{inside}; 'holdfast status' lists them")
 
 
-def cancel(journal: SqlJournal, rows: Sequence[FlowRow]) -> Iterator[Outcome]:
+def cancel(journal: SqlJournal, rows: Sequence[FlowRow], by: Actor) -> Iterator[Outcome]:
     """Ask these flows to end; tell of each whether it was asked, or had ended before."""
     from holdfast_journal import CANCEL
 
     by_id = {row.id: row for row in rows}
     asked: set[int] = set()
-    for some in journal.ask_all(by_id.keys(), CANCEL):
+    for some in journal.ask_all(by_id.keys(), CANCEL, act=by.does("cancel")):
         asked |= some
         for each in some:
             yield Outcome(by_id[each], "will be cancelled", done=True)
@@ -106,12 +107,15 @@ def cancel(journal: SqlJournal, rows: Sequence[FlowRow]) -> Iterator[Outcome]:
         yield Outcome(by_id[each], "had ended before", done=False)
 
 
-def extend(journal: SqlJournal, rows: Sequence[FlowRow], deadline: float) -> Iterator[Outcome]:
+def extend(
+    journal: SqlJournal, rows: Sequence[FlowRow], deadline: float, by: Actor
+) -> Iterator[Outcome]:
     """Give these flows another deadline, in seconds since the epoch."""
     from holdfast.flows.requests import put_off
 
     by_id = {row.id: row for row in rows}
-    changed = journal.change(by_id.keys(), _with_deadline(deadline), put_off(deadline))
+    act = by.does("extend", f"until {datetime.fromtimestamp(deadline, UTC):%Y-%m-%d %H:%M:%SZ}")
+    changed = journal.change(by_id.keys(), _with_deadline(deadline), put_off(deadline), act=act)
     for some in changed:
         for each, why in some.items():
             yield Outcome(by_id[each], why or "has another deadline", done=why is None)
@@ -156,11 +160,11 @@ class Retry:
         """Write down, all at once, that these flows are to be retried."""
         journal.plan_retries(self.name, {row.id: row.attempt for row in rows})
 
-    def carry_out(self, journal: SqlJournal) -> Iterator[Outcome]:
+    def carry_out(self, journal: SqlJournal, by: Actor) -> Iterator[Outcome]:
         """Retry what is planned and not done; each flow once, whoever was killed meanwhile."""
         from holdfast_journal import Filter
 
-        for some in journal.retry_planned(self.name):
+        for some in journal.retry_planned(self.name, act=by.does("retry")):
             ids = [each.id for each in some]
             rows = {row.id: row for row in journal.page(Filter(ids=ids), limit=len(ids)).rows}
             for each in some:

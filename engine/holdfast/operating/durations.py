@@ -31,3 +31,18 @@ def parse_duration(text: str) -> float:
             f"{text!r} is out of range: a duration is more than 0s and at most a hundred years"
         )
     return float(seconds)
+
+
+def in_words(seconds: float) -> str:
+    """Return how long something took, in at most two units: `0.2s`, `15s`, `4m 12s`, `3d 4h`."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    left = round(seconds)
+    words: list[str] = []
+    for unit, size in _SECONDS.items():
+        count, left = divmod(left, size)
+        if count or words:
+            words.append(f"{count}{unit}" if count else "")
+        if len(words) == 2:
+            break
+    return " ".join(each for each in words if each)

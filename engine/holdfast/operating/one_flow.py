@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 if TYPE_CHECKING:
     from holdfast.flows import Flow
     from holdfast.flows.hooks import Hooks
-    from holdfast_journal import FlowRow, SqlJournal
+    from holdfast_journal import Actor, FlowRow, SqlJournal
 
 
 NAMES_AT_ONCE = 50
@@ -31,20 +33,35 @@ def _name(fingerprint: str, number: int) -> str:
     return f"{fingerprint[:12]}-{number}"
 
 
+@frozen
+class Route:
+    """Where a flow meets its peer.
+
+    Args:
+        relay: the mailbox server's URL.
+        appid: the application's identifier.
+        tor: whether the flow is left to workers that connect through Tor.
+    """
+
+    relay: str
+    appid: str
+    tor: bool = False
+
+
 def start_or_resume(
     journal: SqlJournal,
     batch: str,
     flow: Flow,
     fingerprint: str,
-    *,
-    relay: str,
-    appid: str,
+    by: Actor,
+    route: Route,
     deadline: float | None = None,
     hooks: Hooks | None = None,
 ) -> str:
     """Return the name of the unfinished flow with this fingerprint, started now if need be.
 
-    The fingerprint is keyed, so that the name tells nothing about the secret.
+    The fingerprint is keyed, so that the name tells nothing about the secret. `deadline` is in
+    seconds since the epoch.
     """
     from holdfast.flows.document import new_flow
 
@@ -58,11 +75,12 @@ def start_or_resume(
     new = new_flow(
         name,
         flow,
-        relay=relay,
-        appid=appid,
+        relay=route.relay,
+        appid=route.appid,
         fingerprint=fingerprint,
         deadline=deadline,
+        tor=route.tor,
         hooks=hooks,
     )
-    journal.start_flows(batch, [new], own=True)
+    journal.start_flows(batch, [new], own=True, act=by.does("start"))
     return name

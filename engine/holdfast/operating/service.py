@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
 
+from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from holdfast.flows.engine.engine import Engine
     from holdfast.flows.engine.looking import Looking
+    from holdfast.flows.engine.observing import Observer
+    from holdfast.operating.health import WorkerHealth
+    from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
@@ -56,6 +60,9 @@ class Service:
         connections: how many connections may be open at once.
         timing: records when every message was sent and received.
         retain: seconds for which a flow that ended well can still be read.
+        observer: hears of what the flows do; nobody does without it.
+        companions: what goes on beside them.
+        tor: makes every connection of its flows go through Tor.
     """
 
     db: str
@@ -64,8 +71,17 @@ class Service:
     connections: int = MOST_CONNECTIONS
     timing: DebugTiming | None = None
     retain: float | None = None
+    observer: Observer | None = None
+    companions: Sequence[Companion] = ()
+    tor: TorManager | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
+    engine: Engine = field(init=False)
+    """What runs the flows, from `run` on."""
+    health: WorkerHealth = field(init=False)
+    """Of this process, inside the block."""
+    news: ServerNews = field(init=False)
+    """Which mailbox servers can be reached."""
     _reactor: Any = field(init=False)
     _stopping: Stopping = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
@@ -76,6 +92,7 @@ class Service:
         """Open the database. Raises JournalError."""
         from twisted.internet import reactor
 
+        from holdfast.operating.health import WorkerHealth
         from holdfast.operating.limits import connections_at_most, raise_open_files_limit
 
         self._reactor = reactor
@@ -83,6 +100,8 @@ class Service:
         self.journal = open_serving_journal(
             self.db, self.tell, self._reactor, self._fatal, self.retain or 0.0
         )
+        self.health = WorkerHealth(self.journal)
+        self.news = ServerNews(self.tell)
         raise_open_files_limit()
         self._obey(connections_at_most())
         return self
@@ -123,6 +142,7 @@ class Service:
             Stopped: the database or its disk failed, or `watch` refused.
         """
         from holdfast.flows.engine.engine import Engine
+        from holdfast.flows.engine.observing import UNOBSERVED
         from holdfast.flows.engine.threads import let_the_reactor_end
         from holdfast.operating.clock import keep_time_steadily
         from holdfast.operating.own_flows import ship
@@ -130,25 +150,29 @@ class Service:
         keep_time_steadily(self._reactor)
         let_the_reactor_end(self._reactor)
         ship()
-        engine = Engine(
+        self.engine = Engine(
             self.journal,
             self._reactor,
             serve=self.serve,
             batch=batch,
             names=names,
             connections=self.connections,
-            on_status_update=ServerNews(self.tell).hear,
+            on_status_update=self.news.hear,
             timing=self.timing,
+            observer=self.observer or UNOBSERVED,
+            tor=self.tor,
         )
 
         def start() -> None:
             self._stopping.heed_signals()
-            engine.start().addErrback(self._failed)
-            self._look_at(watch, batch, names, engine)
+            for companion in self.companions:
+                companion.start(self)
+            self.engine.start().addErrback(self._failed)
+            self._look_at(watch, batch, names)
             if seconds is not None:
-                self._reactor.callLater(seconds, self._settle, Ending.TIME, engine)
+                self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
-        self._reactor.addSystemEventTrigger("before", "shutdown", engine.stop)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.callWhenRunning(start)
         # What was imported is never garbage. To look through it again and again held up everything,
         # the reactor too, for 50 ms.
@@ -163,7 +187,6 @@ class Service:
         watch: Callable[[Sequence[FlowRow]], bool],
         batch: str | None,
         names: Collection[str] | None,
-        engine: Engine,
     ) -> None:
         from holdfast.flows.engine.looking import Looking
         from holdfast.flows.engine.threads import DaemonThreads, call_in
@@ -179,17 +202,28 @@ class Service:
             nonlocal seen
             seen = changes.seen
             if watch(changes.rows):
-                self._settle(Ending.DONE, engine)
+                self._settle(Ending.DONE)
 
         self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
         self._looking.start().addErrback(self._failed)
 
-    def _settle(self, ending: Ending, engine: Engine) -> None:
+    def _settle(self, ending: Ending) -> None:
         """End once everything was tried that the last flows want to tell."""
         if self._looking is not None:
             self._looking.stop()
-        settled = engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)
+        settled = self.engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)
         settled.addBoth(lambda _: self._end(ending))
+
+    def _stop(self) -> Deferred[Any]:
+        from twisted.internet.defer import DeferredList, maybeDeferred
+
+        def stop_companions(result: Any) -> Deferred[Any]:
+            stopping = [maybeDeferred(companion.stop) for companion in self.companions]
+            return DeferredList(stopping).addCallback(lambda _: result)
+
+        self.health.stopping = True
+        stopped: Deferred[Any] = self.engine.stop()
+        return stopped.addBoth(stop_companions)
 
     def _end(self, ending: Ending) -> None:
         self._ending = ending
@@ -224,19 +258,21 @@ class ServerNews:
     """Tells the operator once when a mailbox server is out of reach, and once when it is back."""
 
     tell: Tell
-    _lost: set[str] = field(factory=set)
+    reachable: dict[str, bool] = field(factory=dict, init=False)
+    """Whether each server could be reached when that was last tried, by its URL."""
 
     def hear(self, status: Status) -> None:
         """Hear news of one wormhole of many."""
         from holdfast.status import Connected, Unreachable
 
         news = status.mailbox_connection
-        if isinstance(news, Unreachable) and news.url not in self._lost:
-            self._lost.add(news.url)
+        if isinstance(news, Unreachable) and self.reachable.get(news.url, True):
+            self.reachable[news.url] = False
             self.tell(
                 f"cannot reach {printable(news.url)}: {printable(news.reason)};"
                 " trying again until it can be reached"
             )
-        elif isinstance(news, Connected) and news.url in self._lost:
-            self._lost.discard(news.url)
-            self.tell(f"{printable(news.url)} can be reached again")
+        elif isinstance(news, Connected) and not self.reachable.get(news.url, False):
+            if news.url in self.reachable:
+                self.tell(f"{printable(news.url)} can be reached again")
+            self.reachable[news.url] = True

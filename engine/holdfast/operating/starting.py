@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from holdfast.flows import Flow
-    from holdfast_journal import NewFlow, SqlJournal
+    from holdfast_journal import Actor, NewFlow, SqlJournal
 
 
 def own_class(kind: str, own: Collection[str]) -> type[Flow]:
@@ -31,18 +31,24 @@ def own_class(kind: str, own: Collection[str]) -> type[Flow]:
 
 
 def checked_flow(
-    name: str, flow: Flow, *, relay: str, appid: str | None, deadline: float | None
+    name: str,
+    flow: Flow,
+    *,
+    relay: str,
+    appid: str | None,
+    deadline: float | None,
+    tor: bool = False,
 ) -> NewFlow:
     """Return the flow as it is to be stored, if it can be stored. Raises Refused."""
     from holdfast.flows.document import new_flow
 
     try:
-        return new_flow(name, flow, relay=relay, appid=appid, deadline=deadline)
+        return new_flow(name, flow, relay=relay, appid=appid, deadline=deadline, tor=tor)
     except TypeError as error:  # names types and fields, never a value
         raise Refused(str(error)) from None
 
 
-def start_one(journal: SqlJournal, batch: str, new: NewFlow) -> bool:
+def start_one(journal: SqlJournal, batch: str, new: NewFlow, by: Actor) -> bool:
     """Start a flow that any worker may run; return whether the name is new in its batch.
 
     Raises Refused if the name was started with other fields, or as another kind of flow.
@@ -53,7 +59,7 @@ def start_one(journal: SqlJournal, batch: str, new: NewFlow) -> bool:
 
     params = json.dumps(Params.from_bytes(new.params).params, sort_keys=True)
     new = evolve(new, fingerprint=journal.fingerprint("start", new.kind, params))
-    for old in journal.start_flows(batch, [new]).existing:
+    for old in journal.start_flows(batch, [new], act=by.does("start")).existing:
         # A program that starts flows need not give a fingerprint.
         same = old.fingerprint in (None, new.fingerprint)
         if old.kind != new.kind or not same:

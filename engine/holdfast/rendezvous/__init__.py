@@ -7,3 +7,7 @@ MOST_CONNECTIONS: Final = 2000
 
 DEFAULT_RELAY: Final = "ws://relay.magic-wormhole.io:4000/v1"
 """The mailbox server that the stock clients use."""
+
+RELAY_VARIABLES: Final = ("HOLDFAST_RELAY", "WORMHOLE_RELAY_URL")
+"""Which environment variables name another one: the first that is set, ours or the stock client's.
+To both, one that is empty is not set."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
 
-from holdfast.rendezvous import DEFAULT_RELAY
+from holdfast.rendezvous import DEFAULT_RELAY, RELAY_VARIABLES
 
 LONGEST: Final = 2000
 """Characters of the longest address that is accepted."""
@@ -53,18 +53,18 @@ def parse_relay_url(url: str) -> WebSocketURI:
 
 
 def relay_in(environ: Mapping[str, str]) -> str:
-    """Return the address that HOLDFAST_RELAY gives, or else that of the stock clients' server.
+    """Return the address that HOLDFAST_RELAY gives, or WORMHOLE_RELAY_URL, or else the usual one.
 
     Raises BadRelayUrl.
     """
-    given = environ.get("HOLDFAST_RELAY")
-    if not given:
+    variable = next((name for name in RELAY_VARIABLES if environ.get(name)), None)
+    if variable is None:
         return DEFAULT_RELAY
     try:
-        parse_relay_url(given)
+        parse_relay_url(environ[variable])
     except BadRelayUrl as error:
-        raise BadRelayUrl(f"HOLDFAST_RELAY: {error}") from None
-    return given
+        raise BadRelayUrl(f"{variable}: {error}") from None
+    return environ[variable]
 
 
 def _shown(url: str) -> str:

@@ -66,6 +66,15 @@ def transit(listen: str, bound: IAddress) -> str:  # noqa: ARG001  # as `url()`
     return _other(bound) if where is None else f"tcp:{where}"
 
 
+def http_url(listen: str, bound: IAddress) -> str:
+    """Return what a client of an HTTP server is given, from the address actually bound."""
+    where = _host_and_port(bound)
+    if where is None:
+        return _other(bound)
+    scheme = "https" if listen.startswith(("ssl:", "tls:")) else "http"
+    return f"{scheme}://{where}"
+
+
 def _host_and_port(bound: IAddress) -> str | None:
     host = getattr(bound, "host", None)
     port = getattr(bound, "port", None)

@@ -30,6 +30,7 @@ class MailboxDatabase:
 
     connection: sqlite3.Connection
     lock: int
+    path: Path
 
     def close(self) -> None:
         """Close the connection, then release the lock."""
@@ -54,7 +55,7 @@ def open_database(path: Path, create_or_upgrade: Callable[[str], Any]) -> Mailbo
             f"cannot use the database {path}: {error.strerror or error}"
         ) from error
     try:
-        return MailboxDatabase(_open(path, create_or_upgrade), lock)
+        return MailboxDatabase(_open(path, create_or_upgrade), lock, path)
     except BaseException:
         os.close(lock)
         raise

@@ -12,6 +12,15 @@ from twisted.python.failure import Failure
 from holdfast.server.errors import AddressUnusable
 
 
+def unusable(listen: str, failure: Failure) -> AddressUnusable:
+    """Say why the address `listen` could not be bound."""
+    error = failure.value
+    # Twisted's text names the address again; the operating system's words are enough.
+    cause = error.socketError if isinstance(error, CannotListenError) else error
+    why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return AddressUnusable(f"cannot listen on {listen}: {why}")
+
+
 class ListeningService(MultiService):
     """Listens while it runs.
 
@@ -73,11 +82,7 @@ class ListeningService(MultiService):
         self._tell()
 
     def _does_not(self, failure: Failure) -> None:
-        error = failure.value
-        # Twisted's text names the address again; the operating system's words are enough.
-        cause = error.socketError if isinstance(error, CannotListenError) else error
-        why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        self._outcome = Failure(AddressUnusable(f"cannot listen on {self._listen}: {why}"))
+        self._outcome = Failure(unusable(self._listen, failure))
         self._tell()
 
     def _tell(self) -> None:

@@ -1,8 +1,11 @@
 """The running server: the package's parts, put together with our own retention."""
 
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.internet import TimerService
 
@@ -13,9 +16,19 @@ from holdfast.server.listening import ListeningService
 from holdfast.server.sweeping import Sweeper, period
 from holdfast.server.turn import Turn
 
+if TYPE_CHECKING:
+    from holdfast.server.websocket import Connections
+
 # Any value except None turns off the package's log of nameplates and mailboxes. The number
 # itself rounds the times in a usage database, which we do not keep.
 _QUIET = 3600
+
+COUNTS: Final = {
+    "nameplates": "SELECT count(*) FROM nameplates",
+    "mailboxes": "SELECT count(*) FROM mailboxes",
+    "messages": "SELECT count(*) FROM messages",
+}
+"""What is counted, and how."""
 
 
 class MailboxService(ListeningService):
@@ -26,15 +39,43 @@ class MailboxService(ListeningService):
     """
 
     def __init__(
-        self, endpoint: Any, listen: str, site: Any, turn: Turn, database: MailboxDatabase
+        self,
+        endpoint: Any,
+        listen: str,
+        site: Any,
+        connections: "Connections",
+        database: MailboxDatabase,
     ) -> None:
         super().__init__(endpoint, listen, site, address.url)
-        self._turn = turn
+        self.connections = connections
+        """Those of its clients."""
+        self.turn: Turn = connections.turn
+        """What commits."""
         self._database = database
+
+    def unwell(self) -> None:
+        """It makes progress if this is called at all: it does everything in the reactor's thread.
+
+        This and `unready` are what `holdfast.operating.health.Health` asks.
+        """
+
+    def unready(self) -> str | None:
+        """One line that says why it cannot serve clients now; None if it can."""
+        if self.bound is None:
+            return "not listening"
+        return None if self.turn.is_well else "the database could not be written"
+
+    def count(self) -> Mapping[str, int]:
+        """How many rows there are of `COUNTS`. For a thread: it blocks. Raises sqlite3.Error."""
+        uri = f"{self._database.path.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            return {
+                table: connection.execute(count).fetchone()[0] for table, count in COUNTS.items()
+            }
 
     def _closed(self, result: Any) -> Any:
         try:
-            self._turn.end()
+            self.turn.end()
         finally:
             self._database.close()
         return result
@@ -64,14 +105,16 @@ def service(
         from wormhole_mailbox_server.database import create_or_upgrade_channel_db
         from wormhole_mailbox_server.server import make_server
 
-        from holdfast.server.websocket import site
+        from holdfast.server.websocket import Connections, site
     except ModuleNotFoundError as error:
         raise PackageMissing from error
     endpoint = address.endpoint(reactor, listen)
     opened = open_database(database, create_or_upgrade_channel_db)
     turn = Turn(opened.connection, partial(reactor.callLater, 0))
     server = make_server(turn, blur_usage=_QUIET, welcome_motd=motd)
-    result = MailboxService(endpoint, listen, site(server, turn, most), turn, opened)
+    connections = Connections(server, turn, most)
+    web = site(server, connections)
+    result = MailboxService(endpoint, listen, web, connections, opened)
     server.setServiceParent(result)
     sweeps = TimerService(period(keep), Sweeper(server, turn, keep))
     sweeps.clock = reactor

@@ -6,6 +6,7 @@ senders and what other clients are told, is held back until the commit is on the
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -42,6 +43,10 @@ class Turn:
     _soon: Callable[[Callable[[], None]], object]
     _open: bool = False
     _answers: list[tuple[Client, bytes]] = field(factory=list, repr=False)
+    observe: Callable[[int, float], object] = field(default=lambda *_: None, init=False, repr=False)
+    """Called behind each commit with the answers that waited for it, and its seconds."""
+    is_well: bool = field(default=True, init=False)
+    """Whether the last commit succeeded."""
 
     def begin(self) -> None:
         """Hold back all answers from now until the next commit. Raises sqlite3.Error."""
@@ -77,14 +82,16 @@ class Turn:
         """
         if not self._open:
             return
+        began = time.monotonic()
         try:
             self._check()
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.take_back(error)
             return
-        self._open = False
+        self._open, self.is_well = False, True
         answers, self._answers = self._answers, []
+        self.observe(len(answers), time.monotonic() - began)
         for client, payload in answers:
             try:
                 client.tell(payload)
@@ -94,7 +101,7 @@ class Turn:
 
     def take_back(self, error: sqlite3.Error) -> None:
         """Undo all of this turn, because of `error`. Raises sqlite3.Error if that fails too."""
-        self._open = False
+        self._open = self.is_well = False
         answers, self._answers = self._answers, []
         clients = dict.fromkeys(client for client, _ in answers)
         _log.error(

@@ -28,7 +28,7 @@ _log = Logger()
 class _Connection(WebSocketServer):  # type: ignore[misc]
     """One client's connection."""
 
-    factory: "_Connections"
+    factory: "Connections"
     maxMessagePayloadSize: int  # noqa: N815
 
     def __init__(self) -> None:
@@ -84,17 +84,18 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         self.send("allocated", nameplate=nameplate)
 
 
-class _Connections(WebSocketServerFactory):  # type: ignore[misc]
-    """Makes one for each client."""
+class Connections(WebSocketServerFactory):  # type: ignore[misc]
+    """Makes one for each client of a `server` that uses `turn`; with `most`, at most so many."""
 
     protocol = _Connection
 
-    def __init__(self, server: Any, turn: Turn, most: int | None) -> None:
+    def __init__(self, server: Any, turn: Turn, most: int | None = None) -> None:
         super().__init__(None, server)
         self.rendezvous = server
         self.turn = turn
         self._most = most
-        self._said_full = False
+        self.refused = 0
+        """How many clients were sent away because there were too many."""
         # A client that sends too much is told so, and need not find out by trying again.
         self.setProtocolOptions(
             maxMessagePayloadSize=LARGEST_MESSAGE, failByDrop=False, maxConnections=most
@@ -102,20 +103,22 @@ class _Connections(WebSocketServerFactory):  # type: ignore[misc]
 
     def is_full(self) -> None:
         """A client had to be refused: say so, once."""
-        if not self._said_full:
-            self._said_full = True
+        self.refused += 1
+        if self.refused == 1:
             _log.warn(
                 "there are {most} connections, as many as this process may open (ulimit -n); who"
                 " comes now is sent away",
                 most=self._most,
             )
 
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return int(self.countConnections)
 
-def site(server: Any, turn: Turn, most: int | None = None) -> Any:
-    """Return the package's web site, with these connections, for a `server` that uses `turn`.
 
-    With `most`, there are at most that many connections.
-    """
+def site(server: Any, connections: Connections) -> Any:
+    """Return the package's web site for `server`, with these connections."""
     result = make_web_server(server, log_requests=False)
-    result.resource.putChild(b"v1", WebSocketResource(_Connections(server, turn, most)))
+    result.resource.putChild(b"v1", WebSocketResource(connections))
     return result

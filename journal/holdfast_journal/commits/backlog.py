@@ -1,5 +1,7 @@
 """`Backlog`: how much was submitted to a writer and is not yet written, or not yet released."""
 
+from collections.abc import Callable
+
 from attrs import define, field
 
 from holdfast_journal.commits.pressure import Pressure
@@ -22,31 +24,34 @@ class Backlog:
     """Those of them that the thread was given and has not written."""
     transactions: int = field(default=0, init=False)
     """Transactions that it has finished."""
-    _bytes: int = field(default=0, init=False)
+    size: int = field(default=0, init=False)
     """The size of what is outstanding."""
+    observe: Callable[[int, float], object] = field(default=lambda *_: None, init=False, repr=False)
+    """Called with the commits of each transaction, and the seconds that it took."""
     _full: bool = field(default=False, init=False)
 
     def submitted(self, commit: Commit) -> None:
         """One more waits."""
         self.outstanding += 1
-        self._bytes += commit.size
-        if self.outstanding > MOST_COMMITS or self._bytes > MOST_BYTES:
+        self.size += commit.size
+        if self.outstanding > MOST_COMMITS or self.size > MOST_BYTES:
             self.gauge()
 
-    def written(self, commits: int) -> None:
-        """The thread has finished a transaction of so many."""
+    def written(self, commits: int, seconds: float) -> None:
+        """The thread has finished a transaction of so many, which took it so long."""
         self.transactions += 1
         self.unwritten -= commits
         self.pressure.answers("watch")
+        self.observe(commits, seconds)
 
     def released(self, commit: Commit) -> None:
         """Its calls were run; `gauge` is to follow."""
         self.outstanding -= 1
-        self._bytes -= commit.size
+        self.size -= commit.size
 
     def gauge(self) -> None:
         """Say when too much waits, and when half of it is gone."""
-        share = max(self.outstanding / MOST_COMMITS, self._bytes / MOST_BYTES)
+        share = max(self.outstanding / MOST_COMMITS, self.size / MOST_BYTES)
         if share > 1.0 if not self._full else share <= 0.5:
             self._full = not self._full
             self.pressure.fill(full=self._full)

@@ -1,5 +1,6 @@
 """`FlowJournal`: the journal that one flow writes, under one epoch."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -203,10 +204,19 @@ class FlowJournal:
             raise TypeError("an event is bytes")
         commit = self._block.open()
         seq = commit.base + len(commit.entries) + 1
-        words = f"[{', '.join(map(encode_basestring, said))}]"  # a JSON list
+        words = _listed(said)
         entry = Entry(seq, self._clock(), kind, heard, words, event)
         commit.entries = (*commit.entries, entry)
         commit.size += len(f"{heard}{words}".encode()) + len(event)
+
+    def mention(self, words: str) -> None:
+        """Add to what the last entry of this block says goes out; for people, never a secret.
+
+        Raises JournalError outside a block.
+        """
+        commit = self._block.open()
+        commit.mentioned = (*commit.mentioned, words)
+        commit.size += len(words)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
         """Execute the application's own statement in the same transaction.
@@ -277,6 +287,9 @@ class FlowJournal:
         if not commit.entries:
             # Every commit moves the fence, and every seq has its entry: a hole is always damage.
             self.record("change", heard="flow: changed", said=(), event=b"")
+        if commit.mentioned:
+            last = commit.entries[-1]
+            last.said = _listed((*json.loads(last.said), *commit.mentioned))
         commit.seq = commit.base + len(commit.entries)
         commit.at = self._clock()
         was_over = self._last.finished_at is not None
@@ -306,6 +319,11 @@ class FlowJournal:
             self.when_lost(error)
         elif self._snapshot is not None:
             raise error
+
+
+def _listed(said: Sequence[str]) -> str:
+    """Return a JSON list."""
+    return f"[{', '.join(map(encode_basestring, said))}]"
 
 
 def _is_a_journal(journal: FlowJournal) -> tuple[IJournal, History]:

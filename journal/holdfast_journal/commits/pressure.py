@@ -25,6 +25,11 @@ class Pressure:
     _full: bool = field(default=False, init=False)
 
     @property
+    def usable(self) -> bool:
+        """Whether the database answers, as far as is known."""
+        return not self._suffering
+
+    @property
     def high(self) -> bool:
         """Whether nothing more should be taken in for now."""
         return self._full or bool(self._suffering)

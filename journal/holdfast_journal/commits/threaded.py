@@ -138,10 +138,12 @@ class ThreadedWriter:
 
     # What the thread says, in ours.
 
-    def _durable(self, batch: list[Commit], lost: Mapping[Commit, Exception]) -> None:
+    def _durable(
+        self, batch: list[Commit], lost: Mapping[Commit, Exception], seconds: float
+    ) -> None:
         if self._stopped is not None:
             return  # we gave up before this came
-        self._backlog.written(len(batch))
+        self._backlog.written(len(batch), seconds)
         for commit, error in lost.items():
             commit.calls = [partial(commit.owner.refused, error)]
         self._releasing.add(batch)

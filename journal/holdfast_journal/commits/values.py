@@ -131,6 +131,8 @@ class Commit:
     called: int = 0
     """How many of them have been run."""
     entries: Sequence[Entry] = ()
+    mentioned: Sequence[str] = ()
+    """Words that the last of them gets beside its own."""
     tasks: Sequence[TaskChange] = ()
     statements: Sequence[Statement] = ()
     messages: Sequence[tuple[int, bytes]] = ()

@@ -26,8 +26,9 @@ class Writing:
     _database: Database
     _worker: Registration
     _reactor: Reactor
-    _durable: Callable[[list[Commit], Mapping[Commit, Exception]], object]
-    """Called with commits that are durable, and with those of them that are lost, and why."""
+    _durable: Callable[[list[Commit], Mapping[Commit, Exception], float], object]
+    """Called with commits that are durable, with those of them that are lost, and why, and with the
+    seconds that it took."""
     _broken: Callable[[JournalBroken], object]
     """Called when nothing more will be written."""
     _tell: Callable[[str | None], object]
@@ -71,6 +72,7 @@ class Writing:
         committer = Committer(self._database, self._wait, self._worker.keep, self._say)
         while batch := self._next_batch():
             self._moves()
+            began = self._worker.term.uptime()
             try:
                 lost = committer.commit(batch)
             except JournalBroken as error:
@@ -82,7 +84,8 @@ class Writing:
                 broken.__cause__ = error
                 self._reactor.callFromThread(partial(self._broken, broken))
                 return
-            self._reactor.callFromThread(partial(self._durable, batch, lost))
+            seconds = self._worker.term.uptime() - began
+            self._reactor.callFromThread(partial(self._durable, batch, lost, seconds))
 
     def _next_batch(self) -> list[Commit]:
         if self._worker.renewing is not None:

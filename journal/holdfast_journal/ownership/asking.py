@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
+from holdfast_journal.auditing.acts import Act
+from holdfast_journal.auditing.recording import record_flows
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import seal, unseal
@@ -21,13 +23,16 @@ AT_ONCE = 200
 """Flows in one transaction: workers on SQLite wait for its end."""
 
 
-def ask(database: Database, ids: Collection[int], request: str) -> Iterator[set[int]]:
+def ask(
+    database: Database, ids: Collection[int], request: str, now: float, act: Act | None
+) -> Iterator[set[int]]:
     """Ask this of flows, some in each transaction; give those that are not over."""
     for chunk in chunks(sorted(ids), AT_ONCE):
         statement = update(flows).where(flows.c.id.in_(chunk), flows.c.finished_at.is_(None))
         with database.writing() as connection:
             asked = connection.scalars(statement.values(request=request).returning(flows.c.id))
             found = set(asked)
+            record_flows(connection, act, sorted(found), now)
         yield found
 
 
@@ -51,6 +56,8 @@ def change(
     ids: Collection[int],
     make: Callable[[bytes], bytes],
     request: str,
+    now: float,
+    act: Act | None,
 ) -> Iterator[Mapping[int, str | None]]:
     """Change the parameters of flows, and ask their workers to heed that.
 
@@ -61,7 +68,7 @@ def change(
     for chunk in chunks(sorted(ids), AT_ONCE):
         query = database.dialect.locked(_NEEDED.where(flows.c.id.in_(chunk)).order_by(flows.c.id))
         found: dict[int, str | None] = {}
-        changed = []
+        changed: list[dict[str, Any]] = []
         with database.writing() as connection:
             for row in connection.execute(query).all():
                 try:
@@ -78,6 +85,7 @@ def change(
                 found[row.id] = None
             if changed:
                 connection.execute(_CHANGE, changed)
+                record_flows(connection, act, [each["flow"] for each in changed], now)
         yield found
 
 

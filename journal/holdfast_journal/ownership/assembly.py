@@ -63,12 +63,12 @@ class Assembly:
     registration: Registration
     writer: Writer
     held: Held
-    pressure: Pressure
+    backlog: Backlog
 
     @classmethod
     def threaded(cls, ready: Ready, reactor: Reactor, options: Options) -> Self:
         """Commits in a thread, their calls in the reactor's, and a thread that renews the lease."""
-        database, pressure = ready.database, Pressure(ready.database.name)
+        database, backlog = ready.database, Backlog(Pressure(ready.database.name))
         running = Running(database, reactor.callFromThread)
         registration = Registration(
             database,
@@ -79,10 +79,8 @@ class Assembly:
             Renewing(moving(reactor, options.uptime)),
             options.host,
         )
-        writer = ThreadedWriter(
-            database, registration, reactor, options.on_fatal, Backlog(pressure)
-        )
-        return cls._of(ready, options, running, registration, writer, pressure)
+        writer = ThreadedWriter(database, registration, reactor, options.on_fatal, backlog)
+        return cls._of(ready, options, running, registration, writer, backlog)
 
     @classmethod
     def inline(cls, ready: Ready, options: Options, *, looks: bool = False) -> Self:
@@ -102,7 +100,8 @@ class Assembly:
         )
         committer = Committer(database, _do_not_wait, registration.keep, _log_trouble)
         writer = InlineWriter(database, committer, registration, options.on_fatal)
-        return cls._of(ready, options, running, registration, writer, Pressure(database.name))
+        backlog = Backlog(Pressure(database.name))
+        return cls._of(ready, options, running, registration, writer, backlog)
 
     @classmethod
     def _of(
@@ -112,7 +111,7 @@ class Assembly:
         running: Running,
         registration: Registration,
         writer: Writer,
-        pressure: Pressure,
+        backlog: Backlog,
     ) -> Self:
         database, keys, clock = ready.database, ready.keys, options.clock
         # If the caller gives us a clock, that clock decides what time it is.
@@ -120,7 +119,7 @@ class Assembly:
         sharing = Sharing(database, registration, shared.now)
         outfit = Outfit(database, writer, clock, options.retain, running.gone)
         held = Held(database, keys, registration, running, outfit, shared, sharing)
-        return cls(ready, clock, registration, writer, held, pressure)
+        return cls(ready, clock, registration, writer, held, backlog)
 
 
 def _at_once(call: Callable[[], object]) -> None:

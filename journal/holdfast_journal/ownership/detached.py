@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from holdfast_journal.errors import Unreadable
 from holdfast_journal.keys.detached import open_detached
+from holdfast_journal.statuses import INTERRUPTED
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import batches, flows, tasks
 from holdfast_journal.store.values import unsound
@@ -26,13 +27,10 @@ from holdfast_journal.store.values import unsound
 LONGEST_WAIT = 86_400.0
 """The most seconds that one waits: if a clock is set back by a year, it must not wait for that."""
 
-CLAIMED = "the process ended during it"
-"""Why a try failed whose end was never reported."""
-
 _CLAIM = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
-    .values(due_at=bindparam("until"), attempts=tasks.c.attempts + 1, error=CLAIMED)
+    .values(due_at=bindparam("until"), attempts=tasks.c.attempts + 1, error=INTERRUPTED)
 )
 
 _log = Logger()

@@ -16,6 +16,8 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from holdfast_journal.auditing.acts import Act
+from holdfast_journal.auditing.recording import record_flows
 from holdfast_journal.commits import messages
 from holdfast_journal.errors import NoSuchFlow, NotRetryable, Unreadable, WrongKey
 from holdfast_journal.keys.ring import KeyRing
@@ -52,7 +54,13 @@ _NEEDED = select(
 
 
 def retry(
-    database: Database, keys: KeyRing, flow: int, now: float, *, done: Collection[str] = (DONE,)
+    database: Database,
+    keys: KeyRing,
+    flow: int,
+    now: float,
+    *,
+    done: Collection[str] = (DONE,),
+    act: Act | None = None,
 ) -> None:
     """Put one flow back, unless its status is one of `done`.
 
@@ -65,7 +73,7 @@ def retry(
             raise NoSuchFlow(f"there is no flow {flow}")
         if (why := _why_not(row, done)) is not None:
             raise NotRetryable(f"{row.name!r} {why}")
-        _begin_anew(connection, [(row, keys.open_data_key(row.uid, row.data_key))], now)
+        _begin_anew(connection, [(row, keys.open_data_key(row.uid, row.data_key))], now, act)
 
 
 def plan(database: Database, name: str, attempts: Mapping[int, int], now: float) -> None:
@@ -90,7 +98,13 @@ def planned(database: Database, name: str) -> tuple[int, float | None]:
 
 
 def carry_out(
-    database: Database, keys: KeyRing, name: str, now: float, *, done: Collection[str] = (DONE,)
+    database: Database,
+    keys: KeyRing,
+    name: str,
+    now: float,
+    *,
+    done: Collection[str] = (DONE,),
+    act: Act | None = None,
 ) -> Iterator[list[Retried]]:
     """Retry what is left of a plan, some flows in each transaction, and tell what became of them.
 
@@ -101,7 +115,9 @@ def carry_out(
             steps = _next_steps(connection, database, name)
             if not steps:
                 return
-            found = _retry_some(connection, database, keys, steps, now, done)
+            begun, found = _sort_out(connection, database, keys, steps, done)
+            if begun:
+                _begin_anew(connection, begun, now, act)
             over = delete(plans).where(plans.c.plan == name, plans.c.flow_id.in_(steps))
             connection.execute(over)
         yield found
@@ -118,14 +134,14 @@ def _next_steps(connection: Connection, database: Database, name: str) -> dict[i
     return {row.flow_id: row.attempt for row in rows}
 
 
-def _retry_some(
+def _sort_out(
     connection: Connection,
     database: Database,
     keys: KeyRing,
     steps: Mapping[int, int],
-    now: float,
     done: Collection[str],
-) -> list[Retried]:
+) -> tuple[list[tuple[Any, bytes]], list[Retried]]:
+    """The flows that are to be put back, with their data keys; and what becomes of all."""
     query = database.dialect.locked(_NEEDED.where(flows.c.id.in_(steps)).order_by(flows.c.id))
     begun, found = [], []
     for row in connection.execute(query).all():
@@ -138,10 +154,8 @@ def _retry_some(
             except (Unreadable, WrongKey) as error:
                 why = f"cannot be read: {error}"
         found.append(Retried(row.id, row.attempt + (why is None), why))
-    if begun:
-        _begin_anew(connection, begun, now)
     gone = steps.keys() - {each.id for each in found}
-    return [*found, *(Retried(flow, steps[flow], "was purged") for flow in gone)]
+    return begun, [*found, *(Retried(flow, steps[flow], "was purged") for flow in gone)]
 
 
 def _why_not(row: Any, done: Collection[str]) -> str | None:
@@ -180,9 +194,12 @@ _BACK = (
 )
 
 
-def _begin_anew(connection: Connection, some: Sequence[tuple[Any, bytes]], now: float) -> None:
+def _begin_anew(
+    connection: Connection, some: Sequence[tuple[Any, bytes]], now: float, act: Act | None
+) -> None:
     """Put flows back: their rows and data keys."""
     ids = [row.id for row, _ in some]
+    record_flows(connection, act, ids, now)
     for chunk in chunks(ids):
         connection.execute(delete(tasks).where(tasks.c.flow_id.in_(chunk), tasks.c.number > 0))
         messages.drop(connection, chunk)

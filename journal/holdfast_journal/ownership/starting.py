@@ -9,6 +9,9 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from holdfast_journal.auditing.acts import Act
+from holdfast_journal.auditing.recording import record, record_flows, record_names
+from holdfast_journal.auditing.tokens import Tokens
 from holdfast_journal.errors import NoSuchFlow
 from holdfast_journal.keys.master import fingerprint_key, note_key
 from holdfast_journal.keys.ring import KeyRing, fingerprint
@@ -19,7 +22,7 @@ from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started, Un
 from holdfast_journal.reading.reader import Reader
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
-from holdfast_journal.store.schema import DONE, NEW, batches, flows
+from holdfast_journal.store.schema import DONE, NEW, batches, flows, workers
 
 
 @define(eq=False)
@@ -29,7 +32,6 @@ class Starter(Reader):
     Every method raises DatabaseUnusable.
     """
 
-    _clock: Callable[[], float]
     """Seconds since the epoch."""
     _fingerprint_key: bytes | None = field(default=None, init=False, repr=False)
 
@@ -52,7 +54,7 @@ class Starter(Reader):
             found = _existing(connection, batch_id, names)
         return [found[name] for name in names if name in found]
 
-    def ask(self, name: str, batch: str | None, request: str) -> bool:
+    def ask(self, name: str, batch: str | None, request: str, *, act: Act | None = None) -> bool:
         """Ask something of a flow's owner, present or next. Return False if the flow is finished.
 
         Raises NoSuchFlow.
@@ -64,25 +66,42 @@ class Starter(Reader):
             .values(request=request)
         )
         with self._database.writing() as connection:
-            return connection.execute(statement).rowcount == 1
+            asked = connection.execute(statement).rowcount == 1
+            if asked:
+                record_flows(connection, act, [flow], self._clock())
+        return asked
 
-    def retry(self, name: str, batch: str | None, *, done: Collection[str] = (DONE,)) -> None:
+    def retry(
+        self,
+        name: str,
+        batch: str | None,
+        *,
+        done: Collection[str] = (DONE,),
+        act: Act | None = None,
+    ) -> None:
         """Put a finished flow back to its beginning, unless its status is one of `done`.
 
         Raises NotRetryable, NoSuchFlow, WrongKey.
         """
         flow = self._find(name, batch)
-        retrying.retry(self._database, self._keys, flow, self._clock(), done=done)
+        retrying.retry(self._database, self._keys, flow, self._clock(), done=done, act=act)
 
-    def ask_all(self, flow_ids: Collection[int], request: str) -> Iterator[set[int]]:
+    def ask_all(
+        self, flow_ids: Collection[int], request: str, *, act: Act | None = None
+    ) -> Iterator[set[int]]:
         """Ask something of many flows, some in each transaction; give those that are not over.
 
         To ask the same again changes nothing.
         """
-        return asking.ask(self._database, flow_ids, request)
+        return asking.ask(self._database, flow_ids, request, self._clock(), act)
 
     def change(
-        self, flow_ids: Collection[int], make: Callable[[bytes], bytes], request: str
+        self,
+        flow_ids: Collection[int],
+        make: Callable[[bytes], bytes],
+        request: str,
+        *,
+        act: Act | None = None,
     ) -> Iterator[Mapping[int, str | None]]:
         """Change the parameters of flows, and ask those that have begun to heed that.
 
@@ -90,7 +109,8 @@ class Starter(Reader):
         raises ValueError, in words, for parameters that it cannot change. A flow that is over gets
         other parameters too, for `retry`.
         """
-        return asking.change(self._database, self._keys, flow_ids, make, request)
+        now = self._clock()
+        return asking.change(self._database, self._keys, flow_ids, make, request, now, act)
 
     def plan_retries(self, plan: str, attempts: Mapping[int, int]) -> None:
         """Write down, in one transaction, which attempts of which flows are to be retried.
@@ -104,14 +124,42 @@ class Starter(Reader):
         return retrying.planned(self._database, plan)
 
     def retry_planned(
-        self, plan: str, *, done: Collection[str] = (DONE,)
+        self, plan: str, *, done: Collection[str] = (DONE,), act: Act | None = None
     ) -> Iterator[list[Retried]]:
         """Retry what is left of a plan, some flows in each transaction; give what became of them.
 
         A flow that went well, or was retried since, stays as it is. Ask for all that it gives, or
         call it again later: what is left stays planned.
         """
-        return retrying.carry_out(self._database, self._keys, plan, self._clock(), done=done)
+        now = self._clock()
+        return retrying.carry_out(self._database, self._keys, plan, now, done=done, act=act)
+
+    def note(self, act: Act, flow_id: int | None = None) -> None:
+        """Write down an act that changes nothing else, such as that a code was shown.
+
+        What it leads to must wait until this has returned.
+        """
+        now = self._clock()
+        with self._database.writing() as connection:
+            if flow_id is None:
+                record(connection, act, now)
+            else:
+                record_flows(connection, act, [flow_id], now)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of the console and the API."""
+        return Tokens(self._database, self._clock)
+
+    def drain(self, worker: int, *, act: Act) -> bool:
+        """Ask a worker to give back its flows and end. Return False if there is none of that id."""
+        now = self._clock()
+        statement = update(workers).where(workers.c.id == worker, workers.c.drain_at.is_(None))
+        with self._database.writing() as connection:
+            found = connection.execute(statement.values(drain_at=now)).rowcount == 1
+            if found:
+                record(connection, act, now)
+        return found
 
     def count_unfinished(
         self,
@@ -149,6 +197,7 @@ def start_flows(
     new: Sequence[NewFlow],
     owner: int | None,
     now: float,
+    act: Act | None = None,
 ) -> Started:
     """Start those of `new` whose names are not in `batch` yet, in one transaction.
 
@@ -173,6 +222,8 @@ def start_flows(
                 ]
                 if rows:
                     connection.execute(insert(flows), rows)
+                    names_of_new = [row["name"] for row in rows]
+                    record_names(connection, act, batch_id, names_of_new, now)
             break
         except IntegrityError:
             # PostgreSQL only: another process has just started the same ones.

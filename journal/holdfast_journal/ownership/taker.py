@@ -1,11 +1,13 @@
 """`Taker`: what a process that runs flows does, beside reading and starting them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from attrs import define
 
+from holdfast_journal.auditing.acts import Act
+from holdfast_journal.commits.backlog import Backlog
 from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.ownership import asking, detached, taking
@@ -14,6 +16,7 @@ from holdfast_journal.ownership.due import Wanted
 from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.starting import Starter, start_flows
 from holdfast_journal.ownership.values import NewFlow, Started, TakenFlow
+from holdfast_journal.ownership.vitals import Vitals, vitals_of
 from holdfast_journal.upkeep.shredding import empty_log, shred_due
 from holdfast_journal.workers.registration import Registration
 
@@ -31,8 +34,24 @@ class Taker(Starter):
     _registration: Registration
     _writer: Writer
     _held: Held
-    pressure: Pressure
-    """Where to hear, and to say, that the database does not answer."""
+    _backlog: Backlog
+
+    @property
+    def pressure(self) -> Pressure:
+        """Where to hear, and to say, that the database does not answer."""
+        return self._backlog.pressure
+
+    def vitals(self) -> Vitals:
+        """How this worker is, now. For the reactor's thread; does not block."""
+        return vitals_of(self._registration, self._backlog)
+
+    def observe_writes(self, observe: Callable[[int, float], object]) -> None:
+        """Have `observe` called with the commits of each transaction and its seconds.
+
+        It is called in the reactor's thread, before the calls of these commits, and must not raise.
+        An inline journal does not call it.
+        """
+        self._backlog.observe = observe
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Fires when everything submitted is durable and released; then nothing more is recorded.
@@ -75,14 +94,16 @@ class Taker(Starter):
         """How many services share the flows, we among them, by the last count."""
         return self._held.services
 
-    def start_flows(self, batch: str, new: Sequence[NewFlow], *, own: bool = False) -> Started:
+    def start_flows(
+        self, batch: str, new: Sequence[NewFlow], *, own: bool = False, act: Act | None = None
+    ) -> Started:
         """Start flows in one transaction; a name that is in the batch already is not started again.
 
         With `own` they belong to this worker from birth: no other worker takes them first.
         Raises ValueError if a name comes twice, WrongKey.
         """
         with self._held.born() if own else nullcontext() as owner:
-            return start_flows(self._database, self._keys, batch, new, owner, self._clock())
+            return start_flows(self._database, self._keys, batch, new, owner, self._clock(), act)
 
     def take(  # noqa: PLR0913 - the face of the journal
         self,

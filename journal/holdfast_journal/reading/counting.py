@@ -1,7 +1,7 @@
 """How many flows stand how: counted by the database, however many they are."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from holdfast_journal.reading.filtering import ASKED_TO_END, Filter
 from holdfast_journal.statuses import CANCELLING, UNLOADED
 from holdfast_journal.store.dialect import dialect_of
-from holdfast_journal.store.schema import flows
+from holdfast_journal.store.schema import flows, tasks
 from holdfast_journal.store.values import is_number
 from holdfast_journal.workers.registration import Alive
 
@@ -83,6 +83,12 @@ def of_workers(rows: Sequence[Any], alive: Alive) -> list[Group]:
         )
         for (word, kind, owner_alive), each in alike.items()
     ]
+
+
+def open_tasks(connection: Connection) -> Mapping[str, int]:
+    """How many tasks of each name are not over."""
+    query = select(tasks.c.name, func.count().label("number")).group_by(tasks.c.name)
+    return {str(row.name): row.number for row in connection.execute(query)}
 
 
 def _is_time(value: object) -> bool:

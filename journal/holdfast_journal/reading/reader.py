@@ -1,28 +1,47 @@
 """`Reader`: what operators see of a journal. It writes and owns nothing, and is not a worker."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from attrs import define, evolve, field
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from holdfast_journal.errors import NoSuchFlow, Shredded
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
-from holdfast_journal.reading import counting, following, paging, queries
+from holdfast_journal.reading import (
+    audits,
+    batches,
+    counting,
+    following,
+    paging,
+    queries,
+    serving,
+    tasks,
+)
+from holdfast_journal.reading.audits import Deed, Deeds
+from holdfast_journal.reading.batches import BatchPage
 from holdfast_journal.reading.counting import Group
 from holdfast_journal.reading.filtering import Filter
 from holdfast_journal.reading.following import Seen
 from holdfast_journal.reading.paging import Cursor, Page, Sort
-from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, Worker
+from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, HistoryPage, Worker
+from holdfast_journal.reading.serving import WorkerPage, WorkerRow
 from holdfast_journal.reading.shown import entry_row, flow_rows
+from holdfast_journal.reading.tasks import TaskCursor, TaskFilter, TaskGroup, TaskPage
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import CHUNK
 from holdfast_journal.store.schema import entries, flows, workers
-from holdfast_journal.store.values import mended, unsound
+from holdfast_journal.store.values import is_number, mended, unsound
 from holdfast_journal.workers.registration import Alive
 
 _SAVED = ("uid", "name", "seq", "data_key", "params", "checkpoint")
+
+
+def _entries_of(flow_id: int) -> Select[Any]:
+    shown = (each for each in entries.c if each.name not in ("id", "event"))
+    return select(*shown).where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
 
 
 @define(eq=False)
@@ -32,6 +51,8 @@ class Reader:
     _database: Database
     _keys: KeyRing = field(repr=False)
     _alive: Alive = field(repr=False)
+    _clock: Callable[[], float]
+    """Seconds since the epoch, by this machine's clock."""
 
     @property
     def name(self) -> str:
@@ -117,6 +138,16 @@ class Reader:
         rows = [row for row in rows if batch in (None, row.batch_name)]
         return Changes(rows=flow_rows(rows, self._keys, self._alive), seen=evolve(seen, seqs=seqs))
 
+    def moved(self, seen: Seen | None) -> tuple[Collection[int], Seen]:
+        """The ids of the flows that moved since the call that returned `seen`; opens nothing.
+
+        Without it, none, and how far the journal is now.
+        """
+        with self._database.reading() as connection:
+            if seen is None:
+                return (), following.begin(connection, self._database)
+            return following.moved(connection, self._database, seen)
+
     def counts(
         self, batch: str | None = None, *, finished: bool | None = None
     ) -> Mapping[str, int]:
@@ -133,6 +164,11 @@ class Reader:
                     found[row.status] += row.n
         return found
 
+    def open_tasks(self) -> Mapping[str, int]:
+        """How many tasks of each name are not over."""
+        with self._database.reading() as connection:
+            return counting.open_tasks(connection)
+
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words)."""
         query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))
@@ -141,13 +177,72 @@ class Reader:
         living = self._alive([row.id for row in rows])
         return [(row.id, str(row.notice)) for row in rows if row.id in living]
 
+    def audit(self, meant: Deeds, *, limit: int = CHUNK) -> Sequence[Deed]:
+        """What operators have done, the newest first."""
+        with self._database.reading() as connection:
+            return audits.find(connection, meant, limit)
+
+    def tasks(
+        self,
+        chosen: TaskFilter,
+        *,
+        limit: int = CHUNK,
+        after: TaskCursor | None = None,
+    ) -> TaskPage:
+        """At most `limit` tasks that are not over, behind the page that ended with `after`."""
+        with self._database.reading() as connection:
+            found, then = tasks.find(connection, chosen, limit, after)
+            rows = queries.rows(connection, {row.flow_id for row in found}, opens=False)
+        return TaskPage(tasks.task_rows(found, flow_rows(rows, None, self._alive)), then)
+
+    def task_groups(self, chosen: TaskFilter) -> list[TaskGroup]:
+        """How many tasks of a filter stand how."""
+        with self._database.reading() as connection:
+            return tasks.count(connection, chosen)
+
+    def batches(
+        self, *, name: str | None = None, limit: int = CHUNK, after: int | None = None
+    ) -> BatchPage:
+        """At most `limit` batches, or the one of that name; those that began last come first."""
+        with self._database.reading() as connection:
+            found, then = batches.find(connection, name, limit, after)
+        return BatchPage(batches.batch_rows(found), then)
+
+    def serving(self) -> list[WorkerRow]:
+        """The workers that are alive, and those that are gone and still have flows.
+
+        Those that began last come first.
+        """
+        with self._database.reading() as connection:
+            found = serving.serving(connection, self._database, self._clock())
+        rows = serving.worker_rows(found, self._alive)
+        return [row for row in rows if row.alive or row.flows]
+
+    def worker_page(self, *, limit: int = CHUNK, after: int | None = None) -> WorkerPage:
+        """At most `limit` of all workers that there ever were; those that began last come first."""
+        with self._database.reading() as connection:
+            found, then = serving.page(connection, limit, after)
+        return WorkerPage(serving.worker_rows(found, self._alive), then)
+
     def history(self, flow_id: int) -> list[EntryRow]:
         """What happened to a flow, in order, without secrets. Raises NoSuchFlow."""
-        shown = (each for each in entries.c if each.name not in ("id", "event"))
-        query = select(*shown).where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
         with self._database.reading() as connection:
             queries.flow(connection, flow_id)
-            return [entry_row(each) for each in connection.execute(query)]
+            return [entry_row(each) for each in connection.execute(_entries_of(flow_id))]
+
+    def history_page(self, flow_id: int, *, after: int = 0, limit: int = CHUNK) -> HistoryPage:
+        """At most `limit` entries of a flow behind the one numbered `after`, without secrets.
+
+        Raises NoSuchFlow.
+        """
+        query = _entries_of(flow_id).where(entries.c.seq > after).limit(limit + 1)
+        with self._database.reading() as connection:
+            queries.flow(connection, flow_id)
+            found = list(connection.execute(query))
+        last = found[limit - 1].seq if len(found) > limit else None
+        # SQLite sorts what is not a number behind all numbers, and keeps it in any column.
+        then = last if is_number(last) else None
+        return HistoryPage([entry_row(each) for each in found[:limit]], then)
 
     def events(self, flow_id: int) -> list[Event]:
         """The recorded events of a flow, opened: they hold secrets.

@@ -59,6 +59,15 @@ class EntryRow:
 
 
 @frozen
+class HistoryPage:
+    """Some entries of one flow, in order."""
+
+    rows: Sequence[EntryRow]
+    then: int | None
+    """What to hand over to get the next page; None if this is the last one."""
+
+
+@frozen
 class Event:
     """One recorded event, opened: for replaying the core, never for a log."""
 

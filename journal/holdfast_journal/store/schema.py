@@ -31,7 +31,7 @@ from holdfast_journal.statuses import FlowStatus
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
 NEW = FlowStatus.NEW.value
@@ -81,6 +81,8 @@ workers = Table(
     Column("serves", Text),
     # What operators must know of it now, in words; NULL: nothing.
     Column("notice", Text),
+    # Since when an operator wants it to give back its flows and end. NULL: nobody does.
+    Column("drain_at", Double),
     sqlite_autoincrement=True,
 )
 
@@ -187,6 +189,13 @@ tasks = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
     UniqueConstraint("flow_id", "number"),
+    # Tasks with negative numbers outlive their flow; engines look for those that are due.
+    Index(
+        "ix_holdfast_tasks_detached",
+        "due_at",
+        sqlite_where=text("number < 0"),
+        postgresql_where=text("number < 0"),
+    ),
 )
 
 messages = Table(
@@ -212,6 +221,75 @@ plans = Table(
     Column("attempt", Integer, nullable=False),
     Column("planned_at", Double, nullable=False),
     UniqueConstraint("plan", "flow_id"),
+)
+
+audit = Table(
+    "holdfast_audit",
+    metadata,
+    # What operators did. A row stands here if, and only if, what it tells of was committed.
+    Column("id", _Id, primary_key=True),
+    Column("at", Double, nullable=False),
+    # Who, from where (a host or an address), and by which face: a command, a page, the API.
+    Column("who", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("face", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    # What it was done to. Copies, since a flow may be purged; NULL: not to one flow.
+    Column("flow_uid", String(32)),
+    Column("name", Text),
+    Column("batch", Text),
+    # What exactly, in words, without any secret; and the operator's own reason.
+    Column("detail", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    # For the story of one flow.
+    Index("ix_holdfast_audit_flow_uid", "flow_uid", "id"),
+    sqlite_autoincrement=True,
+)
+
+tokens = Table(
+    "holdfast_tokens",
+    metadata,
+    # By which people and programs show who they are to the console and the API.
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    # SHA-256 of the token, in hex: what is stored here opens nothing.
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    # A day, so that a token that is used often costs a write a day. Days since the epoch.
+    Column("last_used_day", Integer),
+)
+
+jobs = Table(
+    "holdfast_jobs",
+    metadata,
+    # What was asked of many flows in a console, which goes on with it after it was killed.
+    Column("id", _Id, primary_key=True),
+    # Also the name of its plan in `plans`.
+    Column("uid", String(32), nullable=False, unique=True),
+    Column("what", Text, nullable=False),
+    # JSON: which flows were chosen, and what else was said.
+    Column("choice", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    # As in `audit`.
+    Column("who", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("face", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("state", Text, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    # A JSON list of strings: why some were refused; the first few.
+    Column("notes", Text, nullable=False),
+    # Which process carries it out, and until when others leave it alone.
+    Column("runner", Text),
+    Column("runner_until", Double),
 )
 
 DAMAGED = FlowStatus.DAMAGED.value

@@ -13,6 +13,8 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.engine import Connection
 
+from holdfast_journal.auditing.acts import Actor
+from holdfast_journal.auditing.recording import record
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import CHUNK, chunks
 from holdfast_journal.store.schema import batches, entries, flows, tasks, workers
@@ -59,9 +61,17 @@ def find(database: Database, alive: Alive, old: Old) -> Purge:
 
 
 def purge(
-    database: Database, alive: Alive, old: Old, *, each: Callable[[], object] = lambda: None
+    database: Database,
+    alive: Alive,
+    old: Old,
+    *,
+    each: Callable[[], object] = lambda: None,
+    by: Actor | None = None,
+    now: float = 0.0,
 ) -> Purge:
     """Delete what is `old`; `each` is called after every transaction. Raises DatabaseUnusable.
+
+    Each transaction writes down how many flows `by` purged in it.
 
     If it is killed in between, part of the work is done, and the next purge does the rest.
     """
@@ -78,6 +88,8 @@ def purge(
             for row in rows:
                 statuses[row.status] = statuses.get(row.status, 0) + 1
             count += _delete(connection, ids, names=old.names)
+            if ids and by is not None:
+                record(connection, by.does("purge", _words(old, len(ids))), now)
         each()
         if not rows:
             break
@@ -91,6 +103,11 @@ def purge(
         with database.writing() as connection:
             connection.execute(delete(workers).where(workers.c.id.in_(chunk)))
     return Purge(sum(statuses.values()), count, len(gone), statuses)
+
+
+def _words(old: Old, count: int) -> str:
+    what = "1 flow" if count == 1 else f"{count} flows"
+    return what + (", with their names" if old.names else "")
 
 
 def _old(old: Old) -> ColumnElement[bool]:

@@ -12,6 +12,8 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, LargeBinary, bindparam, delete, func, select, text, update
 from sqlalchemy.engine import Connection
 
+from holdfast_journal.auditing.acts import Actor
+from holdfast_journal.auditing.recording import record
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.master import SEALED_UNDER, note_key
 from holdfast_journal.keys.ring import KeyRing
@@ -57,13 +59,15 @@ class KeyUse:
     """Whether the database needs it."""
 
 
-def rotate(database: Database, ring: KeyRing, now: float) -> Rotation:
+def rotate(database: Database, ring: KeyRing, now: float, by: Actor | None = None) -> Rotation:
     """Seal every data key under the first key of `ring`, and forget the others.
 
     Raises WrongKey if the ring lacks a key that is in use, and DatabaseUnusable.
     """
     with database.writing() as connection:
         note_key(connection, database, ring, now)
+        if by is not None:
+            record(connection, by.does("rotate", f"to key {ring.ids[0]}"), now)
     first = ring.ids[0]
     resealed = 0
     forgotten: Sequence[str] = ()

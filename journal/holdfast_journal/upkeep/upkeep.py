@@ -9,6 +9,8 @@ from typing import Self
 
 from attrs import define
 
+from holdfast_journal.auditing.acts import Actor
+from holdfast_journal.auditing.tokens import Tokens
 from holdfast_journal.keys.files import KeyFile
 from holdfast_journal.keys.master import find_keys, given_keys
 from holdfast_journal.store.database import Database
@@ -69,16 +71,21 @@ class Upkeep:
         """Whether opening it changed its schema."""
         return self.ready.found != "current"
 
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of the console and the API."""
+        return Tokens(self._database, self._clock)
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()
 
-    def rotate(self) -> Rotation:
+    def rotate(self, by: Actor | None = None) -> Rotation:
         """Seal every flow's data key under the first master key; see `rotating`.
 
         Raises WrongKey.
         """
-        return rotating.rotate(self._database, self.ready.keys, self._clock())
+        return rotating.rotate(self._database, self.ready.keys, self._clock(), by)
 
     def old(self, seconds: float, batch: str | None, *, names: bool) -> Old:
         """The flows that ended more than `seconds` ago."""
@@ -88,10 +95,11 @@ class Upkeep:
         """What `purge` would delete."""
         return purging.find(self._database, self._alive, old)
 
-    def purge(self, old: Old) -> Purge:
+    def purge(self, old: Old, by: Actor | None = None) -> Purge:
         """Delete what is old, and shred what is due; see `purging`."""
-        shred_due(self._database, self._clock())
-        found = purging.purge(self._database, self._alive, old)
+        now = self._clock()
+        shred_due(self._database, now)
+        found = purging.purge(self._database, self._alive, old, by=by, now=now)
         empty_log(self._database)
         return found
 

@@ -79,6 +79,11 @@ class Moving:
             return None
         return "the journal's writer", now - writing_since, place_in(self._writer)
 
+    def writing_for(self) -> float:
+        """Seconds since the writer last began, or tried again, what it has not finished; or 0."""
+        since = self._writing_since
+        return 0.0 if since is None else self.uptime() - since
+
     def rests(self) -> None:
         """The thread that looks goes to sleep now."""
         self._rests_since = self.uptime()

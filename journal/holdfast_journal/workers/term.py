@@ -35,6 +35,10 @@ class Term:
         """Whether it certainly holds, `now`, or when this is called. For any thread."""
         return (self.uptime() if now is None else now) < self._until
 
+    def left(self) -> float:
+        """Seconds for which it holds from now on; infinity if we are no worker."""
+        return max(0.0, self._until - self.uptime())
+
     def is_due(self, now: float) -> bool:
         """Whether it is to be renewed."""
         return now >= self._renew_at or self.lapsed

@@ -262,7 +262,7 @@ class _Reactor:
     """A clock that starts no process."""
 
     def __init__(self, clock: Clock) -> None:
-        self.callLater = clock.callLater
+        self.callLater, self.seconds = clock.callLater, clock.seconds
 
     def spawnProcess(self, *_: object, **__: object) -> None:  # noqa: N802
         raise WormholeError("nothing is started here")

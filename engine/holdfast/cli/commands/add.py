@@ -14,8 +14,9 @@ from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.coding import code_options
 from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
-from holdfast.cli.peopling import people_options
+from holdfast.cli.peopling import people_options, warn_of_readers
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
+from holdfast.cli.tor import left_to_tor_option
 from holdfast.operating.adding import is_people_file
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @code_options
 @hook_options
 @deadline_option
+@left_to_tor_option
 @db_option
 @relay_option
 @appid_option
@@ -55,6 +57,7 @@ def command(
     code: AskedCode,
     hooks: AskedHooks,
     deadline: float | None,
+    tor: bool,
     db: str,
     relay: str,
     appid: str,
@@ -69,6 +72,7 @@ def command(
     Exit status: 0 if the flows are started, and with --wait-codes all have their codes; 1 if codes
     did not come; 2 if nothing was started.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.database import open_journal
 
     minting = None if mint is None else parse_command(mint)
@@ -79,6 +83,8 @@ def command(
         place: Path | Literal["-"] = "-" if who == "-" else Path(who)
         column = None if minting else secret_column
         people = read_people(place, name_column=name_column, secret_column=column)
+        if minting is None:
+            warn_of_readers(place)
     else:
         people = [one_person(who, None if minting else _secret(secret_file))]
         if minting and secret_file is not None:
@@ -86,10 +92,10 @@ def command(
     for words in (minting or (), *hooks.commands):
         check_names(people, words, "NAME" if not is_people_file(who) else who)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code, hooks)
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor, hooks)
     journal = open_journal(db, say.tell)
     try:
-        existing = start_batch(journal, batch, people, minting, who, terms, own=False)
+        existing = start_batch(journal, batch, people, minting, who, terms, operator(), own=False)
         _tell(people, existing)
         if code.notice is not None and existing < len(people):
             say.tell(code.notice)

@@ -41,6 +41,7 @@ def command(choice: Choice, dry_run: bool, yes: bool, db: str) -> None:
     unreadable. If no other process runs the flows, this command tells the mailbox server itself; if
     the server cannot be reached, the next 'holdfast run' does.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.bulk import cancel, select
     from holdfast.operating.database import existing_journal
     from holdfast.operating.rules import why_not_cancel
@@ -54,7 +55,7 @@ def command(choice: Choice, dry_run: bool, yes: bool, db: str) -> None:
             return
         if found.rows and not choice.names and not yes:
             _ask(len(found.rows))
-        asked = list(cancel(journal, found.rows))
+        asked = list(cancel(journal, found.rows, operator()))
     refused, _ = outcomes.tell(found.refused, choice)
     late, _ = outcomes.tell((each for each in asked if not each.done), choice)
     ends = _Ends(choice, {each.row.id: each.row for each in asked if each.done})

@@ -35,6 +35,7 @@ def command(choice: "Choice", deadline: float, dry_run: bool, db: str) -> None:
     failed keeps the new deadline when it is retried.
     """
     from holdfast.cli.tables import timestamp
+    from holdfast.operating.audit import operator
     from holdfast.operating.bulk import extend, select
     from holdfast.operating.database import existing_journal
     from holdfast.operating.rules import why_not_extend
@@ -49,7 +50,7 @@ def command(choice: "Choice", deadline: float, dry_run: bool, db: str) -> None:
             outcomes.tell_plan(found, choice, what)
             return
         refused, _ = outcomes.tell(found.refused, choice)
-        told = extend(journal, found.rows, at)
+        told = extend(journal, found.rows, at, operator())
         words = f"expires at {timestamp(at)}"
         total, failed = outcomes.tell(
             (evolve(each, words=words) if each.done else each for each in told), choice

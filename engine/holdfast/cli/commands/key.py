@@ -96,10 +96,11 @@ def rotate(db: str) -> None:
     seconds. Workers may keep running. If this command is killed, start it again: it does the rest.
     At the end it says which keys are no longer needed.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.database import upkeep
 
     with upkeep(db, say.tell) as keeper:
-        done = keeper.rotate()
+        done = keeper.rotate(operator())
         file = keeper.key_file
     lines = _lines(file)
     click.echo(f"{done.resealed} flows were sealed again; the key {done.first} seals all of them.")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.servers import serve
+from holdfast.cli.telemetry import http_option, mailbox_telemetry
 
 
 def _default_database() -> Path:
@@ -43,7 +45,9 @@ def _default_database() -> Path:
 @click.option(
     "--motd", metavar="TEXT", help="A message that every client is shown when it connects."
 )
-def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
+@http_option
+@log_format_option
+def command(listen: str, database: Path, keep: float, motd: str | None, http: str | None) -> None:
     """Run a mailbox server until it is told to stop.
 
     Give the URL that it prints to `holdfast --relay` and to `wormhole --relay-url`.
@@ -54,6 +58,7 @@ def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
     from holdfast.operating.limits import connections_at_most, raise_open_files_limit
     from holdfast.server import MailboxServerError, service
 
+    telemetry = mailbox_telemetry(http)
     raise_open_files_limit()
     log_what_goes_wrong()
     try:
@@ -67,4 +72,6 @@ def command(listen: str, database: Path, keep: float, motd: str | None) -> None:
         )
     except MailboxServerError as error:
         raise Failure(str(error)) from error
+    if telemetry is not None:
+        telemetry.attach(server)
     serve(reactor, server, "mailbox server")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,10 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.hooking import hook_options
-from holdfast.cli.peopling import people_options
+from holdfast.cli.lettering import letter_options
+from holdfast.cli.peopling import people_options, warn_of_readers
 from holdfast.cli.settings import (
     appid_option,
     connections_option,
@@ -22,11 +23,14 @@ from holdfast.cli.settings import (
     relay_option,
     retain_option,
 )
+from holdfast.cli.telemetry import http_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.operating.batches import Terms, check_names, start_batch
 from holdfast.operating.minting import mint_seconds_from, parse_command
 from holdfast.operating.people import read_people
 
 if TYPE_CHECKING:
+    from holdfast.cli.lettering import AskedLetters
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.hooks import AskedHooks
 
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     help="Write the codes to this CSV file as they come, instead of printing them; - prints them.",
 )
 @click.option("--qr", is_flag=True, help="On a terminal, show each code as a QR code too.")
+@letter_options
 @click.option(
     "--for",
     "seconds",
@@ -52,6 +57,9 @@ if TYPE_CHECKING:
 @deadline_option
 @connections_option
 @retain_option
+@http_option
+@log_format_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
@@ -64,12 +72,15 @@ def command(
     batch: str,
     codes: str | None,
     qr: bool,
+    letters: AskedLetters | None,
     seconds: float | None,
     code: AskedCode,
     hooks: AskedHooks,
     deadline: float | None,
     connections: int,
     retain: float | None,
+    http: str | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
@@ -84,11 +95,17 @@ def command(
     Exit status: 0 if everyone has collected, 1 if not, 2 if nothing was started. If output cannot
     be written, the flows continue; 'holdfast status --codes' shows the codes.
     """
-    from holdfast.cli.pictures import require_pictures
+    from holdfast.cli.pictures import pictures_of
     from holdfast.cli.progress import Progress
     from holdfast.cli.serving import serving
+    from holdfast.operating.audit import operator
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
+    from holdfast.operating.collecting import special_command
+    from holdfast.operating.exposure import when_all_have_codes
+    from holdfast.operating.kept import Kept
+    from holdfast.operating.letters import LettersOfCodes
+    from holdfast.operating.qr import require_qr
 
     place: Path | Literal["-"] = "-" if source == "-" else Path(source)
     minting = None if mint is None else parse_command(mint)
@@ -103,18 +120,31 @@ def command(
     codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
     if codes_file is not None:
         codes_file.check()
-    pictures = qr and sys.stdout.isatty()
     if qr:
-        require_pictures()
+        require_qr()
+    if minting is None:
+        warn_of_readers(place)
+    ready = None
+    if letters is not None:
+        ready = letters.prepared(relay, appid, [(batch, name) for name in names])
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code, hooks)
-    with serving(db, connections=connections, retain=retain) as service:
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted, hooks)
+    kept = Kept(relay, appid, expires)
+    through = tor.found()
+    with serving(db, connections=connections, retain=retain, http=http, tor=through) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
-        existing = start_batch(service.journal, batch, people, minting, source, terms)
-        progress = Progress(names, codes_file, pictures=pictures)
-        progress.begin(existing)
+        existing = start_batch(service.journal, batch, people, minting, source, terms, operator())
+        progress = Progress(
+            names,
+            codes_file,
+            pictures=pictures_of(service.journal, kept, batch, existing) if qr else None,
+            letters=None if ready is None else LettersOfCodes(ready, service.journal),
+            farewell=when_all_have_codes(place, with_secrets=minting is None),
+        )
+        progress.begin(existing, special_command(relay, appid))
         if code.notice is not None and existing < len(people):
             say.tell(code.notice)
         ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
+        progress.finish_letters()
     progress.end(ending)

@@ -39,6 +39,7 @@ def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool
     so that the same people file does not start anyone again. Unfinished flows are never purged.
     Workers may keep running. If this command is killed, start it again: it does the rest.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.database import upkeep
 
     with upkeep(db, say.tell, looks=dry_run) as keeper:
@@ -53,7 +54,7 @@ def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool
             return
         if not yes:
             _ask(what, names)
-        done = keeper.purge(old)
+        done = keeper.purge(old, operator())
     click.echo(f"Purged: {_what(done.statuses, done.entries)}.")
     if names:
         click.echo("Their names are forgotten: the same people file would start them again.")

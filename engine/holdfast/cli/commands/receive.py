@@ -14,6 +14,7 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import because
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.transfers import Transfer
+    from holdfast.rendezvous.tor import TorManager
     from holdfast_journal import FlowRow
 
 BATCH = "receive"
@@ -30,7 +32,7 @@ BATCH = "receive"
 
 
 @click.command()
-@click.argument("code")
+@click.argument("code", required=False)
 @click.option(
     "--output-dir",
     metavar="DIR",
@@ -60,27 +62,31 @@ BATCH = "receive"
 )
 @ways_options
 @dump_timing_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
 def command(
-    code: str,
+    code: str | None,
     output_dir: str | None,
     out: str | None,
     accept: bool,
     seconds: float | None,
     ways: AskedWays,
     dump_timing: Path | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
 ) -> None:
     """Receive a file, a folder or a text.
 
-    CODE is what the sender gave you. Of a file or folder you are shown the name and the size, and
-    asked; nothing that exists is replaced unless you say so. A text is printed. The sender is told
-    that it has arrived only when it has been printed, or is safely in its place. After a crash or
-    Ctrl-C, start the same command again: it continues with the same exchange.
+    CODE is what the sender gave you. Without it you are asked for it, Tab completes what you type,
+    and other users of this machine do not see it in the list of processes. Of a file or folder you
+    are shown the name and the size, and asked; nothing that exists is replaced unless you say so. A
+    text is printed. The sender is told that it has arrived only when it has been printed, or is
+    safely in its place. After a crash or Ctrl-C, start the same command again, with the same code:
+    it continues with the same exchange.
 
     If standard output is not a terminal, the path of what was received is printed there.
     """
@@ -91,14 +97,16 @@ def command(
     from holdfast.cli.status_line import StatusLine
     from holdfast.cli.transfers import Transfer
     from holdfast.flows.shipped.receive import ReceiveHere
-    from holdfast.operating.one_flow import rows_of, start_or_resume
+    from holdfast.operating.audit import operator
+    from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
-    code = _checked(code)
+    through = tor.found()
+    code = _asked_for(relay, appid, through) if code is None else _checked(code)
     target = None if out in (None, "-") else _absolute(str(out), "--out")
     directory = _directory(output_dir, out)
     kinds, timing = (*EVERYWHERE, ONE_COMMANDS), recorder(dump_timing)
-    with serving(db, serve=kinds, timing=timing) as service:
+    with serving(db, serve=kinds, timing=timing, tor=through) as service:
         fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:
@@ -118,7 +126,14 @@ def command(
             out=None if target is None else str(target),
             ways=ways.flow_value(),
         )
-        name = start_or_resume(service.journal, BATCH, flow, fingerprint, relay=relay, appid=appid)
+        name = start_or_resume(
+            service.journal,
+            BATCH,
+            flow,
+            fingerprint,
+            operator(),
+            Route(relay, appid, tor.wanted),
+        )
         asking.register()
         handing_over.register()
         watcher = _Watcher(name, asking, handing_over, transfer)
@@ -154,6 +169,14 @@ class _Watcher:
             return False
         self._transfer.show(self.row, time.monotonic())
         return self.row.finished_at is not None
+
+
+def _asked_for(relay: str, appid: str, tor: TorManager | None) -> str:
+    from holdfast.cli.prompting import asked_for, can_ask
+
+    if not can_ask():
+        raise Failure("missing argument 'CODE' (see 'holdfast receive --help')")
+    return asked_for(relay, appid, tor)
 
 
 def _checked(code: str) -> str:

@@ -2,6 +2,7 @@
 
 import click
 
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.servers import serve
@@ -48,6 +49,7 @@ from holdfast.cli.sizes import Size
     show_default=True,
     help="Drop a pair if neither side has sent anything for this long.",
 )
+@log_format_option
 def command(
     listen: str, connections: int | None, pair_bytes: int, wait: float, idle: float
 ) -> None:

@@ -65,7 +65,9 @@ def _go_on(
 
 
 def _carry_out(journal: "SqlJournal", asked: "Retry", refused: int) -> None:
-    total, failed = outcomes.tell(asked.carry_out(journal), asked.choice)
+    from holdfast.operating.audit import operator
+
+    total, failed = outcomes.tell(asked.carry_out(journal, operator()), asked.choice)
     if total > failed:
         if served := outcomes.processes(journal):
             shown = ", ".join(map(str, served))

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.settings import connections_option, db_option, retain_option
-from holdfast.operating.standing import shown_word
+from holdfast.cli.telemetry import http_option
+from holdfast.cli.tor import AskedTor, tor_options
+from holdfast.operating.standing import shown_word, went_badly
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 )
 @connections_option
 @retain_option
+@http_option
+@log_format_option
+@tor_options
 @db_option
 def command(
     batch: str | None,
@@ -44,6 +50,8 @@ def command(
     seconds: float | None,
     connections: int,
     retain: float | None,
+    http: str | None,
+    tor: AskedTor,
     db: str,
 ) -> None:
     """Serve every unfinished flow, as a service does.
@@ -60,17 +68,27 @@ def command(
 
     own = load(sources) if sources else ()
     served = (*EVERYWHERE, *own)
-    with serving(db, serve=served, connections=connections, retain=retain) as service:
+    log = _Log()
+    through = tor.found()
+    with serving(
+        db,
+        serve=served,
+        connections=connections,
+        retain=retain,
+        http=http,
+        status=log.status,
+        tor=through,
+    ) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)
-        log = _Log()
         open_flows = service.journal.unfinished(batch)
         unfinished = counted(Counter(row.status for row in open_flows)) if open_flows else ""
         place = service.journal.name.removeprefix("sqlite:///")
-        say.out(f"serving {printable(place)} ({unfinished or 'no unfinished flows'})")
+        message = f"serving {printable(place)} ({unfinished or 'no unfinished flows'})"
+        say.log("serving", message, out=True, keys={"unfinished": len(open_flows)})
         _tell_others(open_flows, service.serve)
         service.run(log.watch, batch=batch, seconds=seconds)
-    say.out("stopped; nothing is lost")
+    say.log("stopped", "stopped; nothing is lost", out=True)
 
 
 def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
@@ -81,8 +99,8 @@ def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
     others = {row.kind for row in rows} - {*served, ONE_COMMANDS}
     if others:
         kinds = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
-        say.err(
-            f"holdfast: not served here, because their classes are not known: flows of the kind"
+        say.tell(
+            f"not served here, because their classes are not known: flows of the kind"
             f" {kinds}; --flows names the module that defines them"
         )
 
@@ -94,22 +112,45 @@ class _Log:
         self._statuses: dict[int, str] | None = None
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
-        from holdfast.cli.tables import timestamp
-        from holdfast.operating.printable import printable
-
         first = self._statuses is None
         known = self._statuses = self._statuses or {}
         for row in moved:
             if known.get(row.id) != row.status and not (first and row.finished_at is not None):
-                reason = (row.published or {}).get("reason")
-                because = f" ({printable(str(reason), 200)})" if reason else ""
-                when = timestamp(time.time() if first else row.updated_at)
-                say.out(
-                    f"{when} {printable(row.batch)}/{printable(row.name)}"
-                    f" {shown_word(row.status)}{because}"
-                )
+                self._say(row, time.time() if first else row.updated_at)
             if row.finished_at is None:
                 known[row.id] = row.status
             else:
                 known.pop(row.id, None)  # or they would grow without bound
         return False
+
+    def status(self) -> str | None:
+        """Say how the unfinished flows stand, for a service manager."""
+        from holdfast.cli.tables import counted
+
+        if self._statuses is None:
+            return None
+        return counted(Counter(self._statuses.values()))
+
+    def _say(self, row: FlowRow, at: float) -> None:
+        from holdfast.cli.tables import timestamp
+        from holdfast.operating.printable import printable
+
+        reason = printable(str((row.published or {}).get("reason") or ""), 200)
+        status = shown_word(row.status)
+        flow = f"{printable(row.batch)}/{printable(row.name)}"
+        message = f"{flow} {status}" + (f" ({reason})" if reason else "")
+        say.log(
+            "flow",
+            message,
+            level="warning" if went_badly(status) else "info",
+            shown=f"{timestamp(at)} {message}",
+            out=True,
+            keys={
+                "batch": row.batch,
+                "name": row.name,
+                "uid": row.uid,
+                "kind": row.kind,
+                "status": status,
+                "reason": reason or None,
+            },
+        )

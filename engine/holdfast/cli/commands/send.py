@@ -18,15 +18,18 @@ from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast.cli.parcels import Parcel
+    from holdfast.cli.pictures import Pictures
     from holdfast.cli.transfers import Transfer
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.hooks import AskedHooks
+    from holdfast.operating.kept import Kept
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -78,6 +81,7 @@ BATCH = "send"
 @deadline_option
 @ways_options
 @dump_timing_option
+@tor_options
 @db_option
 @relay_option
 @appid_option
@@ -96,6 +100,7 @@ def command(
     deadline: float | None,
     ways: AskedWays,
     dump_timing: Path | None,
+    tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
@@ -112,19 +117,22 @@ def command(
     a file or standard input.
     """
     from holdfast.cli.one_flow import finish
-    from holdfast.cli.pictures import require_pictures
+    from holdfast.cli.pictures import Pictures
     from holdfast.cli.serving import serving
     from holdfast.cli.transfers import Transfer
-    from holdfast.operating.one_flow import rows_of, start_or_resume
+    from holdfast.operating.audit import operator
+    from holdfast.operating.kept import Kept
+    from holdfast.operating.one_flow import Route, rows_of, start_or_resume
+    from holdfast.operating.qr import require_qr
 
     if qr:
-        require_pictures()
+        require_qr()
     hooks.check_secret()
-    whom = (*(() if to is None else (same_name(to),)), *code.marks)
+    whom = (*(() if to is None else (same_name(to),)), *code.marks, *tor.marks)
     texts = (text, text_file if text_file is not None else old_name)
     timing = recorder(dump_timing)
     parcels = _parcel(paths, texts, name, ways, code, db)
-    with parcels as parcel, serving(db, timing=timing) as service:
+    with parcels as parcel, serving(db, timing=timing, tor=tor.found()) as service:
         _sweep(service.journal, db)
         fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
         before = rows_of(service.journal, BATCH, fingerprint)
@@ -142,14 +150,16 @@ def command(
             BATCH,
             parcel.flow(fingerprint),
             fingerprint,
-            relay=relay,
-            appid=appid,
+            operator(),
+            Route(relay, appid, tor.wanted),
             deadline=None if deadline is None else time.time() + deadline,
             hooks=hooks.words,
         )
         parcel.begun(fingerprint)
         shown = None if parcel.is_text else transfer
-        watcher = _Watcher(flow_name, shown, pictures=qr and sys.stdout.isatty())
+        kept = Kept(relay, appid, None)
+        pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
+        watcher = _Watcher(flow_name, shown, kept, pictures)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         finally:
@@ -214,15 +224,18 @@ def _goes_on(parcel: Parcel, row: FlowRow) -> None:
 class _Watcher:
     """Prints the code once, shows how a file moves, and notices the end."""
 
-    def __init__(self, name: str, transfer: Transfer | None, *, pictures: bool) -> None:
+    def __init__(
+        self, name: str, transfer: Transfer | None, kept: Kept, pictures: Pictures | None
+    ) -> None:
         self.row: FlowRow | None = None
         self._name = name
         self._transfer = transfer
+        self._kept = kept
         self._pictures = pictures
         self._shown: str | None = None
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
-        from holdfast.cli.pictures import fitting_picture
+        from holdfast.operating.collecting import receive_command
         from holdfast.operating.standing import live_code, wrong_guesses
 
         for row in moved:
@@ -238,9 +251,10 @@ class _Watcher:
                 self.end()
                 self._shown = code
                 say.out(code)
-                if self._pictures:
-                    say.out(fitting_picture(code))
-                say.err(f"on the other computer: wormhole receive {code}")
+                if self._pictures is not None:
+                    say.out(self._pictures.of(row.name, code))
+                command = receive_command(code, self._kept.relay, self._kept.appid)
+                say.err(f"on the other computer: {command}")
         if self._transfer is not None and self.row is not None:
             self._transfer.show(self.row, time.monotonic())
         return self.row is not None and self.row.finished_at is not None

@@ -14,6 +14,7 @@ from holdfast.cli import say
 from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import class_appid_option, db_option, deadline_option, relay_option
+from holdfast.cli.tor import left_to_tor_option
 from holdfast.operating.fields import LONGEST, fields_in, flow_of, typed_fields
 from holdfast.operating.finding import DEFAULT_BATCH
 from holdfast.operating.people import one_person
@@ -49,6 +50,7 @@ from holdfast.operating.refused import because
 )
 @wait_options
 @deadline_option
+@left_to_tor_option
 @db_option
 @relay_option
 @class_appid_option
@@ -61,6 +63,7 @@ def command(
     batch: str,
     wait: float | None,
     deadline: float | None,
+    tor: bool,
     db: str,
     relay: str,
     appid: str | None,
@@ -76,6 +79,7 @@ def command(
     Exit status: 0 if the flow is started, and with --wait-codes has its code; 1 if the code did not
     come; 2 if nothing was started.
     """
+    from holdfast.operating.audit import operator
     from holdfast.operating.database import open_journal
     from holdfast.operating.own_flows import load
     from holdfast.operating.starting import checked_flow, own_class, start_one
@@ -84,10 +88,10 @@ def command(
     flow = flow_of(cls, typed_fields(words), {} if file is None else _fields(file))
     expires = None if deadline is None else time.time() + deadline
     name = one_person(name, None).name
-    new = checked_flow(name, flow, relay=relay, appid=appid, deadline=expires)
+    new = checked_flow(name, flow, relay=relay, appid=appid, deadline=expires, tor=tor)
     journal = open_journal(db, say.tell)
     try:
-        is_new = start_one(journal, batch, new)
+        is_new = start_one(journal, batch, new, operator())
         say.err(f"{quoted(name, 200)} is {'started' if is_new else 'there already'}.")
         await_codes(journal, batch, [name], wait, alone=True)
     finally:

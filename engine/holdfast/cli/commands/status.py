@@ -113,11 +113,11 @@ def _named(journal: "SqlJournal", name: str, choice: "Choice") -> "FlowRow":
 
 def _show_named(journal: "SqlJournal", name: str, choice: "Choice") -> None:
     from holdfast.cli.flow_facts import show_one
-    from holdfast.operating.deadlines import deadline_of
+    from holdfast.operating.kept import kept_by
 
     flow = _named(journal, name, choice)
     waits_for_room = flow.status == FlowStatus.NEW and bool(journal.notices())
-    show_one(flow, deadline_of(journal, flow), waits_for_room=waits_for_room)
+    show_one(flow, kept_by(journal, flow), waits_for_room=waits_for_room)
 
 
 def _pages(

@@ -140,6 +140,11 @@ class _Session:
         return self._owner.clock
 
     @property
+    def tor(self) -> object:
+        """What every connection must be made through, if it is Tor."""
+        return self._owner.options.tor
+
+    @property
     def key(self) -> str:
         """The same in every life of this flow."""
         return self._host.taken.uid

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.flows.engine.executor import reason_of
+from holdfast.flows.engine.observing import Observer
 from holdfast.flows.engine.scope import Scope
 from holdfast.flows.tasks import Call, kind_of, kinds
 from holdfast_journal.errors import Unreadable, WrongKey
@@ -61,10 +62,12 @@ class Detached:
     Args:
         scope: of which flows.
         look_soon: has the engine look as soon as it can.
+        observer: hears of each try that has ended.
     """
 
     _scope: Scope
     _look_soon: Callable[[], object]
+    _observer: Observer
     _running: dict[tuple[int, int], Deferred[Any]] = field(factory=dict, init=False)
     _reports: deque[Callable[[], object]] = field(factory=deque, init=False)
     """What became of tasks, to be written down."""
@@ -136,27 +139,44 @@ class Detached:
         # By the try: this process may have been paused for so long that it claims a task again.
         self._running[task.id, task.attempts] = work
         work.addTimeout(kind.timeout, self._scope.reactor, _late)
-        work.addBoth(self._over, task, kind.timeout)
+        observed = partial(self._observed, task.name, self._scope.seconds())
+        work.addBoth(self._over, task, kind.timeout, observed)
 
-    def _over(self, result: object, task: DetachedTask, timeout: float) -> None:
+    def _over(
+        self, result: object, task: DetachedTask, timeout: float, observed: Callable[[str], object]
+    ) -> None:
         del self._running[task.id, task.attempts]
-        journal = self._scope.journal
         if not isinstance(result, Failure):
-            self._reports.append(partial(journal.detached_done, task))
+            observed("done")
+            self._reports.append(partial(self._scope.journal.detached_done, task))
         elif self._is_stopping:
             self._failed(task, STOPPED, 0.0)
         else:
             reason, final = reason_of(result, timeout)
-            if final:
-                _log.error("{task} of flow {flow} is given up: {reason}", **_words(task, reason))
-                self._reports.append(partial(journal.detached_done, task))
-            else:
-                self._failed(task, reason, pause_after(task.attempts, random.random()))  # noqa: S311
-                self._tell(task, reason)
+            self._ended_badly(task, reason, observed, final=final)
         if self._settling:
             self._look_at = 0.0
         if not self._is_stopping:
             self._look_soon()
+
+    def _ended_badly(
+        self,
+        task: DetachedTask,
+        reason: str,
+        observed: Callable[[str], object],
+        *,
+        final: bool,
+    ) -> None:
+        observed("failed" if final else "again")
+        if final:
+            _log.error("{task} of flow {flow} is given up: {reason}", **_words(task, reason))
+            self._reports.append(partial(self._scope.journal.detached_done, task))
+        else:
+            self._failed(task, reason, pause_after(task.attempts, random.random()))  # noqa: S311
+            self._tell(task, reason)
+
+    def _observed(self, name: str, began: float, outcome: str) -> None:
+        self._observer.tried(name, outcome, self._scope.seconds() - began)
 
     def _failed(self, task: DetachedTask, reason: str, pause: float) -> None:
         failed = self._scope.journal.detached_failed

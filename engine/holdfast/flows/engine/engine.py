@@ -49,6 +49,7 @@ from holdfast.flows.engine.chores import Chore, Chores
 from holdfast.flows.engine.detached import Detached
 from holdfast.flows.engine.executor import Executor
 from holdfast.flows.engine.leaving import Leaving
+from holdfast.flows.engine.observing import UNOBSERVED, Observer
 from holdfast.flows.engine.owed import Owed
 from holdfast.flows.engine.parking import Parking
 from holdfast.flows.engine.runner import FlowRunner
@@ -59,6 +60,7 @@ from holdfast.flows.engine.trouble import place_of, traceback_of
 from holdfast.flows.engine.turns import Turns
 from holdfast.rendezvous import MOST_CONNECTIONS
 from holdfast.rendezvous.dialer import Dialer
+from holdfast.rendezvous.tor import TorManager
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.options import Options
 from holdfast.status import Status
@@ -99,6 +101,8 @@ class Engine:
         timing: records when every message of every flow went and came.
         now: seconds since the epoch.
         threads: run what waits for the database, and functions of the user's.
+        observer: hears of what the flows do.
+        tor: makes every connection, of transfers too, go through Tor.
     """
 
     def __init__(  # noqa: PLR0913 - the face of the engine
@@ -114,15 +118,19 @@ class Engine:
         timing: DebugTiming | None = None,
         now: Callable[[], float] = time.time,
         threads: Threads | None = None,
+        observer: Observer = UNOBSERVED,
+        tor: TorManager | None = None,
     ) -> None:
         threads = DaemonThreads("engine") if threads is None else threads
         self._scope = Scope(journal, reactor, serve, batch, names, now, threads)
-        self.connector = _own_connector(journal, reactor) if connector is None else connector
-        self.executor = Executor(reactor, now, threads=threads)
+        self.connector = _own_connector(journal, reactor, tor) if connector is None else connector
+        self.observer = observer
+        self.executor = Executor(reactor, now, threads=threads, observer=observer)
         self.options = Options(
             on_status_update=on_status_update,
             timing=timing,
             clock=reactor,
+            tor=tor,
             now=now,
             # A flow shows what it is told, and people pass that on.
             discreet=True,
@@ -140,7 +148,7 @@ class Engine:
         self._taking = Taking(
             self._scope, self.running, self._owed, self._turns, self, self._look_soon
         )
-        self._detached = Detached(self._scope, self._look_soon)
+        self._detached = Detached(self._scope, self._look_soon, observer)
         self._chores = Chores(
             self._scope.seconds,
             [
@@ -253,6 +261,7 @@ class Engine:
             return  # not the flow's fault: the disk failed, and this process is about to end
         # The exception's own words may quote a secret: only its type and place are logged.
         _log.error("flow {name}: {where}", name=runner.taken.name, where=place_of(failure))
+        self.observer.broke(runner.taken.kind)
         wake_at = self.now() + 2.0 ** (runner.taken.failures + 1)
         give_back = self._scope.journal.give_back_failed
         self._owed.add(partial(give_back, flow_id, traceback_of(failure), wake_at), [flow_id])
@@ -327,11 +336,11 @@ class Engine:
         return self._scope.in_thread(self._scope.journal.shred_due)
 
 
-def _own_connector(journal: SqlJournal, reactor: Any) -> MakesConnector:
+def _own_connector(journal: SqlJournal, reactor: Any, tor: TorManager | None) -> MakesConnector:
     """Return what makes connectors that pause while the journal has to wait.
 
     So this is not the maker that all other wormholes of the process share.
     """
-    dialer = Dialer(reactor)
+    dialer = Dialer(reactor) if tor is None else Dialer(reactor, endpoints=tor)
     journal.pressure.listen(lambda high: dialer.pause() if high else dialer.resume())
     return through(dialer)

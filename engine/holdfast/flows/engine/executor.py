@@ -19,17 +19,15 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from holdfast.flows.engine.observing import UNOBSERVED, Observer
 from holdfast.flows.engine.threads import DaemonThreads, Threads
 from holdfast.flows.engine.tries import Customer, Places, Try
 from holdfast.flows.tasks import Call, TaskFailed, kind_of
-from holdfast_journal import Task
+from holdfast_journal import INTERRUPTED, Task
 
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 60.0
 """Seconds between two tries of a task."""
-
-INTERRUPTED: Final = "the process ended during it"
-"""Why a try failed whose end was never reported."""
 
 COUNTED_WHEN_ASKED: Final = 3
 """Tries from which the first one is counted in the entry that asks for the task, which saves a
@@ -60,12 +58,14 @@ class Executor:
         now: seconds since the epoch, the clock of `Task.due_at`.
         random: spreads the tries.
         threads: run the functions that block.
+        observer: hears of each try that has ended.
     """
 
     _reactor: Any
     _now: Callable[[], float]
     _random: random.Random = field(factory=random.Random)
     _threads: Threads = field(factory=partial(DaemonThreads, "task"))
+    _observer: Observer = UNOBSERVED
     _places: dict[str, Places] = field(factory=dict, init=False)
     _suspects: Places = field(init=False)
     """The one place for tries whose last one ended with its process. They run one after the other,
@@ -136,6 +136,7 @@ class Executor:
             if isinstance(result, Failure):
                 self._failed(customer, attempt, result)
             else:
+                self._observer.tried(task.name, "done", attempt.seconds)
                 customer.task_done(attempt.task, result)
 
         call = Call(arguments, task.key, self._reactor)
@@ -157,7 +158,9 @@ class Executor:
                 places=kind.at_once,
                 place=attempt.place,
             )
-        if final or task.attempts >= kind.tries:
+        is_last = final or task.attempts >= kind.tries
+        self._observer.tried(task.name, "failed" if is_last else "again", attempt.seconds)
+        if is_last:
             customer.task_failed(task, reason)
             return
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (task.attempts - 1))

@@ -121,6 +121,7 @@ class FlowHost:
                 made.attempts,
                 made.error,
             )
+            self._journal.mention(f"task {task}: asked for")
             if not leaves:  # otherwise it is begun with the new wormhole
                 self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 

@@ -8,10 +8,17 @@ from attrs import frozen
 
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
+from holdfast.errors import WormholeError
 from holdfast.flows import document
 from holdfast.flows.base import Flow
 from holdfast.shell.wormhole import hears_of_dilation
 from holdfast_journal import TakenFlow
+
+
+class NeedsTor(WormholeError):
+    """The flow is for workers that connect through Tor, and this one does not."""
+
+    advice = "it was started with --tor, and this worker connects without Tor"
 
 
 @frozen
@@ -23,18 +30,29 @@ class Loaded:
     wormhole: checkpoint.SavedWormhole
 
 
-def load(taken: TakenFlow) -> Loaded:
+def load(taken: TakenFlow, *, tor: bool) -> Loaded:
     """Return the flow as its last commit left it; or new, if it has not begun.
 
+    Args:
+        taken: the flow.
+        tor: whether it would connect through Tor here.
+
     Raises:
-        BadCheckpoint, UnknownFlow: the flow cannot be loaded here.
+        BadCheckpoint, UnknownFlow, NeedsTor: the flow cannot be loaded here.
     """
+    loaded = _load(taken)
+    if loaded.state.tor and not tor:
+        raise NeedsTor
+    return loaded
+
+
+def _load(taken: TakenFlow) -> Loaded:
     if taken.checkpoint is None:
         params = document.Params.from_bytes(taken.params)
         flow = document.begin(taken.kind, params.params)
         return Loaded(
             flow,
-            document.Checkpoint(data={}, wormhole={}, deadline=params.deadline),
+            document.Checkpoint(data={}, wormhole={}, deadline=params.deadline, tor=params.tor),
             _new_wormhole(params.relay, params.appid, flow),
         )
     state = document.Checkpoint.from_bytes(taken.checkpoint)

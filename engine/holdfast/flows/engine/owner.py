@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from holdfast.flows.engine.executor import Executor
+from holdfast.flows.engine.observing import Observer
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.options import Options
 from holdfast.shell.patience import Clock
@@ -22,6 +23,7 @@ class RunnerOwner(Protocol):
 
     connector: MakesConnector
     executor: Executor
+    observer: Observer
     options: Options
     """Of all wormholes; a runner adds what is its flow's."""
 

@@ -11,10 +11,12 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
+from holdfast.errors import WrongPasswordError
 from holdfast.flows import document, requests
 from holdfast.flows.engine.beside import Beside
 from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.loading import load
+from holdfast.flows.engine.observing import Move
 from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.engine.verdict import SHREDDED, verdict_of
 from holdfast.shell.wormhole import DelegatedWormhole
@@ -31,7 +33,7 @@ class FlowRunner:
     """Runs one flow from where its checkpoint left it; the delegate of its wormhole.
 
     Raises:
-        BadCheckpoint, UnknownFlow: the flow cannot be loaded here.
+        BadCheckpoint, UnknownFlow, NeedsTor: the flow cannot be loaded here.
     """
 
     # Thousands wait at once, and each of their objects counts.
@@ -42,6 +44,7 @@ class FlowRunner:
         "_is_cleared",
         "_journal",
         "_owner",
+        "_stands",
         "_state",
         "heard_at",
         "host",
@@ -54,12 +57,14 @@ class FlowRunner:
     )
 
     def __init__(self, taken: TakenFlow, owner: RunnerOwner) -> None:
-        loaded = load(taken)
+        loaded = load(taken, tor=owner.options.tor is not None)
         self.taken = taken
         self._owner = owner
         self._journal = taken.journal
         self._flow = loaded.flow
         self._state = loaded.state
+        self._stands = taken.status
+        """Its status after the last entry."""
         self.taken_at = owner.clock.seconds()
         self.rested_at: float | None = None
         """When it was first seen to rest, by the reactor's clock."""
@@ -263,6 +268,8 @@ class FlowRunner:
 
     def wormhole_closed(self, result: str | Exception) -> None:
         """The flow is over: as it decided, or as the wormhole ended."""
+        if isinstance(result, WrongPasswordError):
+            self._journal.queue_outbound(self._owner.observer.guessed_wrong, self.taken.kind)
         self.host.tell("wormhole_closed", result)
         if self._state.reopening:
             for task in self._owner.executor.forget(self.host):
@@ -312,14 +319,25 @@ class FlowRunner:
         for number, body in self.wormhole.take_shown():
             self._journal.keep_message(number, body)
         self._state.data = document.data_of(self._flow)
+        status = self._status()
+        if status != self._stands:
+            self._changes(status)
         finished = self.wormhole.exchange.ended and not self._state.reopening
         return Snapshot(
-            status=self._status(),
+            status=status,
             checkpoint=self._state.to_bytes(self.wormhole.document()),
             published=self._state.published,
             finished=finished,
             shred=finished and self._state.verdict in SHREDDED,
         )
+
+    def _changes(self, status: str) -> None:
+        """Note since when it stands so; whoever observes is told when that is durable."""
+        now, since = self._owner.now(), self._state.since
+        before, self._stands, self._state.since = self._stands, status, now
+        stood = max(0.0, now - (self.taken.updated_at if since is None else since))
+        move = Move(self.taken.kind, before, status, self._state.verdict, stood)
+        self._journal.queue_outbound(self._owner.observer.moved, move)
 
     def _status(self) -> str:
         exchange = self.wormhole.exchange

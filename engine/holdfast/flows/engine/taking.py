@@ -13,6 +13,7 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.python.failure import Failure
 
 from holdfast.flows.engine.aside import set_aside
+from holdfast.flows.engine.observing import Move
 from holdfast.flows.engine.owed import Owed
 from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.engine.probation import PROBATION, Probation
@@ -20,7 +21,7 @@ from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.engine.scope import Scope
 from holdfast.flows.engine.turns import Turns
 from holdfast.flows.engine.unloaded import Unloaded
-from holdfast_journal import MOST_DEATHS, TakenFlow
+from holdfast_journal import MOST_DEATHS, FlowStatus, TakenFlow
 
 MOST_FAILURES: Final = 3
 """How often a flow's own code may raise before the flow is set aside."""
@@ -136,11 +137,10 @@ class Taking:
         if self._owed.concerns(taken.id):
             return  # it failed while it was being taken, and will be given back first
         if taken.failures >= MOST_FAILURES:
-            reason = (taken.trouble or "its own code raised").partition("\n")[0]
-            set_aside(taken, reason, self._scope.now())
+            self._set_aside(taken, (taken.trouble or "its own code raised").partition("\n")[0])
             return
         if taken.deaths >= MOST_DEATHS:
-            set_aside(taken, DEADLY, self._scope.now())
+            self._set_aside(taken, DEADLY)
             return
         try:
             runner = FlowRunner(taken, self._owner)
@@ -154,7 +154,15 @@ class Taking:
         if self._unloaded.loaded(taken):
             self._owed.add(partial(self._scope.journal.forget_trouble, taken.id))
         self._running[taken.id] = runner
+        self._owner.observer.took(taken.kind, from_the_dead=bool(taken.deaths))
         runner.start()
+
+    def _set_aside(self, taken: TakenFlow, reason: str) -> None:
+        set_aside(taken, reason, self._owner.now())
+        failed = FlowStatus.FAILED.value
+        stood = max(0.0, self._owner.now() - taken.updated_at)
+        move = Move(taken.kind, taken.status, failed, failed, stood)
+        taken.journal.queue_outbound(self._owner.observer.moved, move)
 
     def _cannot_load(self, taken: TakenFlow, failure: Failure) -> None:
         """Give it back: it is not the flow's fault."""

@@ -110,11 +110,19 @@ class Try:
     """What the function does, until it has done it."""
     _timer: Any = field(default=None, init=False)
     _thread: int | None = field(default=None, init=False)
+    _began_at: float | None = field(default=None, init=False)
 
     @property
     def is_running(self) -> bool:
         """Whether its function was called and has not come back."""
         return self._work is not None
+
+    @property
+    def seconds(self) -> float:
+        """How long ago its function was called; 0 if it was not."""
+        if self._began_at is None:
+            return 0.0
+        return float(self._call.reactor.seconds()) - self._began_at
 
     @property
     def place(self) -> str:
@@ -157,6 +165,7 @@ class Try:
     def _start(self) -> None:
         if self.over:
             return
+        self._began_at = self._call.reactor.seconds()
         if self.kind.blocks:
             work = call_in(self._threads, self._call.reactor, self._run_in_thread)
         else:

@@ -126,7 +126,7 @@ class Carrying:
         side = derive(reach.key, SIDE + self.cargo.role, 8).hex()
         relays = [hints.address(relay) for relay in reach.relays]
         contest = Contest(
-            network_of(self.session.reactor),
+            network_of(self.session.reactor, self.session.tor),
             TransitKeys(reach.key),
             self.cargo.role,
             self,

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -31,8 +31,17 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
         A Deferred that fires when the code is complete, with whether Tab was used; it fails with
         KeyFormatError for a malformed code, and with EOFError if the input ends.
     """
+    return ask(prompt, Completer(helper, reactor), reactor)
+
+
+def ask(prompt: str, completer: Completing, reactor: Any) -> Deferred[bool]:
+    """Ask for one line with `prompt`, and have `completer` finish it; see `input_with_completion`.
+
+    Returns:
+        A Deferred that fires when that is done, with whether Tab was used; it fails with what
+        `finish` raises, and with EOFError if the input ends.
+    """
     done: Deferred[bool] = Deferred()
-    completer = Completer(helper, reactor)
     restore = _terminal()
 
     def tell(outcome: bool | Failure) -> None:  # noqa: FBT001 - an outcome, and no switch
@@ -46,7 +55,7 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
         else:
             done.callback(outcome)
 
-    def ask() -> None:
+    def read() -> None:
         try:
             with completer.on_readline():
                 typed = input(prompt)
@@ -66,25 +75,37 @@ def input_with_completion(prompt: str, helper: InputHelper, reactor: Any) -> Def
     stopped = threading.Event()
     trigger = reactor.addSystemEventTrigger("before", "shutdown", stop)
     # A daemon thread, because nothing can wake a thread that waits for a person to type.
-    thread = threading.Thread(target=ask, daemon=True, name="wormhole code")
+    thread = threading.Thread(target=read, daemon=True, name="wormhole code")
     thread.start()
     return done
 
 
-class Completer:
-    """What readline calls, in its thread; the helper runs in the reactor's thread.
+class Completing:
+    """What readline calls, in its thread.
 
     Args:
-        helper: knows the completions.
-        reactor: where the helper may be called.
+        reactor: has the thread in which everything else happens.
     """
 
-    def __init__(self, helper: InputHelper, reactor: Any) -> None:
+    def __init__(self, reactor: Any) -> None:
         self.was_used = False
-        self._helper = helper
         self._reactor = reactor
-        self._nameplate: str | None = None
         self._matches: list[str] = []
+
+    def begin(self) -> None:
+        """Called before the line is read."""
+
+    def completions(self, text: str) -> Collection[str]:
+        """Return what the line, `text` so far, may become."""
+        raise NotImplementedError
+
+    def finish(self, text: str) -> None:
+        """Take the whole line."""
+        raise NotImplementedError
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call `function` in the reactor's thread, and wait for what it returns."""
+        return blockingCallFromThread(self._reactor, function, *args)
 
     @contextlib.contextmanager
     def on_readline(self) -> Any:
@@ -99,8 +120,7 @@ class Completer:
         readline.set_completer_delims("")
         libedit = "libedit" in (readline.__doc__ or "")
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
-        # A nameplate that was chosen before a restart cannot be chosen again.
-        self._nameplate = self._call(lambda: self._helper.chosen_nameplate)
+        self.begin()
         try:
             yield
         finally:
@@ -112,10 +132,28 @@ class Completer:
         if state == 0:
             self.was_used = True
             try:
-                self._matches = sorted(self._completions(text))
+                self._matches = sorted(self.completions(text))
             except Exception:  # noqa: BLE001 - readline would print it into the line being typed
                 self._matches = []
         return self._matches[state] if state < len(self._matches) else None
+
+
+class Completer(Completing):
+    """Completes a code by a wormhole's input helper, which runs in the reactor's thread.
+
+    Args:
+        helper: knows the completions.
+        reactor: where the helper may be called.
+    """
+
+    def __init__(self, helper: InputHelper, reactor: Any) -> None:
+        super().__init__(reactor)
+        self._helper = helper
+        self._nameplate: str | None = None
+
+    def begin(self) -> None:
+        """Find out what was chosen before a restart, and cannot be chosen again."""
+        self._nameplate = self.call(lambda: self._helper.chosen_nameplate)
 
     def finish(self, text: str) -> None:
         """Give the whole code to the helper.
@@ -131,19 +169,20 @@ class Completer:
                 " as in 4-purple-sausages."
             )
         self._choose(nameplate)
-        self._call(self._helper.choose_words, words)
+        self.call(self._helper.choose_words, words)
 
-    def _completions(self, text: str) -> set[str]:
+    def completions(self, text: str) -> Collection[str]:
+        """Return the nameplates, or claim the one that there is and return words."""
         nameplate, hyphen, words = text.partition("-")
         if not hyphen:
             if self._nameplate is not None:
                 return {f"{self._nameplate}-"} if self._nameplate.startswith(nameplate) else set()
-            self._call(self._helper.refresh_nameplates)
-            found: set[str] = self._call(self._helper.get_nameplate_completions, nameplate)
+            self.call(self._helper.refresh_nameplates)
+            found: set[str] = self.call(self._helper.get_nameplate_completions, nameplate)
             return found
         self._choose(nameplate)
-        self._call(self._wordlist)
-        found = self._call(self._helper.get_word_completions, words)
+        self.call(self._wordlist)
+        found = self.call(self._helper.get_word_completions, words)
         return {f"{nameplate}-{each}" for each in found}
 
     def _wordlist(self) -> Deferred[None]:
@@ -154,7 +193,7 @@ class Completer:
     def _choose(self, nameplate: str) -> None:
         if self._nameplate is None:
             try:
-                self._call(self._helper.choose_nameplate, nameplate)
+                self.call(self._helper.choose_nameplate, nameplate)
             except AlreadyChoseNameplateError:
                 raise KeyFormatError("The nameplate was chosen elsewhere already.") from None
             self._nameplate = nameplate
@@ -163,9 +202,6 @@ class Completer:
                 f"The number was {self._nameplate} when Tab was pressed, and that one is claimed:"
                 " start again for another."
             )
-
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
-        return blockingCallFromThread(self._reactor, function, *args)
 
 
 def _wake(thread: threading.Thread) -> None:

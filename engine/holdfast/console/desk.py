@@ -1,0 +1,48 @@
+"""What pages work with: the journal, and templates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from holdfast.console.answers import Answer
+from holdfast.console.asked import Asked
+from holdfast.console.templating import environment
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from holdfast_journal import SqlJournal
+
+
+@define(eq=False)
+class Desk:
+    """The place where pages work. Pages use it in threads of their own.
+
+    Args:
+        journal: the journal; its methods may be called from several threads.
+        relay: the mailbox server of flows that are started here.
+        appid: their application id.
+        menu: the pages that every page links to: path and words.
+        clock: seconds since the epoch.
+    """
+
+    journal: SqlJournal
+    relay: str
+    appid: str
+    menu: Sequence[tuple[str, str]] = ()
+    clock: Callable[[], float] = time.time
+    _templates: Environment = field(factory=environment, init=False)
+
+    def page(self, asked: Asked, template: str, *, status: int = 200, **values: Any) -> Answer:
+        """Answer with a template, which sees `values`, `asked`, `viewer`, `menu` and `now`."""
+        return Answer(self.text(asked, template, **values).encode(), status)
+
+    def text(self, asked: Asked, template: str, **values: Any) -> str:
+        """Return what a template makes: for a part of a page."""
+        found = self._templates.get_template(template)
+        common = {"asked": asked, "viewer": asked.viewer, "menu": self.menu, "now": self.clock()}
+        return found.render({**common, **values})

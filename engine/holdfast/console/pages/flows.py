@@ -1,0 +1,50 @@
+"""*Flows*: all of them, or those that the address chooses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.console.answers import Answer, redirect
+from holdfast.console.asked import Asked
+from holdfast.console.choosing import (
+    choice_of,
+    cursor_of,
+    cursor_text,
+    kept,
+    sort_of,
+)
+from holdfast.console.desk import Desk
+from holdfast.console.page import Page
+from holdfast.operating.choosing import WORDS
+from holdfast.operating.summing import summary
+from holdfast_journal import Sort
+
+ON_A_PAGE: Final = 50
+MOST_ON_A_PAGE: Final = 500
+
+
+def show(asked: Asked, desk: Desk) -> Answer:
+    """Show a page of flows, and how many stand how."""
+    chosen = choice_of(asked).filter()
+    limit = asked.number("limit", ON_A_PAGE, MOST_ON_A_PAGE)
+    after = cursor_of(asked.one("after"))
+    page = desk.journal.page(chosen, sort_of(asked), limit=limit, after=after)
+    return desk.page(
+        asked,
+        "flows.html",
+        flows=page.rows,
+        summary=summary(desk.journal.groups(chosen)),
+        notices=desk.journal.notices(),
+        words=list(WORDS),
+        sorts=list(Sort),
+        kept=kept(asked),
+        then=cursor_text(page.then),
+    )
+
+
+def begin(asked: Asked, desk: Desk) -> Answer:  # noqa: ARG001 - a page's function
+    """Lead to the first page."""
+    return redirect("/flows")
+
+
+PAGES = [Page("/", begin), Page("/flows", show, menu="Flows")]

@@ -1,0 +1,1 @@
+"""What operators do, written down in the transaction that does it."""
