@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
@@ -13,6 +13,7 @@ from holdfast.operating.refused import Refused
 
 if TYPE_CHECKING:
     from holdfast.flows.hooks import Hooks
+    from holdfast_journal import SqlJournal
 
 
 @frozen
@@ -28,7 +29,7 @@ class AskedHooks:
     def check_secret(self, environ: Mapping[str, str] = os.environ) -> None:
         """See that this process can sign what it posts, if it has to. Raises Refused."""
         if any(len(words) == 1 and _is_url(words[0]) for words in self.words.values()):
-            from holdfast.flows.shipped.webhook import BadHookSecret, secrets_in
+            from holdfast.flows.shipped.signing import BadHookSecret, secrets_in
 
             try:
                 secrets_in(environ)
@@ -51,10 +52,48 @@ def asked_hooks(given: Mapping[str, str | None]) -> AskedHooks:
     )
 
 
+def untold(
+    journal: SqlJournal,
+    batch: str | None = None,
+    names: Collection[str] | None = None,
+    *,
+    webhooks: bool = False,
+) -> int:
+    """Return how many messages of these flows are still to be delivered.
+
+    Args:
+        journal: where the flows are.
+        batch: the batch of the flows.
+        names: their names.
+        webhooks: whether only those for URLs are meant.
+    """
+    from holdfast.flows.hooks import EVENTS
+    from holdfast_journal import Filter, TaskFilter
+
+    ways = ("webhook",) if webhooks else ("webhook", "command")
+    tasks = [f"{way}-{event}" for way in ways for event in EVENTS]
+    chosen = TaskFilter(flows=Filter(batch=batch, names=names), names=tasks)
+    return sum(group.number for group in journal.task_groups(chosen))
+
+
+def missing_secret(journal: SqlJournal, batch: str | None) -> str | None:
+    """Say that messages wait for a secret which this process does not have; or None."""
+    from holdfast.flows.shipped.signing import BadHookSecret, secrets_in
+
+    number = untold(journal, batch, webhooks=True)
+    if not number:
+        return None
+    try:
+        secrets_in(os.environ)
+    except BadHookSecret as error:
+        return f"{number} of the messages for webhooks wait, and cannot be sent: {error}"
+    return None
+
+
 def _words(option: str, text: str) -> Sequence[str]:
     if not _is_url(text):
         return parse_command(text, option)
-    from holdfast.flows.shipped.webhook import BadHookUrl, check_url
+    from holdfast.flows.shipped.signing import BadHookUrl, check_url
 
     # As typed in a shell's script, perhaps with a line end.
     url = text.strip()

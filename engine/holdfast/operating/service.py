@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -180,7 +181,24 @@ class Service:
         self._reactor.run()
         if self._error is not None:
             raise self._error
+        if self._ending is Ending.DONE:
+            self._tell_of_hooks(batch, names)
         return self._ending
+
+    def _tell_of_hooks(self, batch: str | None, names: Collection[str] | None) -> None:
+        """Say so if something could not be told, since nobody tries again when this has ended."""
+        from holdfast.operating.hooks import untold
+        from holdfast_journal import DatabaseUnusable
+
+        number = 0
+        with suppress(DatabaseUnusable):  # then that is what the operator hears of
+            number = untold(self.journal, batch, names)
+        if number:
+            what = "1 message" if number == 1 else f"{number} messages"
+            self.tell(
+                f"{what} of --on-code, --on-collected or --on-trouble could not be delivered;"
+                " 'holdfast run' tries again, and 'holdfast tasks' shows why"
+            )
 
     def _look_at(
         self,

@@ -11,6 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -40,6 +41,9 @@ LONGEST_PAUSE: Final = 3600.0
 
 LOOK_EVERY: Final = 10.0
 """Seconds between two looks for what other workers have left."""
+
+LEEWAY: Final = 0.01
+"""Seconds by which the clock of the database may be behind the reactor's."""
 
 TELL_EVERY: Final = 60.0
 """Seconds between two lines that say that some have failed."""
@@ -73,6 +77,8 @@ class Detached:
     """What became of tasks, to be written down."""
     _look_at: float = field(default=0.0, init=False)
     """When some may be due, by the reactor's clock."""
+    _again_at: list[float] = field(factory=list, init=False)
+    """When those are due again that have failed here, by the same clock: a heap."""
     _settling: list[Deferred[None]] = field(factory=list, init=False)
     _is_stopping: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
@@ -91,7 +97,7 @@ class Detached:
         room = AT_ONCE - len(self._running)
         if self._scope.seconds() < self._look_at or not room:
             return
-        self._look_at = self._scope.seconds() + LOOK_EVERY
+        self._look_at = self._next_look()
         claimed: list[DetachedTask] = []
         try:
             claimed = yield self._scope.claim_detached(_leases(), room)
@@ -178,10 +184,17 @@ class Detached:
     def _observed(self, name: str, began: float, outcome: str) -> None:
         self._observer.tried(name, outcome, self._scope.seconds() - began)
 
+    def _next_look(self) -> float:
+        now = self._scope.seconds()
+        while self._again_at and self._again_at[0] <= now:
+            heappop(self._again_at)
+        return min([now + LOOK_EVERY, *self._again_at[:1]])
+
     def _failed(self, task: DetachedTask, reason: str, pause: float) -> None:
         failed = self._scope.journal.detached_failed
         self._reports.append(partial(failed, task, reason, self._scope.now() + pause))
-        self._look_at = min(self._look_at, self._scope.seconds() + pause)
+        heappush(self._again_at, self._scope.seconds() + pause + LEEWAY)
+        self._look_at = min(self._look_at, self._again_at[0])
 
     def _tell(self, task: DetachedTask, reason: str) -> None:
         self._failures += 1
