@@ -1,10 +1,16 @@
 """How Sphinx makes the manual; `make docs` runs it, with every warning an error."""
 
 import re
+import sys
 from importlib.metadata import version as installed
+from pathlib import Path
 from typing import Any
 
 import attrs
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import command_reference
 
 project = "Holdfast"
 author = "the Holdfast maintainers"
@@ -38,6 +44,7 @@ html_title = f"Holdfast {version}"
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-signature", readable_defaults)
+    app.connect("source-read", command_reference.insert)
 
 
 def readable_defaults(_app: Any, _what: str, _name: str, thing: Any, _: Any, *said: Any) -> Any:

@@ -44,9 +44,15 @@ def pytest_runtest_call() -> Generator[None, object, object]:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking, over and over, at what was imported for good."""
+    """Make databases quickly; and let the garbage collector look less often, and not at imports."""
+    if "holdfast_journal.store.upgrading" in sys.modules:
+        from tests.harness import migrated
+
+        migrated.install()
     gc.collect()
     gc.freeze()
+    # With Python's own thresholds it takes a twentieth of the suite's time.
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_sessionfinish() -> None:

@@ -1,6 +1,7 @@
 """Databases with flows in them, made with the journal itself, for the commands that show them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -16,8 +17,8 @@ def url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def open_at(path: Path) -> SqlJournal:
-    return SqlJournal.open_inline(url(path), environ={})
+def open_at(path: Path, clock: Callable[[], float] = time.time) -> SqlJournal:
+    return SqlJournal.open_inline(url(path), environ={}, clock=clock)
 
 
 def start(journal: SqlJournal, *names: str, batch: str = "default") -> dict[str, TakenFlow]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from holdfast.cli import channel, say
 from holdfast.cli.channel import Form, Level, Record, as_json, usual_form, written
+from holdfast.cli.commands import relay
 from holdfast.cli.failure import Failure, Interrupted
 
 ALWAYS = ["time", "level", "event", "message", "service", "pid"]
@@ -73,6 +74,20 @@ def test_the_form_that_nobody_chose() -> None:
         os.close(read)
         os.close(write)
     assert usual_form({"JOURNAL_STREAM": found}, write) is Form.TEXT
+
+
+def test_who_was_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command asks the environment: for the form, and for systemd's journal."""
+    there = os.fstat(2)
+    monkeypatch.delenv("HOLDFAST_LOG_FORMAT", raising=False)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+    relay.command.make_context("relay", [])
+    assert channel.form() is Form.JOURNAL
+    relay.command.make_context("relay", ["--log-format", "text"])
+    assert channel.form() is Form.TEXT
+    monkeypatch.setenv("HOLDFAST_LOG_FORMAT", "json")
+    relay.command.make_context("relay", [])
+    assert channel.form() is Form.JSON
 
 
 SCRIPT = """

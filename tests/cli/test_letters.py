@@ -72,6 +72,15 @@ def test_the_example_of_the_manual() -> None:
     assert "<pre>wormhole --relay-url ws://localhost:4000/v1 receive 7-a-b</pre>" in letter
     assert "<svg " in letter
     assert "May 2033" in letter
+    mail = Path(__file__).parents[2] / "docs" / "examples" / "letter.txt"
+    person = {"email": "a@example.com\nBcc: all@example.com", "title": "Dr"}
+    head, body = (
+        template_from(mail, SERVER, APPID, person)
+        .render(evolve(FACTS, person=person))
+        .split("\n\n", 1)
+    )
+    assert head.startswith("To: a@example.com\\nBcc: all@example.com\nSubject: ")
+    assert body.startswith("Dear Dr Ada,\n")
 
 
 def test_markup_in_names_is_text_in_html(tmp_path: Path) -> None:
@@ -276,6 +285,16 @@ def test_letters_for_codes_that_are_there(journal: SqlJournal, tmp_path: Path) -
     assert (directory / "bob.html").read_text().startswith("4-a-b by 2")
     ran = run(db, "letters", "--letters", str(directory), "ada", "zoe")
     assert ran.stdout == "2 flows: 2 written before.\n"
+    source = written(tmp_path / "people.csv", "secret,mail,name\ns3cret,z@example.com,zoe\n")
+    page = written(tmp_path / "mail.eml.j2", "{{ code }} {{ person.mail }}")
+    mails = ("letters", "--letters", str(directory), "--letter", str(page))
+    ran = run(db, *mails, "--people", str(source), "zoe")
+    assert (directory / "march" / "zoe.eml").read_text() == "2-a-b z@example.com", ran.output
+    ran = run(db, *mails, "--people", str(source), "ada", "zoe")
+    assert ran.exit_code == 1
+    assert "mail.eml.j2: 'dict object' has no attribute 'mail'" in ran.stderr
+    page.write_text("{{ code }} {{ person.secret }}")
+    failed(run(db, *mails, "--people", str(source), "zoe"), "no attribute 'secret'")
     failed(run(db, "letters"), "--letters DIR")
     failed(run(db, "letters", "--letter", str(page)), "--letters DIR")
     failed(run(db, "letters", "--letters", str(directory), "nobody"), "no flow is called 'nobody'")

@@ -16,6 +16,9 @@ LOOKS: Sequence[Sequence[str]] = [
     ("status", "--json"),
     ("status", "ann"),
     ("log", "ann"),
+    ("tasks",),
+    ("workers",),
+    ("batches", "--json"),
     ("doctor",),
     ("db", "check"),
     ("key", "list"),
@@ -76,6 +79,9 @@ status: 0, True
 status --json: 0, True
 status ann: 0, True
 log ann: 0, False
+tasks: 0, False
+workers: 0, False
+batches --json: 0, False
 doctor: 1, True
 db check: 0, False
 key list: 0, False

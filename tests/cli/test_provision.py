@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from holdfast.cli.pictures import picture_of
+from holdfast.operating.collecting import transfer_uri
 from holdfast_journal.store.upgrading import VERSION_TABLE
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, open_at, run
@@ -245,13 +247,18 @@ def on_terminal(home: Holdfast, *words: str | Path, until_seen: str | None = Non
 
 
 def test_pictures_only_when_asked(home: Holdfast, tmp_path: Path) -> None:
-    """A code is drawn on a terminal when asked for, and the progress line is there."""
+    """A code is drawn on a terminal when asked for, and the progress line is there.
+
+    The picture names the server that the flow was started with, whatever the command says now.
+    """
     source = people(tmp_path / "people.csv", ("ann", "A-1"))
     plain = on_terminal(home, "provision", source, until_seen="1 flow: 1 waiting")
     assert "ann\t" in plain
     assert "▀" not in plain
-    drawn = on_terminal(home, "provision", source, "--qr", until_seen="1 flow: 1 waiting")
-    assert "▀" in drawn
+    code = plain.partition("ann\t")[2].split()[0]
+    again = ("provision", source, "--qr", "--relay", "ws://127.0.0.1:1/v1")
+    drawn = on_terminal(home, *again, until_seen="1 flow: 1 waiting")
+    assert picture_of(transfer_uri(code, str(home.relay))) in drawn.replace("\r\n", "\n")
     assert "nothing is lost" in drawn
 
 

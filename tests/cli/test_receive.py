@@ -1,5 +1,6 @@
 """``holdfast receive``: a text into a file or onto a terminal, and a file that nobody wants."""
 
+import re
 import stat
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import pytest
 from tests.cli.journals import failed, run
 from tests.cli.test_provision import on_terminal
 from tests.harness.peers import StockReceivers, code_of, wormhole_send_file
-from tests.harness.process import Holdfast
+from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.terminal import Terminal
 from tests.harness.waiting import until
+
+SHOWN = r"\b[0-9a-f]{64}\b"
+"""A verifier on the screen."""
 
 
 def test_into_a_file_through_a_kill(
@@ -160,3 +164,36 @@ def test_no_code_after_all(home: Holdfast, keys: str, status: int, says: str) ->
         assert terminal.wait() == status
         assert says in terminal.written and "Traceback" not in terminal.written
     assert not Path(str(home.db)).exists()
+
+
+def test_comparing_the_verifier(home: Holdfast, tmp_path: Path) -> None:
+    """Both sides see the same; a process that is killed at the question asks it again.
+
+    Where nobody can be asked nothing is started, and no exchange that was begun without the
+    question goes on as if it were asked.
+    """
+    other = Holdfast(tmp_path / "other", home.relay, str(tmp_path / "other.db"), NO_RELAY)
+    code = "71235-supportive-tapeworm"
+    words = ("send", "--text", "for ann", "--code", code, "--verify")
+    failed(run(tmp_path / "none.db", *words), "--verify: nobody can be asked here")
+    with Terminal(home, *words) as sender, Terminal(other, "receive", code, "--verify") as receiver:
+        sender.wait_for("Is it the same? [y/N] ")
+        receiver.wait_for("Is it the same? [y/N] ")
+        assert re.findall(SHOWN, sender.written) == re.findall(SHOWN, receiver.written)
+    # Both are killed.
+    with Terminal(home, *words) as sender, Terminal(other, "receive", code, "--verify") as receiver:
+        sender.wait_for("Is it the same? [y/N] ")
+        sender.type("no idea\ny\n")
+        receiver.wait_for("Is it the same? [y/N] ")
+        assert "for ann" not in receiver.written
+        receiver.type("y\n")
+        receiver.wait_for("for ann")
+        assert (sender.wait(), receiver.wait()) == (0, 0)
+
+
+def test_an_exchange_that_was_begun_without_the_question(home: Holdfast) -> None:
+    """Nobody relies on a question that will not be asked."""
+    assert home.run("receive", "71236-supportive-tapeworm", "--for", "1s").status == 1
+    with Terminal(home, "receive", "71236-supportive-tapeworm", "--verify") as terminal:
+        assert terminal.wait() == 2
+        assert "--verify: this exchange was started without it" in terminal.written

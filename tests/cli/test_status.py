@@ -222,7 +222,8 @@ def test_the_document(database: Path) -> None:
     assert (zoe["code"], zoe["published"], bob["published"]) == (None, {}, {})
     zoe, ann, bob = json.loads(run(database, "status", "--json", "--codes").stdout)
     keys = "name batch kind status code published attempt request wake_at failures trouble deaths"
-    assert list(zoe) == [*keys.split(), "started_at", "changed_at", "finished_at", "worker"]
+    keys += " started_at changed_at finished_at worker uid"
+    assert list(zoe) == keys.split()
     assert (zoe["code"], zoe["finished_at"]) == ("7-guitarist-revenge", None)
     assert (ann["code"], ann["published"]) == (None, None)
     assert (bob["code"], bob["published"]) == (None, {"code": "9-a-b"})

@@ -3,6 +3,7 @@
 import faulthandler
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,17 +116,26 @@ def test_what_the_environment_says(environ: dict[str, str], expected: Manager) -
     assert environ == {}
 
 
-def test_a_server(tmp_path: Path) -> None:
-    """It is ready when it listens, not before, and says that it stops."""
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("relay", "transit relay: tcp:127.0.0.1:"), ("console", "console: http://")],
+)
+def test_a_server(tmp_path: Path, command: str, status: str) -> None:
+    """It is ready when it listens, and alive until it stops; nobody here hears a one-time key."""
     listening = Listening(f"{tmp_path}/notify")
-    try:
-        with Holdfast(tmp_path).start(
-            "relay", "--listen", "127.0.0.1:0", NOTIFY_SOCKET=listening.address
-        ) as relay:
-            ready, status = listening.heard()
-            assert (ready, status[:25]) == ("READY=1", "STATUS=transit relay: tcp")
-            relay.terminate()
-            assert listening.heard() == ["STOPPING=1", "STATUS=stopping"]
-            assert relay.wait().status == 0
-    finally:
-        listening.close()
+    env = {
+        "NOTIFY_SOCKET": listening.address,
+        "WATCHDOG_USEC": "400000",
+        "HOLDFAST_LOG_FORMAT": "journal",
+    }
+    home = Holdfast(tmp_path, db=f"{tmp_path}/holdfast.db", extra=env)
+    with closing(listening), home.start(command, "--listen", "127.0.0.1:0") as server:
+        ready, said = listening.heard()
+        assert (ready, said[: len(status) + 7]) == ("READY=1", f"STATUS={status}")
+        assert listening.heard() == ["WATCHDOG=1"]
+        server.terminate()
+        assert listening.last() == ["STOPPING=1", "STATUS=stopping"]
+        ended = server.wait()
+    assert (ended.status, ended.out) == (0, "")
+    assert f"<6>{status}" in ended.err
+    assert "key=" not in said + ended.err

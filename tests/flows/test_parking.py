@@ -82,7 +82,7 @@ def accept(peer: Any, message: bytes) -> None:
 def watch(world: World, seconds: float) -> None:
     """Let time pass, and see that nobody is forgotten."""
     for _ in range(int(seconds / 15)):
-        world.advance(15, step=5)
+        world.advance(15, step=7.5)
         assert forgotten(world) == []
 
 
@@ -216,8 +216,8 @@ def test_a_server_that_is_away(world: World) -> None:
     world.until(lambda: len(codes(world)) == 20)
     world.server.stop()
     taken: set[str] = set()
-    for _ in range(180):
-        world.advance(5, step=5)
+    for _ in range(120):
+        world.advance(7.5, step=7.5)
         taken |= {runner.taken.name for runner in world.engine.running.values()}
     assert len(taken) > 8
     world.server.start()
@@ -312,7 +312,7 @@ def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
     def go_on(seconds: float) -> None:
         for _ in range(int(seconds / 5)):
             silent.deliver_all()
-            world.advance(5, step=2.5)
+            world.advance(5, step=5)
 
     go_on(240)
     assert len(codes(world)) == 60
@@ -356,7 +356,7 @@ def test_thousands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert count / parking.VISITS_A_SECOND > parking.VISIT_WITHIN
     seed(world, count)
     world.serve(connections=connections)
-    world.advance(480, step=1)
+    world.advance(480, step=2)
     assert len(world.network.visits) == count
     assert world.network.most <= connections
     assert forgotten(world) == []

@@ -27,6 +27,12 @@ class Listening:
         """The variables of the next message."""
         return self._socket.recv(4096).decode().split("\n")
 
+    def last(self) -> list[str]:
+        """The variables of the next message that says more than that the service is alive."""
+        while (heard := self.heard()) == ["WATCHDOG=1"]:
+            pass
+        return heard
+
     def silent(self) -> bool:
         """Whether no message waits."""
         self._socket.settimeout(0)

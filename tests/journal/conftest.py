@@ -10,8 +10,10 @@ import pytest
 from attrs import define, field
 
 from holdfast_journal import KeyRing, SqlJournal
+from holdfast_journal.store import upgrading
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.upgrading import upgrade
+from tests.harness import migrated
 from tests.journal.postgres import Server, find_server, memory, server
 
 
@@ -22,6 +24,12 @@ def postgres() -> Iterator[Server]:
         pytest.skip("no PostgreSQL server is installed in /usr/lib/postgresql")
     with server(programs) as running:
         yield running
+
+
+@pytest.fixture
+def the_migrations_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every database be made by the migrations: the others may be made as `migrated` does."""
+    monkeypatch.setattr(upgrading, "migrate", migrated.migrate)
 
 
 @pytest.fixture(scope="session")

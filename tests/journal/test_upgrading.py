@@ -23,6 +23,8 @@ from tests.journal.conftest import Journals
 from tests.journal.helpers import run
 from tests.journal.recordings import ENVIRON, WANTED, Recording
 
+pytestmark = pytest.mark.usefixtures("the_migrations_themselves")
+
 OLD = Recording("0001")
 
 

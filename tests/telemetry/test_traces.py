@@ -9,14 +9,40 @@ from pathlib import Path
 
 import pytest
 from attrs import define, evolve, field
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.flows.shipped.provision import Provision
 from holdfast.operating.refused import Refused
 from holdfast.telemetry.spans import Span, spans, trace_of
 from holdfast.telemetry.tracing import NotSent, Tracing
 from holdfast.testing import World
-from holdfast_journal import SqlJournal
+from holdfast_journal import EntryRow, FlowRow, SqlJournal
 from tests.cli.journals import move, start
+
+FLOW = FlowRow(
+    id=1,
+    uid="c0" * 16,
+    batch="march",
+    name="ann",
+    kind="provision",
+    status="done",
+    published=None,
+    created_at=0.0,
+    updated_at=0.0,
+    finished_at=None,
+    attempt=1,
+    seq=1,
+    request=None,
+    owner=None,
+    owner_host=None,
+    owner_pid=None,
+    owner_alive=None,
+    wake_at=None,
+    failures=0,
+    trouble=None,
+    deaths=0,
+)
 
 
 @define
@@ -184,3 +210,22 @@ def test_the_memory_of_another_database(journal: SqlJournal, tmp_path: Path) -> 
 def test_a_uid_that_is_none(uid: str) -> None:
     """An altered database has no trace for it, and ends nothing."""
     assert trace_of(uid) is None
+
+
+@given(
+    times=st.lists(st.floats(), min_size=2, max_size=2),
+    heard=st.sampled_from(
+        ["", "peer: pake, 9 bytes", "task x: done", "server: has stored our pake"]
+    ),
+    kind=st.sampled_from(["message", "task", "retried", "start", "?"]),
+    seq=st.integers(-(2**62), 2**62),
+)
+def test_what_an_altered_database_has(times: list[float], heard: str, kind: str, seq: int) -> None:
+    """Whatever stands there becomes spans that the protocol can say."""
+    begun, at = times
+    entry = EntryRow(seq, at, seq, kind, heard, ["task y: asked for"])
+    row = evolve(FLOW, created_at=begun, finished_at=at, seq=seq)
+    for each in spans(row, [entry, entry]):
+        assert 0 <= each.start <= 2**63 / 1e9
+        assert 0 <= each.end <= 2**63 / 1e9
+        assert 0 < each.id < 2**64

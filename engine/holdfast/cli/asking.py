@@ -6,16 +6,14 @@ terminal, so only it registers the task.
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from attrs import define, field
+from attrs import define
 
-from holdfast.cli import say
+from holdfast.cli.question import THINKING, Question, somebody_is_there
 from holdfast.cli.status_line import StatusLine
 from holdfast.transfer.landing import in_units
 from holdfast.transfer.names import shown
@@ -27,14 +25,10 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = Literal["yes", "no", "overwrite"]
 
-THINKING: Final = 20 * 86_400.0
-"""Seconds that a person may take before the task begins again."""
-
 NOBODY: Final = (
     "nobody can be asked here whether to accept it; nothing is lost: the same command with"
     " --accept takes it"
 )
-UNANSWERED: Final = "there was no answer; nothing is lost: the same command asks again"
 
 
 @define(eq=False)
@@ -44,14 +38,12 @@ class Asking:
     Args:
         accept: take everything without asking.
         status: the line that must not be in the way.
+        question: how a person is asked.
     """
 
     accept: bool
     status: StatusLine
-    unanswered: str | None = field(default=None, init=False)
-    """Why there is no answer and will be none in this process, in words."""
-    is_open: bool = field(default=False, init=False)
-    """Whether a question is on the screen."""
+    question: Question
 
     def register(self) -> None:
         """Register the task. A process that ends before there is an answer leaves it undone."""
@@ -61,38 +53,24 @@ class Asking:
 
     def ask(self, call: Call) -> Deferred[dict[str, Any]]:
         """Show what is offered, and return the answer when there is one."""
-        from twisted.internet.defer import Deferred
+        from twisted.internet.defer import Deferred, succeed
 
         offer, target = call.arguments["offer"], call.arguments["target"]
-        decided: Deferred[dict[str, Any]] = Deferred()
         for line in described(offer, target):
             self.status.print(line)
         if self.accept:
-            decided.callback(answered("yes", target))
-        elif not (sys.stdin.isatty() and sys.stderr.isatty()):
-            self.unanswered = NOBODY
-        else:
-            self.is_open = True
-
-            def wait() -> None:
-                answer = _typed(can_overwrite=replaceable(offer, target))
-                call.reactor.callFromThread(decide, answer)
-
-            def decide(answer: Answer | None) -> None:
-                self.is_open = False
-                if answer is None:
-                    self.unanswered = UNANSWERED
-                else:
-                    decided.callback(answered(answer, target))
-
-            # A daemon, because it reads until the process ends.
-            threading.Thread(target=wait, name="asking", daemon=True).start()
-        return decided
-
-    def leave(self) -> None:
-        """The command ends: a question that is still open stays on a line of its own."""
-        if self.is_open:
-            say.err("")
+            return succeed(answered("yes", target))
+        if not somebody_is_there():
+            self.question.unanswered = NOBODY
+            return Deferred()
+        can_overwrite = replaceable(offer, target)
+        more = ", or 'overwrite' to replace the one that exists" if can_overwrite else ""
+        answer: Deferred[Answer] = self.question.ask(
+            call.reactor,
+            f"Accept it? [y/N{more}] ",
+            partial(understood, can_overwrite=can_overwrite),
+        )
+        return answer.addCallback(answered, target)
 
 
 def answered(answer: Answer, target: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,24 +119,6 @@ def understood(line: str, *, can_overwrite: bool) -> Answer | None:
         case "overwrite" if can_overwrite:
             return "overwrite"
     return None
-
-
-def _typed(*, can_overwrite: bool) -> Answer | None:
-    """Ask until there is an answer; return None if there will be none. Blocks."""
-    more = ", or 'overwrite' to replace the one that exists" if can_overwrite else ""
-    asked = f"Accept it? [y/N{more}] "
-    while True:
-        say.err(asked, end="")
-        try:
-            line = os.read(sys.stdin.fileno(), 1024)
-        except OSError:  # the terminal is gone, or not ours
-            return None
-        if not line:
-            say.err("")
-            return None
-        answer = understood(line.decode(errors="replace"), can_overwrite=can_overwrite)
-        if answer is not None:
-            return answer
 
 
 def _counted(files: int) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("name", "batch", "kind", "status", "code", "attempt", "request", "wake_at", "failures"),
     *("trouble", "deaths", "started_at", "changed_at", "finished_at", "worker"),
+    "uid",
 )
 """The columns of CSV."""
 
@@ -68,4 +69,5 @@ def _as_object(row: "FlowRow", *, codes: bool) -> dict[str, Any]:
         "changed_at": iso(row.updated_at),
         "finished_at": iso(row.finished_at),
         "worker": worker,
+        "uid": row.uid,
     }

@@ -125,7 +125,7 @@ def _served_by(row: "FlowRow") -> str:
     if is_parked(row) and row.wake_at is not None:
         return f"parked; its next turn is at {timestamp(row.wake_at)}"
     if not row.owner_alive:
-        if row.kind == ONE_COMMANDS:
-            return "no process; the same 'holdfast receive' continues it"
+        if row.kind in ONE_COMMANDS:
+            return f"no process; the same 'holdfast {ONE_COMMANDS[row.kind]}' continues it"
         return "no process; 'holdfast run' continues it"
     return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

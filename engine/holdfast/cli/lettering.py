@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from holdfast.cli.failure import Failure
 
 if TYPE_CHECKING:
     from holdfast.operating.letters import Letters
+    from holdfast.operating.people import Person
 
 
 @frozen
@@ -30,13 +31,16 @@ class AskedLetters:
     template: Path | None
     again: bool = False
 
-    def prepared(self, relay: str, appid: str, who: Iterable[tuple[str, str]]) -> Letters:
+    def prepared(
+        self, relay: str, appid: str, who: Iterable[tuple[str, str]], people: Sequence[Person]
+    ) -> Letters:
         """Check everything that can be checked before anything is started; see `Letters`.
 
         Args:
             relay: the mailbox server of the trial letter.
             appid: the application id of the trial letter.
             who: the batch and the name of everyone who gets a letter.
+            people: those whose other columns letters can use; the first has the trial letter.
 
         Raises:
             Refused: something is wrong with the template or the directory.
@@ -44,7 +48,10 @@ class AskedLetters:
         from holdfast.operating.letter_templates import template_from
         from holdfast.operating.letters import Letters
 
-        letters = Letters(self.directory, template_from(self.template, relay, appid), self.again)
+        trial = people[0].others if people else {}
+        template = template_from(self.template, relay, appid, trial)
+        others = {person.name: person.others for person in people}
+        letters = Letters(self.directory, template, self.again, others)
         letters.check(who)
         return letters
 
@@ -77,8 +84,9 @@ def letter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="TEMPLATE",
         type=click.Path(),
         help="What the letters say: a Jinja2 template, which can use name, batch, code, command,"
-        " relay, deadline, qr.svg and qr.text. The names of letters end as the template's does: in"
-        " .txt or .html. Without this option letters are plain text.",
+        " relay, deadline, qr.svg, qr.text, and person.COLUMN of the people file. The names of"
+        " letters end as the template's does: in .txt or .html. Without this option letters are"
+        " plain text.",
     )(gathered)
     return click.option(
         "--letters",

@@ -53,21 +53,36 @@ class Parcel:
     begun: Callable[[str], object] = field(default=lambda _: None, repr=False)
 
 
-def text_parcel(text: str | None, text_file: str | None, code: AskedCode) -> Parcel:
+@frozen
+class AskedFlow:
+    """What was asked for, whatever is sent.
+
+    Args:
+        code: what code it gets.
+        verify: whether the user is asked before it is handed over.
+    """
+
+    code: AskedCode
+    verify: bool = False
+
+
+def text_parcel(text: str | None, text_file: str | None, asked: AskedFlow) -> Parcel:
     """Return what `text_from` makes of these. Raises Failure."""
     from holdfast.flows.shipped.provision import SendText
+    from holdfast.flows.shipped.verifying import SendTextVerified
 
     secret = text_from(text, text_file)
 
     def flow(_: str) -> Flow:
-        return SendText(secret=secret, coding=code.flow_value())
+        kind = SendTextVerified if asked.verify else SendText
+        return kind(secret=secret, coding=asked.code.flow_value())
 
     return Parcel(("send", secret), "this text", flow, is_text=True)
 
 
 @contextlib.contextmanager
 def file_parcel(
-    paths: Sequence[str], name: str | None, ways: Ways, code: AskedCode, spool: Path
+    paths: Sequence[str], name: str | None, ways: Ways, asked: AskedFlow, spool: Path
 ) -> Iterator[Parcel]:
     """Look whether the files and folders are there; or spool standard input.
 
@@ -75,7 +90,7 @@ def file_parcel(
         paths: of files and folders, or `-` alone.
         name: what it is to be called at the other end; None is its own name.
         ways: how the recipient reaches us.
-        code: what code it gets.
+        asked: what else was asked for.
         spool: the directory for standard input.
 
     Raises:
@@ -83,34 +98,38 @@ def file_parcel(
         Refused: standard input cannot be kept.
     """
     if "-" not in paths:
-        yield _of_paths(_absolute(paths), name, ways, code)
+        yield _of_paths(_absolute(paths), name, ways, asked)
         return
     if len(paths) > 1:
         raise Failure("- is standard input, and is sent alone; ./- is a file of that name")
     with _standard_input(spool) as it:
-        yield _of_input(it, name or NAME_OF_INPUT, ways, code, spool)
+        yield _of_input(it, name or NAME_OF_INPUT, ways, asked, spool)
 
 
-def _of_paths(paths: list[str], name: str | None, ways: Ways, code: AskedCode) -> Parcel:
-    from holdfast.flows.shipped.send_file import SendFile
-
+def _of_paths(paths: list[str], name: str | None, ways: Ways, asked: AskedFlow) -> Parcel:
     called = quoted(Path(paths[0]).name or paths[0])
     if len(paths) > 1:
         called += f" and {len(paths) - 1} more"
     marks = ("send-file", json.dumps(paths), name or "")
 
     def flow(_: str) -> Flow:
-        return SendFile(paths=paths, name=name, ways=ways, coding=code.flow_value())
+        return _file_flow(paths, name, ways, asked)
 
     return Parcel(marks, called, flow)
 
 
-def _of_input(it: Spooled, name: str, ways: Ways, code: AskedCode, spool: Path) -> Parcel:
+def _file_flow(paths: list[str], name: str | None, ways: Ways, asked: AskedFlow) -> Flow:
     from holdfast.flows.shipped.send_file import SendFile
+    from holdfast.flows.shipped.verifying import SendFileVerified
 
+    kind = SendFileVerified if asked.verify else SendFile
+    return kind(paths=paths, name=name, ways=ways, coding=asked.code.flow_value())
+
+
+def _of_input(it: Spooled, name: str, ways: Ways, asked: AskedFlow, spool: Path) -> Parcel:
     def flow(fingerprint: str) -> Flow:
         paths = [str(spool / fingerprint)]
-        return SendFile(paths=paths, name=name, ways=ways, coding=code.flow_value())
+        return _file_flow(paths, name, ways, asked)
 
     # Known by its content: another stream is another exchange.
     marks = ("send-stdin", it.sha256, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.cli import say
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.filing import Filing
+from holdfast.cli.flow_news import status_and_reason, tell_flow
 from holdfast.cli.pictures import Pictures
 from holdfast.cli.status_line import StatusLine
 from holdfast.cli.tables import counted
@@ -17,7 +18,7 @@ from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.letters import LettersOfCodes
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
-from holdfast.operating.standing import live_code, shown_word, wrong_guesses
+from holdfast.operating.standing import live_code, wrong_guesses
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -195,17 +196,18 @@ class Progress:
 
     def _tell(self, row: FlowRow) -> None:
         if row.status == FlowStatus.DONE and not self._first:
-            self._line.print(f"{printable(row.name)}: collected")
+            self._tell_flow(row, "collected")
         elif row.finished_at is not None and row.status != FlowStatus.DONE:
-            reason = (row.published or {}).get("reason")
-            because = f" ({printable(str(reason), 200)})" if reason else ""
-            self._line.print(f"{printable(row.name)}: {shown_word(row.status)}{because}")
+            self._tell_flow(row, status_and_reason(row))
 
     def _tell_guess(self, row: FlowRow) -> None:
         guesses = wrong_guesses(row)
         if guesses is not None and row.finished_at is None:
-            name = printable(row.name)
-            self._line.print(f"{name}: wrong code; {guesses}, and the same code opens again")
+            self._tell_flow(row, f"wrong code; {guesses}, and the same code opens again")
+
+    def _tell_flow(self, row: FlowRow, what: str) -> None:
+        self._line.clear()
+        tell_flow(row, f"{printable(row.name)}: {what}")
 
     def _give(self, codes: dict[str, str]) -> None:
         if self._filing is not None:

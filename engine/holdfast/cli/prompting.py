@@ -34,11 +34,6 @@ PATIENCE: Final = 1.0
 """Seconds that the wormhole which has listed the numbers may take to leave its server."""
 
 
-def can_ask() -> bool:
-    """Whether somebody is there who can type a code, and sees that they should."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-
-
 def asked_for(relay: str, appid: str, tor: TorManager | None = None) -> str:
     """Return the code that the user types; whatever is not one is asked for again.
 

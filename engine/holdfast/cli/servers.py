@@ -24,8 +24,11 @@ def serve(reactor: Any, server: "ListeningService", kind: str) -> None:
     supervised = Supervised.by_environment(reactor, status=lambda: said[0] if said else None)
 
     def listens(where: str) -> None:
-        said.append(f"{kind}: {where}")
-        say.log("listening", said[0], out=True, keys={"address": where})
+        # The key in a console's address lets somebody in, once. It is for whoever has started this
+        # on a terminal: a log is read by others, and a service manager shows a status to everybody.
+        address = where.partition("?")[0]
+        said.append(f"{kind}: {address}")
+        say.log("listening", said[0], shown=f"{kind}: {where}", out=True, keys={"address": address})
         supervised.ready()
 
     def does_not(failure: Failed) -> None:

@@ -8,12 +8,14 @@ folded or left out.
 import io
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 
 import click
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -34,10 +36,11 @@ class Table(RichTable):
         self.spared: list[str] = []
         """The titles of columns that can be left out, the last one first."""
 
-    def leave_out(self, title: str) -> None:
-        """Do without a column."""
-        kept = [each for each in self.columns if each.header != title]
-        self.columns = [replace(each, _index=place) for place, each in enumerate(kept)]
+    def only(self, columns: Sequence[Column]) -> "Table":
+        """Return the same table with some of its columns."""
+        narrower = copy(self)
+        narrower.columns = [replace(each, _index=place) for place, each in enumerate(columns)]
+        return narrower
 
 
 def new_table() -> Table:
@@ -83,16 +86,25 @@ def show(table: Table) -> None:
     """Write a table to standard output."""
     console = Console(highlight=False)
     if console.is_terminal:
-        while table.spared and _needed(table) > console.width:
-            table.leave_out(table.spared.pop())
-        if _needed(table) <= console.width:
-            console.print(table)
+        if (fitting := _fitting(table, console.width)) is not None:
+            console.print(fitting)
         else:
             _show_rows(console, table)
         return
     written = io.StringIO()
     Console(file=written, highlight=False, width=_PIPE_WIDTH, color_system=None).print(table)
     click.echo("\n".join(line.rstrip() for line in written.getvalue().splitlines()))
+
+
+def _fitting(table: Table, width: int) -> Table | None:
+    """Return the table, perhaps with fewer columns, so that it fits; None if it cannot."""
+    columns, spared = list(table.columns), list(table.spared)
+    while _needed(table.only(columns)) > width:
+        if not spared:
+            return None
+        title = spared.pop()
+        columns = [each for each in columns if each.header != title]
+    return table.only(columns)
 
 
 def _needed(table: Table) -> int:

@@ -41,11 +41,11 @@ class Where:
     behind_proxy: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if self.tls is None and not self.behind_proxy and not self.is_private:
+        if not (self.tls or self.behind_proxy or self.is_private):
             raise Refused(
-                f"--listen {quoted(self.listen)}: passwords and codes would cross the network"
-                " unprotected; give --tls CERTIFICATE KEY, or let a reverse proxy with TLS stand"
-                " before it and give --behind-proxy HEADER"
+                f"--listen {quoted(self.listen)}: tokens and codes would cross the network"
+                " unprotected; give --tls CERTIFICATE KEY, or --behind-proxy HEADER if a reverse"
+                " proxy with TLS stands before it"
             )
 
     @property
@@ -85,6 +85,7 @@ class Where:
             return "http://localhost"
         named = next(iter(sorted(self.hosts)), None)
         if named is None:
+            host = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104 - no listening
             named = f"[{host}]" if ":" in host else host
         if ":" not in named.rpartition("]")[2]:
             named = f"{named}:{port}"

@@ -45,12 +45,12 @@ class Stream:
 
     Args:
         path: as that of a page.
-        handler: called in the reactor's thread, with what was asked, the desk and Twisted's
-            request; returns a Deferred that fires when the answer is over. The frame sets the
-            headers of all answers, and it finishes the request.
+        handler: called in the reactor's thread, with what was asked, the `site.Console` (its
+            `desk`, and its `in_thread` for what blocks) and Twisted's request; returns a Deferred
+            that fires when the answer is over. The frame finishes the request.
         role: what a viewer must be to get it.
     """
 
     path: str
-    handler: Callable[[Asked, Desk, Any], Any]
+    handler: Callable[[Asked, Any, Any], Any]
     role: Role = Role.VIEWER

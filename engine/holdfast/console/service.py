@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
 
+from holdfast.console.api.server import ApiServer
 from holdfast.console.assets import Assets
 from holdfast.console.desk import Desk
 from holdfast.console.entering import Entering
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 WRONG_AT_ONCE = 10
 WRONG_EACH = 10.0
 """How many wrong keys and tokens an address may show at once, and after how many seconds more."""
+
+CALLS_AT_ONCE = 200
+CALLS_EACH = 0.02
+"""How much a token may ask of the API at once, and after how many seconds once more."""
 
 
 class ConsoleService(ListeningService):
@@ -80,7 +84,7 @@ def service(
     """Return a console, not yet started; it closes the journal when it stops.
 
     Args:
-        reactor: Twisted's.
+        reactor: Twisted's, whose seconds never jump.
         journal: opened inline; no worker.
         where: where to listen.
         relay: the mailbox server of flows that are started here.
@@ -118,12 +122,14 @@ def console_of(
 ) -> tuple[Console, Sessions]:
     """Return what answers requests, and who is logged in."""
     menu = [(p.path, p.menu) for p in PAGES if isinstance(p, Page) and p.menu is not None]
-    sessions = Sessions(time.monotonic)
+    sessions = Sessions(reactor.seconds)
     desk = Desk(journal, relay, appid, menu)
     console = Console(desk, Gate(sessions, proxy), pool, reactor)
     secure = where.secure
-    Entering(console, Rates(WRONG_AT_ONCE, WRONG_EACH, time.monotonic), secure).add()
+    wrong = Rates(WRONG_AT_ONCE, WRONG_EACH, reactor.seconds)
+    Entering(console, wrong, secure).add()
     Assets().add(console.app)
+    ApiServer(console, wrong, Rates(CALLS_AT_ONCE, CALLS_EACH, reactor.seconds)).add()
     console.add(PAGES)
     return console, sessions
 

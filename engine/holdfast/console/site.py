@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from werkzeug.exceptions import HTTPException
 
-from holdfast.console.answers import Answer, Wrong, redirect
+from holdfast.console.answers import Answer, Wrong, as_json, redirect
 from holdfast.console.asked import Asked
 from holdfast.console.desk import Desk
 from holdfast.console.gate import Gate
@@ -41,6 +41,8 @@ MOST_FIELDS: Final = 5000
 
 HEADERS: Final = ("accept", "hx-request", "idempotency-key", "last-event-id", "origin", "host")
 """The headers that pages see."""
+
+_WORDS: Final = {404: "There is nothing here.", 405: "This cannot be used like that."}
 
 _log = Logger()
 
@@ -97,7 +99,7 @@ class Console:
                 await self.in_thread(self._check_token, self.gate.token_of(request))
             except Wrong as wrong:
                 return send(request, self.wrong(request, wrong))
-            await stream.handler(asked, self.desk, request)
+            await stream.handler(asked, self, request)
             return b""
 
         return serve
@@ -147,8 +149,10 @@ class Console:
 
     def _no_such_page(self, request: GuardedRequest, failure: Any) -> bytes:
         status = failure.value.code or 404
-        words = {404: "There is no such page.", 405: "This page cannot be used like that."}
-        return send(request, self.wrong(request, Wrong(status, words.get(status, "No."))))
+        words = _WORDS.get(status, "No.")
+        if request.path.startswith(b"/api/"):
+            return send(request, as_json({"error": words}, status))
+        return send(request, self.wrong(request, Wrong(status, words)))
 
 
 def asked_of(

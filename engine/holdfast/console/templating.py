@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parent / "templates"
 
 
+@cache
 def environment() -> Environment:
     """Return the environment of all pages."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

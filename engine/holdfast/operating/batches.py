@@ -16,7 +16,11 @@ from holdfast.operating.refused import Refused
 from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
-    from holdfast_journal import Actor, NewFlow, SqlJournal
+    from holdfast_journal import Actor, ExistingFlow, NewFlow, SqlJournal
+
+
+class StartedDifferently(Refused):
+    """Somebody of that name was started before, with another secret or command."""
 
 
 @frozen
@@ -65,22 +69,28 @@ def start_batch(
 ) -> int:
     """Start a flow for each person who has none; return how many had one.
 
-    With `own` this process runs them; otherwise any worker does. Raises Refused if a person was
-    started with another secret: then no flow is started.
+    With `own` this process runs them; otherwise any worker does. Raises StartedDifferently
+    if a person was started with another secret: then no flow is started, unless that happened at
+    this very moment.
     """
     flows = [_flow(journal, person, minting, terms) for person in people]
     lines = {person.name: person.line for person in people}
     fingerprints = {flow.name: flow.fingerprint for flow in flows}
-    for old in journal.existing(batch, [person.name for person in people]):
-        # A minted secret that was collected stays, even if another command mints the next ones.
-        matters = minting is None or not old.finished
-        if matters and old.fingerprint != fingerprints[old.name]:
-            what = "another secret" if minting is None else "another command or secret"
-            raise Refused(
-                f"{_where(source, lines[old.name])}{quoted(old.name)} was started with {what}"
-                f" before (it is {shown_word(old.status)}); --batch NAME begins a new round"
-            )
+
+    def refuse_others(existing: Sequence[ExistingFlow]) -> None:
+        for old in existing:
+            # A minted secret that was collected stays, even if another command mints the next ones.
+            matters = minting is None or not old.finished
+            if matters and old.fingerprint != fingerprints[old.name]:
+                what = "another secret" if minting is None else "another command or secret"
+                raise StartedDifferently(
+                    f"{_where(source, lines[old.name])}{quoted(old.name)} was started with {what}"
+                    f" before (it is {shown_word(old.status)}); --batch NAME begins a new round"
+                )
+
+    refuse_others(journal.existing(batch, [person.name for person in people]))
     started = journal.start_flows(batch, flows, own=own, act=by.does("start"))
+    refuse_others(started.existing)  # another process may have been quicker
     return len(started.existing)
 
 

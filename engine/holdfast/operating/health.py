@@ -1,7 +1,7 @@
 """Whether a service is well: what a watchdog and a load balancer ask.
 
-Two questions, which must not be mixed up. If a process is *unwell*, nothing but another process
-helps, so its supervisor should end it. If it is *unready*, something that it needs is not there,
+Two questions, which must not be mixed up. If a process is `unwell`, nothing but another process
+helps, so its supervisor should end it. If it is `unready`, something that it needs is not there,
 and to end it would only make that worse. A mailbox server that is out of reach is neither: the
 flows wait for it, and the flows of other servers go on.
 """

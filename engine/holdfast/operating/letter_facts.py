@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from attrs import field, frozen
@@ -45,12 +46,14 @@ class Facts:
         batch: the flow's batch.
         code: the code.
         kept: the flow's terms.
+        person: what a people file says of them in other columns than name and secret.
     """
 
     name: str
     batch: str
     code: str = field(repr=False)
     kept: Kept
+    person: Mapping[str, str] = field(factory=dict, repr=False)
 
     @property
     def command(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,7 +22,7 @@ from holdfast.operating.refused import Refused, because
 if TYPE_CHECKING:
     from jinja2 import Template as JinjaTemplate
 
-VARIABLES: Final = ("name", "batch", "code", "command", "relay", "deadline", "qr")
+VARIABLES: Final = ("name", "batch", "code", "command", "relay", "deadline", "qr", "person")
 """What a template can use: the properties of `Facts`."""
 
 LARGEST: Final = 1024 * 1024
@@ -92,13 +93,16 @@ class FileTemplate:
         raise Refused(f"{self.file}: {problem}")
 
 
-def template_from(path: Path | None, relay: str, appid: str) -> Template:
+def template_from(
+    path: Path | None, relay: str, appid: str, person: Mapping[str, str] | None = None
+) -> Template:
     """Read and check a template; without a path it is the plain one.
 
     Args:
         path: the template's file. Templates in the same directory can be included.
         relay: the mailbox server of the trial letter.
         appid: the application id of the trial letter.
+        person: what is in somebody's other columns.
 
     Raises:
         Refused: Jinja2 is not installed, the file cannot be read, it is not a template, it uses
@@ -107,7 +111,8 @@ def template_from(path: Path | None, relay: str, appid: str) -> Template:
     if path is None:
         return PlainTemplate()
     template = _compiled(path)
-    trial = Facts("Ada Lovelace", "default", _TRIAL_CODE, Kept(relay, appid, None))
+    kept = Kept(relay, appid, None)
+    trial = Facts("Ada Lovelace", "default", _TRIAL_CODE, kept, person or {})
     until = evolve(trial, kept=Kept(relay, appid, time.time() + 86_400))
     for facts in (trial, until):
         if not shows_code(template.render(facts), _TRIAL_CODE):
@@ -149,6 +154,7 @@ def _compiled(path: Path) -> FileTemplate:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
+    environment.filters["line"] = printable
     source = _source(path, file)
     try:
         unknown = meta.find_undeclared_variables(environment.parse(source)) - set(VARIABLES)

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from holdfast.files import check_new, clear_leftovers, write_one_of_many
 from holdfast.operating.finding import DEFAULT_BATCH
@@ -58,11 +58,13 @@ class Letters:
         directory: where they go. Batches other than the default one have directories in it.
         template: what they say.
         again: whether letters that are there already are written again.
+        people: what is in the other columns of a people file, by name.
     """
 
     directory: Path
     template: Template
     again: bool = False
+    people: Mapping[str, Mapping[str, str]] = field(factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -114,7 +116,7 @@ class Letters:
         kept = kept_by(journal, row)
         if kept is None:
             raise Refused(f"{quoted(row.name)}: what this flow saved cannot be read")
-        self.put(Facts(row.name, row.batch, code, kept))
+        self.put(Facts(row.name, row.batch, code, kept, self.people.get(row.name, {})))
         return Became.WRITTEN if before is None or same else Became.REPLACED
 
     def put(self, facts: Facts) -> None:

@@ -6,11 +6,11 @@ Everything in it is checked before anything is started, and no error message hol
 import contextlib
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from holdfast.operating.lines import Place, place_of, text_lines
 from holdfast.operating.printable import is_hidden, quoted
@@ -35,6 +35,8 @@ class Person:
     secret: str | None = field(repr=False)
     line: int
     """Where the person's row begins; 0 for a person who was typed."""
+    others: Mapping[str, str] = field(factory=dict, repr=False)
+    """The texts in the other columns, as they are there."""
 
 
 def read_people(
@@ -79,6 +81,13 @@ def one_person(name: str, secret: str | None) -> Person:
     return Person(checked, None if secret is None else _secret(secret, "secret", 0, place), 0)
 
 
+def without(column: str, person: Person) -> Person:
+    """Return a person without what is in one of the other columns."""
+    return evolve(
+        person, others={key: text for key, text in person.others.items() if key != column}
+    )
+
+
 def same_name(text: str) -> str:
     """Return the one spelling of a name: no white space around it, and composed (NFC).
 
@@ -118,7 +127,8 @@ def _person(row: Row, wanted: list[str], place: Place) -> Person:
     secret = None
     if len(wanted) > 1:
         secret = _secret(row.values[1], wanted[1], row.line, place)
-    return Person(name, secret, row.line)
+    others = {column: value for column, value in row.others.items() if isinstance(value, str)}
+    return Person(name, secret, row.line, others)
 
 
 def _name(value: object, column: str, line: int, place: Place) -> str:

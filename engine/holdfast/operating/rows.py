@@ -7,7 +7,7 @@ Error messages never repeat a value: it may be secret.
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from attrs import field, frozen
@@ -22,6 +22,8 @@ class Row:
 
     line: int
     values: Sequence[object] = field(repr=False)
+    others: Mapping[str, object] = field(factory=dict, repr=False)
+    """What is in the other columns."""
 
 
 def read_rows(
@@ -100,7 +102,12 @@ def _csv_rows(lines: Iterator[str], place: Place, wanted: Sequence[str]) -> Iter
     for line, record in records:
         if len(record) != len(columns):
             raise place.failure(line, _wrong_count(len(record), len(columns)))
-        yield Row(line, [record[each] for each in positions])
+        others = {
+            column: value
+            for place_in_row, (column, value) in enumerate(zip(columns, record, strict=True))
+            if place_in_row not in positions
+        }
+        yield Row(line, [record[each] for each in positions], others)
 
 
 def csv_records(lines: Iterator[str], place: Place) -> Iterator[tuple[int, list[str]]]:
@@ -189,7 +196,8 @@ def _json_rows(lines: Iterable[str], place: Place, wanted: Sequence[str]) -> Ite
             if key not in members:
                 there = ", ".join(quoted(each, 40) for each in list(members)[:12]) or "none"
                 raise place.failure(number, f"no key {quoted(key)}; the keys are {there}")
-        yield Row(number, [members[key] for key in wanted])
+        others = {key: value for key, value in members.items() if key not in wanted}
+        yield Row(number, [members[key] for key in wanted], others)
 
 
 class _TwiceError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import partial
@@ -34,8 +34,14 @@ if TYPE_CHECKING:
 EVERYWHERE = ("provision", "send", "send-file", "receive")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
-ONE_COMMANDS = "receive-here"
-"""The kind of flow that only the command which started it can run."""
+ONE_COMMANDS: Mapping[str, str] = {
+    "receive-here": "receive",
+    "receive-verified": "receive",
+    "send-verified": "send",
+    "send-file-verified": "send",
+}
+"""The kinds of flows that only the command which started them can run, and that command: they ask
+its user, or print on its terminal."""
 
 
 HOOKS_PATIENCE = 40.0

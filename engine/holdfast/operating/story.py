@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from holdfast.operating.storyteller import Mood, Step, Storyteller
+from holdfast.operating.story_words import Mood, Step
+from holdfast.operating.storyteller import Storyteller
 
 if TYPE_CHECKING:
     from holdfast_journal import EntryRow, FlowRow, SqlJournal

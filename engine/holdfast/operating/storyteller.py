@@ -3,127 +3,37 @@
 What some entries mean shows later: whether a code was right, for example, by what followed. Such a
 step waits until that is clear, and the steps behind it wait with it.
 
-The words that are looked for here are those of `holdfast.core.describe` and of the engine. They
-stand in the databases of all releases, so an entry that is not understood is passed over or told in
-its own words, and is never an error.
+An entry that is not understood is passed over or told in its own words, and is never an error: it
+may be of another release, or have been altered.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from holdfast.operating.standing import shown_word, went_badly
+from holdfast.operating.story_words import (
+    KINDS,
+    LEFT,
+    MESSAGE,
+    OTHER,
+    PEER_SAID,
+    REPORTS,
+    RETRIED,
+    SAID_MESSAGE,
+    TASK,
+    TOLD_AS_IT_IS,
+    Doubt,
+    Kind,
+    Mood,
+    Step,
+)
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast_journal import EntryRow, FlowRow
-
-
-class Mood(StrEnum):
-    """Whether a step is good news."""
-
-    PLAIN = "plain"
-    GOOD = "good"
-    BAD = "bad"
-
-
-@frozen
-class Step:
-    """One step of a story."""
-
-    at: float
-    """Seconds since the epoch."""
-    after: float | None
-    """Seconds since the step before; None for the first."""
-    what: str
-    """In words, of which some come from elsewhere: make them printable."""
-    mood: Mood
-    seq: int
-    """The number of the entry that it was made from."""
-    worker: int | None
-    """The worker that wrote that entry; None if it was no worker."""
-
-
-@frozen
-class _Doubt:
-    """What a step is once that is clear; None: no step."""
-
-    good: str
-    bad: str | None
-    by_end: bool = False
-    """Whether only the end of the exchange makes it clear."""
-
-
-@frozen
-class _Kind:
-    """What is said of one kind of flow."""
-
-    peer: str = "peer"
-    opened: str = "code works"
-    """When its code works that it has not made."""
-    sent: str = ""
-    """What its first message is."""
-    answer: _Doubt | None = None
-    """What the peer's first message is."""
-    numbers: bool = True
-    """Whether all its messages are steps."""
-
-
-_TEXT: Final = _Kind(
-    "recipient",
-    sent="secret sent",
-    answer=_Doubt("receipt: the recipient has it", "the recipient's client refused", by_end=True),
-    numbers=False,
-)
-_FILE: Final = _Kind("recipient", numbers=False)
-_RECEIVE: Final = _Kind("sender", "code used", numbers=False)
-
-_KINDS: Final[Mapping[str, _Kind]] = {
-    "provision": _TEXT,
-    "send": _TEXT,
-    "send-file": _FILE,
-    "receive": _RECEIVE,
-    "receive-here": _RECEIVE,
-}
-_OTHER: Final = _Kind()
-
-_SHIPPED_ACTIVITIES: Final[Mapping[str, tuple[str, Mood] | None]] = {
-    "sending: listening": ("offered to the recipient", Mood.PLAIN),
-    "sending: chosen": ("connected to the recipient", Mood.PLAIN),
-    "sending: moved": None,
-    "sending: waiting": ("connection lost; it will be tried again", Mood.BAD),
-    "sending: acknowledged": ("receipt: the recipient has it", Mood.GOOD),
-    "sending: broken": ("it cannot go on", Mood.BAD),
-    "sending: unconfirmed": ("cut off; the recipient may have it", Mood.BAD),
-    "receiving: listening": None,
-    "receiving: chosen": ("connected to the sender", Mood.PLAIN),
-    "receiving: moved": None,
-    "receiving: waiting": ("connection lost; it will be tried again", Mood.BAD),
-    "receiving: landed": ("all of it is here", Mood.GOOD),
-    "receiving: acknowledged": ("the sender was told", Mood.PLAIN),
-    "receiving: broken": ("it cannot go on", Mood.BAD),
-}
-"""What the transfers of the shipped flows report; None: no step."""
-
-_TOLD_AS_IT_IS: Final[Mapping[str, Mood]] = {
-    "timer": Mood.PLAIN,
-    "aside": Mood.BAD,
-    "damaged": Mood.BAD,
-    "refused": Mood.BAD,
-    "misbehaved": Mood.BAD,
-}
-"""Kinds of entries that are steps in their own words."""
-
-_PEER_SAID: Final = re.compile(r"peer: (?P<phase>.+), (?P<size>\d+) bytes")
-_MESSAGE: Final = re.compile(r"message (?P<number>\d{1,18})")
-_SAID_MESSAGE: Final = re.compile(r"message (?P<number>\d{1,18}), (?P<size>\d+) bytes")
-_TASK: Final = re.compile(r"task (?P<name>.+?): (?P<what>.+)", re.DOTALL)
-_LEFT: Final = "close the mailbox, "
 
 
 @define
@@ -157,7 +67,7 @@ class Storyteller:
     _worker: int | None = field(default=None, init=False)
     _is_away: bool = field(default=False, init=False)
     """Whether the mailbox server cannot be reached."""
-    _waiting: list[tuple[Step, _Doubt | None]] = field(factory=list, init=False)
+    _waiting: list[tuple[Step, Doubt | None]] = field(factory=list, init=False)
     """What is not told yet: the first is a doubt, if there are any."""
     _entry: EntryRow | None = field(default=None, init=False)
     _told_at: float | None = field(default=None, init=False)
@@ -176,11 +86,10 @@ class Storyteller:
 
     def settle(self, row: FlowRow) -> list[Step]:
         """Return what is clear by the flow's row, which must be as its last entry has left it."""
-        over = row.finished_at is not None
-        if over or row.status == FlowStatus.EXCHANGING:
-            good = {FlowStatus.SCARED.value: False, FlowStatus.DONE.value: True}
-            good |= {} if over else {row.status: True}
-            self._decide(good.get(row.status), by_end=over)
+        if row.finished_at is not None:
+            self._end(row.status)
+        elif row.status == FlowStatus.EXCHANGING:
+            self._decide(good=True)
         steps = self._clear_ones()
         if row.finished_at is None or self.is_over:
             return steps
@@ -212,8 +121,8 @@ class Storyteller:
             self._is_away = True
             reason = heard.removeprefix("no server: ")
             self._step(f"the mailbox server cannot be reached: {reason}", Mood.BAD)
-        elif kind in _TOLD_AS_IT_IS:
-            self._step(heard.partition(": ")[2] or heard, _TOLD_AS_IT_IS[kind])
+        elif kind in TOLD_AS_IT_IS:
+            self._step(heard.partition(": ")[2] or heard, TOLD_AS_IT_IS[kind])
         else:
             self._turn(kind, heard)
 
@@ -222,14 +131,15 @@ class Storyteller:
         if kind == "start":
             self._step("started")
         elif kind == "retried":
+            was = RETRIED.fullmatch(heard)
+            self._end(was[1] if was else "")
             self._begin_anew()
-            was = re.fullmatch(r"retried after (.+), (attempt \d+)", heard)
             words = f"{was[2]}, after it had ended: {shown_word(was[1])}" if was else heard
             self._step(f"retried: {words}")
         elif kind == "reopening":
             reason = heard.removeprefix("flow: ").partition("; the code will be")[0]
             guess = reason.removeprefix("wrong code, ")
-            self._decide(good=guess == reason, by_end=True)
+            self._decide(good=guess == reason)
             why = reason if guess == reason else f"that was {guess}"
             self._step(f"{why}; the same code will open again", Mood.BAD)
         elif kind == "reopened":
@@ -253,14 +163,14 @@ class Storyteller:
         if heard == "server: has stored our pake" and not scene.works:
             scene.works = True
             self._step(scene.opening or own.opened)
-        if (said := _PEER_SAID.fullmatch(heard)) is None:
+        if (said := PEER_SAID.fullmatch(heard)) is None:
             return
         if said["phase"] == "pake" and not scene.came:
             scene.came = True
             self._step(f"{own.peer} came")
         elif said["phase"] == "version":
-            self._step("", doubt=_Doubt("code right", "code wrong"))
-        elif (number := _MESSAGE.fullmatch(said["phase"])) is not None:
+            self._step("", doubt=Doubt("code right", "code wrong"))
+        elif (number := MESSAGE.fullmatch(said["phase"])) is not None:
             self._decide(good=True)
             if own.numbers:
                 self._step(f"message {number['number']} came, {said['size']} bytes")
@@ -269,7 +179,7 @@ class Storyteller:
                 self._step("", doubt=own.answer)
 
     def _task(self, heard: str) -> None:
-        if (task := _TASK.fullmatch(heard)) is None:
+        if (task := TASK.fullmatch(heard)) is None:
             return
         name, what = f"task {task['name']}", task["what"]
         if what == "done":
@@ -285,9 +195,9 @@ class Storyteller:
 
     def _activity(self, heard: str) -> None:
         self._decide(good=True)
-        if heard not in _SHIPPED_ACTIVITIES:
+        if heard not in REPORTS:
             self._step(heard)
-        elif (known := _SHIPPED_ACTIVITIES[heard]) is not None:
+        elif (known := REPORTS[heard]) is not None:
             once = heard == "sending: listening"  # after each restart, and then it is offered
             if not (once and heard in self._scene.told):
                 self._step(*known)
@@ -303,13 +213,12 @@ class Storyteller:
     # What went out.
 
     def _say(self, words: str) -> None:
-        if words.startswith(_LEFT):
-            mood = words.removeprefix(_LEFT)
+        if words.startswith(LEFT):
+            mood = words.removeprefix(LEFT)
             self._decide(good=mood != "scary")
-            self._decide(good=mood == "happy", by_end=True)
-        elif (said := _SAID_MESSAGE.fullmatch(words)) is not None:
+        elif (said := SAID_MESSAGE.fullmatch(words)) is not None:
             self._sent(int(said["number"]), said["size"])
-        elif (task := _TASK.fullmatch(words)) is not None:
+        elif (task := TASK.fullmatch(words)) is not None:
             self._decide(good=True)
             self._step(f"task {task['name']} {task['what']}")
 
@@ -326,27 +235,32 @@ class Storyteller:
     # What becomes a step.
 
     @property
-    def _own(self) -> _Kind:
-        return _KINDS.get(self.kind, _OTHER)
+    def _own(self) -> Kind:
+        return KINDS.get(self.kind, OTHER)
 
     def _begin_anew(self) -> None:
-        self._decide(None, by_end=True)
+        self._end("")
         self._scene, self.is_over = _Scene(), False
 
-    def _step(self, what: str, mood: Mood = Mood.PLAIN, *, doubt: _Doubt | None = None) -> None:
+    def _step(self, what: str, mood: Mood = Mood.PLAIN, *, doubt: Doubt | None = None) -> None:
         if self._entry is not None:
             entry = self._entry
             step = Step(entry.at, None, what, mood, entry.seq, entry.worker)
             self._waiting.append((step, doubt))
 
-    def _decide(self, good: bool | None, *, by_end: bool = False) -> None:  # noqa: FBT001
-        """Settle what is in doubt; without `by_end`, only what other things make clear too."""
+    def _end(self, status: str) -> None:
+        """The flow has ended with this status, a word of the database: nothing is in doubt now."""
+        self._decide({FlowStatus.SCARED.value: False, FlowStatus.DONE.value: True}.get(status))
+        answer = {FlowStatus.FAILED.value: False, FlowStatus.DONE.value: True}.get(status)
+        self._decide(answer, answers=True)
+
+    def _decide(self, good: bool | None, *, answers: bool = False) -> None:  # noqa: FBT001
+        """Settle what is in doubt about the code, or about answers; None: nobody will ever know."""
         for place, (step, doubt) in enumerate(self._waiting):
-            if doubt is None or (doubt.by_end and not by_end):
-                continue
-            what = {True: doubt.good, False: doubt.bad, None: ""}[good] or ""
-            mood = Mood.GOOD if good else Mood.BAD
-            self._waiting[place] = evolve(step, what=what, mood=mood), None
+            if doubt is not None and doubt.by_end == answers:
+                what = {True: doubt.good, False: doubt.bad, None: ""}[good]
+                mood = Mood.GOOD if good else Mood.BAD
+                self._waiting[place] = evolve(step, what=what, mood=mood), None
 
     def _clear_ones(self) -> list[Step]:
         clear = []

@@ -37,7 +37,7 @@ def summary(groups: Sequence[Group]) -> Summary:
     counts = Counter[str]()
     for each in groups:
         counts[shown_word(each.status)] += each.number
-    to_be_run = [each for each in groups if not each.finished and each.kind != ONE_COMMANDS]
+    to_be_run = [each for each in groups if not each.finished and each.kind not in ONE_COMMANDS]
     served = any(
         each.owner_alive or (each.owner_alive is None and is_due_soon(each.wake_at))
         for each in to_be_run

@@ -1,9 +1,10 @@
-"""What machines are told of a service: metrics for Prometheus, and whether it is well.
+"""What machines are told of a service: metrics, whether it is well, and traces.
 
 The engine and the journal tell observers what happens (`holdfast.flows.engine.observing`); this
-room counts it, and answers on an address of its own. No name of a flow, no code and no uid is ever
-a label, and nothing that is asked here blocks the reactor or opens what is sealed.
+room counts it for Prometheus, and answers on an address of its own (`pages`). No name of a flow, no
+code and no uid is ever a label, and nothing that is asked there blocks the reactor or opens what is
+sealed. Traces (`tracing`) are made from the journal, by a command of their own.
 
-Metrics need the package `prometheus-client`, an optional extra; `listening` says so if it is not
-installed.
+Metrics and traces need packages that are optional extras, and whoever imports this room's modules
+has looked whether they are there.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from attrs import define, field
@@ -26,6 +27,9 @@ WRITES: Final = (
     *(1.0, 2.5, 5.0, 10.0, 30.0),
 )
 """Seconds of a transaction, or by which the reactor is late."""
+
+OUTCOMES: Final = ("done", "again", "failed")
+"""Of a try of a task; see `Observer.tried`."""
 
 
 def shown(status: str) -> str:
@@ -119,6 +123,18 @@ class FlowCounts(Observer):
             registry=registry,
         )
 
+    def expect(self, kinds: Collection[str]) -> None:
+        """Show these kinds of flows from the start, with zeros.
+
+        Prometheus sees a counter rise only if it has seen it before.
+        """
+        for kind in kinds:
+            for counter in (self._taken, self._takeovers, self._guesses, self._errors):
+                counter.labels(kind)
+            for status in FlowStatus:
+                if status is not FlowStatus.NEW:
+                    self._changes.labels(kind, status.shown)
+
     # What the engine tells (`holdfast.flows.engine.observing.Observer`).
 
     def took(self, kind: str, *, from_the_dead: bool) -> None:
@@ -145,7 +161,8 @@ class FlowCounts(Observer):
 
     def tried(self, task: str, outcome: str, seconds: float) -> None:
         """A try of a task has ended."""
-        self._tries.labels(task, outcome).inc()
+        for each in OUTCOMES:
+            self._tries.labels(task, each).inc(each == outcome)
         self._try_seconds.labels(task).observe(seconds)
 
     # What the journal tells (`SqlJournal.observe_writes`).

@@ -36,13 +36,14 @@ class Found:
 
 def server_of(url: str) -> str:
     """What a mailbox server is called in a label: its URL without a user, a query or a fragment."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     try:
+        parts = urlsplit(url)
         port = "" if parts.port is None else f":{parts.port}"
     except ValueError:
-        port = ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"[:200]
+        return "?"
+    host = parts.hostname or ""
+    where = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{where}{port}{parts.path}"[:200]
 
 
 @define(eq=False)

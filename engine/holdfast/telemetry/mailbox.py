@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred, succeed
@@ -19,6 +19,33 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from holdfast.server import MailboxService
+
+
+@define(eq=False)
+class MailboxCounts:
+    """Counts what the server commits, since this process began."""
+
+    registry: CollectorRegistry
+    _answers: Counter = field(init=False)
+    _commits: Histogram = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._answers = Counter(
+            "holdfast_mailbox_answers",
+            "Messages to clients that waited for a commit.",
+            registry=self.registry,
+        )
+        self._commits = Histogram(
+            "holdfast_mailbox_commit_seconds",
+            "Time of one commit, for which all answers of a moment wait.",
+            buckets=WRITES,
+            registry=self.registry,
+        )
+
+    def wrote(self, answers: int, seconds: float) -> None:
+        """So many answers waited for a commit that took so long."""
+        self._answers.inc(answers)
+        self._commits.observe(seconds)
 
 
 @define(eq=False)
@@ -41,22 +68,9 @@ class MailboxTelemetry:
     _process: ProcessTelemetry = field(init=False)
     _server: MailboxService | None = field(default=None, init=False)
     _rows: LookedUp[Mapping[str, int]] | None = field(default=None, init=False)
-    _answers: Counter = field(init=False)
-    _commits: Histogram = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._process = ProcessTelemetry(self._reactor, "mailbox")
-        self._answers = Counter(
-            "holdfast_mailbox_answers",
-            "Messages to clients that waited for a commit.",
-            registry=self._process.registry,
-        )
-        self._commits = Histogram(
-            "holdfast_mailbox_commit_seconds",
-            "Time of one commit, for which all answers of a moment wait.",
-            buckets=WRITES,
-            registry=self._process.registry,
-        )
         self._where = self._process.open(self._address, self, self._look)
 
     def attach(self, server: MailboxService) -> None:
@@ -64,7 +78,7 @@ class MailboxTelemetry:
         self._server = server
         self._rows = LookedUp(self._reactor, server.count)
         self._process.registry.register(MailboxGauges(server, self._rows))
-        server.turn.observe = self._wrote
+        server.turn.observe = MailboxCounts(self._process.registry).wrote
         self._reactor.callWhenRunning(self._start)
         self._reactor.addSystemEventTrigger("during", "shutdown", self._process.stop)
 
@@ -84,10 +98,6 @@ class MailboxTelemetry:
 
     def _look(self) -> Deferred[None]:
         return succeed(None) if self._rows is None else self._rows.look()
-
-    def _wrote(self, answers: int, seconds: float) -> None:
-        self._answers.inc(answers)
-        self._commits.observe(seconds)
 
 
 @define(eq=False)

@@ -20,7 +20,8 @@ from attrs import define, field, frozen
 
 from holdfast.operating.printable import printable
 from holdfast.operating.standing import shown_word, went_badly
-from holdfast.operating.storyteller import Mood, Step, Storyteller
+from holdfast.operating.story_words import Mood, Step
+from holdfast.operating.storyteller import Storyteller
 
 if TYPE_CHECKING:
     from holdfast_journal import EntryRow, FlowRow
@@ -29,6 +30,9 @@ _UID: Final = re.compile(r"[0-9a-f]{32}")
 
 _LONGEST: Final = 200
 """Characters of a name or an attribute."""
+
+_LATEST: Final = 9e9
+"""Seconds since the epoch: OTLP counts nanoseconds in 64 bits."""
 
 
 @frozen
@@ -89,6 +93,11 @@ def spans(flow: FlowRow, entries: Iterable[EntryRow]) -> Iterator[Span]:
             yield made.attempt(flow.finished_at, word, ok=ok)
 
 
+def _possible(at: float) -> float:
+    """Return a time that the protocol can say, whatever an altered database holds."""
+    return min(at, _LATEST) if at > 0 else 0.0  # 0.0 for what is not a number, too
+
+
 @define
 class _Trace:
     """The spans of one flow."""
@@ -147,6 +156,7 @@ class _Trace:
         facts: Mapping[str, str | int],
     ) -> Span:
         short = printable(name.strip() or "step", _LONGEST)
+        start, end = _possible(start), _possible(end)
         return Span(self._trace, self._id(key), parent, short, start, end, ok, facts)
 
     def _id(self, key: str) -> int:

@@ -9,7 +9,7 @@ by two workers at the same time, under the same idempotency key.
 In the table it is a task with a negative number.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -58,7 +58,6 @@ class Asked:
     """Which of them to claim; see `SqlJournal.claim_detached`."""
 
     leases: Mapping[str, float]
-    kinds: Collection[str] | None
     batch: str | None
     limit: int
 
@@ -104,8 +103,6 @@ def failed(database: Database, task: DetachedTask, reason: str, due_at: float) -
 def _due(asked: Asked, now: float) -> Select[Any]:
     wanted: ColumnElement[bool] = (tasks.c.number < 0) & tasks.c.name.in_(sorted(asked.leases))
     wanted &= or_(tasks.c.due_at <= now, tasks.c.due_at > now + LONGEST_WAIT)
-    if asked.kinds is not None:
-        wanted &= flows.c.kind.in_(sorted(asked.kinds))
     if asked.batch is not None:
         wanted &= batches.c.name == asked.batch
     return (

@@ -204,20 +204,15 @@ class Taker(Starter):
         asking.answered(self._database, done)
 
     def claim_detached(
-        self,
-        leases: Mapping[str, float],
-        *,
-        limit: int,
-        kinds: Collection[str] | None = None,
-        batch: str | None = None,
+        self, leases: Mapping[str, float], *, limit: int, batch: str | None = None
     ) -> list[DetachedTask]:
         """Claim detached tasks that are due, each for so many seconds as `leases` says by its name.
 
         Unless it is reported before that time is over, it is due again, for any worker. Only tasks
-        named in `leases` are claimed, of flows of these `kinds` and this `batch`. Each claim counts
-        as a try. Raises WrongKey, Unreadable.
+        named in `leases` are claimed, of flows of this `batch`, whatever their kinds. Each claim
+        counts as a try. Raises WrongKey, Unreadable.
         """
-        asked = Asked(leases, kinds, batch, limit)
+        asked = Asked(leases, batch, limit)
         return detached.claim(self._database, self._held.detached_key, asked, self._clock())
 
     def detached_done(self, task: DetachedTask) -> None:

@@ -27,6 +27,7 @@ class Filter:
         batch: the name of a batch.
         names: exactly these names.
         ids: exactly these flows.
+        uids: exactly these flows, by the names that are never used again.
         glob: a pattern that the whole name matches, in which `*` is any text and `?` one character.
         since: in seconds since the epoch: flows that ended then or later, or are not over and moved
             then or later.
@@ -38,6 +39,7 @@ class Filter:
     batch: str | None = None
     names: Collection[str] | None = None
     ids: Collection[int] | None = None
+    uids: Collection[str] | None = None
     glob: str | None = None
     since: float | None = None
     finished: bool | None = None
@@ -59,6 +61,8 @@ class Filter:
             said.append(flows.c.batch_id == named.scalar_subquery())
         if self.ids is not None:
             said.append(dialect.among(flows.c.id, "ids"))
+        if self.uids is not None:
+            said.append(dialect.among(flows.c.uid, "uids"))
         if self.glob is not None:
             said.append(dialect.globs(flows.c.name, self.glob))
         if self.since is not None:
@@ -70,7 +74,7 @@ class Filter:
 
     def parameters(self, dialect: Dialect) -> Mapping[str, object]:
         """What `condition` is executed with."""
-        given = {"names": self.names, "ids": self.ids}
+        given = {"names": self.names, "ids": self.ids, "uids": self.uids}
         return {key: dialect.listed(each) for key, each in given.items() if each is not None}
 
 

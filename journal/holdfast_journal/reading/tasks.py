@@ -70,7 +70,8 @@ class TaskRow:
 class TaskCursor:
     """Where a page ended: hand it over to get the next one."""
 
-    attempts: int
+    tried: int
+    """The number of tries, negative: the search goes upwards."""
     due_at: float
     id: int
 
@@ -108,16 +109,17 @@ def find(
 ) -> tuple[list[Any], TaskCursor | None]:
     """At most `limit` rows behind `after`, and where the next page begins."""
     order = tuple_(_TRIED, tasks.c.due_at, tasks.c.id)
-    query = select(*_SHOWN, _STATE.label("state")).join(flows, tasks.c.flow_id == flows.c.id)
+    columns = (*_SHOWN, _STATE.label("state"), _TRIED.label("tried"))
+    query = select(*columns).join(flows, tasks.c.flow_id == flows.c.id)
     query = query.where(_condition(connection, chosen))
     if after is not None:
-        query = query.where(order > tuple_(-after.attempts, after.due_at, after.id))
+        query = query.where(order > tuple_(after.tried, after.due_at, after.id))
     query = query.order_by(_TRIED, tasks.c.due_at, tasks.c.id).limit(limit + 1)
     found = list(connection.execute(query, _parameters(connection, chosen)))
     if len(found) <= limit:
         return found, None
     last = found[limit - 1]
-    return found[:limit], TaskCursor(last.attempts, last.due_at, last.id)
+    return found[:limit], TaskCursor(last.tried, last.due_at, last.id)
 
 
 def count(connection: Connection, chosen: TaskFilter) -> list[TaskGroup]:

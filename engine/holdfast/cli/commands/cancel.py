@@ -13,12 +13,14 @@ from holdfast.cli import outcomes, say
 from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
+from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.operating.printable import quoted
 from holdfast.operating.standing import shown_word
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast.operating.choosing import Choice
+    from holdfast.rendezvous.tor import TorManager
     from holdfast_journal import FlowRow
 
 PATIENCE = 10.0
@@ -33,8 +35,9 @@ PATIENCE_FOR_EACH = 0.05
 @choosing_options
 @dry_run_option
 @click.option("--yes", is_flag=True, help="Do not ask before flows are cancelled by options.")
+@tor_options
 @db_option
-def command(choice: Choice, dry_run: bool, yes: bool, db: str) -> None:
+def command(choice: Choice, dry_run: bool, yes: bool, tor: AskedTor, db: str) -> None:
     """End flows that nobody has collected.
 
     Names them, or chooses them with the options. Frees their codes and makes their secrets
@@ -46,6 +49,7 @@ def command(choice: Choice, dry_run: bool, yes: bool, db: str) -> None:
     from holdfast.operating.database import existing_journal
     from holdfast.operating.rules import why_not_cancel
 
+    through = None if dry_run else tor.found()
     with existing_journal(db, say.tell, looks=dry_run) as journal:
         outcomes.check_choice(journal, choice)
         found = select(journal, choice, why_not_cancel)
@@ -61,7 +65,7 @@ def command(choice: Choice, dry_run: bool, yes: bool, db: str) -> None:
     ends = _Ends(choice, {each.row.id: each.row for each in asked if each.done})
     total = len(ends.waiting)
     if total:
-        ends.wait(db)
+        ends.wait(db, through)
     outcomes.conclude(total + refused + late, ends.otherwise + refused + late, "are cancelled")
 
 
@@ -83,7 +87,7 @@ class _Ends:
     otherwise: int = field(default=0, init=False)
     """How many ended in another way."""
 
-    def wait(self, db: str) -> None:
+    def wait(self, db: str, tor: TorManager | None) -> None:
         """Serve the flows that nobody else serves until all have ended.
 
         Raises Unfinished if some have not.
@@ -95,7 +99,7 @@ class _Ends:
         batches = {row.batch for row in self.waiting.values()}
         batch = batches.pop() if len(batches) == 1 else None
         seconds = PATIENCE + PATIENCE_FOR_EACH * len(self.waiting)
-        with serving(db, serve=(*EVERYWHERE, ONE_COMMANDS)) as service:
+        with serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS), tor=tor) as service:
             ending = service.run(self._watch, batch=batch, names=names, seconds=seconds)
         if not self.waiting:
             return

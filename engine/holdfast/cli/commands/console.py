@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from holdfast.cli import say
+from holdfast.cli.channel import log_format_option
 from holdfast.cli.failure import Failure
 from holdfast.cli.settings import appid_option, db_option, relay_option
 
@@ -48,6 +49,7 @@ from holdfast.cli.settings import appid_option, db_option, relay_option
     show_default=True,
     help="What the proxy's users may do.",
 )
+@log_format_option
 @db_option
 @relay_option
 @appid_option
@@ -70,6 +72,7 @@ def command(
 
     from holdfast.cli.logs import log_what_goes_wrong
     from holdfast.cli.servers import serve
+    from holdfast.operating.clock import keep_time_steadily
     from holdfast.operating.database import open_journal
 
     try:
@@ -86,6 +89,7 @@ def command(
         ) from None
     where = Where(listen, tls, hosts, behind_proxy=header is not None)
     proxy = None if header is None else Proxy(header, Role.of(proxy_role))
+    keep_time_steadily(reactor)
     log_what_goes_wrong()
     journal = open_journal(db, say.tell)
     try:

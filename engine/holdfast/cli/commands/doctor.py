@@ -175,12 +175,12 @@ def _about(free: Sequence[Unattended], somebody: bool) -> Iterator[Finding]:
         else:
             state = "wait for a process"
         do = "start 'holdfast run'"
-        if kind == ONE_COMMANDS:
-            do = "start the same 'holdfast receive' again, or cancel it"
+        if kind in ONE_COMMANDS:
+            do = f"start the same 'holdfast {ONE_COMMANDS[kind]}' again, or cancel it"
         elif somebody:
             do = "start another 'holdfast run'; --flows names the modules of your own flows"
         what = f"flows of the kind {kind!r} {state} ({len(those)}, {those[0].name!r} for one)"
-        hint = kind == ONE_COMMANDS or not (left or late)
+        hint = kind in ONE_COMMANDS or not (left or late)
         yield Finding("lease", what, do, those[0].batch, hint=hint)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.cli.lettering import AskedLetters
     from holdfast.operating.choosing import Choice
     from holdfast.operating.letters import Became, Letters
+    from holdfast.operating.people import Person
     from holdfast_journal import FlowRow, SqlJournal
 
 
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
 @names_argument
 @choosing_options
 @letter_options
+@click.option(
+    "--people",
+    metavar="PEOPLE",
+    help="A people file whose other columns the template can use, as person.COLUMN.",
+)
+@click.option("--name-column", default="name", show_default=True, help="Its column with the names.")
+@click.option(
+    "--secret-column",
+    default="secret",
+    show_default=True,
+    help="Its column with the secrets, which letters cannot show.",
+)
 @click.option("--again", is_flag=True, help="Write letters again that are there already.")
 @db_option
 @relay_option
@@ -31,6 +46,9 @@ if TYPE_CHECKING:
 def command(
     choice: Choice,
     letters: AskedLetters | None,
+    people: str | None,
+    name_column: str,
+    secret_column: str,
     db: str,
     relay: str,
     appid: str,
@@ -51,6 +69,7 @@ def command(
 
     if letters is None:
         raise Failure("--letters DIR says where the letters go")
+    known = [] if people is None else _known(people, name_column, secret_column)
     with existing_journal(db, say.tell, looks=True) as journal:
         if not choice.names:
             check_batch(journal, choice.batch)
@@ -58,9 +77,18 @@ def command(
         if not rows:
             say.out(outcomes.NOBODY)
             return
-        ready = letters.prepared(relay, appid, [(row.batch, row.name) for row in rows])
+        who = [(row.batch, row.name) for row in rows]
+        ready = letters.prepared(relay, appid, who, known)
         counts = Counter(_write(ready, journal, row, choice) for row in rows)
     _conclude(counts, len(rows))
+
+
+def _known(people: str, name_column: str, secret_column: str) -> Sequence[Person]:
+    from holdfast.operating.people import read_people, without
+
+    place: Path | Literal["-"] = "-" if people == "-" else Path(people)
+    found = read_people(place, name_column=name_column, secret_column=None)
+    return [without(secret_column, person) for person in found]
 
 
 def _write(letters: Letters, journal: SqlJournal, row: FlowRow, choice: Choice) -> Became | None:

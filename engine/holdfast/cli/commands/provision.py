@@ -126,7 +126,7 @@ def command(
         warn_of_readers(place)
     ready = None
     if letters is not None:
-        ready = letters.prepared(relay, appid, [(batch, name) for name in names])
+        ready = letters.prepared(relay, appid, [(batch, name) for name in names], people)
     expires = None if deadline is None else time.time() + deadline
     terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted, hooks)
     kept = Kept(relay, appid, expires)

@@ -15,14 +15,15 @@ from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, relay_option
 from holdfast.cli.tor import AskedTor, tor_options
+from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import because
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
-    from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
+    from holdfast.cli.question import Question
     from holdfast.cli.transfers import Transfer
     from holdfast.rendezvous.tor import TorManager
     from holdfast_journal import FlowRow
@@ -60,6 +61,7 @@ BATCH = "receive"
     metavar="DURATION",
     help="Stop after this long at the latest.",
 )
+@verify_option
 @ways_options
 @dump_timing_option
 @tor_options
@@ -72,6 +74,7 @@ def command(
     out: str | None,
     accept: bool,
     seconds: float | None,
+    verify: bool,
     ways: AskedWays,
     dump_timing: Path | None,
     tor: AskedTor,
@@ -93,10 +96,13 @@ def command(
     from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.one_flow import finish
+    from holdfast.cli.question import Question
     from holdfast.cli.serving import serving
     from holdfast.cli.status_line import StatusLine
     from holdfast.cli.transfers import Transfer
+    from holdfast.cli.verifying import Verifying
     from holdfast.flows.shipped.receive import ReceiveHere
+    from holdfast.flows.shipped.verifying import ReceiveVerified
     from holdfast.operating.audit import operator
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
@@ -105,22 +111,23 @@ def command(
     code = _asked_for(relay, appid, through) if code is None else _checked(code)
     target = None if out in (None, "-") else _absolute(str(out), "--out")
     directory = _directory(output_dir, out)
-    kinds, timing = (*EVERYWHERE, ONE_COMMANDS), recorder(dump_timing)
+    kinds, timing = (*EVERYWHERE, *ONE_COMMANDS), recorder(dump_timing)
     with serving(db, serve=kinds, timing=timing, tor=through) as service:
         fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:
             _already(before[-1], target)
             return
-        status = StatusLine()
-        asking = Asking(accept, status)
+        status, question = StatusLine(), Question()
+        asking = Asking(accept, status, question)
         handing_over = HandingOver(status, exact=out == "-", quiet=target is not None)
-        transfer = Transfer("receiver", status, lambda: asking.is_open)
+        transfer = Transfer("receiver", status, lambda: question.is_open)
         if before and before[-1].finished_at is None:
+            _check_kind(before[-1], verify)
             transfer.continues(before[-1])
         elif target is not None:
             _check(target)
-        flow = ReceiveHere(
+        flow = (ReceiveVerified if verify else ReceiveHere)(
             code=code,
             directory=str(directory),
             out=None if target is None else str(target),
@@ -135,13 +142,14 @@ def command(
             Route(relay, appid, tor.wanted),
         )
         asking.register()
+        Verifying(status, question).register()
         handing_over.register()
-        watcher = _Watcher(name, asking, handing_over, transfer)
+        watcher = _Watcher(name, question, handing_over, transfer)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={name}, seconds=seconds)
         finally:
             status.clear()
-            asking.leave()
+            question.leave()
     finish(watcher.row, ending, then="ask the sender for a new code")
     if target is not None and not handing_over.told:
         say.err(f"received: {printable(str(target))}")
@@ -151,17 +159,17 @@ class _Watcher:
     """Shows how it goes, and notices the end."""
 
     def __init__(
-        self, name: str, asking: Asking, handing_over: HandingOver, transfer: Transfer
+        self, name: str, question: Question, handing_over: HandingOver, transfer: Transfer
     ) -> None:
         self.row: FlowRow | None = None
         self._name = name
-        self._asking = asking
+        self._question = question
         self._handing_over = handing_over
         self._transfer = transfer
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         """Hear which flows have moved; return whether it is over."""
-        problem = self._asking.unanswered or self._handing_over.problem
+        problem = self._question.unanswered or self._handing_over.problem
         if problem is not None:
             raise Unfinished(problem)
         self.row = next((row for row in reversed(moved) if row.name == self._name), self.row)
@@ -172,9 +180,10 @@ class _Watcher:
 
 
 def _asked_for(relay: str, appid: str, tor: TorManager | None) -> str:
-    from holdfast.cli.prompting import asked_for, can_ask
+    from holdfast.cli.prompting import asked_for
+    from holdfast.cli.question import somebody_is_there
 
-    if not can_ask():
+    if not somebody_is_there():
         raise Failure("missing argument 'CODE' (see 'holdfast receive --help')")
     return asked_for(relay, appid, tor)
 
@@ -188,6 +197,15 @@ def _checked(code: str) -> str:
         return validate(code)
     except KeyFormatError as error:
         raise Failure(said(error)) from None
+
+
+def _check_kind(row: FlowRow, verify: bool) -> None:
+    """See that nobody relies on a question that will not be asked. Raises Failure."""
+    if verify and row.kind == "receive-here":
+        raise Failure(
+            "--verify: this exchange was started without it, and goes on as it was; without"
+            " --verify this command continues it, and 'holdfast cancel' ends it"
+        )
 
 
 def _already(row: FlowRow, target: Path | None) -> None:

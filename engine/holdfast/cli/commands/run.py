@@ -15,7 +15,6 @@ from holdfast.cli.durations import Duration
 from holdfast.cli.settings import connections_option, db_option, retain_option
 from holdfast.cli.telemetry import http_option
 from holdfast.cli.tor import AskedTor, tor_options
-from holdfast.operating.standing import shown_word, went_badly
 
 if TYPE_CHECKING:
     from holdfast_journal import FlowRow
@@ -100,7 +99,7 @@ def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
     from holdfast.operating.printable import quoted
     from holdfast.operating.service import ONE_COMMANDS
 
-    others = {row.kind for row in rows} - {*served, ONE_COMMANDS}
+    others = {row.kind for row in rows} - {*served, *ONE_COMMANDS}
     if others:
         kinds = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
         say.tell(
@@ -116,11 +115,17 @@ class _Log:
         self._statuses: dict[int, str] | None = None
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
+        from holdfast.cli.flow_news import status_and_reason, tell_flow
+        from holdfast.cli.tables import timestamp
+        from holdfast.operating.printable import printable
+
         first = self._statuses is None
         known = self._statuses = self._statuses or {}
         for row in moved:
             if known.get(row.id) != row.status and not (first and row.finished_at is not None):
-                self._say(row, time.time() if first else row.updated_at)
+                message = f"{printable(row.batch)}/{printable(row.name)} {status_and_reason(row)}"
+                when = timestamp(time.time() if first else row.updated_at)
+                tell_flow(row, message, shown=f"{when} {message}", out=True)
             if row.finished_at is None:
                 known[row.id] = row.status
             else:
@@ -133,28 +138,6 @@ class _Log:
 
         if self._statuses is None:
             return None
+        if not self._statuses:
+            return "no unfinished flows"
         return counted(Counter(self._statuses.values()))
-
-    def _say(self, row: FlowRow, at: float) -> None:
-        from holdfast.cli.tables import timestamp
-        from holdfast.operating.printable import printable
-
-        reason = printable(str((row.published or {}).get("reason") or ""), 200)
-        status = shown_word(row.status)
-        flow = f"{printable(row.batch)}/{printable(row.name)}"
-        message = f"{flow} {status}" + (f" ({reason})" if reason else "")
-        say.log(
-            "flow",
-            message,
-            level="warning" if went_badly(status) else "info",
-            shown=f"{timestamp(at)} {message}",
-            out=True,
-            keys={
-                "batch": row.batch,
-                "name": row.name,
-                "uid": row.uid,
-                "kind": row.kind,
-                "status": status,
-                "reason": reason or None,
-            },
-        )

@@ -19,17 +19,15 @@ from holdfast.cli.hooking import hook_options
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import AskedTor, tor_options
+from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
-    from holdfast.cli.parcels import Parcel
-    from holdfast.cli.pictures import Pictures
-    from holdfast.cli.transfers import Transfer
+    from holdfast.cli.parcels import AskedFlow, Parcel
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.hooks import AskedHooks
-    from holdfast.operating.kept import Kept
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -79,6 +77,7 @@ BATCH = "send"
 @code_options
 @hook_options
 @deadline_option
+@verify_option
 @ways_options
 @dump_timing_option
 @tor_options
@@ -98,6 +97,7 @@ def command(
     code: AskedCode,
     hooks: AskedHooks,
     deadline: float | None,
+    verify: bool,
     ways: AskedWays,
     dump_timing: Path | None,
     tor: AskedTor,
@@ -117,29 +117,40 @@ def command(
     a file or standard input.
     """
     from holdfast.cli.one_flow import finish
+    from holdfast.cli.parcels import AskedFlow
     from holdfast.cli.pictures import Pictures
+    from holdfast.cli.question import Question
+    from holdfast.cli.sending import SendWatcher
     from holdfast.cli.serving import serving
     from holdfast.cli.transfers import Transfer
+    from holdfast.cli.verifying import Verifying
     from holdfast.operating.audit import operator
     from holdfast.operating.kept import Kept
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.qr import require_qr
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
     if qr:
         require_qr()
     hooks.check_secret()
     whom = (*(() if to is None else (same_name(to),)), *code.marks, *tor.marks)
+    if verify:
+        whom = (*whom, "verify")
     texts = (text, text_file if text_file is not None else old_name)
     timing = recorder(dump_timing)
-    parcels = _parcel(paths, texts, name, ways, code, db)
-    with parcels as parcel, serving(db, timing=timing, tor=tor.found()) as service:
+    parcels = _parcel(paths, texts, name, ways, AskedFlow(code, verify), db)
+    with (
+        parcels as parcel,
+        serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found()) as service,
+    ):
         _sweep(service.journal, db)
         fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE and not again:
             _already(parcel, before[-1])
             return
-        transfer = Transfer("sender")
+        question = Question()
+        transfer = Transfer("sender", quiet=lambda: question.is_open)
         if before and before[-1].finished_at is None:
             _goes_on(parcel, before[-1])
             transfer.continues(before[-1])
@@ -156,14 +167,16 @@ def command(
             hooks=hooks.words,
         )
         parcel.begun(fingerprint)
+        Verifying(transfer.status, question).register()
         shown = None if parcel.is_text else transfer
         kept = Kept(relay, appid, None)
         pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
-        watcher = _Watcher(flow_name, shown, kept, pictures)
+        watcher = SendWatcher(flow_name, question, shown, kept, pictures)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         finally:
             watcher.end()
+            question.leave()
         _sweep(service.journal, db)
     finish(watcher.row, ending)
     say.err("sent: the recipient has it")
@@ -174,7 +187,7 @@ def _parcel(
     texts: tuple[str | None, str | None],
     name: str | None,
     ways: AskedWays,
-    code: AskedCode,
+    asked: AskedFlow,
     db: str,
 ) -> contextlib.AbstractContextManager[Parcel]:
     from holdfast.cli.parcels import file_parcel, text_parcel
@@ -183,10 +196,10 @@ def _parcel(
     if not paths:
         if name is not None or ways.asked:
             raise Failure(f"{ways.asked or '--name'}: this is for files, and a text is sent")
-        return contextlib.nullcontext(text_parcel(*texts, code))
+        return contextlib.nullcontext(text_parcel(*texts, asked))
     if texts != (None, None):
         raise Failure("give files or a text, not both")
-    return file_parcel(paths, name, ways.flow_value(), code, spool_directory(db))
+    return file_parcel(paths, name, ways.flow_value(), asked, spool_directory(db))
 
 
 def _sweep(journal: SqlJournal, db: str) -> None:
@@ -219,47 +232,3 @@ def _goes_on(parcel: Parcel, row: FlowRow) -> None:
         f"holdfast: continuing with the code of {parcel.called}, started at"
         f" {timestamp(row.created_at)}; for another person, --to WHO makes another code"
     )
-
-
-class _Watcher:
-    """Prints the code once, shows how a file moves, and notices the end."""
-
-    def __init__(
-        self, name: str, transfer: Transfer | None, kept: Kept, pictures: Pictures | None
-    ) -> None:
-        self.row: FlowRow | None = None
-        self._name = name
-        self._transfer = transfer
-        self._kept = kept
-        self._pictures = pictures
-        self._shown: str | None = None
-
-    def watch(self, moved: Sequence[FlowRow]) -> bool:
-        from holdfast.operating.collecting import receive_command
-        from holdfast.operating.standing import live_code, wrong_guesses
-
-        for row in moved:
-            if row.name != self._name:
-                continue
-            before, self.row = self.row, row
-            guesses = wrong_guesses(row)
-            if before is not None and guesses != wrong_guesses(before) and not row.finished_at:
-                self.end()
-                say.err(f"wrong code; {guesses}, and the same code opens again")
-            code = live_code(row)
-            if code is not None and code != self._shown:
-                self.end()
-                self._shown = code
-                say.out(code)
-                if self._pictures is not None:
-                    say.out(self._pictures.of(row.name, code))
-                command = receive_command(code, self._kept.relay, self._kept.appid)
-                say.err(f"on the other computer: {command}")
-        if self._transfer is not None and self.row is not None:
-            self._transfer.show(self.row, time.monotonic())
-        return self.row is not None and self.row.finished_at is not None
-
-    def end(self) -> None:
-        """Leave nothing unfinished on the screen."""
-        if self._transfer is not None:
-            self._transfer.status.clear()

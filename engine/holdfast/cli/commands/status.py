@@ -32,8 +32,9 @@ PAGE = 500
     " null once it was shredded), attempt, request, wake_at (the next visit of a parked flow),"
     " failures and trouble (how often and where its own code raised; or why it cannot be"
     " loaded), deaths (how many workers in a row ended soon after they had taken it),"
-    " started_at, changed_at, finished_at (UTC, ISO 8601) and worker (null, or an object with"
-    " id, host, pid and alive). Codes are there for a single NAME, or if you ask with --codes."
+    " started_at, changed_at, finished_at (UTC, ISO 8601), worker (null, or an object with"
+    " id, host, pid and alive) and uid (the identifier of its trace). Codes are there for a single"
+    " NAME, or if you ask with --codes."
     " --csv has the same columns without published; its worker is the id of one that is alive."
 )
 @click.argument("name", required=False)

@@ -18,7 +18,7 @@ ROLES = ("viewer", "operator", "codes")
 
 @click.group()
 def command() -> None:
-    """Make, list and revoke tokens for the console and its HTTP API.
+    """Make and revoke tokens for the console and its API.
 
     A viewer sees how flows stand; an operator also starts, cancels, retries and extends them; and
     with codes one also sees codes.

@@ -1,4 +1,4 @@
-"""*Flows*: all of them, or those that the address chooses."""
+"""The page of flows: all of them, or those that the address chooses."""
 
 from __future__ import annotations
 

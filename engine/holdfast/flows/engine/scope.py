@@ -66,9 +66,7 @@ class Scope:
         """Claim detached tasks of these; see `SqlJournal.claim_detached`."""
 
         def claim() -> list[DetachedTask]:
-            return self.journal.claim_detached(
-                leases, limit=limit, kinds=self.kinds(), batch=self.batch
-            )
+            return self.journal.claim_detached(leases, limit=limit, batch=self.batch)
 
         return self.in_thread(claim)
 

@@ -77,22 +77,28 @@ class SendFile(Coded):
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
         """The recipient is there and has proved the code."""
         self.contact.resumes = messages.resumes(versions)
-        self._when_both_are_known()
+        self.offer_if_ready()
 
     def measure_done(self, source: dict[str, Any]) -> None:
         """It was read once, from its first byte to its last."""
         self.source = structure(source, Source)
         self.publish(file=self.source.name, size=self.source.size, sha256=self.source.sha256)
-        self._when_both_are_known()
+        self.offer_if_ready()
 
     def measure_failed(self, reason: str) -> None:
         """It cannot be sent."""
         self._give_up(reason, "the sender cannot read what it wanted to send")
 
-    def _when_both_are_known(self) -> None:
+    def offer_if_ready(self) -> None:
+        """Go on once both are known."""
         known = self.source is not None and self.contact.resumes is not None
-        if known and self.stage == "measuring":
+        if known and self.stage == "measuring" and self.may_go_on:
             self.stage = "reachable"
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it may be offered to whoever has proved the code."""
+        return True
 
     # What the activity reports.
 

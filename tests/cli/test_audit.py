@@ -1,0 +1,133 @@
+"""What commands do is written down: who did it, and from which host; and the life of a token."""
+
+import json
+import os
+import pwd
+import socket
+from pathlib import Path
+
+import pytest
+
+from holdfast.flows.document import Params
+from holdfast.operating.audit import ACTIONS, operator
+from holdfast.operating.bulk import cancel
+from holdfast_journal import Deed, Deeds, NewFlow
+from tests.cli.journals import failed, move, open_at, run
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A flow that failed long ago, one that failed now, and one that waits."""
+    path = tmp_path / "holdfast.db"
+    journal = open_at(path)
+    params = Params("ws://relay", "appid", {}).to_bytes()
+    new = [NewFlow(name, "provision", params) for name in ("old", "ann", "bob")]
+    journal.start_flows("default", new)
+    flows = {flow.name: flow for flow in journal.take()}
+    for name in ("old", "ann"):
+        move(flows[name], "failed", finished=True)
+    with journal._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE holdfast_flows SET finished_at = 1 WHERE name = 'old'")
+    journal.close()
+    return path
+
+
+def deeds(path: Path, meant: Deeds | None = None) -> list[Deed]:
+    journal = open_at(path)
+    found = journal.audit(meant or Deeds())
+    journal.close()
+    return list(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "action", "names"),
+    [
+        (["retry", "ann"], "retry", ["ann"]),
+        (["retry", "--status", "failed"], "retry", ["ann", "old"]),
+        (["extend", "ann", "--deadline", "2d"], "extend", ["ann"]),
+        (["purge", "--older-than", "9d", "--yes"], "purge", [None]),
+        (["key", "rotate"], "rotate", [None]),
+        (["token", "add", "shop"], "token made", [None]),
+    ],
+)
+def test_each_command(
+    database: Path, words: list[str], action: str, names: list[str | None]
+) -> None:
+    """It is the system's user on this host who does it; what was only looked at is not there."""
+    if words[0] in ("retry", "extend"):
+        assert run(database, *words, "--dry-run").exit_code in (0, 1)
+        assert deeds(database) == []
+    result = run(database, *words)
+    assert result.exit_code in (0, 1), result.output
+    found = deeds(database)
+    assert sorted((each.action, each.name) for each in found) == [(action, name) for name in names]
+    for each in found:
+        assert each.who.startswith(pwd.getpwuid(os.getuid()).pw_name)
+        assert (each.origin, each.face) == (socket.gethostname(), "command")
+        assert each.action in ACTIONS
+
+
+def test_starting(database: Path, tmp_path: Path) -> None:
+    """Whoever is started has a row, and who was started before has none."""
+    (tmp_path / "secret").write_text("s3cr3t")
+    for _ in range(2):
+        result = run(database, "add", "eve", "--secret-file", str(tmp_path / "secret"))
+        assert result.exit_code == 0, result.output
+    (found,) = deeds(database)
+    assert (found.action, found.name, found.batch) == ("start", "eve", "default")
+    assert "s3cr3t" not in repr(found)
+
+
+def test_cancelling(database: Path) -> None:
+    """Only a flow that was not over has a row."""
+    journal = open_at(database)
+    list(cancel(journal, journal.overview(), operator("by mistake")))
+    journal.close()
+    (found,) = deeds(database)
+    assert (found.action, found.name, found.why) == ("cancel", "bob", "by mistake")
+
+
+class TestTokens:
+    def test_the_life_of_one(self, database: Path) -> None:
+        """It is printed once, listed without itself, and revoked."""
+        made = run(database, "token", "add", "the shop", "--role", "operator").stdout.strip()
+        assert made.startswith("hf_")
+        listed = run(database, "token", "list")
+        assert "the shop" in listed.stdout
+        assert "operator" in listed.stdout
+        assert made not in listed.stdout
+        (facts,) = json.loads(run(database, "token", "list", "--json").stdout)
+        assert (facts["name"], facts["expires_at"]) == ("the shop", None)
+        journal = open_at(database)
+        assert journal.tokens.find(made) is not None
+        journal.close()
+        assert run(database, "token", "revoke", "the shop").exit_code == 0
+        failed(run(database, "token", "revoke", "the shop"), "the shop")
+        assert "revoked" in run(database, "token", "list").stdout
+        assert made not in str(deeds(database))
+
+    def test_one_that_expires(self, database: Path) -> None:
+        """It has an end."""
+        run(database, "token", "add", "shop", "--expires", "1d")
+        (facts,) = json.loads(run(database, "token", "list", "--json").stdout)
+        assert facts["expires_at"] - facts["created_at"] == pytest.approx(86400, abs=60)
+
+    def test_a_name_is_used_once(self, database: Path) -> None:
+        """Otherwise the audit would not say who it was."""
+        run(database, "token", "add", "shop")
+        run(database, "token", "revoke", "shop")
+        failed(run(database, "token", "add", "shop"), "there is, or was, a token called 'shop'")
+
+
+def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container it has only a number; and who became root by sudo is named."""
+
+    def unknown(number: int) -> pwd.struct_passwd:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(os, "getuid", lambda: 1234)
+    assert operator().who == "user 1234"
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setenv("SUDO_USER", "ada\x1b[2J")
+    assert operator().who == r"user 0 (ada\x1b[2J)"
