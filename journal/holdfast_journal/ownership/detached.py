@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import ColumnElement, Select, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, literal_column, or_, select, update
 from sqlalchemy.engine import Connection
 from twisted.logger import Logger
 
@@ -26,6 +26,9 @@ from holdfast_journal.store.values import unsound
 
 LONGEST_WAIT = 86_400.0
 """The most seconds that one waits: if a clock is set back by a year, it must not wait for that."""
+
+_NONE: ColumnElement[int] = literal_column("0")
+"""Not a parameter, with which the database would not know that it can use the small index."""
 
 _CLAIM = (
     update(tasks)
@@ -101,7 +104,7 @@ def failed(database: Database, task: DetachedTask, reason: str, due_at: float) -
 
 
 def _due(asked: Asked, now: float) -> Select[Any]:
-    wanted: ColumnElement[bool] = (tasks.c.number < 0) & tasks.c.name.in_(sorted(asked.leases))
+    wanted: ColumnElement[bool] = (tasks.c.number < _NONE) & tasks.c.name.in_(sorted(asked.leases))
     wanted &= or_(tasks.c.due_at <= now, tasks.c.due_at > now + LONGEST_WAIT)
     if asked.batch is not None:
         wanted &= batches.c.name == asked.batch
