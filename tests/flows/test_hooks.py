@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from holdfast import Flow, TaskFailed, flow, task
@@ -17,6 +18,7 @@ from holdfast.flows.engine.detached import LONGEST_PAUSE, pause_after
 from holdfast.flows.hooks import EVENTS
 from holdfast.flows.shipped.coding import Coding
 from holdfast.flows.shipped.provision import Provision
+from holdfast.operating.hooks import missing_secret
 from holdfast_journal import CANCEL
 from holdfast_journal.upkeep import Upkeep
 from tests.flows.world import BATCH, URL, World
@@ -176,6 +178,22 @@ class TestAReceiverThatIsDown:
         assert not [flow for flow in world.journal.checks.flows() if flow.findings]
         assert left(world) == 2
 
+    def test_without_a_secret(
+        self, world: World, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker is told at its start what it cannot send, and for want of what."""
+        monkeypatch.delenv("HOLDFAST_HOOK_SECRET", raising=False)
+        assert missing_secret(world.journal, BATCH) is None
+        shop.outcomes = [DOWN] * 9
+        add(world)
+        world.code()
+        world.until(lambda: shop.told)
+        assert str(missing_secret(world.journal, BATCH)).startswith(
+            "1 message for a webhook cannot be sent: a webhook is signed, and there is no"
+        )
+        monkeypatch.setenv("HOLDFAST_HOOK_SECRET", "a-secret-that-is-long-enough")
+        assert missing_secret(world.journal, BATCH) is None
+
     def test_a_receiver_that_wants_no_more(self, world: World, shop: Shop) -> None:
         """A final refusal is the end of it."""
         shop.outcomes = [TaskFailed("the receiver says 410", final=True)]
@@ -195,19 +213,22 @@ def test_pauses() -> None:
 
 TOLD: list[str] = []
 FAILS: list[bool] = []
+SLOW: list[Deferred[None]] = []
 
 
 @pytest.fixture(autouse=True)
 def clean() -> None:
     TOLD.clear()
     FAILS.clear()
+    SLOW.clear()
 
 
 @task("test-detached")
-def tell(call: Any) -> None:
+def tell(call: Any) -> Deferred[None] | None:
     TOLD.append(call.key)
     if FAILS:
         raise TaskFailed("not yet")
+    return SLOW.pop() if SLOW else None
 
 
 @flow("test-leaves-something", appid="example.com/hooks")
@@ -230,6 +251,22 @@ class TestDetached:
             before = len(TOLD)
             world.serve()
             world.until(lambda: len(TOLD) > before and not left(world))
+            assert len(set(TOLD)) == 1
+
+    def test_a_worker_that_stops(self, tmp_path: Path) -> None:
+        """What it was just doing is cut off, and is the next one's at once."""
+        with World(f"sqlite:///{tmp_path / 'a.db'}") as world:
+            SLOW.append(Deferred())
+            world.start(Leaves(), "ann")
+            world.until(world.finished)
+            world.until(lambda: TOLD)
+            world.stop()
+            (row,) = rows(world)
+            assert row.error == "stopped with its worker"
+            assert row.due_at <= world.now()
+            world.serve()
+            world.until(lambda: not left(world), seconds=2)
+            assert len(TOLD) == 2
             assert len(set(TOLD)) == 1
 
     def test_by_a_worker_without_it(self, monkeypatch: pytest.MonkeyPatch) -> None:

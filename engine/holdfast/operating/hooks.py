@@ -83,10 +83,11 @@ def missing_secret(journal: SqlJournal, batch: str | None) -> str | None:
     number = untold(journal, batch, webhooks=True)
     if not number:
         return None
+    what = "1 message for a webhook" if number == 1 else f"{number} messages for webhooks"
     try:
         secrets_in(os.environ)
     except BadHookSecret as error:
-        return f"{number} of the messages for webhooks wait, and cannot be sent: {error}"
+        return f"{what} cannot be sent: {error}"
     return None
 
 
