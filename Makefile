@@ -12,12 +12,13 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 
-.PHONY: help env test coverage lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
+.PHONY: help env test coverage lint types docs demo thousand simulate crashes mutants power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets through kill -9"
+	@echo "make thousand  the page docs/thousand.md, pasted, for PEOPLE=20"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make crashes  each point at which a process may die, and pairs of them (takes long)"
 	@echo "make mutants  broken variants of Holdfast, each of which the simulator must find"
@@ -66,6 +67,9 @@ docs: env
 
 demo: env
 	$(BIN)/python -m tests.harness.demo
+
+thousand: env
+	$(BIN)/python -m tests.harness.thousand $(or $(PEOPLE),20)
 
 simulate: env
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
