@@ -6,7 +6,9 @@ import hmac
 import os
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+TOLD = Path("told.jsonl")
 seen = set()  # a real receiver keeps these in its database
 
 
@@ -25,7 +27,7 @@ class Receiver(BaseHTTPRequestHandler):
             self.send_response(403)
         else:
             if self.headers["webhook-id"] not in seen:
-                with open("told.jsonl", "ab") as told:
+                with TOLD.open("ab") as told:
                     told.write(body + b"\n")
                 seen.add(self.headers["webhook-id"])
             self.send_response(204)
