@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
@@ -84,6 +83,8 @@ class Service:
     """Of this process, inside the block."""
     news: ServerNews = field(init=False)
     """Which mailbox servers can be reached."""
+    asked_to_leave: bool = field(default=False, init=False)
+    """Whether it ended because an operator wanted that of this worker."""
     _reactor: Any = field(init=False)
     _stopping: Stopping = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
@@ -197,14 +198,21 @@ class Service:
         seen: Seen | None = None
 
         def look() -> Deferred[Any]:
-            poll = partial(self.journal.poll, batch, seen, names=names)
+            def poll() -> tuple[Any, bool]:
+                changes = self.journal.poll(batch, seen, names=names)
+                return changes, self.journal.asked_to_leave()
+
             return call_in(threads, self._reactor, poll).addCallback(moved)
 
-        def moved(changes: Any) -> None:
+        def moved(found: tuple[Any, bool]) -> None:
             nonlocal seen
+            changes, leaves = found
             seen = changes.seen
             if watch(changes.rows):
                 self._end(Ending.DONE)
+            elif leaves:
+                self.asked_to_leave = True
+                self._end(Ending.SIGNAL)
 
         self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
         self._looking.start().addErrback(self._failed)

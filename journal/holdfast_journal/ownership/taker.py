@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from attrs import define
+from sqlalchemy import select
 
 from holdfast_journal.auditing.acts import Act
 from holdfast_journal.commits.backlog import Backlog
@@ -16,6 +17,7 @@ from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.starting import Starter, start_flows
 from holdfast_journal.ownership.values import NewFlow, Started, TakenFlow
 from holdfast_journal.ownership.vitals import Vitals, vitals_of
+from holdfast_journal.store.schema import workers
 from holdfast_journal.upkeep.shredding import empty_log, shred_due
 from holdfast_journal.workers.registration import Registration
 
@@ -103,6 +105,15 @@ class Taker(Starter):
         """
         with self._held.born() if own else nullcontext() as owner:
             return start_flows(self._database, self._keys, batch, new, owner, self._clock(), act)
+
+    def asked_to_leave(self) -> bool:
+        """Whether an operator has asked this worker to give back its flows and end; see `drain`."""
+        worker = self._registration.current
+        if worker is None:
+            return False
+        query = select(workers.c.drain_at).where(workers.c.id == worker)
+        with self._database.reading() as connection:
+            return connection.scalar(query) is not None
 
     def take(  # noqa: PLR0913 - the face of the journal
         self,

@@ -30,7 +30,7 @@ class WorkerRow:
     notice: str | None
     """What operators must know of it now, in words."""
     drain_at: float | None
-    """When it was asked to leave its flows to others; None if it was not."""
+    """Since when it is asked to give back its flows and end; None if it is not."""
     flows: int
     """How many flows it has that are not over."""
     tasks: int

@@ -12,6 +12,7 @@ import click
 from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Left
 from holdfast.cli.settings import connections_option, db_option, retain_option
 from holdfast.cli.telemetry import http_option
 from holdfast.cli.tor import AskedTor, tor_options
@@ -87,6 +88,8 @@ def command(
         say.log("serving", message, out=True, keys={"unfinished": len(open_flows)})
         _tell_others(open_flows, service.serve)
         service.run(log.watch, batch=batch, seconds=seconds)
+    if service.asked_to_leave:
+        raise Left("an operator asked this worker to leave; its flows are free for others")
     say.log("stopped", "stopped; nothing is lost", out=True)
 
 
