@@ -142,7 +142,8 @@ class Live:
             await watcher.over
         finally:
             self.watchers.discard(watcher)
-            request.unregisterProducer()
+            if request.channel is not None:  # the client is there
+                request.unregisterProducer()
             if ends.active():
                 ends.cancel()
 
