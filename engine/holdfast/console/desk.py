@@ -60,7 +60,7 @@ class Desk:
         common = {"asked": asked, "viewer": asked.viewer, "menu": self.menu, "now": self.clock()}
         return found.render({**common, **values})
 
-    def row(self, flow: FlowRow) -> str:
-        """Return a flow that has moved, as a row for the tables in which it is shown."""
+    def row(self, flow: FlowRow, *, picks: bool) -> str:
+        """Return a flow that has moved, as a row for tables from which flows can be picked or not."""
         macros: Any = self._templates.get_template("flow_row.html").module
-        return str(macros.flow_row(flow, self.clock(), True))  # noqa: FBT003 - a macro's
+        return str(macros.flow_row(flow, self.clock(), picks, True))  # noqa: FBT003 - a macro's

@@ -11,6 +11,8 @@ from holdfast.cli.documents import document_options
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from holdfast.cli.documents import Write
     from holdfast_journal import SqlJournal, WorkerRow
 
@@ -91,6 +93,14 @@ def _facts(row: "WorkerRow") -> dict[str, Any]:
     }
 
 
+def _state(row: "WorkerRow") -> "Text":
+    from holdfast.cli.tables import cell
+
+    if not row.alive:
+        return cell("ended", "red" if row.flows else "")
+    return cell("alive" if row.drain_at is None else "leaving")
+
+
 def _show(rows: Sequence["WorkerRow"]) -> None:
     from holdfast.cli.tables import cell, column, moment, new_table, show
     from holdfast.operating.printable import printable
@@ -109,7 +119,7 @@ def _show(rows: Sequence["WorkerRow"]) -> None:
             cell(str(row.id)),
             cell(row.host),
             cell(str(row.pid)),
-            cell("alive") if row.alive else cell("ended", "red" if row.flows else ""),
+            _state(row),
             cell(str(row.flows)),
             cell(str(row.tasks)),
             cell(moment(row.started_at)),
