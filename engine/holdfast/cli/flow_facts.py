@@ -6,15 +6,9 @@ from holdfast.cli.asking import sized
 from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import COLLECTED, receive_command, special_command
-<<<<<<< HEAD
 from holdfast.operating.facts import SIZES, TIMES, deaths, served_by, trouble
 from holdfast.operating.standing import live_code, shown_status
-=======
-from holdfast.operating.service import ONE_COMMANDS
-from holdfast.operating.standing import is_parked, live_code, shown_status
 from holdfast.operating.tasks import next_try, shown_state
-from holdfast_journal import UNLOADED
->>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,18 +54,10 @@ def show_one(
             table.add_row(cell(label, "bold"), value)
     if row.trouble is not None:
         table.add_row(cell("trouble", "bold"), _trouble(row))
-<<<<<<< HEAD
     if said := deaths(row):
         table.add_row(cell("deaths", "bold"), cell(said))
-=======
-    if row.deaths and row.finished_at is None:
-        table.add_row(
-            cell("deaths", "bold"),
-            cell(f"{row.deaths} workers in a row ended soon after they had taken it"),
-        )
     for task in tasks:
         table.add_row(cell(task.name, "bold"), cell(_how_it_stands(task)))
->>>>>>> main
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
             table.add_row(cell(key, "bold"), cell(_in_words(key, shown)))
