@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
@@ -15,6 +16,7 @@ from holdfast.console.desk import Desk
 from holdfast.console.entering import Entering
 from holdfast.console.gate import Gate, Proxy
 from holdfast.console.listening import Where, tls_context
+from holdfast.console.live import Live
 from holdfast.console.page import Page
 from holdfast.console.pages import PAGES
 from holdfast.console.rates import Rates
@@ -23,6 +25,7 @@ from holdfast.console.site import THREADS, Console
 from holdfast.console.viewers import Role
 from holdfast.console.wire import GuardedSite
 from holdfast.operating.audit import operator
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast.operating.refused import Refused
 from holdfast.server.address import endpoint
 from holdfast.server.errors import AddressUnusable
@@ -51,17 +54,24 @@ class ConsoleService(ListeningService):
         pool: ThreadPool,
         journal: SqlJournal,
         key: Callable[[], str],
+        live: Live,
     ) -> None:
         super().__init__(listens, where.listen, factory, self._named)
         self._where = where
         self._pool = pool
         self._opened = journal
         self._key = key
+        self._live = live
 
     def startService(self) -> None:
         """Start the threads, and listen."""
         self._pool.start()
         super().startService()
+
+    def stopService(self) -> Deferred[None]:  # pyrefly: ignore[bad-override]
+        """End the streams, and stop."""
+        self._live.stop()
+        return super().stopService()
 
     def _named(self, _: str, bound: IAddress) -> str:
         return f"{self._where.address(bound)}/login?key={self._key()}"
@@ -80,6 +90,7 @@ def service(
     relay: str,
     appid: str,
     proxy: Proxy | None = None,
+    hooks: AskedHooks = NO_HOOKS,
 ) -> ConsoleService:
     """Return a console, not yet started; it closes the journal when it stops.
 
@@ -90,12 +101,15 @@ def service(
         relay: the mailbox server of flows that are started here.
         appid: their application id.
         proxy: a reverse proxy that says who asks.
+        hooks: who is told of flows that are started here.
 
     Raises:
         Refused: the address or the certificate cannot be used.
     """
     pool = ThreadPool(0, THREADS, name="console")
-    console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where)
+    console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where, hooks)
+    live = Live(console)
+    live.add()
     factory: Any = GuardedSite(console.app.resource(), reactor, where.known_as, secure=where.secure)
     if where.tls is not None:
         factory = TLSMemoryBIOFactory(
@@ -107,7 +121,13 @@ def service(
         raise Refused(f"--listen: {error}") from None
     name = operator().who
     return ConsoleService(
-        listens, where, factory, pool, journal, lambda: sessions.one_time_key(name, Role.CODES)
+        listens,
+        where,
+        factory,
+        pool,
+        journal,
+        lambda: sessions.one_time_key(name, Role.CODES),
+        live,
     )
 
 
@@ -119,11 +139,12 @@ def console_of(
     appid: str,
     proxy: Proxy | None,
     where: Where,
+    hooks: AskedHooks = NO_HOOKS,
 ) -> tuple[Console, Sessions]:
     """Return what answers requests, and who is logged in."""
     menu = [(p.path, p.menu) for p in PAGES if isinstance(p, Page) and p.menu is not None]
     sessions = Sessions(reactor.seconds)
-    desk = Desk(journal, relay, appid, menu)
+    desk = Desk(journal, relay, appid, menu, hooks)
     console = Console(desk, Gate(sessions, proxy), pool, reactor)
     secure = where.secure
     wrong = Rates(WRONG_AT_ONCE, WRONG_EACH, reactor.seconds)

@@ -6,6 +6,10 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import flows
+from holdfast.console.pages import flow, flows, overview
 
-PAGES: Sequence[Page | Stream] = (*flows.PAGES,)
+PAGES: Sequence[Page | Stream] = (
+    *overview.PAGES,
+    *flows.PAGES,
+    *flow.PAGES,
+)
