@@ -12,7 +12,7 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 
-.PHONY: help env test coverage lint types docs demo thousand simulate crashes mutants power soak fuzz peers bench clean
+.PHONY: help env test coverage lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
@@ -68,6 +68,7 @@ docs: env
 demo: env
 	$(BIN)/python -m tests.harness.demo
 
+.PHONY: thousand
 thousand: env
 	$(BIN)/python -m tests.harness.thousand $(or $(PEOPLE),20)
 
