@@ -14,7 +14,7 @@ from tests.cli.journals import move, open_at, run, start
 LOOKS: Sequence[Sequence[str]] = [
     ("status",),
     ("status", "--json"),
-    ("status", "ann"),
+    ("status", "bob"),  # who has no code
     ("log", "ann"),
     ("tasks",),
     ("workers",),
@@ -77,7 +77,7 @@ def looks(path: Path) -> str:
 AS_IT_IS = """\
 status: 0, True
 status --json: 0, True
-status ann: 0, True
+status bob: 0, False
 log ann: 0, False
 tasks: 0, False
 workers: 0, False

@@ -6,15 +6,9 @@ from holdfast.cli.asking import sized
 from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import COLLECTED, receive_command, special_command
-<<<<<<< HEAD
 from holdfast.operating.facts import SIZES, TIMES, deaths, served_by, trouble
 from holdfast.operating.standing import live_code, shown_status
-=======
-from holdfast.operating.service import ONE_COMMANDS
-from holdfast.operating.standing import is_parked, live_code, shown_status
 from holdfast.operating.tasks import next_try, shown_state
-from holdfast_journal import UNLOADED
->>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def show_one(
-    row: "FlowRow", kept: "Kept | None", tasks: "Sequence[TaskRow]", *, waits_for_room: bool
+    row: "FlowRow",
+    kept: "Kept | None",
+    tasks: "Sequence[TaskRow]",
+    *,
+    codes: bool,
+    waits_for_room: bool,
 ) -> None:
     """Show it: a fact in each line.
 
@@ -34,8 +33,10 @@ def show_one(
         row: the flow.
         kept: what it was started with, if that is still there.
         tasks: those of its tasks that are not over.
+        codes: whether its code may be shown.
         waits_for_room: whether no process has begun it, because there are too many.
     """
+    code = live_code(row) if codes else None
     deadline = None if kept is None else kept.deadline
     table = new_table()
     table.show_header = False
@@ -47,8 +48,8 @@ def show_one(
         ("batch", cell(row.batch)),
         ("kind", cell(row.kind)),
         ("status", status_cell(shown_status(row))),
-        ("code", cell(live_code(row) or "", whole=True)),
-        ("collect", cell(_command(row, kept), whole=True)),
+        ("code", cell(code or "", whole=True)),
+        ("collect", cell(_command(row, code, kept), whole=True)),
         ("attempt", cell(str(row.attempt))),
         ("started", cell(timestamp(row.created_at))),
         ("changed", cell(timestamp(row.updated_at))),
@@ -60,18 +61,10 @@ def show_one(
             table.add_row(cell(label, "bold"), value)
     if row.trouble is not None:
         table.add_row(cell("trouble", "bold"), _trouble(row))
-<<<<<<< HEAD
     if said := deaths(row):
         table.add_row(cell("deaths", "bold"), cell(said))
-=======
-    if row.deaths and row.finished_at is None:
-        table.add_row(
-            cell("deaths", "bold"),
-            cell(f"{row.deaths} workers in a row ended soon after they had taken it"),
-        )
     for task in tasks:
         table.add_row(cell(task.name, "bold"), cell(_how_it_stands(task)))
->>>>>>> main
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
             table.add_row(cell(key, "bold"), cell(_in_words(key, shown)))
@@ -89,9 +82,8 @@ def _how_it_stands(task: "TaskRow") -> str:
     return f"{words}: {task.error}" if task.error else words
 
 
-def _command(row: "FlowRow", kept: "Kept | None") -> str:
+def _command(row: "FlowRow", code: str | None, kept: "Kept | None") -> str:
     """Return what the recipient types, where it is more than the usual command."""
-    code = live_code(row)
     if code is None or kept is None or row.kind not in COLLECTED:
         return ""
     if special_command(kept.relay, kept.appid) is None:
