@@ -14,6 +14,7 @@ from holdfast.console.asked import Asked
 from holdfast.console.sharing import Shared
 from holdfast.console.templating import environment
 from holdfast.operating.glance import Glance, glance
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,6 +35,7 @@ class Desk:
         relay: the mailbox server of flows that are started here.
         appid: their application id.
         menu: the pages that every page links to: path and words.
+        hooks: who is told of flows that are started here.
         clock: seconds since the epoch.
     """
 
@@ -41,6 +43,7 @@ class Desk:
     relay: str
     appid: str
     menu: Sequence[tuple[str, str]] = ()
+    hooks: AskedHooks = NO_HOOKS
     clock: Callable[[], float] = time.time
     glance: Shared[Glance] = field(init=False)
     """How everything is."""
