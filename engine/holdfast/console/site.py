@@ -101,7 +101,8 @@ class Console:
                 await self.in_thread(self._check_token, self.gate.token_of(request))
                 await stream.handler(asked, self, request)
             except Wrong as wrong:
-                return send(request, self.wrong(request, wrong))
+                # No redirect to the login: a script would follow it, again and again.
+                return send(request, Answer(wrong.words.encode(), wrong.status, "text/plain"))
             return b""
 
         return serve
