@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ from holdfast.console.sessions import Sessions
 from holdfast.console.site import THREADS, Console
 from holdfast.console.viewers import Role
 from holdfast.console.wire import GuardedSite
+from holdfast.console.working import Working
 from holdfast.operating.audit import operator
+from holdfast.operating.jobs import Runner
 from holdfast.operating.refused import Refused
 from holdfast.server.address import endpoint
 from holdfast.server.errors import AddressUnusable
@@ -51,22 +54,26 @@ class ConsoleService(ListeningService):
         pool: ThreadPool,
         journal: SqlJournal,
         key: Callable[[], str],
+        working: Working,
     ) -> None:
         super().__init__(listens, where.listen, factory, self._named)
         self._where = where
         self._pool = pool
         self._opened = journal
         self._key = key
+        self._working = working
 
     def startService(self) -> None:
-        """Start the threads, and listen."""
+        """Start the threads, go on with what is to be done, and listen."""
         self._pool.start()
+        self._working.start()
         super().startService()
 
     def _named(self, _: str, bound: IAddress) -> str:
         return f"{self._where.address(bound)}/login?key={self._key()}"
 
     def _closed(self, result: Any) -> Any:
+        self._working.stop()
         self._pool.stop()
         self._opened.close()
         return result
@@ -94,7 +101,7 @@ def service(
     Raises:
         Refused: the address or the certificate cannot be used.
     """
-    pool = ThreadPool(0, THREADS, name="console")
+    pool = ThreadPool(0, THREADS + 1, name="console")  # one more for jobs
     console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where)
     factory: Any = GuardedSite(console.app.resource(), reactor, where.known_as, secure=where.secure)
     if where.tls is not None:
@@ -106,9 +113,12 @@ def service(
     except AddressUnusable as error:
         raise Refused(f"--listen: {error}") from None
     name = operator().who
-    return ConsoleService(
-        listens, where, factory, pool, journal, lambda: sessions.one_time_key(name, Role.CODES)
-    )
+    working = Working(Runner(journal, f"{name} {secrets.token_hex(8)}"), pool, reactor)
+
+    def key() -> str:
+        return sessions.one_time_key(name, Role.CODES)
+
+    return ConsoleService(listens, where, factory, pool, journal, key, working)
 
 
 def console_of(
