@@ -41,6 +41,10 @@ class What(StrEnum):
     EXTEND = "extend"
 
 
+class AnotherJob(Refused):
+    """There is a job of that uid already, about something else."""
+
+
 @frozen
 class Wish:
     """What an operator wants to be done to many flows.
@@ -56,7 +60,7 @@ class Wish:
         Refused: these do not go together.
     """
 
-    what: What
+    what: What = field(converter=What)
     choice: Choice = field(factory=Choice)
     uids: Sequence[str] = ()
     force: bool = False
@@ -85,7 +89,7 @@ class Wish:
     @property
     def words(self) -> str:
         """What is wanted, for people."""
-        return f"{self.what} {self._which}{self._how}"
+        return f"{self.what.capitalize()} {self._which}{self._how}"
 
     @property
     def _which(self) -> str:
@@ -155,7 +159,7 @@ class Wish:
 def begin(journal: SqlJournal, uid: str, wish: Wish, by: Actor) -> bool:
     """Write a job down. Return False if there is one of that uid: then this changes nothing.
 
-    Raises Refused if the other one is about something else.
+    Raises AnotherJob if the other one is about something else.
     """
     choice, arguments = wish.stored()
     act = by.does("bulk", wish.words)
@@ -163,7 +167,7 @@ def begin(journal: SqlJournal, uid: str, wish: Wish, by: Actor) -> bool:
         return True
     there = journal.jobs.find(uid)
     if there is None or (there.what, there.choice) != (wish.what.value, choice):
-        raise Refused("there is another job of that name")
+        raise AnotherJob("there is another job of that name")
     return False
 
 
@@ -233,3 +237,11 @@ def _act(job: Job, wish: Wish) -> Act:
 
 def _moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def words_of(job: Job) -> str:
+    """Say what a job is about, for people."""
+    try:
+        return Wish.of(job).words
+    except Refused:
+        return job.what

@@ -6,6 +6,6 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import flows
+from holdfast.console.pages import flows, jobs
 
-PAGES: Sequence[Page | Stream] = (*flows.PAGES,)
+PAGES: Sequence[Page | Stream] = (*flows.PAGES, *jobs.PAGES)
