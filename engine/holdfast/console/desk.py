@@ -10,6 +10,7 @@ from attrs import define, field
 
 from holdfast.console.answers import Answer
 from holdfast.console.asked import Asked
+from holdfast.console.drafts import Drafts
 from holdfast.console.templating import environment
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Desk:
         appid: their application id.
         menu: the pages that every page links to: path and words.
         clock: seconds since the epoch.
+        drafts: lists of people that were sent, and are not started yet.
     """
 
     journal: SqlJournal
@@ -35,6 +37,7 @@ class Desk:
     appid: str
     menu: Sequence[tuple[str, str]] = ()
     clock: Callable[[], float] = time.time
+    drafts: Drafts = field(factory=Drafts, init=False)
     _templates: Environment = field(factory=environment, init=False)
 
     def page(self, asked: Asked, template: str, *, status: int = 200, **values: Any) -> Answer:

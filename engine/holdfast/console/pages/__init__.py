@@ -6,6 +6,11 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import flows, jobs
+from holdfast.console.pages import batches, flows, jobs, start
 
-PAGES: Sequence[Page | Stream] = (*flows.PAGES, *jobs.PAGES)
+PAGES: Sequence[Page | Stream] = (
+    *flows.PAGES,
+    *start.PAGES,
+    *batches.PAGES,
+    *jobs.PAGES,
+)
