@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.console.pages import jobs as pages
 from holdfast.console.viewers import Role
 from holdfast.console.working import LOOK_EVERY, Working
 from holdfast.flows.document import Params
@@ -78,6 +79,19 @@ class TestPages:
         assert "default/dan is still running (new)" in body
         assert MARKUP not in body
         assert "&lt;script&gt;" in body
+
+    def test_the_question_foresees(self, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        """To which flows it can be done, unless they are too many to look at."""
+        browser.log_in(Role.OPERATOR)
+        form = {"csrf": browser.csrf, "what": "retry", "which": "all", "batch": "default"}
+        body = browser.post("/jobs/ask", form).body
+        assert "Retry 1 flow?" in body
+        assert "4 of them stay as they are" in body
+        assert 'href="/flows?batch=default"' in body
+        monkeypatch.setattr(pages, "MOST_FORESEEN", 4)
+        body = browser.post("/jobs/ask", form).body
+        assert "Retry 5 flows?" in body
+        assert "Those to which this cannot be done stay as they are." in body
 
     def test_a_form_that_is_sent_twice_begins_one_job(self, browser: Browser) -> None:
         """Its job has the uid that the form was made with."""
@@ -185,6 +199,30 @@ class TestApi:
         assert browser.call("POST", "/jobs", token, wish).status == 400
         assert not browser.journal.jobs.page().rows
         assert browser.call("GET", f"/jobs/{UID}", token).status == 404
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (Wish(What.CANCEL), "Cancel all flows"),
+        (Wish(What.RETRY, uids=["a", "b"]), "Retry 2 chosen flows"),
+        (
+            Wish(What.RETRY, Choice(["ann"], ["failed"], ["send"], "b", "x*", 3600), force=True),
+            "Retry all flows named 'ann' named like 'x*' that stand as failed of the kind send"
+            " in the batch 'b' that moved within 1h, also if the secret may have arrived",
+        ),
+        (
+            Wish(What.EXTEND, Choice(batch="b"), deadline=2e9),
+            "Extend all flows in the batch 'b' until 2033-05-18 03:33:20Z",
+        ),
+    ],
+)
+def test_words_for_a_wish(journal: SqlJournal, wish: Wish, words: str) -> None:
+    """They are in the audit; and the wish comes back out of its row."""
+    begin(journal, UID, wish, ADA)
+    assert wish.words == words
+    assert [each.detail for each in journal.audit(Deeds(action="bulk"))] == [words]
+    assert Wish.of(job(journal)).words == words
 
 
 class TestRunning:
