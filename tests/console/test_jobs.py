@@ -208,8 +208,10 @@ class TestApi:
         (Wish(What.RETRY, uids=["a", "b"]), "Retry 2 chosen flows"),
         (
             Wish(What.RETRY, Choice(["ann"], ["failed"], ["send"], "b", "x*", 3600), force=True),
-            "Retry all flows named 'ann' named like 'x*' that stand as failed of the kind send"
-            " in the batch 'b' that moved within 1h, also if the secret may have arrived",
+            (
+                "Retry all flows named 'ann' named like 'x*' that stand as failed of the kind send"
+                " in the batch 'b' that moved within 1h, also if the secret may have arrived"
+            ),
         ),
         (
             Wish(What.EXTEND, Choice(batch="b"), deadline=2e9),
