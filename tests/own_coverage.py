@@ -27,6 +27,7 @@ ROOMS = {
     "transfer": ("holdfast.transfer", "tests/transfer", 94),
     "transit": ("holdfast.transit", "tests/transit", 96),
     "dilation": ("holdfast.dilation", "tests/dilation", 96),
+    "console": ("holdfast.console", "tests/console", 94),
     "journal": ("holdfast_journal", "tests/journal", 93),
 }
 """Room: its package, the folder of its tests, and how many percent these must reach."""

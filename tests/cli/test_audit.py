@@ -1,5 +1,6 @@
 """What commands do is written down: who did it, and from which host; and the life of a token."""
 
+import csv
 import json
 import os
 import pwd
@@ -85,6 +86,38 @@ def test_cancelling(database: Path) -> None:
     journal.close()
     (found,) = deeds(database)
     assert (found.action, found.name, found.why) == ("cancel", "bob", "by mistake")
+
+
+def test_what_is_shown(database: Path) -> None:
+    """Who did what to which flow, and why: the newest first, for people and for programs."""
+    assert "No operator" in run(database, "audit").stdout
+    run(database, "extend", "bob", "--deadline", "2d", "--why", "she is away")
+    run(database, "retry", "ann")
+    shown = run(database, "audit").stdout.splitlines()
+    assert [line.split()[0] for line in shown] != []
+    assert shown[0].split() == ["TIME", "WHO", "FROM", "DID", "NAME", "BATCH", "WHAT"]
+    assert " retry " in shown[1]
+    assert "she is away" in "".join(shown[2:])
+    (deed,) = json.loads(run(database, "audit", "bob", "--json").stdout)
+    assert (deed["action"], deed["name"], deed["why"]) == ("extend", "bob", "she is away")
+    assert deed["detail"].startswith("until 20")
+    (row,) = csv.DictReader(
+        run(database, "audit", "--action", "retry", "--csv").stdout.splitlines()
+    )
+    assert (row["name"], row["face"]) == ("ann", "command")
+    limited = run(database, "audit", "--limit", "1").stdout
+    assert "There are more than these 1" in limited
+
+
+def test_rows_that_were_altered(database: Path) -> None:
+    """Whatever somebody wrote into the table, the rest is shown."""
+    journal = open_at(database)
+    journal.note(operator().does("login"))
+    with journal._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE holdfast_audit SET at = 'x', who = 7, name = x'00'")
+    journal.close()
+    assert run(database, "audit").exit_code == 0
+    assert run(database, "audit", "--json").exit_code == 0
 
 
 class TestTokens:

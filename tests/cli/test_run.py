@@ -6,6 +6,7 @@ from pathlib import Path
 
 from holdfast.flows.document import new_flow
 from holdfast.flows.shipped.provision import Provision
+from holdfast.operating.audit import operator
 from holdfast.transfer.text import APPID
 from tests.cli.conftest import mistyped
 from tests.cli.journals import open_at, run
@@ -104,15 +105,17 @@ def test_two_at_once(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> N
         assert notify.heard()[0] == "READY=1"
         assert stock.wait(stock.receive(ann)).text == "secret of ann"
         two.wait_for('"status": "done"', stream="err")
-        two.terminate()
+        # Somebody wants it to leave, and not to come again.
+        with closing(open_at(Path(str(home.db)))) as journal:
+            journal.drain(journal.workers()[-1].id, act=operator().does("drain"))
         ended = two.wait()
-    assert (ended.status, ended.out) == (0, "")
+    assert (ended.status, ended.out) == (3, "")
     said = [json.loads(line) for line in ended.err.splitlines()]
     assert {(each["service"], each["level"], each["pid"]) for each in said} == {
         ("run", "info", two.pid)
     }
     flow = [each for each in said if each["event"] == "flow"][-1]
     assert (flow["batch"], flow["name"], flow["kind"]) == ("default", "ann", "provision")
-    assert said[-1]["event"] == "stopped"
+    assert (said[-1]["event"], said[-1]["exit_status"]) == ("ended", 3)
     assert ann not in ended.err
     assert "secret of" not in ended.err

@@ -5,17 +5,29 @@ from typing import Any
 
 import pytest
 
-from holdfast.console.answers import redirect
+from holdfast.console import site
+from holdfast.console.answers import Answer, Wrong, redirect
+from holdfast.console.asked import Asked
+from holdfast.console.desk import Desk
 from holdfast.console.gate import Proxy
 from holdfast.console.guarding import CSP
 from holdfast.console.listening import Where
-from holdfast.console.page import Page
+from holdfast.console.page import Page, Stream
 from holdfast.console.viewers import Role
 from holdfast.console.wire import LARGEST_BODY
 from holdfast.operating.refused import Refused
-from holdfast_journal import Actor, Deeds, SqlJournal
+from holdfast_journal import (
+    Actor,
+    DatabaseUnusable,
+    Deeds,
+    NoSuchFlow,
+    NotRetryable,
+    SqlJournal,
+    WrongKey,
+)
 from tests.console.browser import HOST, Browser
 from tests.console.conftest import MARKUP
+from tests.harness.reactor import flush_logged_errors
 
 ADA = Actor("ada", "here", "command")
 
@@ -156,16 +168,59 @@ class TestEveryAnswer:
         got = browser.ask("POST", "/logout", headers=said, chunks=[half, half[:-1]])
         assert got.status == 413
 
-    def test_what_is_broken(self, browser: Browser) -> None:
-        """Whatever a page raises, nobody is told more than that something is wrong."""
+    @pytest.mark.parametrize(
+        ("error", "status", "words"),
+        [
+            (RuntimeError("the secret is s3cr3t"), 500, "Something is wrong with this console"),
+            (Refused("that cannot be"), 400, "That cannot be."),
+            (NoSuchFlow("no flow s3cr3t"), 404, "There is no such flow."),
+            (NotRetryable("it went well"), 409, "It went well."),
+            (DatabaseUnusable("the database is away"), 503, "The database is away."),
+            (WrongKey("another key"), 500, "Another key."),
+            (Wrong(418, "I am a teapot."), 418, "I am a teapot."),
+        ],
+        ids=lambda each: type(each).__name__ if isinstance(each, Exception) else "",
+    )
+    def test_what_is_raised(
+        self, browser: Browser, error: Exception, status: int, words: str
+    ) -> None:
+        """Nobody is told more than the words for people; what nobody expected is logged."""
 
         def fails(*_: object) -> Any:
-            raise RuntimeError("the secret is 42")
+            raise error
 
         browser.log_in().console.add([Page("/broken", fails)])
         got = browser.get("/broken")
-        assert got.status == 500
-        assert "42" not in got.body
+        assert (got.status, words in got.body) == (status, True)
+        assert "s3cr3t" not in got.body
+        assert ("retry-after" in got.headers) == (status == 503)
+        assert flush_logged_errors() == ([error] if status == 500 and "Some" in words else [])
+
+    def test_too_much_at_once(self, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever comes while too many wait is told to come again."""
+        browser.log_in()
+        monkeypatch.setattr(site, "MOST_WAITING", 0)
+        got = browser.get("/flows")
+        assert (got.status, got.headers["retry-after"]) == (503, "1")
+
+
+class TestStreams:
+    def test_a_stream(self, browser: Browser) -> None:
+        """It writes what it wants, with the headers of every answer."""
+
+        def tell(asked: Asked, console: site.Console, request: Any) -> Any:
+            request.say("Content-Type", "text/event-stream")
+            request.write(f"data: {asked.viewer.name}\n\n".encode())
+            return console.in_thread(lambda: None)
+
+        browser.console.add([Stream("/live", tell, Role.OPERATOR)])
+        got = browser.log_in().get("/live")
+        assert got.headers["content-type"] == "text/event-stream"
+        assert got.headers["content-security-policy"] == CSP
+        assert "data: ada\n\n" in got.body
+        assert Browser(browser.journal).get("/live").status == 404
+        browser.log_in(Role.VIEWER)
+        assert browser.get("/live").status == 403
 
 
 class TestForms:
@@ -230,6 +285,32 @@ class TestForms:
         """A page that changes something cannot be reached by a link."""
         assert browser.log_in().get("/act").status == 405
         assert acted == []
+
+    def test_what_is_filled_in(self, browser: Browser) -> None:
+        """Fields, durations and files are read, or it is said what is wrong with them."""
+        seen: list[object] = []
+
+        def act(asked: Asked, _: Desk) -> Answer:
+            seen[:] = [asked.all_filled("id"), asked.seconds("deadline"), asked.upload("people")]
+            return redirect("/flows")
+
+        browser.console.add([Page("/act", act, method="POST")])
+        browser.log_in()
+        parts = [("csrf", browser.csrf), ("id", "1"), ("id", "é"), ("deadline", "8h")]
+        body = "".join(
+            f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in parts
+        )
+        body += '--x\r\nContent-Disposition: form-data; name="people"; filename="p.csv"\r\n\r\n'
+        sent = body.encode() + b"name,secret\r\n--x--\r\n"
+        said = {"Origin": f"http://{HOST}", "Content-Type": "multipart/form-data; boundary=x"}
+        assert browser.ask("POST", "/act", sent, said).status == 303
+        assert seen == [["1", "é"], 8 * 3600.0, b"name,secret"]
+        got = browser.post("/act", {"csrf": browser.csrf, "deadline": "soon"})
+        assert (got.status, "deadline: &#39;soon&#39;" in got.body) == (400, True)
+        form = f"csrf={browser.csrf}&id=%ff".encode()
+        said["Content-Type"] = "application/x-www-form-urlencoded"
+        assert browser.ask("POST", "/act", form, said).status == 400
 
 
 class TestFlows:

@@ -55,6 +55,13 @@ def dry_run_option(command: Command) -> Command:
     )(command)
 
 
+def why_option(command: Command) -> Command:
+    """Add `--why`; the command gets `why: str`."""
+    return click.option(
+        "--why", metavar="TEXT", default="", help="Your reason; it is kept in the audit."
+    )(command)
+
+
 def choosing_options(command: Command) -> Command:
     """Add the options; the command gets `choice: Choice`, with its `names` if it has any."""
 

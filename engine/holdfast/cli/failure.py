@@ -48,6 +48,13 @@ class Unfinished(Failure):
     exit_code = 1
 
 
+class Left(Failure):
+    """An operator asked this worker to leave, so it is not to be started again. Exit status 3."""
+
+    exit_code = 3
+    _level = "info"
+
+
 class Interrupted(Failure):
     """Ctrl-C in a command that has no better answer to it. The exit status is a shell's."""
 

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "retry": "Give flows that failed a new code.",
     "extend": "Give flows another deadline.",
     "console": "Show flows in the browser, and serve an HTTP API.",
+    "audit": "Show what operators have done.",
     "token": "Make and revoke tokens for the console and its API.",
     "doctor": "Look for damage in a database, and repair nothing.",
     "send": "Send files, a folder or a text.",

@@ -94,7 +94,10 @@ class Where:
 
 def tls_context(certificate: Path, key: Path) -> Any:
     """Return what Twisted needs for TLS, from PEM files. Raises Refused."""
-    from OpenSSL import crypto
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.x509 import load_pem_x509_certificates
+    from OpenSSL.crypto import X509, PKey
     from twisted.internet.ssl import CertificateOptions, TLSVersion
 
     try:
@@ -102,14 +105,12 @@ def tls_context(certificate: Path, key: Path) -> Any:
         private = key.read_bytes()
     except OSError as error:
         raise because(f"--tls {error.filename}", error) from None
-    blocks = re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)
     try:
-        chain = [crypto.load_certificate(crypto.FILETYPE_PEM, each) for each in blocks]
-        own_key = crypto.load_privatekey(crypto.FILETYPE_PEM, private, b"")
-    except crypto.Error:
+        chain = [X509.from_cryptography(each) for each in load_pem_x509_certificates(pem)]
+        loaded: Any = load_pem_private_key(private, None)
+        own_key = PKey.from_cryptography_key(loaded)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused("--tls: a certificate or its key is not what PEM files hold") from None
-    if not chain:
-        raise Refused(f"--tls {quoted(str(certificate), 200)}: there is no certificate in it")
     return CertificateOptions(
         privateKey=own_key,
         certificate=chain[0],

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
@@ -16,6 +17,7 @@ from holdfast.console.desk import Desk
 from holdfast.console.entering import Entering
 from holdfast.console.gate import Gate, Proxy
 from holdfast.console.listening import Where, tls_context
+from holdfast.console.live import Live
 from holdfast.console.page import Page
 from holdfast.console.pages import PAGES
 from holdfast.console.rates import Rates
@@ -54,6 +56,7 @@ class ConsoleService(ListeningService):
         pool: ThreadPool,
         journal: SqlJournal,
         key: Callable[[], str],
+        live: Live,
         working: Working,
     ) -> None:
         super().__init__(listens, where.listen, factory, self._named)
@@ -61,6 +64,7 @@ class ConsoleService(ListeningService):
         self._pool = pool
         self._opened = journal
         self._key = key
+        self._live = live
         self._working = working
 
     def startService(self) -> None:
@@ -68,6 +72,11 @@ class ConsoleService(ListeningService):
         self._pool.start()
         self._working.start()
         super().startService()
+
+    def stopService(self) -> Deferred[None]:  # pyrefly: ignore[bad-override]
+        """End the streams, and stop."""
+        self._live.stop()
+        return super().stopService()
 
     def _named(self, _: str, bound: IAddress) -> str:
         return f"{self._where.address(bound)}/login?key={self._key()}"
@@ -103,6 +112,8 @@ def service(
     """
     pool = ThreadPool(0, THREADS + 1, name="console")  # one more for jobs
     console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where)
+    live = Live(console)
+    live.add()
     factory: Any = GuardedSite(console.app.resource(), reactor, where.known_as, secure=where.secure)
     if where.tls is not None:
         factory = TLSMemoryBIOFactory(
@@ -118,7 +129,7 @@ def service(
     def key() -> str:
         return sessions.one_time_key(name, Role.CODES)
 
-    return ConsoleService(listens, where, factory, pool, journal, key, working)
+    return ConsoleService(listens, where, factory, pool, journal, key, live, working)
 
 
 def console_of(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
@@ -41,6 +41,10 @@ ONE_COMMANDS: Mapping[str, str] = {
 }
 """The kinds of flows that only the command which started them can run, and that command: they ask
 its user, or print on its terminal."""
+
+
+HOOKS_PATIENCE = 40.0
+"""Seconds that a command which has ended waits for what hooks are told: longer than a try takes."""
 
 
 class Ending(Enum):
@@ -84,6 +88,8 @@ class Service:
     """Of this process, inside the block."""
     news: ServerNews = field(init=False)
     """Which mailbox servers can be reached."""
+    asked_to_leave: bool = field(default=False, init=False)
+    """Whether it ended because an operator wanted that of this worker."""
     _reactor: Any = field(init=False)
     _stopping: Stopping = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
@@ -172,7 +178,7 @@ class Service:
             self.engine.start().addErrback(self._failed)
             self._look_at(watch, batch, names)
             if seconds is not None:
-                self._reactor.callLater(seconds, self._end, Ending.TIME)
+                self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.callWhenRunning(start)
@@ -182,7 +188,24 @@ class Service:
         self._reactor.run()
         if self._error is not None:
             raise self._error
+        if self._ending is Ending.DONE:
+            self._tell_of_hooks(batch, names)
         return self._ending
+
+    def _tell_of_hooks(self, batch: str | None, names: Collection[str] | None) -> None:
+        """Say so if something could not be told, since nobody tries again when this has ended."""
+        from holdfast.operating.hooks import untold
+        from holdfast_journal import DatabaseUnusable
+
+        number = 0
+        with suppress(DatabaseUnusable):  # then that is what the operator hears of
+            number = untold(self.journal, batch, names)
+        if number:
+            what = "1 message" if number == 1 else f"{number} messages"
+            self.tell(
+                f"{what} of --on-code, --on-collected or --on-trouble could not be delivered;"
+                " 'holdfast run' tries again, and 'holdfast tasks' shows why"
+            )
 
     def _look_at(
         self,
@@ -197,17 +220,35 @@ class Service:
         seen: Seen | None = None
 
         def look() -> Deferred[Any]:
-            poll = partial(self.journal.poll, batch, seen, names=names)
+            def poll() -> tuple[Any, bool]:
+                changes = self.journal.poll(batch, seen, names=names)
+                return changes, self.journal.asked_to_leave()
+
             return call_in(threads, self._reactor, poll).addCallback(moved)
 
-        def moved(changes: Any) -> None:
+        def moved(found: tuple[Any, bool]) -> None:
             nonlocal seen
+            changes, leaves = found
             seen = changes.seen
             if watch(changes.rows):
-                self._end(Ending.DONE)
+                self._settle(Ending.DONE)
+            elif leaves:
+                self.asked_to_leave = True
+                self._end(Ending.SIGNAL)
 
         self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
         self._looking.start().addErrback(self._failed)
+
+    def _settle(self, ending: Ending) -> None:
+        """End once everything was tried that the last flows want to tell.
+
+        Ctrl-C does not wait for that; the flows have ended as they have.
+        """
+        self._ending = ending
+        if self._looking is not None:
+            self._looking.stop()
+        settled = self.engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)
+        settled.addBoth(lambda _: self._end(ending))
 
     def _stop(self) -> Deferred[Any]:
         from twisted.internet.defer import DeferredList, maybeDeferred

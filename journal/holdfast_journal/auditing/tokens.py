@@ -7,7 +7,7 @@ there is nothing to guess, and a slow hash would only slow down its owner.
 import secrets
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from attrs import field, frozen
 from sqlalchemy import ColumnElement, insert, or_, select, update
@@ -18,6 +18,7 @@ from holdfast_journal.auditing.recording import record
 from holdfast_journal.errors import TokenExists
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import tokens
+from holdfast_journal.store.values import mended, unsound
 
 PREFIX: Final = "hf_"
 """How every token begins, so that programs that look for leaked secrets know one."""
@@ -84,7 +85,7 @@ class Tokens:
         query = select(*_COLUMNS).where(tokens.c.hash == _hash(shown))
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
-        found = None if row is None else Token(*row)
+        found = None if row is None else _token(row)
         if found is None or not found.is_good(now):
             return None
         today = int(now // _DAY)
@@ -117,6 +118,11 @@ class Tokens:
             if done:
                 record(connection, by.does("token revoked", name), now)
         return done
+
+
+def _token(row: Any) -> Token:
+    row = mended(row, tokens, unsound(row, tokens))
+    return Token(*(getattr(row, each.name) for each in _COLUMNS))
 
 
 def _usable(now: float) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.store.schema import audit
+from holdfast_journal.store.values import mended, unsound
 
 
 @frozen
@@ -53,11 +54,12 @@ _COLUMNS = tuple(each.name for each in fields(Deed))
 
 def find(connection: Connection, meant: Deeds, limit: int) -> Sequence[Deed]:
     """At most `limit` deeds, the newest first."""
-    query = select(*(audit.c[name] for name in _COLUMNS))
+    query = select(audit)
     for name in ("who", "action", "flow_uid", "name", "batch"):
         if (value := getattr(meant, name)) is not None:
             query = query.where(audit.c[name] == value)
     if meant.before is not None:
         query = query.where(audit.c.id < meant.before)
     rows = connection.execute(query.order_by(audit.c.id.desc()).limit(limit))
-    return [Deed(*row) for row in rows]
+    found = (mended(row, audit, unsound(row, audit)) for row in rows)
+    return [Deed(*(getattr(row, name) for name in _COLUMNS)) for row in found]

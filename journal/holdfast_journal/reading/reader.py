@@ -41,7 +41,8 @@ _SAVED = ("uid", "name", "seq", "data_key", "params", "checkpoint")
 
 def _entries_of(flow_id: int) -> Select[Any]:
     shown = (each for each in entries.c if each.name not in ("id", "event"))
-    return select(*shown).where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
+    query: Select[Any] = select(*shown)  # pyrefly: ignore[bad-assignment]
+    return query.where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
 
 
 @define(eq=False)
@@ -168,6 +169,14 @@ class Reader:
         """How many tasks of each name are not over."""
         with self._database.reading() as connection:
             return counting.open_tasks(connection)
+
+    def last_heard(self, kind: str, *, most: int = 5) -> Mapping[str, int]:
+        """How many unfinished flows have an entry of that kind as their last, by what it says.
+
+        Only the `most` frequent are returned.
+        """
+        with self._database.reading() as connection:
+            return counting.last_heard(connection, kind, most)
 
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words)."""

@@ -29,6 +29,8 @@ class WorkerRow:
     """The kinds of flows that it shares with other workers; None: it shares none."""
     notice: str | None
     """What operators must know of it now, in words."""
+    drain_at: float | None
+    """Since when it is asked to give back its flows and end; None if it is not."""
     flows: int
     """How many flows it has that are not over."""
     tasks: int
@@ -86,6 +88,7 @@ def worker_rows(rows: Sequence[Any], alive: Alive) -> list[WorkerRow]:
             lease_until=row.lease_until,
             serves=_kinds(row.serves),
             notice=row.notice,
+            drain_at=row.drain_at,
             flows=row.flows or 0,
             tasks=row.tasks or 0,
         )

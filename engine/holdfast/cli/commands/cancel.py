@@ -10,7 +10,7 @@ import click
 from attrs import define, field
 
 from holdfast.cli import outcomes, say
-from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument
+from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument, why_option
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
 from holdfast.cli.tor import AskedTor, tor_options
@@ -34,10 +34,11 @@ PATIENCE_FOR_EACH = 0.05
 @names_argument
 @choosing_options
 @dry_run_option
+@why_option
 @click.option("--yes", is_flag=True, help="Do not ask before flows are cancelled by options.")
 @tor_options
 @db_option
-def command(choice: Choice, dry_run: bool, yes: bool, tor: AskedTor, db: str) -> None:
+def command(choice: Choice, dry_run: bool, why: str, yes: bool, tor: AskedTor, db: str) -> None:
     """End flows that nobody has collected.
 
     Names them, or chooses them with the options. Frees their codes and makes their secrets
@@ -59,7 +60,7 @@ def command(choice: Choice, dry_run: bool, yes: bool, tor: AskedTor, db: str) ->
             return
         if found.rows and not choice.names and not yes:
             _ask(len(found.rows))
-        asked = list(cancel(journal, found.rows, operator()))
+        asked = list(cancel(journal, found.rows, operator(why)))
     refused, _ = outcomes.tell(found.refused, choice)
     late, _ = outcomes.tell((each for each in asked if not each.done), choice)
     ends = _Ends(choice, {each.row.id: each.row for each in asked if each.done})

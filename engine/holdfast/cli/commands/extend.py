@@ -7,7 +7,7 @@ import click
 from attrs import evolve
 
 from holdfast.cli import outcomes, say
-from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument
+from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument, why_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.settings import db_option
 
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     " has, or gives it one.",
 )
 @dry_run_option
+@why_option
 @db_option
-def command(choice: "Choice", deadline: float, dry_run: bool, db: str) -> None:
+def command(choice: "Choice", deadline: float, dry_run: bool, why: str, db: str) -> None:
     """Give flows another deadline.
 
     Names them, or chooses them with the options. A flow that runs is told by its worker; one that
@@ -50,7 +51,7 @@ def command(choice: "Choice", deadline: float, dry_run: bool, db: str) -> None:
             outcomes.tell_plan(found, choice, what)
             return
         refused, _ = outcomes.tell(found.refused, choice)
-        told = extend(journal, found.rows, at, operator())
+        told = extend(journal, found.rows, at, operator(why))
         words = f"expires at {timestamp(at)}"
         total, failed = outcomes.tell(
             (evolve(each, words=words) if each.done else each for each in told), choice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.console.answers import Answer, redirect
+from holdfast.console.answers import Answer
 from holdfast.console.asked import Asked
 from holdfast.console.choosing import (
     choice_of,
@@ -15,6 +15,7 @@ from holdfast.console.choosing import (
 )
 from holdfast.console.desk import Desk
 from holdfast.console.page import Page
+from holdfast.console.viewers import Role
 from holdfast.operating.choosing import WORDS
 from holdfast.operating.summing import summary
 from holdfast_journal import Sort
@@ -33,6 +34,7 @@ def show(asked: Asked, desk: Desk) -> Answer:
         asked,
         "flows.html",
         flows=page.rows,
+        picks=asked.viewer.may(Role.OPERATOR),
         summary=summary(desk.journal.groups(chosen)),
         notices=desk.journal.notices(),
         words=list(WORDS),
@@ -42,9 +44,4 @@ def show(asked: Asked, desk: Desk) -> Answer:
     )
 
 
-def begin(asked: Asked, desk: Desk) -> Answer:  # noqa: ARG001 - a page's function
-    """Lead to the first page."""
-    return redirect("/flows")
-
-
-PAGES = [Page("/", begin), Page("/flows", show, menu="Flows")]
+PAGES = [Page("/flows", show, menu="Flows")]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from holdfast.flows import hooks
 from holdfast.flows.base import Flow
-from holdfast.flows.document import Checkpoint
+from holdfast.flows.document import Checkpoint, Params
+from holdfast.flows.engine.detaching import detach, detached_number
 from holdfast.flows.engine.executor import asked
 from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.tasks import method_name
@@ -36,8 +37,8 @@ class FlowHost:
         flow: its own fields and methods.
         state: what is saved beside them.
         owner: the engine.
-        entry: surrounds an entry of the history, given its kind and what happened in words; what
-            raises inside ends this life of the flow.
+        entry: makes an entry of the history, given its kind, what happened in words, and what to
+            do in it; if that raises, this life of the flow ends.
     """
 
     # Thousands wait at once, and each of their objects counts.
@@ -63,7 +64,7 @@ class FlowHost:
         flow: Flow,
         state: Checkpoint,
         owner: RunnerOwner,
-        entry: Callable[[str, str], AbstractContextManager[None]],
+        entry: Callable[[str, str, Callable[[], object]], None],
     ) -> None:
         self.taken = taken
         self._journal = taken.journal
@@ -81,7 +82,10 @@ class FlowHost:
 
     def publish(self, values: dict[str, str | int | float | None]) -> None:
         """Show values to the operators."""
+        code, before = values.get("code"), self._state.published.get("code")
         self._state.published.update(values)
+        if isinstance(code, str) and code != before:
+            self._tell("code", FlowStatus.WAITING, "", code)
 
     def execute(self, statement: Executable, parameters: Parameters) -> None:
         """Execute a statement of the application's in the transaction of this entry."""
@@ -120,6 +124,17 @@ class FlowHost:
             if not leaves:  # otherwise it is begun with the new wormhole
                 self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 
+    def perform_detached(self, task: str, arguments: dict[str, Any]) -> None:
+        """Run a task after the commit, whatever becomes of the flow."""
+        self._state.detached += 1
+        number = detached_number(self.taken.attempt, self._state.detached)
+        detach(self.taken, number, task, arguments, self.now())
+        self._journal.queue_outbound(self._owner.detached)
+
+    def tell_trouble(self, reason: str) -> None:
+        """Tell whoever must know that something is wrong, though the flow goes on."""
+        self._tell("trouble", FlowStatus.WAITING, reason)
+
     def end_as(self, status: FlowStatus, reason: str) -> None:
         """Give the verdict; the first one counts."""
         if not self._state.verdict:
@@ -131,6 +146,9 @@ class FlowHost:
         self._state.verdict, self._state.reason = status.value, reason
         if reason:
             self.publish({"reason": reason})
+        event = hooks.event_of(status)
+        if event is not None:
+            self._tell(event, status, reason)
 
     def reopen(self, reason: str, after: float) -> None:
         """Go on with a new wormhole; see `Flow.reopen`."""
@@ -162,32 +180,44 @@ class FlowHost:
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:
         """Call `call` once it is durable that this try begins."""
-        with self._entry("task", f"task {task.name}: try {task.attempts} begins"):
+
+        def begin() -> None:
             self._count(task)
             self._journal.queue_outbound(call)
 
+        self._entry("task", f"task {task.name}: try {task.attempts} begins", begin)
+
     def task_done(self, task: Task, result: Any) -> None:
         """A task has a result."""
-        with self._entry("task", f"task {task.name}: done"):
+
+        def finish() -> None:
             self._finish_task(task)
             self.tell(f"{method_name(task.name)}_done", result)
+
+        self._entry("task", f"task {task.name}: done", finish)
 
     def task_deferred(self, task: Task, reason: str, due_at: float) -> None:
         """A task failed and will be tried again."""
         again = evolve(task, due_at=due_at, error=reason)
-        with self._entry("task", f"task {task.name}: {reason}; will be tried again"):
+
+        def defer() -> None:
             self._count(again)
             self._journal.queue_outbound(self._submit, again)
 
+        self._entry("task", f"task {task.name}: {reason}; will be tried again", defer)
+
     def task_failed(self, task: Task, reason: str) -> None:
         """A task failed for good."""
-        with self._entry("task", f"task {task.name}: {reason}; given up"):
+
+        def give_up() -> None:
             self._finish_task(task)
             name = f"{method_name(task.name)}_failed"
             if hasattr(self._flow, name):
                 self.tell(name, reason)
             else:
                 self.end_as(FlowStatus.FAILED, f"{task.name}: {reason}")
+
+        self._entry("task", f"task {task.name}: {reason}; given up", give_up)
 
     # What the runner asks.
 
@@ -209,6 +239,14 @@ class FlowHost:
         self._count(task)
 
     # Inside.
+
+    def _tell(
+        self, event: hooks.EventName, status: FlowStatus, reason: str, code: str | None = None
+    ) -> None:
+        words = Params.from_bytes(self.taken.params).hooks.get(event)
+        if words:
+            told = hooks.message(event, self.taken, status.shown, reason, self.now(), code)
+            self.perform_detached(hooks.task_name(words, event), hooks.task_arguments(words, told))
 
     def _submit(self, task: Task, *, counted: bool = False) -> None:
         """Have `task` run, unless the flow was let go while its commit was under way."""
