@@ -1,9 +1,14 @@
 """Many flows at once: asked for on a page or by the API, and done by the console's process."""
 
 import re
+import signal
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from holdfast.console.pages import jobs as pages
 from holdfast.console.viewers import Role
@@ -13,10 +18,13 @@ from holdfast.operating.choosing import Choice
 from holdfast.operating.jobs import MOST_CHOSEN, Runner, What, Wish, begin
 from holdfast.operating.refused import Refused
 from holdfast_journal import Actor, DatabaseUnusable, Deeds, Job, SqlJournal
-from tests.cli.journals import move
+from holdfast_journal.store.schema import jobs
+from tests.cli.journals import move, start
 from tests.console.browser import Browser, InlinePool
-from tests.console.conftest import MARKUP
+from tests.console.conftest import KEY, MARKUP, NAMES
 from tests.console.test_api import call
+from tests.harness.process import Child, environment
+from tests.harness.reactor import flush_logged_errors
 
 ADA = Actor("ada", "here", "page")
 UID = "0123456789abcdef" * 2
@@ -227,7 +235,46 @@ def test_words_for_a_wish(journal: SqlJournal, wish: Wish, words: str) -> None:
     assert Wish.of(job(journal)).words == words
 
 
+DIES = """
+import os, sys
+from holdfast.operating.jobs import Runner
+from holdfast_journal import SqlJournal
+from holdfast_journal.ownership import retrying
+
+parts, take_off = iter(range(3)), retrying.take_off
+
+def take_off_and_die(*args):
+    take_off(*args)
+    if next(parts) == 2:
+        os.kill(os.getpid(), 9)
+
+retrying.AT_ONCE, retrying.take_off = 1, take_off_and_die
+runner = Runner(SqlJournal.open_inline(sys.argv[1]), "one")
+while runner.work():
+    pass
+"""
+
+
 class TestRunning:
+    def test_killed_in_the_middle(self, journal: SqlJournal, folder: Path) -> None:
+        """Another process goes on with it, and each flow is retried once."""
+        for flow in start(journal, *NAMES, batch="many").values():
+            move(flow, "failed", finished=True)
+        begin(journal, UID, Wish(What.RETRY, Choice(batch="many")), ADA)
+        words = [sys.executable, "-c", DIES, str(folder / "holdfast.db")]
+        with Child(words, env=environment(**KEY)) as child:
+            assert child.wait().status == -signal.SIGKILL
+        assert (job(journal).state, job(journal).done) == ("running", 2)
+        other = Runner(journal, "other")
+        assert not other.work(), "the first may be alive"
+        with journal._database.writing() as connection:
+            connection.execute(update(jobs).values(runner_until=time.time() - 1))
+        while other.work():
+            pass
+        assert (job(journal).state, job(journal).done) == ("done", len(NAMES))
+        assert {row.attempt for row in journal.overview("many")} == {2}
+        assert len(journal.audit(Deeds(action="retry", batch="many"))) == len(NAMES)
+
     def test_another_deadline(self, browser: Browser, journal: SqlJournal) -> None:
         """Those that can have one get it; the others are named."""
         token = journal.tokens.make("shop", "operator", None, ADA)
@@ -288,6 +335,7 @@ class TestRunning:
         for _ in range(2):
             browser.reactor.advance(LOOK_EVERY)
         assert len(done) == 3
+        flush_logged_errors(ZeroDivisionError)
         working.stop()
         browser.reactor.advance(LOOK_EVERY)
         assert len(done) == 3
