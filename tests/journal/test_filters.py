@@ -107,7 +107,16 @@ def names(rows: Sequence[FlowRow]) -> str:
         (Filter(finished=True), "bob [c]_% Dora h.l"),
         (Filter(finished=False, batch="default"), "ann"),
         (
-            Filter(["waiting"], ["provision"], "default", ["ann", "x"], [1, 2], "a*", NOW, False),
+            Filter(
+                statuses=["waiting"],
+                kinds=["provision"],
+                batch="default",
+                names=["ann", "x"],
+                ids=[1, 2],
+                glob="a*",
+                since=NOW,
+                finished=False,
+            ),
             "ann",
         ),
     ],
@@ -164,9 +173,17 @@ def test_groups_say_who_runs_them(journal: SqlJournal) -> None:
     assert sorted(journal.groups(Filter(batch="march")), key=lambda each: each.status) == [
         Group("cancelled", "provision", finished=True, number=1),
         Group(CANCELLING, "provision", finished=False, number=1, wake_at=NOW + 9),
-        Group("exchanging", "own", finished=False, number=1, owner_alive=True),
+        Group("exchanging", "own", finished=False, number=1, troubled=1, owner_alive=True),
         Group("scared", "provision", finished=True, number=1),
-        Group("waiting", "provision", finished=False, number=1, unloaded=1, owner_alive=True),
+        Group(
+            "waiting",
+            "provision",
+            finished=False,
+            number=1,
+            unloaded=1,
+            troubled=1,
+            owner_alive=True,
+        ),
     ]
 
 
