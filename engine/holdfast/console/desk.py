@@ -14,6 +14,7 @@ from holdfast.console.asked import Asked
 from holdfast.console.drafts import Drafts
 from holdfast.console.sharing import Shared
 from holdfast.console.templating import environment
+from holdfast.console.viewers import Role
 from holdfast.operating.glance import Glance, glance
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Desk:
         journal: the journal; its methods may be called from several threads.
         relay: the mailbox server of flows that are started here.
         appid: their application id.
-        menu: the pages that every page links to: path and words.
+        menu: the pages that every page links to: path, words, and the role that a viewer needs.
         clock: seconds since the epoch.
         drafts: lists of people that were sent, and are not started yet.
     """
@@ -42,7 +43,7 @@ class Desk:
     journal: SqlJournal
     relay: str
     appid: str
-    menu: Sequence[tuple[str, str]] = ()
+    menu: Sequence[tuple[str, str, Role]] = ()
     clock: Callable[[], float] = time.time
     drafts: Drafts = field(factory=Drafts, init=False)
     glance: Shared[Glance] = field(init=False)
