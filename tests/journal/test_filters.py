@@ -128,6 +128,9 @@ def test_a_filter(journal: SqlJournal, chosen: Filter, wanted: str) -> None:
     counted = Counter[str]()
     for each in journal.groups(chosen):
         counted[each.status] += each.number
+    # Each also has a name for ever.
+    uids = [row.uid for row in rows]
+    assert journal.page(Filter(uids=uids)).rows == sorted(rows, key=lambda row: row.id)
     assert counted == Counter(CANCELLING if row.request else row.status for row in rows)
 
 

@@ -16,6 +16,7 @@ from holdfast.console.sharing import Shared
 from holdfast.console.templating import environment
 from holdfast.console.viewers import Role
 from holdfast.operating.glance import Glance, glance
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,6 +37,7 @@ class Desk:
         relay: the mailbox server of flows that are started here.
         appid: their application id.
         menu: the pages that every page links to: path, words, and the role that a viewer needs.
+        hooks: who is told of flows that are started here.
         clock: seconds since the epoch.
         drafts: lists of people that were sent, and are not started yet.
     """
@@ -44,6 +46,7 @@ class Desk:
     relay: str
     appid: str
     menu: Sequence[tuple[str, str, Role]] = ()
+    hooks: AskedHooks = NO_HOOKS
     clock: Callable[[], float] = time.time
     drafts: Drafts = field(factory=Drafts, init=False)
     glance: Shared[Glance] = field(init=False)
