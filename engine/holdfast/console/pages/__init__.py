@@ -6,10 +6,13 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import flow, flows, overview
+from holdfast.console.pages import batches, flow, flows, jobs, overview, start
 
 PAGES: Sequence[Page | Stream] = (
     *overview.PAGES,
     *flows.PAGES,
     *flow.PAGES,
+    *start.PAGES,
+    *batches.PAGES,
+    *jobs.PAGES,
 )
