@@ -32,6 +32,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(shown=printable, moment=moment, iso=iso, ago=ago, address=address)
+    made.filters.update(span=span, bytes=readable_size)
     functions: dict[str, Any] = {"status_of": shown_status, "since_of": since, "mood_of": mood}
     made.globals.update(functions)
     return made
@@ -49,10 +50,23 @@ def iso(at: float) -> str:
 
 def ago(seconds: float) -> str:
     """Return how long something is ago, in its largest unit."""
+    return "just now" if seconds < 2 else f"{span(seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """Return a time in its largest unit."""
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= length:
-            return f"{int(seconds // length)} {unit} ago"
-    return "just now" if seconds < 2 else f"{int(seconds)} s ago"
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def readable_size(size: int) -> str:
+    """Return a number of bytes in its largest unit."""
+    for length, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= length:
+            return f"{size / length:.1f} {unit}"
+    return f"{size} B"
 
 
 def address(path: str, **query: object) -> str:

@@ -6,6 +6,12 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import flows
+from holdfast.console.pages import audit, flows, health, tasks, workers
 
-PAGES: Sequence[Page | Stream] = (*flows.PAGES,)
+PAGES: Sequence[Page | Stream] = (
+    *flows.PAGES,
+    *tasks.PAGES,
+    *workers.PAGES,
+    *audit.PAGES,
+    *health.PAGES,
+)
