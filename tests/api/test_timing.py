@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 import holdfast
-from holdfast.cli.timing_diagram import Recording, draw
+from holdfast.operating.timing_diagram import Recording, draw
 from holdfast.timing import MOST_EVENTS, WAYS, Moment, NotARecording, read
 from tests.api.world import Net
 

@@ -6,21 +6,14 @@ from holdfast.cli.asking import sized
 from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import COLLECTED, receive_command, special_command
-from holdfast.operating.service import ONE_COMMANDS
-from holdfast.operating.standing import is_parked, live_code, shown_status
-from holdfast_journal import UNLOADED
+from holdfast.operating.facts import SIZES, TIMES, deaths, served_by, trouble
+from holdfast.operating.standing import live_code, shown_status
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from holdfast.operating.kept import Kept
     from holdfast_journal import FlowRow
-
-TIMES = ("sent", "accepted", "collected")
-"""What the shipped flows publish as a time, in seconds since the epoch."""
-
-SIZES = ("size", "moved")
-"""What they publish as a number of bytes."""
 
 
 def show_one(row: "FlowRow", kept: "Kept | None", *, waits_for_room: bool) -> None:
@@ -43,20 +36,14 @@ def show_one(row: "FlowRow", kept: "Kept | None", *, waits_for_room: bool) -> No
         ("changed", cell(timestamp(row.updated_at))),
         ("finished", cell(finished)),
         ("deadline", cell("" if deadline is None else timestamp(deadline))),
-        (
-            "served by",
-            cell("no process yet; it waits for room" if waits_for_room else _served_by(row)),
-        ),
+        ("served by", cell(served_by(row, timestamp, waits_for_room=waits_for_room))),
     ]:
         if value.plain:
             table.add_row(cell(label, "bold"), value)
     if row.trouble is not None:
         table.add_row(cell("trouble", "bold"), _trouble(row))
-    if row.deaths and row.finished_at is None:
-        table.add_row(
-            cell("deaths", "bold"),
-            cell(f"{row.deaths} workers in a row ended soon after they had taken it"),
-        )
+    if said := deaths(row):
+        table.add_row(cell("deaths", "bold"), cell(said))
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
             table.add_row(cell(key, "bold"), cell(_in_words(key, shown)))
@@ -83,24 +70,8 @@ def _in_words(key: str, shown: object) -> str:
 
 
 def _trouble(row: "FlowRow") -> "Text":
-    """Return where the flow's own code raised, line by line, or why it cannot be loaded."""
-    if (row.trouble or "").startswith(UNLOADED):
-        return cell(row.trouble or "")
-    times = "once" if row.failures == 1 else f"{row.failures} times"
-    lines = [f"its own code raised {times}:", *(row.trouble or "").splitlines()]
-    text = cell(lines[0])
-    for line in lines[1:]:
+    first, *rest = trouble(row)
+    text = cell(first)
+    for line in rest:
         text.append("\n").append(cell(line))
     return text
-
-
-def _served_by(row: "FlowRow") -> str:
-    if row.finished_at is not None:
-        return ""
-    if is_parked(row) and row.wake_at is not None:
-        return f"parked; its next turn is at {timestamp(row.wake_at)}"
-    if not row.owner_alive:
-        if row.kind in ONE_COMMANDS:
-            return f"no process; the same 'holdfast {ONE_COMMANDS[row.kind]}' continues it"
-        return "no process; 'holdfast run' continues it"
-    return f"worker {row.owner}, process {row.owner_pid} on {row.owner_host}"

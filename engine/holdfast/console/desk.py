@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
 from holdfast.console.answers import Answer
 from holdfast.console.asked import Asked
+from holdfast.console.sharing import Shared
 from holdfast.console.templating import environment
+from holdfast.operating.glance import Glance, glance
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from holdfast_journal import SqlJournal
+    from holdfast_journal import FlowRow, SqlJournal
+
+
+GLANCE_LIVES: Final = 1.0
+"""Seconds for which all viewers are shown the same overview."""
 
 
 @define(eq=False)
@@ -35,7 +42,13 @@ class Desk:
     appid: str
     menu: Sequence[tuple[str, str]] = ()
     clock: Callable[[], float] = time.time
+    glance: Shared[Glance] = field(init=False)
+    """How everything is."""
     _templates: Environment = field(factory=environment, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        look = partial(glance, self.journal, self.clock)
+        self.glance = Shared(look, GLANCE_LIVES, time.monotonic)
 
     def page(self, asked: Asked, template: str, *, status: int = 200, **values: Any) -> Answer:
         """Answer with a template, which sees `values`, `asked`, `viewer`, `menu` and `now`."""
@@ -46,3 +59,8 @@ class Desk:
         found = self._templates.get_template(template)
         common = {"asked": asked, "viewer": asked.viewer, "menu": self.menu, "now": self.clock()}
         return found.render({**common, **values})
+
+    def row(self, flow: FlowRow) -> str:
+        """Return a flow that has moved, as a row for the tables in which it is shown."""
+        macros: Any = self._templates.get_template("flow_row.html").module
+        return str(macros.flow_row(flow, self.clock(), True))  # noqa: FBT003 - a macro's

@@ -39,8 +39,11 @@ class Gate:
     sessions: Sessions
     proxy: Proxy | None = None
 
-    def viewer(self, request: GuardedRequest) -> Viewer | None:
-        """Return who asks for a page, or None if they have to log in."""
+    def viewer(self, request: GuardedRequest, *, acts: bool = True) -> Viewer | None:
+        """Return who asks for a page, or None if they have to log in.
+
+        A session ends some hours after the last request of somebody who `acts`.
+        """
         origin = self.origin(request)
         if self.proxy is not None:
             name = printable((request.header(self.proxy.header) or "").strip(), LONGEST_NAME)
@@ -48,7 +51,7 @@ class Gate:
                 csrf = self.sessions.csrf(f"proxy {name}")
                 return Viewer(name, self.proxy.role, origin, "page", csrf)
         cookie = self.cookie(request)
-        session = self.sessions.find(cookie) if cookie else None
+        session = self.sessions.find(cookie, uses=acts) if cookie else None
         if session is None:
             return None
         csrf = self.sessions.csrf(cookie)
@@ -56,7 +59,7 @@ class Gate:
 
     def token_of(self, request: GuardedRequest) -> str | None:
         """Return the name of the token by which a session began, which may be revoked since."""
-        session = self.sessions.find(self.cookie(request))
+        session = self.sessions.find(self.cookie(request), uses=False)
         return None if session is None else session.token
 
     def cookie(self, request: GuardedRequest) -> str:

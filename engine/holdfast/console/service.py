@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
@@ -15,6 +16,7 @@ from holdfast.console.desk import Desk
 from holdfast.console.entering import Entering
 from holdfast.console.gate import Gate, Proxy
 from holdfast.console.listening import Where, tls_context
+from holdfast.console.live import Live
 from holdfast.console.page import Page
 from holdfast.console.pages import PAGES
 from holdfast.console.rates import Rates
@@ -51,17 +53,24 @@ class ConsoleService(ListeningService):
         pool: ThreadPool,
         journal: SqlJournal,
         key: Callable[[], str],
+        live: Live,
     ) -> None:
         super().__init__(listens, where.listen, factory, self._named)
         self._where = where
         self._pool = pool
         self._opened = journal
         self._key = key
+        self._live = live
 
     def startService(self) -> None:
         """Start the threads, and listen."""
         self._pool.start()
         super().startService()
+
+    def stopService(self) -> Deferred[None]:  # pyrefly: ignore[bad-override]
+        """End the streams, and stop."""
+        self._live.stop()
+        return super().stopService()
 
     def _named(self, _: str, bound: IAddress) -> str:
         return f"{self._where.address(bound)}/login?key={self._key()}"
@@ -96,6 +105,8 @@ def service(
     """
     pool = ThreadPool(0, THREADS, name="console")
     console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where)
+    live = Live(console)
+    live.add()
     factory: Any = GuardedSite(console.app.resource(), reactor, where.known_as, secure=where.secure)
     if where.tls is not None:
         factory = TLSMemoryBIOFactory(
@@ -107,7 +118,13 @@ def service(
         raise Refused(f"--listen: {error}") from None
     name = operator().who
     return ConsoleService(
-        listens, where, factory, pool, journal, lambda: sessions.one_time_key(name, Role.CODES)
+        listens,
+        where,
+        factory,
+        pool,
+        journal,
+        lambda: sessions.one_time_key(name, Role.CODES),
+        live,
     )
 
 

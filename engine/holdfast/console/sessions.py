@@ -74,8 +74,8 @@ class Sessions:
         self._sessions[_hash(cookie)] = Session(name, role, token, now, now)
         return cookie
 
-    def find(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, if it has not ended."""
+    def find(self, cookie: str, *, uses: bool = True) -> Session | None:
+        """Return the session of a cookie, if it has not ended; note whether it is used now."""
         found = self._sessions.get(name := _hash(cookie))
         now = self._now()
         if found is None:
@@ -83,6 +83,8 @@ class Sessions:
         if now - found.used > IDLE or now - found.began > LONGEST:
             del self._sessions[name]
             return None
+        if not uses:
+            return found
         found = Session(found.name, found.role, found.token, found.began, now)
         self._sessions[name] = found
         return found

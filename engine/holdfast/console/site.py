@@ -94,18 +94,18 @@ class Console:
     def _stream(self, stream: Stream) -> Callable[..., Any]:
         async def serve(request: GuardedRequest, **args: str) -> bytes:
             try:
-                viewer = self._let_in(request, stream.role)
+                viewer = self._let_in(request, stream.role, acts=False)
                 asked = asked_of(request, args, viewer)
                 await self.in_thread(self._check_token, self.gate.token_of(request))
+                await stream.handler(asked, self, request)
             except Wrong as wrong:
                 return send(request, self.wrong(request, wrong))
-            await stream.handler(asked, self, request)
             return b""
 
         return serve
 
-    def _let_in(self, request: GuardedRequest, role: Role) -> Viewer:
-        viewer = self.gate.viewer(request)
+    def _let_in(self, request: GuardedRequest, role: Role, *, acts: bool = True) -> Viewer:
+        viewer = self.gate.viewer(request, acts=acts)
         if viewer is None:
             raise Wrong(401, "Log in first.")
         if not viewer.may(role):

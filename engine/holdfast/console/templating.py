@@ -8,13 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from holdfast.operating.durations import in_words
 from holdfast.operating.printable import printable
 from holdfast.operating.standing import shown_status, since, went_badly
+from holdfast.operating.tasks import shown_state
+from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jinja2 import Environment
 
+    from holdfast.operating.story import Step
     from holdfast_journal import FlowRow
+
+AT_ONCE: Final = 0.05
+"""Seconds that are not worth showing."""
+
+OVER: Final = frozenset(each.shown for each in FlowStatus if each.is_over)
 
 FOLDER: Final = Path(__file__).parent / "templates"
 
@@ -33,7 +44,13 @@ def environment() -> Environment:
     )
     made.filters.update(shown=printable, moment=moment, iso=iso, ago=ago, address=address)
     made.filters.update(span=span, bytes=readable_size)
-    functions: dict[str, Any] = {"status_of": shown_status, "since_of": since, "mood_of": mood}
+    made.filters.update(after=after, live_rows=live_rows, task_state=shown_state)
+    functions: dict[str, Any] = {
+        "status_of": shown_status,
+        "since_of": since,
+        "mood_of": mood,
+        "mood_of_word": mood_of_word,
+    }
     made.globals.update(functions)
     return made
 
@@ -69,6 +86,16 @@ def readable_size(size: int) -> str:
     return f"{size} B"
 
 
+def after(step: Step) -> str:
+    """Return how long after the step before, if that is worth showing."""
+    return f"+{in_words(step.after)}" if step.after and step.after >= AT_ONCE else ""
+
+
+def live_rows(rows: Sequence[FlowRow]) -> str:
+    """Return the address of a stream that says how these flows go on."""
+    return "/live?rows=" + ",".join(f"{row.id}.{row.seq}" for row in rows)
+
+
 def address(path: str, **query: object) -> str:
     """Return the address of a page: a value may be a list; what is empty is left out."""
     pairs = [
@@ -84,4 +111,11 @@ def mood(row: FlowRow) -> str:
     """Return the class that a flow's status has in the style sheet: good, bad, or open."""
     if row.finished_at is None:
         return "bad" if row.trouble is not None else "open"
-    return "bad" if went_badly(shown_status(row)) else "good" if row.status == "done" else "over"
+    return mood_of_word(shown_status(row))
+
+
+def mood_of_word(word: str) -> str:
+    """Return the class of a status, as operators see it."""
+    if word not in OVER:
+        return "open"
+    return "bad" if went_badly(word) else "good" if word == FlowStatus.DONE else "over"

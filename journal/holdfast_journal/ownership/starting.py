@@ -134,17 +134,18 @@ class Starter(Reader):
         now = self._clock()
         return retrying.carry_out(self._database, self._keys, plan, now, done=done, act=act)
 
-    def note(self, act: Act, flow_id: int | None = None) -> None:
-        """Write down an act that changes nothing else, such as that a code was shown.
+    def note(self, act: Act, *flow_ids: int) -> None:
+        """Write down an act that changes nothing else, such as that codes were shown.
 
-        What it leads to must wait until this has returned.
+        It is written for each of these flows; if there are none, it was not done to flows. What it
+        leads to must wait until this has returned.
         """
         now = self._clock()
         with self._database.writing() as connection:
-            if flow_id is None:
-                record(connection, act, now)
+            if flow_ids:
+                record_flows(connection, act, flow_ids, now)
             else:
-                record_flows(connection, act, [flow_id], now)
+                record(connection, act, now)
 
     @property
     def tokens(self) -> Tokens:

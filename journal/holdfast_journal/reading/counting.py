@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.reading.filtering import ASKED_TO_END, Filter
 from holdfast_journal.statuses import CANCELLING, UNLOADED
 from holdfast_journal.store.dialect import dialect_of
-from holdfast_journal.store.schema import flows, tasks
+from holdfast_journal.store.schema import entries, flows, tasks
 from holdfast_journal.store.values import is_number
 from holdfast_journal.workers.registration import Alive
 
@@ -28,6 +28,8 @@ class Group:
     """How many they are."""
     unloaded: int = 0
     """How many of them wait for a worker that can load them."""
+    troubled: int = 0
+    """How many of them are not over, and have trouble."""
     owner_alive: bool | None = None
     """None if no worker owns them."""
     wake_at: float | None = None
@@ -42,8 +44,18 @@ _OPEN = select(
     ASKED_TO_END.label("asked"),
     func.count().label("number"),
     func.count().filter(flows.c.trouble.startswith(UNLOADED, autoescape=True)).label("unloaded"),
+    func.count(flows.c.trouble).label("troubled"),
     func.max(flows.c.wake_at).label("wake_at"),
 ).group_by(*_ALIKE, flows.c.owner, ASKED_TO_END)
+
+_CUT_OFF = (
+    select(entries.c.heard, func.count().label("number"))
+    .join(flows, (entries.c.flow_id == flows.c.id) & (entries.c.seq == flows.c.seq))
+    .where(flows.c.finished_at.is_(None), entries.c.kind == bindparam("kind"))
+    .group_by(entries.c.heard)
+    .order_by(func.count().desc())
+    .limit(bindparam("most"))
+)
 
 
 def finished(connection: Connection, chosen: Filter) -> list[Group]:
@@ -78,6 +90,7 @@ def of_workers(rows: Sequence[Any], alive: Alive) -> list[Group]:
             finished=False,
             number=sum(row.number for row in each),
             unloaded=sum(row.unloaded for row in each),
+            troubled=sum(row.troubled for row in each),
             owner_alive=owner_alive,
             wake_at=max((row.wake_at for row in each if _is_time(row.wake_at)), default=None),
         )
@@ -89,6 +102,12 @@ def open_tasks(connection: Connection) -> Mapping[str, int]:
     """How many tasks of each name are not over."""
     query = select(tasks.c.name, func.count().label("number")).group_by(tasks.c.name)
     return {str(row.name): row.number for row in connection.execute(query)}
+
+
+def last_heard(connection: Connection, kind: str, most: int) -> Mapping[str, int]:
+    """What was the last that unfinished flows heard, of those whose last entry is of that kind."""
+    rows = connection.execute(_CUT_OFF, {"kind": kind, "most": most})
+    return {str(row.heard): row.number for row in rows}
 
 
 def _is_time(value: object) -> bool:

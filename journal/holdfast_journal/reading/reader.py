@@ -169,6 +169,14 @@ class Reader:
         with self._database.reading() as connection:
             return counting.open_tasks(connection)
 
+    def last_heard(self, kind: str, *, most: int = 5) -> Mapping[str, int]:
+        """How many unfinished flows have an entry of that kind as their last, by what it says.
+
+        Only the `most` frequent are returned.
+        """
+        with self._database.reading() as connection:
+            return counting.last_heard(connection, kind, most)
+
     def notices(self) -> list[tuple[int, str]]:
         """What workers that are alive have to say, in words: (worker, words)."""
         query = select(workers.c.id, workers.c.notice).where(workers.c.notice.is_not(None))

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from holdfast.cli.timing_diagram import Recording, draw
 from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.people import LONGEST_NAME, read_people, same_name
 from holdfast.operating.refused import Refused
+from holdfast.operating.timing_diagram import Recording, draw
 from holdfast.timing import DebugTiming, NotARecording, read
 from holdfast.transfer import LONGEST_TEXT
 from holdfast_journal import WrongKey

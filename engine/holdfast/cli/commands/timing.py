@@ -30,8 +30,8 @@ def command(recordings: Sequence[Path], out: str) -> None:
     Writes an HTML page. A recording is what 'holdfast send --dump-timing FILE' writes, or
     DebugTiming.write in a program. Several are drawn one below the other, on one clock.
     """
-    from holdfast.cli.timing_diagram import Recording, draw
     from holdfast.files import write_whole
+    from holdfast.operating.timing_diagram import Recording, draw
     from holdfast.timing import NotARecording, read
 
     read_in = []

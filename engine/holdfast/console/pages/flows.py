@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.console.answers import Answer, redirect
+from holdfast.console.answers import Answer
 from holdfast.console.asked import Asked
 from holdfast.console.choosing import (
     choice_of,
@@ -42,9 +42,4 @@ def show(asked: Asked, desk: Desk) -> Answer:
     )
 
 
-def begin(asked: Asked, desk: Desk) -> Answer:  # noqa: ARG001 - a page's function
-    """Lead to the first page."""
-    return redirect("/flows")
-
-
-PAGES = [Page("/", begin), Page("/flows", show, menu="Flows")]
+PAGES = [Page("/flows", show, menu="Flows")]

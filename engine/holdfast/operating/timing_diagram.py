@@ -1,4 +1,4 @@
-"""Drawing recordings of message times as a page for a browser.
+"""Drawing message times for a browser: recordings as a page, one of them as an SVG element.
 
 Time runs downwards, one row per moment, with the elapsed time at the left: what matters is what
 followed what, and where the waiting was.
@@ -56,7 +56,9 @@ def draw(recordings: Sequence[Recording]) -> str:
     compared.
     """
     begin = min((each.moments[0].at for each in recordings if each.moments), default=0.0)
-    parts = "\n".join(_recording(each, begin) for each in recordings)
+    parts = "\n".join(
+        f"<h2>{_words(each.title)}</h2>\n{drawn(each.moments, begin)}" for each in recordings
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>Wormhole timing</title><style>{_STYLE}</style></head>"
@@ -64,21 +66,24 @@ def draw(recordings: Sequence[Recording]) -> str:
     )
 
 
-def _recording(recording: Recording, begin: float) -> str:
-    height = ROW * (len(recording.moments) + 2)
+def drawn(moments: Sequence[Moment], begin: float) -> str:
+    """Return moments as an SVG element, which needs the classes of a style sheet.
+
+    Times are counted from `begin`, in seconds since the epoch.
+    """
+    height = ROW * (len(moments) + 2)
     rows = [_lanes(height)]
     before: float | None = None
-    for place, moment in enumerate(recording.moments):
+    for place, moment in enumerate(moments):
         y = ROW * (place + 2)
         waited = 0.0 if before is None else moment.at - before
         rows.append(_time(moment.at - begin, waited, y))
         rows.append(_moment(moment, y))
         before = moment.at
-    drawn = "\n".join(rows)
+    inside = "\n".join(rows)
     return (
-        f"<h2>{_words(recording.title)}</h2>\n"
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height + ROW}"'
-        f' viewBox="0 0 {WIDTH} {height + ROW}" role="img">\n{_MARKERS}\n{drawn}\n</svg>'
+        f' viewBox="0 0 {WIDTH} {height + ROW}" role="img">\n{_MARKERS}\n{inside}\n</svg>'
     )
 
 
