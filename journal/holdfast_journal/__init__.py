@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from holdfast_journal.commits.values import Parameters as Parameters
     from holdfast_journal.distribution import install as install
     from holdfast_journal.keys.ring import KeyRing
+    from holdfast_journal.ownership.detached import DetachedTask as DetachedTask
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
@@ -126,6 +127,7 @@ _LATER = {
     "Cursor": "reading.paging",
     "Deed": "reading.audits",
     "Deeds": "reading.audits",
+    "DetachedTask": "ownership.detached",
     "Filter": "reading.filtering",
     "FlowJournal": "commits.flow",
     "Group": "reading.counting",

@@ -55,7 +55,7 @@ def code(home: Holdfast, child: Child) -> str:
     found = child.wait_for(r"^ann\t(\S+)$").group(1)
     until(lambda: ann(home)["status"] == "waiting", "the flow waits")
     # A server that forgets before that leaves an empty mailbox behind (docs/guarantees.md).
-    log = Path(str(home.db)), "log", "ann"
+    log = Path(str(home.db)), "log", "ann", "--wire"
     until(lambda: "has stored our" in run(*log).stdout, "it knows that its message is there")
     return str(found)
 

@@ -44,7 +44,10 @@ def test_a_scared_flow_begins_again(database: Path) -> None:
         None,
         None,
     )
-    assert "retried after scared" in run(database, "log", "scared").stdout
+    assert (
+        "retried: attempt 2, after it had ended: wrong code"
+        in run(database, "log", "scared").stdout
+    )
 
 
 def test_a_running_process_goes_on_with_it(database: Path) -> None:

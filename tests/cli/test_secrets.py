@@ -238,7 +238,8 @@ def test_none_is_found(home: Home, stock: StockReceivers, tmp_path: Path) -> Non
     for words in (
         *(("status",), ("status", "--json"), ("doctor",), ("doctor", "--json")),
         *(("db", "check"), ("key", "list"), ("purge", "--older-than", "1d", "--dry-run")),
-        *((what, name) for name in SECRETS for what in ("log", "status", "doctor")),
+        *(("log", "--wire", name) for name in SECRETS),
+        *((what, name) for name in SECRETS for what in ("status", "doctor")),
     ):
         home.ask(*words)
     with closing(sqlite3.connect(home.database)) as connection:

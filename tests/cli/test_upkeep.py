@@ -141,7 +141,7 @@ class TestPurge:
         what = "2 flows: 1 done, 1 failed; 2 journal entries"
         assert looked.stdout == f"There is this to purge: {what}.\n"
         failed(run(path, "purge", "--older-than", "1d"), "--yes", "--dry-run")
-        assert run(path, "log", "bob").stdout.startswith("NO")
+        assert run(path, "log", "bob", "--wire").stdout.startswith("NO")
         done = run(path, "purge", "--older-than", "1d", "--yes")
         assert done.stdout == f"Purged: {what}.\n"
         assert run(path, "log", "bob").stdout == "Its journal was purged.\n"

@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 from attrs import define, field, frozen
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from holdfast.console.gate import Proxy
 from holdfast.console.listening import Where
@@ -43,8 +45,6 @@ class InlinePool:
         try:
             result = function(*args)
         except BaseException:  # noqa: BLE001  as Twisted's pool does
-            from twisted.python.failure import Failure
-
             on_result(False, Failure())
         else:
             on_result(True, result)
@@ -97,13 +97,19 @@ class Browser:
         if body:
             said.setdefault("Content-Length", str(len(body)))
         lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in said.items() if v)]
+        head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+        return self._read(self.send(head + body, *chunks))
+
+    def send(self, *pieces: bytes) -> bytes:
+        """Send bytes on a new connection, and return those that come back."""
         transport = StringTransport(peerAddress=IPv4Address("TCP", self.peer, 5000))
         channel = self.site.buildProtocol(transport.getPeer())
         channel.makeConnection(transport)
-        channel.dataReceived("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        for chunk in chunks:
-            channel.dataReceived(chunk)
-        return self._read(transport.value())
+        for piece in pieces:
+            channel.dataReceived(piece)
+        answer = transport.value()
+        channel.connectionLost(Failure(ConnectionDone()))
+        return answer
 
     def _read(self, answer: bytes) -> Got:
         head, _, body = answer.partition(b"\r\n\r\n")

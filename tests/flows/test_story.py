@@ -109,11 +109,11 @@ def test_an_end_that_the_operator_wants(world: World) -> None:
 def test_a_deadline_and_another_worker(crashing: World) -> None:
     """Whoever goes on with the flow, and what ends it."""
     world = crashing
-    world.add(Provision(name="ann", secret="s3cr3t"), deadline=world.now() + 600)
+    world.add(Provision(name="ann", secret="s3cr3t"), deadline=world.now() + 60)
     world.serve()
     world.code()
     world.restart()
-    world.advance(700)
+    world.advance(100)
     assert told(world) == [
         "started",
         "code made",
@@ -199,6 +199,31 @@ def test_a_file() -> None:
         "connection lost; it will be tried again",
         "connected to the recipient",
         "receipt: the recipient has confirmed",
+    ]
+
+
+def test_whoever_receives() -> None:
+    """Uses the code, and then meets the sender; what it sends and gets is told by its tasks."""
+    assert tell(
+        "receive-here",
+        [
+            entry(1, "start", "flow: started"),
+            entry(2, "set", "application: the code"),
+            entry(3, "claimed", "server: nameplate claimed", "pake, 81 bytes"),
+            entry(4, "message", "peer: pake, 81 bytes"),
+            entry(5, "message", "server: has stored our pake", "version, 87 bytes"),
+            entry(6, "message", "peer: version, 87 bytes"),
+            entry(7, "message", "peer: message 0, 40 bytes", "task print: asked for"),
+            entry(8, "task", "task print: done"),
+            entry(9, "send", "application: send 30 bytes", "message 0, 70 bytes"),
+        ],
+    ) == [
+        "started",
+        "code used",
+        "sender came",
+        "code right",
+        "task print asked for",
+        "task print done",
     ]
 
 

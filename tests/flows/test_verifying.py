@@ -10,6 +10,7 @@ import pytest
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
+from holdfast import testing
 from holdfast.crypto import verifier
 from holdfast.flows import Flow, activities, tasks
 from holdfast.flows.shipped import measuring, receiving, sending  # noqa: F401 - register
@@ -183,3 +184,23 @@ def test_a_flood_is_not_kept(world: World, person: Person) -> None:
     world.until(world.finished)
     assert world.status() == "failed"
     assert "too much was sent" in client.heard[0]["error"]
+
+
+def test_killed_between_any_two_entries(person: Person) -> None:
+    """The text is handed over once, and only to somebody who was compared with."""
+    for dies_at in range(1, 11):
+        asked = len(person.asked)
+        with testing.World() as world:
+            world.start(SendTextVerified(secret="s3cr3t"), "ann")
+            client = Client(world.network, resumes=False)
+            client.enter(world.code())
+            world.crash_after(world.row().seq + dies_at)
+            while not client.messages:
+                if len(person.asked) > asked:
+                    asked = len(person.asked)
+                    person.answer(True)
+                world.advance(1)
+            client.say({"answer": {"message_ack": "ok"}})
+            world.until(world.finished)
+            assert client.heard == [{"offer": {"message": "s3cr3t"}}]
+            assert (world.status(), world.crashes) == ("done", 1)

@@ -85,12 +85,14 @@ class Terminal(Closing):
         def is_there() -> bool:
             nonlocal pressed
             there = text in self.written.replace("\a", "")
-            if not there and time.monotonic() - pressed > 0.5:
+            if not there and time.monotonic() - pressed > 1:
                 self.type("\t")
                 pressed = time.monotonic()
             return there
 
         until(is_there, lambda: f"{text!r} in {self.written!r}")
+        # One Tab too many may have asked whether all words are to be shown: they are not.
+        self.type("\a")
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""

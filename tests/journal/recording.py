@@ -131,7 +131,9 @@ def record(folder: Path, server: MailboxServer) -> dict[str, Any]:
         until(lambda: "closed" in gus.got, "gus is gone")
         expected = {name: status for name, status in WANTED.items() if name != "ida"}
         until(lambda: _statuses(home) == expected, lambda: str(_statuses(home)))
-        until(lambda: "will be tried again" in home.run("log", "dora").out, "a try to mint")
+        until(
+            lambda: "will be tried again" in home.run("log", "dora", "--wire").out, "a try to mint"
+        )
         peers = {"cleo": cleo.saved, "dora": dora.saved}
         provision.kill9()
         minting.kill9()

@@ -41,6 +41,9 @@ SHOWN = 5
 AFTERWARDS = 2.0
 """Seconds after it in which processes may still die."""
 
+LEFT = "SELECT id FROM holdfast_tasks WHERE number < 0"
+"""What is still to be told."""
+
 LOOK_EVERY = 5.0
 """Seconds between two looks of an engine into the database: fewer looks, fewer points."""
 
@@ -105,6 +108,7 @@ def _step(stage: Stage) -> bool:
         all(len(flow.ended) == (ends if flow.name in NAMES else 1) for flow in flows)
         and all(person.over for person in stage.people)
         and not stage.coming
+        and not stage.storage.raw.execute(LEFT).fetchall()
     )
 
 
@@ -129,6 +133,9 @@ def _check(stage: Stage) -> None:
         expected = tuple(each.format_map(known) for each in history.got)
         got = [each for person in stage.people if person.flow == flow.name for each in person.got]
         _compare(stage, f"the peer of {flow.name} got", got, expected)
+        told = [each.format(name=flow.name) for each in history.told]
+        heard = [each for each in outside.heard if each.startswith(f"{flow.name}:")]
+        _compare(stage, f"of {flow.name} was told", sorted(heard), tuple(told))
     _compare(stage, "tasks done", [len(outside.done) + len(outside.stored)], (history.tasks,))
     if outside.stored and [*outside.stored.values()] != [*stage.secrets.values()]:
         stage.violate("something else was put away than what was handed over")

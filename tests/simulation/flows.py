@@ -38,6 +38,7 @@ KINDS = (
     "sim-receive",
     "sim-given",
     "sim-typed",
+    "sim-told",
 )
 
 TASKS = ("sim-mint", "sim-store")
@@ -191,6 +192,30 @@ class TakeIn(Receive):
         self.refuse(f"it could not be stored: {reason}")
 
 
+@flow("sim-told", appid=text.APPID)
+class Told(HandOver):
+    """Hand over a secret, and tell the outside world of the code and of the end."""
+
+    secret: str = field(repr=False)
+    coding: Coding = field(factory=Coding)
+    offered: bool = field(default=False, init=False)
+
+    def wormhole_got_code(self, code: str) -> None:
+        super().wormhole_got_code(code)
+        self._tell("code")
+
+    def wormhole_got_versions(self, versions: dict[str, object]) -> None:
+        self.hand_over(self.secret)
+
+    def finish(self) -> None:
+        self._tell("collected")
+        super().finish()
+
+    def _tell(self, event: str) -> None:
+        taken = self._host.taken  # type: ignore[attr-defined]
+        self.perform_detached("sim-tell", what=f"{taken.name}: {event} {taken.attempt}")
+
+
 def minted(key: str) -> str:
     """What is made under an idempotency key: the same each time."""
     return f"minted-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
@@ -205,6 +230,12 @@ def _world(call: Call) -> World:
 def mint(call: Call) -> Deferred[str]:
     """Ask the outside world, which may be slow, fail, or do it without telling."""
     return _world(call).outside.ask(call, minted(call.key))
+
+
+@task("sim-tell", timeout=20.0)
+def tell(call: Call) -> Deferred[None]:
+    """Tell the outside world, which may be slow, say no, or hear it without saying so."""
+    return _world(call).outside.hear(call)
 
 
 @task("sim-store", tries=TRIES, timeout=20.0, blocks=True)

@@ -13,7 +13,7 @@ from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
 from holdfast.flows.shipped.transferring import Ways
 from tests.simulation.disk import Disk
-from tests.simulation.flows import KINDS, MESSAGES, Chat, Given, Mint, Timer, Typed
+from tests.simulation.flows import KINDS, MESSAGES, Chat, Given, Mint, Timer, Told, Typed
 from tests.simulation.stage import GIVEN, Stage
 
 
@@ -55,6 +55,8 @@ class History:
     """The rows of the application's."""
     tasks: int = 0
     """How many tasks were done, each under one key."""
+    told: tuple[str, ...] = ()
+    """What the outside world was told."""
     pairs: bool = False
     """Whether it is short enough for each pair of two deaths."""
 
@@ -134,6 +136,13 @@ HISTORIES = (
         tasks=1,
     ),
     History("task in a thread", provision, peers=("ours",), got=(), tasks=1),
+    History(
+        "told",
+        lambda name: Told(secret=f"the-secret-of-{name}"),
+        # It says 500, then it hears and is too slow to say so, twice.
+        failing=(True, False, True, False, True),
+        told=("{name}: code 1", "{name}: collected 1"),
+    ),
     History("timer", timer, late=60.0, writes=("ring 1", "ring 2")),
     History(
         "deadline",

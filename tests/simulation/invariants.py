@@ -94,6 +94,10 @@ class Watch:
     """Whose every task is that was ever committed, by its idempotency key."""
     bodies: dict[tuple[str, str], str] = field(factory=dict)
     _entry: int = 0
+    owed: dict[str, str] = field(factory=dict)
+    """What is still to be told, by its key."""
+    _told: dict[str, str] = field(factory=dict)
+    """Under which key each thing was told first."""
     _spent: Counter[tuple[str, int]] = field(factory=Counter)
     STILL: ClassVar = 150.0
     """Seconds after which a worker that stands still cannot have its lease any more, whatever was
@@ -117,7 +121,11 @@ class Watch:
                     world.violate(f"the seq of {name} fell")
                 flow.seq = seq
                 self._moved(flow, rows.named(raw.execute(ROW, (number,)))[0])
-        for row in rows.named(raw.execute("SELECT * FROM holdfast_tasks")):
+        there = rows.named(raw.execute("SELECT * FROM holdfast_tasks"))
+        for key in self.owed.keys() - {row["key"] for row in there}:
+            if (what := self.owed.pop(key)) not in world.outside.heard:
+                world.violate(f"{what} was never told, and is forgotten")
+        for row in there:
             if row["key"] not in self.tasks:
                 self.tasks[row["key"]] = self.flows[row["flow_id"]]
                 rows.check_task(world, self.flows[row["flow_id"]], row)
@@ -333,6 +341,13 @@ class Watch:
         elif not in_thread and flow.taker != life.worker and not self.world.excused("jumped"):
             # A thread may be paused after it was begun, and nobody can know that.
             self.world.violate(f"{life.name} runs a task of {flow.name}, which others have taken")
+
+    def tells(self, key: str, what: str) -> None:
+        """Something is told that outlives its flow: what is durable, and always under one key."""
+        if key not in self.tasks:
+            self.world.violate("something is told that is not durable")
+        if self._told.setdefault(what, key) != key:
+            self.world.violate("the same is told under two keys")
 
     def spent(self, key: str) -> None:
         """A try of a task has failed, or ends its process."""

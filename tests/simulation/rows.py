@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast_journal.errors import Unreadable
+from holdfast_journal.keys.detached import derived, open_detached
 from holdfast_journal.keys.sealing import unseal
+from tests.simulation.storage import KEYS
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Flow
@@ -57,8 +60,17 @@ def check_entry(world: World, flow: Flow, row: Any) -> None:
 
 
 def check_task(world: World, flow: Flow, row: Any) -> None:
-    """There is a new task."""
-    open_column(world, flow, "arguments", row["number"], row["arguments"])
+    """There is a new task; or one that outlives its flow, which the watch remembers."""
+    if row["number"] > 0:
+        open_column(world, flow, "arguments", row["number"], row["arguments"])
+        return
+    ((sealed,),) = world.storage.raw.execute("SELECT fingerprint_key FROM holdfast_keys").fetchall()
+    key = derived(KEYS.open("", "fingerprint_key", sealed))
+    try:
+        plain = open_detached(key, flow.uid, row["number"], row["arguments"])
+        world.watch.owed[row["key"]] = json.loads(plain)["what"]
+    except Unreadable:
+        world.violate(f"a detached task of {flow.name} is not sealed")
 
 
 def check_message(world: World, flow: Flow, row: Any) -> None:

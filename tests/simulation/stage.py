@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 
 from holdfast.flows.tasks import Call
 from holdfast.transfer import text
@@ -141,6 +142,10 @@ class Errands(Outside):
 
     def fails(self) -> bool:
         return bool(self.failing) and self.failing.pop(0)
+
+    def hear(self, call: Call) -> Deferred[None]:
+        self.stage.faults.task(call.reactor.process)
+        return Outside.hear(self, call)
 
     def touch(self, call: Call, *, in_thread: bool = False) -> None:
         self.stage.faults.task(call.reactor.process)

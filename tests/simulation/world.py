@@ -38,7 +38,7 @@ from tests.simulation import stock as stock  # people may have such clients
 from tests.simulation import storage, threads
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Swarm
-from tests.simulation.flows import Chat, Mint, TakeIn, Timer
+from tests.simulation.flows import Chat, Mint, TakeIn, Timer, Told
 from tests.simulation.invariants import Flow, Watch
 from tests.simulation.kernel import Died, Kernel
 from tests.simulation.lines import Lines
@@ -71,6 +71,8 @@ class Outside:
     world: World
     done: dict[str, str] = field(factory=dict)
     stored: dict[str, str] = field(factory=dict)
+    heard: list[str] = field(factory=list)
+    """What flows have told, in order, each once."""
     failure: float = 0.0
 
     def fails(self) -> bool:
@@ -83,6 +85,19 @@ class Outside:
             self.world.note("died inside a try")
             self.world.watch.spent(call.key)
             call.reactor.process.die()
+
+    def hear(self, call: Call) -> Deferred[None]:
+        what = call.arguments["what"]
+        self.world.say("outside", f"is told {what} under the key {call.key[:6]}")
+        self.world.watch.tells(call.key, what)
+        if self.fails():
+            raise TaskFailed("the outside world says 500")
+        if what not in self.heard:
+            self.heard.append(what)
+        answer: Deferred[None] = Deferred()
+        if not self.fails():
+            call.reactor.callLater(self.world.kernel.between(0, 5), answer.callback, None)
+        return answer
 
     def ask(self, call: Call, result: str) -> Deferred[str]:
         self.touch(call)
@@ -376,6 +391,8 @@ class World:
             case "guessed":
                 coding = Coding(words=3, guesses=3)
                 return Provision(name=name, secret=secret, coding=coding)
+            case "told":
+                return Told(secret=secret)
             case "chat":
                 return Chat(name=name)
             case "timer":

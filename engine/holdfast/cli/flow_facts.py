@@ -8,16 +8,28 @@ from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import COLLECTED, receive_command, special_command
 from holdfast.operating.facts import SIZES, TIMES, deaths, served_by, trouble
 from holdfast.operating.standing import live_code, shown_status
+from holdfast.operating.tasks import next_try, shown_state
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.text import Text
 
     from holdfast.operating.kept import Kept
-    from holdfast_journal import FlowRow
+    from holdfast_journal import FlowRow, TaskRow
 
 
-def show_one(row: "FlowRow", kept: "Kept | None", *, waits_for_room: bool) -> None:
-    """Show it: a fact in each line."""
+def show_one(
+    row: "FlowRow", kept: "Kept | None", tasks: "Sequence[TaskRow]", *, waits_for_room: bool
+) -> None:
+    """Show it: a fact in each line.
+
+    Args:
+        row: the flow.
+        kept: what it was started with, if that is still there.
+        tasks: those of its tasks that are not over.
+        waits_for_room: whether no process has begun it, because there are too many.
+    """
     deadline = None if kept is None else kept.deadline
     table = new_table()
     table.show_header = False
@@ -44,10 +56,23 @@ def show_one(row: "FlowRow", kept: "Kept | None", *, waits_for_room: bool) -> No
         table.add_row(cell("trouble", "bold"), _trouble(row))
     if said := deaths(row):
         table.add_row(cell("deaths", "bold"), cell(said))
+    for task in tasks:
+        table.add_row(cell(task.name, "bold"), cell(_how_it_stands(task)))
     for key, shown in (row.published or {}).items():
         if key != "code" and shown is not None:
             table.add_row(cell(key, "bold"), cell(_in_words(key, shown)))
     show(table)
+
+
+def _how_it_stands(task: "TaskRow") -> str:
+    """Return how a task stands, when it is tried next, and why it failed the last time."""
+    words = shown_state(task)
+    if task.attempts:
+        words += f", {task.attempts} tr{'y' if task.attempts == 1 else 'ies'}"
+    at = next_try(task)
+    if at is not None:
+        words += f", next at {timestamp(at)}"
+    return f"{words}: {task.error}" if task.error else words
 
 
 def _command(row: "FlowRow", kept: "Kept | None") -> str:

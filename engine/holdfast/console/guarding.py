@@ -42,7 +42,7 @@ def is_our_host(host: str, ours: Collection[str]) -> bool:
 
     `ours` are host names in lower case, with a port or, for any port, without.
     """
-    host = host.strip().lower()
+    host = host.lower()
     return host in ours or _without_port(host) in ours
 
 
@@ -51,10 +51,10 @@ def is_our_origin(origin: str | None, host: str) -> bool:
     if origin is None:
         return False
     try:
-        parts = urlsplit(origin.strip())
+        parts = urlsplit(origin)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.strip().lower()
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
 def _without_port(host: str) -> str:

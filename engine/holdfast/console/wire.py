@@ -40,6 +40,13 @@ class GuardedRequest(Request):
             transport: Any = self.channel.transport
             transport.abortConnection()
 
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+        """Take it for a form only if it says so in plain words: Twisted fails at others."""
+        said = self.header("content-type") or ""
+        if not (said.isascii() and said.isprintable()):
+            self.requestHeaders.removeHeader(b"content-type")
+        Request.requestReceived(self, command, path, version)
+
     def process(self) -> None:
         """Answer it, or say at once why not."""
         site = getattr(self.channel, "site", None)
@@ -60,9 +67,9 @@ class GuardedRequest(Request):
             Request.process(self)
 
     def header(self, name: str) -> str | None:
-        """Return a header as text."""
-        found = self.getHeader(name)
-        return None if found is None else found[:4000]
+        """Return a header as text; of several, the last one."""
+        found = self.requestHeaders.getRawHeaders(name.encode())
+        return found[-1].decode("utf-8", "replace")[:4000] if found else None
 
     def headers_of(self, names: Collection[str]) -> Mapping[str, str]:
         """Return those of these headers that were sent."""

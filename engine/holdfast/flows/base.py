@@ -57,6 +57,14 @@ class Host(Protocol):
         """Run a task after the commit."""
         ...
 
+    def perform_detached(self, task: str, arguments: dict[str, Any]) -> None:
+        """Run a task after the commit, whatever becomes of the flow."""
+        ...
+
+    def tell_trouble(self, reason: str) -> None:
+        """Tell whoever must know that something is wrong."""
+        ...
+
     def end_as(self, status: FlowStatus, reason: str) -> None:
         """Give the flow its verdict, and close the wormhole."""
         ...
@@ -142,6 +150,26 @@ class Flow:
         """
         name = name_of(task)
         self._host.perform(name, arguments)
+
+    def perform_detached(self, task: Function | str, **arguments: Any) -> None:
+        """Run a task after the commit of this entry, whatever becomes of the flow.
+
+        It runs at least once, with the same idempotency key at every try, until it is done: also
+        when the flow is over, was shredded, or is retried. Any worker that knows the task may run
+        it. The flow does not wait for it, and does not hear of its result.
+
+        Raises:
+            ValueError: the function is no task, or it is several.
+        """
+        self._host.perform_detached(name_of(task), arguments)
+
+    def tell_trouble(self, reason: str) -> None:
+        """Tell whoever must know (`--on-trouble`) that something is wrong, and go on.
+
+        Args:
+            reason: in words; keep secrets out of it.
+        """
+        self._host.tell_trouble(reason)
 
     def activity(self) -> Wanted | None:
         """Return what should be going on outside the wormhole now, or None.

@@ -17,6 +17,7 @@ from holdfast.core.documents import Step, converter, structure, unstructure, ver
 from holdfast.core.strict_json import check_depth
 from holdfast.errors import BadCheckpoint
 from holdfast.flows.base import Flow, flow_class
+from holdfast.flows.hooks import Hooks
 from holdfast.rendezvous.relay_url import relay_in
 from holdfast_journal import NewFlow
 
@@ -47,6 +48,8 @@ class Params:
     """When the flow expires, in seconds since the epoch."""
     tor: bool = False
     """Whether only workers that connect through Tor may run it."""
+    hooks: dict[str, list[str]] = field(factory=dict, repr=False)
+    """Whom it tells what; see `holdfast.flows.hooks`."""
     version: int = VERSION
 
     def to_bytes(self) -> bytes:
@@ -70,6 +73,7 @@ class Checkpoint:
         verdict: the status that the flow will end with, once that is decided, or "".
         reason: why, in words.
         performed: how many tasks were asked for in this attempt.
+        detached: likewise, how many that outlive the flow.
         wake_at: when the flow wants to be woken, in seconds since the epoch.
         deadline: when it expires, likewise.
         reopening: whether its wormhole has ended, and a new one takes its place.
@@ -84,6 +88,7 @@ class Checkpoint:
     verdict: str = ""
     reason: str = ""
     performed: int = 0
+    detached: int = 0
     wake_at: float | None = None
     deadline: float | None = None
     reopening: bool = False
@@ -187,6 +192,7 @@ def new_flow(
     fingerprint: str | None = None,
     deadline: float | None = None,
     tor: bool = False,
+    hooks: Hooks | None = None,
 ) -> NewFlow:
     """Return what `SqlJournal.start_flows` starts `flow` with.
 
@@ -199,6 +205,7 @@ def new_flow(
         fingerprint: tells whether the same name comes with the same parameters.
         deadline: when the flow expires, in seconds since the epoch; see `Flow.expire_at`.
         tor: leave the flow to workers that connect through Tor, and to no others.
+        hooks: whom it tells what; see `holdfast.flows.hooks`.
 
     Raises:
         TypeError: a parameter holds what its field cannot, or what is not a JSON value; the
@@ -215,7 +222,8 @@ def new_flow(
     _check(type(flow), checked)
     relay = relay_in(os.environ) if relay is None else relay
     appid = flow.appid if appid is None else appid
-    params = Params(relay=relay, appid=appid, params=checked, deadline=deadline, tor=tor)
+    told = {event: list(words) for event, words in (hooks or {}).items()}
+    params = Params(relay, appid, checked, deadline, tor, told)
     return NewFlow(name, flow.kind, params.to_bytes(), fingerprint)
 
 

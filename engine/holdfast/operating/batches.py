@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from holdfast.operating.coding import AskedCode
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast.operating.minting import PLACEHOLDER
 from holdfast.operating.people import Person
 from holdfast.operating.printable import quoted
@@ -31,6 +32,7 @@ class Terms:
         mint_timeout: seconds that the command of --mint is given.
         code: what codes they get.
         tor: whether their flows are left to workers that connect through Tor.
+        hooks: who is told what.
     """
 
     relay: str
@@ -39,17 +41,18 @@ class Terms:
     mint_timeout: float
     code: AskedCode = field(factory=AskedCode)
     tor: bool = False
+    hooks: AskedHooks = NO_HOOKS
 
 
 def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
-    """Refuse names that a minting command would take for an option."""
+    """Refuse names that a command would take for an option."""
     if not any(word.startswith(PLACEHOLDER) for word in minting):
         return
     for person in people:
         if person.name.startswith("-"):
             raise Refused(
                 f"{_where(source, person.line)}the name {quoted(person.name)} begins with a hyphen,"
-                " and the command of --mint would take it for an option"
+                " and a command would take it for an option"
             )
 
 
@@ -122,4 +125,5 @@ def _flow(
         fingerprint=fingerprint,
         deadline=terms.deadline,
         tor=terms.tor,
+        hooks=terms.hooks.words,
     )

@@ -86,27 +86,27 @@ _ALL_IS_CODE: Final = frozenset(
 """Programs that join their arguments and let a shell read them, here or on another machine."""
 
 
-def parse_command(text: str) -> list[str]:
-    """Return the words of the command, after finding its program.
+def parse_command(text: str, option: str = "--mint") -> list[str]:
+    """Return the words of the command that `option` has, after finding its program.
 
     Raises Refused if the command is malformed, or if a name would be run as part of a script.
     """
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise Refused(f"--mint: {str(error).lower()}: {quoted(text)}") from None
+        raise Refused(f"{option}: {str(error).lower()}: {quoted(text)}") from None
     if not words:
-        raise Refused("--mint: there is no command in it")
+        raise Refused(f"{option}: there is no command in it")
     program = shutil.which(words[0])
     if program is None:
-        raise Refused(f"--mint: there is no program {quoted(words[0])} that can be run")
+        raise Refused(f"{option}: there is no program {quoted(words[0])} that can be run")
     words = [str(Path(program).absolute()), *words[1:]]
     runs_it = script_with_name(words)
     if runs_it is not None:
         raise Refused(
-            f"--mint: {PLACEHOLDER} stands in a script that {quoted(runs_it)} runs, and a name that"
-            " holds a command would be run too; read the environment variable HOLDFAST_NAME there"
-            ' instead: "$HOLDFAST_NAME" in a shell, with the quotation marks'
+            f"{option}: {PLACEHOLDER} stands in a script that {quoted(runs_it)} runs, and a name"
+            " that holds a command would be run too; read the environment variable HOLDFAST_NAME"
+            ' there instead: "$HOLDFAST_NAME" in a shell, with the quotation marks'
         )
     return words
 

@@ -8,6 +8,7 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from holdfast.flows import Flow
+    from holdfast.flows.hooks import Hooks
     from holdfast_journal import Actor, FlowRow, SqlJournal
 
 
@@ -55,6 +56,7 @@ def start_or_resume(
     by: Actor,
     route: Route,
     deadline: float | None = None,
+    hooks: Hooks | None = None,
 ) -> str:
     """Return the name of the unfinished flow with this fingerprint, started now if need be.
 
@@ -78,6 +80,7 @@ def start_or_resume(
         fingerprint=fingerprint,
         deadline=deadline,
         tor=route.tor,
+        hooks=hooks,
     )
     journal.start_flows(batch, [new], own=True, act=by.does("start"))
     return name

@@ -18,6 +18,7 @@ from holdfast.operating.refused import Refused
 def ship() -> None:
     """Register the flows and tasks that ship with Holdfast."""
     import holdfast.flows.shipped.command
+    import holdfast.flows.shipped.hooking
     import holdfast.flows.shipped.measuring
     import holdfast.flows.shipped.provision
     import holdfast.flows.shipped.receive

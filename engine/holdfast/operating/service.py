@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,6 +41,10 @@ ONE_COMMANDS: Mapping[str, str] = {
 }
 """The kinds of flows that only the command which started them can run, and that command: they ask
 its user, or print on its terminal."""
+
+
+HOOKS_PATIENCE = 40.0
+"""Seconds that a command which has ended waits for what hooks are told: longer than a try takes."""
 
 
 class Ending(Enum):
@@ -173,7 +178,7 @@ class Service:
             self.engine.start().addErrback(self._failed)
             self._look_at(watch, batch, names)
             if seconds is not None:
-                self._reactor.callLater(seconds, self._end, Ending.TIME)
+                self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.callWhenRunning(start)
@@ -183,7 +188,24 @@ class Service:
         self._reactor.run()
         if self._error is not None:
             raise self._error
+        if self._ending is Ending.DONE:
+            self._tell_of_hooks(batch, names)
         return self._ending
+
+    def _tell_of_hooks(self, batch: str | None, names: Collection[str] | None) -> None:
+        """Say so if something could not be told, since nobody tries again when this has ended."""
+        from holdfast.operating.hooks import untold
+        from holdfast_journal import DatabaseUnusable
+
+        number = 0
+        with suppress(DatabaseUnusable):  # then that is what the operator hears of
+            number = untold(self.journal, batch, names)
+        if number:
+            what = "1 message" if number == 1 else f"{number} messages"
+            self.tell(
+                f"{what} of --on-code, --on-collected or --on-trouble could not be delivered;"
+                " 'holdfast run' tries again, and 'holdfast tasks' shows why"
+            )
 
     def _look_at(
         self,
@@ -209,13 +231,20 @@ class Service:
             changes, leaves = found
             seen = changes.seen
             if watch(changes.rows):
-                self._end(Ending.DONE)
+                self._settle(Ending.DONE)
             elif leaves:
                 self.asked_to_leave = True
                 self._end(Ending.SIGNAL)
 
         self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
         self._looking.start().addErrback(self._failed)
+
+    def _settle(self, ending: Ending) -> None:
+        """End once everything was tried that the last flows want to tell."""
+        if self._looking is not None:
+            self._looking.stop()
+        settled = self.engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)
+        settled.addBoth(lambda _: self._end(ending))
 
     def _stop(self) -> Deferred[Any]:
         from twisted.internet.defer import DeferredList, maybeDeferred

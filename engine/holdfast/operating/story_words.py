@@ -62,6 +62,8 @@ class Kind:
     """What the peer's first message is."""
     numbers: bool = True
     """Whether all its messages are steps."""
+    receives: bool = False
+    """Whether it uses the peer's code, which works already."""
 
 
 _TEXT: Final = Kind(
@@ -71,7 +73,7 @@ _TEXT: Final = Kind(
     numbers=False,
 )
 _FILE: Final = Kind("recipient", numbers=False)
-_RECEIVE: Final = Kind("sender", "code used", numbers=False)
+_RECEIVE: Final = Kind("sender", "code used", numbers=False, receives=True)
 
 KINDS: Final[Mapping[str, Kind]] = {
     "provision": _TEXT,

@@ -152,6 +152,8 @@ class Storyteller:
         elif kind in ("allocate", "set", "choose-words", "type") and not self._scene.opening:
             made = "code made"
             self._scene.opening = made if kind == "allocate" else self._own.opened
+        elif kind == "claimed" and self._own.receives:
+            self._code_works()
         elif kind == "missing":
             self._scene.works, self._scene.opening = False, "the code works again"
             self._step("the mailbox server had forgotten the mailbox")
@@ -160,9 +162,8 @@ class Storyteller:
 
     def _message(self, heard: str) -> None:
         scene, own = self._scene, self._own
-        if heard == "server: has stored our pake" and not scene.works:
-            scene.works = True
-            self._step(scene.opening or own.opened)
+        if heard == "server: has stored our pake":
+            self._code_works()
         if (said := PEER_SAID.fullmatch(heard)) is None:
             return
         if said["phase"] == "pake" and not scene.came:
@@ -177,6 +178,11 @@ class Storyteller:
             elif own.answer is not None and not scene.answered:
                 scene.answered = True
                 self._step("", doubt=own.answer)
+
+    def _code_works(self) -> None:
+        if not self._scene.works:
+            self._scene.works = True
+            self._step(self._scene.opening or self._own.opened)
 
     def _task(self, heard: str) -> None:
         if (task := TASK.fullmatch(heard)) is None:

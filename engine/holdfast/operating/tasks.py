@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -55,14 +56,22 @@ def shown_state(row: TaskRow) -> str:
     from holdfast_journal import TaskState
 
     running = row.state is TaskState.RUNNING
-    return INTERRUPTED if running and not row.flow.owner_alive else row.state.value
+    return INTERRUPTED if running and not _has_worker(row) else row.state.value
 
 
 def next_try(row: TaskRow) -> float | None:
     """Return when it is tried next, in seconds since the epoch; None while a try is under way."""
     from holdfast_journal import TaskState
 
-    return None if row.state is TaskState.RUNNING and row.flow.owner_alive else row.due_at
+    return None if row.state is TaskState.RUNNING and _has_worker(row) else row.due_at
+
+
+def _has_worker(row: TaskRow) -> bool:
+    """Whether there is a worker for its try."""
+    if row.number > 0:
+        return bool(row.flow.owner_alive)
+    # One that outlives its flow is claimed by whichever worker until then.
+    return row.due_at > time.time()
 
 
 def counts(groups: Sequence[TaskGroup]) -> Mapping[str, int]:

@@ -28,6 +28,7 @@ from holdfast_journal.commits.values import (
 )
 from holdfast_journal.errors import JournalError
 from holdfast_journal.interface import History, IJournal
+from holdfast_journal.keys.detached import seal_detached
 from holdfast_journal.keys.sealing import published_json
 
 
@@ -132,6 +133,9 @@ class FlowJournal:
     _gone: Callable[[int, "FlowJournal"], None]
     """Called when the flow is finished or lost, so that it may be taken again."""
     _last: LastState
+    _uid: str
+    _detached_key: bytes = field(repr=False)
+    """Under which detached tasks are sealed."""
     messages: Messages
     """Where what `keep_message` kept can be read again."""
     when_lost: Callable[[Exception], object] | None = field(default=None, init=False)
@@ -236,6 +240,20 @@ class FlowJournal:
         commit = self._block.open()
         sealed = self._last.seal("arguments", number, arguments)
         self._change(commit, AddTask(Task(number, name, sealed, key, due_at, attempts, error)))
+
+    def detach_task(
+        self, number: int, name: str, arguments: bytes, key: str, due_at: float
+    ) -> None:
+        """Remember a task that stays until it is done, whatever becomes of this flow.
+
+        Any worker does it: see `SqlJournal.claim_detached`. `number` is negative, and new in this
+        flow, also after a retry. Raises JournalError outside a block.
+        """
+        commit = self._block.open()
+        if not self._detached_key:
+            raise JournalError("the key for what outlives a flow does not open")
+        sealed = seal_detached(self._detached_key, self._uid, number, arguments)
+        self._change(commit, AddTask(Task(number, name, sealed, key, due_at)))
 
     def finish_task(self, number: int) -> None:
         """Forget a task. Raises JournalError outside a block."""

@@ -76,7 +76,9 @@ _DEFER_TASK = (
         error=bindparam("new_error"),
     )
 )
-_DROP_TASKS = delete(tasks).where(tasks.c.flow_id.in_(bindparam("flows", expanding=True)))
+_DROP_TASKS = delete(tasks).where(
+    tasks.c.flow_id.in_(bindparam("flows", expanding=True)), tasks.c.number > 0
+)
 
 
 class FenceBroken(Exception):
@@ -101,7 +103,7 @@ class Prepared:
     ended: Rows
     """What _END needs."""
     over: Sequence[int]
-    """The flows whose tasks and messages are not needed any more."""
+    """The flows whose own tasks and messages are not needed any more."""
     messages: Sequence[Any]
     """The values of _MESSAGE, of one message after the other."""
     statements: Sequence[Statement]

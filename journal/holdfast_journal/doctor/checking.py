@@ -113,11 +113,12 @@ def _examined(
             found = "1 of its rows" if number == 1 else f"{number} of its rows"
             flow.found("row", f"{found} among the {what} cannot be what was written", RESTORE)
     _check_sequence(flow, [entry.seq for entry in entry_rows])
-    _check_end(flow, len(task_rows))
-    flow.tasks = [task.name for task in task_rows]
+    own = [task for task in task_rows if task.number > 0]  # the others outlive it
+    _check_end(flow, len(own))
+    flow.tasks = [task.name for task in own]
     key = _data_key(flow, keys, row)
     if key is not None:
-        _open(flow, key, row, entry_rows, task_rows)
+        _open(flow, key, row, entry_rows, own)
         _open_messages(flow, key, row, message_rows)
     return flow
 

@@ -42,7 +42,9 @@ from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.flow import FlowJournal, LastState
 from holdfast_journal.commits.messages import Messages
 from holdfast_journal.commits.values import Fence
-from holdfast_journal.keys.master import MissingKeys
+from holdfast_journal.errors import Unreadable, WrongKey
+from holdfast_journal.keys.detached import derived
+from holdfast_journal.keys.master import MissingKeys, fingerprint_key
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealer import Sealer
 from holdfast_journal.ownership import due, taking
@@ -67,7 +69,7 @@ class Outfit:
     """Seconds for which a flow that went well or was cancelled can still be read; 0: not at all."""
     _gone: Callable[[int, FlowJournal], None]
 
-    def of(self, flow: taking.Taken, worker: int) -> TakenFlow:
+    def of(self, flow: taking.Taken, worker: int, detached_key: bytes) -> TakenFlow:
         """The flow as its runner gets it."""
         row = flow.row
         lease = Fence(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
@@ -78,6 +80,8 @@ class Outfit:
             self._clock,
             self._gone,
             LastState(lease, self.retain),
+            row.uid,
+            detached_key,
             Messages(self._database, row.id, row.uid, flow.data_key),
         )
         return TakenFlow(
@@ -119,6 +123,7 @@ class Held:
     """The flows that we own and do not run, as of the last look."""
     _dead: Sequence[int] = field(default=(), init=False)
     """The workers that were gone at the last look, with flows left to be run."""
+    _detached_key: bytes = field(default=b"", init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def take(self, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
@@ -166,7 +171,8 @@ class Held:
             found = taking.take(
                 self._database, self._keys, self._registration, free, wanted, expected=again
             )
-        taken = [self.outfit.of(flow, free.worker) for flow in found]
+        key = self._detached_key_if_any() if found else b""
+        taken = [self.outfit.of(flow, free.worker, key) for flow in found]
         self._running.journals.update((flow.id, flow.journal) for flow in taken)
         self._strays = self._strays.difference(self._running.journals)
         return taken
@@ -181,6 +187,20 @@ class Held:
                 self._forget(flow.id for flow in taken)
                 self._running.strays = True
             raise
+
+    def detached_key(self) -> bytes:
+        """The key under which detached tasks are sealed. Raises WrongKey, Unreadable."""
+        if not self._detached_key:
+            own = fingerprint_key(self._database, self._keys, self._time.now())
+            self._detached_key = derived(own)
+        return self._detached_key
+
+    def _detached_key_if_any(self) -> bytes:
+        """Most flows never ask for a detached task, and run without the key."""
+        try:
+            return self.detached_key()
+        except (WrongKey, Unreadable):
+            return b""
 
     def give_back(self, ids: Collection[int] | None, wake_at: float | None) -> None:
         """See `SqlJournal.give_back`."""

@@ -201,7 +201,7 @@ def _begin_anew(
     ids = [row.id for row, _ in some]
     record_flows(connection, act, ids, now)
     for chunk in chunks(ids):
-        connection.execute(delete(tasks).where(tasks.c.flow_id.in_(chunk)))
+        connection.execute(delete(tasks).where(tasks.c.flow_id.in_(chunk), tasks.c.number > 0))
         messages.drop(connection, chunk)
     connection.execute(
         insert(entries),

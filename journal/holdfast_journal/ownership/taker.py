@@ -1,6 +1,6 @@
 """`Taker`: what a process that runs flows does, beside reading and starting them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from holdfast_journal.auditing.acts import Act
 from holdfast_journal.commits.backlog import Backlog
 from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.pressure import Pressure
-from holdfast_journal.ownership import asking, taking
+from holdfast_journal.ownership import asking, detached, taking
+from holdfast_journal.ownership.detached import Asked, DetachedTask
 from holdfast_journal.ownership.due import Wanted
 from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.starting import Starter, start_flows
@@ -212,6 +213,26 @@ class Taker(Starter):
         If something else was asked meanwhile, that stays.
         """
         asking.answered(self._database, done)
+
+    def claim_detached(
+        self, leases: Mapping[str, float], *, limit: int, batch: str | None = None
+    ) -> list[DetachedTask]:
+        """Claim detached tasks that are due, each for so many seconds as `leases` says by its name.
+
+        Unless it is reported before that time is over, it is due again, for any worker. Only tasks
+        named in `leases` are claimed, of flows of this `batch`, whatever their kinds. Each claim
+        counts as a try. Raises WrongKey, Unreadable.
+        """
+        asked = Asked(leases, batch, limit)
+        return detached.claim(self._database, self._held.detached_key, asked, self._clock())
+
+    def detached_done(self, task: DetachedTask) -> None:
+        """Forget a detached task."""
+        detached.done(self._database, task)
+
+    def detached_failed(self, task: DetachedTask, reason: str, due_at: float) -> None:
+        """Have a detached task done later: `reason` is why not now, without secrets."""
+        detached.failed(self._database, task, reason, due_at)
 
     def shred_due(self) -> int:
         """Shred the flows that were kept long enough; return how many. Call it once a minute.

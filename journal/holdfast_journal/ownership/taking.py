@@ -43,7 +43,7 @@ _OWN = (
 )
 _TASKS = (
     select(tasks)
-    .where(tasks.c.flow_id.in_(bindparam("ids", expanding=True)))
+    .where(tasks.c.flow_id.in_(bindparam("ids", expanding=True)), tasks.c.number > 0)
     .order_by(tasks.c.number)
 )
 

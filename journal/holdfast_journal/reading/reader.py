@@ -41,7 +41,8 @@ _SAVED = ("uid", "name", "seq", "data_key", "params", "checkpoint")
 
 def _entries_of(flow_id: int) -> Select[Any]:
     shown = (each for each in entries.c if each.name not in ("id", "event"))
-    return select(*shown).where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
+    query: Select[Any] = select(*shown)  # pyrefly: ignore[bad-assignment]
+    return query.where(entries.c.flow_id == flow_id).order_by(entries.c.seq)
 
 
 @define(eq=False)

@@ -180,6 +180,7 @@ entries = Table(
 tasks = Table(
     "holdfast_tasks",
     metadata,
+    # A negative number marks a task that is detached, and outlives its flow; see `detached`.
     Column("id", _Id, primary_key=True),
     Column("flow_id", _Id, ForeignKey("holdfast_flows.id"), nullable=False),
     Column("number", Integer, nullable=False),

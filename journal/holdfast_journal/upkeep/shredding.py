@@ -48,7 +48,8 @@ def shred_due(database: Database, now: float) -> int:
 def shred(connection: Connection, ids: list[int]) -> None:
     """Delete what these flows keep, except for the outline of their history."""
     if ids:
-        connection.execute(delete(tasks).where(tasks.c.flow_id.in_(ids)))
+        # Detached tasks are sealed under another key, and are still to be done.
+        connection.execute(delete(tasks).where(tasks.c.flow_id.in_(ids), tasks.c.number > 0))
         messages.drop(connection, ids)
         connection.execute(update(flows).where(flows.c.id.in_(ids)).values(**NOTHING_LEFT))
 

@@ -6,6 +6,7 @@ documentation names, in bounded time, without a secret in its text.
 
 from tests.fuzz.target import TARGETS
 from tests.fuzz.targets import (
+    console,
     dilated,
     dilation,
     files,
@@ -19,6 +20,7 @@ from tests.fuzz.targets import (
 
 __all__ = [
     "TARGETS",
+    "console",
     "dilated",
     "dilation",
     "files",

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
+from sqlalchemy import delete
+from twisted.internet.defer import maybeDeferred
 
 from holdfast.errors import WrongPasswordError
 from holdfast.flows import document
 from holdfast.flows.engine import host, runner
 from holdfast.flows.engine.aside import set_aside
+from holdfast.flows.engine.detached import Detached
+from holdfast.flows.engine.detaching import detached_number, key_of
 from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.engine.taking import Taking
 from holdfast.flows.shipped.provision import HandOver
-from holdfast.flows.tasks import method_name
+from holdfast.flows.tasks import Call, kind_of, method_name
+from holdfast_journal.commits.statements import Prepared
+from holdfast_journal.store.schema import tasks
 from tests.simulation.mutants.mutant import Patches, mutant
 
 
@@ -183,3 +189,57 @@ def tries_counted_when_they_end(patches: Patches) -> None:
         "task_begins",
         lambda real: lambda self, task, call: self._journal.queue_outbound(call),
     )
+
+
+@mutant(
+    "a hook is told before the commit of its event",
+    "somebody is told of what never happened",
+    trouble={"death before COMMIT": 0.05},
+    kinds=("told",),
+)
+def told_before_commit(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def perform_detached(self: Any, name: str, arguments: Any) -> None:
+            real(self, name, arguments)
+            number = detached_number(self.taken.attempt, self._state.detached)
+            kind = kind_of(name)
+            if kind is not None:
+                call = Call(arguments, key_of(self.taken, number), self._owner.clock)
+                maybeDeferred(kind.run, call).addErrback(lambda _: None)
+
+        return perform_detached
+
+    patches.wrap(FlowHost, "perform_detached", make)
+
+
+@mutant(
+    "a hook is told under another key at each try",
+    "a receiver does the same twice",
+    trouble={"task failed": 0.5},
+    kinds=("told",),
+)
+def told_under_another_key(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def begin(self: Any, task: Any) -> None:
+            real(self, evolve(task, key=f"{task.attempts:02}{task.key[2:]}"))
+
+        return begin
+
+    patches.wrap(Detached, "_begin", make)
+
+
+@mutant(
+    "a hook is forgotten with its flow",
+    "nobody is told of the end",
+    kinds=("told",),
+    trouble={"task failed": 0.8},
+)
+def told_no_more_at_the_end(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def write(self: Any, connection: Any) -> None:
+            real(self, connection)
+            connection.execute(delete(tasks).where(tasks.c.flow_id.in_(self.over)))
+
+        return write
+
+    patches.wrap(Prepared, "write", make)

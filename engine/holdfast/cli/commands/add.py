@@ -13,6 +13,7 @@ from holdfast.cli import say
 from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.coding import code_options
 from holdfast.cli.failure import Failure
+from holdfast.cli.hooking import hook_options
 from holdfast.cli.peopling import people_options, warn_of_readers
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import left_to_tor_option
@@ -23,6 +24,7 @@ from holdfast.operating.people import Person, one_person, read_people
 
 if TYPE_CHECKING:
     from holdfast.operating.coding import AskedCode
+    from holdfast.operating.hooks import AskedHooks
 
 
 @click.command()
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 @people_options
 @wait_options
 @code_options
+@hook_options
 @deadline_option
 @left_to_tor_option
 @db_option
@@ -52,6 +55,7 @@ def command(
     batch: str,
     wait: float | None,
     code: AskedCode,
+    hooks: AskedHooks,
     deadline: float | None,
     tor: bool,
     db: str,
@@ -85,10 +89,10 @@ def command(
         people = [one_person(who, None if minting else _secret(secret_file))]
         if minting and secret_file is not None:
             raise Failure("give --mint or --secret-file, not both")
-    if minting:
-        check_names(people, minting, "NAME" if not is_people_file(who) else who)
+    for words in (minting or (), *hooks.commands):
+        check_names(people, words, "NAME" if not is_people_file(who) else who)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code, tor)
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor, hooks)
     journal = open_journal(db, say.tell)
     try:
         existing = start_batch(journal, batch, people, minting, who, terms, operator(), own=False)

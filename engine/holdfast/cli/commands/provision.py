@@ -12,6 +12,7 @@ from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
+from holdfast.cli.hooking import hook_options
 from holdfast.cli.lettering import letter_options
 from holdfast.cli.peopling import people_options, warn_of_readers
 from holdfast.cli.settings import (
@@ -31,6 +32,7 @@ from holdfast.operating.people import read_people
 if TYPE_CHECKING:
     from holdfast.cli.lettering import AskedLetters
     from holdfast.operating.coding import AskedCode
+    from holdfast.operating.hooks import AskedHooks
 
 
 @click.command()
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     help="Stop after this long at the latest: 90s, 8h, 1h30m, 30d.",
 )
 @code_options
+@hook_options
 @deadline_option
 @connections_option
 @retain_option
@@ -72,6 +75,7 @@ def command(
     letters: AskedLetters | None,
     seconds: float | None,
     code: AskedCode,
+    hooks: AskedHooks,
     deadline: float | None,
     connections: int,
     retain: float | None,
@@ -109,8 +113,9 @@ def command(
     people = read_people(
         place, name_column=name_column, secret_column=None if minting else secret_column
     )
-    if minting:
-        check_names(people, minting, source)
+    for words in (minting or (), *hooks.commands):
+        check_names(people, words, source)
+    hooks.check_secret()
     names = [person.name for person in people]
     codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
     if codes_file is not None:
@@ -123,7 +128,7 @@ def command(
     if letters is not None:
         ready = letters.prepared(relay, appid, [(batch, name) for name in names], people)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted)
+    terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted, hooks)
     kept = Kept(relay, appid, expires)
     through = tor.found()
     with serving(db, connections=connections, retain=retain, http=http, tor=through) as service:

@@ -123,7 +123,7 @@ def command(
         handing_over = HandingOver(status, exact=out == "-", quiet=target is not None)
         transfer = Transfer("receiver", status, lambda: question.is_open)
         if before and before[-1].finished_at is None:
-            _check_kind(before[-1], verify)
+            _check_same(before[-1], verify, tor)
             transfer.continues(before[-1])
         elif target is not None:
             _check(target)
@@ -199,8 +199,13 @@ def _checked(code: str) -> str:
         raise Failure(said(error)) from None
 
 
-def _check_kind(row: FlowRow, verify: bool) -> None:
-    """See that nobody relies on a question that will not be asked. Raises Failure."""
+def _check_same(row: FlowRow, verify: bool, tor: AskedTor) -> None:
+    """See that an exchange can go on as it was started, and as its user relies on.
+
+    Raises Failure.
+    """
+    if not tor.wanted and (row.published or {}).get("tor"):
+        raise Failure("this exchange was started with --tor, and goes on with --tor only")
     if verify and row.kind == "receive-here":
         raise Failure(
             "--verify: this exchange was started without it, and goes on as it was; without"

@@ -62,6 +62,7 @@ def command(
     """
     from holdfast.cli.serving import serving
     from holdfast.cli.tables import counted
+    from holdfast.operating.hooks import missing_secret
     from holdfast.operating.own_flows import load
     from holdfast.operating.printable import printable
     from holdfast.operating.service import EVERYWHERE
@@ -87,6 +88,9 @@ def command(
         message = f"serving {printable(place)} ({unfinished or 'no unfinished flows'})"
         say.log("serving", message, out=True, keys={"unfinished": len(open_flows)})
         _tell_others(open_flows, service.serve)
+        notice = missing_secret(service.journal, batch)
+        if notice is not None:
+            say.tell(notice)
         service.run(log.watch, batch=batch, seconds=seconds)
     if service.asked_to_leave:
         raise Left("an operator asked this worker to leave; its flows are free for others")

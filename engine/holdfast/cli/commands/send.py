@@ -15,6 +15,7 @@ from holdfast.cli import say
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
+from holdfast.cli.hooking import hook_options
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import AskedTor, tor_options
@@ -26,6 +27,7 @@ from holdfast_journal import FlowStatus
 if TYPE_CHECKING:
     from holdfast.cli.parcels import AskedFlow, Parcel
     from holdfast.operating.coding import AskedCode
+    from holdfast.operating.hooks import AskedHooks
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -73,6 +75,7 @@ BATCH = "send"
     " this machine can see it in the list of processes.",
 )
 @code_options
+@hook_options
 @deadline_option
 @verify_option
 @ways_options
@@ -92,6 +95,7 @@ def command(
     qr: bool,
     seconds: float | None,
     code: AskedCode,
+    hooks: AskedHooks,
     deadline: float | None,
     verify: bool,
     ways: AskedWays,
@@ -128,6 +132,7 @@ def command(
 
     if qr:
         require_qr()
+    hooks.check_secret()
     whom = (*(() if to is None else (same_name(to),)), *code.marks, *tor.marks)
     if verify:
         whom = (*whom, "verify")
@@ -159,6 +164,7 @@ def command(
             operator(),
             Route(relay, appid, tor.wanted),
             deadline=None if deadline is None else time.time() + deadline,
+            hooks=hooks.words,
         )
         parcel.begun(fingerprint)
         Verifying(transfer.status, question).register()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 """How many flows are shown to people who do not say how many."""
+TASKS_SHOWN = 20
+"""How many tasks of one flow are shown."""
 LINES_BESIDE = 8
 """Lines of a screen that are not rows of the table, if it is watched."""
 PAGE = 500
@@ -115,10 +117,13 @@ def _named(journal: "SqlJournal", name: str, choice: "Choice") -> "FlowRow":
 def _show_named(journal: "SqlJournal", name: str, choice: "Choice") -> None:
     from holdfast.cli.flow_facts import show_one
     from holdfast.operating.kept import kept_by
+    from holdfast_journal import Filter, TaskFilter
 
     flow = _named(journal, name, choice)
     waits_for_room = flow.status == FlowStatus.NEW and bool(journal.notices())
-    show_one(flow, kept_by(journal, flow), waits_for_room=waits_for_room)
+    of_it = TaskFilter(flows=Filter(ids=[flow.id]))
+    tasks = journal.tasks(of_it, limit=TASKS_SHOWN).rows
+    show_one(flow, kept_by(journal, flow), tasks, waits_for_room=waits_for_room)
 
 
 def _pages(

@@ -67,7 +67,8 @@ def command(
 ) -> None:
     """Show the tasks that flows wait for.
 
-    A task is work outside the exchange, such as a --mint command. Shows when each is tried next and
+    A task is work outside the exchange, such as a --mint command. One that tells a hook (--on-code
+    and the like) may outlive its flow; its number is negative. Shows when each is tried next and
     why its last try failed; those that were tried most often come first. Tasks that are over are
     in 'holdfast log NAME'.
     """
@@ -130,7 +131,8 @@ def _show(journal: "SqlJournal", chosen: "TaskChoice", limit: int) -> None:
     if len(page.rows) < total:
         shown = len(page.rows)
         click.echo(f"Of these, {shown} are shown; --limit shows more, --json lists all.")
-    if not any(row.flow.owner_alive for row in page.rows):
+    own = [row for row in page.rows if row.number > 0]  # any worker does the others
+    if own and not any(row.flow.owner_alive for row in own):
         click.echo("No process runs their flows; 'holdfast run' continues them.")
 
 

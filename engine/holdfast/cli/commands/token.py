@@ -73,8 +73,8 @@ def list_all(as_json: bool, db: str) -> None:
     now = time.time()
     table = new_table()
     column(table, "NAME", folds=True)
-    for heading in ("ROLE", "MADE", "LAST USED", "STATE"):
-        column(table, heading)
+    for heading, spare in (("ROLE", False), ("MADE", True), ("LAST USED", True), ("STATE", False)):
+        column(table, heading, spare=spare)
     for each in found:
         used = "never" if each.last_used_day is None else moment(each.last_used_day * 86400.0)
         state = "good" if each.is_good(now) else "expired" if each.revoked_at is None else "revoked"

@@ -46,6 +46,7 @@ from twisted.python.failure import Failure
 from holdfast.api import through
 from holdfast.flows.engine import looking
 from holdfast.flows.engine.chores import Chore, Chores
+from holdfast.flows.engine.detached import Detached
 from holdfast.flows.engine.executor import Executor
 from holdfast.flows.engine.leaving import Leaving
 from holdfast.flows.engine.observing import UNOBSERVED, Observer
@@ -147,6 +148,7 @@ class Engine:
         self._taking = Taking(
             self._scope, self.running, self._owed, self._turns, self, self._look_soon
         )
+        self._detached = Detached(self._scope, self._look_soon, observer)
         self._chores = Chores(
             self._scope.seconds,
             [
@@ -155,6 +157,7 @@ class Engine:
                 Chore(self._take_turns),
                 Chore(self._turns.share, SHARE_EVERY),
                 Chore(self._taking.pay),
+                Chore(self._detached.look),
                 Chore(self._shred, SHRED_EVERY),
             ],
         )
@@ -188,9 +191,11 @@ class Engine:
             runner.leave()
             self._leaving.add(runner)
         self.running.clear()
+        self._detached.cut_off()
         journal = self._scope.journal
         try:
             yield journal.stop(STOP_PATIENCE)
+            yield self._detached.write_down()
             yield self._scope.in_thread(journal.give_back)
         except JournalStopped as error:
             if error.__cause__ is None:  # otherwise the caller that opened it was told
@@ -200,6 +205,10 @@ class Engine:
             why = error.why if isinstance(error, DatabaseAway) else error
             _log.warn("the flows are not given back: {why}", why=why)
         yield self._leaving.all_down()
+
+    def settle(self) -> Deferred[None]:
+        """Return a Deferred that fires when each detached task that is due has been tried."""
+        return self._detached.settle()
 
     # What runners ask for (`holdfast.flows.engine.owner.RunnerOwner`).
 
@@ -219,6 +228,10 @@ class Engine:
     def answered(self, flow_id: int, request: str) -> None:
         """What an operator asked is done; the next look says so in the database."""
         self._answered.add((flow_id, request))
+
+    def detached(self) -> None:
+        """There is a detached task to be done."""
+        self._detached.hasten()
 
     def over(self, runner: FlowRunner) -> None:
         """The flow's last entry is durable."""

@@ -147,7 +147,7 @@ class Executor:
 
     def _failed(self, customer: Customer, attempt: Try, failure: Failure) -> None:
         kind, task = attempt.kind, attempt.task
-        reason, final = _reason(failure, kind.timeout)
+        reason, final = reason_of(failure, kind.timeout)
         if attempt.is_running:
             reason += "; it still runs, and keeps its place"
             _log.warn(
@@ -168,7 +168,7 @@ class Executor:
         customer.task_deferred(task, reason, self._now() + delay)
 
 
-def _reason(failure: Failure, timeout: float) -> tuple[str, bool]:
+def reason_of(failure: Failure, timeout: float) -> tuple[str, bool]:
     """Say why, without the words of an exception that may quote a secret."""
     error = failure.value
     if isinstance(error, TaskFailed):

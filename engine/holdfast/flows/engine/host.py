@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from holdfast.flows import hooks
 from holdfast.flows.base import Flow
-from holdfast.flows.document import Checkpoint
+from holdfast.flows.document import Checkpoint, Params
+from holdfast.flows.engine.detaching import detach, detached_number
 from holdfast.flows.engine.executor import asked
 from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.tasks import method_name
@@ -81,7 +83,10 @@ class FlowHost:
 
     def publish(self, values: dict[str, str | int | float | None]) -> None:
         """Show values to the operators."""
+        code, before = values.get("code"), self._state.published.get("code")
         self._state.published.update(values)
+        if isinstance(code, str) and code != before:
+            self._tell("code", FlowStatus.WAITING, "", code)
 
     def execute(self, statement: Executable, parameters: Parameters) -> None:
         """Execute a statement of the application's in the transaction of this entry."""
@@ -120,6 +125,17 @@ class FlowHost:
             if not leaves:  # otherwise it is begun with the new wormhole
                 self._journal.queue_outbound(self._submit, made, counted=bool(made.attempts))
 
+    def perform_detached(self, task: str, arguments: dict[str, Any]) -> None:
+        """Run a task after the commit, whatever becomes of the flow."""
+        self._state.detached += 1
+        number = detached_number(self.taken.attempt, self._state.detached)
+        detach(self.taken, number, task, arguments, self.now())
+        self._journal.queue_outbound(self._owner.detached)
+
+    def tell_trouble(self, reason: str) -> None:
+        """Tell whoever must know that something is wrong, though the flow goes on."""
+        self._tell("trouble", FlowStatus.WAITING, reason)
+
     def end_as(self, status: FlowStatus, reason: str) -> None:
         """Give the verdict; the first one counts."""
         if not self._state.verdict:
@@ -131,6 +147,9 @@ class FlowHost:
         self._state.verdict, self._state.reason = status.value, reason
         if reason:
             self.publish({"reason": reason})
+        event = hooks.event_of(status)
+        if event is not None:
+            self._tell(event, status, reason)
 
     def reopen(self, reason: str, after: float) -> None:
         """Go on with a new wormhole; see `Flow.reopen`."""
@@ -209,6 +228,14 @@ class FlowHost:
         self._count(task)
 
     # Inside.
+
+    def _tell(
+        self, event: hooks.EventName, status: FlowStatus, reason: str, code: str | None = None
+    ) -> None:
+        words = Params.from_bytes(self.taken.params).hooks.get(event)
+        if words:
+            told = hooks.message(event, self.taken, status.shown, reason, self.now(), code)
+            self.perform_detached(hooks.task_name(words, event), hooks.task_arguments(words, told))
 
     def _submit(self, task: Task, *, counted: bool = False) -> None:
         """Have `task` run, unless the flow was let go while its commit was under way."""

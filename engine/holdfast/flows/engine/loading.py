@@ -50,9 +50,16 @@ def _load(taken: TakenFlow) -> Loaded:
     if taken.checkpoint is None:
         params = document.Params.from_bytes(taken.params)
         flow = document.begin(taken.kind, params.params)
+        state = document.Checkpoint(
+            data={},
+            wormhole={},
+            published={"tor": "only"} if params.tor else {},  # operators wonder who may run it
+            deadline=params.deadline,
+            tor=params.tor,
+        )
         return Loaded(
             flow,
-            document.Checkpoint(data={}, wormhole={}, deadline=params.deadline, tor=params.tor),
+            state,
             _new_wormhole(params.relay, params.appid, flow),
         )
     state = document.Checkpoint.from_bytes(taken.checkpoint)

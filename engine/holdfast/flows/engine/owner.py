@@ -52,6 +52,10 @@ class RunnerOwner(Protocol):
         """What was asked of a flow is done, and that is durable."""
         ...
 
+    def detached(self) -> None:
+        """It is durable that there is another detached task."""
+        ...
+
     def look_up(self, call: Callable[[], Any]) -> Deferred[Any]:
         """Call `call`, which asks the database, without blocking the reactor."""
         ...

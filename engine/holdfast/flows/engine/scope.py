@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -11,6 +11,9 @@ from twisted.internet.defer import Deferred
 from holdfast.flows.base import kinds, problems
 from holdfast.flows.engine.threads import Threads, call_in
 from holdfast_journal import SqlJournal, TakenFlow, Unfinished
+
+if TYPE_CHECKING:
+    from holdfast_journal import DetachedTask
 
 
 @frozen
@@ -49,7 +52,7 @@ class Scope:
             return self.journal.take(
                 batch=self.batch,
                 names=self.names,
-                kinds=self._kinds(),
+                kinds=self.kinds(),
                 limit=limit,
                 again=again,
                 begun=begun,
@@ -59,20 +62,29 @@ class Scope:
 
         return self.in_thread(take)
 
+    def claim_detached(self, leases: Mapping[str, float], limit: int) -> Deferred[Any]:
+        """Claim detached tasks of these; see `SqlJournal.claim_detached`."""
+
+        def claim() -> list[DetachedTask]:
+            return self.journal.claim_detached(leases, limit=limit, batch=self.batch)
+
+        return self.in_thread(claim)
+
     def count(self) -> Deferred[Unfinished]:
         """Count those that are not over; see `SqlJournal.count_unfinished`."""
 
         def count() -> Unfinished:
             return self.journal.count_unfinished(
-                batch=self.batch, names=self.names, kinds=self._kinds()
+                batch=self.batch, names=self.names, kinds=self.kinds()
             )
 
         return self.in_thread(count)
 
     def problems(self) -> Iterator[str]:
         """Say what is wrong with the names of tasks in the flows that are known here."""
-        for kind in set(kinds()) & set(self._kinds()):
+        for kind in set(kinds()) & set(self.kinds()):
             yield from problems(kind)
 
-    def _kinds(self) -> Collection[str]:
+    def kinds(self) -> Collection[str]:
+        """Return the kinds of flows that are run here."""
         return kinds() if self.serve is None else self.serve

@@ -158,7 +158,7 @@ class Taking:
         runner.start()
 
     def _set_aside(self, taken: TakenFlow, reason: str) -> None:
-        set_aside(taken, reason)
+        set_aside(taken, reason, self._owner.now())
         failed = FlowStatus.FAILED.value
         stood = max(0.0, self._owner.now() - taken.updated_at)
         move = Move(taken.kind, taken.status, failed, failed, stood)

@@ -81,6 +81,7 @@ class Coded(Flow):
                 self.publish(guesses=f"{coding.wrong} of {coding.guesses} were wrong")
             if coding.wrong < coding.guesses:
                 self.reopen(f"wrong code, guess {coding.wrong} of {coding.guesses}")
+                self.tell_trouble(f"wrong code, guess {coding.wrong} of {coding.guesses}")
             self.guessed_wrong()
         elif isinstance(result, CodeLostError | CrowdedError) and self._is_to_look_again:
             coding.openings += 1

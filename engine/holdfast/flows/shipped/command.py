@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -19,6 +20,9 @@ KEY_VARIABLE: Final = "HOLDFAST_IDEMPOTENCY_KEY"
 
 NAME_VARIABLE: Final = "HOLDFAST_NAME"
 """The environment variable that holds the name of the person whom the credential is for."""
+
+SECRET_VARIABLES: Final = (b"HOLDFAST_KEY", b"HOLDFAST_HOOK_SECRET")
+"""What a command does not inherit of our environment."""
 
 TIMEOUT: Final = 60.0
 """Seconds that a command may take, unless the flow says otherwise."""
@@ -151,15 +155,36 @@ def mint(call: Call) -> Deferred[str]:
     """
     arguments = call.arguments
     seconds = float(arguments.get("timeout", TIMEOUT))
-    # In UTF-8, as in the people file, whatever the locale.
-    environment = {**os.environb, KEY_VARIABLE.encode(): call.key.encode()}
+    variables = {KEY_VARIABLE: call.key}
     if "name" in arguments:  # not in the tasks of earlier releases
-        environment[NAME_VARIABLE.encode()] = _encoded(arguments["name"])
-    environment.pop(b"HOLDFAST_KEY", None)
-    command = _Command(call.reactor, arguments["command"], environment)
+        variables[NAME_VARIABLE] = arguments["name"]
+    return run(call.reactor, arguments["command"], variables, seconds).addCallback(_text)
+
+
+def run(
+    reactor: Any, words: list[str], variables: Mapping[str, str], seconds: float
+) -> Deferred[bytes]:
+    """Run a command, without a shell, and return what it prints.
+
+    Args:
+        reactor: Twisted's reactor.
+        words: the command and its arguments.
+        variables: what its environment has beside ours, less our secrets.
+        seconds: how long it may take.
+
+    Raises:
+        TaskFailed: it could not be started, its exit status was not 0, it took too long, or it
+            printed too much.
+    """
+    # In UTF-8, as in the people file, whatever the locale.
+    added = {_encoded(name): _encoded(value) for name, value in variables.items()}
+    environment = {**os.environb, **added}
+    for name in SECRET_VARIABLES:
+        environment.pop(name, None)
+    command = _Command(reactor, words, environment)
     if command.done.called:
-        return command.done.addCallback(_text)
-    late = call.reactor.callLater(
+        return command.done
+    late = reactor.callLater(
         seconds, command.fail, f"the command was killed after {seconds:g} seconds"
     )
 
@@ -168,7 +193,7 @@ def mint(call: Call) -> Deferred[str]:
             late.cancel()
         return result
 
-    return command.done.addBoth(in_time).addCallback(_text)
+    return command.done.addBoth(in_time)
 
 
 def _encoded(word: str) -> bytes:
