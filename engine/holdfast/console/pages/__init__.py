@@ -6,12 +6,13 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import audit, flow, flows, health, overview, tasks, workers
+from holdfast.console.pages import audit, flow, flows, health, jobs, overview, tasks, workers
 
 PAGES: Sequence[Page | Stream] = (
     *overview.PAGES,
     *flows.PAGES,
     *flow.PAGES,
+    *jobs.PAGES,
     *tasks.PAGES,
     *workers.PAGES,
     *audit.PAGES,
