@@ -16,6 +16,10 @@ LONG: Final = "maximiliane-josephine-von-und-zu-hohenstein-langenfeld@accounts.e
 FIRST: Final = ("ada", "alan", "barbara", "claude", "donald", "edith", "frances", "grace")
 LAST: Final = ("adams", "baker", "clarke", "doyle", "evans", "fisher", "grant", "hughes")
 
+FAILED: Final = "winter-2025"
+"""A batch of which everything has failed."""
+MANY: Final = 50
+
 ENDINGS: Final[Sequence[tuple[str, str]]] = [
     ("scared", "somebody used a wrong code"),
     ("crowded", "a third party entered the mailbox"),
@@ -40,6 +44,9 @@ def fill(journal: SqlJournal) -> None:
     people = [f"{first}.{last}@example.com" for first in FIRST for last in LAST]
     journal.start_flows("spring-2026", new([*people, LONG, MARKUP]), act=SHOP.does("start"))
     journal.start_flows("<b>autumn</b>", new(["eve", "mallory"]), act=ADA.does("start"))
+    journal.start_flows(FAILED, new([f"guest-{n:02}@example.org" for n in range(MANY)]))
+    for flow in journal.take(batch=FAILED):
+        move(flow, "failed", finished=True, reason="the mint command's exit status was 1")
     flows = {flow.name: flow for flow in journal.take()}
     for number, name in enumerate(people):
         _move(flows[name], number)
