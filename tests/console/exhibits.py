@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.flows.document import Params
 from holdfast.operating import checkups
 from holdfast_journal import INTERRUPTED, Actor, NewFlow, SqlJournal, TakenFlow
-from holdfast_journal.doctor import Finding
+from holdfast_journal.doctor import RESTORE, Finding
 from tests.cli.journals import move
 
 MARKUP: Final = '<script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -39,11 +39,14 @@ def new(names: Sequence[str]) -> list[NewFlow]:
     return [NewFlow(each, "provision", params) for each in names]
 
 
-def fill(journal: SqlJournal) -> None:
-    """Put some hundred flows into an empty database: in every status, with tasks and deeds."""
+def fill(journal: SqlJournal, markup: str = MARKUP, batch: str = "<b>autumn</b>") -> None:
+    """Put some hundred flows into an empty database: in every status, with tasks and deeds.
+
+    One flow, one batch and some reasons are called what `markup` and `batch` say.
+    """
     people = [f"{first}.{last}@example.com" for first in FIRST for last in LAST]
-    journal.start_flows("spring-2026", new([*people, LONG, MARKUP]), act=SHOP.does("start"))
-    journal.start_flows("<b>autumn</b>", new(["eve", "mallory"]), act=ADA.does("start"))
+    journal.start_flows("spring-2026", new([*people, LONG, markup]), act=SHOP.does("start"))
+    journal.start_flows(batch, new(["eve", "mallory"]), act=ADA.does("start"))
     journal.start_flows(FAILED, new([f"guest-{n:02}@example.org" for n in range(MANY)]))
     for flow in journal.take(batch=FAILED):
         move(flow, "failed", finished=True, reason="the mint command's exit status was 1")
@@ -51,11 +54,11 @@ def fill(journal: SqlJournal) -> None:
     for number, name in enumerate(people):
         _move(flows[name], number)
     move(flows[LONG], "exchanging", code="7-guitar-revenge")
-    _add_tasks(flows, people)
-    move(flows[MARKUP], "failed", finished=True, reason=MARKUP)
+    _add_tasks(flows, people, markup)
+    move(flows[markup], "failed", finished=True, reason=markup)
     move(flows["eve"], "exchanging", code="8-guitar-revenge")
-    journal.tell("the mailbox server ws://relay cannot be reached")
-    _do(journal)
+    journal.tell("the mailbox server wss://mailbox.example/v1 cannot be reached")
+    _do(journal, markup, batch)
 
 
 def _move(flow: TakenFlow, number: int) -> None:
@@ -71,11 +74,11 @@ def _move(flow: TakenFlow, number: int) -> None:
             move(flow, "waiting", code=f"{number}-guitar-revenge")
 
 
-def _add_tasks(flows: dict[str, TakenFlow], people: Sequence[str]) -> None:
+def _add_tasks(flows: dict[str, TakenFlow], people: Sequence[str], markup: str) -> None:
     now = time.time()
     said = [
         (5, "connection refused by https://vault.example:8200", now + 3600),
-        (3, f"the command's exit status was 3: {MARKUP}", now + 90),
+        (3, f"the command's exit status was 3: {markup}", now + 90),
         (1, INTERRUPTED, 0.0),
         (0, "", 0.0),
         (0, "", now + 30),
@@ -87,15 +90,17 @@ def _add_tasks(flows: dict[str, TakenFlow], people: Sequence[str]) -> None:
             own.add_task(1, "mint", b"arguments", f"key of {name}", due_at, tries, error)
 
 
-def _do(journal: SqlJournal) -> None:
+def _do(journal: SqlJournal, markup: str, batch: str) -> None:
     """What operators have done."""
     somebody = journal.overview()
     journal.note(ADA.does("login", "by the one-time address"))
     for flow in somebody[:40]:
         journal.note(ADA.does("code shown"), flow.id)
-    journal.tokens.make("<i>night shift</i>", "operator", None, ADA)
+    journal.tokens.make(f"night shift, {batch}", "operator", None, ADA)
     findings = [
         Finding("lease", "flows wait for a process (2)", "start 'holdfast run'", "x", hint=True),
-        Finding("retention", f"secrets of {MARKUP} are still there", "run 'holdfast purge'"),
+        Finding(
+            "replay", "its checkpoint does not fit its history", RESTORE, batch, markup
+        ),
     ]
     checkups.note(journal, "checked 100 flows: 1 problem", findings)
