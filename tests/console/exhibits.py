@@ -99,8 +99,6 @@ def _do(journal: SqlJournal, markup: str, batch: str) -> None:
     journal.tokens.make(f"night shift, {batch}", "operator", None, ADA)
     findings = [
         Finding("lease", "flows wait for a process (2)", "start 'holdfast run'", "x", hint=True),
-        Finding(
-            "replay", "its checkpoint does not fit its history", RESTORE, batch, markup
-        ),
+        Finding("replay", "its checkpoint does not fit its history", RESTORE, batch, markup),
     ]
     checkups.note(journal, "checked 100 flows: 1 problem", findings)
