@@ -54,6 +54,14 @@ def test_holds_two_packages_and_nothing_else(wheel: Path) -> None:
     }
 
 
+def test_holds_what_the_console_serves(wheel: Path) -> None:
+    """Templates, style sheets, scripts and their licences are in it."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("static", "templates"):
+        source = ROOT / "engine/holdfast/console" / folder
+        assert {f"holdfast/console/{folder}/{path.name}" for path in source.iterdir()} <= names
+
+
 def test_holds_every_migration(wheel: Path) -> None:
     """All migrations of the checkout are in it, and both packages say that they are typed."""
     names = set(zipfile.ZipFile(wheel).namelist())

@@ -11,6 +11,7 @@ import pytest
 from click import unstyle
 
 from holdfast_journal import INTERRUPTED, SqlJournal
+from holdfast_journal.auditing.acts import Act, Actor
 from tests.cli.journals import failed, move, open_at, run, start
 from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.terminal import Terminal, shown
@@ -125,6 +126,11 @@ def test_workers(tmp_path: Path) -> None:
     [worker] = document(path, "workers")
     assert (worker["id"], worker["alive"], worker["flows"], worker["tasks"]) == (2, True, 3, 3)
     assert (worker["serves"], worker["notice"]) == (["provision", "send"], "has no room")
+    assert worker["drain_at"] is None
+    assert journal.drain(2, act=Act(Actor("root", "here", "command"), "drain"))
+    [left] = document(path, "workers")
+    assert str(left["drain_at"]).endswith("Z")
+    assert lines(path, "workers")[1][3] == "leaving"
     assert "Worker 2: has no room." in run(path, "workers").stdout.splitlines()
     assert [each["id"] for each in document(path, "workers", "--all")] == [2, 1]
     assert "--limit shows more" in run(path, "workers", "--all", "--limit", "1").stdout

@@ -93,6 +93,16 @@ class TestStarting:
         in_batch = {**NEW, "batch": "march", "secret": "other"}
         assert call(browser, "POST", "/flows", tokens["operator"], in_batch).status == 201
 
+    def test_two_at_once(
+        self, browser: Browser, tokens: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever comes second with another secret, at the same moment, is told so too."""
+        call(browser, "POST", "/flows", tokens["operator"], NEW)
+        monkeypatch.setattr(type(browser.journal), "existing", lambda *_: [])
+        assert call(browser, "POST", "/flows", tokens["operator"], NEW).status == 200
+        other = {**NEW, "secret": "other"}
+        assert call(browser, "POST", "/flows", tokens["operator"], other).status == 409
+
     def test_what_is_started(self, browser: Browser, tokens: Mapping[str, str]) -> None:
         """The flow has the secret, the console's server, and its deadline."""
         sent = {**NEW, "expires_in": 60, "guesses": 3}

@@ -1,10 +1,16 @@
 """Many flows at once: asked for on a page or by the API, and done by the console's process."""
 
 import re
+import signal
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from holdfast.console.pages import jobs as pages
 from holdfast.console.viewers import Role
 from holdfast.console.working import LOOK_EVERY, Working
 from holdfast.flows.document import Params
@@ -12,10 +18,13 @@ from holdfast.operating.choosing import Choice
 from holdfast.operating.jobs import MOST_CHOSEN, Runner, What, Wish, begin
 from holdfast.operating.refused import Refused
 from holdfast_journal import Actor, DatabaseUnusable, Deeds, Job, SqlJournal
-from tests.cli.journals import move
+from holdfast_journal.store.schema import jobs
+from tests.cli.journals import move, start
 from tests.console.browser import Browser, InlinePool
-from tests.console.conftest import MARKUP
+from tests.console.conftest import KEY, MARKUP, NAMES
 from tests.console.test_api import call
+from tests.harness.process import Child, environment
+from tests.harness.reactor import flush_logged_errors
 
 ADA = Actor("ada", "here", "page")
 UID = "0123456789abcdef" * 2
@@ -78,6 +87,19 @@ class TestPages:
         assert "default/dan is still running (new)" in body
         assert MARKUP not in body
         assert "&lt;script&gt;" in body
+
+    def test_the_question_foresees(self, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        """To which flows it can be done, unless they are too many to look at."""
+        browser.log_in(Role.OPERATOR)
+        form = {"csrf": browser.csrf, "what": "retry", "which": "all", "batch": "default"}
+        body = browser.post("/jobs/ask", form).body
+        assert "Retry 1 flow?" in body
+        assert "4 of them stay as they are" in body
+        assert 'href="/flows?batch=default"' in body
+        monkeypatch.setattr(pages, "MOST_FORESEEN", 4)
+        body = browser.post("/jobs/ask", form).body
+        assert "Retry 5 flows?" in body
+        assert "Those to which this cannot be done stay as they are." in body
 
     def test_a_form_that_is_sent_twice_begins_one_job(self, browser: Browser) -> None:
         """Its job has the uid that the form was made with."""
@@ -187,7 +209,72 @@ class TestApi:
         assert browser.call("GET", f"/jobs/{UID}", token).status == 404
 
 
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (Wish(What.CANCEL), "Cancel all flows"),
+        (Wish(What.RETRY, uids=["a", "b"]), "Retry 2 chosen flows"),
+        (
+            Wish(What.RETRY, Choice(["ann"], ["failed"], ["send"], "b", "x*", 3600), force=True),
+            (
+                "Retry all flows named 'ann' named like 'x*' that stand as failed of the kind send"
+                " in the batch 'b' that moved within 1h, also if the secret may have arrived"
+            ),
+        ),
+        (
+            Wish(What.EXTEND, Choice(batch="b"), deadline=2e9),
+            "Extend all flows in the batch 'b' until 2033-05-18 03:33:20Z",
+        ),
+    ],
+)
+def test_words_for_a_wish(journal: SqlJournal, wish: Wish, words: str) -> None:
+    """They are in the audit; and the wish comes back out of its row."""
+    begin(journal, UID, wish, ADA)
+    assert wish.words == words
+    assert [each.detail for each in journal.audit(Deeds(action="bulk"))] == [words]
+    assert Wish.of(job(journal)).words == words
+
+
+DIES = """
+import os, sys
+from holdfast.operating.jobs import Runner
+from holdfast_journal import SqlJournal
+from holdfast_journal.ownership import retrying
+
+parts, take_off = iter(range(3)), retrying.take_off
+
+def take_off_and_die(*args):
+    take_off(*args)
+    if next(parts) == 2:
+        os.kill(os.getpid(), 9)
+
+retrying.AT_ONCE, retrying.take_off = 1, take_off_and_die
+runner = Runner(SqlJournal.open_inline(sys.argv[1]), "one")
+while runner.work():
+    pass
+"""
+
+
 class TestRunning:
+    def test_killed_in_the_middle(self, journal: SqlJournal, folder: Path) -> None:
+        """Another process goes on with it, and each flow is retried once."""
+        for flow in start(journal, *NAMES, batch="many").values():
+            move(flow, "failed", finished=True)
+        begin(journal, UID, Wish(What.RETRY, Choice(batch="many")), ADA)
+        words = [sys.executable, "-c", DIES, str(folder / "holdfast.db")]
+        with Child(words, env=environment(**KEY)) as child:
+            assert child.wait().status == -signal.SIGKILL
+        assert (job(journal).state, job(journal).done) == ("running", 2)
+        other = Runner(journal, "other")
+        assert not other.work(), "the first may be alive"
+        with journal._database.writing() as connection:
+            connection.execute(update(jobs).values(runner_until=time.time() - 1))
+        while other.work():
+            pass
+        assert (job(journal).state, job(journal).done) == ("done", len(NAMES))
+        assert {row.attempt for row in journal.overview("many")} == {2}
+        assert len(journal.audit(Deeds(action="retry", batch="many"))) == len(NAMES)
+
     def test_another_deadline(self, browser: Browser, journal: SqlJournal) -> None:
         """Those that can have one get it; the others are named."""
         token = journal.tokens.make("shop", "operator", None, ADA)
@@ -248,6 +335,7 @@ class TestRunning:
         for _ in range(2):
             browser.reactor.advance(LOOK_EVERY)
         assert len(done) == 3
+        flush_logged_errors(ZeroDivisionError)
         working.stop()
         browser.reactor.advance(LOOK_EVERY)
         assert len(done) == 3

@@ -19,6 +19,7 @@ from holdfast.flows.hooks import EVENTS
 from holdfast.flows.shipped.coding import Coding
 from holdfast.flows.shipped.provision import Provision
 from holdfast.operating.hooks import missing_secret
+from holdfast.operating.story import Story
 from holdfast_journal import CANCEL
 from holdfast_journal.upkeep import Upkeep
 from tests.flows.world import BATCH, URL, World
@@ -106,6 +107,8 @@ class TestHooks:
         }
         assert "code" not in json.loads(shop.told[1][1])
         assert not any("S3CR3T" in body for _, body in shop.told)
+        told = [step.what for step in Story(world.journal, row).steps() if "task" in step.what]
+        assert told == ["task webhook-code asked for", "task webhook-collected asked for"]
 
     def test_wrong_guesses(self, world: World, shop: Shop) -> None:
         """Each wrong guess is told, the last one as the end; the same code is told once."""

@@ -5,6 +5,7 @@ import pytest
 from holdfast.flows.requests import other_deadline, put_off
 from holdfast.flows.shipped.provision import Provision
 from holdfast.operating import bulk
+from holdfast.operating.audit import operator
 from holdfast.operating.choosing import Choice
 from holdfast.operating.rules import why_not_extend
 from tests.flows.world import BATCH, World
@@ -13,7 +14,7 @@ from tests.flows.world import BATCH, World
 def extend(world: World, deadline: float, *names: str) -> list[str]:
     """Do what the command does; what became of each flow."""
     found = bulk.select(world.journal, Choice(names=names or ("ann",)), why_not_extend)
-    return [each.words for each in bulk.extend(world.journal, found.rows, deadline)]
+    return [each.words for each in bulk.extend(world.journal, found.rows, deadline, operator())]
 
 
 def add(world: World, name: str = "ann", deadline: float | None = 300.0) -> None:

@@ -11,7 +11,7 @@ from holdfast.flows.document import new_flow
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.rendezvous.tor import TorManager
 from holdfast.testing import URL, Peer
-from holdfast_journal import Shredded, TakenFlow
+from holdfast_journal import CommitFailed, Shredded, TakenFlow
 from tests.flows.issue_token import APPID, CALLS, TROUBLE, IssueToken
 from tests.flows.world import BATCH, World
 
@@ -356,6 +356,20 @@ def test_two_names(world: World) -> None:
     """A kind is registered once."""
     with pytest.raises(ValueError, match="two flows are called 'test-issue-token'"):
         flow("test-issue-token", appid=APPID)(type("Other", (Flow,), {}))
+
+
+def test_what_is_due_when_the_flow_is_lost_does_not_happen(world: World) -> None:
+    """A lease may end in another thread just before a deadline, a wake or a request comes."""
+    world.add(IssueToken(user="ann"))
+    world.serve()
+    world.code()
+    (runner,) = world.engine.running.values()
+    before = world.heard()
+    runner.taken.journal.fence(CommitFailed("another worker has the flow"))
+    runner.cancel()
+    assert runner.host.is_over
+    assert world.heard() == before
+    assert world.row().status == "waiting"
 
 
 def test_what_is_for_tor_waits_for_a_worker_that_has_it(world: World) -> None:

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from holdfast.console.answers import Answer
 from holdfast.console.asked import Asked
+from holdfast.console.drafts import Drafts
 from holdfast.console.sharing import Shared
 from holdfast.console.templating import environment
 from holdfast.operating.glance import Glance, glance
@@ -35,6 +36,7 @@ class Desk:
         appid: their application id.
         menu: the pages that every page links to: path and words.
         clock: seconds since the epoch.
+        drafts: lists of people that were sent, and are not started yet.
     """
 
     journal: SqlJournal
@@ -42,6 +44,7 @@ class Desk:
     appid: str
     menu: Sequence[tuple[str, str]] = ()
     clock: Callable[[], float] = time.time
+    drafts: Drafts = field(factory=Drafts, init=False)
     glance: Shared[Glance] = field(init=False)
     """How everything is."""
     _templates: Environment = field(factory=environment, init=False)
@@ -60,7 +63,7 @@ class Desk:
         common = {"asked": asked, "viewer": asked.viewer, "menu": self.menu, "now": self.clock()}
         return found.render({**common, **values})
 
-    def row(self, flow: FlowRow) -> str:
-        """Return a flow that has moved, as a row for the tables in which it is shown."""
+    def row(self, flow: FlowRow, *, picks: bool) -> str:
+        """Return a flow that has moved, as a row for tables from which flows can be picked or not."""
         macros: Any = self._templates.get_template("flow_row.html").module
-        return str(macros.flow_row(flow, self.clock(), True))  # noqa: FBT003 - a macro's
+        return str(macros.flow_row(flow, self.clock(), picks, True))  # noqa: FBT003 - a macro's

@@ -14,12 +14,13 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from holdfast.console.answers import Wrong
 from holdfast.console.page import Stream
+from holdfast.console.viewers import Role
 
 if TYPE_CHECKING:
     from holdfast.console.asked import Asked
@@ -48,6 +49,18 @@ MOVED: Final = b"event: moved\ndata: .\n\n"
 """Tells a page to load itself again."""
 
 
+@frozen
+class Moved:
+    """A flow that may have moved."""
+
+    seq: int
+    """The number of its last entry."""
+    row: bytes
+    """It as an event, for viewers."""
+    row_to_pick: bytes
+    """And for those who may do something to flows."""
+
+
 @define(eq=False)
 class Watcher:
     """One stream; as Twisted's producer it hears whether its client takes what is sent.
@@ -56,6 +69,7 @@ class Watcher:
         request: its request.
         seqs: the number of the last entry that the page knows of each flow that it shows.
         rows: whether rows are sent; otherwise it is told only that something moved.
+        picks: whether the viewer may do something to flows.
         all: whether it is about all flows.
         behind: whether it may have missed something.
     """
@@ -63,22 +77,27 @@ class Watcher:
     request: GuardedRequest
     seqs: dict[int, int]
     rows: bool
+    picks: bool
     all: bool
     behind: bool
     over: Deferred[None] = field(factory=Deferred)
     stopped: bool = field(default=False, init=False)
 
-    def tell(self, found: Mapping[int, tuple[int, bytes]], *, moved: bool) -> None:
+    def tell(self, found: Mapping[int, Moved], *, moved: bool) -> None:
         """Send what is news to this client."""
         if self.stopped:
             self.behind = True  # it is told how things stand when it reads again
             return
-        news = [each for each in self.seqs if each in found and found[each][0] != self.seqs[each]]
+        news = [
+            (flow, found[flow])
+            for flow, seq in self.seqs.items()
+            if flow in found and found[flow].seq != seq
+        ]
         if self.rows and news:
-            self.send(b"".join(found[each][1] for each in news))
+            self.send(b"".join(each.row_to_pick if self.picks else each.row for _, each in news))
         elif news or (self.all and (moved or self.behind)):
             self.send(MOVED)
-        self.seqs.update((each, found[each][0]) for each in news)
+        self.seqs.update((flow, each.seq) for flow, each in news)
         self.behind = False
 
     def send(self, data: bytes) -> None:
@@ -130,7 +149,8 @@ class Live:
         again = "last-event-id" in asked.headers
         shows_all = bool(asked.one("all"))
         behind = bool(seqs) or again
-        watcher = Watcher(request, seqs, bool(asked.one("rows")), shows_all, behind)
+        picks = asked.viewer.may(Role.OPERATOR)
+        watcher = Watcher(request, seqs, bool(asked.one("rows")), picks, shows_all, behind)
         request.say("Content-Type", "text/event-stream")
         # The id comes back when the client opens the stream again.
         watcher.send(b"id: 1\n\n")
@@ -142,7 +162,8 @@ class Live:
             await watcher.over
         finally:
             self.watchers.discard(watcher)
-            request.unregisterProducer()
+            if request.channel is not None:  # the client is there
+                request.unregisterProducer()
             if ends.active():
                 ends.cancel()
 
@@ -188,17 +209,22 @@ class Live:
 
     def _read(
         self, seen: Seen | None, shown: Collection[int], new: Collection[int]
-    ) -> tuple[bool, Mapping[int, tuple[int, bytes]], Seen]:
+    ) -> tuple[bool, Mapping[int, Moved], Seen]:
         """Read what has moved of what is shown, and the flows of `new` streams; blocks."""
         from holdfast_journal import Filter
 
         desk = self._console.desk
         moved, seen = desk.journal.moved(seen)
         ids = {each for each in moved if each in shown} | {*new}
-        found: dict[int, tuple[int, bytes]] = {}
-        if ids:
-            rows = desk.journal.page(Filter(ids=ids), limit=len(ids)).rows
-            found = {row.id: (row.seq, _event(desk.row(row))) for row in rows}
+        rows = desk.journal.page(Filter(ids=ids), limit=len(ids)).rows if ids else ()
+        found = {
+            row.id: Moved(
+                row.seq,
+                _event(desk.row(row, picks=False)),
+                _event(desk.row(row, picks=True)),
+            )
+            for row in rows
+        }
         return bool(moved), found, seen
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from holdfast.operating.choosing import WORDS
 from holdfast.operating.collecting import COLLECTED
 from holdfast.operating.standing import shown_word, went_badly
 from holdfast.operating.summing import Summary, summary
@@ -42,6 +43,8 @@ class Glance:
     """How everything is."""
 
     flows: Summary
+    by_status: Mapping[str, int]
+    """How many flows there are, by the word that operators see, in the order of a flow's life."""
     needs: Sequence[Need]
     collected: tuple[int, int]
     """What recipients have collected in the last hour, and in the last day."""
@@ -84,6 +87,7 @@ def glance(journal: SqlJournal, clock: Callable[[], float] = time.time) -> Glanc
     now = clock()
     return Glance(
         flows=found,
+        by_status={word: found.counts[word] for word in _in_order(found.counts)},
         needs=[each for each in needs if each.number > 0],
         collected=(_collected(journal, now - HOUR), _collected(journal, now - DAY)),
         workers=journal.serving(),
@@ -95,6 +99,11 @@ def glance(journal: SqlJournal, clock: Callable[[], float] = time.time) -> Glanc
         database=journal.name,
         took=time.monotonic() - began,
     )
+
+
+def _in_order(words: Collection[str]) -> Sequence[str]:
+    known = list(WORDS)
+    return sorted(words, key=lambda each: known.index(each) if each in known else len(known))
 
 
 def _ended_badly(counts: Mapping[str, int]) -> Sequence[Need]:

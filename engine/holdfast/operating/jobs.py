@@ -18,7 +18,8 @@ from attrs import asdict, evolve, field, frozen
 
 from holdfast.operating.bulk import Rule, pages, with_deadline
 from holdfast.operating.choosing import Choice
-from holdfast.operating.printable import quoted
+from holdfast.operating.durations import in_words
+from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import Refused
 from holdfast.operating.rules import why_not_cancel, why_not_extend, why_not_retry
 from holdfast_journal import CANCEL, DatabaseUnusable, JournalError
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 MOST_CHOSEN: Final = 1000
 """Flows that can be chosen one by one."""
+
+LONGEST_WORDS: Final = 1000
+"""Characters of what the audit says of a wish."""
 
 _NOTED: Final = 20
 """Flows that cannot be planned, and of which is noted why."""
@@ -69,7 +73,7 @@ class Wish:
     def __attrs_post_init__(self) -> None:
         if self.what is What.EXTEND and self.deadline is None:
             raise Refused("say until when the flows are to be extended")
-        if len(self.uids) > MOST_CHOSEN:
+        if max(len(self.uids), len(self.choice.names)) > MOST_CHOSEN:
             raise Refused(f"at most {MOST_CHOSEN} flows can be chosen one by one")
         self.filter(0.0)
 
@@ -95,18 +99,16 @@ class Wish:
     def _which(self) -> str:
         if self.uids:
             return "1 chosen flow" if len(self.uids) == 1 else f"{len(self.uids)} chosen flows"
-        said = {
-            "name": ", ".join(
-                [*self.choice.names, *([self.choice.glob] if self.choice.glob else [])]
-            ),
-            "status": ", ".join(self.choice.statuses),
-            "kind": ", ".join(self.choice.kinds),
-            "batch": self.choice.batch,
-        }
-        parts = [f"{name} {quoted(value, 200)}" for name, value in said.items() if value]
-        if self.choice.since is not None:
-            parts.append(f"moved within {self.choice.since:.0f} s")
-        return f"all flows with {', '.join(parts)}" if parts else "all flows"
+        chosen = self.choice
+        parts = [
+            *(f"named {quoted(each, 200)}" for each in chosen.names),
+            *([f"named like {quoted(chosen.glob, 200)}"] if chosen.glob else []),
+            *([f"that stand as {', '.join(chosen.statuses)}"] if chosen.statuses else []),
+            *([f"of the kind {', '.join(chosen.kinds)}"] if chosen.kinds else []),
+            *([f"in the batch {quoted(chosen.batch, 200)}"] if chosen.batch else []),
+            *([f"that moved within {in_words(chosen.since)}"] if chosen.since else []),
+        ]
+        return " ".join(["all flows", *parts])
 
     @property
     def _how(self) -> str:
@@ -133,6 +135,11 @@ class Wish:
             raise
         except Exception:  # noqa: BLE001 - what a converter raises for what is not ours
             raise Refused("what is stored of this job is not ours") from None
+
+    @property
+    def opens(self) -> bool:
+        """Whether the rule needs what flows show: whether a secret was sent is sealed."""
+        return self.what is What.RETRY
 
     def why_not(self, row: FlowRow) -> str | None:
         """Say why it cannot be done to a flow, in words that follow its name."""
@@ -162,7 +169,7 @@ def begin(journal: SqlJournal, uid: str, wish: Wish, by: Actor) -> bool:
     Raises AnotherJob if the other one is about something else.
     """
     choice, arguments = wish.stored()
-    act = by.does("bulk", wish.words)
+    act = by.does("bulk", printable(wish.words, LONGEST_WORDS))
     if journal.jobs.make(uid, wish.what.value, choice, arguments, act):
         return True
     there = journal.jobs.find(uid)
@@ -214,8 +221,7 @@ class Runner:
     def _plan(self, job: Job, wish: Wish) -> None:
         attempts: dict[int, int] = {}
         refused, notes = 0, list[str]()
-        opens = wish.what is What.RETRY  # whether a secret was sent is sealed
-        for some in pages(self.journal, wish.filter(job.created_at), opens=opens):
+        for some in pages(self.journal, wish.filter(job.created_at), opens=wish.opens):
             for row in some:
                 if (why := wish.why_not(row)) is None:
                     attempts[row.id] = row.attempt
@@ -237,6 +243,23 @@ def _act(job: Job, wish: Wish) -> Act:
 
 def _moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def foresee(journal: SqlJournal, wish: Wish, now: float) -> tuple[Sequence[FlowRow], int]:
+    """Find the flows to which it could be done now, and count the others.
+
+    Args:
+        journal: where the flows are.
+        wish: what is wanted.
+        now: in seconds since the epoch.
+    """
+    able: list[FlowRow] = []
+    others = 0
+    for some in pages(journal, wish.filter(now), opens=wish.opens):
+        found = [row for row in some if wish.why_not(row) is None]
+        able += found
+        others += len(some) - len(found)
+    return able, others
 
 
 def words_of(job: Job) -> str:

@@ -240,7 +240,11 @@ class Service:
         self._looking.start().addErrback(self._failed)
 
     def _settle(self, ending: Ending) -> None:
-        """End once everything was tried that the last flows want to tell."""
+        """End once everything was tried that the last flows want to tell.
+
+        Ctrl-C does not wait for that; the flows have ended as they have.
+        """
+        self._ending = ending
         if self._looking is not None:
             self._looking.stop()
         settled = self.engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)

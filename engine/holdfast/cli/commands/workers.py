@@ -21,7 +21,7 @@ SHOWN = 100
 
 COLUMNS = (
     *("id", "host", "pid", "alive", "started_at", "lease_until", "flows", "tasks", "serves"),
-    "notice",
+    *("notice", "drain_at"),
 )
 
 LONGEST_NOTICE = 500
@@ -32,8 +32,9 @@ LONGEST_NOTICE = 500
     epilog="With --json: one array with an object per worker, whose keys are id, host, pid, alive,"
     " started_at and lease_until (UTC, ISO 8601; until when other workers leave its flows alone, by"
     " the database's clock), flows and tasks (how many it has that are not over), serves (the kinds"
-    " of flows that it shares with other workers; null if it shares none) and notice (what it has"
-    " to say, or null). --csv has the same columns, with blanks between the kinds."
+    " of flows that it shares with other workers; null if it shares none), notice (what it has to"
+    " say, or null) and drain_at (when it was asked to leave its flows to others, or null). --csv"
+    " has the same columns, with blanks between the kinds."
 )
 @click.option("--all", "all_", is_flag=True, help="Also those that have ended, and have no flows.")
 @click.option(
@@ -90,6 +91,7 @@ def _facts(row: "WorkerRow") -> dict[str, Any]:
         "tasks": row.tasks,
         "serves": None if row.serves is None else list(row.serves),
         "notice": row.notice,
+        "drain_at": iso(row.drain_at),
     }
 
 

@@ -15,12 +15,11 @@ from holdfast.console.desk import Desk
 from holdfast.console.templating import iso
 from holdfast.console.trouble import sentence
 from holdfast.console.viewers import Role
-from holdfast.operating.batches import StartedDifferently, Terms, start_batch
+from holdfast.operating.batches import StartedDifferently, Terms, checked_batch, start_batch
 from holdfast.operating.bulk import cancel
 from holdfast.operating.coding import AskedCode
 from holdfast.operating.finding import DEFAULT_BATCH
-from holdfast.operating.people import one_person, same_name
-from holdfast.operating.printable import is_hidden
+from holdfast.operating.people import one_person
 from holdfast.operating.rules import why_not_cancel, why_not_retry
 from holdfast.operating.standing import live_code
 from holdfast_journal import Filter
@@ -37,7 +36,7 @@ def start(asked: Asked, desk: Desk) -> Answer:
     sent = json_object(asked, schemas.NEW)
     name = sent.get("name") or asked.headers.get("idempotency-key", "")
     person = one_person(name, sent["secret"])
-    batch = _batch(sent.get("batch", DEFAULT_BATCH))
+    batch = checked_batch(sent.get("batch", DEFAULT_BATCH))
     expires = sent.get("expires_in")
     terms = Terms(
         desk.relay,
@@ -128,13 +127,6 @@ def facts_of(row: FlowRow) -> Mapping[str, Any]:
         "trouble": row.trouble,
         "facts": facts,
     }
-
-
-def _batch(name: str) -> str:
-    name = same_name(name)
-    if not name or len(name) > 200 or any(map(is_hidden, name)):
-        raise Wrong(400, "The field 'batch' is not the name of a batch.")
-    return name
 
 
 _CHOICE: Final = {

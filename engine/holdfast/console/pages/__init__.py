@@ -6,12 +6,25 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import audit, flow, flows, health, jobs, overview, tasks, workers
+from holdfast.console.pages import (
+    audit,
+    batches,
+    flow,
+    flows,
+    health,
+    jobs,
+    overview,
+    start,
+    tasks,
+    workers,
+)
 
 PAGES: Sequence[Page | Stream] = (
     *overview.PAGES,
     *flows.PAGES,
     *flow.PAGES,
+    *start.PAGES,
+    *batches.PAGES,
     *jobs.PAGES,
     *tasks.PAGES,
     *workers.PAGES,

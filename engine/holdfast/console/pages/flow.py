@@ -178,7 +178,7 @@ def _drawing(journal: SqlJournal, row: FlowRow) -> Markup | None:
 
 
 def _picture(code: str, kept: Kept) -> Markup | None:
-    """Return the QR code that applications scan; None without such an address, or the package."""
+    """Return the QR code that applications scan; None if there cannot be one."""
     from markupsafe import Markup
 
     try:

@@ -15,6 +15,7 @@ from holdfast.console.choosing import (
 )
 from holdfast.console.desk import Desk
 from holdfast.console.page import Page
+from holdfast.console.viewers import Role
 from holdfast.operating.choosing import WORDS
 from holdfast.operating.summing import summary
 from holdfast_journal import Sort
@@ -33,6 +34,7 @@ def show(asked: Asked, desk: Desk) -> Answer:
         asked,
         "flows.html",
         flows=page.rows,
+        picks=asked.viewer.may(Role.OPERATOR),
         summary=summary(desk.journal.groups(chosen)),
         notices=desk.journal.notices(),
         words=list(WORDS),

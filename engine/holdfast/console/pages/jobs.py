@@ -12,7 +12,7 @@ from holdfast.console.desk import Desk
 from holdfast.console.page import Page
 from holdfast.console.viewers import Role
 from holdfast.console.wishing import CHOICE, checked_uid, wish_of
-from holdfast.operating.jobs import What, Wish, begin, words_of
+from holdfast.operating.jobs import What, Wish, begin, foresee, words_of
 from holdfast.operating.summing import summary
 from holdfast_journal import JobState
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from holdfast_journal import Job
 
 ON_A_PAGE: Final = 50
+
+MOST_SHOWN: Final = 10
+"""Flows that are named in a question."""
+
+MOST_FORESEEN: Final = 1000
+"""Flows of which is found out before to which of them it can be done."""
 
 _NO_DEADLINE: Final = 0.0
 """Stands for a deadline that is asked for next."""
@@ -32,7 +38,10 @@ def ask(asked: Asked, desk: Desk) -> Answer:
     found = summary(desk.journal.groups(chosen))
     if not found.total:
         raise Wrong(400, "No flow is like that.")
-    first = desk.journal.page(chosen, limit=10).rows
+    able = others = None
+    if found.total <= MOST_FORESEEN:
+        able, others = foresee(desk.journal, wish, desk.clock())
+    first = desk.journal.page(chosen, limit=MOST_SHOWN).rows if able is None else able[:MOST_SHOWN]
     return desk.page(
         asked,
         "job_ask.html",
@@ -41,6 +50,8 @@ def ask(asked: Asked, desk: Desk) -> Answer:
         said=_said(asked),
         uid=secrets.token_hex(16),
         summary=found,
+        count=found.total if able is None else len(able),
+        others=others,
         first=first,
     )
 

@@ -7,7 +7,6 @@ behind the commit. So it never acts on something that could be forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.flows.engine.host import FlowHost
     from holdfast.flows.engine.owner import RunnerOwner
 
-MakesEntry: TypeAlias = Callable[[str, str], AbstractContextManager[None]]
+MakesEntry: TypeAlias = Callable[[str, str, Callable[[], object]], None]
 
 _log = Logger()
 
@@ -158,9 +157,12 @@ class _Session:
         durable: Deferred[None] = Deferred()
         if self._is_over or self._host.is_over:
             return durable
-        with self._entry("activity", f"{self.kind}: {what}"):
+
+        def happen() -> None:
             self._host.tell(f"{method_name(self.kind)}_{what}", value)
             self._host.release(partial(self._is_durable, durable))
+
+        self._entry("activity", f"{self.kind}: {what}", happen)
         return durable
 
     def _is_durable(self, durable: Deferred[None]) -> None:

@@ -35,4 +35,5 @@ def detach(taken: TakenFlow, number: int, task: str, arguments: dict[str, Any], 
     """Ask for it in the flow's open entry, or in an entry of its own."""
     key = key_of(taken, number)
     with taken.journal.process():
+        taken.journal.mention(f"task {task}: asked for")
         taken.journal.detach_task(number, task, json.dumps(arguments).encode(), key, now)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -38,8 +37,8 @@ class FlowHost:
         flow: its own fields and methods.
         state: what is saved beside them.
         owner: the engine.
-        entry: surrounds an entry of the history, given its kind and what happened in words; what
-            raises inside ends this life of the flow.
+        entry: makes an entry of the history, given its kind, what happened in words, and what to
+            do in it; if that raises, this life of the flow ends.
     """
 
     # Thousands wait at once, and each of their objects counts.
@@ -65,7 +64,7 @@ class FlowHost:
         flow: Flow,
         state: Checkpoint,
         owner: RunnerOwner,
-        entry: Callable[[str, str], AbstractContextManager[None]],
+        entry: Callable[[str, str, Callable[[], object]], None],
     ) -> None:
         self.taken = taken
         self._journal = taken.journal
@@ -181,32 +180,44 @@ class FlowHost:
 
     def task_begins(self, task: Task, call: Callable[[], object]) -> None:
         """Call `call` once it is durable that this try begins."""
-        with self._entry("task", f"task {task.name}: try {task.attempts} begins"):
+
+        def begin() -> None:
             self._count(task)
             self._journal.queue_outbound(call)
 
+        self._entry("task", f"task {task.name}: try {task.attempts} begins", begin)
+
     def task_done(self, task: Task, result: Any) -> None:
         """A task has a result."""
-        with self._entry("task", f"task {task.name}: done"):
+
+        def finish() -> None:
             self._finish_task(task)
             self.tell(f"{method_name(task.name)}_done", result)
+
+        self._entry("task", f"task {task.name}: done", finish)
 
     def task_deferred(self, task: Task, reason: str, due_at: float) -> None:
         """A task failed and will be tried again."""
         again = evolve(task, due_at=due_at, error=reason)
-        with self._entry("task", f"task {task.name}: {reason}; will be tried again"):
+
+        def defer() -> None:
             self._count(again)
             self._journal.queue_outbound(self._submit, again)
 
+        self._entry("task", f"task {task.name}: {reason}; will be tried again", defer)
+
     def task_failed(self, task: Task, reason: str) -> None:
         """A task failed for good."""
-        with self._entry("task", f"task {task.name}: {reason}; given up"):
+
+        def give_up() -> None:
             self._finish_task(task)
             name = f"{method_name(task.name)}_failed"
             if hasattr(self._flow, name):
                 self.tell(name, reason)
             else:
                 self.end_as(FlowStatus.FAILED, f"{task.name}: {reason}")
+
+        self._entry("task", f"task {task.name}: {reason}; given up", give_up)
 
     # What the runner asks.
 

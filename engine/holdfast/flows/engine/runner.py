@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -108,12 +108,9 @@ class FlowRunner:
     def start(self) -> None:
         """Begin the flow, or continue it."""
         if self.taken.checkpoint is None:
-            with self._entry("start", "flow: started"):
-                self._flow.started()
+            self._entry("start", "flow: started", self._flow.started)
         elif self._state.reopening:
-            with self._entry(REOPENED, "flow: a new wormhole"):
-                self._state.reopening = False
-                self._flow.reopened()
+            self._entry(REOPENED, "flow: a new wormhole", self._reopened)
             # Its last wormhole may have been too short for a look.
             self.tick()
         if not self.host.is_over:
@@ -135,8 +132,9 @@ class FlowRunner:
         if deadline is None or self.host.is_over:
             return
         if deadline != self._state.deadline and not self._state.verdict:
-            with self._entry("deadline", "operator: another deadline"):
-                self.host.expire_at(deadline)
+            self._entry(
+                "deadline", "operator: another deadline", partial(self.host.expire_at, deadline)
+            )
         if not self.host.is_over:
             with self._guarded():
                 self._journal.queue_outbound(self._owner.answered, self.taken.id, request)
@@ -144,9 +142,9 @@ class FlowRunner:
     def cancel(self) -> None:
         """End the flow, and free what it holds on the server."""
         if not self._state.verdict and not self._is_leaving:
-            with self._entry("cancel", "operator: cancel"):
-                self._flow.giving_up()
-                self.host.end_as(FlowStatus.CANCELLED, "")
+            self._entry(
+                "cancel", "operator: cancel", partial(self._give_up, FlowStatus.CANCELLED, "")
+            )
 
     def tick(self) -> None:
         """Do what is due by now."""
@@ -156,14 +154,24 @@ class FlowRunner:
         if state.deadline is not None and now >= state.deadline:
             met = self.wormhole.exchange.lifecycle.state == "happy"
             if not met or now >= state.deadline + GRACE:
-                with self._entry("timer", "timer: the deadline has passed"):
-                    self._flow.giving_up()
-                    self.host.end_as(FlowStatus.EXPIRED, "it was not collected before its deadline")
+                reason = "it was not collected before its deadline"
+                expire = partial(self._give_up, FlowStatus.EXPIRED, reason)
+                self._entry("timer", "timer: the deadline has passed", expire)
         over = bool(state.verdict) or self.host.is_over
         if state.wake_at is not None and now >= state.wake_at and not over:
-            with self._entry("timer", "timer: the flow is woken"):
-                state.wake_at = None
-                self._flow.woken()
+            self._entry("timer", "timer: the flow is woken", self._woken)
+
+    def _reopened(self) -> None:
+        self._state.reopening = False
+        self._flow.reopened()
+
+    def _give_up(self, status: FlowStatus, reason: str) -> None:
+        self._flow.giving_up()
+        self.host.end_as(status, reason)
+
+    def _woken(self) -> None:
+        self._state.wake_at = None
+        self._flow.woken()
 
     def abandon(self) -> None:
         """Stop running; the checkpoint is all that is left."""
@@ -183,12 +191,14 @@ class FlowRunner:
         if not self.host.is_over:
             self.abandon()
 
-    @contextmanager
-    def _entry(self, kind: str, heard: str) -> Iterator[None]:
-        """Surround one entry of the history, which is durable as a whole or not at all."""
+    def _entry(self, kind: str, heard: str, happens: Callable[[], object]) -> None:
+        """Make one entry of the history, which is durable as a whole or not at all.
+
+        If the flow was lost to another worker meanwhile, nothing happens.
+        """
         with self._guarded(), self._journal.process():
             self._journal.record(kind, heard=heard, said=(), event=b"")
-            yield
+            happens()
             self.wormhole.settle()
 
     @contextmanager
