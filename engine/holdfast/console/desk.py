@@ -64,6 +64,6 @@ class Desk:
         return found.render({**common, **values})
 
     def row(self, flow: FlowRow, *, picks: bool) -> str:
-        """Return a flow that has moved, as a row for tables from which flows can be picked or not."""
+        """Return a flow that has moved, as a row of a table; `picks` if it can be picked there."""
         macros: Any = self._templates.get_template("flow_row.html").module
         return str(macros.flow_row(flow, self.clock(), picks, True))  # noqa: FBT003 - a macro's

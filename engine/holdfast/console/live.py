@@ -103,7 +103,7 @@ class Watcher:
     def send(self, data: bytes) -> None:
         """Send some lines."""
         if not self.stopped:
-            self.request.write(data)
+            self.request.send_some(data)
 
     def end(self) -> None:
         """Let the stream end."""
@@ -125,9 +125,15 @@ class Watcher:
 
 @define(eq=False)
 class Live:
-    """All streams of one console. Used in the reactor's thread."""
+    """All streams of one console. Used in the reactor's thread.
+
+    Args:
+        console: that console.
+        most: how many streams there are at most.
+    """
 
     _console: Console
+    most: int = MOST
     watchers: set[Watcher] = field(factory=set, init=False)
     _seen: Seen | None = field(default=None, init=False)
     _looks: int = field(default=0, init=False)
@@ -143,7 +149,7 @@ class Live:
         Answers 204 if there are too many streams: then a page does not move by itself.
         """
         seqs = {**_known(asked, "rows"), **_known(asked, "flow")}
-        if len(self.watchers) >= MOST:
+        if len(self.watchers) >= self.most:
             request.setResponseCode(204)
             return
         again = "last-event-id" in asked.headers
@@ -154,7 +160,7 @@ class Live:
         request.say("Content-Type", "text/event-stream")
         # The id comes back when the client opens the stream again.
         watcher.send(b"id: 1\n\n")
-        request.registerProducer(watcher, True)  # noqa: FBT003 - Twisted's
+        request.begin_stream(watcher)
         ends = console.reactor.callLater(LONGEST, watcher.end)
         self.watchers.add(watcher)
         self._begin()
@@ -162,8 +168,7 @@ class Live:
             await watcher.over
         finally:
             self.watchers.discard(watcher)
-            if request.channel is not None:  # the client is there
-                request.unregisterProducer()
+            request.end_stream()
             if ends.active():
                 ends.cancel()
 
