@@ -20,7 +20,8 @@ OF_ALL = ("--db", "--relay", "--appid")
 
 def test_every_option_is_described() -> None:
     """The page has a paragraph for each option, and for no other."""
-    described = re.findall(r"^`(--[\w-]+)(?: [A-Z ]+)?`$", PAGE, re.MULTILINE)
+    titles = re.findall(r"^(`--.+`)\n: ", PAGE, re.MULTILINE)
+    described = re.findall(r"`(--[\w-]+)(?: [A-Z ]+)?`", " ".join(titles))
     options = [param.opts[0] for param in console.command.params if param.opts[0] not in OF_ALL]
     assert sorted(described) == sorted(options)
 

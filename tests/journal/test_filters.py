@@ -107,7 +107,16 @@ def names(rows: Sequence[FlowRow]) -> str:
         (Filter(finished=True), "bob [c]_% Dora h.l"),
         (Filter(finished=False, batch="default"), "ann"),
         (
-            Filter(["waiting"], ["provision"], "default", ["ann", "x"], [1, 2], "a*", NOW, False),
+            Filter(
+                statuses=["waiting"],
+                kinds=["provision"],
+                batch="default",
+                names=["ann", "x"],
+                ids=[1, 2],
+                glob="a*",
+                since=NOW,
+                finished=False,
+            ),
             "ann",
         ),
     ],
@@ -119,6 +128,9 @@ def test_a_filter(journal: SqlJournal, chosen: Filter, wanted: str) -> None:
     counted = Counter[str]()
     for each in journal.groups(chosen):
         counted[each.status] += each.number
+    # Each also has a name for ever.
+    uids = [row.uid for row in rows]
+    assert journal.page(Filter(uids=uids)).rows == sorted(rows, key=lambda row: row.id)
     assert counted == Counter(CANCELLING if row.request else row.status for row in rows)
 
 
@@ -164,9 +176,17 @@ def test_groups_say_who_runs_them(journal: SqlJournal) -> None:
     assert sorted(journal.groups(Filter(batch="march")), key=lambda each: each.status) == [
         Group("cancelled", "provision", finished=True, number=1),
         Group(CANCELLING, "provision", finished=False, number=1, wake_at=NOW + 9),
-        Group("exchanging", "own", finished=False, number=1, owner_alive=True),
+        Group("exchanging", "own", finished=False, number=1, troubled=1, owner_alive=True),
         Group("scared", "provision", finished=True, number=1),
-        Group("waiting", "provision", finished=False, number=1, unloaded=1, owner_alive=True),
+        Group(
+            "waiting",
+            "provision",
+            finished=False,
+            number=1,
+            unloaded=1,
+            troubled=1,
+            owner_alive=True,
+        ),
     ]
 
 

@@ -27,6 +27,7 @@ from holdfast.console.viewers import Role
 from holdfast.console.wire import GuardedSite
 from holdfast.console.working import Working
 from holdfast.operating.audit import operator
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast.operating.jobs import Runner
 from holdfast.operating.refused import Refused
 from holdfast.server.address import endpoint
@@ -96,6 +97,7 @@ def service(
     relay: str,
     appid: str,
     proxy: Proxy | None = None,
+    hooks: AskedHooks = NO_HOOKS,
 ) -> ConsoleService:
     """Return a console, not yet started; it closes the journal when it stops.
 
@@ -106,12 +108,13 @@ def service(
         relay: the mailbox server of flows that are started here.
         appid: their application id.
         proxy: a reverse proxy that says who asks.
+        hooks: who is told of flows that are started here.
 
     Raises:
         Refused: the address or the certificate cannot be used.
     """
     pool = ThreadPool(0, THREADS + 1, name="console")  # one more for jobs
-    console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where)
+    console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where, hooks)
     live = Live(console)
     live.add()
     factory: Any = GuardedSite(console.app.resource(), reactor, where.known_as, secure=where.secure)
@@ -140,11 +143,12 @@ def console_of(
     appid: str,
     proxy: Proxy | None,
     where: Where,
+    hooks: AskedHooks = NO_HOOKS,
 ) -> tuple[Console, Sessions]:
     """Return what answers requests, and who is logged in."""
     menu = [(p.path, p.menu) for p in PAGES if isinstance(p, Page) and p.menu is not None]
     sessions = Sessions(reactor.seconds)
-    desk = Desk(journal, relay, appid, menu)
+    desk = Desk(journal, relay, appid, menu, hooks)
     console = Console(desk, Gate(sessions, proxy), pool, reactor)
     secure = where.secure
     wrong = Rates(WRONG_AT_ONCE, WRONG_EACH, reactor.seconds)

@@ -15,7 +15,13 @@ from holdfast.console.desk import Desk
 from holdfast.console.templating import iso
 from holdfast.console.trouble import sentence
 from holdfast.console.viewers import Role
-from holdfast.operating.batches import StartedDifferently, Terms, checked_batch, start_batch
+from holdfast.operating.batches import (
+    StartedDifferently,
+    Terms,
+    check_names,
+    checked_batch,
+    start_batch,
+)
 from holdfast.operating.bulk import cancel
 from holdfast.operating.coding import AskedCode
 from holdfast.operating.finding import DEFAULT_BATCH
@@ -44,7 +50,10 @@ def start(asked: Asked, desk: Desk) -> Answer:
         None if expires is None else desk.clock() + expires,
         0.0,
         AskedCode(words=sent.get("words"), guesses=sent.get("guesses", 1)),
+        hooks=desk.hooks,
     )
+    for words in desk.hooks.commands:
+        check_names([person], words, "")
     by = asked.viewer.actor()
     try:
         existing = start_batch(desk.journal, batch, [person], None, "", terms, by, own=False)
