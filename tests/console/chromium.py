@@ -13,6 +13,7 @@ from attrs import define, field
 
 from tests.harness.closing import Closing
 from tests.harness.process import Child, Holdfast
+from tests.harness.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -103,7 +104,7 @@ class Visit:
 def visit(browser: "Browser", **options: Any) -> Iterator[Visit]:
     """A window with cookies of its own; at the end the browser must not have complained."""
     context = browser.new_context(**{"viewport": WIDE, **options})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(DEADLINE * 1000)
     try:
         made = Visit(context)
         yield made

@@ -20,12 +20,15 @@ from tests.console.exhibits import FAILED, MANY, fill
 from tests.harness.peers import StockReceivers
 from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.server import MailboxServer
+from tests.harness.waiting import until
 from tests.journal.postgres import memory
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 COLLECTS: Final = "zoe@example.com"
+WAITS: Final = "yves@example.com"
+"""Somebody whose code is shown; by then it works no more."""
 
 SIZE: Final = {"width": 1100, "height": 760}
 
@@ -52,13 +55,26 @@ class EarlierOn:
 
 
 def collect(home: Holdfast, relay: str, folder: Path) -> None:
-    """Let somebody collect a secret, so that there is a flow with a story."""
-    source = people(folder / "people.csv", COLLECTS)
-    with home.start("provision", source, "--batch", "spring-2026-late") as worker:
-        code = worker.wait_for(r"\b(\d+-[a-z]+-[a-z]+)\b")[1]
-        with StockReceivers(relay) as stock:
-            assert stock.wait(stock.receive(code)).ok
-        assert worker.wait().status == 0
+    """Let one of two people collect a secret, so that there is a flow with a story."""
+    source, codes = people(folder / "people.csv", COLLECTS, WAITS), folder / "codes.csv"
+
+    def rows() -> Mapping[str, str]:
+        lines = codes.read_text().splitlines()[1:] if codes.exists() else []
+        return {line.split(",")[0]: line.split(",")[-1] for line in lines}
+
+    def is_done() -> bool:
+        journal = SqlJournal.look(str(home.db), environ={})
+        found = journal.overview(name=COLLECTS)[0].status
+        journal.close()
+        return found == "done"
+
+    words = ("--batch", "spring-2026-late", "--codes", codes, "--deadline", "7d")
+    with home.start("provision", source, *words) as worker, StockReceivers(relay) as stock:
+        until(lambda: len(rows()) == 2, worker.describe)
+        assert stock.wait(stock.receive(rows()[COLLECTS])).ok
+        until(is_done, worker.describe)
+        worker.terminate()
+        worker.wait()
 
 
 @define
@@ -98,6 +114,10 @@ class Studio:
             window.page.click("table a")
             window.page.wait_for_url("**/flows/*")
             self.take(window, "flow")
+            window.page.goto(f"{address}/flows?q={WAITS}")
+            window.page.click("tbody a")
+            window.page.click("text=Show the code")
+            self.take(window, "code")
             self.retry_many(window)
         with visit(self.browser, viewport=SIZE, storage_state=cookies, color_scheme="dark") as dark:
             dark.page.goto(f"{address}/flows")

@@ -131,12 +131,32 @@ def test_a_row_turns_green(
         assert worker.wait().status == 0
 
 
-def test_a_search_while_it_is_typed(ada: Visit, console: Console) -> None:
-    """The table and the address follow; without JavaScript the button does it."""
-    ada.page.goto(f"{console.address}/flows")
-    ada.page.fill("input[name=q]", "eve")
-    ada.page.wait_for_url("**/flows?q=eve*")
-    assert ada.page.locator("table tbody tr").count() == 1
+@pytest.mark.parametrize("scripts", [True, False], ids=["typed", "without scripts"])
+def test_a_search(browser: "Browser", console: Console, cookies: object, scripts: bool) -> None:
+    """The table and the address follow what is typed; without JavaScript the button does it."""
+    with visit(browser, storage_state=cookies, java_script_enabled=scripts) as somebody:
+        somebody.page.goto(f"{console.address}/flows")
+        somebody.page.fill("input[name=q]", "eve")
+        if not scripts:
+            somebody.page.click("text=Show")
+        somebody.page.wait_for_url("**/flows?q=eve*")
+        assert somebody.page.locator("table tbody tr").count() == 1
+
+
+def test_a_code(ada: Visit, console: Console, home: Holdfast) -> None:
+    """It is on no page before somebody asks for it, which is written down."""
+    ada.page.goto(f"{console.address}/flows?status=waiting")
+    assert "guitar-revenge" not in ada.page.content()
+    name = ada.page.inner_text("tbody a")
+    ada.page.click("tbody a")
+    ada.page.get_by_role("button", name="Show the code").wait_for()
+    assert "guitar-revenge" not in ada.page.content()
+    ada.page.click("text=Show the code")
+    assert "guitar-revenge" in ada.page.inner_text(".code")
+    journal = SqlJournal.look(str(home.db), environ={})
+    (deed, *_) = journal.audit(Deeds(action="code shown", name=name))
+    journal.close()
+    assert deed.face == "page"
 
 
 def test_a_bulk_retry(ada: Visit, console: Console) -> None:
@@ -150,6 +170,8 @@ def test_a_bulk_retry(ada: Visit, console: Console) -> None:
     ada.page.wait_for_selector(f"text={MANY} of {MANY} done")
     ada.page.goto(f"{console.address}/flows?batch={FAILED}")
     assert ada.page.inner_text(".counts") == f"{MANY} new"
+    ada.page.goto(f"{console.address}/audit?action=retry&batch={FAILED}&limit=500")
+    assert ada.page.locator("tbody tr", has_text=MARKUP).count() == MANY
 
 
 @pytest.mark.parametrize(
@@ -176,13 +198,3 @@ def test_a_foreign_name(ada: Visit, console: Console) -> None:
     assert got.status == 421
     assert ada.page.locator("table").count() == 0
     ada.complaints.clear()  # a header of ours is only for names that can be trusted
-
-
-def test_what_was_done(home: Holdfast, console: Console, ada: Visit) -> None:
-    """Who came in and what they did is written down, whatever they wrote as their reason."""
-    ada.page.goto(f"{console.address}/audit?action=login")
-    assert ada.page.locator("tbody tr").count() >= 1
-    journal = SqlJournal.look(str(home.db), environ={})
-    deeds = journal.audit(Deeds(action="retry", batch=FAILED))
-    journal.close()
-    assert {each.why for each in deeds} <= {MARKUP}
