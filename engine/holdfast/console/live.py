@@ -32,7 +32,8 @@ EVERY: Final = 1.0
 """Seconds between two looks into the journal."""
 
 ALIVE_EVERY: Final = 15
-"""After how many looks something is sent to everybody, and sessions are looked at again."""
+"""After how many looks sessions are looked at again, something is sent to everybody, and what is
+about all flows is taken to have moved."""
 
 LONGEST: Final = 300.0
 """Seconds after which a stream ends, to be opened again by whoever may still do that."""
@@ -190,7 +191,8 @@ class Live:
             self._seen = None
             return
         self._looks += 1
-        if self._looks % ALIVE_EVERY == 0:
+        aged = self._looks % ALIVE_EVERY == 0
+        if aged:
             self._see_who_is_there()
         shown = {each for watcher in self.watchers for each in watcher.seqs}
         new = {each for watcher in self.watchers if watcher.behind for each in watcher.seqs}
@@ -203,7 +205,8 @@ class Live:
             return  # the database does not answer, or much is asked; nothing is lost
         for watcher in watchers:
             if watcher in self.watchers:
-                watcher.tell(found, moved=moved)
+                # That a worker is gone, for example, is no entry of a journal.
+                watcher.tell(found, moved=moved or aged)
 
     def _see_who_is_there(self) -> None:
         for watcher in [*self.watchers]:
