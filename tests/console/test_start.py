@@ -8,7 +8,9 @@ from holdfast.console.answers import Wrong
 from holdfast.console.drafts import LIVES, MOST_BYTES, Draft, Drafts
 from holdfast.console.pages import start as start_page
 from holdfast.console.viewers import Role
+from holdfast.flows.document import Params
 from holdfast.operating.coding import AskedCode
+from holdfast.operating.hooks import AskedHooks
 from holdfast_journal import Deeds, SqlJournal
 from tests.cli.journals import start
 from tests.console.browser import HOST, Browser, Got
@@ -83,6 +85,18 @@ class TestOnePerson:
         assert 'role="alert"' in got.body
         assert SECRET not in got.body
         assert not operator.journal.named("default", ["eve"])
+
+    def test_the_console_s_hooks(self, journal: SqlJournal) -> None:
+        """Who is told is the console's to say; a name cannot be an option of their commands."""
+        browser = Browser(journal, hooks=AskedHooks({"collected": ["tell", "{name}"]}))
+        browser.log_in(Role.OPERATOR)
+        form = {"csrf": browser.csrf, "name": "eve", "secret": SECRET}
+        assert browser.post("/start", {**form, "name": "-rf"}).status == 400
+        assert send(browser, "name,secret\n-rf,x\n").status == 400
+        assert browser.post("/start", form).status == 303
+        (row,) = journal.named("default", ["eve"])
+        params = Params.from_bytes(journal.saved(row.id)[0])
+        assert params.hooks["collected"] == ["tell", "{name}"]
 
     def test_a_viewer_cannot(self, browser: Browser) -> None:
         """Neither one nor a file."""

@@ -146,7 +146,7 @@ def console_of(
     hooks: AskedHooks = NO_HOOKS,
 ) -> tuple[Console, Sessions]:
     """Return what answers requests, and who is logged in."""
-    menu = [(p.path, p.menu) for p in PAGES if isinstance(p, Page) and p.menu is not None]
+    menu = [(p.path, p.menu, p.role) for p in PAGES if isinstance(p, Page) and p.menu is not None]
     sessions = Sessions(reactor.seconds)
     desk = Desk(journal, relay, appid, menu, hooks)
     console = Console(desk, Gate(sessions, proxy), pool, reactor)

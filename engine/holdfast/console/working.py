@@ -5,6 +5,7 @@ Each part of a job is a small transaction; a console that is killed leaves the r
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Any, Final
 
 from attrs import define, field
@@ -19,6 +20,10 @@ from holdfast_journal import DatabaseUnusable
 
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks for jobs."""
+
+PAUSE: Final = 0.05
+"""Seconds between two parts of a job. SQLite lets whoever asks write, in no order: without a pause,
+a worker waited for up to 1.5 seconds in a trial with 5,000 flows, and with it 0.06."""
 
 _log = Logger()
 
@@ -36,7 +41,7 @@ class Working:
     _runner: Runner
     _pool: ThreadPool
     _reactor: Any
-    _going: bool = field(default=False, init=False)
+    _ended: Event = field(factory=Event, init=False)
     _looks: LoopingCall = field(init=False)
 
     @_looks.default
@@ -47,12 +52,11 @@ class Working:
 
     def start(self) -> None:
         """Begin to look."""
-        self._going = True
         self._looks.start(LOOK_EVERY)
 
     def stop(self) -> None:
         """End after the part that is being done; wait for the pool to end."""
-        self._going = False
+        self._ended.set()
         if self._looks.running:
             self._looks.stop()
 
@@ -68,5 +72,5 @@ class Working:
         return Deferred.fromCoroutine(self._in_thread())
 
     def _work(self) -> None:
-        while self._going and self._runner.work():
-            pass
+        while not self._ended.is_set() and self._runner.work():
+            self._ended.wait(PAUSE)

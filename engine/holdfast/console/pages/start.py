@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Final
 
@@ -16,13 +17,14 @@ from holdfast.console.viewers import Role
 from holdfast.operating.batches import (
     StartedDifferently,
     Terms,
+    check_names,
     checked_batch,
     start_batch,
     started_before,
 )
 from holdfast.operating.coding import MOST_GUESSES, MOST_WORDS, AskedCode
 from holdfast.operating.finding import DEFAULT_BATCH
-from holdfast.operating.people import examine, one_person
+from holdfast.operating.people import Person, examine, one_person
 from holdfast.operating.printable import quoted
 from holdfast.operating.refused import Refused
 from holdfast.operating.standing import shown_word
@@ -45,6 +47,7 @@ def start_one(asked: Asked, desk: Desk) -> Answer:
         # Browsers send each line's end as two characters.
         secret = asked.filled("secret").replace("\r\n", "\n")
         person = one_person(asked.filled("name"), secret)
+        _check_names(desk, [person])
         batch = checked_batch(asked.filled("batch") or DEFAULT_BATCH)
         terms = _terms(desk, asked.seconds("deadline"), _code(asked))
         start_batch(desk.journal, batch, [person], None, "", terms, asked.actor, own=False)
@@ -72,6 +75,7 @@ def look_at_file(asked: Asked, desk: Desk) -> Answer:
             name_column=asked.filled("name_column") or "name",
             secret_column=asked.filled("secret_column") or "secret",
         )
+        _check_names(desk, people, "the file")
     except Refused as error:
         return _form(asked, desk, sentence(error.words), 400)
     except Wrong as error:
@@ -124,7 +128,14 @@ def start_file(asked: Asked, desk: Desk) -> Answer:
 
 
 def _terms(desk: Desk, lasts: float | None, code: AskedCode) -> Terms:
-    return Terms(desk.relay, desk.appid, None if lasts is None else desk.clock() + lasts, 0.0, code)
+    deadline = None if lasts is None else desk.clock() + lasts
+    return Terms(desk.relay, desk.appid, deadline, 0.0, code, hooks=desk.hooks)
+
+
+def _check_names(desk: Desk, people: Sequence[Person], source: str = "") -> None:
+    """Refuse names that a command of a hook would take for an option."""
+    for words in desk.hooks.commands:
+        check_names(people, words, source)
 
 
 def _code(asked: Asked) -> AskedCode:
