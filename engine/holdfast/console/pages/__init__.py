@@ -6,7 +6,18 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import batches, flow, flows, jobs, overview, start
+from holdfast.console.pages import (
+    audit,
+    batches,
+    flow,
+    flows,
+    health,
+    jobs,
+    overview,
+    start,
+    tasks,
+    workers,
+)
 
 PAGES: Sequence[Page | Stream] = (
     *overview.PAGES,
@@ -15,4 +26,8 @@ PAGES: Sequence[Page | Stream] = (
     *start.PAGES,
     *batches.PAGES,
     *jobs.PAGES,
+    *tasks.PAGES,
+    *workers.PAGES,
+    *audit.PAGES,
+    *health.PAGES,
 )
