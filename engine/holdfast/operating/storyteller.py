@@ -146,7 +146,12 @@ class Storyteller:
             self._begin_anew()
             self._scene.opening = "the same code works again"
         elif kind == "deadline":
-            self._step("the operator has set another deadline")
+            did = (
+                "taken the deadline away"
+                if heard.endswith("no deadline")
+                else "set another deadline"
+            )
+            self._step(f"the operator has {did}")
         elif kind == "cancel":
             self._step("cancelled by the operator")
         elif kind in ("allocate", "set", "choose-words", "type") and not self._scene.opening:
