@@ -18,6 +18,7 @@ from holdfast.flows.engine.detaching import detached_number, key_of
 from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.engine.taking import Taking
+from holdfast.flows.shipped.coding import Coded
 from holdfast.flows.shipped.provision import HandOver
 from holdfast.flows.tasks import Call, kind_of, method_name
 from holdfast_journal import FlowStatus
@@ -148,6 +149,41 @@ def wrong_code_is_done(patches: Patches) -> None:
         return verdict
 
     patches.wrap(runner, "verdict_of", make)
+
+
+@mutant(
+    "a wrong guess is not counted",
+    "a code can be guessed at for ever",
+    kinds=("guessed",),
+    peers=("guesses",),
+)
+def guess_not_counted(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def wormhole_closed(self: Any, result: Any) -> None:
+            counted = self.coding.wrong
+            real(self, result)
+            self.coding.wrong = counted
+
+        return wormhole_closed
+
+    patches.wrap(Coded, "wormhole_closed", make)
+
+
+@mutant(
+    "the count of wrong guesses begins anew with each wormhole",
+    "a code can be guessed at for ever",
+    kinds=("guessed",),
+    peers=("guesses",),
+)
+def guesses_forgotten(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def reopened(self: Any) -> None:
+            real(self)
+            self.coding.wrong = 0
+
+        return reopened
+
+    patches.wrap(Coded, "reopened", make)
 
 
 @mutant(
