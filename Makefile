@@ -12,7 +12,7 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 
-.PHONY: help env test coverage lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
+.PHONY: help env test coverage lint types docs screenshots demo simulate crashes mutants power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
@@ -27,6 +27,7 @@ help:
 	@echo "make fuzz    broken input for everything that reads any, for MINUTES=$(MINUTES) minutes"
 	@echo "make bench   peers and project side by side (some twenty minutes), or ONLY=name"
 	@echo "make docs    the manual, in docs/_build/html"
+	@echo "make screenshots  the pictures of the console in the manual, by Chromium"
 	@echo "make lint    ruff and the import rules"
 	@echo "make types   mypy --strict, and pyrefly for a second opinion"
 
@@ -64,6 +65,9 @@ types: env
 
 docs: env
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+screenshots: env
+	$(BIN)/python -m tests.console.screenshots docs/screenshots
 
 demo: env
 	$(BIN)/python -m tests.harness.demo

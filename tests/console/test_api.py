@@ -263,6 +263,10 @@ class TestWhoMay:
             ("POST", "/flows/{uid}/cancel"): "operator",
             ("POST", "/flows/{uid}/retry"): "operator",
             ("POST", "/flows/{uid}/code"): "codes",
+            ("POST", "/jobs"): "operator",
+            ("GET", "/jobs"): "viewer",
+            ("GET", "/jobs/{uid}"): "viewer",
+            ("POST", "/jobs/{uid}/stop"): "operator",
         }
         documented = {
             (method.upper(), path.removeprefix("/api/v1"))
