@@ -19,6 +19,7 @@ help:
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets through kill -9"
 	@echo "make thousand  the page docs/thousand.md, pasted, for PEOPLE=20"
+	@echo "make shop    the page docs/shop.md, pasted; with Prometheus and Node where they are installed"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make crashes  each point at which a process may die, and pairs of them (takes long)"
 	@echo "make mutants  broken variants of Holdfast, each of which the simulator must find"
@@ -75,6 +76,10 @@ demo: env
 .PHONY: thousand
 thousand: env
 	$(BIN)/python -m tests.harness.thousand $(or $(PEOPLE),20)
+
+.PHONY: shop
+shop: env
+	$(BIN)/python -m tests.harness.shop
 
 simulate: env
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

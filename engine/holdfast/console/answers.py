@@ -36,8 +36,8 @@ class Wrong(Exception):
 
 
 def as_json(value: object, status: int = 200, *, headers: Sequence[tuple[str, str]] = ()) -> Answer:
-    """Answer with a JSON value."""
-    return Answer(json.dumps(value).encode(), status, JSON, headers)
+    """Answer with a JSON value, and the end of its line, for terminals."""
+    return Answer(f"{json.dumps(value)}\n".encode(), status, JSON, headers)
 
 
 def redirect(to: str, *, headers: Sequence[tuple[str, str]] = ()) -> Answer:

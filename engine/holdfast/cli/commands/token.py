@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 
 import click
 
@@ -39,15 +40,16 @@ def add(name: str, role: str, expires: float | None, db: str) -> None:
     """Make a token, and print it: this once, because only its hash is kept.
 
     NAME says in the audit who used it, such as a person or a program; it is never used again.
+    If there is no database yet, this makes it.
     """
     from holdfast.operating.audit import operator
-    from holdfast.operating.database import existing_journal
+    from holdfast.operating.database import open_journal
     from holdfast.operating.people import one_person
     from holdfast_journal.errors import TokenExists
 
     name = one_person(name, None).name
     until = None if expires is None else time.time() + expires
-    with existing_journal(db, say.tell) as journal:
+    with closing(open_journal(db, say.tell)) as journal:
         try:
             made = journal.tokens.make(name, role, until, operator())
         except TokenExists:
