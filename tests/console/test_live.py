@@ -10,7 +10,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from holdfast.console.live import ALIVE_EVERY, LONGEST, MOVED, Live
+from holdfast.console.guarding import COOKIE
+from holdfast.console.live import ALIVE_EVERY, LONGEST, MOST_EACH, MOVED, Live
 from holdfast.console.viewers import Role
 from holdfast_journal import SqlJournal, TakenFlow
 from tests.cli.journals import move
@@ -31,6 +32,7 @@ class Page:
     browser: Browser
     address: str
     again: bool = False
+    by_htmx: bool = False
     transport: Transport = field(init=False)
     channel: Any = field(init=False)
 
@@ -39,6 +41,7 @@ class Page:
         self.channel = self.browser.site.buildProtocol(self.transport.getPeer())
         self.channel.makeConnection(self.transport)
         again = "Last-Event-ID: 1\r\n" if self.again else ""
+        again += "HX-Request: true\r\n" if self.by_htmx else ""
         self.channel.dataReceived(
             f"GET {self.address} HTTP/1.1\r\nHost: {HOST}\r\n"
             f"Cookie: {self.browser.cookie}\r\n{again}\r\n".encode()
@@ -225,6 +228,25 @@ def test_an_open_page_does_not_keep_a_session(browser: Browser, live: Live) -> N
         browser.reactor.advance(3600)
     assert not live.watchers
     assert browser.get("/flows").status == 303
+
+
+def test_a_page_says_that_its_session_has_ended(browser: Browser, live: Live) -> None:
+    """In the place that every page has for it, and it asks again in a minute."""
+    assert '<p id="session"' in browser.get("/flows").body
+    browser.sessions.end(browser.cookie.partition("=")[2])
+    said = Page(browser, "/live?all=1", by_htmx=True).heard()
+    assert said.startswith("HTTP/1.1 200 ")
+    assert "retry: 60000\n" in said
+    assert '<p id="session" role="status" hx-swap-oob="outerMorph">You are logged out' in said
+    assert not live.watchers
+
+
+def test_nobody_takes_all_of_them(browser: Browser, live: Live) -> None:
+    """One person has a hundred windows at most; for others there is still room."""
+    pages = [Page(browser, "/live?all=1") for _ in range(MOST_EACH + 1)]
+    assert pages.pop().heard().startswith("HTTP/1.1 204 ")
+    browser.cookie = f"{COOKIE}={browser.sessions.begin('ben', Role.VIEWER)}"
+    assert Page(browser, "/live?all=1").heard().startswith("HTTP/1.1 200 ")
 
 
 def test_there_are_not_too_many(browser: Browser, live: Live) -> None:

@@ -41,6 +41,9 @@ LONGEST: Final = 300.0
 MOST: Final = 500
 """How many streams there are at most."""
 
+MOST_EACH: Final = 100
+"""How many of them one person has at most: as many windows, with room to load them again."""
+
 MOST_ROWS: Final = 500
 """How many flows one stream can be about."""
 
@@ -68,6 +71,7 @@ class Watcher:
 
     Args:
         request: its request.
+        who: whose it is.
         seqs: the number of the last entry that the page knows of each flow that it shows.
         rows: whether rows are sent; otherwise it is told only that something moved.
         picks: whether the viewer may do something to flows.
@@ -76,6 +80,7 @@ class Watcher:
     """
 
     request: GuardedRequest
+    who: str
     seqs: dict[int, int]
     rows: bool
     picks: bool
@@ -150,14 +155,16 @@ class Live:
         Answers 204 if there are too many streams: then a page does not move by itself.
         """
         seqs = {**_known(asked, "rows"), **_known(asked, "flow")}
-        if len(self.watchers) >= self.most:
+        who = asked.viewer.name
+        theirs = sum(each.who == who for each in self.watchers)
+        if len(self.watchers) >= self.most or theirs >= MOST_EACH:
             request.setResponseCode(204)
             return
         again = "last-event-id" in asked.headers
         shows_all = bool(asked.one("all"))
         behind = bool(seqs) or again
         picks = asked.viewer.may(Role.OPERATOR)
-        watcher = Watcher(request, seqs, bool(asked.one("rows")), picks, shows_all, behind)
+        watcher = Watcher(request, who, seqs, bool(asked.one("rows")), picks, shows_all, behind)
         request.say("Content-Type", "text/event-stream")
         # The id comes back when the client opens the stream again.
         watcher.send(b"id: 1\n\n")

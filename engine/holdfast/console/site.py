@@ -46,6 +46,15 @@ _WORDS: Final = {404: "There is nothing here.", 405: "This cannot be used like t
 
 _log = Logger()
 
+_ENDED: Final = b"""\
+retry: 60000
+data: <p id="session" role="status" hx-swap-oob="outerMorph">You are logged out, so this page
+data: does not move any more. <a href="/login">Log in</a></p>
+
+"""
+"""What a page is told whose stream is not let in; scripts do not see the body of a 401. It asks
+again in a minute: perhaps somebody has logged in meanwhile, in another window."""
+
 
 @define(eq=False)
 class Console:
@@ -101,6 +110,8 @@ class Console:
                 await self.in_thread(self._check_token, self.gate.token_of(request))
                 await stream.handler(asked, self, request)
             except Wrong as wrong:
+                if wrong.status == 401 and request.header("hx-request"):
+                    return send(request, Answer(_ENDED, 200, "text/event-stream"))
                 # No redirect to the login: a script would follow it, again and again.
                 return send(request, Answer(wrong.words.encode(), wrong.status, "text/plain"))
             return b""
