@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from holdfast.console.guarding import COOKIE
 from holdfast.console.live import ALIVE_EVERY, LONGEST, MOST_EACH, MOVED, Live
 from holdfast.console.viewers import Role
-from holdfast_journal import SqlJournal, TakenFlow
+from holdfast_journal import NewFlow, SqlJournal, TakenFlow
 from tests.cli.journals import move
 from tests.console.browser import HOST, Browser
 
@@ -239,6 +239,18 @@ def test_a_page_says_that_its_session_has_ended(browser: Browser, live: Live) ->
     assert "retry: 60000\n" in said
     assert '<p id="session" role="status" hx-swap-oob="outerMorph">You are logged out' in said
     assert not live.watchers
+
+
+def test_new_flows_are_mentioned(browser: Browser, live: Live, flows: dict[str, TakenFlow]) -> None:
+    """On pages of rows, once for each look that finds some."""
+    page = Page(browser, rows(browser.journal, "ann"))
+    browser.reactor.advance(1)
+    page.heard()
+    browser.journal.start_flows("later", [NewFlow("new", "provision", b"{}")])
+    browser.reactor.advance(1)
+    assert 'id="newer"' in page.heard()
+    browser.reactor.advance(1)
+    assert page.heard() == ""
 
 
 def test_nobody_takes_all_of_them(browser: Browser, live: Live) -> None:

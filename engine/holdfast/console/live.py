@@ -49,6 +49,12 @@ MOST_ROWS: Final = 500
 
 _ROWS: Final = re.compile(r"\d{1,18}\.\d{1,18}(?:,\d{1,18}\.\d{1,18})*")
 
+NEWER: Final = (
+    b'data: <p id="newer" role="status" hx-swap-oob="outerMorph">Flows were started meanwhile.'
+    b' <a href="">Load the page again</a></p>\n\n'
+)
+"""Tells a page of rows that there are others, which it may not show."""
+
 MOVED: Final = b"event: moved\ndata: .\n\n"
 """Tells a page to load itself again."""
 
@@ -86,10 +92,12 @@ class Watcher:
     picks: bool
     all: bool
     behind: bool
+    newest: int | None = field(default=None, init=False)
+    """The highest id of a flow that this stream knows of."""
     over: Deferred[None] = field(factory=Deferred)
     stopped: bool = field(default=False, init=False)
 
-    def tell(self, found: Mapping[int, Moved], *, moved: bool) -> None:
+    def tell(self, found: Mapping[int, Moved], newest: int, *, moved: bool) -> None:
         """Send what is news to this client."""
         if self.stopped:
             self.behind = True  # it is told how things stand when it reads again
@@ -103,6 +111,9 @@ class Watcher:
             self.send(b"".join(each.row_to_pick if self.picks else each.row for _, each in news))
         elif news or (self.all and (moved or self.behind)):
             self.send(MOVED)
+        if self.rows and self.newest is not None and newest > self.newest:
+            self.send(NEWER)
+        self.newest = newest
         self.seqs.update((flow, each.seq) for flow, each in news)
         self.behind = False
 
@@ -205,15 +216,14 @@ class Live:
         new = {each for watcher in self.watchers if watcher.behind for each in watcher.seqs}
         watchers = [*self.watchers]
         try:
-            moved, found, self._seen = await self._console.in_thread(
-                self._read, self._seen, shown, new
-            )
+            moved, found, seen = await self._console.in_thread(self._read, self._seen, shown, new)
         except Wrong:
             return  # the database does not answer, or much is asked; nothing is lost
+        self._seen = seen
         for watcher in watchers:
             if watcher in self.watchers:
                 # That a worker is gone, for example, is no entry of a journal.
-                watcher.tell(found, moved=moved or aged)
+                watcher.tell(found, seen.flow, moved=moved or aged)
 
     def _see_who_is_there(self) -> None:
         for watcher in [*self.watchers]:
