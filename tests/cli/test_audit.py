@@ -12,7 +12,7 @@ import pytest
 from holdfast.flows.document import Checkpoint, Params
 from holdfast.operating.audit import ACTIONS, operator
 from holdfast.operating.bulk import cancel
-from holdfast_journal import Deed, Deeds, NewFlow
+from holdfast_journal import Actor, Deed, Deeds, NewFlow
 from tests.cli.journals import failed, move, open_at, run
 
 
@@ -66,6 +66,33 @@ def test_each_command(
         assert each.who.startswith(pwd.getpwuid(os.getuid()).pw_name)
         assert (each.origin, each.face) == (socket.gethostname(), "command")
         assert each.action in ACTIONS
+
+
+def test_the_audit_is_forgotten_if_that_is_asked_for(database: Path) -> None:
+    """What is older than that; and it is written down who did it. Otherwise purging keeps it."""
+    journal = open_at(database)
+    for name in ("shop", "desk"):
+        journal.tokens.make(name, "viewer", None, Actor("ada", "desk", "command"))
+    with journal._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE holdfast_audit SET at = 1 WHERE id = 1")
+    journal.close()
+    words = ("purge", "--older-than", "9d")
+    assert "audit" not in run(database, *words, "--yes").output
+    assert "; 1 row of the audit." in run(database, *words, "--audit", "--dry-run").output
+    assert [each.action for each in deeds(database)] == ["purge", "token made", "token made"]
+    assert "; 1 row of the audit." in run(database, *words, "--audit", "--yes").output
+    assert [(each.action, each.detail) for each in deeds(database)] == [
+        ("purge", "1 row of the audit"),
+        ("purge", "1 flow"),
+        ("token made", "desk, viewer"),
+    ]
+
+
+def test_the_first_token_makes_the_database(tmp_path: Path) -> None:
+    """Nothing has to be started before."""
+    path = tmp_path / "new.db"
+    assert run(path, "token", "add", "shop").stdout.startswith("hf_")
+    assert [each.action for each in deeds(path)] == ["token made"]
 
 
 @pytest.fixture

@@ -17,7 +17,16 @@ from holdfast_journal.auditing.acts import Actor
 from holdfast_journal.auditing.recording import record
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import CHUNK, chunks
-from holdfast_journal.store.schema import batches, entries, flows, jobs, plans, tasks, workers
+from holdfast_journal.store.schema import (
+    audit,
+    batches,
+    entries,
+    flows,
+    jobs,
+    plans,
+    tasks,
+    workers,
+)
 from holdfast_journal.upkeep.shredding import shred
 from holdfast_journal.workers.registration import Alive
 
@@ -31,6 +40,8 @@ class Old:
     batch: str | None = None
     names: bool = False
     """Whether the small rows are deleted too."""
+    audit: bool = False
+    """Whether what operators did before that time is forgotten too."""
 
 
 @frozen
@@ -42,6 +53,8 @@ class Purge:
     workers: int
     statuses: Mapping[str, int]
     """How many of the flows ended with each status."""
+    deeds: int = 0
+    """Rows of the audit."""
 
 
 def find(database: Database, alive: Alive, old: Old) -> Purge:
@@ -56,8 +69,10 @@ def find(database: Database, alive: Alive, old: Old) -> Purge:
         ids = select(flows.c.id).where(_old(old))
         history = select(func.count()).where(entries.c.flow_id.in_(ids))
         count = connection.scalar(history) or 0
+        told = select(func.count()).select_from(audit).where(_told(old))
+        deeds = (connection.scalar(told) or 0) if old.audit else 0
     gone = _idle_workers(database, alive, old)
-    return Purge(sum(statuses.values()), count, len(gone), statuses)
+    return Purge(sum(statuses.values()), count, len(gone), statuses, deeds)
 
 
 def purge(
@@ -101,11 +116,45 @@ def purge(
     if old.batch is None:
         with database.writing() as connection:
             connection.execute(delete(jobs).where(jobs.c.finished_at < old.before))
+    deeds = _forget_deeds(database, old, by, now) if old.audit else 0
     gone = _idle_workers(database, alive, old)
     for chunk in chunks(gone):
         with database.writing() as connection:
             connection.execute(delete(workers).where(workers.c.id.in_(chunk)))
-    return Purge(sum(statuses.values()), count, len(gone), statuses)
+    return Purge(sum(statuses.values()), count, len(gone), statuses, deeds)
+
+
+def _forget_deeds(database: Database, old: Old, by: Actor | None, now: float) -> int:
+    """Delete what operators did long ago; that it was deleted is written down."""
+    count = 0
+    with database.reading() as connection:
+        # What is written down meanwhile stays, whatever the clock does.
+        newest = connection.scalar(select(func.max(audit.c.id)).where(_told(old))) or 0
+    while True:
+        with database.writing() as connection:
+            query = (
+                select(audit.c.id)
+                .where(_told(old), audit.c.id <= newest)
+                .order_by(audit.c.id)
+                .limit(CHUNK)
+            )
+            ids = connection.scalars(query).all()
+            if not ids:
+                return count
+            connection.execute(delete(audit).where(audit.c.id.in_(ids)))
+            if by is not None:
+                record(connection, by.does("purge", rows_of_audit(len(ids))), now)
+        count += len(ids)
+
+
+def rows_of_audit(count: int) -> str:
+    """Say how many rows of the audit."""
+    return "1 row of the audit" if count == 1 else f"{count} rows of the audit"
+
+
+def _told(old: Old) -> ColumnElement[bool]:
+    told = audit.c.at < old.before
+    return told if old.batch is None else told & (audit.c.batch == old.batch)
 
 
 def _words(old: Old, count: int) -> str:

@@ -87,9 +87,9 @@ class Upkeep:
         """
         return rotating.rotate(self._database, self.ready.keys, self._clock(), by)
 
-    def old(self, seconds: float, batch: str | None, *, names: bool) -> Old:
-        """The flows that ended more than `seconds` ago."""
-        return Old(self._clock() - seconds, batch, names)
+    def old(self, seconds: float, batch: str | None, *, names: bool, audit: bool = False) -> Old:
+        """The flows that ended more than `seconds` ago; what is deleted with them, see `Old`."""
+        return Old(self._clock() - seconds, batch, names, audit)
 
     def find(self, old: Old) -> Purge:
         """What `purge` would delete."""

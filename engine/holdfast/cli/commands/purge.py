@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,9 @@ from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
+
+if TYPE_CHECKING:
+    from holdfast_journal.upkeep.purging import Purge
 
 
 @click.command()
@@ -28,10 +31,17 @@ from holdfast.cli.settings import db_option
     is_flag=True,
     help="Forget their names too. The same people file would then start all of them again.",
 )
+@click.option(
+    "--audit",
+    is_flag=True,
+    help="Forget too what operators did longer ago than this: rows of 'holdfast audit'.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Say what would be purged, and delete nothing.")
 @db_option
-def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool, db: str) -> None:
+def command(
+    age: float, batch: str | None, names: bool, audit: bool, yes: bool, dry_run: bool, db: str
+) -> None:
     """Forget flows that ended long ago.
 
     Deletes their journals and what is left of their secrets, also of flows that failed, which
@@ -43,27 +53,30 @@ def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool
     from holdfast.operating.database import upkeep
 
     with upkeep(db, say.tell, looks=dry_run) as keeper:
-        old = keeper.old(age, batch, names=names)
+        old = keeper.old(age, batch, names=names, audit=audit)
         found = keeper.find(old)
-        if not found.flows and not found.workers:
+        if not found.flows and not found.workers and not found.deeds:
             click.echo("There is nothing to purge.")
             return
-        what = _what(found.statuses, found.entries)
+        what = _what(found)
         if dry_run:
             click.echo(f"There is this to purge: {what}.")
             return
         if not yes:
             _ask(what, names)
         done = keeper.purge(old, operator())
-    click.echo(f"Purged: {_what(done.statuses, done.entries)}.")
+    click.echo(f"Purged: {_what(done)}.")
     if names:
         click.echo("Their names are forgotten: the same people file would start them again.")
 
 
-def _what(statuses: Mapping[str, int], entries: int) -> str:
+def _what(found: Purge) -> str:
     from holdfast.cli.tables import counted
+    from holdfast_journal.upkeep.purging import rows_of_audit
 
-    return f"{counted(statuses) if statuses else 'no flows'}; {entries} journal entries"
+    flows = counted(found.statuses) if found.statuses else "no flows"
+    told = f"; {rows_of_audit(found.deeds)}" if found.deeds else ""
+    return f"{flows}; {found.entries} journal entries{told}"
 
 
 def _ask(what: str, names: bool) -> None:
