@@ -9,6 +9,7 @@ own, and the nonces go on counting.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from holdfast.crypto import derive
@@ -22,14 +23,18 @@ HEADER: Final = LENGTH_BYTES + NONCE_BYTES
 FRONT: Final = HEADER + MAC_LENGTH
 """Bytes of a record in front of its content."""
 
-ROOM: Final = 128 * 1024 - FRONT
-"""Bytes of content in the largest record that is sent: where all receivers are fast."""
+ROOM: Final = 128 * 1024
+"""Bytes of content in the largest record that is sent: where all receivers are fast.
+
+Whole pages, so that a receiver's file is written in whole pages, too."""
 
 MOST: Final = 64 * 1024 * 1024
 """Bytes of the longest record that is accepted, nonce and authenticator included, by default."""
 
-START: Final = 256 * 1024
-"""Bytes of the receive buffer, until a record does not fit in."""
+START: Final = 2 * (FRONT + ROOM) + 4096
+"""Bytes of the receive buffer, until a record does not fit in.
+
+Two of our own largest, so that little of a third one is to be moved to the front."""
 
 AES: Final = "aes-256-gcm"
 """The other cipher. It needs instructions of the processor: without them it is the slower one."""
@@ -85,6 +90,21 @@ class Bulk:
         """
         return self._incoming.receive()
 
+    def receive_some(self, most: int) -> list[memoryview]:
+        """Wait for the next record; return it and those behind it that are here by now.
+
+        Args:
+            most: when they have so many bytes, no more of them are returned.
+
+        Returns:
+            One or more contents, which are valid until the next call.
+
+        Raises:
+            RecordError: the other side sent something else.
+            WireError: the connection ended or broke.
+        """
+        return self._incoming.receive_some(most)
+
     def receive_by_aes(self) -> None:
         """Open by AES-256-GCM what was not returned yet."""
         self._incoming.by_aes()
@@ -134,6 +154,7 @@ class Incoming:
         self._start = 0
         self._end = 0
         self._view = memoryview(b"")
+        self._place: Boxes
         self._allocate(START)
 
     def by_aes(self) -> None:
@@ -145,11 +166,33 @@ class Incoming:
     def receive(self) -> memoryview:
         """Wait for the next record, and open it."""
         self._need(LENGTH_BYTES)
+        size = self._announced()
+        self._need(LENGTH_BYTES + size)
+        return self._open(size)
+
+    def receive_some(self, most: int) -> list[memoryview]:
+        """Wait for the next record, and open it and what is here of those behind it."""
+        contents = [self.receive()]
+        most -= len(contents[0])
+        with suppress(RecordError):  # the next call meets it again, and what is good comes first
+            while most > 0 and (here := self._end - self._start) >= LENGTH_BYTES:
+                size = self._announced()
+                if here < LENGTH_BYTES + size:
+                    break
+                contents.append(self._open(size))
+                most -= len(contents[-1])
+        return contents
+
+    def _announced(self) -> int:
+        """The bytes of the next record, behind its length."""
         start = self._start
         size = int.from_bytes(self._view[start : start + LENGTH_BYTES], "big")
         if not FRONT - LENGTH_BYTES <= size <= self._most:
             raise RecordError(f"The other side sent a record of {size} bytes.")
-        self._need(LENGTH_BYTES + size)
+        return size
+
+    def _open(self, size: int) -> memoryview:
+        """Open the next record, all of which is here."""
         start = self._start
         nonce = self._count.to_bytes(NONCE_BYTES, "big")
         if self._view[start + LENGTH_BYTES : start + HEADER] != nonce:
