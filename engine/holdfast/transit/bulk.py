@@ -210,7 +210,8 @@ class Incoming:
         if self._start == self._end:
             self._start = self._end = 0
         while self._end - self._start < length:
-            if self._start and self._start + length > len(self._view):
+            # Little is left to be moved in the second half, and much may be received then.
+            if self._start + length > len(self._view) or 2 * self._start > len(self._view):
                 self._to_front()
             if self._end == len(self._view):
                 # By what has arrived, and not by what a length announces.
@@ -221,6 +222,8 @@ class Incoming:
             self._end += count
 
     def _to_front(self) -> None:
+        if self._start == 0:
+            return
         have = self._end - self._start
         self._view[:have] = self._view[self._start : self._end]
         self._start, self._end = 0, have
