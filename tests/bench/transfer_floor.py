@@ -176,8 +176,8 @@ def sentence(found: Figures) -> str:
         f" together {number(least_sender)} to send and {number(least_receiver)} to receive."
         f" Our pump without a wormhole takes {told['sender']} and {told['receiver']},"
         f" at {told['rate']} MB/s, and by AES {told['sender by AES']} and"
-        f" {told['receiver by AES']}, at {told['rate by AES']} MB/s; to offer a file, it is read and digested once before, which"
-        f" takes {told['offer']}."
+        f" {told['receiver by AES']}, at {told['rate by AES']} MB/s; to offer a file, it is"
+        f" read and digested once before, which takes {told['offer']}."
     )
 
 
