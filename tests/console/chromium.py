@@ -108,7 +108,7 @@ def visit(browser: "Browser", **options: Any) -> Iterator[Visit]:
     try:
         made = Visit(context)
         yield made
-        assert made.complaints == []
+        assert not made.complaints, made.complaints
     finally:
         context.close()
 
