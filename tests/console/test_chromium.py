@@ -133,7 +133,8 @@ def test_rows_turn_green(
         for name, code in codes.items():
             assert stock.wait(stock.receive(code)).text == f"the secret of {name}"
             page.locator("tr.good", has_text=name).locator("text=done").wait_for()
-            cable.cut()
+            if name == "zoe":
+                cable.cut()
         assert all("network error" in ada.complaints.pop() for _ in [*ada.complaints])
         assert page.evaluate("window.mine")
         assert worker.wait().status == 0
