@@ -18,6 +18,7 @@ help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets through kill -9"
+	@echo "make thousand  the page docs/thousand.md, pasted, for PEOPLE=20"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make crashes  each point at which a process may die, and pairs of them (takes long)"
 	@echo "make mutants  broken variants of Holdfast, each of which the simulator must find"
@@ -70,6 +71,10 @@ screenshots: env
 
 demo: env
 	$(BIN)/python -m tests.harness.demo
+
+.PHONY: thousand
+thousand: env
+	$(BIN)/python -m tests.harness.thousand $(or $(PEOPLE),20)
 
 simulate: env
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

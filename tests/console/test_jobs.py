@@ -308,13 +308,19 @@ class TestRunning:
         carry_out(journal)
         assert job(journal).total == 5
 
-    def test_a_job_that_was_altered_is_given_up(self, journal: SqlJournal) -> None:
+    def test_a_job_that_was_altered_is_given_up(
+        self, browser: Browser, journal: SqlJournal
+    ) -> None:
         """And does not keep others waiting."""
         journal.jobs.make("f" * 32, "retry", '{"uids": 7}', "[]", ADA.does("bulk"))
         journal.jobs.make("e" * 32, "dance", "{", "{}", ADA.does("bulk"))
+        choice, _ = Wish(What.CANCEL).stored()
+        arguments = '{"force": false, "deadline": 1e300}'
+        journal.jobs.make("d" * 32, "extend", choice, arguments, ADA.does("bulk"))
         begin(journal, UID, Wish(What.CANCEL, Choice(glob="ann")), ADA)
         carry_out(journal)
-        assert [each.state for each in journal.jobs.page().rows] == ["done", "failed", "failed"]
+        assert [each.state for each in journal.jobs.page().rows] == ["done", *["failed"] * 3]
+        assert browser.log_in().get("/jobs").status == 200
         with pytest.raises(Refused):
             Wish(What.CANCEL, Choice(statuses=["purple"]))
 

@@ -185,8 +185,12 @@ class TestPurge:
     def test_names_too(self, url: str, journals: Journals) -> None:
         """With `names` the rows go as well, of flows that were purged before too."""
         journal, clock = three(journals, url)
+        flows = {row.name: row.id for row in journal.overview()}
+        journal.plan_retries("killed before it was done", dict.fromkeys(flows.values(), 1))
         purged(url, 1500.0)
+        assert journal.planned("killed before it was done")[0] == 2
         assert purged(url, 3000.0, names=True).flows == 2
+        assert journal.planned("killed before it was done")[0] == 1
         assert [row.name for row in journal.overview()] == ["cleo"]
         with pytest.raises(NoSuchFlow):
             journal.history(1)

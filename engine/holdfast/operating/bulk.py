@@ -11,6 +11,7 @@ small transactions, and a command that was killed in between is started again:
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -112,15 +113,19 @@ def cancel(journal: SqlJournal, rows: Sequence[FlowRow], by: Actor) -> Iterator[
 def extend(
     journal: SqlJournal, rows: Sequence[FlowRow], deadline: float, by: Actor
 ) -> Iterator[Outcome]:
-    """Give these flows another deadline, in seconds since the epoch."""
+    """Give these flows another deadline, in seconds since the epoch; infinity takes it away."""
     from holdfast.flows.requests import put_off
 
     by_id = {row.id: row for row in rows}
-    act = by.does("extend", f"until {datetime.fromtimestamp(deadline, UTC):%Y-%m-%d %H:%M:%SZ}")
+    until, became = "without a deadline", "has no deadline"
+    if deadline != math.inf:
+        until = f"until {datetime.fromtimestamp(deadline, UTC):%Y-%m-%d %H:%M:%SZ}"
+        became = "has another deadline"
+    act = by.does("extend", until)
     changed = journal.change(by_id.keys(), with_deadline(deadline), put_off(deadline), act=act)
     for some in changed:
         for each, why in some.items():
-            yield Outcome(by_id[each], why or "has another deadline", done=why is None)
+            yield Outcome(by_id[each], why or became, done=why is None)
 
 
 def with_deadline(deadline: float) -> Callable[[bytes], bytes]:
@@ -128,9 +133,11 @@ def with_deadline(deadline: float) -> Callable[[bytes], bytes]:
     from holdfast.errors import BadCheckpoint
     from holdfast.flows.document import Params
 
+    wanted = None if deadline == math.inf else deadline
+
     def changed(params: bytes) -> bytes:
         try:
-            return evolve(Params.from_bytes(params), deadline=deadline).to_bytes()
+            return evolve(Params.from_bytes(params), deadline=wanted).to_bytes()
         except BadCheckpoint as error:
             raise ValueError(f"cannot be changed: {error}") from None
 

@@ -33,6 +33,9 @@ MOST_CHOSEN: Final = 1000
 LONGEST_WORDS: Final = 1000
 """Characters of what the audit says of a wish."""
 
+_END_OF_TIME: Final = 253_402_300_800.0
+"""The year 10000, in seconds since the epoch: times are not written beyond it."""
+
 _NOTED: Final = 20
 """Flows that cannot be planned, and of which is noted why."""
 
@@ -75,6 +78,9 @@ class Wish:
             raise Refused("say until when the flows are to be extended")
         if max(len(self.uids), len(self.choice.names)) > MOST_CHOSEN:
             raise Refused(f"at most {MOST_CHOSEN} flows can be chosen one by one")
+        for seconds in (self.deadline, self.choice.since):
+            if seconds is not None and not 0 <= seconds < _END_OF_TIME:
+                raise Refused("this is not a time")
         self.filter(0.0)
 
     def filter(self, asked_at: float) -> Filter:
