@@ -85,11 +85,18 @@ def cookies(browser: "Browser", console: Console) -> object:
         return first.context.storage_state()
 
 
+@pytest.fixture(scope="module")
+def window(browser: "Browser", cookies: object) -> Iterator[Visit]:
+    with visit(browser, storage_state=cookies) as window:
+        yield window
+
+
 @pytest.fixture
-def ada(browser: "Browser", cookies: object) -> Iterator[Visit]:
-    """Somebody who is logged in, and may do everything."""
-    with visit(browser, storage_state=cookies) as ada:
-        yield ada
+def ada(window: Visit) -> Iterator[Visit]:
+    """Somebody who is logged in, and may do everything; the same window for all."""
+    yield window
+    window.page.unroute_all()
+    window.check()
 
 
 def test_every_page(ada: Visit, browser: "Browser", console: Console, cookies: object) -> None:
@@ -137,6 +144,7 @@ def test_rows_turn_green(
                 cable.cut()
         assert all("network error" in ada.complaints.pop() for _ in [*ada.complaints])
         assert page.evaluate("window.mine")
+        page.goto("about:blank")
         assert worker.wait().status == 0
 
 
