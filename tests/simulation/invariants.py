@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
 
+from holdfast.flows.shipped.verifying import SendTextVerified
 from tests.simulation import rows
 from tests.simulation.flows import TRIES
 from tests.simulation.network import Socket
@@ -237,6 +238,8 @@ class Watch:
             said = self.bodies.setdefault((socket.note.side, frame["phase"]), frame["body"])
             if said != frame["body"]:
                 self.world.violate(f"{side.flow.name} said two things under {frame['phase']}")
+            if frame["phase"] == "0" and side.flow.kind == SendTextVerified.kind:
+                self._check_compared(side.flow)
         wanted = _as_licence(frame)
         if wanted is None or wanted in side.frames:
             return
@@ -245,6 +248,11 @@ class Watch:
         if wanted[0].startswith("add ") and any(w.startswith(start) for w in side.words):
             return
         self.world.violate(f"{side.flow.name} said what is not durable: {_words(frame)}")
+
+    def _check_compared(self, flow: Flow) -> None:
+        """A secret goes to nobody who may be somebody else."""
+        if flow.name not in self.world.outside.compared:
+            self.world.violate(f"{flow.name} hands over what it has, and nobody has compared")
 
     def _check_owner(self, life: Life, side: Side | None) -> None:
         """Whoever was paused for long says nothing before it knows whose its flows are."""
