@@ -24,7 +24,7 @@ from holdfast.operating.printable import quoted
 from holdfast.operating.refused import Refused
 
 if TYPE_CHECKING:
-    from holdfast_journal import Actor, FlowRow, SqlJournal
+    from holdfast_journal import Actor, Filter, FlowRow, SqlJournal
 
 Rule = Callable[["FlowRow"], str | None]
 """Says why something cannot be done to a flow; None if nothing is in the way."""
@@ -57,18 +57,25 @@ def select(journal: SqlJournal, choice: Choice, why_not: Rule, *, opens: bool = 
     Raises Refused if a name is nobody's, or stands in several batches.
     """
     _check_names(journal, choice)
-    chosen, after = choice.filter(), None
     rows, refused = [], []
-    while True:
-        page = journal.page(chosen, after=after, opens=opens)
-        for row in page.rows:
+    for page in pages(journal, choice.filter(), opens=opens):
+        for row in page:
             if (why := why_not(row)) is None:
                 rows.append(row)
             else:
                 refused.append(Outcome(row, why, done=False))
+    return Selection(rows, refused)
+
+
+def pages(journal: SqlJournal, chosen: Filter, *, opens: bool) -> Iterator[Sequence[FlowRow]]:
+    """Yield all flows of a filter, some at a time."""
+    after = None
+    while True:
+        page = journal.page(chosen, after=after, opens=opens)
+        yield page.rows
         after = page.then
         if after is None:
-            return Selection(rows, refused)
+            return
 
 
 def _check_names(journal: SqlJournal, choice: Choice) -> None:
@@ -76,14 +83,9 @@ def _check_names(journal: SqlJournal, choice: Choice) -> None:
         return
     named = Choice(names=choice.names, batch=choice.batch).filter()
     batches: dict[str, list[str]] = {}
-    after = None
-    while True:
-        page = journal.page(named, after=after)
-        for row in page.rows:
+    for page in pages(journal, named, opens=False):
+        for row in page:
             batches.setdefault(row.name, []).append(row.batch)
-        after = page.then
-        if after is None:
-            break
     for name in named.names or ():
         if len(found := batches.get(name, [])) == 1:
             continue
@@ -120,13 +122,14 @@ def extend(
         until = f"until {datetime.fromtimestamp(deadline, UTC):%Y-%m-%d %H:%M:%SZ}"
         became = "has another deadline"
     act = by.does("extend", until)
-    changed = journal.change(by_id.keys(), _with_deadline(deadline), put_off(deadline), act=act)
+    changed = journal.change(by_id.keys(), with_deadline(deadline), put_off(deadline), act=act)
     for some in changed:
         for each, why in some.items():
             yield Outcome(by_id[each], why or became, done=why is None)
 
 
-def _with_deadline(deadline: float) -> Callable[[bytes], bytes]:
+def with_deadline(deadline: float) -> Callable[[bytes], bytes]:
+    """Return what gives a flow's parameters another deadline, for `SqlJournal.change`."""
     from holdfast.errors import BadCheckpoint
     from holdfast.flows.document import Params
 
