@@ -1,8 +1,8 @@
 """Doing detached tasks: they belong to no flow that runs, but to whichever worker claims them.
 
 Each look claims those that are due, as many as there is room for, and begins them. What became of
-them is written at the next look. A claim is short, and is renewed while its task runs; a worker that
-dies leaves its claims, which lapse.
+them is written at the next look. A claim is short, and is renewed while its task runs; those of a
+worker that dies lapse.
 """
 
 from __future__ import annotations
