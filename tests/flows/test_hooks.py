@@ -308,6 +308,7 @@ def test_purging(tmp_path: Path) -> None:
         world.until(world.finished)
         world.until(lambda: TOLD)
         with closing(Upkeep.open(url, clock=world.now)) as upkeep:
-            assert upkeep.purge(upkeep.old(-1, None, names=True)).flows == 1
+            done = upkeep.purge(upkeep.old(-1, None, names=True))
+            assert (done.flows, done.untold) == (1, 1)
         world.advance(10)
         assert not left(world)
