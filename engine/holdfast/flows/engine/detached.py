@@ -180,6 +180,12 @@ class Detached:
         del self._running[task.id, task.attempts]
         if not isinstance(result, Failure):
             observed("done")
+            _log.info(
+                "{task} of flow {flow} is done, at try {tries}",
+                task=task.name,
+                flow=task.flow,
+                tries=task.attempts,
+            )
             self._reports.append(partial(self._scope.journal.detached_done, task))
         elif self._is_stopping:
             self._failed(task, STOPPED, 0.0)
