@@ -84,6 +84,8 @@ class Side:
     opened: bool = False
     filled: bool = False
     """Whether the server has heard our first message."""
+    claims: int = 0
+    """How often it has claimed the nameplate without hearing an answer."""
 
 
 @define(eq=False, repr=False)
@@ -187,6 +189,8 @@ class Watch:
         if exchange["code"]["state"] not in ("unset", "wanted"):
             frames.add(("allocate", ""))
         nameplate = exchange["nameplate"]
+        if nameplate["state"] != "claiming":
+            side.claims = 0
         if nameplate["state"] in _CLAIMING:
             frames.add(("claim", nameplate["data"]["nameplate"]))
         if nameplate["state"] in ("releasing", "released", "yielding", "yielded"):
@@ -214,6 +218,8 @@ class Watch:
             self.world.violate(f"{socket.process.name} says {frame['type']} before bind")
             return
         self._check_licence(socket, frame)
+        if frame["type"] == "claim" and socket.note.side in self.sides:
+            self.sides[socket.note.side].claims += 1
         self._check_owner(socket.process, self.sides.get(socket.note.side))
         self.world.faults.sends(socket)
 
@@ -332,6 +338,8 @@ class Watch:
         answered = any(kind == "open" for kind, _ in side.frames)
         if not answered and self.world.excused("forgot"):
             return  # allocated, and forgotten before we had the answer to our claim
+        if side.claims > 1:
+            return  # whether the claim before this one has arrived, nobody can say
         if there and passing.side not in there and side.flow.kind not in GUESTS:
             friends = {
                 s
