@@ -40,7 +40,7 @@ def test_a_batch_that_tells(
     with home.start("provision", source, "--guesses", "2", *hooks) as child:
         code = child.wait_for("^ann\t(\\S+)$")[1]
         assert stock.wait(mistyped(stock, code)).error == "WrongPasswordError"
-        child.wait_for("the same code opens again", stream="err")
+        child.wait_for("the same code works again", stream="err")
         until(told.exists, "the trouble")
         until(lambda: len(receiver.told) == 2, "the code is told again")
         assert stock.wait(stock.receive(code)).text == "S3CR3T"
