@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define
 
 from holdfast.server.errors import DatabaseUnusable
+from holdfast.server.watch_tables import TABLES
 
 # The package, or `nameplates`, looks up rows by these columns, but the package's schema does not
 # have indexes that begin with them: the cost of a command would grow with the number of waiting
@@ -114,6 +115,8 @@ def _open(path: Path, create_or_upgrade: Callable[[str], Any]) -> sqlite3.Connec
         connection.execute("UPDATE version SET version=version")
         for name, columns in INDEXES.items():
             connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {columns}")
+        for table in TABLES:
+            connection.execute(table)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         connection.close()

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.server.turn import Turn
+from holdfast.server.watches import Watches
 
 # The package hard-codes 660 s of retention and a sweep every 300 s. A sweep costs one query per
 # app, so it need not be rarer. With a short retention it must be more frequent, or mailboxes
@@ -55,12 +56,14 @@ class Sweeper:
     server: Any
     turn: Turn
     keep: float
+    watches: Watches
 
     def __call__(self) -> None:
         """Sweep once."""
         now = time.time()
         # Each has its own turn, so that the failure of one does not undo the others.
         self._do("odd rows", self._put_right)
+        self._do("watchers", lambda: self._sweep_watchers(now))
         self._do("old mailboxes", lambda: self._sweep(now))
 
     def _do(self, what: str, work: Callable[[], object]) -> None:
@@ -88,10 +91,16 @@ class Sweeper:
         self._age_empty_ones(now)
         self.server.prune_all_apps(now, now - self.keep)
 
+    def _sweep_watchers(self, now: float) -> None:
+        old = now - self.keep
+        self.watches.keep(now, old)
+        self.watches.forget(old, now - min(self.keep, LONGEST_EMPTY))
+
     def _age_empty_ones(self, now: float) -> None:
-        """Let the package's sweep find empty mailboxes old, unless they have subscribers."""
+        """Let the package's sweep find empty mailboxes old, unless somebody hears of what comes."""
         self.turn.execute(
             "UPDATE mailboxes SET updated = 0"
-            " WHERE updated < ? AND id NOT IN (SELECT mailbox_id FROM messages)",
+            " WHERE updated < ? AND id NOT IN (SELECT mailbox_id FROM messages)"
+            " AND id NOT IN (SELECT mailbox_id FROM holdfast_watches)",
             (now - min(self.keep, LONGEST_EMPTY),),
         )

@@ -43,6 +43,8 @@ class Turn:
     _soon: Callable[[Callable[[], None]], object]
     _open: bool = False
     _answers: list[tuple[Client, bytes]] = field(factory=list, repr=False)
+    before_commit: Callable[[], object] = field(default=lambda: None, init=False, repr=False)
+    """Called at the end of each turn, to add what its commands have caused."""
     observe: Callable[[int, float], object] = field(default=lambda *_: None, init=False, repr=False)
     """Called behind each commit with the answers that waited for it, and its seconds."""
     is_well: bool = field(default=True, init=False)
@@ -84,6 +86,8 @@ class Turn:
             return
         began = time.monotonic()
         try:
+            self._check()
+            self.before_commit()
             self._check()
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
