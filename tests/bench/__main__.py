@@ -40,6 +40,7 @@ ON_REQUEST = (
     "finished",
     "thousand_waiting",
     "thousands_parked",
+    "watched",
     "transfer_floor",
     "dilation_floor",
 )

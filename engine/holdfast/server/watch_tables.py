@@ -7,6 +7,11 @@ a stock server from deleting its rows.
 
 from typing import Final
 
+_ARRIVES: Final = """INSERT INTO holdfast_arrivals (watcher, mailbox_id, side)
+            SELECT watcher, mailbox_id, side FROM holdfast_watches AS w
+            WHERE NOT EXISTS (SELECT 1 FROM holdfast_arrivals
+                WHERE mailbox_id = w.mailbox_id AND side = w.side)"""
+
 TABLES: Final = (
     # `name` is the hash of the watcher's secret name: the file does not give it away. Both numbers
     # below are never used twice, so what was said of one that has gone cannot mean another.
@@ -22,15 +27,11 @@ TABLES: Final = (
         number INTEGER PRIMARY KEY AUTOINCREMENT, watcher INTEGER NOT NULL,
         mailbox_id VARCHAR NOT NULL, side VARCHAR NOT NULL, UNIQUE (mailbox_id, side))""",
     "CREATE INDEX IF NOT EXISTS holdfast_arrivals_of ON holdfast_arrivals (watcher, number)",
-    """CREATE TRIGGER IF NOT EXISTS holdfast_message AFTER INSERT ON messages BEGIN
-        INSERT OR IGNORE INTO holdfast_arrivals (watcher, mailbox_id, side)
-            SELECT watcher, mailbox_id, side FROM holdfast_watches
-            WHERE mailbox_id = NEW.mailbox_id AND side <> NEW.side; END""",
+    f"""CREATE TRIGGER IF NOT EXISTS holdfast_message AFTER INSERT ON messages BEGIN
+        {_ARRIVES} AND w.mailbox_id = NEW.mailbox_id AND w.side <> NEW.side; END""",
     # Whoever watched a mailbox that is swept must hear of it too, and look.
-    """CREATE TRIGGER IF NOT EXISTS holdfast_gone AFTER DELETE ON mailboxes BEGIN
-        INSERT OR IGNORE INTO holdfast_arrivals (watcher, mailbox_id, side)
-            SELECT watcher, mailbox_id, side FROM holdfast_watches
-            WHERE mailbox_id = OLD.id; END""",
+    f"""CREATE TRIGGER IF NOT EXISTS holdfast_gone AFTER DELETE ON mailboxes BEGIN
+        {_ARRIVES} AND w.mailbox_id = OLD.id; END""",
     """CREATE TRIGGER IF NOT EXISTS holdfast_closed AFTER UPDATE OF opened ON mailbox_sides
         WHEN NEW.opened = 0 BEGIN
         DELETE FROM holdfast_watches WHERE mailbox_id = NEW.mailbox_id AND side = NEW.side; END""",

@@ -148,8 +148,8 @@ class Watches:
         for number in arrivals:
             self._unwatch(
                 "(mailbox_id, side) IN (SELECT mailbox_id, side FROM holdfast_arrivals"
-                " WHERE number = ? AND watcher = ?)",
-                (number, watcher.id),
+                " WHERE number = ? AND watcher = ? AND number <= ?)",
+                (number, watcher.id, watcher.told),
             )
         self._stirred.add(watcher.id)
 
