@@ -12,12 +12,13 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 
-.PHONY: help env test coverage lint types docs demo simulate crashes mutants power soak fuzz peers bench clean
+.PHONY: help env test coverage lint types docs screenshots demo simulate crashes mutants power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets through kill -9"
+	@echo "make thousand  the page docs/thousand.md, pasted, for PEOPLE=20"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
 	@echo "make crashes  each point at which a process may die, and pairs of them (takes long)"
 	@echo "make mutants  broken variants of Holdfast, each of which the simulator must find"
@@ -26,6 +27,7 @@ help:
 	@echo "make fuzz    broken input for everything that reads any, for MINUTES=$(MINUTES) minutes"
 	@echo "make bench   peers and project side by side (some twenty minutes), or ONLY=name"
 	@echo "make docs    the manual, in docs/_build/html"
+	@echo "make screenshots  the pictures of the console in the manual, by Chromium"
 	@echo "make lint    ruff and the import rules"
 	@echo "make types   mypy --strict, and pyrefly for a second opinion"
 
@@ -64,8 +66,15 @@ types: env
 docs: env
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
+screenshots: env
+	$(BIN)/python -m tests.console.screenshots docs/screenshots
+
 demo: env
 	$(BIN)/python -m tests.harness.demo
+
+.PHONY: thousand
+thousand: env
+	$(BIN)/python -m tests.harness.thousand $(or $(PEOPLE),20)
 
 simulate: env
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

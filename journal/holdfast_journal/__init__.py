@@ -56,9 +56,14 @@ if TYPE_CHECKING:
     from holdfast_journal.keys.ring import KeyRing
     from holdfast_journal.ownership.detached import DetachedTask as DetachedTask
     from holdfast_journal.ownership.due import LONGEST_PAUSE as LONGEST_PAUSE
+    from holdfast_journal.ownership.jobs import Jobs as Jobs
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
     from holdfast_journal.ownership.vitals import Vitals as Vitals
+    from holdfast_journal.ownership.work import Ask as Ask
+    from holdfast_journal.ownership.work import Change as Change
+    from holdfast_journal.ownership.work import Retry as Retry
+    from holdfast_journal.ownership.work import Work as Work
     from holdfast_journal.reading.audits import Deed as Deed
     from holdfast_journal.reading.audits import Deeds as Deeds
     from holdfast_journal.reading.batches import BatchPage as BatchPage
@@ -66,6 +71,9 @@ if TYPE_CHECKING:
     from holdfast_journal.reading.counting import Group as Group
     from holdfast_journal.reading.filtering import Filter as Filter
     from holdfast_journal.reading.following import Seen as Seen
+    from holdfast_journal.reading.jobs import Job as Job
+    from holdfast_journal.reading.jobs import JobPage as JobPage
+    from holdfast_journal.reading.jobs import JobState as JobState
     from holdfast_journal.reading.paging import Cursor as Cursor
     from holdfast_journal.reading.paging import Page as Page
     from holdfast_journal.reading.paging import Sort as Sort
@@ -122,6 +130,14 @@ __all__ = [
 
 # Loaded when first asked for: they bring SQLAlchemy and Twisted with them.
 _LATER = {
+    "Ask": "ownership.work",
+    "Change": "ownership.work",
+    "Job": "reading.jobs",
+    "JobPage": "reading.jobs",
+    "JobState": "reading.jobs",
+    "Jobs": "ownership.jobs",
+    "Retry": "ownership.work",
+    "Work": "ownership.work",
     "BatchPage": "reading.batches",
     "BatchRow": "reading.batches",
     "Cursor": "reading.paging",

@@ -35,6 +35,7 @@ USUAL = (
 """In the order of the table."""
 ON_REQUEST = (
     "tricks",
+    "console",
     "sizes",
     "long_talk",
     "finished",

@@ -24,7 +24,7 @@ from attrs import frozen
 
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Peer
-from holdfast.transfer import text as words
+from holdfast.transfer import messages
 from tests.flows.world import World
 from tests.harness.server import MailboxServer
 from tests.journal.many import multiply
@@ -51,7 +51,7 @@ def build(path: Path, count: int) -> None:
     """Make a database of so many flows that went well, and one that waits."""
 
     def accept(peer: Peer, _: bytes) -> None:
-        peer.send(words.accept())
+        peer.send(messages.accept_text())
 
     world = World(f"sqlite:///{path}")
     world.add(Provision(name="p", secret="s" * 32), "p")

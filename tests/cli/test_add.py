@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from holdfast.cli.main import holdfast
 from holdfast.flows.document import Params
 from holdfast.operating.adding import Codes
-from holdfast_journal import TakenFlow
+from holdfast_journal import Deeds, TakenFlow
 from tests.cli.journals import failed, move, open_at
 
 
@@ -138,6 +138,8 @@ def test_codes_as_they_come(db: Path) -> None:
         came.append((each, len(slept)))
     assert came == [(("bob", "4-bob"), 3), (("ada", "4-ada"), 4)]
     assert (codes.missing, codes.ended) == (set(), {})
+    shown = journal.audit(Deeds(action="code shown"))
+    assert [each.name for each in shown] == ["ada", "bob"]
     journal.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.flows.document import Params
+from holdfast.flows.document import Checkpoint, Params
 from holdfast.operating.audit import ACTIONS, operator
 from holdfast.operating.bulk import cancel
 from holdfast_journal import Deed, Deeds, NewFlow
@@ -66,6 +66,49 @@ def test_each_command(
         assert each.who.startswith(pwd.getpwuid(os.getuid()).pw_name)
         assert (each.origin, each.face) == (socket.gethostname(), "command")
         assert each.action in ACTIONS
+
+
+@pytest.fixture
+def coded(database: Path) -> Path:
+    """Bob has a code; those who failed have none that can be used."""
+    journal = open_at(database)
+    (bob,) = journal.take(names=["bob"])
+    move(bob, "waiting", checkpoint=Checkpoint({}, {}).to_bytes(), code="7-a-b")
+    journal.close()
+    return database
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "bob"],
+        ["status", "bob", "--json"],
+        ["status", "--codes"],
+        ["status", "--codes", "--json"],
+        ["status", "--codes", "--csv", "--name", "b*"],
+        ["letters", "--letters", "LETTERS"],
+    ],
+)
+def test_codes_that_are_shown(coded: Path, words: list[str], tmp_path: Path) -> None:
+    """One row for each flow whose code is seen, and none for others."""
+    letters = tmp_path / "letters"
+    said = [str(letters) if each == "LETTERS" else each for each in words]
+    result = run(coded, *said)
+    written = letters / "bob.txt"
+    assert "7-a-b" in (written.read_text() if words[0] == "letters" else result.stdout)
+    assert [(each.action, each.name) for each in deeds(coded)] == [("code shown", "bob")]
+    if words[0] == "letters":
+        run(coded, *said)  # nothing is written again, so nothing is shown
+        assert len(deeds(coded)) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["status", "--json"], ["status", "ann"], ["log", "bob"], ["status", "-h"]]
+)
+def test_codes_that_are_not_shown(coded: Path, words: list[str]) -> None:
+    """Nothing is written down."""
+    assert "7-a-b" not in run(coded, *words).output
+    assert deeds(coded) == []
 
 
 def test_starting(database: Path, tmp_path: Path) -> None:

@@ -177,8 +177,10 @@ def test_another_deadline(database: Path) -> None:
         assert facts["deadline"].startswith("2")
     assert "cancelling" not in run(database, "status").stdout
     assert run(database, "retry", "bob").exit_code == 0
+    assert run(database, "extend", "bob", "--deadline", "NONE").stdout == "'bob' never expires.\n"
+    assert "deadline" not in run(database, "status", "bob").stdout
     journal = open_at(database)
     [bob] = journal.take(names=["bob"])
     deadline = Params.from_bytes(bob.params).deadline
     journal.close()
-    assert deadline is not None
+    assert deadline is None

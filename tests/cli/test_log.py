@@ -1,5 +1,6 @@
 """``holdfast log``: what happened to one flow."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def test_the_story(tmp_path: Path) -> None:
     assert header[-1] == "WHAT HAPPENED"
     assert [line[-1] for line in lines] == ["code works", "recipient came"]
     assert lines[1][-2] == "+1d 1h"
+    works, came = json.loads(run(path, "log", "ann", "--json").stdout)
+    assert works["at"] == "1970-01-12T13:46:40.000Z"
+    assert (came["what"], came["after"], came["mood"]) == ("recipient came", 90_061, "plain")
+    failed(run(path, "log", "ann", "--json", "--follow"), "--follow")
+    _, entry, *_ = run(path, "log", "ann", "--wire", "--csv").stdout.splitlines()
+    assert (
+        entry == '1,1970-01-12T13:46:40.000Z,1,message,server: nameplate claimed,"pake, 81 bytes"'
+    )
 
 
 def test_following_on_a_terminal(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.journals import move, open_at, run, start
+from tests.cli.journals import failed, move, open_at, run, start
 
 LOOKS: Sequence[Sequence[str]] = [
     ("status",),
     ("status", "--json"),
-    ("status", "ann"),
+    ("status", "bob"),  # who has no code
     ("log", "ann"),
     ("tasks",),
     ("workers",),
@@ -73,11 +73,21 @@ def looks(path: Path) -> str:
     return "\n".join(said)
 
 
+def hides(path: Path) -> None:
+    """See that a code is not shown where that cannot be written down, but all else is."""
+    result = run(path, "status", "ann")
+    assert result.exit_code == 0
+    assert "waiting" in result.stdout
+    assert "1-ann-code" not in result.output
+    assert "no code is shown, because that cannot be written down" in result.stderr
+    failed(run(path, "status", "--codes"), "no code is shown")
+
+
 # `doctor` ends with 1, since ann is on her own: nobody serves her flow.
 AS_IT_IS = """\
 status: 0, True
 status --json: 0, True
-status ann: 0, True
+status bob: 0, False
 log ann: 0, False
 tasks: 0, False
 workers: 0, False
@@ -117,8 +127,8 @@ def test_a_file_system_that_is_read_only(path: Path, tmp_path: Path) -> None:
         ' touch "$1/x" 2>/dev/null && exit 1; exec "$2" -c "$3" "$1"/holdfast.db'
     )
     program = (
-        "import sys; from pathlib import Path; from tests.cli.test_looking import looks\n"
-        "print(looks(Path(sys.argv[1])))"
+        "import sys; from pathlib import Path; from tests.cli.test_looking import looks, hides\n"
+        "print(looks(Path(sys.argv[1]))); hides(Path(sys.argv[1]))"
     )
     shell = ["unshare", "-m", "sh", "-c", steps, path.parent, mounted, sys.executable, program]
     ended = subprocess.run(shell, capture_output=True, text=True, check=False)

@@ -149,12 +149,15 @@ def test_the_same_again(db: Path) -> None:
 
 
 def test_who_is_told_otherwise(db: Path) -> None:
-    """The application id, the server and the deadline can be given."""
+    """The application id, the server, the deadline and hooks can be given."""
     more = ("--appid", "other", "--relay", "ws://here.example/v1", "--deadline", "1h")
+    more += ("--on-collected", "true {name}", "--on-trouble", "https://shop.example/hook")
     assert start(db, "ada", "user=ada", "serial=7", *more, "--batch", "b").exit_code == 0
     [params] = stored(db)
     assert (params.appid, params.relay) == ("other", "ws://here.example/v1")
     assert params.deadline is not None
+    assert params.hooks["collected"][1:] == ["{name}"]
+    assert params.hooks["trouble"] == ["https://shop.example/hook"]
 
 
 NEEDED = ("user=ada", "serial=7")

@@ -13,6 +13,8 @@ PROGRAM = (
     "line.show('3 waiting')\n"
     "line.print('ann: collected')\n"
     "line.show('2 waiting')\n"
+    "say.tell('cannot reach the server')\n"
+    "line.show('1 waiting')\n"
     "line.clear()\n"
     "say.finish()\n"
 )
@@ -28,3 +30,4 @@ def test_whose_terminal_it_is(script: str, drawn: bool) -> None:
         seen.wait_for("ann: collected\r\n")
         assert ("waiting" in seen.shown) == drawn
         assert ("\r " in seen.shown) == drawn
+        seen.wait_for(("\r" if drawn else "") + "holdfast: cannot reach the server\r\n")

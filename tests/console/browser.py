@@ -19,6 +19,7 @@ from holdfast.console.sessions import Sessions
 from holdfast.console.site import Console
 from holdfast.console.viewers import Role
 from holdfast.console.wire import GuardedSite
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast_journal import SqlJournal
 
 HOST = "127.0.0.1:8600"
@@ -64,6 +65,7 @@ class Browser:
     journal: SqlJournal
     proxy: Proxy | None = None
     where: Where = field(factory=lambda: Where("127.0.0.1:8600"))
+    hooks: AskedHooks = NO_HOOKS
     peer: str = "127.0.0.1"
     cookie: str = ""
     reactor: Reactor = field(factory=Reactor)
@@ -74,7 +76,14 @@ class Browser:
     def __attrs_post_init__(self) -> None:
         pool: Any = InlinePool()
         self.console, self.sessions = console_of(
-            self.reactor, self.journal, pool, "ws://relay", "appid", self.proxy, self.where
+            self.reactor,
+            self.journal,
+            pool,
+            "ws://relay",
+            "appid",
+            self.proxy,
+            self.where,
+            self.hooks,
         )
         resource = self.console.app.resource()
         self.site = GuardedSite(

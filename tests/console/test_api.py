@@ -10,6 +10,7 @@ from holdfast.console import service
 from holdfast.console.api.openapi import document
 from holdfast.console.api.route import LARGEST_BODY
 from holdfast.flows.document import Params
+from holdfast.operating.hooks import AskedHooks
 from holdfast_journal import CANCEL, Actor, Deeds, SqlJournal
 from tests.cli.journals import move
 from tests.console.browser import Browser, Got
@@ -92,6 +93,22 @@ class TestStarting:
         assert (deed.who, deed.face, deed.name) == ("the operator", "api", "eve")
         in_batch = {**NEW, "batch": "march", "secret": "other"}
         assert call(browser, "POST", "/flows", tokens["operator"], in_batch).status == 201
+
+    def test_hooks(self, journal: SqlJournal, tokens: Mapping[str, str]) -> None:
+        """Who is told of flows is the console's word, not that of whoever starts one."""
+        words = {
+            "collected": ["https://shop.example/collected"],
+            "trouble": ["/bin/mail", "{name}"],
+        }
+        browser = Browser(journal, hooks=AskedHooks(words))
+        assert call(browser, "POST", "/flows", tokens["operator"], NEW).status == 201
+        (row,) = journal.named("default", ["eve"])
+        params = Params.from_bytes(journal.saved(row.id)[0])
+        assert params.hooks["collected"] == ["https://shop.example/collected"]
+        option = {**NEW, "name": "-rf"}
+        assert call(browser, "POST", "/flows", tokens["operator"], option).status == 400
+        told = {**NEW, "name": "fay", "hooks": {"code": ["https://evil.example"]}}
+        assert call(browser, "POST", "/flows", tokens["operator"], told).status == 400
 
     def test_two_at_once(
         self, browser: Browser, tokens: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
@@ -246,6 +263,10 @@ class TestWhoMay:
             ("POST", "/flows/{uid}/cancel"): "operator",
             ("POST", "/flows/{uid}/retry"): "operator",
             ("POST", "/flows/{uid}/code"): "codes",
+            ("POST", "/jobs"): "operator",
+            ("GET", "/jobs"): "viewer",
+            ("GET", "/jobs/{uid}"): "viewer",
+            ("POST", "/jobs/{uid}/stop"): "operator",
         }
         documented = {
             (method.upper(), path.removeprefix("/api/v1"))

@@ -213,14 +213,14 @@ class TestStreams:
             request.write(f"data: {asked.viewer.name}\n\n".encode())
             return console.in_thread(lambda: None)
 
-        browser.console.add([Stream("/live", tell, Role.OPERATOR)])
-        got = browser.log_in().get("/live")
+        browser.console.add([Stream("/told", tell, Role.OPERATOR)])
+        got = browser.log_in().get("/told")
         assert got.headers["content-type"] == "text/event-stream"
         assert got.headers["content-security-policy"] == CSP
         assert "data: ada\n\n" in got.body
-        assert Browser(browser.journal).get("/live").status == 404
+        assert Browser(browser.journal).get("/told").status == 404
         browser.log_in(Role.VIEWER)
-        assert browser.get("/live").status == 403
+        assert browser.get("/told").status == 403
 
 
 class TestForms:

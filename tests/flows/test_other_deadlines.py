@@ -1,5 +1,7 @@
 """Operators give flows other deadlines: while they run, wait, are parked, or have failed."""
 
+import math
+
 import pytest
 
 from holdfast.flows.requests import other_deadline, put_off
@@ -77,6 +79,24 @@ def test_a_shorter_one(world: World) -> None:
     world.code()
     extend(world, 100.0)
     check_deadline(world, 100.0)
+
+
+def test_none_at_all(world: World) -> None:
+    """It never expires, also after a retry; and may be given one again."""
+    add(world)
+    world.serve()
+    code = world.code()
+    assert extend(world, math.inf) == ["has no deadline"]
+    world.until(lambda: asked(world) is None, seconds=5)
+    assert world.heard().count("operator: no deadline") == 1
+    world.advance(2000, step=20)
+    world.peer(f"{code.partition('-')[0]}-wrong-words")
+    world.until(world.finished)
+    world.journal.retry("ann", BATCH)
+    world.advance(2000, step=20)
+    assert world.status() == "waiting"
+    extend(world, 5000.0)
+    check_deadline(world, 5000.0)
 
 
 def test_while_it_is_parked(world: World) -> None:

@@ -64,7 +64,7 @@ def retry_one(journal: SqlJournal) -> None:
 
 
 def show(journal: SqlJournal) -> None:
-    journal.note(ADA.does("code shown"), ids(journal)[0])
+    journal.note(ADA.does("code shown"), *ids(journal))
 
 
 DEEDS = [
@@ -74,7 +74,7 @@ DEEDS = [
     (change, "extend", ["ann", "bob"]),
     (retry, "retry", ["ann", "bob"]),
     (retry_one, "retry", ["ann"]),
-    (show, "code shown", ["ann"]),
+    (show, "code shown", ["ann", "bob"]),
 ]
 
 
@@ -130,7 +130,7 @@ def test_the_audit_in_pages(journal: SqlJournal) -> None:
     """The newest come first, and a page begins behind the last deed of the one before."""
     for number in range(5):
         journal.note(Actor(f"who {number % 2}", "here", "page").does("login", str(number)))
-    show(journal)
+    journal.note(ADA.does("code shown"), ids(journal)[0])
     found: list[Deed] = []
     before: int | None = None
     while page := journal.audit(Deeds(before=before), limit=2):

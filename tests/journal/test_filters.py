@@ -16,6 +16,7 @@ from holdfast_journal import (
     FlowRow,
     Group,
     KeyRing,
+    Snapshot,
     Sort,
     SqlJournal,
 )
@@ -128,6 +129,9 @@ def test_a_filter(journal: SqlJournal, chosen: Filter, wanted: str) -> None:
     counted = Counter[str]()
     for each in journal.groups(chosen):
         counted[each.status] += each.number
+    # Each also has a name for ever.
+    uids = [row.uid for row in rows]
+    assert journal.page(Filter(uids=uids)).rows == sorted(rows, key=lambda row: row.id)
     assert counted == Counter(CANCELLING if row.request else row.status for row in rows)
 
 
@@ -185,6 +189,21 @@ def test_groups_say_who_runs_them(journal: SqlJournal) -> None:
             owner_alive=True,
         ),
     ]
+
+
+def test_what_flows_heard_last(url: str, journals: Journals) -> None:
+    """Of those that are not over and whose last entry is of that kind; the most frequent first."""
+    journal = journals.open(url)
+    taken = start(journal, "ann", "bob", "cleo", "dan", "eve")
+    for name, heard in {"ann": "no", "bob": "away", "cleo": "away", "dan": "away"}.items():
+        taken[name].journal.attach(lambda: Snapshot("starting", b"{}", {}, False, False))
+        with taken[name].journal.process():
+            taken[name].journal.record("no-server", heard=heard, said=(), event=b"")
+    move(taken["dan"], "failed", finished=True)
+    assert list(journal.last_heard("no-server").items()) == [("away", 2), ("no", 1)]
+    assert journal.last_heard("no-server", most=1) == {"away": 2}
+    move(taken["bob"], "waiting")
+    assert journal.last_heard("no-server") == {"away": 1, "no": 1}
 
 
 def test_no_seal_is_opened_unasked(journal: SqlJournal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,15 @@ import pytest
 from attrs import define
 from sqlalchemy import text
 
-from holdfast_journal import NoSuchFlow, NotRetryable, Shredded, SqlJournal
+from holdfast_journal import Actor, Deeds, NoSuchFlow, NotRetryable, Shredded, SqlJournal
 from holdfast_journal.store.database import Database
 from holdfast_journal.upkeep.purging import Old, Purge, find, purge
 from holdfast_journal.workers.locks import locks_for
 from holdfast_journal.workers.registration import Registration
 from tests.journal.conftest import Journals
 from tests.journal.helpers import Runner, run, start
+
+ADA = Actor("ada", "here", "page")
 
 
 @define
@@ -183,14 +185,31 @@ class TestPurge:
     def test_names_too(self, url: str, journals: Journals) -> None:
         """With `names` the rows go as well, of flows that were purged before too."""
         journal, clock = three(journals, url)
+        flows = {row.name: row.id for row in journal.overview()}
+        journal.plan_retries("killed before it was done", dict.fromkeys(flows.values(), 1))
         purged(url, 1500.0)
+        assert journal.planned("killed before it was done")[0] == 2
         assert purged(url, 3000.0, names=True).flows == 2
+        assert journal.planned("killed before it was done")[0] == 1
         assert [row.name for row in journal.overview()] == ["cleo"]
         with pytest.raises(NoSuchFlow):
             journal.history(1)
         clock.now = 4000.0
         start(journal, "ada")
         assert {row.name: row.status for row in journal.overview()}["ada"] == "new"
+
+    def test_jobs(self, url: str, journals: Journals) -> None:
+        """Those that ended long ago go; those that have not stay, and so do the audit's rows."""
+        journal, clock = three(journals, url)
+        for uid in ("a" * 32, "b" * 32):
+            journal.jobs.make(uid, "cancel", "{}", "{}", ADA.does("bulk"))
+        journal.jobs.stop("a" * 32, ADA.does("bulk"))
+        purged(url, clock.now, "batch")
+        purged(url, clock.now)
+        assert len(journal.jobs.page().rows) == 2
+        purged(url, clock.now + 1)
+        assert [job.uid for job in journal.jobs.page().rows] == ["b" * 32]
+        assert len(journal.audit(Deeds(action="bulk"))) == 3
 
     def test_one_batch(self, url: str, journals: Journals) -> None:
         """Other batches are left alone, and an empty one goes with its names."""

@@ -11,7 +11,7 @@ from holdfast.flows.shipped.send_file import SendFile
 from tests.simulation.disk import SIZE
 from tests.simulation.flows import MESSAGES
 from tests.simulation.invariants import GUESTS, Flow
-from tests.simulation.peers import CLEAN, Person
+from tests.simulation.peers import CLEAN, WRONG, Person
 from tests.simulation.transfers import KINDS
 
 if TYPE_CHECKING:
@@ -37,13 +37,16 @@ def check_ending(world: World, flow: Flow) -> None:
         if flow.kind != "sim-timer":
             world.violate(f"{name} expired, and has no deadline")
     elif status == "scared":
-        odd = {"mistypes", "crowd", "garbage", "comes again", "vanishes"}
+        odd = {*WRONG, "crowd", "garbage", "comes again", "vanishes"}
         if not plans & odd and not world.excused(f"crowded {name}", "forgot", "mixed"):
             world.violate(f"{name} is scared, and nobody did anything")
+        left = world.guesses.get(name, 1) - 1 - flow.guesses[flow.attempt]
+        if left:
+            world.violate(f"{name} is scared, and has {left} guesses more")
     elif status == "failed" and flow.kind in KINDS:
         _check_failed_transfer(world, flow)
     elif status == "failed":
-        odd = {"garbage", "says no", "crowd", "mistypes", "comes again"}
+        odd = {*WRONG, "garbage", "says no", "crowd", "comes again"}
         known = plans & odd or world.outside.failure or world.excused("died inside a try")
         if not known and not world.excused("refused", "forgot", f"crowded {name}"):
             world.violate(f"{name} failed, and nobody did anything")

@@ -67,6 +67,8 @@ class Flow:
     """Attempts in which it has shown a code."""
     ended: list[tuple[int, str]] = field(factory=list)
     """(attempt, status) of every end."""
+    guesses: Counter[int] = field(factory=Counter)
+    """How many wrong guesses of each attempt the code has outlived."""
 
 
 @define(eq=False, repr=False)

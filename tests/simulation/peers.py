@@ -33,6 +33,10 @@ CLEAN = ("honest", "late", "saved", "repeats")
 PLANS = (*CLEAN, "mistypes", "vanishes", "comes again", "says no", "garbage", "crowd", "nobody")
 
 
+WRONG = {"mistypes": 1, "guesses": 3}
+"""How often people come with a wrong code before they come with the right one."""
+
+
 @define(eq=False, repr=False)
 class Person:
     """Somebody who was given a code."""
@@ -67,7 +71,7 @@ class Person:
             return
         self.clients += 1
         code = self.code
-        if self.plan == "mistypes" and self.clients == 1:
+        if self.clients <= WRONG.get(self.plan, 0):
             code += "s"
         kind = CLIENTS.get(self.plan, Client)
         self.client = kind(
@@ -101,7 +105,7 @@ class Person:
     def ended(self, result: object) -> None:
         self.result = result
         self.client = None
-        if self.plan == "mistypes" and self.clients == 1:
+        if self.clients <= WRONG.get(self.plan, 0):
             self.world.kernel.after(self.world.kernel.between(1, 30), self.begin)
 
 

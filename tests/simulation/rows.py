@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ SEALED = ("params", "checkpoint", "published", "data_key")
 
 BY_OTHERS = ("damaged", "retried")
 """Entries that are not written by whoever runs the flow."""
+
+GUESS = re.compile(r"flow: wrong code, guess (\d+) of (\d+);.*")
+"""What an entry says behind which the same code opens again."""
 
 
 def open_column(world: World, flow: Flow, column: str, seq: int, sealed: Any) -> bytes | None:
@@ -57,6 +61,11 @@ def check_entry(world: World, flow: Flow, row: Any) -> None:
     hidden = [world.secrets.get(flow.name), flow.code, *world.outside.done.values()]
     if any(secret in words for secret in hidden if secret):
         world.violate(f"{flow.name} has a secret in the words of an entry")
+    if (guess := GUESS.fullmatch(row["heard"])) is not None:
+        flow.guesses[flow.attempt] += 1
+        count, most = flow.guesses[flow.attempt], world.guesses[flow.name]
+        if count >= most or (int(guess[1]), int(guess[2])) != (count, most):
+            world.violate(f"{flow.name} says '{guess[0]}' after wrong guess {count} of {most}")
 
 
 def check_task(world: World, flow: Flow, row: Any) -> None:

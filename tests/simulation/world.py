@@ -19,7 +19,7 @@ from holdfast.flows.base import Flow as AnyFlow
 from holdfast.flows.document import new_flow
 from holdfast.flows.engine import looking, taking
 from holdfast.flows.engine.runner import FlowRunner
-from holdfast.flows.shipped.coding import Coding
+from holdfast.flows.shipped.coding import Coded, Coding
 from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
@@ -152,6 +152,8 @@ class World:
     addresses: int = 1
     plans: dict[str, str] = field(factory=dict)
     secrets: dict[str, str] = field(factory=dict, repr=False)
+    guesses: dict[str, int] = field(factory=dict)
+    """How many wrong guesses end a flow."""
     violations: list[str] = field(factory=list)
     unhandled: list[str] = field(factory=list)
     """Tracebacks of failures that nobody heard of."""
@@ -405,6 +407,8 @@ class World:
         return Provision(name=name, secret=secret)
 
     def _start(self, name: str, flow: AnyFlow) -> None:
+        if isinstance(flow, Coded):
+            self.guesses[name] = flow.coding.guesses
         self.operator.start_flows(BATCH, [new_flow(name, flow, relay=URL, appid=flow.appid)])
 
     def cancel(self, name: str) -> None:

@@ -1,5 +1,7 @@
 """How long, as a person writes it: `90s`, `8h`, `1h30m`, `30d`."""
 
+import math
+
 import click
 
 from holdfast.operating.durations import parse_duration
@@ -20,3 +22,15 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             return parse_duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class DurationOrNone(Duration):
+    """The same, or `none`; the command gets infinity for that."""
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds that `value` means."""
+        if isinstance(value, str) and value.strip().lower() == "none":
+            return math.inf
+        return super().convert(value, param, ctx)

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def show_one(
-    row: "FlowRow", kept: "Kept | None", tasks: "Sequence[TaskRow]", *, waits_for_room: bool
+    row: "FlowRow",
+    kept: "Kept | None",
+    tasks: "Sequence[TaskRow]",
+    *,
+    codes: bool,
+    waits_for_room: bool,
 ) -> None:
     """Show it: a fact in each line.
 
@@ -28,8 +33,10 @@ def show_one(
         row: the flow.
         kept: what it was started with, if that is still there.
         tasks: those of its tasks that are not over.
+        codes: whether its code may be shown.
         waits_for_room: whether no process has begun it, because there are too many.
     """
+    code = live_code(row) if codes else None
     deadline = None if kept is None else kept.deadline
     table = new_table()
     table.show_header = False
@@ -41,8 +48,8 @@ def show_one(
         ("batch", cell(row.batch)),
         ("kind", cell(row.kind)),
         ("status", status_cell(shown_status(row))),
-        ("code", cell(live_code(row) or "", whole=True)),
-        ("collect", cell(_command(row, kept), whole=True)),
+        ("code", cell(code or "", whole=True)),
+        ("collect", cell(_command(row, code, kept), whole=True)),
         ("attempt", cell(str(row.attempt))),
         ("started", cell(timestamp(row.created_at))),
         ("changed", cell(timestamp(row.updated_at))),
@@ -75,9 +82,8 @@ def _how_it_stands(task: "TaskRow") -> str:
     return f"{words}: {task.error}" if task.error else words
 
 
-def _command(row: "FlowRow", kept: "Kept | None") -> str:
+def _command(row: "FlowRow", code: str | None, kept: "Kept | None") -> str:
     """Return what the recipient types, where it is more than the usual command."""
-    code = live_code(row)
     if code is None or kept is None or row.kind not in COLLECTED:
         return ""
     if special_command(kept.relay, kept.appid) is None:

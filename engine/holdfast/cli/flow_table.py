@@ -13,6 +13,7 @@ from holdfast.operating.standing import is_unloaded, live_code, shown_status, si
 from holdfast.operating.summing import Summary, summary
 
 if TYPE_CHECKING:
+    from holdfast.operating.codes_shown import CodesShown
     from holdfast_journal import FlowRow, Sort, SqlJournal
 
 LONGEST_NOTICE = 500
@@ -27,22 +28,24 @@ class FlowTable:
         choice: which flows.
         sort: in which order.
         limit: how many of them at most.
-        codes: whether their codes are opened and shown.
+        codes: writes down whose codes are shown; None if they are not.
     """
 
     choice: Choice
     sort: "Sort"
     limit: int
-    codes: bool
+    codes: "CodesShown | None" = None
 
     def show(self, journal: "SqlJournal") -> None:
         """Show how they stand now. Raises Refused, and JournalError."""
         chosen = self.choice.filter()
         counts = summary(journal.groups(chosen))
-        page = journal.page(chosen, self.sort, limit=self.limit, opens=self.codes)
+        page = journal.page(chosen, self.sort, limit=self.limit, opens=self.codes is not None)
         if not page.rows:
             click.echo("No flow is like that." if self.choice.says_anything else "No flows yet.")
             return
+        if self.codes is not None:
+            self.codes.write(page.rows)
         self._show_rows(page.rows)
         self._show_summary(page.rows, counts)
         for worker, words in journal.notices():

@@ -14,7 +14,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TextIO
 
@@ -61,6 +61,23 @@ class _Outlets:
 
 
 _outlets = _Outlets()
+
+_nothing: Callable[[], object] = lambda: None  # noqa: E731 - its type is what matters
+
+
+@define
+class _InPlace:
+    """What stands in the last line of the terminal, and is not for ever."""
+
+    clear: Callable[[], object] = _nothing
+
+
+_in_place = _InPlace()
+
+
+def stands_in_place(clear: Callable[[], object] = _nothing) -> None:
+    """Have `clear` called before a whole line is written behind what stands there now."""
+    _in_place.clear = clear
 
 
 def _outlet(number: int, name: str) -> Outlet:
@@ -199,6 +216,9 @@ def deliver(data: bytes, done: Done) -> None:
 
 
 def _line(stream: TextIO, name: str, text: str) -> None:
+    if stream is sys.stderr and text.endswith("\n"):
+        clear, _in_place.clear = _in_place.clear, _nothing
+        clear()
     outlet = _outlets.of(stream, name)
     if outlet is None:  # in a test
         click.echo(text, file=stream, nl=False)

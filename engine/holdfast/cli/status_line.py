@@ -54,6 +54,7 @@ class StatusLine:
         shown = narrowed(text, self.room)
         say.err(shown, end="")
         self._shown, self._width = text, cell_len(shown)
+        say.stands_in_place(self.clear)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -62,6 +63,7 @@ class StatusLine:
                 # Also clear the ^C that the terminal may have put after it.
                 say.err("\r" + " " * (self._width + 2) + "\r", end="")
             self._shown, self._width = "", 0
+            say.stands_in_place()
 
     def print(self, text: str) -> None:
         """Print a line that stays."""

@@ -11,9 +11,12 @@ from attrs import define, field
 
 from holdfast.console.answers import Answer
 from holdfast.console.asked import Asked
+from holdfast.console.drafts import Drafts
 from holdfast.console.sharing import Shared
 from holdfast.console.templating import environment
+from holdfast.console.viewers import Role
 from holdfast.operating.glance import Glance, glance
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,15 +36,19 @@ class Desk:
         journal: the journal; its methods may be called from several threads.
         relay: the mailbox server of flows that are started here.
         appid: their application id.
-        menu: the pages that every page links to: path and words.
+        menu: the pages that every page links to: path, words, and the role that a viewer needs.
+        hooks: who is told of flows that are started here.
         clock: seconds since the epoch.
+        drafts: lists of people that were sent, and are not started yet.
     """
 
     journal: SqlJournal
     relay: str
     appid: str
-    menu: Sequence[tuple[str, str]] = ()
+    menu: Sequence[tuple[str, str, Role]] = ()
+    hooks: AskedHooks = NO_HOOKS
     clock: Callable[[], float] = time.time
+    drafts: Drafts = field(factory=Drafts, init=False)
     glance: Shared[Glance] = field(init=False)
     """How everything is."""
     _templates: Environment = field(factory=environment, init=False)
@@ -61,6 +68,6 @@ class Desk:
         return found.render({**common, **values})
 
     def row(self, flow: FlowRow, *, picks: bool) -> str:
-        """Return a flow that has moved, as a row for tables from which flows can be picked or not."""
+        """Return a flow that has moved, as a row of a table; `picks` if it can be picked there."""
         macros: Any = self._templates.get_template("flow_row.html").module
         return str(macros.flow_row(flow, self.clock(), picks, True))  # noqa: FBT003 - a macro's

@@ -32,7 +32,8 @@ EVERY: Final = 1.0
 """Seconds between two looks into the journal."""
 
 ALIVE_EVERY: Final = 15
-"""After how many looks something is sent to everybody, and sessions are looked at again."""
+"""After how many looks sessions are looked at again, something is sent to everybody, and what is
+about all flows is taken to have moved."""
 
 LONGEST: Final = 300.0
 """Seconds after which a stream ends, to be opened again by whoever may still do that."""
@@ -103,7 +104,7 @@ class Watcher:
     def send(self, data: bytes) -> None:
         """Send some lines."""
         if not self.stopped:
-            self.request.write(data)
+            self.request.send_some(data)
 
     def end(self) -> None:
         """Let the stream end."""
@@ -125,9 +126,15 @@ class Watcher:
 
 @define(eq=False)
 class Live:
-    """All streams of one console. Used in the reactor's thread."""
+    """All streams of one console. Used in the reactor's thread.
+
+    Args:
+        console: that console.
+        most: how many streams there are at most.
+    """
 
     _console: Console
+    most: int = MOST
     watchers: set[Watcher] = field(factory=set, init=False)
     _seen: Seen | None = field(default=None, init=False)
     _looks: int = field(default=0, init=False)
@@ -143,7 +150,7 @@ class Live:
         Answers 204 if there are too many streams: then a page does not move by itself.
         """
         seqs = {**_known(asked, "rows"), **_known(asked, "flow")}
-        if len(self.watchers) >= MOST:
+        if len(self.watchers) >= self.most:
             request.setResponseCode(204)
             return
         again = "last-event-id" in asked.headers
@@ -154,7 +161,7 @@ class Live:
         request.say("Content-Type", "text/event-stream")
         # The id comes back when the client opens the stream again.
         watcher.send(b"id: 1\n\n")
-        request.registerProducer(watcher, True)  # noqa: FBT003 - Twisted's
+        request.begin_stream(watcher)
         ends = console.reactor.callLater(LONGEST, watcher.end)
         self.watchers.add(watcher)
         self._begin()
@@ -162,8 +169,7 @@ class Live:
             await watcher.over
         finally:
             self.watchers.discard(watcher)
-            if request.channel is not None:  # the client is there
-                request.unregisterProducer()
+            request.end_stream()
             if ends.active():
                 ends.cancel()
 
@@ -185,7 +191,8 @@ class Live:
             self._seen = None
             return
         self._looks += 1
-        if self._looks % ALIVE_EVERY == 0:
+        aged = self._looks % ALIVE_EVERY == 0
+        if aged:
             self._see_who_is_there()
         shown = {each for watcher in self.watchers for each in watcher.seqs}
         new = {each for watcher in self.watchers if watcher.behind for each in watcher.seqs}
@@ -198,7 +205,8 @@ class Live:
             return  # the database does not answer, or much is asked; nothing is lost
         for watcher in watchers:
             if watcher in self.watchers:
-                watcher.tell(found, moved=moved)
+                # That a worker is gone, for example, is no entry of a journal.
+                watcher.tell(found, moved=moved or aged)
 
     def _see_who_is_there(self) -> None:
         for watcher in [*self.watchers]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ from holdfast.console.sessions import Sessions
 from holdfast.console.site import THREADS, Console
 from holdfast.console.viewers import Role
 from holdfast.console.wire import GuardedSite
+from holdfast.console.working import Working
 from holdfast.operating.audit import operator
+from holdfast.operating.hooks import NO_HOOKS, AskedHooks
+from holdfast.operating.jobs import Runner
 from holdfast.operating.refused import Refused
 from holdfast.server.address import endpoint
 from holdfast.server.errors import AddressUnusable
@@ -54,6 +58,7 @@ class ConsoleService(ListeningService):
         journal: SqlJournal,
         key: Callable[[], str],
         live: Live,
+        working: Working,
     ) -> None:
         super().__init__(listens, where.listen, factory, self._named)
         self._where = where
@@ -61,10 +66,12 @@ class ConsoleService(ListeningService):
         self._opened = journal
         self._key = key
         self._live = live
+        self._working = working
 
     def startService(self) -> None:
-        """Start the threads, and listen."""
+        """Start the threads, go on with what is to be done, and listen."""
         self._pool.start()
+        self._working.start()
         super().startService()
 
     def stopService(self) -> Deferred[None]:  # pyrefly: ignore[bad-override]
@@ -76,6 +83,7 @@ class ConsoleService(ListeningService):
         return f"{self._where.address(bound)}/login?key={self._key()}"
 
     def _closed(self, result: Any) -> Any:
+        self._working.stop()
         self._pool.stop()
         self._opened.close()
         return result
@@ -89,6 +97,7 @@ def service(
     relay: str,
     appid: str,
     proxy: Proxy | None = None,
+    hooks: AskedHooks = NO_HOOKS,
 ) -> ConsoleService:
     """Return a console, not yet started; it closes the journal when it stops.
 
@@ -99,12 +108,13 @@ def service(
         relay: the mailbox server of flows that are started here.
         appid: their application id.
         proxy: a reverse proxy that says who asks.
+        hooks: who is told of flows that are started here.
 
     Raises:
         Refused: the address or the certificate cannot be used.
     """
-    pool = ThreadPool(0, THREADS, name="console")
-    console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where)
+    pool = ThreadPool(0, THREADS + 1, name="console")  # one more for jobs
+    console, sessions = console_of(reactor, journal, pool, relay, appid, proxy, where, hooks)
     live = Live(console)
     live.add()
     factory: Any = GuardedSite(console.app.resource(), reactor, where.known_as, secure=where.secure)
@@ -117,15 +127,12 @@ def service(
     except AddressUnusable as error:
         raise Refused(f"--listen: {error}") from None
     name = operator().who
-    return ConsoleService(
-        listens,
-        where,
-        factory,
-        pool,
-        journal,
-        lambda: sessions.one_time_key(name, Role.CODES),
-        live,
-    )
+    working = Working(Runner(journal, f"{name} {secrets.token_hex(8)}"), pool, reactor)
+
+    def key() -> str:
+        return sessions.one_time_key(name, Role.CODES)
+
+    return ConsoleService(listens, where, factory, pool, journal, key, live, working)
 
 
 def console_of(
@@ -136,11 +143,12 @@ def console_of(
     appid: str,
     proxy: Proxy | None,
     where: Where,
+    hooks: AskedHooks = NO_HOOKS,
 ) -> tuple[Console, Sessions]:
     """Return what answers requests, and who is logged in."""
-    menu = [(p.path, p.menu) for p in PAGES if isinstance(p, Page) and p.menu is not None]
+    menu = [(p.path, p.menu, p.role) for p in PAGES if isinstance(p, Page) and p.menu is not None]
     sessions = Sessions(reactor.seconds)
-    desk = Desk(journal, relay, appid, menu)
+    desk = Desk(journal, relay, appid, menu, hooks)
     console = Console(desk, Gate(sessions, proxy), pool, reactor)
     secure = where.secure
     wrong = Rates(WRONG_AT_ONCE, WRONG_EACH, reactor.seconds)

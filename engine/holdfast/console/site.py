@@ -78,7 +78,9 @@ class Console:
     def _page(self, page: Page) -> Callable[..., Any]:
         async def serve(request: GuardedRequest, **args: str) -> bytes:
             try:
-                viewer = self._let_in(request, page.role)
+                # Pages that load themselves again are no sign that somebody is there.
+                acts = page.method != "GET" or request.header("x-moved") is None
+                viewer = self._let_in(request, page.role, acts=acts)
                 asked = asked_of(request, args, viewer)
                 if page.method != "GET":
                     shown = request.header("x-csrf-token") or asked.filled("csrf")
@@ -99,7 +101,8 @@ class Console:
                 await self.in_thread(self._check_token, self.gate.token_of(request))
                 await stream.handler(asked, self, request)
             except Wrong as wrong:
-                return send(request, self.wrong(request, wrong))
+                # No redirect to the login: a script would follow it, again and again.
+                return send(request, Answer(wrong.words.encode(), wrong.status, "text/plain"))
             return b""
 
         return serve

@@ -29,6 +29,9 @@ OVER: Final = frozenset(each.shown for each in FlowStatus if each.is_over)
 
 FOLDER: Final = Path(__file__).parent / "templates"
 
+LONGEST: Final = 1e11
+"""Seconds; what is longer ago is not a time of ours."""
+
 
 @cache
 def environment() -> Environment:
@@ -43,6 +46,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(shown=printable, moment=moment, iso=iso, ago=ago, address=address)
+    made.filters.update(span=span, bytes=readable_size)
     made.filters.update(after=after, live_rows=live_rows, task_state=shown_state)
     functions: dict[str, Any] = {
         "status_of": shown_status,
@@ -56,20 +60,42 @@ def environment() -> Environment:
 
 def moment(at: float) -> str:
     """Return a time, in seconds since the epoch, as people read it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return _written(at, "%Y-%m-%d %H:%M:%S UTC")
 
 
 def iso(at: float) -> str:
     """Return a time as programs read it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(at, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _written(at: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):  # another program has put it into the database
+        return "not a time"
 
 
 def ago(seconds: float) -> str:
     """Return how long something is ago, in its largest unit."""
+    if not seconds < LONGEST:
+        return "long ago"
+    return "just now" if seconds < 2 else f"{span(seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """Return a time in its largest unit."""
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit} ago"
-    return "just now" if seconds < 2 else f"{int(seconds)} s ago"
+        if length <= seconds < LONGEST:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s" if seconds < LONGEST else "very long"
+
+
+def readable_size(size: int) -> str:
+    """Return a number of bytes in its largest unit."""
+    for length, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= length:
+            return f"{size / length:.1f} {unit}"
+    return f"{size} B"
 
 
 def after(step: Step) -> str:

@@ -87,6 +87,19 @@ class GuardedRequest(Request):
         """Return the address that the request came from."""
         return str(getattr(Request.getClientAddress(self), "host", "local"))
 
+    def begin_stream(self, producer: object) -> None:
+        """Let a push producer hear whether the client takes what is sent."""
+        Request.registerProducer(self, producer, True)  # noqa: FBT003 - Twisted's
+
+    def send_some(self, data: bytes) -> None:
+        """Send some of a stream."""
+        Request.write(self, data)
+
+    def end_stream(self) -> None:
+        """Tell the producer no more."""
+        if self.channel is not None:  # the client is there
+            Request.unregisterProducer(self)
+
     def refuse(self, status: int, words: str) -> None:
         """Answer with a line of plain text."""
         self.setResponseCode(status)

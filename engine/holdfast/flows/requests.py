@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 END_OF_TIME: Final = 253_402_300_800.0
@@ -9,14 +10,18 @@ END_OF_TIME: Final = 253_402_300_800.0
 
 _PUT_OFF: Final = "expire at "
 
+_NEVER: Final = "never expire"
+
 
 def put_off(deadline: float) -> str:
-    """Return the request to expire at another time, in seconds since the epoch."""
-    return f"{_PUT_OFF}{deadline!r}"
+    """Return the request to expire at another time, in seconds since the epoch; infinity: never."""
+    return _NEVER if deadline == math.inf else f"{_PUT_OFF}{deadline!r}"
 
 
 def other_deadline(request: str) -> float | None:
-    """Return the time of a request that `put_off` made; None for anything else."""
+    """Return the time of a request that `put_off` made, or infinity; None for anything else."""
+    if request == _NEVER:
+        return math.inf
     if not request.startswith(_PUT_OFF):
         return None
     try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from holdfast.operating.codes_shown import note
 from holdfast.operating.standing import live_code
 
 if TYPE_CHECKING:
@@ -52,13 +53,17 @@ class Codes:
     """The names of those whose codes have not come."""
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Yield names and codes until all are there, all other flows are over, or time is."""
+        """Yield names and codes until all are there, all other flows are over, or time is.
+
+        That the operator sees them is written down before.
+        """
         seen: Seen | None = None
         until = self._now() + self._seconds
         self.missing = set(self._names)
         while True:
             changes = self._journal.poll(self._batch, seen, names=self._names)
             seen = changes.seen
+            note(self._journal, self._about_to_show(changes.rows))
             for row in changes.rows:
                 if row.name not in self.missing:
                     continue
@@ -72,3 +77,6 @@ class Codes:
             if not self.missing or self._now() >= until:
                 return
             self._sleep(LOOK_EVERY)
+
+    def _about_to_show(self, rows: Sequence[FlowRow]) -> list[int]:
+        return [r.id for r in rows if r.name in self.missing and live_code(r) is not None]

@@ -24,6 +24,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "purge": "flows that ended long ago were deleted",
     "rotate": "all flows were sealed under another master key",
     "drain": "a worker was asked to give back its flows and end",
+    "doctor": "the database was looked through for damage",
     "bulk": "something was asked of many flows at once",
     "token made": "a token was made",
     "token revoked": "a token was made useless",

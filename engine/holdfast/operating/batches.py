@@ -10,8 +10,8 @@ from attrs import field, frozen
 from holdfast.operating.coding import AskedCode
 from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast.operating.minting import PLACEHOLDER
-from holdfast.operating.people import Person
-from holdfast.operating.printable import quoted
+from holdfast.operating.people import LONGEST_NAME, Person, same_name
+from holdfast.operating.printable import is_hidden, quoted
 from holdfast.operating.refused import Refused
 from holdfast.operating.standing import shown_word
 
@@ -54,6 +54,30 @@ def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -
                 f"{_where(source, person.line)}the name {quoted(person.name)} begins with a hyphen,"
                 " and a command would take it for an option"
             )
+
+
+def checked_batch(name: str) -> str:
+    """Return the name of a batch that somebody typed, as it is stored. Raises `Refused`."""
+    name = same_name(name)
+    if not name or len(name) > LONGEST_NAME or any(map(is_hidden, name)):
+        raise Refused("this is not the name of a batch")
+    return name
+
+
+def started_before(
+    journal: SqlJournal, batch: str, people: Sequence[Person]
+) -> tuple[Sequence[ExistingFlow], Sequence[ExistingFlow]]:
+    """Find the flows that these people have already: with the same secrets, and with others.
+
+    To start the first again changes nothing; the others cannot be started.
+    """
+    secrets = {person.name: person.secret or "" for person in people}
+    same: list[ExistingFlow] = []
+    others: list[ExistingFlow] = []
+    for old in journal.existing(batch, list(secrets)):
+        is_same = old.fingerprint == journal.fingerprint("secret", secrets[old.name])
+        (same if is_same else others).append(old)
+    return same, others
 
 
 def start_batch(

@@ -11,6 +11,7 @@ small transactions, and a command that was killed in between is started again:
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -23,7 +24,7 @@ from holdfast.operating.printable import quoted
 from holdfast.operating.refused import Refused
 
 if TYPE_CHECKING:
-    from holdfast_journal import Actor, FlowRow, SqlJournal
+    from holdfast_journal import Actor, Filter, FlowRow, SqlJournal
 
 Rule = Callable[["FlowRow"], str | None]
 """Says why something cannot be done to a flow; None if nothing is in the way."""
@@ -56,18 +57,25 @@ def select(journal: SqlJournal, choice: Choice, why_not: Rule, *, opens: bool = 
     Raises Refused if a name is nobody's, or stands in several batches.
     """
     _check_names(journal, choice)
-    chosen, after = choice.filter(), None
     rows, refused = [], []
-    while True:
-        page = journal.page(chosen, after=after, opens=opens)
-        for row in page.rows:
+    for page in pages(journal, choice.filter(), opens=opens):
+        for row in page:
             if (why := why_not(row)) is None:
                 rows.append(row)
             else:
                 refused.append(Outcome(row, why, done=False))
+    return Selection(rows, refused)
+
+
+def pages(journal: SqlJournal, chosen: Filter, *, opens: bool) -> Iterator[Sequence[FlowRow]]:
+    """Yield all flows of a filter, some at a time."""
+    after = None
+    while True:
+        page = journal.page(chosen, after=after, opens=opens)
+        yield page.rows
         after = page.then
         if after is None:
-            return Selection(rows, refused)
+            return
 
 
 def _check_names(journal: SqlJournal, choice: Choice) -> None:
@@ -75,14 +83,9 @@ def _check_names(journal: SqlJournal, choice: Choice) -> None:
         return
     named = Choice(names=choice.names, batch=choice.batch).filter()
     batches: dict[str, list[str]] = {}
-    after = None
-    while True:
-        page = journal.page(named, after=after)
-        for row in page.rows:
+    for page in pages(journal, named, opens=False):
+        for row in page:
             batches.setdefault(row.name, []).append(row.batch)
-        after = page.then
-        if after is None:
-            break
     for name in named.names or ():
         if len(found := batches.get(name, [])) == 1:
             continue
@@ -110,24 +113,31 @@ def cancel(journal: SqlJournal, rows: Sequence[FlowRow], by: Actor) -> Iterator[
 def extend(
     journal: SqlJournal, rows: Sequence[FlowRow], deadline: float, by: Actor
 ) -> Iterator[Outcome]:
-    """Give these flows another deadline, in seconds since the epoch."""
+    """Give these flows another deadline, in seconds since the epoch; infinity takes it away."""
     from holdfast.flows.requests import put_off
 
     by_id = {row.id: row for row in rows}
-    act = by.does("extend", f"until {datetime.fromtimestamp(deadline, UTC):%Y-%m-%d %H:%M:%SZ}")
-    changed = journal.change(by_id.keys(), _with_deadline(deadline), put_off(deadline), act=act)
+    until, became = "without a deadline", "has no deadline"
+    if deadline != math.inf:
+        until = f"until {datetime.fromtimestamp(deadline, UTC):%Y-%m-%d %H:%M:%SZ}"
+        became = "has another deadline"
+    act = by.does("extend", until)
+    changed = journal.change(by_id.keys(), with_deadline(deadline), put_off(deadline), act=act)
     for some in changed:
         for each, why in some.items():
-            yield Outcome(by_id[each], why or "has another deadline", done=why is None)
+            yield Outcome(by_id[each], why or became, done=why is None)
 
 
-def _with_deadline(deadline: float) -> Callable[[bytes], bytes]:
+def with_deadline(deadline: float) -> Callable[[bytes], bytes]:
+    """Return what gives a flow's parameters another deadline, for `SqlJournal.change`."""
     from holdfast.errors import BadCheckpoint
     from holdfast.flows.document import Params
 
+    wanted = None if deadline == math.inf else deadline
+
     def changed(params: bytes) -> bytes:
         try:
-            return evolve(Params.from_bytes(params), deadline=deadline).to_bytes()
+            return evolve(Params.from_bytes(params), deadline=wanted).to_bytes()
         except BadCheckpoint as error:
             raise ValueError(f"cannot be changed: {error}") from None
 

@@ -59,9 +59,9 @@ class PlainTemplate:
             "Something is waiting for you. To collect it, install a Magic-Wormhole client\n"
             "(https://magic-wormhole.readthedocs.io), and type this into a terminal:\n\n"
             f"    {facts.command}\n\n"
-            f"The code works once{ends}. Whoever has it can collect in your place, so do\n"
-            "not pass it on. If the client says that the code is wrong, tell whoever sent\n"
-            "you this letter.\n"
+            f"The code works once{ends}.\n"
+            "Whoever has it can collect in your place, so do not pass it on.\n"
+            "If the client says that the code is wrong, tell whoever sent you this letter.\n"
         )
 
 

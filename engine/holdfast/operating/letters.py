@@ -97,6 +97,17 @@ class Letters:
         except OSError as error:
             raise because(self.name, error) from None
 
+    def is_due(self, row: FlowRow) -> bool:
+        """Whether `write` would write a letter of this flow; if it cannot look, it says yes."""
+        code = live_code(row)
+        if code is None or self.again:
+            return code is not None
+        try:
+            before = self._content(row.batch, row.name)
+        except Refused:
+            return True
+        return before is None or not shows_code(before, code)
+
     def write(self, journal: SqlJournal, row: FlowRow) -> Became:
         """Write the letter of a flow, unless the one that is there shows its code.
 

@@ -21,6 +21,9 @@ from holdfast.transfer import LONGEST_TEXT
 LONGEST_NAME = 200
 """Characters."""
 
+MOST_WRONG = 1000
+"""Rows with something wrong in them, after which `examine` reads no further."""
+
 _LONGEST_DECOMPOSED = 4 * LONGEST_NAME
 """Characters of the longest name before it is composed: a character has at most four parts."""
 
@@ -48,26 +51,81 @@ def read_people(
     or JSON lines if it begins with `{` or is called `*.jsonl` or `*.ndjson`. Names are returned as
     `same_name` has them. Raises `Refused` for the first thing that is wrong, with its line.
     """
-    if name_column == secret_column:
-        raise Refused(f"name and secret cannot both be in column {quoted(name_column)}")
-    wanted = [name_column] if secret_column is None else [name_column, secret_column]
     place = place_of("standard input" if isinstance(source, str) else str(source))
+    columns = _columns(name_column, secret_column)
     json_lines = not isinstance(source, str) and source.suffix.lower() in _JSON_SUFFIXES
     people: list[Person] = []
-    first_lines: dict[str, int] = {}
     with _opened(source, place) as stream:
-        lines = text_lines(stream, place)
-        for row in read_rows(lines, place, wanted, json_lines=json_lines):
-            person = _person(row, wanted, place)
-            earlier = first_lines.setdefault(person.name, person.line)
-            if earlier != person.line:
-                raise place.failure(
-                    person.line, f"the name {quoted(person.name)} is also on line {earlier}"
-                )
-            people.append(person)
+        for found in _people(stream, place, columns, json_lines=json_lines):
+            if isinstance(found, Refused):
+                raise found
+            people.append(found)
     if not people:
-        raise place.failure_of_whole("this file names no people")
+        raise _names_nobody(place)
     return people
+
+
+def examine(
+    stream: BinaryIO, file: str, *, name_column: str, secret_column: str
+) -> tuple[list[Person], list[Refused]]:
+    """Check a whole people file; return the people in it, and all that is wrong.
+
+    It is as `read_people` has it. After a row that is not one, the rest is not read. Raises
+    `Refused` if the columns are the same.
+
+    Args:
+        stream: what is in the file.
+        file: what it is called.
+        name_column: as with `read_people`.
+        secret_column: as with `read_people`.
+    """
+    place = place_of(file)
+    columns = _columns(name_column, secret_column)
+    people: list[Person] = []
+    wrong: list[Refused] = []
+    json_lines = file.lower().endswith(_JSON_SUFFIXES)
+    try:
+        for found in _people(stream, place, columns, json_lines=json_lines):
+            if isinstance(found, Person):
+                people.append(found)
+                continue
+            wrong.append(found)
+            if len(wrong) == MOST_WRONG:
+                break
+    except Refused as error:
+        wrong.append(error)
+    if not people and not wrong:
+        wrong.append(_names_nobody(place))
+    return people, wrong
+
+
+def _columns(name_column: str, secret_column: str | None) -> list[str]:
+    if name_column == secret_column:
+        raise Refused(f"name and secret cannot both be in column {quoted(name_column)}")
+    return [name_column] if secret_column is None else [name_column, secret_column]
+
+
+def _names_nobody(place: Place) -> Refused:
+    return place.failure_of_whole("this file names no people")
+
+
+def _people(
+    stream: BinaryIO, place: Place, columns: list[str], *, json_lines: bool
+) -> Iterator[Person | Refused]:
+    """Yield each person, or what is wrong with their row. Raises `Refused` for what is no row."""
+    first_lines: dict[str, int] = {}
+    for row in read_rows(text_lines(stream, place), place, columns, json_lines=json_lines):
+        try:
+            person = _person(row, columns, place)
+        except Refused as error:
+            yield error
+            continue
+        earlier = first_lines.setdefault(person.name, person.line)
+        if earlier == person.line:
+            yield person
+        else:
+            twice = f"the name {quoted(person.name)} is also on line {earlier}"
+            yield place.failure(person.line, twice)
 
 
 def one_person(name: str, secret: str | None) -> Person:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from holdfast.flows import Flow
+    from holdfast.flows.hooks import Hooks
     from holdfast_journal import Actor, NewFlow, SqlJournal
 
 
@@ -38,12 +39,15 @@ def checked_flow(
     appid: str | None,
     deadline: float | None,
     tor: bool = False,
+    hooks: Hooks | None = None,
 ) -> NewFlow:
     """Return the flow as it is to be stored, if it can be stored. Raises Refused."""
     from holdfast.flows.document import new_flow
 
     try:
-        return new_flow(name, flow, relay=relay, appid=appid, deadline=deadline, tor=tor)
+        return new_flow(
+            name, flow, relay=relay, appid=appid, deadline=deadline, tor=tor, hooks=hooks
+        )
     except TypeError as error:  # names types and fields, never a value
         raise Refused(str(error)) from None
 

@@ -115,5 +115,6 @@ PEER_SAID: Final = re.compile(r"peer: (?P<phase>.+), (?P<size>\d+) bytes")
 MESSAGE: Final = re.compile(r"message (?P<number>\d{1,18})")
 SAID_MESSAGE: Final = re.compile(r"message (?P<number>\d{1,18}), (?P<size>\d+) bytes")
 TASK: Final = re.compile(r"task (?P<name>.+?): (?P<what>.+)", re.DOTALL)
+TRY: Final = re.compile(r"try (?P<number>\d{1,18}) begins")
 RETRIED: Final = re.compile(r"retried after (.+), (attempt \d+)", re.DOTALL)
 LEFT: Final = "close the mailbox, "

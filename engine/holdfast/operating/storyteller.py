@@ -25,6 +25,7 @@ from holdfast.operating.story_words import (
     SAID_MESSAGE,
     TASK,
     TOLD_AS_IT_IS,
+    TRY,
     Doubt,
     Kind,
     Mood,
@@ -50,6 +51,8 @@ class _Scene:
     answered: bool = False
     told: set[str] = field(factory=set)
     """Reports of its activity that are steps once only."""
+    tries: dict[str, str] = field(factory=dict)
+    """For each task that was begun again, what to say of its present try."""
 
 
 @define
@@ -86,15 +89,19 @@ class Storyteller:
 
     def settle(self, row: FlowRow) -> list[Step]:
         """Return what is clear by the flow's row, which must be as its last entry has left it."""
+        published = row.published or {}
         if row.finished_at is not None:
             self._end(row.status)
         elif row.status == FlowStatus.EXCHANGING:
             self._decide(good=True)
+        elif row.status == FlowStatus.CLOSING and (published.keys() & {"collected", "reason"}):
+            # It ends, and only the server must still hear of it.
+            self._decide("collected" in published, answers=True)
         steps = self._clear_ones()
         if row.finished_at is None or self.is_over:
             return steps
         self.is_over = True
-        word, reason = shown_word(row.status), (row.published or {}).get("reason")
+        word, reason = shown_word(row.status), published.get("reason")
         what = f"ended: {word}" + (f": {reason}" if reason else "")
         mood = Mood.BAD if went_badly(word) else Mood.PLAIN
         if row.status == FlowStatus.DONE:
@@ -146,7 +153,12 @@ class Storyteller:
             self._begin_anew()
             self._scene.opening = "the same code works again"
         elif kind == "deadline":
-            self._step("the operator has set another deadline")
+            did = (
+                "taken the deadline away"
+                if heard.endswith("no deadline")
+                else "set another deadline"
+            )
+            self._step(f"the operator has {did}")
         elif kind == "cancel":
             self._step("cancelled by the operator")
         elif kind in ("allocate", "set", "choose-words", "type") and not self._scene.opening:
@@ -188,14 +200,18 @@ class Storyteller:
         if (task := TASK.fullmatch(heard)) is None:
             return
         name, what = f"task {task['name']}", task["what"]
+        tries = self._scene.tries
+        if (begun := TRY.fullmatch(what)) is not None:
+            if begun["number"] != "1":
+                tries[name] = f", try {begun['number']}"
+            return  # how it ends is what is told
+        name += tries.get(name, "")
         if what == "done":
             self._step(f"{name} done", Mood.GOOD)
         elif what.endswith("; will be tried again"):
             self._step(f"{name} failed: {what.removesuffix('; will be tried again')}", Mood.BAD)
         elif what.endswith("; given up"):
             self._step(f"{name} failed for good: {what.removesuffix('; given up')}", Mood.BAD)
-        elif what.startswith("try "):
-            self._step(f"{name}, {what.removesuffix(' begins')}")
         else:
             self._step(f"{name} {what}")
 

@@ -1,6 +1,7 @@
 """The checks of flows, of the database around them, and of its keys."""
 
 from holdfast_journal.doctor.checking import BACKUP
+from holdfast_journal.doctor.condition import Condition
 from holdfast_journal.doctor.examined import Examined, Finding, OpenedEntry
 from holdfast_journal.doctor.health import Health, check
 from holdfast_journal.doctor.soundness import Checks, Unattended, damage
@@ -10,6 +11,7 @@ __all__ = [
     "BACKUP",
     "RESTORE",
     "Checks",
+    "Condition",
     "Examined",
     "Finding",
     "Health",

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
 from holdfast_journal.doctor import checking
+from holdfast_journal.doctor.condition import Condition, condition
 from holdfast_journal.doctor.examined import Examined, Finding
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.keys.ring import KeyRing
@@ -194,3 +195,7 @@ class Checks:
     def unattended(self, batch: str | None = None) -> list[Unattended]:
         """Return the flows that a worker should have, and none has. Raises DatabaseUnusable."""
         return unattended(self._database, self._alive, batch, self._clock())
+
+    def condition(self) -> Condition:
+        """What is quickly known: revision, keys, size, disk. Raises DatabaseUnusable."""
+        return condition(self._database, self._keys)

@@ -4,10 +4,11 @@ Each transaction is small, and asking the same thing again changes nothing: a co
 killed in between is simply started again.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.engine import Connection
 
 from holdfast_journal.auditing.acts import Act
 from holdfast_journal.auditing.recording import record_flows
@@ -28,12 +29,20 @@ def ask(
 ) -> Iterator[set[int]]:
     """Ask this of flows, some in each transaction; give those that are not over."""
     for chunk in chunks(sorted(ids), AT_ONCE):
-        statement = update(flows).where(flows.c.id.in_(chunk), flows.c.finished_at.is_(None))
         with database.writing() as connection:
-            asked = connection.scalars(statement.values(request=request).returning(flows.c.id))
-            found = set(asked)
-            record_flows(connection, act, sorted(found), now)
+            found = ask_some(connection, chunk, request, now, act)
         yield found
+
+
+def ask_some(
+    connection: Connection, ids: Sequence[int], request: str, now: float, act: Act | None
+) -> set[int]:
+    """Ask this of a few flows; return those that are not over."""
+    statement = update(flows).where(flows.c.id.in_(ids), flows.c.finished_at.is_(None))
+    asked = connection.scalars(statement.values(request=request).returning(flows.c.id))
+    found = set(asked)
+    record_flows(connection, act, sorted(found), now)
+    return found
 
 
 _NEEDED = select(
@@ -66,27 +75,42 @@ def change(
     words that follow the name of the flow, for parameters that it cannot change.
     """
     for chunk in chunks(sorted(ids), AT_ONCE):
-        query = database.dialect.locked(_NEEDED.where(flows.c.id.in_(chunk)).order_by(flows.c.id))
-        found: dict[int, str | None] = {}
-        changed: list[dict[str, Any]] = []
         with database.writing() as connection:
-            for row in connection.execute(query).all():
-                try:
-                    sealed = _changed(keys, row, make)
-                except (Unreadable, WrongKey) as error:
-                    found[row.id] = f"cannot be read: {error}"
-                    continue
-                except ValueError as error:
-                    found[row.id] = str(error)
-                    continue
-                runs = row.finished_at is None and (row.has_begun or row.owner is not None)
-                asked = request if runs else row.request
-                changed.append({"flow": row.id, "sealed": sealed, "asked": asked})
-                found[row.id] = None
-            if changed:
-                connection.execute(_CHANGE, changed)
-                record_flows(connection, act, [each["flow"] for each in changed], now)
+            found = change_some(connection, database, keys, chunk, make, request, now, act)
         yield found
+
+
+def change_some(
+    connection: Connection,
+    database: Database,
+    keys: KeyRing,
+    ids: Sequence[int],
+    make: Callable[[bytes], bytes],
+    request: str,
+    now: float,
+    act: Act | None,
+) -> Mapping[int, str | None]:
+    """Change the parameters of a few flows; return for each None, or why that was not done."""
+    query = database.dialect.locked(_NEEDED.where(flows.c.id.in_(ids)).order_by(flows.c.id))
+    found: dict[int, str | None] = {}
+    changed: list[dict[str, Any]] = []
+    for row in connection.execute(query).all():
+        try:
+            sealed = _changed(keys, row, make)
+        except (Unreadable, WrongKey) as error:
+            found[row.id] = f"cannot be read: {error}"
+            continue
+        except ValueError as error:
+            found[row.id] = str(error)
+            continue
+        runs = row.finished_at is None and (row.has_begun or row.owner is not None)
+        asked = request if runs else row.request
+        changed.append({"flow": row.id, "sealed": sealed, "asked": asked})
+        found[row.id] = None
+    if changed:
+        connection.execute(_CHANGE, changed)
+        record_flows(connection, act, [each["flow"] for each in changed], now)
+    return found
 
 
 def _changed(keys: KeyRing, row: Any, make: Callable[[bytes], bytes]) -> bytes:

@@ -112,18 +112,38 @@ def carry_out(
     """
     while True:
         with database.writing() as connection:
-            steps = _next_steps(connection, database, name)
+            steps = next_steps(connection, database, name)
             if not steps:
                 return
-            begun, found = _sort_out(connection, database, keys, steps, done)
-            if begun:
-                _begin_anew(connection, begun, now, act)
-            over = delete(plans).where(plans.c.plan == name, plans.c.flow_id.in_(steps))
-            connection.execute(over)
+            found = retry_some(connection, database, keys, steps, now, done, act)
+            take_off(connection, name, steps)
         yield found
 
 
-def _next_steps(connection: Connection, database: Database, name: str) -> dict[int, int]:
+def retry_some(
+    connection: Connection,
+    database: Database,
+    keys: KeyRing,
+    steps: Mapping[int, int],
+    now: float,
+    done: Collection[str],
+    act: Act | None,
+) -> list[Retried]:
+    """Put these flows back, of each the attempt that is meant; tell what became of all."""
+    begun, found = _sort_out(connection, database, keys, steps, done)
+    if begun:
+        _begin_anew(connection, begun, now, act)
+    return found
+
+
+def take_off(connection: Connection, name: str, steps: Collection[int]) -> None:
+    """Take these flows off a plan, in the transaction in which they are done."""
+    over = delete(plans).where(plans.c.plan == name, plans.c.flow_id.in_(steps))
+    connection.execute(over)
+
+
+def next_steps(connection: Connection, database: Database, name: str) -> dict[int, int]:
+    """The next flows of a plan, and the attempt of each that is meant: those of one transaction."""
     query = (
         select(plans.c.flow_id, plans.c.attempt)
         .where(plans.c.plan == name)

@@ -17,6 +17,7 @@ from holdfast_journal.keys.master import fingerprint_key, note_key
 from holdfast_journal.keys.ring import KeyRing, fingerprint
 from holdfast_journal.keys.sealing import new_key, published_json, seal
 from holdfast_journal.ownership import asking, due, retrying
+from holdfast_journal.ownership.jobs import Jobs
 from holdfast_journal.ownership.retrying import Retried
 from holdfast_journal.ownership.values import ExistingFlow, NewFlow, Started, Unfinished
 from holdfast_journal.reading.reader import Reader
@@ -151,6 +152,11 @@ class Starter(Reader):
     def tokens(self) -> Tokens:
         """The tokens of the console and the API."""
         return Tokens(self._database, self._clock)
+
+    @property
+    def jobs(self) -> Jobs:
+        """What operators have asked of many flows in a console."""
+        return Jobs(self._database, self._keys, self._clock)
 
     def drain(self, worker: int, *, act: Act) -> bool:
         """Ask a worker to give back its flows and end. Return False if there is none of that id."""

@@ -27,11 +27,11 @@ class Filter:
         batch: the name of a batch.
         names: exactly these names.
         ids: exactly these flows.
-        uids: exactly these flows, by the names that are never used again.
         glob: a pattern that the whole name matches, in which `*` is any text and `?` one character.
         since: in seconds since the epoch: flows that ended then or later, or are not over and moved
             then or later.
         finished: whether they are over.
+        uids: exactly these flows, by what is never used again.
     """
 
     statuses: Collection[str] | None = None
@@ -39,10 +39,10 @@ class Filter:
     batch: str | None = None
     names: Collection[str] | None = None
     ids: Collection[int] | None = None
-    uids: Collection[str] | None = None
     glob: str | None = None
     since: float | None = None
     finished: bool | None = None
+    uids: Collection[str] | None = None
 
     def condition(self, dialect: Dialect) -> ColumnElement[bool]:
         """Whether a row of `flows` is meant; to be executed with `parameters`."""

@@ -17,7 +17,7 @@ from holdfast_journal.auditing.acts import Actor
 from holdfast_journal.auditing.recording import record
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import CHUNK, chunks
-from holdfast_journal.store.schema import batches, entries, flows, tasks, workers
+from holdfast_journal.store.schema import batches, entries, flows, jobs, plans, tasks, workers
 from holdfast_journal.upkeep.shredding import shred
 from holdfast_journal.workers.registration import Alive
 
@@ -98,6 +98,9 @@ def purge(
         with database.writing() as connection:
             unused = ~exists().where(flows.c.batch_id == batches.c.id)
             connection.execute(delete(batches).where(unused, batches.c.created_at < old.before))
+    if old.batch is None:
+        with database.writing() as connection:
+            connection.execute(delete(jobs).where(jobs.c.finished_at < old.before))
     gone = _idle_workers(database, alive, old)
     for chunk in chunks(gone):
         with database.writing() as connection:
@@ -128,6 +131,8 @@ def _delete(connection: Connection, ids: list[int], *, names: bool) -> int:
     gone: Any = connection.execute(delete(entries).where(entries.c.flow_id.in_(ids)))
     shred(connection, ids)
     connection.execute(delete(tasks).where(tasks.c.flow_id.in_(ids)))
+    # What was planned and never done cannot be done any more.
+    connection.execute(delete(plans).where(plans.c.flow_id.in_(ids)))
     if names:
         connection.execute(delete(flows).where(flows.c.id.in_(ids)))
     return int(gone.rowcount)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from attrs import evolve
@@ -17,8 +18,10 @@ from holdfast.flows.engine.detaching import detached_number, key_of
 from holdfast.flows.engine.host import FlowHost
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.engine.taking import Taking
+from holdfast.flows.shipped.coding import Coded
 from holdfast.flows.shipped.provision import HandOver
 from holdfast.flows.tasks import Call, kind_of, method_name
+from holdfast_journal import FlowStatus
 from holdfast_journal.commits.statements import Prepared
 from holdfast_journal.store.schema import tasks
 from tests.simulation.mutants.mutant import Patches, mutant
@@ -84,14 +87,14 @@ def key_changes_between_tries(patches: Patches) -> None:
 def result_after_the_task(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def task_done(self: Any, task: Any, result: Any) -> None:
-            with self._entry("task", f"task {task.name}: done"):
-                self._finish_task(task)
+            crossed_off = partial(self._finish_task, task)
+            self._entry("task", f"task {task.name}: done", crossed_off)
             self._owner.clock.callLater(0.1, tell, self, task, result)
 
         def tell(self: Any, task: Any, result: Any) -> None:
             if not self.is_over:
-                with self._entry("task", f"task {task.name}: told"):
-                    self.tell(f"{method_name(task.name)}_done", result)
+                told = partial(self.tell, f"{method_name(task.name)}_done", result)
+                self._entry("task", f"task {task.name}: told", told)
 
         return task_done
 
@@ -141,11 +144,46 @@ def wrong_code_is_done(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def verdict(result: Any, *, sent: bool) -> Any:
             wrong = isinstance(result, WrongPasswordError)
-            return ("done", "") if wrong else real(result, sent=sent)
+            return (FlowStatus.DONE, "") if wrong else real(result, sent=sent)
 
         return verdict
 
     patches.wrap(runner, "verdict_of", make)
+
+
+@mutant(
+    "a wrong guess is not counted",
+    "a code can be guessed at for ever",
+    kinds=("guessed",),
+    peers=("guesses",),
+)
+def guess_not_counted(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def wormhole_closed(self: Any, result: Any) -> None:
+            counted = self.coding.wrong
+            real(self, result)
+            self.coding.wrong = counted
+
+        return wormhole_closed
+
+    patches.wrap(Coded, "wormhole_closed", make)
+
+
+@mutant(
+    "the count of wrong guesses begins anew with each wormhole",
+    "a code can be guessed at for ever",
+    kinds=("guessed",),
+    peers=("guesses",),
+)
+def guesses_forgotten(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def reopened(self: Any) -> None:
+            real(self)
+            self.coding.wrong = 0
+
+        return reopened
+
+    patches.wrap(Coded, "reopened", make)
 
 
 @mutant(
@@ -171,7 +209,9 @@ def done_before_confirmed(patches: Patches) -> None:
 )
 def unloaded_is_failed(patches: Patches) -> None:
     def make(_: Any) -> Any:
-        return lambda self, taken, failure: set_aside(taken, "it cannot be loaded")
+        return lambda self, taken, failure: set_aside(
+            taken, "it cannot be loaded", self._owner.now()
+        )
 
     patches.wrap(Taking, "_cannot_load", make)
 

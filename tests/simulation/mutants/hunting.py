@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -10,7 +11,10 @@ from multiprocessing import get_context
 
 from attrs import frozen
 
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, Gone
+
+STALE = re.compile(r"\b(?:AttributeError|NameError|TypeError)\b")
+"""What goes wrong if a mutant does not fit the code any more: that is no wonder, and no find."""
 
 
 @frozen
@@ -49,6 +53,8 @@ def search(name: str, first: int = 0, most: int | None = None) -> Found:
     limit = mutant.within if most is None else most
     for seed in range(first, first + limit):
         problem = mutant.run(seed).problem
+        if STALE.search(problem):
+            raise Gone(f"{name} cannot be run any more: {problem}")
         if problem and not mutant.run_whole(seed).problem:
             return Found(name, seed - first + 1, seed, problem, time.monotonic() - began)
     return Found(name, limit, None, "", time.monotonic() - began)

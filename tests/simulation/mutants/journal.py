@@ -45,7 +45,7 @@ def released_although_refused(patches: Patches) -> None:
     patches.wrap(
         ThreadedWriter,
         "_durable",
-        lambda real: lambda self, batch, lost: real(self, batch, {}),
+        lambda real: lambda self, batch, lost, seconds: real(self, batch, {}, seconds),
     )
 
 
@@ -154,7 +154,7 @@ def others_taken_for_dead(patches: Patches) -> None:
 def fenced_runner_stays(patches: Patches) -> None:
     def make(real: Any) -> Any:
         def refused(self: Any, error: Exception) -> None:
-            self._lease.lost = error
+            self._fence.lost = error
 
         return refused
 

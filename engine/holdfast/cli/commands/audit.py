@@ -105,7 +105,8 @@ def _show(deeds: Sequence[Deed]) -> None:
     column(table, "BATCH", folds=True, spare=True)
     column(table, "WHAT", folds=True, spare=True)
     for deed in deeds:
-        said = "; ".join(each for each in (deed.detail, deed.why) if each)
+        detail = deed.detail.partition("\n")[0]  # the doctor has more lines
+        said = "; ".join(each for each in (detail, deed.why) if each)
         table.add_row(
             cell(moment(deed.at)),
             cell(deed.who),

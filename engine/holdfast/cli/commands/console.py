@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.failure import Failure
+from holdfast.cli.hooking import hook_options
 from holdfast.cli.settings import appid_option, db_option, relay_option
+
+if TYPE_CHECKING:
+    from holdfast.operating.hooks import AskedHooks
 
 
 @click.command()
@@ -49,6 +54,7 @@ from holdfast.cli.settings import appid_option, db_option, relay_option
     show_default=True,
     help="What the proxy's users may do.",
 )
+@hook_options
 @log_format_option
 @db_option
 @relay_option
@@ -62,6 +68,7 @@ def command(
     db: str,
     relay: str,
     appid: str,
+    hooks: AskedHooks,
 ) -> None:
     """Show flows in the browser, and serve an HTTP API.
 
@@ -93,7 +100,7 @@ def command(
     log_what_goes_wrong()
     journal = open_journal(db, say.tell)
     try:
-        made = service(reactor, journal, where, relay=relay, appid=appid, proxy=proxy)
+        made = service(reactor, journal, where, relay=relay, appid=appid, proxy=proxy, hooks=hooks)
     except BaseException:
         journal.close()
         raise

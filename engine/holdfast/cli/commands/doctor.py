@@ -43,9 +43,22 @@ LOOK_AGAIN: Final = 3.0
     " them. Repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document for programs.")
+@click.option(
+    "--note",
+    "noted",
+    is_flag=True,
+    help="Write into the audit what was found, where the console shows it. For checks of the whole"
+    " database.",
+)
 @db_option
 def command(
-    name: str | None, batch: str | None, sources: Sequence[str], as_json: bool, db: str
+    name: str | None,
+    batch: str | None,
+    sources: Sequence[str],
+    *,
+    as_json: bool,
+    noted: bool,
+    db: str,
 ) -> None:
     """Look for damage in a database, and repair nothing.
 
@@ -53,10 +66,13 @@ def command(
     from which it would be resumed. Prints one line per problem: what is wrong, where, and what to
     do about it. Workers may keep running meanwhile.
     """
+    from holdfast.operating.checkups import note
     from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
     from holdfast.operating.own_flows import load
 
+    if noted and (name is not None or batch is not None):
+        raise click.UsageError("--note is for checks of the whole database.")
     load(sources)
     with existing_journal(db, say.tell, looks=True) as journal:
         if name is not None:
@@ -69,6 +85,9 @@ def command(
         click.echo(json.dumps(report.as_object(), indent=2))
     else:
         report.show()
+    if noted:
+        with existing_journal(db, say.tell) as journal:
+            note(journal, report.summary, report.findings)
     if report.bad:
         click.get_current_context().exit(1)
 
@@ -95,17 +114,20 @@ class Report:
 
     def show(self) -> None:
         """Print the report for people, one line per finding."""
-        from holdfast.operating.printable import printable
+        from holdfast.operating.checkups import as_words
 
         for each in self.findings:
-            where = "" if each.flow is None else f"{each.batch}/{each.flow}: "
-            hint = "hint: " if each.hint else ""
-            click.echo(printable(f"{hint}{where}{each.what}; {each.do}", 2000))
+            click.echo(as_words(each))
+        click.echo(self.summary)
+
+    @property
+    def summary(self) -> str:
+        """How much was checked, and how many problems there are, in a line."""
         looked = _flows(self.flows)
         if self.shredded:
             looked += f", {self.shredded} of them not opened because their keys were deleted"
         found = "1 problem" if self.bad == 1 else f"{self.bad or 'no'} problems"
-        click.echo(f"checked {looked}: {found}")
+        return f"checked {looked}: {found}"
 
 
 def check(

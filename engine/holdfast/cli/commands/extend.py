@@ -1,5 +1,6 @@
-"""`holdfast extend`: another deadline for flows that nobody has collected."""
+"""`holdfast extend`: another deadline for flows that nobody has collected, or none."""
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from attrs import evolve
 
 from holdfast.cli import outcomes, say
 from holdfast.cli.choosing import choosing_options, dry_run_option, names_argument, why_option
-from holdfast.cli.durations import Duration
+from holdfast.cli.durations import DurationOrNone
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 @choosing_options
 @click.option(
     "--deadline",
-    type=Duration(),
-    metavar="DURATION",
+    type=DurationOrNone(),
+    metavar="DURATION|none",
     required=True,
     help="From now on, how long a recipient has: 12h, 30d. It replaces the deadline that a flow"
-    " has, or gives it one.",
+    " has, or gives it one. 'none' takes it away.",
 )
 @dry_run_option
 @why_option
@@ -42,7 +43,8 @@ def command(choice: "Choice", deadline: float, dry_run: bool, why: str, db: str)
     from holdfast.operating.rules import why_not_extend
 
     at = time.time() + deadline
-    what = f"expire at {timestamp(at)}"
+    lasting = at == math.inf
+    what = "never expire" if lasting else f"expire at {timestamp(at)}"
     with existing_journal(db, say.tell, looks=dry_run) as journal:
         outcomes.check_choice(journal, choice)
         found = select(journal, choice, why_not_extend)
@@ -52,7 +54,7 @@ def command(choice: "Choice", deadline: float, dry_run: bool, why: str, db: str)
             return
         refused, _ = outcomes.tell(found.refused, choice)
         told = extend(journal, found.rows, at, operator(why))
-        words = f"expires at {timestamp(at)}"
+        words = "never expires" if lasting else f"expires at {timestamp(at)}"
         total, failed = outcomes.tell(
             (evolve(each, words=words) if each.done else each for each in told), choice
         )

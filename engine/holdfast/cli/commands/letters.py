@@ -64,13 +64,14 @@ def command(
     written.
     """
     from holdfast.operating.bulk import select
-    from holdfast.operating.database import existing_journal
+    from holdfast.operating.codes_shown import showing_codes
     from holdfast.operating.finding import check_batch
 
     if letters is None:
         raise Failure("--letters DIR says where the letters go")
     known = [] if people is None else _known(people, name_column, secret_column)
-    with existing_journal(db, say.tell, looks=True) as journal:
+    with showing_codes(db, say.tell) as shown:
+        journal = shown.journal
         if not choice.names:
             check_batch(journal, choice.batch)
         rows = select(journal, choice, lambda _: None, opens=True).rows
@@ -79,6 +80,7 @@ def command(
             return
         who = [(row.batch, row.name) for row in rows]
         ready = letters.prepared(relay, appid, who, known)
+        shown.write(row for row in rows if ready.is_due(row))
         counts = Counter(_write(ready, journal, row, choice) for row in rows)
     _conclude(counts, len(rows))
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import say
+from holdfast.cli.documents import document_options
+from holdfast.cli.failure import Failure
 from holdfast.cli.settings import db_option
 
 if TYPE_CHECKING:
+    from holdfast.cli.documents import Write
     from holdfast.operating.story import Step, Story
     from holdfast_journal import EntryRow
 
@@ -20,6 +23,10 @@ EVERY = 0.5
 AT_ONCE = 0.05
 """Seconds that are not worth showing."""
 
+_STEP = ("at", "after", "what", "mood", "entry", "worker")
+_EVENT = ("entry", "at", "worker", "kind", "heard", "said")
+"""What a document tells of each."""
+
 
 @click.command()
 @click.argument("name")
@@ -28,8 +35,17 @@ AT_ONCE = 0.05
 @click.option(
     "-f", "--follow", is_flag=True, help="Go on with what happens next, until the flow is over."
 )
+@document_options
 @db_option
-def command(name: str, batch: str | None, *, wire: bool, follow: bool, db: str) -> None:
+def command(
+    name: str,
+    batch: str | None,
+    *,
+    wire: bool,
+    follow: bool,
+    write: "Write | None",
+    db: str,
+) -> None:
     """Tell what happened to one flow.
 
     Prints a line per step: the time, the time since the step before, and what happened. With --wire
@@ -41,9 +57,15 @@ def command(name: str, batch: str | None, *, wire: bool, follow: bool, db: str) 
     from holdfast.operating.finding import one_flow
     from holdfast.operating.story import Story
 
+    if follow and write is not None:
+        raise Failure("--follow is for people: a document has an end")
     with existing_journal(db, say.tell, looks=True) as journal:
         flow = one_flow(journal, name, batch)
         story = Story(journal, flow)
+        if write is not None:
+            made = _facts_of_events(story) if wire else _facts_of_steps(story)
+            write(_EVENT if wire else _STEP, [list(made)])
+            return
         if follow:
             _follow(story, (lambda: _events(story)) if wire else (lambda: _steps(story)))
             return
@@ -52,6 +74,22 @@ def command(name: str, batch: str | None, *, wire: bool, follow: bool, db: str) 
             click.echo("Its journal was purged.")
         elif not shown:
             click.echo("Nothing has happened yet.")
+
+
+def _facts_of_steps(story: "Story") -> Iterator[dict[str, object]]:
+    from holdfast.cli.tables import iso
+
+    for step in story.steps():
+        told = (iso(step.at), step.after, step.what, step.mood.value, step.seq, step.worker)
+        yield dict(zip(_STEP, told, strict=True))
+
+
+def _facts_of_events(story: "Story") -> Iterator[dict[str, object]]:
+    from holdfast.cli.tables import iso
+
+    for entry in story.entries():
+        told = (entry.seq, iso(entry.at), entry.worker, entry.kind, entry.heard, list(entry.said))
+        yield dict(zip(_EVENT, told, strict=True))
 
 
 def _show_steps(steps: Iterable["Step"]) -> bool:

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdfast.cli import say
 from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.failure import Failure
+from holdfast.cli.hooking import hook_options
 from holdfast.cli.settings import class_appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import left_to_tor_option
 from holdfast.operating.fields import LONGEST, fields_in, flow_of, typed_fields
@@ -20,6 +21,9 @@ from holdfast.operating.finding import DEFAULT_BATCH
 from holdfast.operating.people import one_person
 from holdfast.operating.printable import quoted
 from holdfast.operating.refused import because
+
+if TYPE_CHECKING:
+    from holdfast.operating.hooks import AskedHooks
 
 
 @click.command()
@@ -51,6 +55,7 @@ from holdfast.operating.refused import because
 @wait_options
 @deadline_option
 @left_to_tor_option
+@hook_options
 @db_option
 @relay_option
 @class_appid_option
@@ -64,6 +69,7 @@ def command(
     wait: float | None,
     deadline: float | None,
     tor: bool,
+    hooks: AskedHooks,
     db: str,
     relay: str,
     appid: str | None,
@@ -80,6 +86,7 @@ def command(
     come; 2 if nothing was started.
     """
     from holdfast.operating.audit import operator
+    from holdfast.operating.batches import check_names
     from holdfast.operating.database import open_journal
     from holdfast.operating.own_flows import load
     from holdfast.operating.starting import checked_flow, own_class, start_one
@@ -87,13 +94,23 @@ def command(
     cls = own_class(kind, load(sources))
     flow = flow_of(cls, typed_fields(words), {} if file is None else _fields(file))
     expires = None if deadline is None else time.time() + deadline
-    name = one_person(name, None).name
-    new = checked_flow(name, flow, relay=relay, appid=appid, deadline=expires, tor=tor)
+    person = one_person(name, None)
+    for hook in hooks.commands:
+        check_names([person], hook, "NAME")
+    new = checked_flow(
+        person.name,
+        flow,
+        relay=relay,
+        appid=appid,
+        deadline=expires,
+        tor=tor,
+        hooks=hooks.words,
+    )
     journal = open_journal(db, say.tell)
     try:
         is_new = start_one(journal, batch, new, operator())
-        say.err(f"{quoted(name, 200)} is {'started' if is_new else 'there already'}.")
-        await_codes(journal, batch, [name], wait, alone=True)
+        say.err(f"{quoted(person.name, 200)} is {'started' if is_new else 'there already'}.")
+        await_codes(journal, batch, [person.name], wait, alone=True)
     finally:
         journal.close()
 

@@ -128,7 +128,7 @@ def _show(journal: "SqlJournal", chosen: "TaskChoice", limit: int) -> None:
     total = sum(found.values())
     words = ", ".join(f"{number} {state}" for state, number in sorted(found.items()))
     click.echo(f"\n{'1 task' if total == 1 else f'{total} tasks'}: {words}.")
-    if len(page.rows) < total:
+    if page.then is not None:  # the counts are of a moment later
         shown = len(page.rows)
         click.echo(f"Of these, {shown} are shown; --limit shows more, --json lists all.")
     own = [row for row in page.rows if row.number > 0]  # any worker does the others

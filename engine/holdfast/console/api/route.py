@@ -77,6 +77,12 @@ _TYPES: Final[Mapping[str, type]] = {"string": str, "integer": int, "boolean": b
 
 def _check(name: str, value: object, schema: Schema) -> None:
     kind = schema["type"]
+    if kind == "array":
+        if not isinstance(value, list):
+            raise Wrong(400, f"The field {name!r} must be of the type {kind}.")
+        for each in value:
+            _check(name, each, schema["items"])
+        return
     if not isinstance(value, _TYPES[kind]) or (kind == "integer" and isinstance(value, bool)):
         raise Wrong(400, f"The field {name!r} must be of the type {kind}.")
     if isinstance(value, int) and not isinstance(value, bool):

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.console.answers import Answer, Wrong, as_json
-from holdfast.console.api import schemas
+from holdfast.console.api import jobs, schemas
+from holdfast.console.api.failing import FAILS, NO_FLOW
 from holdfast.console.api.route import Route, json_object
 from holdfast.console.asked import Asked
 from holdfast.console.choosing import choice_of, cursor_of, cursor_text, sort_of
@@ -14,12 +15,17 @@ from holdfast.console.desk import Desk
 from holdfast.console.templating import iso
 from holdfast.console.trouble import sentence
 from holdfast.console.viewers import Role
-from holdfast.operating.batches import StartedDifferently, Terms, start_batch
+from holdfast.operating.batches import (
+    StartedDifferently,
+    Terms,
+    check_names,
+    checked_batch,
+    start_batch,
+)
 from holdfast.operating.bulk import cancel
 from holdfast.operating.coding import AskedCode
 from holdfast.operating.finding import DEFAULT_BATCH
-from holdfast.operating.people import one_person, same_name
-from holdfast.operating.printable import is_hidden
+from holdfast.operating.people import one_person
 from holdfast.operating.rules import why_not_cancel, why_not_retry
 from holdfast.operating.standing import live_code
 from holdfast_journal import Filter
@@ -36,7 +42,7 @@ def start(asked: Asked, desk: Desk) -> Answer:
     sent = json_object(asked, schemas.NEW)
     name = sent.get("name") or asked.headers.get("idempotency-key", "")
     person = one_person(name, sent["secret"])
-    batch = _batch(sent.get("batch", DEFAULT_BATCH))
+    batch = checked_batch(sent.get("batch", DEFAULT_BATCH))
     expires = sent.get("expires_in")
     terms = Terms(
         desk.relay,
@@ -44,7 +50,10 @@ def start(asked: Asked, desk: Desk) -> Answer:
         None if expires is None else desk.clock() + expires,
         0.0,
         AskedCode(words=sent.get("words"), guesses=sent.get("guesses", 1)),
+        hooks=desk.hooks,
     )
+    for words in desk.hooks.commands:
+        check_names([person], words, "")
     by = asked.viewer.actor()
     try:
         existing = start_batch(desk.journal, batch, [person], None, "", terms, by, own=False)
@@ -129,22 +138,6 @@ def facts_of(row: FlowRow) -> Mapping[str, Any]:
     }
 
 
-def _batch(name: str) -> str:
-    name = same_name(name)
-    if not name or len(name) > 200 or any(map(is_hidden, name)):
-        raise Wrong(400, "The field 'batch' is not the name of a batch.")
-    return name
-
-
-_FAILS: Final[Mapping[int, tuple[str, Any]]] = {
-    400: ("What was sent cannot be understood.", schemas.ERROR),
-    401: ("The token is missing, or cannot be used.", schemas.ERROR),
-    403: ("The token's role does not allow it.", schemas.ERROR),
-    413: ("The body is too large.", schemas.ERROR),
-    429: ("Too much was asked; `Retry-After` says when to ask again.", schemas.ERROR),
-    503: ("The database does not answer; ask again.", schemas.ERROR),
-}
-_NONE: Final = {404: ("There is no such flow.", schemas.ERROR)}
 _CHOICE: Final = {
     "q": "A part of the name, or a pattern with * and ?.",
     "name": "Exactly this name; may be repeated.",
@@ -169,7 +162,7 @@ ROUTES: Final[Sequence[Route]] = (
             201: ("The flow was started.", schemas.FLOW),
             200: ("It was started before, with the same secret.", schemas.FLOW),
             409: ("The name was started with another secret.", schemas.ERROR),
-            **_FAILS,
+            **FAILS,
         },
         body=schemas.NEW,
         headers={"Idempotency-Key": "The name of the flow, if the body has none."},
@@ -181,7 +174,7 @@ ROUTES: Final[Sequence[Route]] = (
         find_all,
         Role.VIEWER,
         "List flows, page by page.",
-        {200: ("A page.", schemas.FLOWS), **_FAILS},
+        {200: ("A page.", schemas.FLOWS), **FAILS},
         query=_CHOICE,
     ),
     Route(
@@ -191,7 +184,7 @@ ROUTES: Final[Sequence[Route]] = (
         find_one,
         Role.VIEWER,
         "Show one flow.",
-        {200: ("The flow.", schemas.FLOW), **_NONE, **_FAILS},
+        {200: ("The flow.", schemas.FLOW), **NO_FLOW, **FAILS},
     ),
     Route(
         "POST",
@@ -203,8 +196,8 @@ ROUTES: Final[Sequence[Route]] = (
         {
             202: ("It was asked to end.", schemas.FLOW),
             409: ("It has ended already.", schemas.ERROR),
-            **_NONE,
-            **_FAILS,
+            **NO_FLOW,
+            **FAILS,
         },
     ),
     Route(
@@ -217,8 +210,8 @@ ROUTES: Final[Sequence[Route]] = (
         {
             202: ("It begins anew.", schemas.FLOW),
             409: ("It cannot be retried.", schemas.ERROR),
-            **_NONE,
-            **_FAILS,
+            **NO_FLOW,
+            **FAILS,
         },
         body=schemas.ASKED_RETRY,
     ),
@@ -232,8 +225,9 @@ ROUTES: Final[Sequence[Route]] = (
         {
             200: ("The code.", schemas.CODE),
             409: ("It has no code now.", schemas.ERROR),
-            **_NONE,
-            **_FAILS,
+            **NO_FLOW,
+            **FAILS,
         },
     ),
+    *jobs.ROUTES,
 )

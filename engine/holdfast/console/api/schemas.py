@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from holdfast.operating.coding import MOST_GUESSES, MOST_WORDS
-from holdfast_journal import FlowStatus
+from holdfast.operating.jobs import MOST_CHOSEN, What
+from holdfast_journal import FlowStatus, JobState
 
 LONGEST_EXPIRY: Final = 100 * 366 * 86400
 """Seconds."""
@@ -85,4 +86,61 @@ ASKED_RETRY: Final = _object(
         }
     },
     optional=("force",),
+)
+
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+
+NEW_JOB: Final = _object(
+    {
+        "what": {"type": "string", "enum": [each.value for each in What]},
+        "uid": {**_TEXTS, "description": f"Exactly these flows, at most {MOST_CHOSEN}."},
+        "all": {
+            "type": "boolean",
+            "description": "All flows that match what follows; without it, `uid` says which.",
+        },
+        "q": {"type": "string", "description": "A part of the name, or a pattern with * and ?."},
+        "name": _TEXTS,
+        "status": {**_TEXTS, "description": "As with `holdfast status --status`."},
+        "kind": _TEXTS,
+        "batch": {"type": "string"},
+        "since": {"type": "string", "description": "A duration such as 8h."},
+        "force": {
+            "type": "boolean",
+            "description": "For retry: also if the secret may have arrived already.",
+        },
+        "expires_in": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": LONGEST_EXPIRY,
+            "description": "For extend: seconds from now.",
+        },
+        "why": {"type": "string", "description": "The reason, for the audit."},
+    },
+    optional=(
+        *("uid", "all", "q", "name", "status", "kind", "batch", "since"),
+        *("force", "expires_in", "why"),
+    ),
+)
+
+JOB: Final = _object(
+    {
+        "uid": {"type": "string"},
+        "what": {"type": "string", "enum": [each.value for each in What]},
+        "words": {"type": "string", "description": "What it does to which flows."},
+        "state": {"type": "string", "enum": [each.value for each in JobState]},
+        "total": {"type": "integer", "description": "0 as long as its flows are looked for."},
+        "done": {"type": "integer"},
+        "refused": {"type": "integer", "description": "Flows that stay as they are."},
+        "notes": {**_TEXTS, "description": "Why, for the first of them."},
+        "by": {"type": "string"},
+        "asked_at": _TIME,
+        "finished_at": _TIME_OR_NULL,
+    }
+)
+
+JOBS: Final = _object(
+    {
+        "jobs": {"type": "array", "items": JOB},
+        "next": _or_null("integer", description="The `after` of the next page."),
+    }
 )

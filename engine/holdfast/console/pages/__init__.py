@@ -6,10 +6,28 @@ To add a page, write a module with its functions and a list `PAGES`, and name it
 from collections.abc import Sequence
 
 from holdfast.console.page import Page, Stream
-from holdfast.console.pages import flow, flows, overview
+from holdfast.console.pages import (
+    audit,
+    batches,
+    flow,
+    flows,
+    health,
+    jobs,
+    overview,
+    start,
+    tasks,
+    workers,
+)
 
 PAGES: Sequence[Page | Stream] = (
     *overview.PAGES,
     *flows.PAGES,
     *flow.PAGES,
+    *start.PAGES,
+    *batches.PAGES,
+    *jobs.PAGES,
+    *tasks.PAGES,
+    *workers.PAGES,
+    *audit.PAGES,
+    *health.PAGES,
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
 
 from holdfast.console.answers import Answer, Wrong, redirect
 from holdfast.console.api.routes import flow_of
@@ -46,6 +48,17 @@ CODE_SHOWN: Final = 60
 """Seconds after which a code is hidden again."""
 
 
+@frozen
+class ShownCode:
+    """A code, and how it is used."""
+
+    code: str = field(repr=False)
+    command: str | None = field(default=None, repr=False)
+    """What the recipient types."""
+    picture: Markup | None = field(default=None, repr=False)
+    """What applications scan, as an SVG element."""
+
+
 def show(asked: Asked, desk: Desk) -> Answer:
     """Show one flow, without its code."""
     return _page(asked, desk, flow_of(asked, desk))
@@ -59,13 +72,11 @@ def show_code(asked: Asked, desk: Desk) -> Answer:
         raise Wrong(409, "It has no code now.")
     desk.journal.note(asked.actor.does("code shown"), row.id)
     kept = kept_by(desk.journal, row)
-    ways = {"command": None, "picture": None}
+    shown = ShownCode(code)
     if kept is not None and row.kind in COLLECTED:
-        ways = {
-            "command": receive_command(code, kept.relay, kept.appid),
-            "picture": _picture(code, kept),
-        }
-    answer = _page(asked, desk, row, code=code, **ways)
+        command = receive_command(code, kept.relay, kept.appid)
+        shown = ShownCode(code, command, _picture(code, kept))
+    answer = _page(asked, desk, row, shown)
     hides = ("Refresh", f"{CODE_SHOWN}; url=/flows/{row.uid}")
     return Answer(answer.body, headers=[hides])
 
@@ -112,7 +123,7 @@ def _back(row: FlowRow) -> Answer:
     return redirect(f"/flows/{row.uid}")
 
 
-def _page(asked: Asked, desk: Desk, row: FlowRow, **code: Any) -> Answer:
+def _page(asked: Asked, desk: Desk, row: FlowRow, shown: ShownCode | None = None) -> Answer:
     journal = desk.journal
     kept = kept_by(journal, row)
     acts = asked.viewer.may(Role.OPERATOR)
@@ -131,7 +142,7 @@ def _page(asked: Asked, desk: Desk, row: FlowRow, **code: Any) -> Answer:
         may_have_it=acts and why_not_retry(row) is not None,
         can_extend=acts and why_not_extend(row) is None,
         can_see=asked.viewer.may(Role.CODES) and live_code(row) is not None,
-        **{"code": None, "command": None, "picture": None, **code},
+        shown=shown,
     )
 
 

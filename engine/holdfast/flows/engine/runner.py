@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -131,10 +132,10 @@ class FlowRunner:
         deadline = requests.other_deadline(request)
         if deadline is None or self.host.is_over:
             return
-        if deadline != self._state.deadline and not self._state.verdict:
-            self._entry(
-                "deadline", "operator: another deadline", partial(self.host.expire_at, deadline)
-            )
+        wanted = None if deadline == math.inf else deadline
+        if wanted != self._state.deadline and not self._state.verdict:
+            words = "operator: no deadline" if wanted is None else "operator: another deadline"
+            self._entry("deadline", words, partial(self.host.expire_at, wanted))
         if not self.host.is_over:
             with self._guarded():
                 self._journal.queue_outbound(self._owner.answered, self.taken.id, request)
