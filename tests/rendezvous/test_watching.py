@@ -10,6 +10,7 @@ import pytest
 from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
 from holdfast.rendezvous.watch_frames import Arrival, Offer, Wanted, offered
 from holdfast.rendezvous.watching import (
@@ -288,7 +289,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(STEPS, min_size=40, max_size=40))
 def test_no_arrival_is_lost(steps: list[tuple[str, Any]]) -> None:
     """Whoever dies, and whatever the server forgets: in the end each message was acted upon."""
@@ -344,7 +345,7 @@ class Wire:
 
 
 def test_with_a_real_server(tmp_path: Path) -> None:
-    """Over a socket: watched, told, told again after kill -9 of the server, acknowledged."""
+    """Over a socket; killed when the sender has heard the echo of its message: told, and again."""
 
     async def talk(server: real.MailboxServer) -> None:
         ours = await connected(server.url, APP, "ours")
@@ -367,14 +368,19 @@ def test_with_a_real_server(tmp_path: Path) -> None:
         theirs = await connected(server.url, APP, "theirs")
         theirs.say("open", mailbox="m")
         theirs.say("add", phase="pake", body="5a")
-        told = await wire.news("arrived")
+        await theirs.heard("message")
         server.restart()
-        wire = Wire(await connected(server.url, APP, "worker"), watching)
-        wire.say(watching.connected(offer))
-        assert await wire.news("watching") == Returned(1)
-        watching.noted()
-        again = await wire.news("arrived")
-        assert isinstance(again, HasCome) and again == told
+        told = []
+        for _ in range(2):
+            wire.leave()
+            wire = Wire(await connected(server.url, APP, "worker"), watching)
+            wire.say(watching.connected(offer))
+            assert await wire.news("watching") == Returned(1)
+            watching.noted()
+            told.append(await wire.news("arrived"))
+        again = told[1]
+        assert isinstance(again, HasCome) and again == told[0]
+        assert [arrival.mailbox for arrival in again.arrivals] == ["m"]
         watching.acknowledge(again.arrivals)
         watching.unwatch([("n", "ours")])
         wire.say()
@@ -440,3 +446,27 @@ def test_the_model_answers_as_the_server(tmp_path: Path) -> None:
 def _plain(frame: dict[str, Any]) -> dict[str, Any]:
     """What matters of a frame."""
     return {key: frame[key] for key in frame if key not in ("server_tx", "server_rx", "id")}
+
+
+def test_the_model_keeps_what_is_watched() -> None:
+    """While the watcher is there, and as long after that; then it forgets both."""
+    clock = Clock()
+    model = MailboxServer(clock.seconds, watched=10)
+    opens(model, "m")
+    worker = Worker(model, {"m": None})
+    worker.connects()
+    for _ in range(2):
+        worker.works(9)
+    assert worker.flows == {"m": 1}
+    for _ in range(3):
+        clock.advance(600)
+        assert model.tables().mailboxes
+    worker.hangs_up()
+    clock.advance(600)
+    assert model.tables().mailboxes
+    clock.advance(600)
+    tables = model.tables()
+    assert not tables.mailboxes and not tables.watches.watchers
+    worker.connects()
+    worker.works(9)
+    assert worker.flows == {"m": None}

@@ -1,6 +1,5 @@
-"""Watching, as docs/watching.md describes it, at a server without sockets and at a real one."""
+"""Watching, as docs/watching.md describes it, at a server without sockets."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import Any
 import pytest
 
 from holdfast.server.sweeping import Sweeper
-from tests.harness.server import MailboxServer
-from tests.harness.talker import connected
 from tests.server.in_memory import APP, Client, Server, connection
 
 NAME = "a secret name of thirty-two characters"
@@ -353,36 +350,3 @@ def test_who_watches_comes_first(server: Server, kind: str) -> None:
     server.next_turn()
     assert client.heard()[0]["error"] == "must say who watches first"
     assert unbound.heard()[1]["error"] == "must bind first"
-
-
-def test_kill_9_loses_no_arrival(tmp_path: Path) -> None:
-    """A real server over a socket, killed when the sender has heard the echo of its message."""
-
-    async def talk(server: MailboxServer) -> None:
-        ours = await connected(server.url, APP, "ours")
-        ours.say("open", mailbox="m")
-        ours.say("holdfast-watcher", watcher=NAME)
-        ours.say("holdfast-watch", request=1, mailboxes=[["m", "ours", 0]])
-        assert (await ours.heard("holdfast-watched"))["missing"] == []
-        theirs = await connected(server.url, APP, "theirs")
-        theirs.say("open", mailbox="m")
-        theirs.say("add", phase="pake", body="5a")
-        await theirs.heard("message")
-        server.restart()
-        again = await connected(server.url, APP, "another side")
-        again.say("holdfast-watcher", watcher=NAME)
-        [[number, *what]] = (await again.heard("holdfast-arrived"))["arrivals"]
-        assert what == ["m", "ours"]
-        again.say("holdfast-acknowledge", arrivals=[number])
-        again.say("holdfast-unwatch", request=2, mailboxes=[])
-        await again.heard("holdfast-unwatched")
-        server.restart()
-        third = await connected(server.url, APP, "a third")
-        third.say("holdfast-watcher", watcher=NAME)
-        assert (await third.heard("holdfast-watching"))["watches"] == 0
-        for client in (ours, theirs, again, third):
-            client.leave()
-        await asyncio.sleep(0)
-
-    with MailboxServer(tmp_path, keep="1h") as server:
-        asyncio.run(talk(server))

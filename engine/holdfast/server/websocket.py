@@ -50,8 +50,8 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         else:
             self._watching.hear(frame)
 
-    def onClose(self, *how: Any) -> None:  # noqa: N802
-        super().onClose(*how)
+    def onClose(self, wasClean: bool, code: Any, reason: Any) -> None:  # noqa: N802, N803
+        super().onClose(wasClean, code, reason)
         if self._watching is not None:
             self._watching.leave()
 

@@ -122,6 +122,7 @@ class MailboxServer:
             if line.watching is not None:
                 line.watching.keep(now)
         self.service.tables.keep_watched(now - EXPIRY)
+        self.service.tables.watches.forget(now - EXPIRY)
         self.service.sweep(now, EXPIRY)
         self.tell()
 

@@ -136,7 +136,7 @@ class WatchLine:
     def keep(self, now: float) -> None:
         """Note that the watcher is there."""
         if self.watcher is not None:
-            self.watcher.seen = now
+            self.watcher.seen = max(now, self.watcher.seen)
 
 
 def _entries(frame: Mapping[str, Any], size: int) -> list[Any]:

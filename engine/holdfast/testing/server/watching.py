@@ -33,6 +33,14 @@ class Watches:
         found.seen = now
         return found
 
+    def forget(self, old: float) -> None:
+        """Forget whoever was not there since."""
+        for name, watcher in tuple(self.watchers.items()):
+            if watcher.seen <= old:
+                for key in self.of(watcher):
+                    self.end(key)
+                del self.watchers[name]
+
     def of(self, watcher: Watcher) -> list[tuple[str, str]]:
         """All that a watcher watches."""
         return [key for key, each in self.watched.items() if each is watcher]
