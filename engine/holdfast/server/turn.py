@@ -87,7 +87,7 @@ class Turn:
         began = time.monotonic()
         try:
             self._check()
-            self.before_commit()
+            self._add_the_rest()
             self._check()
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -102,6 +102,15 @@ class Turn:
             except Exception:  # noqa: BLE001 - it is logged, and the others get their answers
                 _log.failure("A client could not be answered", Failure())
                 _cut(client)
+
+    def _add_the_rest(self) -> None:
+        try:
+            self.before_commit()
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # it is logged; a turn that never ends would stop the server
+            _log.failure("What a turn has caused could not be added", Failure())
+            raise sqlite3.DataError("what it has caused cannot be read") from error
 
     def take_back(self, error: sqlite3.Error) -> None:
         """Undo all of this turn, because of `error`. Raises sqlite3.Error if that fails too."""

@@ -76,7 +76,7 @@ class Watches:
         key = app, hashlib.sha256(name.encode()).digest()
         self.turn.execute(
             "INSERT INTO holdfast_watchers (app_id, name, seen) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET seen = excluded.seen",
+            " ON CONFLICT (app_id, name) DO UPDATE SET seen = excluded.seen",
             (*key, now),
         )
         row = self.turn.execute(
@@ -105,11 +105,12 @@ class Watches:
         """
         self.turn.execute("SAVEPOINT holdfast_watch")
         missing = [(one.mailbox, one.side) for one in wanted if not self._watch(watcher, one, now)]
+        self.turn.execute(
+            "UPDATE holdfast_watchers SET revision = revision + 1 WHERE id = ?", (watcher.id,)
+        )
         row = self.turn.execute(
-            "UPDATE holdfast_watchers SET revision = revision + 1 WHERE id = ?"
-            " RETURNING revision, watches",
-            (watcher.id,),
-        ).fetchall()[0]
+            "SELECT revision, watches FROM holdfast_watchers WHERE id = ?", (watcher.id,)
+        ).fetchone()
         if row["watches"] > self.most:
             self.turn.execute("ROLLBACK TO holdfast_watch")
         self.turn.execute("RELEASE holdfast_watch")
