@@ -20,6 +20,7 @@ INDEXES = {
     "holdfast_claimants": "nameplate_sides (side)",
     "holdfast_nameplates": "nameplates (mailbox_id)",
     "holdfast_sizes": "nameplates (app_id, length(name), name)",
+    "holdfast_ages": "mailboxes (updated)",
     "holdfast_sides": "mailbox_sides (mailbox_id, side)",
     "holdfast_messages": "messages (mailbox_id)",
 }
