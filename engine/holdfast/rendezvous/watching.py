@@ -113,17 +113,11 @@ class Watching:
 
     def watch(self, wanted: Iterable[Wanted]) -> None:
         """Watch these; the last word on a side of a mailbox counts."""
-        for one in wanted:
-            self._wish(one.key, one)
+        self._wishes |= {one.key: one for one in wanted}
 
     def unwatch(self, keys: Iterable[Key]) -> None:
         """Watch these no longer."""
-        for key in keys:
-            self._wish(key, None)
-
-    def _wish(self, key: Key, wanted: Wanted | None) -> None:
-        self._wishes.pop(key, None)
-        self._wishes[key] = wanted
+        self._wishes |= dict.fromkeys(keys)
 
     def acknowledge(self, arrivals: Iterable[Arrival]) -> None:
         """What follows from these is durable; this ends their watches."""
