@@ -114,7 +114,9 @@ def test_two_at_once(home: Holdfast, stock: StockReceivers, tmp_path: Path) -> N
     assert {(each["service"], each["level"], each["pid"]) for each in said} == {
         ("run", "info", two.pid)
     }
-    flow = [each for each in said if each["event"] == "flow"][-1]
+    flows = [each for each in said if each["event"] == "flow"]
+    assert flows[0]["status"] != "waiting", "it stood so before"
+    flow = flows[-1]
     assert (flow["batch"], flow["name"], flow["kind"]) == ("default", "ann", "provision")
     assert (said[-1]["event"], said[-1]["exit_status"]) == ("ended", 3)
     assert ann not in ended.err

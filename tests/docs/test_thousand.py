@@ -15,7 +15,7 @@ from tests.docs.test_services import understood
 PAGE = (DOCS / "thousand.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(
-    r"(?:^|\| |until )holdfast ([^>|&;\n]+)", "".join(BLOCKS).replace("\\\n", ""), re.MULTILINE
+    r"(?:^|[|{] |until )holdfast ([^>|&;\n]+)", "".join(BLOCKS).replace("\\\n", ""), re.MULTILINE
 )
 
 

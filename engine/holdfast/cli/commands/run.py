@@ -87,6 +87,7 @@ def command(
         place = service.journal.name.removeprefix("sqlite:///")
         message = f"serving {printable(place)} ({unfinished or 'no unfinished flows'})"
         say.log("serving", message, out=True, keys={"unfinished": len(open_flows)})
+        log.begin(open_flows)
         _tell_others(open_flows, service.serve)
         notice = missing_secret(service.journal, batch)
         if notice is not None:
@@ -116,13 +117,18 @@ class _Log:
 
     def __init__(self) -> None:
         self._statuses: dict[int, str] | None = None
+        self._first = True
+
+    def begin(self, rows: Sequence[FlowRow]) -> None:
+        """Say nothing of how these flows stand now, which may be thousands: only of changes."""
+        self._statuses = {row.id: row.status for row in rows}
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         from holdfast.cli.flow_news import status_and_reason, tell_flow
         from holdfast.cli.tables import timestamp
         from holdfast.operating.printable import printable
 
-        first = self._statuses is None
+        first, self._first = self._first, False
         known = self._statuses = self._statuses or {}
         for row in moved:
             if known.get(row.id) != row.status and not (first and row.finished_at is not None):
