@@ -105,10 +105,6 @@ class ForkServer:
             self._control.recv(1)
 
 
-_shared: list["subprocess.Popen[bytes]"] = []
-"""Those that we started; who is the last to need one ends it."""
-
-
 def _connection(interpreter: Mapping[str, str]) -> socket.socket:
     """Connect to the process with the imports, and start it if nobody has done so."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
@@ -130,17 +126,19 @@ def _connection(interpreter: Mapping[str, str]) -> socket.socket:
                     raise
             else:
                 listener.listen()
-                _shared.append(_started(listener, interpreter))
+                _started(listener, interpreter)
 
 
-def _started(listener: socket.socket, interpreter: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, SERVER, str(listener.fileno())],
-        env=interpreter,
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        pass_fds=[listener.fileno()],
-        start_new_session=True,
+def _started(listener: socket.socket, interpreter: Mapping[str, str]) -> None:
+    """Start it; nobody waits for its end, which comes when the last connection is closed."""
+    listener.set_inheritable(True)
+    streams = [(os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_RDWR, 0) for each in (0, 1)]
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, str(SERVER), str(listener.fileno())],
+        interpreter,
+        file_actions=streams,
+        setsid=True,
     )
 
 
