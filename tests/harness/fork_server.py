@@ -52,6 +52,13 @@ MODULES = (
     *("holdfast.cli.transfers", "holdfast.operating.spooling"),
     *("wormhole.transit", "tqdm", "zipfile"),
     *("wormhole._dilation._noise", "holdfast.shell.dilating"),
+    *("resource", "encodings.idna", "twisted.internet.default", "rich._emoji_codes"),
+    *("holdfast.flows.shipped.provision", "holdfast.flows.shipped.receive"),
+    *("holdfast.flows.shipped.verifying", "holdfast.flows.shipped.hooking"),
+    *("holdfast.operating.health", "holdfast.operating.own_flows", "holdfast.operating.one_flow"),
+    *("holdfast.operating.exposure", "holdfast.operating.rules", "holdfast.operating.bulk"),
+    *("holdfast.cli.serving", "holdfast.cli.sending", "holdfast.cli.flow_table"),
+    *("holdfast.cli.prompting", "holdfast.server.service"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 
