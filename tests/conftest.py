@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("holdfast", deadline=None, max_examples=50)
 settings.load_profile("holdfast")
 
+# Collecting tests makes objects that stay; looking through them again and again takes a second.
+gc.disable()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin a test anew if the Go client has failed by itself; see `WilliamFailed`."""
@@ -49,8 +52,8 @@ def pytest_collection_finish() -> None:
         from tests.harness import migrated
 
         migrated.install()
-    gc.collect()
     gc.freeze()
+    gc.enable()
     # With Python's own thresholds it takes a twentieth of the suite's time.
     gc.set_threshold(10_000, 20, 20)
 

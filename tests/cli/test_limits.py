@@ -3,13 +3,13 @@
 import re
 import resource
 import socket
-import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from holdfast.operating.limits import RESERVE, connections_at_most, raise_open_files_limit
-from tests.harness.process import BIN
+from tests.harness.process import Child, environment
 
 
 def test_the_soft_limit_becomes_the_hard_one() -> None:
@@ -41,11 +41,12 @@ def test_no_more_connections_than_files(limit: int, reserve: int) -> None:
 
 def test_a_command_that_is_given_more(tmp_path: Path) -> None:
     """It says how many it takes, and takes them."""
-    script = f"ulimit -n 300; exec {BIN / 'holdfast'} run --connections 1200 --for 1s"
-    environment = {"HOLDFAST_DB": f"sqlite:///{tmp_path / 'j.db'}", "PATH": "/usr/bin:/bin"}
-    ran = subprocess.run(
-        ["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, check=True
-    )
-    [line] = [line for line in ran.stderr.splitlines() if "--connections" in line]
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
+    words = [sys.executable, "-c", f"{few}; from holdfast.cli.main import main; main()"]
+    env = environment(HOLDFAST_DB=f"sqlite:///{tmp_path / 'j.db'}")
+    with Child([*words, "run", "--connections", "1200", "--for", "1s"], env=env) as child:
+        ended = child.wait()
+    assert ended.status == 0
+    [line] = [line for line in ended.err.splitlines() if "--connections" in line]
     found = re.fullmatch(r"holdfast: --connections is (\d+) here, not 1200: .*ulimit -n.*", line)
     assert found is not None and 100 < int(found.group(1)) < 225

@@ -1,4 +1,7 @@
-"""The command as a real process: its streams, its exit statuses, and no tracebacks."""
+"""The command as a process: its streams, its exit statuses, and no tracebacks.
+
+Both ways to call it, and the end that a signal makes, are tried with interpreters of their own.
+"""
 
 import os
 import signal
@@ -9,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.journals import open_at, start
+from tests.harness import forks
+from tests.harness.process import Child
 
 COMMANDS = {
     "module": [sys.executable, "-m", "holdfast"],
@@ -45,13 +50,11 @@ def test_both_ways_to_call_it(database: Path, command: str) -> None:
 @pytest.mark.parametrize("args", [["status", "eve"], ["status", "--db", "x://"], ["nonsense"]])
 def test_errors_are_one_line(database: Path, args: list[str]) -> None:
     """Status 2, one line on standard error, nothing on standard output."""
-    ran = subprocess.run(
-        [*COMMANDS["module"], *args], env=environment(database), capture_output=True, check=False
-    )
-    assert ran.returncode == 2
-    assert ran.stdout == b""
-    assert ran.stderr.startswith(b"holdfast: ")
-    assert ran.stderr.count(b"\n") == 1
+    with Child([*COMMANDS["script"], *args], env=environment(database)) as child:
+        ended = child.wait()
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("holdfast: ")
+    assert ended.err.count("\n") == 1
 
 
 def test_a_reader_who_goes_away(database: Path) -> None:
@@ -74,12 +77,9 @@ def test_a_reader_who_goes_away(database: Path) -> None:
 def test_a_full_disk(database: Path, args: list[str]) -> None:
     """Output that cannot be written is one line and status 1."""
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run(
-            [*COMMANDS["module"], *args],
-            env=environment(database),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    assert ran.returncode == 1
-    assert ran.stderr == b"holdfast: standard output: No space left on device\n"
+        words = [*COMMANDS["script"], *args]
+        ran = forks.start(words, env=environment(database), stdout=full.fileno())
+    assert ran.stderr is not None
+    with ran.stderr:
+        said = ran.stderr.read()
+    assert (ran.wait(), said) == (1, b"holdfast: standard output: No space left on device\n")

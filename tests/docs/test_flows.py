@@ -73,8 +73,8 @@ def test_the_token_service(run: Run, server: MailboxServer, tmp_path: Path) -> N
 def test_the_test_of_a_flow(run: Run, tmp_path: Path) -> None:
     """The test that the manual shows passes, as the manual says to run it."""
     run("quick.py").close()  # puts the examples there
-    env = environment(HOME=str(tmp_path), PYTHONPATH=str(tmp_path))
-    # What `python -m unittest` does, in a fork.
+    env = environment(HOME=str(tmp_path))
+    # What `python -m unittest` does, in a fork; both find modules in the folder they are in.
     program = "import runpy; runpy.run_module('unittest', run_name='__main__', alter_sys=True)"
     words = [sys.executable, "-c", program, "test_issue_token"]
     with Child(words, env=env, cwd=tmp_path) as tests:

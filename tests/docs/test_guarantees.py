@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from tests.docs.conftest import DOCS
@@ -10,6 +11,7 @@ PAGE = (DOCS / "guarantees.md").read_text()
 ROOT = Path(__file__).parents[2]
 
 
+@cache
 def names_in(file: Path) -> set[str]:
     """The tests of a file, as pytest calls them."""
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -74,6 +75,7 @@ def of_mailbox_server() -> Iterator[Metric]:
     yield from MailboxGauges(server, found({"nameplates": 1})).collect()
 
 
+@cache
 def labels() -> dict[str, set[str]]:
     """The labels of each sample that there can be."""
     known: dict[str, set[str]] = {}
@@ -90,9 +92,6 @@ def documented() -> dict[str, set[str]]:
     return {name: set(re.findall(r"`(\w+)`", words)) for name, words in rows}
 
 
-KNOWN = labels()
-
-
 def base(sample: str) -> str:
     """The name under which a sample is described."""
     return re.sub(r"_(bucket|count|sum)$", "", sample)
@@ -101,8 +100,8 @@ def base(sample: str) -> str:
 def test_every_metric_is_described() -> None:
     """The page has each metric with its labels, and no other."""
     ours = {
-        base(name): labels - {"le"}
-        for name, labels in KNOWN.items()
+        base(name): found - {"le"}
+        for name, found in labels().items()
         if name.startswith("holdfast_") and not name.endswith("_created")
     }
     assert documented() == ours
@@ -110,7 +109,7 @@ def test_every_metric_is_described() -> None:
 
 def test_no_label_is_a_secret() -> None:
     """Labels are kinds, words, tasks and servers; of a server's URL only the place is shown."""
-    every = set().union(*KNOWN.values()) - {"le"}
+    every = set().union(*labels().values()) - {"le"}
     assert every == {
         *("kind", "status", "task", "outcome", "server", "table"),
         *("version", "python", "service"),
@@ -135,10 +134,10 @@ def test_a_question(expression: str) -> None:
     assert asked
     has = set(ADDED)
     for name, chosen in asked:
-        assert name in KNOWN or name == "up"
-        has |= KNOWN.get(name, set())
+        assert name in labels() or name == "up"
+        has |= labels().get(name, set())
         said = dict(re.findall(r'(\w+)=~?"([^"]*)"', chosen))
-        assert said.keys() <= KNOWN.get(name, set()) | ADDED
+        assert said.keys() <= labels().get(name, set()) | ADDED
         if "status" in said:
             assert set(said["status"].split("|")) <= {status.shown for status in FlowStatus}
     for by in re.findall(r"by \(([^)]*)\)", expression):
@@ -156,7 +155,7 @@ def test_the_alerts() -> None:
         has = set(", ".join(grouped).split(", ")) if grouped else set(ADDED)
         if not grouped:
             for name in re.findall(r"\bholdfast_\w+", rule["expr"]):
-                has |= KNOWN[name]
+                has |= labels()[name]
         assert set(re.findall(r"\$labels\.(\w+)", words)) <= has, rule["alert"]
 
 

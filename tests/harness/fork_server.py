@@ -2,9 +2,13 @@
 
     fork_server.py DESCRIPTOR
 
-DESCRIPTOR is a socket. Each program to start comes there as a line of JSON, with four descriptors:
-its standard streams, and a pipe for the answers, which are its process number and, when it has
-ended, its status. When the socket is closed, whatever still runs is killed. `forks` is the other
+DESCRIPTOR is a socket that listens. Each process of the tests that connects to it gets a fork of
+its own that serves it, so that all of them share the imports; when none is connected any more, the
+program ends.
+
+Each program to start comes as a line of JSON, with four descriptors: its standard streams, and a
+pipe for the answers, which are its process number and, when it has ended, its status. When the
+connection is closed, whatever was started by it and still runs is killed. `forks` is the other
 side.
 
 A program that is started so is what it would be otherwise: it leads a session of its own, has the
@@ -48,6 +52,13 @@ MODULES = (
     *("holdfast.cli.transfers", "holdfast.operating.spooling"),
     *("wormhole.transit", "tqdm", "zipfile"),
     *("wormhole._dilation._noise", "holdfast.shell.dilating"),
+    *("resource", "encodings.idna", "twisted.internet.default", "rich._emoji_codes"),
+    *("holdfast.flows.shipped.provision", "holdfast.flows.shipped.receive"),
+    *("holdfast.flows.shipped.verifying", "holdfast.flows.shipped.hooking"),
+    *("holdfast.operating.health", "holdfast.operating.own_flows", "holdfast.operating.one_flow"),
+    *("holdfast.operating.exposure", "holdfast.operating.rules", "holdfast.operating.bulk"),
+    *("holdfast.cli.serving", "holdfast.cli.sending", "holdfast.cli.flow_table"),
+    *("holdfast.cli.prompting", "holdfast.server.service"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 
@@ -73,6 +84,7 @@ def preload():
     assert "twisted.internet.reactor" not in sys.modules
     gc.collect()
     gc.freeze()
+    gc.enable()
     return [
         (module, name, STREAMS.index(value))
         for module in tuple(sys.modules.values())
@@ -81,17 +93,46 @@ def preload():
     ]
 
 
+def accept(listener):
+    """Return the connection to serve, in a fork for each that comes; at the end, None."""
+    wake, wakes = woken_by_children()
+    there = 0
+    while True:
+        ready, _, _ = select.select([listener, wake], [], [])
+        if listener in ready:
+            control, _ = listener.accept()
+            if not os.fork():
+                signal.set_wakeup_fd(-1)
+                os.close(wake)
+                os.close(wakes)
+                return control
+            control.close()
+            there += 1
+        if wake in ready:
+            os.read(wake, 4096)
+            while there and os.waitpid(-1, os.WNOHANG)[0]:
+                there -= 1
+            if not there:
+                return None
+
+
+def woken_by_children():
+    """Return a pipe that can be read when a child has ended."""
+    wake, wakes = os.pipe()
+    for each in (wake, wakes):
+        os.set_blocking(each, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return wake, wakes
+
+
 class Server:
     """Forks programs as it is told to, and tells of their ends."""
 
     def __init__(self, control):
         self._control = control
         self._answers = {}  # by process number
-        self._wake, self._wakes = os.pipe()
-        for each in (self._wake, self._wakes):
-            os.set_blocking(each, False)
-        signal.set_wakeup_fd(self._wakes)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._wake, self._wakes = woken_by_children()
 
     def serve(self):
         """Return what to be, in each fork; in the server itself, None at the end."""
@@ -246,8 +287,15 @@ def run(code, namespace):
 
 
 def main():
-    with socket.socket(fileno=int(sys.argv[1])) as control:
+    # Nearly all that is imported stays, so there is little to collect.
+    gc.disable()
+    with socket.socket(fileno=int(sys.argv[1])) as listener:
         holders = preload()
+        control = accept(listener)
+    if control is None:
+        return
+    with control:
+        control.sendall(b"\n")
         wanted = Server(control).serve()
     if wanted is not None:
         run(*become(wanted, holders))

@@ -2,6 +2,8 @@
 
 import atexit
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import select
@@ -69,20 +71,12 @@ class Fork:
 class ForkServer:
     """A process that has imported everything, and what it forks: none of them outlives it.
 
-    *interpreter* is the environment that it is started with.
+    *interpreter* is the environment that it is started with. The imports are those of a process
+    that all workers of pytest share.
     """
 
     def __init__(self, interpreter: Mapping[str, str]) -> None:
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, SERVER, str(theirs.fileno())],
-                env=interpreter,
-                stdin=DEVNULL,
-                stdout=DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+        self._control = _connection(interpreter)
         self._turn = threading.Lock()
 
     def start(
@@ -106,8 +100,46 @@ class ForkServer:
 
     def close(self) -> None:
         """End it, and whatever it has started and still runs."""
-        self._control.close()
-        self._process.wait()
+        with self._control, contextlib.suppress(OSError):  # it may be gone
+            self._control.shutdown(socket.SHUT_WR)
+            self._control.recv(1)
+
+
+def _connection(interpreter: Mapping[str, str]) -> socket.socket:
+    """Connect to the process with the imports, and start it if nobody has done so."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    kind = hashlib.sha256(json.dumps(sorted(interpreter.items())).encode()).hexdigest()[:16]
+    address = f"\0holdfast-forks-{run}-{kind}"
+    while True:
+        control = socket.socket(socket.AF_UNIX)
+        # It may have ended just now, or just begin; then try again.
+        with contextlib.suppress(ConnectionError):
+            control.connect(address)
+            if control.recv(1):
+                return control
+        control.close()
+        with socket.socket(socket.AF_UNIX) as listener:
+            try:
+                listener.bind(address)
+            except OSError as found:
+                if found.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                listener.listen()
+                _started(listener, interpreter)
+
+
+def _started(listener: socket.socket, interpreter: Mapping[str, str]) -> None:
+    """Start it; nobody waits for its end, which comes when the last connection is closed."""
+    listener.set_inheritable(True)
+    streams = [(os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_RDWR, 0) for each in (0, 1)]
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, str(SERVER), str(listener.fileno())],
+        interpreter,
+        file_actions=streams,
+        setsid=True,
+    )
 
 
 def start(

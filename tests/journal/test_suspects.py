@@ -90,6 +90,7 @@ def test_alone_at_once_if_there_is_no_other(alive: Service) -> None:
     assert alive.deaths == 8
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_killed_again_and_again(alive: Service) -> None:
     """Flows that wait on a worker that is killed again and again are never blamed, and are run."""
     start(alive.journal, *[f"flow {number}" for number in range(20)])

@@ -1,5 +1,7 @@
 """Whole worlds under many seeds: nothing is lost or done twice, and every ending is true."""
 
+import os
+
 import pytest
 
 from tests.simulation.running import run
@@ -16,14 +18,20 @@ LEARNT = [
     6007,  # who meets a flow of ours that is cancelled waits for ever: that is meant
     4005,  # an allocation whose answer was lost is on a nameplate that nobody knows
     610,  # flows were lost sight of when the database went away just after they had been taken
-    50785,  # suspects never had their turn where others waited for the same few places
     381,  # a flow that is given back because it cannot be loaded has outlived its process
     1112,  # each application has nameplates of its own: two flows may both have the number 7
 ]
 """Seeds that once failed, and what was learnt from each."""
 
+LONG = [
+    50785,  # suspects never had their turn where others waited for the same few places
+]
+"""Likewise, of worlds that take seconds: with EVERY_MOMENT set in the environment."""
 
-@pytest.mark.parametrize("seed", LEARNT)
+EVERY = bool(os.environ.get("EVERY_MOMENT"))
+
+
+@pytest.mark.parametrize("seed", [*LEARNT, *(LONG if EVERY else [])])
 def test_a_seed_that_once_failed(seed: int) -> None:
     """What once went wrong does not go wrong again."""
     outcome = run(seed)

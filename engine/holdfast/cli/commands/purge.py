@@ -70,13 +70,18 @@ def command(
         click.echo("Their names are forgotten: the same people file would start them again.")
 
 
-def _what(found: Purge) -> str:
+def _what(purge: Purge) -> str:
     from holdfast.cli.tables import counted
     from holdfast_journal.upkeep.purging import rows_of_audit
 
-    flows = counted(found.statuses) if found.statuses else "no flows"
-    told = f"; {rows_of_audit(found.deeds)}" if found.deeds else ""
-    return f"{flows}; {found.entries} journal entries{told}"
+    flows = counted(purge.statuses) if purge.statuses else "no flows"
+    words = f"{flows}; {purge.entries} journal entries"
+    if purge.untold:
+        messages = "1 message" if purge.untold == 1 else f"{purge.untold} messages"
+        words += f"; {messages} that no hook was told"
+    if purge.deeds:
+        words += f"; {rows_of_audit(purge.deeds)}"
+    return words
 
 
 def _ask(what: str, names: bool) -> None:
