@@ -41,6 +41,7 @@ ON_REQUEST = (
     "finished",
     "thousand_waiting",
     "thousands_parked",
+    "watched",
     "transfer_floor",
     "dilation_floor",
 )

@@ -40,7 +40,7 @@ def test_a_batch_that_tells(
     with home.start("provision", source, "--guesses", "2", *hooks) as child:
         code = child.wait_for("^ann\t(\\S+)$")[1]
         assert stock.wait(mistyped(stock, code)).error == "WrongPasswordError"
-        child.wait_for("the same code opens again", stream="err")
+        child.wait_for("the same code works again", stream="err")
         until(told.exists, "the trouble")
         until(lambda: len(receiver.told) == 2, "the code is told again")
         assert stock.wait(stock.receive(code)).text == "S3CR3T"
@@ -90,8 +90,10 @@ def test_a_receiver_that_is_down(
     assert " done" in shown
     assert "webhook-collected" in shown
     assert home.run("tasks", "--json").out.count('"webhook-collected"') == 1
-    with home.start("run", HOLDFAST_HOOK_SECRET_FILE=str(secret)) as child:
+    environment = {"HOLDFAST_HOOK_SECRET_FILE": str(secret), "HOLDFAST_LOG_FORMAT": "json"}
+    with home.start("run", **environment) as child:
         until(lambda: receiver.told, "what was to be told")
+        child.wait_for("webhook-collected of flow ann is done, at try", stream="err")
         until(lambda: "No flow waits" in home.run("tasks").out, "the end of it")
         child.interrupt()
         assert child.wait().status == 0

@@ -66,7 +66,7 @@ def test_everybody_has_collected(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_wrong_guess_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """When it happens, and while the code can still be used."""
+    """When it happens, and when the same code works again."""
     shown = progress()
     once = evolve(row("ann", "starting", None), published={"guesses": "1 of 2 were wrong"})
     shown.watch([row("ann", "waiting", None)])
@@ -76,6 +76,7 @@ def test_a_wrong_guess_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().err
     assert told.count("ann: wrong code; 1 of 2 were wrong, and the same code opens again\n") == 1
     assert told.count("opens again") == 1
+    assert told.count("ann: the same code works again\n") == 1
     assert "ann: wrong code\n" in told
 
 

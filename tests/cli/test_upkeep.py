@@ -130,15 +130,23 @@ class TestDb:
             assert run(old, "db", "check").exit_code == 0
 
 
+TOLD_NOBODY = """
+INSERT INTO holdfast_tasks (flow_id, number, name, arguments, key, due_at, attempts, error)
+SELECT id, -1, 'webhook-collected', 'sealed', 'key', 0, 4, '' FROM holdfast_flows
+WHERE finished_at IS NOT NULL ORDER BY id LIMIT 1
+"""
+
+
 class TestPurge:
     def test_purge(self, path: Path) -> None:
         """It says what there is, asks, deletes, and says what it did; names stay unless asked."""
         assert run(path, "purge", "--older-than", "1d").stdout == "There is nothing to purge.\n"
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("UPDATE holdfast_flows SET finished_at = finished_at - 200000")
+            connection.execute(TOLD_NOBODY)
             connection.commit()
         looked = run(path, "purge", "--older-than", "1d", "--dry-run")
-        what = "2 flows: 1 done, 1 failed; 2 journal entries"
+        what = "2 flows: 1 done, 1 failed; 2 journal entries; 1 message that no hook was told"
         assert looked.stdout == f"There is this to purge: {what}.\n"
         failed(run(path, "purge", "--older-than", "1d"), "--yes", "--dry-run")
         assert run(path, "log", "bob", "--wire").stdout.startswith("NO")

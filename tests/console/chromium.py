@@ -87,6 +87,11 @@ class Visit:
         self.complaints.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
 
+    def check(self) -> None:
+        """See that nothing went wrong since the last time."""
+        complaints, self.complaints = self.complaints, []
+        assert not complaints, complaints
+
     @property
     def width(self) -> int:
         """How wide the page is, whatever the window."""
@@ -108,7 +113,7 @@ def visit(browser: "Browser", **options: Any) -> Iterator[Visit]:
     try:
         made = Visit(context)
         yield made
-        assert made.complaints == []
+        made.check()
     finally:
         context.close()
 

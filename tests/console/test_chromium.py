@@ -22,6 +22,7 @@ from tests.console.chromium import (
     visit,
 )
 from tests.console.exhibits import FAILED, MANY, MARKUP, fill
+from tests.harness.cable import Cable
 from tests.harness.peers import StockReceivers
 from tests.harness.process import NO_RELAY, Holdfast
 from tests.harness.server import MailboxServer
@@ -84,11 +85,18 @@ def cookies(browser: "Browser", console: Console) -> object:
         return first.context.storage_state()
 
 
+@pytest.fixture(scope="module")
+def window(browser: "Browser", cookies: object) -> Iterator[Visit]:
+    with visit(browser, storage_state=cookies) as window:
+        yield window
+
+
 @pytest.fixture
-def ada(browser: "Browser", cookies: object) -> Iterator[Visit]:
-    """Somebody who is logged in, and may do everything."""
-    with visit(browser, storage_state=cookies) as ada:
-        yield ada
+def ada(window: Visit) -> Iterator[Visit]:
+    """Somebody who is logged in, and may do everything; the same window for all."""
+    yield window
+    window.page.unroute_all()
+    window.check()
 
 
 def test_every_page(ada: Visit, browser: "Browser", console: Console, cookies: object) -> None:
@@ -96,6 +104,8 @@ def test_every_page(ada: Visit, browser: "Browser", console: Console, cookies: o
     ada.page.goto(f"{console.address}/flows?q=*script*")
     assert ada.page.inner_text("table a") == MARKUP
     flow = ada.page.get_attribute("table a", "href")
+    ada.page.keyboard.press("Tab")
+    assert ada.page.evaluate("document.activeElement.textContent") == "To the content"
     paths = [*ada.paths(), str(flow)]
     assert len(paths) > 6
     with visit(browser, storage_state=cookies, viewport=PHONE, color_scheme="dark") as phone:
@@ -113,21 +123,28 @@ def test_a_script_in_a_page(ada: Visit, console: Console) -> None:
     assert "Content Security Policy" in ada.complaints.pop()
 
 
-def test_a_row_turns_green(
+def test_rows_turn_green(
     ada: Visit, console: Console, home: Holdfast, mailbox: MailboxServer, tmp_path: Path
 ) -> None:
-    """When a stock client collects, and without the page's being loaded again."""
-    with home.start("provision", people(tmp_path / "people", "zoe"), "--batch", "live") as worker:
-        code = worker.wait_for(r"wormhole \S+ ?.*receive (\S+)|zoe\s+(\d+-\S+)")
-        ada.page.goto(f"{console.address}/flows?batch=live")
-        row = ada.page.locator("tr", has_text="zoe")
-        row.locator("text=waiting").wait_for()
-        ada.page.evaluate("window.mine = true")
-        with StockReceivers(mailbox.url) as stock:
-            got = stock.wait(stock.receive(code[1] or code[2]))
-        assert got.text == "the secret of zoe"
-        ada.page.locator("tr.good", has_text="zoe").locator("text=done").wait_for()
-        assert ada.page.evaluate("window.mine")
+    """When stock clients collect, without the page's being loaded again; also after a cut."""
+    source, page = people(tmp_path / "people", "zoe", "yves"), ada.page
+    with (
+        home.start("provision", source, "--batch", "live") as worker,
+        StockReceivers(mailbox.url) as stock,
+        Cable(console.port) as cable,
+    ):
+        codes = {name: worker.wait_for(rf"{name}\D+(\d+-\S+)")[1] for name in ("zoe", "yves")}
+        page.goto(f"http://127.0.0.1:{cable.port}/flows?batch=live")
+        page.locator("tr", has_text="yves").locator("text=waiting").wait_for()
+        page.evaluate("window.mine = true")
+        for name, code in codes.items():
+            assert stock.wait(stock.receive(code)).text == f"the secret of {name}"
+            page.locator("tr.good", has_text=name).locator("text=done").wait_for()
+            if name == "zoe":
+                cable.cut()
+        assert all("network error" in ada.complaints.pop() for _ in [*ada.complaints])
+        assert page.evaluate("window.mine")
+        page.goto("about:blank")
         assert worker.wait().status == 0
 
 

@@ -303,7 +303,7 @@ class TestRunning:
         self, journal: SqlJournal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """However long the job had to wait."""
-        begin(journal, UID, Wish(What.CANCEL, Choice(since=60.0)), ADA)
+        begin(journal, UID, Wish(What.CANCEL, Choice(since=86_400.0)), ADA)
         monkeypatch.setattr("time.time", lambda: 4e9)
         carry_out(journal)
         assert job(journal).total == 5

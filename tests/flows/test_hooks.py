@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from holdfast import Flow, TaskFailed, flow, task
 from holdfast.flows import tasks
 from holdfast.flows.document import new_flow
-from holdfast.flows.engine.detached import LONGEST_PAUSE, pause_after
+from holdfast.flows.engine.detached import CLAIM, LONGEST_PAUSE, pause_after
 from holdfast.flows.hooks import EVENTS
 from holdfast.flows.shipped.coding import Coding
 from holdfast.flows.shipped.provision import Provision
@@ -272,6 +272,20 @@ class TestDetached:
             assert len(TOLD) == 2
             assert len(set(TOLD)) == 1
 
+    def test_one_that_takes_long(self, tmp_path: Path) -> None:
+        """No other worker begins it meanwhile; if its worker dies, another one does so soon."""
+        with World(f"sqlite:///{tmp_path / 'a.db'}") as world:
+            SLOW.append(Deferred())
+            world.start(Leaves(), "ann")
+            world.until(lambda: TOLD)
+            world.advance(45)
+            (row,) = rows(world)
+            assert 0 < row.due_at - world.now() <= CLAIM
+            world.crash()
+            world.serve()
+            world.until(lambda: not left(world), seconds=CLAIM + 10)
+            assert len(TOLD) == 2
+
     def test_by_a_worker_without_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It waits for a worker that knows the task."""
         with World() as world:
@@ -294,6 +308,7 @@ def test_purging(tmp_path: Path) -> None:
         world.until(world.finished)
         world.until(lambda: TOLD)
         with closing(Upkeep.open(url, clock=world.now)) as upkeep:
-            assert upkeep.purge(upkeep.old(-1, None, names=True)).flows == 1
+            done = upkeep.purge(upkeep.old(-1, None, names=True))
+            assert (done.flows, done.untold) == (1, 1)
         world.advance(10)
         assert not left(world)

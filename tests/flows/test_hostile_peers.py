@@ -18,6 +18,7 @@ import pytest
 
 from holdfast.flows.engine import looking
 from holdfast.flows.shipped import carrying, measuring, receiving, sending  # noqa: F401
+from holdfast.flows.shipped.opening import liked_ciphers
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
 from holdfast.flows.shipped.transferring import Ways
@@ -477,12 +478,27 @@ def test_a_holdfast_that_claims_too_much(world: World, tmp_path: Path, offset: A
     assert (listener.accepted, listener.errors) == (1, [])
 
 
-@pytest.mark.parametrize("offset", [0, 40])
-def test_a_holdfast_whose_disk_lost_something(world: World, tmp_path: Path, offset: int) -> None:
-    """If it has something else, it gets all of it again; what it acknowledges is checked."""
+@pytest.mark.parametrize(
+    ("offset", "more"),
+    [
+        (0, {}),
+        (40, {}),
+        (0, {"ciphers": [None, "rot13"]}),
+        (0, {"ciphers": "aes-256-gcm"}),
+        (0, {"ciphers": None}),
+    ],
+)
+def test_a_holdfast_whose_disk_lost_something(
+    world: World, tmp_path: Path, offset: int, more: dict[str, Any]
+) -> None:
+    """If it has something else, it gets all of it again; what it acknowledges is checked.
+
+    It is served as other clients are, unless it names a cipher that is known here.
+    """
 
     def script(line: Line) -> None:
-        resuming(line).say(json.dumps({"offset": offset, "sha256": "00" * 32}).encode())
+        has = {"offset": offset, "sha256": "00" * 32, **more}
+        resuming(line).say(json.dumps(has).encode())
         assert json.loads(line.record()) == {"from": 0}
         assert line.record() == DATA
         line.say(json.dumps({"ack": "ok", "sha256": DIGEST}).encode())
@@ -492,19 +508,28 @@ def test_a_holdfast_whose_disk_lost_something(world: World, tmp_path: Path, offs
     assert (row.status, listener.errors) == ("done", [])
 
 
-@pytest.mark.parametrize("start", [-1, 1, 50, None, "0"])
-def test_a_holdfast_that_begins_elsewhere(world: World, tmp_path: Path, start: Any) -> None:
-    """Nothing of it is written, and the flow ends."""
+@pytest.mark.parametrize(
+    ("answer", "complains_of"),
+    [
+        *(({"from": start}, "begins in a place") for start in (-1, 1, 50, None, "0")),
+        *(({"from": 0, "cipher": cipher}, "seals in a way") for cipher in ("rot13", [], 1, "")),
+    ],
+)
+def test_a_holdfast_that_begins_elsewhere(
+    world: World, tmp_path: Path, answer: dict[str, Any], complains_of: str
+) -> None:
+    """Or with a cipher that we did not name: nothing of it is written, and the flow ends."""
 
     def script(line: Line) -> None:
         asked = json.loads(resuming(line).record())
-        assert asked == {"offset": 0, "sha256": sha256(b"").hexdigest()}
-        line.say(json.dumps({"from": start}).encode(), DATA)
+        digest = sha256(b"").hexdigest()
+        assert asked == {"offset": 0, "sha256": digest, "ciphers": liked_ciphers()}
+        line.say(json.dumps(answer).encode(), DATA)
         line.read(1)
 
     row, client, listener = receive(world, script, tmp_path / "out", resumes=True)
     reason = str((row.published or {})["reason"])
-    assert "begins in a place that was not agreed on" in reason
+    assert f"{complains_of} that was not agreed on" in reason
     assert client.heard_of("error") == [reason]
     assert not list(tmp_path.iterdir())
     assert (listener.accepted, listener.errors) == (1, [])

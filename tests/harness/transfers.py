@@ -50,7 +50,7 @@ def _when_the_disk_is_full():
 
         return called
 
-    os.pwrite = failing(os.pwrite)
+    os.pwritev = failing(os.pwritev)
 
 
 def _one_after_the_other(store):

@@ -262,6 +262,7 @@ INJECTIONS = [
     ("fsync", "ENOSPC", "{n}"),
     ("pwrite64", "ENOSPC", "{n}..{m}"),
     ("pwrite64", "EIO", "{n}..{m}"),
+    ("pwritev", "EIO", "{n}..{m}"),
     ("ftruncate", "EIO", "1..2"),
 ]
 

@@ -54,7 +54,11 @@ def test_claims(url: str, journals: Journals) -> None:
     clock.now += 20
     again = claim(theirs)
     assert {task.key: task.attempts for task in again} == {"key -4": 1, "key -3": 2}
-    # Whoever was paused says nothing of a claim that has lapsed.
+    # A claim can be kept; whoever was paused says nothing of one that has lapsed.
+    clock.now += 50
+    theirs.detached_goes_on(again, 60.0)
+    clock.now += 11
+    assert {task.key for task in claim(ours)} == {"key -1", "key -2"}
     clock.now += 61
     taken = {task.key: task for task in claim(ours)}
     assert len(taken) == 4

@@ -133,9 +133,9 @@ def purged(url: str, before: float, batch: str | None = None, *, names: bool = F
         alive = Registration(database, time.time, locks_for(database)).alive
         expected = find(database, alive, old)
         done = purge(database, alive, old)
-        assert (done.flows, done.entries, done.statuses) == (
+        assert (done.flows, done.entries, done.statuses, done.untold) == (
             *(expected.flows, expected.entries),
-            expected.statuses,
+            *(expected.statuses, expected.untold),
         )
         return done
     finally:

@@ -31,12 +31,13 @@ from tests.power.steps import (
 
 MARKS = "POWER_MARKS"
 
-FIRST = ("openat", "?open", "?creat", "pwrite64", "write", "ftruncate", "fsync", "fdatasync")
+FIRST = ("openat", "?open", "?creat", "ftruncate", "fsync", "fdatasync")
+WRITES = ("pwrite64", "pwritev", "write")
 NAMES = ("?rename", "?renameat", "renameat2", "?unlink", "unlinkat", "?link", "linkat")
 FOLDERS = ("?mkdir", "mkdirat", "lseek")
 # What nobody does today; a recording that met one of them would not tell all.
 UNKNOWN = (
-    *("writev", "pwritev", "pwritev2", "fallocate", "copy_file_range", "?sendfile", "splice"),
+    *("writev", "pwritev2", "fallocate", "copy_file_range", "?sendfile", "splice"),
     *("mmap", "?rmdir", "truncate", "?symlink", "symlinkat", "sync_file_range", "syncfs"),
 )
 VOLATILE = ("-shm", ".workers")
@@ -84,7 +85,7 @@ def record(root: Path, program: Sequence[str | Path], **env: str) -> Recording:
     there = sorted(root.rglob("*"))
     before = {str(each): each.read_bytes() for each in there if each.is_file()}
     parser.look_around(before)
-    wanted = ",".join((*FIRST, *NAMES, *FOLDERS, *(f"?{n.lstrip('?')}" for n in UNKNOWN)))
+    wanted = ",".join((*FIRST, *WRITES, *NAMES, *FOLDERS, *(f"?{n.lstrip('?')}" for n in UNKNOWN)))
     # Whole buffers, in hexadecimal; only the calls that are wanted stop the program.
     options = [
         "-f",
@@ -174,7 +175,7 @@ class Parser:
     def _step(self, name: str, arguments: str, answer: str) -> Iterator[Step]:
         if name in ("openat", "open", "creat"):
             yield from self._opened(name, arguments, int(answer.split("<")[0]))
-        elif name in ("pwrite64", "write"):
+        elif name in WRITES:
             yield from self._written(name, arguments, int(answer))
         elif name == "lseek":
             if (where := self._known(arguments)) is not None:
@@ -227,7 +228,7 @@ class Parser:
             yield from map(Released, self._data(arguments, count).decode().splitlines())
         elif (where := self._known(arguments)) is not None:
             number, (file, at, at_end) = where
-            if name == "pwrite64":
+            if name != "write":
                 place = int(arguments.rpartition(",")[2].strip(" )"))
             else:
                 place = self._sizes.get(file, 0) if at_end else at
@@ -269,8 +270,8 @@ class Parser:
         return None if found is None else os.fsdecode(_bytes(found[1]))
 
     def _data(self, arguments: str, count: int) -> bytes:
-        start = arguments.index('"') + 1
-        return _bytes(arguments[start : arguments.index('"', start)])[:count]
+        pieces = arguments.split('"')[1::2]  # one, or one for each place in memory
+        return b"".join(map(_bytes, pieces))[:count]
 
     def _number(self, path: str) -> int:
         self._files[path] = number = len(self._sizes)

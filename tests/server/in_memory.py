@@ -17,6 +17,7 @@ from wormhole_mailbox_server.server import make_server
 
 from holdfast.server.database import MailboxDatabase, open_database
 from holdfast.server.turn import Turn
+from holdfast.server.watches import Watches
 
 with warnings.catch_warnings():
     # `twisted.web.static`, which the package imports, warns of itself.
@@ -104,15 +105,19 @@ class Server:
     path: Path
     database: MailboxDatabase
     clients: list[Client] = field(factory=list)
+    turn: Any = None
+    watches: Any = None
+    rendezvous: Any = None
     _later: list[Callable[[], None]] = field(factory=list)
     _site: Any = None
 
     @classmethod
-    def on(cls, path: Path) -> "Server":
+    def on(cls, path: Path, watched: int = 1000) -> "Server":
         new = cls(path, open_database(path, create_or_upgrade_channel_db))
-        turn = Turn(new.database.connection, new._later.append)
-        server = make_server(turn, blur_usage=3600)
-        new._site = site(server, Connections(server, turn))
+        new.turn = turn = Turn(new.database.connection, new._later.append)
+        new.rendezvous = server = make_server(turn, blur_usage=3600)
+        new.watches = watches = Watches.on(new.database.connection, turn, watched)
+        new._site = site(server, Connections(server, watches))
         return new
 
     def connect(self, side: str) -> Client:

@@ -1,6 +1,7 @@
 """The sweeps of a mailbox server go on, whatever they meet, and say what that was."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -153,3 +154,25 @@ def test_more_clients_than_files(tmp_path: Path) -> None:
         for client in (*late, clients[0]):
             client.leave()
         assert running.connect().kinds == ["welcome"]
+
+
+def test_while_nothing_is_old_no_mailbox_is_read(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package is asked to forget once there is something to forget."""
+    from wormhole_mailbox_server.server import Server
+
+    def stumble(*_: object) -> None:
+        raise KeyError
+
+    running.write(mailbox("new", updated=str(time.time())))
+    with monkeypatch.context() as patched:
+        patched.setattr(Server, "prune_all_apps", stumble)
+        running.sweep()
+        assert running.said == []
+        running.write(mailbox("old"))
+        running.sweep()
+        assert "The sweep of old mailboxes failed: KeyError" in running.said
+        flush_logged_errors(KeyError)
+    running.sweep()
+    assert running.mailboxes() == ["new"]

@@ -9,6 +9,7 @@ import pytest
 from attrs import define, field
 
 from holdfast.server.turn import Turn
+from tests.harness.reactor import flush_logged_errors
 
 
 @define(eq=False)
@@ -147,3 +148,23 @@ def test_a_turn_that_is_ended_early_ends_once(world: tuple[Turn, Turns]) -> None
     assert client.told == [b"echo"]
     turns.next()
     assert (client.told, turns.commits) == ([b"echo"], ["COMMIT"])
+
+
+@pytest.mark.parametrize("error", [KeyError("odd"), sqlite3.DataError("odd")])
+def test_what_is_added_at_the_end_may_fail(world: tuple[Turn, Turns], error: Exception) -> None:
+    """The turn is undone, those who waited for it are cut off, and the next one is committed."""
+    turn, turns = world
+
+    def fail() -> None:
+        turn.execute("INSERT INTO t VALUES (2)")
+        raise error
+
+    for what, found in ((fail, []), (lambda: turn.execute("INSERT INTO t VALUES (3)"), [1, 3])):
+        turn.before_commit = what
+        client = Listener(turns.path)
+        turn.execute("INSERT INTO t VALUES (1)")
+        turn.answer(client, b"one")
+        turns.next()
+        assert rows(turns.path) == found
+        assert (client.is_cut, client.told) == (not found, [b"one"] if found else [])
+    flush_logged_errors(KeyError)

@@ -7,12 +7,16 @@ twice.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from attrs import field
 from sqlalchemy import text as sql
 from twisted.internet.defer import Deferred
 
+from holdfast.flows import tasks
 from holdfast.flows.base import Flow, flow
 from holdfast.flows.shipped import measuring as measuring
 from holdfast.flows.shipped import receiving as receiving
@@ -22,7 +26,8 @@ from holdfast.flows.shipped.provision import HandOver, Provision
 from holdfast.flows.shipped.receive import Incoming, Receive, ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
 from holdfast.flows.shipped.transferring import Reachable, Ways
-from holdfast.flows.tasks import Call, TaskFailed, task
+from holdfast.flows.shipped.verifying import SendTextVerified
+from holdfast.flows.tasks import Call, Kind, TaskFailed, task
 from holdfast.transfer import messages, text
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ KINDS = (
     "sim-given",
     "sim-typed",
     "sim-told",
+    SendTextVerified.kind,
 )
 
 TASKS = ("sim-mint", "sim-store")
@@ -236,6 +242,19 @@ def mint(call: Call) -> Deferred[str]:
 def tell(call: Call) -> Deferred[None]:
     """Tell the outside world, which may be slow, say no, or hear it without saying so."""
     return _world(call).outside.hear(call)
+
+
+def compare(call: Call) -> Deferred[bool]:
+    """Ask whoever is at our end whether the verifiers are the same."""
+    return _world(call).outside.compare(call)
+
+
+@contextmanager
+def somebody_compares() -> Iterator[None]:
+    """The task that only a command has, whose user is asked, is there until the block's end."""
+    kind = Kind(compare, TRIES, at_once=4, timeout=20.0, blocks=False)
+    with patch.dict(tasks._kinds, {"verify": kind}):
+        yield
 
 
 @task("sim-store", tries=TRIES, timeout=20.0, blocks=True)

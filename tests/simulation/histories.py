@@ -12,6 +12,7 @@ from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
 from holdfast.flows.shipped.transferring import Ways
+from holdfast.flows.shipped.verifying import SendTextVerified
 from tests.simulation.disk import Disk
 from tests.simulation.flows import KINDS, MESSAGES, Chat, Given, Mint, Timer, Told, Typed
 from tests.simulation.stage import GIVEN, Stage
@@ -133,6 +134,13 @@ HISTORIES = (
         failing=(True, False, True),
         got=("{minted}",),
         writes=("versions", "minted", "collected"),
+        tasks=1,
+    ),
+    History(
+        "compared",
+        lambda name: SendTextVerified(secret=f"the-secret-of-{name}"),
+        # Nobody looks at first; then the answer does not arrive.
+        failing=(True, False, True),
         tasks=1,
     ),
     History("task in a thread", provision, peers=("ours",), got=(), tasks=1),

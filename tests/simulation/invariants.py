@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
 
+from holdfast.flows.shipped.verifying import SendTextVerified
 from tests.simulation import rows
 from tests.simulation.flows import TRIES
 from tests.simulation.network import Socket
@@ -83,6 +84,8 @@ class Side:
     opened: bool = False
     filled: bool = False
     """Whether the server has heard our first message."""
+    claims: int = 0
+    """How often it has claimed the nameplate without hearing an answer."""
 
 
 @define(eq=False, repr=False)
@@ -186,6 +189,8 @@ class Watch:
         if exchange["code"]["state"] not in ("unset", "wanted"):
             frames.add(("allocate", ""))
         nameplate = exchange["nameplate"]
+        if nameplate["state"] != "claiming":
+            side.claims = 0
         if nameplate["state"] in _CLAIMING:
             frames.add(("claim", nameplate["data"]["nameplate"]))
         if nameplate["state"] in ("releasing", "released", "yielding", "yielded"):
@@ -213,6 +218,8 @@ class Watch:
             self.world.violate(f"{socket.process.name} says {frame['type']} before bind")
             return
         self._check_licence(socket, frame)
+        if frame["type"] == "claim" and socket.note.side in self.sides:
+            self.sides[socket.note.side].claims += 1
         self._check_owner(socket.process, self.sides.get(socket.note.side))
         self.world.faults.sends(socket)
 
@@ -237,6 +244,8 @@ class Watch:
             said = self.bodies.setdefault((socket.note.side, frame["phase"]), frame["body"])
             if said != frame["body"]:
                 self.world.violate(f"{side.flow.name} said two things under {frame['phase']}")
+            if frame["phase"] == "0" and side.flow.kind == SendTextVerified.kind:
+                self._check_compared(side.flow)
         wanted = _as_licence(frame)
         if wanted is None or wanted in side.frames:
             return
@@ -245,6 +254,11 @@ class Watch:
         if wanted[0].startswith("add ") and any(w.startswith(start) for w in side.words):
             return
         self.world.violate(f"{side.flow.name} said what is not durable: {_words(frame)}")
+
+    def _check_compared(self, flow: Flow) -> None:
+        """A secret goes to nobody who may be somebody else."""
+        if flow.name not in self.world.outside.compared:
+            self.world.violate(f"{flow.name} hands over what it has, and nobody has compared")
 
     def _check_owner(self, life: Life, side: Side | None) -> None:
         """Whoever was paused for long says nothing before it knows whose its flows are."""
@@ -324,6 +338,8 @@ class Watch:
         answered = any(kind == "open" for kind, _ in side.frames)
         if not answered and self.world.excused("forgot"):
             return  # allocated, and forgotten before we had the answer to our claim
+        if side.claims > 1:
+            return  # whether the claim before this one has arrived, nobody can say
         if there and passing.side not in there and side.flow.kind not in GUESTS:
             friends = {
                 s

@@ -10,14 +10,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from holdfast.crypto import derive
-from holdfast.crypto.in_place import Place
+from holdfast.crypto.in_place import AesPlace, Boxes, Place
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
 from holdfast.flows.shipped.transferring import TRANSIT_PURPOSE
@@ -169,15 +170,18 @@ class Transfers(LinesWatcher):
     @contextmanager
     def watched(self) -> Iterator[None]:
         """See every record that is sealed."""
-        real = bulk.Place
-        bulk.Place = self._place  # type: ignore[misc,assignment]
+        real = bulk.Place, bulk.AesPlace
+        for name, boxes in (("Place", Place), ("AesPlace", AesPlace)):
+            setattr(bulk, name, partial(self._boxes, boxes))
         try:
             yield
         finally:
-            bulk.Place = real  # type: ignore[misc]
+            bulk.Place, bulk.AesPlace = real  # type: ignore[misc]
 
-    def _place(self, key: bytes, buffer: bytearray) -> Place:
-        return _Watched(key, buffer, self)
+    def _boxes(
+        self, boxes: Callable[[bytes, bytearray], Boxes], key: bytes, buffer: bytearray
+    ) -> Boxes:
+        return _Watched(boxes(key, buffer), key, self)
 
     def sealed(self, key: bytes, nonce: bytes) -> None:
         if (key, nonce) in self._sealed:
@@ -185,13 +189,16 @@ class Transfers(LinesWatcher):
         self._sealed.add((key, nonce))
 
 
-class _Watched(Place):
-    """A place whose records are seen."""
+class _Watched:
+    """Boxes of which those that are sealed are seen."""
 
-    def __init__(self, key: bytes, buffer: bytearray, watcher: Transfers) -> None:
-        Place.__init__(self, key, buffer)
+    def __init__(self, boxes: Boxes, key: bytes, watcher: Transfers) -> None:
+        self.before = boxes.before
+        self.open = boxes.open
+        self._boxes = boxes
+        self._key = key
         self._watcher = watcher
 
     def seal(self, nonce: bytes, at: int, length: int) -> None:
         self._watcher.sealed(self._key, nonce)
-        Place.seal(self, nonce, at, length)
+        self._boxes.seal(nonce, at, length)

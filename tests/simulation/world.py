@@ -24,6 +24,7 @@ from holdfast.flows.shipped.provision import Provision
 from holdfast.flows.shipped.receive import ReceiveToFile
 from holdfast.flows.shipped.send_file import SendFile
 from holdfast.flows.shipped.transferring import Ways
+from holdfast.flows.shipped.verifying import SendTextVerified
 from holdfast.flows.tasks import Call, TaskFailed
 from holdfast.shell import alive
 from holdfast.testing import MailboxServer
@@ -38,7 +39,7 @@ from tests.simulation import stock as stock  # people may have such clients
 from tests.simulation import storage, threads
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Swarm
-from tests.simulation.flows import Chat, Mint, TakeIn, Timer, Told
+from tests.simulation.flows import Chat, Mint, TakeIn, Timer, Told, somebody_compares
 from tests.simulation.invariants import Flow, Watch
 from tests.simulation.kernel import Died, Kernel
 from tests.simulation.lines import Lines
@@ -73,6 +74,8 @@ class Outside:
     stored: dict[str, str] = field(factory=dict)
     heard: list[str] = field(factory=list)
     """What flows have told, in order, each once."""
+    compared: set[str] = field(factory=set)
+    """The flows whose verifiers somebody has found to be the same."""
     failure: float = 0.0
 
     def fails(self) -> bool:
@@ -97,6 +100,18 @@ class Outside:
         answer: Deferred[None] = Deferred()
         if not self.fails():
             call.reactor.callLater(self.world.kernel.between(0, 5), answer.callback, None)
+        return answer
+
+    def compare(self, call: Call) -> Deferred[bool]:
+        self.touch(call)
+        if self.fails():
+            self.world.watch.spent(call.key)
+            raise TaskFailed("nobody looks")
+        self.done[call.key] = call.arguments["verifier"]
+        self.compared.add(self.world.watch.tasks[call.key].name)
+        answer: Deferred[bool] = Deferred()
+        if not self.fails():
+            call.reactor.callLater(self.world.kernel.between(0, 5), answer.callback, True)
         return answer
 
     def ask(self, call: Call, result: str) -> Deferred[str]:
@@ -234,7 +249,7 @@ class World:
         taking.FlowRunner = self._load  # type: ignore[misc,assignment]
         globalLogPublisher.addObserver(self._logged)
         try:
-            with self.disk.watched(), self.transfers.watched():
+            with self.disk.watched(), self.transfers.watched(), somebody_compares():
                 yield
         finally:
             globalLogPublisher.removeObserver(self._logged)
@@ -395,6 +410,8 @@ class World:
                 return Provision(name=name, secret=secret, coding=coding)
             case "told":
                 return Told(secret=secret)
+            case "compared":
+                return SendTextVerified(secret=secret)
             case "chat":
                 return Chat(name=name)
             case "timer":

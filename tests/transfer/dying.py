@@ -31,7 +31,7 @@ def life(kind: str, home: Path, journal: Path) -> None:
         if made.landed is None:
             made.truncate(min(made.size, 100))
             data = ARCHIVE if kind == "folder" else DATA
-            made.write(memoryview(data[made.size :]))
+            made.write([memoryview(data[made.size :])])
             made.sync()
             finish(kind, made)
         assert made.landed == home / ("got.part" if kind == "kept" else "got")

@@ -34,7 +34,7 @@ ARCHIVE = archive(*TREE.items())
 
 def landing(folder: Path, data: bytes = DATA, name: str = "got") -> Landing:
     made = Landing(folder, name, "key")
-    made.write(memoryview(data))
+    made.write([memoryview(data)])
     return made
 
 
@@ -63,8 +63,8 @@ def test_a_file(tmp_path: Path) -> None:
     """Until it is finished nothing has its name, and nobody else may read it."""
     made = Landing(tmp_path, "got", "key")
     assert (made.target, made.landed, made.size) == (tmp_path / "got", None, 0)
-    made.write(memoryview(DATA[:100]))
-    made.write(memoryview(DATA[100:]))
+    made.write([memoryview(DATA[:100])])
+    made.write([memoryview(DATA[100:])])
     made.sync()
     assert names(tmp_path) == [".holdfast-key"]
     assert stat.S_IMODE((tmp_path / ".holdfast-key").stat().st_mode) == 0o600
@@ -98,11 +98,11 @@ def test_it_goes_on_after_a_restart(tmp_path: Path) -> None:
     made.close()
     again = Landing(tmp_path, "got", "key")
     assert again.size == 5000
-    again.write(memoryview(b"behind"))
+    again.write([memoryview(b"behind")])
     assert again.size == 5006
     again.truncate(4000)
     hasher = again.hasher(4000)
-    again.write(memoryview(DATA[4000:]))
+    again.write([memoryview(DATA[4000:])])
     hasher.update(DATA[4000:])
     assert (
         again.hasher(len(DATA)).hexdigest()
@@ -118,10 +118,25 @@ def test_it_goes_on_after_a_restart(tmp_path: Path) -> None:
 def test_the_same_bytes_are_written_again(tmp_path: Path) -> None:
     """A full disk loses nothing: who writes waits for room, then writes the same again."""
     made = landing(tmp_path, DATA[:100])
-    with failing("pwrite", OSError(errno.ENOSPC, "No space left on device")):
+    with failing("pwritev", OSError(errno.ENOSPC, "No space left on device")):
         with pytest.raises(OSError, match="No space left"):
-            made.write(memoryview(DATA[100:]))
-    made.write(memoryview(DATA[100:]))
+            made.write([memoryview(DATA[100:])])
+    made.write([memoryview(DATA[100:])])
+    assert made.hasher(len(DATA)).hexdigest() == hashlib.sha256(DATA).hexdigest()
+    made.close()
+
+
+def test_a_write_that_is_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may write less than it was given, and ends anywhere."""
+    real = os.pwritev
+
+    def short(file: int, views: list[memoryview], offset: int) -> int:
+        data = b"".join(views)
+        return real(file, [data[: max(1, len(data) // 2)]], offset)
+
+    monkeypatch.setattr(os, "pwritev", short)
+    made = landing(tmp_path, b"")
+    made.write([memoryview(DATA[at : at + 700]) for at in range(0, len(DATA), 700)])
     assert made.hasher(len(DATA)).hexdigest() == hashlib.sha256(DATA).hexdigest()
     made.close()
 

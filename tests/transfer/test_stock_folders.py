@@ -32,7 +32,7 @@ AAAAAAAAAAAAAKSBTgAAAGQvw7xQSwUGAAAAAAIAAgBhAAAAggAAAAAA
 
 def landed(data: bytes, place: Path, files: int, total: int) -> Path:
     made = Landing(place, "got", "key")
-    made.write(memoryview(data))
+    made.write([memoryview(data)])
     found = made.unpacked(files=files, total=total)
     made.discard()
     return found

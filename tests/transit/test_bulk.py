@@ -3,10 +3,12 @@
 from itertools import chain, repeat
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 from nacl.secret import SecretBox
 
+from holdfast.crypto import derive
 from holdfast.transit.bulk import MOST, ROOM, START, Bulk
 from holdfast.transit.errors import RecordError, WireError
 from tests.transit.memory_wire import MemoryWire
@@ -17,6 +19,14 @@ KEY, OTHER = bytes(range(32)), bytes(32)
 def record(plain: bytes, number: int, key: bytes = KEY) -> bytes:
     """A record as the protocol's page has it, by PyNaCl's own box."""
     box = bytes(SecretBox(key).encrypt(plain, number.to_bytes(24, "big")))
+    return len(box).to_bytes(4, "big") + box
+
+
+def record_by_aes(plain: bytes, number: int) -> bytes:
+    """The same by the other cipher, by the library's own call."""
+    nonce = number.to_bytes(24, "big")
+    key = derive(KEY, "holdfast records by aes-256-gcm", 32)
+    box = nonce + AESGCM(key).encrypt(nonce[-12:], plain, None)
     return len(box).to_bytes(4, "big") + box
 
 
@@ -33,7 +43,11 @@ def test_record() -> None:
     bulk.room[:3] = b"abc"
     bulk.send_room(2)
     sent = [b"hello", b"", b"again" * 1000, b"ab"]
-    assert wire.sent == b"".join(record(plain, number) for number, plain in enumerate(sent))
+    stream = b"".join(record(plain, number) for number, plain in enumerate(sent))
+    assert wire.sent == stream
+    bulk.send_by_aes()
+    bulk.send(b"faster")
+    assert wire.sent == stream + record_by_aes(b"faster", 4)
 
 
 @given(
@@ -41,20 +55,34 @@ def test_record() -> None:
         st.binary(max_size=50) | st.integers(0, 3 * START).map(bytes), min_size=1, max_size=6
     ),
     cuts=st.lists(st.integers(1, 3) | st.integers(1, 2 * START), max_size=30),
+    changes=st.integers(0, 7),
 )
-def test_any_cut(plains: list[bytes], cuts: list[int]) -> None:
-    """Records of any size arrive whole and in order, wherever the stream is cut."""
-    stream = b"".join(record(plain, number) for number, plain in enumerate(plains))
+def test_any_cut(plains: list[bytes], cuts: list[int], changes: int) -> None:
+    """Records of any size arrive whole and in order, wherever the stream is cut.
+
+    So they do if the cipher changes, although the next record has come by then.
+    """
+    stream = b"".join(
+        record(plain, number) if number < changes else record_by_aes(plain, number)
+        for number, plain in enumerate(plains)
+    )
     bulk = receiver(stream, chain(cuts, repeat(100_000)))
-    assert [bytes(bulk.receive()) for _ in plains] == plains
+    for number, plain in enumerate(plains):
+        if number == changes:
+            bulk.receive_by_aes()
+        assert bytes(bulk.receive()) == plain
     with pytest.raises(WireError, match="closed the connection"):
         bulk.receive()
 
 
+@pytest.mark.parametrize("by_aes", [False, True])
 @given(lengths=st.lists(st.sampled_from([0, 1, 16_384, 16_368, ROOM]), max_size=8))
-def test_there_and_back(lengths: list[int]) -> None:
+def test_there_and_back(lengths: list[int], by_aes: bool) -> None:
     """What one side sends, the other receives."""
     bulk = Bulk(MemoryWire(looped=True), KEY, KEY)
+    if by_aes:
+        bulk.send_by_aes()
+        bulk.receive_by_aes()
     for number, length in enumerate(lengths):
         plain = bytes([number + 1]) * length
         bulk.send(plain)
@@ -77,6 +105,17 @@ def test_hostile(stream: bytes, words: str) -> None:
     """What is not the next record is refused in words, before or after good ones."""
     with pytest.raises(RecordError, match=words):
         receiver(stream).receive()
+
+
+@pytest.mark.parametrize(
+    "stream", [record(b"x", 0), record_by_aes(b"x", 1), record_by_aes(b"x" * 99, 0)[:-1] + b"x"]
+)
+def test_hostile_by_aes(stream: bytes) -> None:
+    """By the other cipher, too; one cipher's record is none of the other's."""
+    bulk = receiver(stream)
+    bulk.receive_by_aes()
+    with pytest.raises(RecordError, match=r"out of order|was changed"):
+        bulk.receive()
 
 
 @pytest.mark.parametrize("again", [0, 2])

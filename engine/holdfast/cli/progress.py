@@ -11,6 +11,7 @@ from holdfast.cli import say
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.filing import Filing
 from holdfast.cli.flow_news import status_and_reason, tell_flow
+from holdfast.cli.guessing import Guessing
 from holdfast.cli.pictures import Pictures
 from holdfast.cli.status_line import StatusLine
 from holdfast.cli.tables import counted
@@ -18,7 +19,7 @@ from holdfast.operating.codes_file import CodesFile
 from holdfast.operating.letters import LettersOfCodes
 from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
-from holdfast.operating.standing import live_code, wrong_guesses
+from holdfast.operating.standing import live_code
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Progress:
         self._lettering = None if letters is None else Filing(letters, "letters")
         self._farewell = farewell
         self._pictures = pictures
+        self._guessing = Guessing()
         self._line = StatusLine()
         self._said = ""
         self._said_at = 0.0
@@ -102,8 +104,8 @@ class Progress:
                 lettered[row.name] = row
             if before is None or before.status != row.status:
                 self._tell(row)
-            if before is not None and wrong_guesses(before) != wrong_guesses(row):
-                self._tell_guess(row)
+            if (news := self._guessing.news(before, row)) is not None:
+                self._tell_flow(row, news)
         if new_codes:
             self._give(new_codes)
         if self._lettering is not None and lettered:
@@ -199,11 +201,6 @@ class Progress:
             self._tell_flow(row, "collected")
         elif row.finished_at is not None and row.status != FlowStatus.DONE:
             self._tell_flow(row, status_and_reason(row))
-
-    def _tell_guess(self, row: FlowRow) -> None:
-        guesses = wrong_guesses(row)
-        if guesses is not None and row.finished_at is None:
-            self._tell_flow(row, f"wrong code; {guesses}, and the same code opens again")
 
     def _tell_flow(self, row: FlowRow, what: str) -> None:
         self._line.clear()

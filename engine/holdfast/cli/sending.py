@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli import say
 from holdfast.cli.failure import Unfinished
+from holdfast.cli.guessing import Guessing
 from holdfast.operating.collecting import receive_command
-from holdfast.operating.standing import live_code, wrong_guesses
+from holdfast.operating.standing import live_code
 
 if TYPE_CHECKING:
     from holdfast.cli.pictures import Pictures
@@ -46,6 +47,7 @@ class SendWatcher:
         self._kept = kept
         self._pictures = pictures
         self._shown: str | None = None
+        self._guessing = Guessing()
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         """Hear which flows have moved; return whether it is over.
@@ -58,10 +60,9 @@ class SendWatcher:
             if row.name != self._name:
                 continue
             before, self.row = self.row, row
-            guesses = wrong_guesses(row)
-            if before is not None and guesses != wrong_guesses(before) and not row.finished_at:
+            if (news := self._guessing.news(before, row)) is not None:
                 self.end()
-                say.err(f"wrong code; {guesses}, and the same code opens again")
+                say.err(news)
             code = live_code(row)
             if code is not None and code != self._shown:
                 self._shown = code

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from twisted.web.http import BAD_REQUEST, REQUEST_ENTITY_TOO_LARGE
+from twisted.web.http import BAD_REQUEST, REQUEST_ENTITY_TOO_LARGE, HTTPChannel
 from twisted.web.server import Request, Site
 
 from holdfast.console.guarding import HEADERS, is_our_host
 
 LARGEST_BODY: Final = 16 * 1024 * 1024
 """Bytes that a form may have, with a file of people in it."""
+
+LONGEST_LENGTH: Final = 100
+"""Characters of the header that says how long a body is."""
 
 IDLE: Final = 60.0
 """Seconds after which a connection is closed on which nothing happens."""
@@ -42,8 +45,8 @@ class GuardedRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
         """Take it for a form only if it says so in plain words: Twisted fails at others."""
-        said = self.header("content-type") or ""
-        if not (said.isascii() and said.isprintable()):
+        said = b" ".join(self.requestHeaders.getRawHeaders(b"content-type") or ())
+        if not (said.isascii() and said.decode("ascii").isprintable()):
             self.requestHeaders.removeHeader(b"content-type")
         Request.requestReceived(self, command, path, version)
 
@@ -110,6 +113,20 @@ class GuardedRequest(Request):
         Request.finish(self)
 
 
+class GuardedChannel(HTTPChannel):
+    """Twisted's HTTP/1.1, which would fail at a length that Python does not take for a number."""
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802 - Twisted's
+        """Take a header; refuse a length of more digits than any length has."""
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and len(value) > LONGEST_LENGTH:
+            transport: Any = self.transport
+            transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            transport.loseConnection()
+            return False
+        return bool(HTTPChannel.headerReceived(self, line))
+
+
 class GuardedSite(Site):
     """The web site.
 
@@ -119,6 +136,8 @@ class GuardedSite(Site):
         hosts: the names that `is_our_host` takes.
         secure: whether browsers reach us by TLS.
     """
+
+    protocol: Any = GuardedChannel
 
     def __init__(
         self, resource: object, reactor: object, hosts: Collection[str], *, secure: bool

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define
 
 from holdfast.server.errors import DatabaseUnusable
+from holdfast.server.watch_tables import TABLES
 
 # The package, or `nameplates`, looks up rows by these columns, but the package's schema does not
 # have indexes that begin with them: the cost of a command would grow with the number of waiting
@@ -19,6 +20,7 @@ INDEXES = {
     "holdfast_claimants": "nameplate_sides (side)",
     "holdfast_nameplates": "nameplates (mailbox_id)",
     "holdfast_sizes": "nameplates (app_id, length(name), name)",
+    "holdfast_ages": "mailboxes (updated)",
     "holdfast_sides": "mailbox_sides (mailbox_id, side)",
     "holdfast_messages": "messages (mailbox_id)",
 }
@@ -114,6 +116,8 @@ def _open(path: Path, create_or_upgrade: Callable[[str], Any]) -> sqlite3.Connec
         connection.execute("UPDATE version SET version=version")
         for name, columns in INDEXES.items():
             connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {columns}")
+        for table in TABLES:
+            connection.execute(table)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         connection.close()

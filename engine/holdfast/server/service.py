@@ -15,6 +15,7 @@ from holdfast.server.errors import PackageMissing
 from holdfast.server.listening import ListeningService
 from holdfast.server.sweeping import Sweeper, period
 from holdfast.server.turn import Turn
+from holdfast.server.watches import Watches
 
 if TYPE_CHECKING:
     from holdfast.server.websocket import Connections
@@ -29,6 +30,9 @@ COUNTS: Final = {
     "messages": "SELECT count(*) FROM messages",
 }
 """What is counted, and how."""
+
+WATCHED: Final = 250_000
+"""How many mailboxes one watcher may watch, unless the operator says otherwise."""
 
 
 class MailboxService(ListeningService):
@@ -89,6 +93,7 @@ def service(
     keep: float,
     motd: str | None = None,
     most: int | None = None,
+    watched: int = WATCHED,
 ) -> MailboxService:
     """Return a mailbox server, not yet started, on an open database.
 
@@ -97,6 +102,7 @@ def service(
     used and has no subscribers. The time during which the server itself is down counts too: it
     forgets what is older as soon as it starts. `motd` is shown to every client that connects.
     `most` is how many connections there may be; further clients are told so.
+    `watched` is how many mailboxes one watcher may watch; with 0 watching is not offered.
 
     Raises PackageMissing, AddressUnusable (malformed) or DatabaseUnusable; when_listening() fails
     if the address cannot be bound.
@@ -112,11 +118,12 @@ def service(
     opened = open_database(database, create_or_upgrade_channel_db)
     turn = Turn(opened.connection, partial(reactor.callLater, 0))
     server = make_server(turn, blur_usage=_QUIET, welcome_motd=motd)
-    connections = Connections(server, turn, most)
+    watches = Watches.on(opened.connection, turn, watched)
+    connections = Connections(server, watches, most)
     web = site(server, connections)
     result = MailboxService(endpoint, listen, web, connections, opened)
     server.setServiceParent(result)
-    sweeps = TimerService(period(keep), Sweeper(server, turn, keep))
+    sweeps = TimerService(period(keep), Sweeper(server, turn, keep, watches))
     sweeps.clock = reactor
     sweeps.setServiceParent(result)
     return result

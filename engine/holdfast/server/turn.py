@@ -43,6 +43,8 @@ class Turn:
     _soon: Callable[[Callable[[], None]], object]
     _open: bool = False
     _answers: list[tuple[Client, bytes]] = field(factory=list, repr=False)
+    before_commit: Callable[[], object] = field(default=lambda: None, init=False, repr=False)
+    """Called at the end of each turn, to add what its commands have caused."""
     observe: Callable[[int, float], object] = field(default=lambda *_: None, init=False, repr=False)
     """Called behind each commit with the answers that waited for it, and its seconds."""
     is_well: bool = field(default=True, init=False)
@@ -85,6 +87,8 @@ class Turn:
         began = time.monotonic()
         try:
             self._check()
+            self._add_the_rest()
+            self._check()
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.take_back(error)
@@ -98,6 +102,15 @@ class Turn:
             except Exception:  # noqa: BLE001 - it is logged, and the others get their answers
                 _log.failure("A client could not be answered", Failure())
                 _cut(client)
+
+    def _add_the_rest(self) -> None:
+        try:
+            self.before_commit()
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # it is logged; a turn that never ends would stop the server
+            _log.failure("What a turn has caused could not be added", Failure())
+            raise sqlite3.DataError("what it has caused cannot be read") from error
 
     def take_back(self, error: sqlite3.Error) -> None:
         """Undo all of this turn, because of `error`. Raises sqlite3.Error if that fails too."""

@@ -12,8 +12,11 @@ from twisted.logger import Logger
 from wormhole_mailbox_server.server_websocket import Error, WebSocketServer, WebSocketServerFactory
 from wormhole_mailbox_server.web import make_web_server
 
+from holdfast.server import watch_frames
 from holdfast.server.nameplates import free_nameplate
-from holdfast.server.turn import Turn
+from holdfast.server.watch_frames import BATCH, KEY
+from holdfast.server.watches import Watches
+from holdfast.server.watching import Watching
 
 FULL = 503
 """HTTP's answer to clients when there are too many connections: service unavailable."""
@@ -35,10 +38,22 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         super().__init__()
         self._bound: tuple[Any, str, str] | None = None
         self._has_allocated = False
+        self._watching: Watching | None = None
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self.factory.turn.begin()
-        super().onMessage(payload, isBinary)
+        frame = watch_frames.read(payload) if self.factory.watches.most else None
+        if frame is None:
+            super().onMessage(payload, isBinary)
+        elif self._watching is None:
+            self.send("error", error="must bind first", orig=watch_frames.original(frame))
+        else:
+            self._watching.hear(frame)
+
+    def onClose(self, wasClean: bool, code: Any, reason: Any) -> None:  # noqa: N802, N803
+        super().onClose(wasClean, code, reason)
+        if self._watching is not None:
+            self._watching.leave()
 
     def failHandshake(  # noqa: N802
         self, reason: str, code: int = 400, *args: Any, **kwargs: Any
@@ -68,6 +83,7 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
     def handle_bind(self, msg: Any, server_rx: float) -> None:
         super().handle_bind(msg, server_rx)
         self._bound = self.factory.rendezvous.get_app(msg["appid"]), msg["appid"], msg["side"]
+        self._watching = Watching(self.factory.watches, msg["appid"], self.send)
 
     def handle_allocate(self, server_rx: float) -> None:
         # For each allocation, the package reads the names of all nameplates that are taken.
@@ -85,14 +101,18 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
 
 
 class Connections(WebSocketServerFactory):  # type: ignore[misc]
-    """Makes one for each client of a `server` that uses `turn`; with `most`, at most so many."""
+    """Makes one for each client of a `server`; with `most`, at most so many."""
 
     protocol = _Connection
 
-    def __init__(self, server: Any, turn: Turn, most: int | None = None) -> None:
+    def __init__(self, server: Any, watches: Watches, most: int | None = None) -> None:
         super().__init__(None, server)
         self.rendezvous = server
-        self.turn = turn
+        self.watches = watches
+        self.turn = watches.turn
+        if watches.most:
+            # The package puts into each welcome what is in here.
+            server.get_welcome()[KEY] = {"version": 1, "most": watches.most, "batch": BATCH}
         self._most = most
         self.refused = 0
         """How many clients were sent away because there were too many."""

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +38,7 @@ from holdfast.transfer.unpacking import Bounds, unpack
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-ROOM: Final = 1024 * 1024
+ROOM: Final = 128 * 1024
 """Bytes that are read at once for a digest."""
 
 MOST_KEPT: Final = 1000
@@ -145,17 +145,20 @@ class Landing:
             offset += count
         return hasher
 
-    def write(self, view: memoryview) -> None:
-        """Write all of `view` behind what was written before.
+    def write(self, views: Sequence[memoryview]) -> None:
+        """Write all `views`, one behind the other, behind what was written before.
 
         Raises:
-            OSError: it cannot be written; the same `view` may be written again.
+            OSError: they cannot be written; the same ones may be written again.
         """
-        offset = self._position
-        while view:
-            count = os.pwrite(self._part, view, offset)
-            view = view[count:]
+        offset, rest = self._position, list(views)
+        while rest:
+            count = os.pwritev(self._part, rest, offset)
             offset += count
+            while rest and count >= len(rest[0]):
+                count -= len(rest.pop(0))
+            if count:
+                rest[0] = rest[0][count:]
         self._position = offset
 
     def begin_sync(self, length: int) -> None:

@@ -91,11 +91,16 @@ def receive_all(
     store, progress = Store(landing, watcher, offset), Progress(watcher)
     while store.offset < size:
         watcher.check()
-        plain = bulk.receive()
-        if len(plain) > size - store.offset:
+        left = size - store.offset
+        contents = bulk.receive_some(left)
+        too_much = sum(map(len, contents)) > left
+        if too_much:
+            contents.pop()
+        store.write(contents)
+        for each in contents:
+            hasher.update(each)
+        if too_much:
             raise Nonsense("The other side sent more than it offered.")
-        store.write(plain)
-        hasher.update(plain)
         progress.reached(store.offset)
     store.sync()
     watcher.progress(size)

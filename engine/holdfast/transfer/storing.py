@@ -1,6 +1,7 @@
 """Writing what is received: durable from time to time, and patient if the disk is full."""
 
 import errno
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from holdfast.transfer.errors import OutOfSpace
@@ -30,8 +31,8 @@ The other side waits meanwhile: no stock sender has a timer."""
 class Writing(Protocol):
     """Where what is received is written."""
 
-    def write(self, view: memoryview) -> None:
-        """Append all of `view`. After an error it is not counted, and may be written again."""
+    def write(self, views: Sequence[memoryview]) -> None:
+        """Append all `views`. After an error they are not counted, and may be written again."""
 
     def begin_sync(self, length: int) -> None:
         """Begin to make durable the last `length` bytes, without waiting."""
@@ -51,23 +52,22 @@ class Store:
         self._durable = offset
         self._durable_at = watcher.now()
 
-    def write(self, plain: memoryview) -> None:
-        """Append `plain`, and make it durable with what came before if it is time.
+    def write(self, contents: Iterable[memoryview]) -> None:
+        """Append `contents`, and make it durable with what came before if it is time.
 
         Raises:
             OutOfSpace: there was no room for too long. What was written before stays.
             WireError: the transfer was stopped while it waited for room.
             OSError: the file cannot be written for another reason.
         """
-        for at in range(0, len(plain), PIECE):
-            piece = plain[at : at + PIECE]
+        for piece in pieces(contents, self.offset):
             try:
                 self._landing.write(piece)
             except OSError as error:
                 if not _is_full(error):
                     raise
                 self._wait_for_room(piece)
-            self.offset += len(piece)
+            self.offset += sum(map(len, piece))
         if self._watcher.durable is not None:
             self._keep_up()
 
@@ -93,7 +93,7 @@ class Store:
         if much or self._watcher.now() >= self._durable_at + DURABLE_EVERY:
             self.sync()
 
-    def _wait_for_room(self, piece: memoryview) -> None:
+    def _wait_for_room(self, piece: Sequence[memoryview]) -> None:
         watcher = self._watcher
         watcher.full()
         until = watcher.now() + FULL_LONGEST
@@ -108,6 +108,26 @@ class Store:
             else:
                 return
         raise OutOfSpace
+
+
+def pieces(contents: Iterable[memoryview], offset: int) -> Iterator[list[memoryview]]:
+    """Cut what belongs at `offset` of a file into what is written at once.
+
+    No piece crosses a multiple of `PIECE`: the system keeps a file in pages, and what ends within
+    one costs a third more.
+    """
+    piece: list[memoryview] = []
+    room = PIECE - offset % PIECE
+    for content in contents:
+        rest = content
+        while rest:
+            piece.append(rest[:room])
+            rest, room = rest[room:], room - len(piece[-1])
+            if room == 0:
+                yield piece
+                piece, room = [], PIECE
+    if piece:
+        yield piece
 
 
 def _is_full(error: OSError) -> bool:

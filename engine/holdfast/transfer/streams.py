@@ -11,8 +11,8 @@ from holdfast.transfer.errors import SourceChanged, SourceError
 from holdfast.transfer.pulse import Pulse, Stop
 from holdfast.transfer.tree import cannot_read, said
 
-ROOM: Final = 1024 * 1024
-"""Bytes that are read at once for a digest."""
+ROOM: Final = 128 * 1024
+"""Bytes that are read at once for a digest: they are still in the processor's cache then."""
 
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 

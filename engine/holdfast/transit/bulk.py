@@ -3,11 +3,17 @@
 A record is its length (4 bytes, big-endian), a nonce (24) and a box. The nonces of each direction
 count from zero, big-endian as all clients have them, so records cannot be left out, repeated or
 reordered.
+
+Two Holdfasts may agree, in records, on another cipher for those that follow. It has a key of its
+own, and the nonces go on counting.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-from holdfast.crypto.in_place import MAC_LENGTH, Place
+from holdfast.crypto import derive
+from holdfast.crypto.in_place import KEY_LENGTH, MAC_LENGTH, AesPlace, Boxes, Place
 from holdfast.transit.errors import RecordError, WireError
 from holdfast.transit.wire import Wire
 
@@ -17,14 +23,21 @@ HEADER: Final = LENGTH_BYTES + NONCE_BYTES
 FRONT: Final = HEADER + MAC_LENGTH
 """Bytes of a record in front of its content."""
 
-ROOM: Final = 128 * 1024 - FRONT
-"""Bytes of content in the largest record that is sent: where all receivers are fast."""
+ROOM: Final = 128 * 1024
+"""Bytes of content in the largest record that is sent: where all receivers are fast.
+
+Whole pages, so that a receiver's file is written in whole pages, too."""
 
 MOST: Final = 64 * 1024 * 1024
 """Bytes of the longest record that is accepted, nonce and authenticator included, by default."""
 
-START: Final = 256 * 1024
-"""Bytes of the receive buffer, until a record does not fit in."""
+START: Final = 2 * (FRONT + ROOM) + 4096
+"""Bytes of the receive buffer, until a record does not fit in.
+
+Two of our own largest, so that little of a third one is to be moved to the front."""
+
+AES: Final = "aes-256-gcm"
+"""The other cipher. It needs instructions of the processor: without them it is the slower one."""
 
 
 class Bulk:
@@ -64,6 +77,10 @@ class Bulk:
         self.room[: len(plain)] = plain
         self._outgoing.send_room(len(plain))
 
+    def send_by_aes(self) -> None:
+        """Seal by AES-256-GCM what is sent from now on; the other side must know."""
+        self._outgoing.by_aes()
+
     def receive(self) -> memoryview:
         """Wait for the next record; its content is valid until the next call.
 
@@ -73,17 +90,44 @@ class Bulk:
         """
         return self._incoming.receive()
 
+    def receive_some(self, most: int) -> list[memoryview]:
+        """Wait for the next record; return it and those behind it that are here by now.
+
+        Args:
+            most: when they have so many bytes, no more of them are returned.
+
+        Returns:
+            One or more contents, which are valid until the next call.
+
+        Raises:
+            RecordError: the other side sent something else.
+            WireError: the connection ended or broke.
+        """
+        return self._incoming.receive_some(most)
+
+    def receive_by_aes(self) -> None:
+        """Open by AES-256-GCM what was not returned yet."""
+        self._incoming.by_aes()
+
 
 class Outgoing:
     """The records that are sent, sealed in the buffer that they are sent from."""
 
     def __init__(self, wire: Wire, key: bytes) -> None:
-        buffer = bytearray(FRONT + ROOM)
-        self.room = memoryview(buffer)[FRONT:]
         self._wire = wire
-        self._view = memoryview(buffer)
-        self._place = Place(key, buffer)
+        self._key = key
         self._count = 0
+        self._buffer = bytearray(FRONT + ROOM)
+        self._view = memoryview(self._buffer)
+        self._seal_by(Place(key, self._buffer))
+
+    def by_aes(self) -> None:
+        """Go on with the other cipher."""
+        self._seal_by(AesPlace(_aes_key(self._key), self._buffer))
+
+    def _seal_by(self, place: Boxes) -> None:
+        self._place = place
+        self.room = self._view[HEADER + place.before :][:ROOM]
 
     def send_room(self, length: int) -> None:
         """Seal and send the first `length` bytes of `room`."""
@@ -104,37 +148,70 @@ class Incoming:
     def __init__(self, wire: Wire, key: bytes, most: int) -> None:
         self._wire = wire
         self._key = key
+        self._boxes: Callable[[bytes, bytearray], Boxes] = Place
         self._most = most
         self._count = 0
         self._start = 0
         self._end = 0
         self._view = memoryview(b"")
+        self._place: Boxes
         self._allocate(START)
+
+    def by_aes(self) -> None:
+        """Go on with the other cipher."""
+        self._key = _aes_key(self._key)
+        self._boxes = AesPlace
+        self._place = self._boxes(self._key, self._buffer)
 
     def receive(self) -> memoryview:
         """Wait for the next record, and open it."""
         self._need(LENGTH_BYTES)
+        size = self._announced()
+        self._need(LENGTH_BYTES + size)
+        return self._open(size)
+
+    def receive_some(self, most: int) -> list[memoryview]:
+        """Wait for the next record, and open it and what is here of those behind it."""
+        contents = [self.receive()]
+        most -= len(contents[0])
+        with suppress(RecordError):  # the next call meets it again, and what is good comes first
+            while most > 0 and (here := self._end - self._start) >= LENGTH_BYTES:
+                size = self._announced()
+                if here < LENGTH_BYTES + size:
+                    break
+                contents.append(self._open(size))
+                most -= len(contents[-1])
+        return contents
+
+    def _announced(self) -> int:
+        """The bytes of the next record, behind its length."""
         start = self._start
         size = int.from_bytes(self._view[start : start + LENGTH_BYTES], "big")
         if not FRONT - LENGTH_BYTES <= size <= self._most:
             raise RecordError(f"The other side sent a record of {size} bytes.")
-        self._need(LENGTH_BYTES + size)
+        return size
+
+    def _open(self, size: int) -> memoryview:
+        """Open the next record, all of which is here."""
         start = self._start
         nonce = self._count.to_bytes(NONCE_BYTES, "big")
         if self._view[start + LENGTH_BYTES : start + HEADER] != nonce:
             raise RecordError("The other side sent a record out of order.")
-        if not self._place.open(nonce, start + HEADER, size + LENGTH_BYTES - FRONT):
+        length = size + LENGTH_BYTES - FRONT
+        if not self._place.open(nonce, start + HEADER, length):
             raise RecordError("A record was not sealed by the other side, or was changed.")
         self._count += 1
         self._start = start + LENGTH_BYTES + size
-        return self._view[start + FRONT : self._start]
+        content = start + HEADER + self._place.before
+        return self._view[content : content + length]
 
     def _need(self, length: int) -> None:
         """Wait until the buffer holds `length` bytes from `_start` on."""
         if self._start == self._end:
             self._start = self._end = 0
         while self._end - self._start < length:
-            if self._start and self._start + length > len(self._view):
+            # Little is left to be moved in the second half, and much may be received then.
+            if self._start + length > len(self._view) or 2 * self._start > len(self._view):
                 self._to_front()
             if self._end == len(self._view):
                 # By what has arrived, and not by what a length announces.
@@ -145,6 +222,8 @@ class Incoming:
             self._end += count
 
     def _to_front(self) -> None:
+        if self._start == 0:
+            return
         have = self._end - self._start
         self._view[:have] = self._view[self._start : self._end]
         self._start, self._end = 0, have
@@ -154,5 +233,9 @@ class Incoming:
         view = memoryview(buffer)
         if self._end:
             view[: self._end] = self._view[: self._end]
-        self._view = view
-        self._place = Place(self._key, buffer)
+        self._buffer, self._view = buffer, view
+        self._place = self._boxes(self._key, buffer)
+
+
+def _aes_key(key: bytes) -> bytes:
+    return derive(key, f"holdfast records by {AES}", KEY_LENGTH)

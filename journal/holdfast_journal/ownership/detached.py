@@ -36,6 +36,12 @@ _CLAIM = (
     .values(due_at=bindparam("until"), attempts=tasks.c.attempts + 1, error=INTERRUPTED)
 )
 
+_GOES_ON = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"), tasks.c.attempts == bindparam("tries"))
+    .values(due_at=bindparam("until"))
+)
+
 _log = Logger()
 
 
@@ -82,6 +88,13 @@ def claim(
         rows = connection.execute(query).all()
         _move(connection, rows, asked.leases, now)
     return [each for each in (_opened(opens, row) for row in rows) if each is not None]
+
+
+def goes_on(database: Database, some: Sequence[DetachedTask], until: float) -> None:
+    """Keep the claims of these until then, if they are still ours."""
+    moved = [{"task": task.id, "tries": task.attempts, "until": until} for task in some]
+    with database.writing() as connection:
+        connection.execute(_GOES_ON, moved)
 
 
 def done(database: Database, task: DetachedTask) -> None:

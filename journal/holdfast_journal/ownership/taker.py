@@ -226,6 +226,13 @@ class Taker(Starter):
         asked = Asked(leases, batch, limit)
         return detached.claim(self._database, self._held.detached_key, asked, self._clock())
 
+    def detached_goes_on(self, some: Sequence[DetachedTask], seconds: float) -> None:
+        """Keep the claims of these detached tasks for so many seconds from now.
+
+        One that has lapsed meanwhile, and was claimed by another worker, stays that worker's.
+        """
+        detached.goes_on(self._database, some, self._clock() + seconds)
+
     def detached_done(self, task: DetachedTask) -> None:
         """Forget a detached task."""
         detached.done(self._database, task)

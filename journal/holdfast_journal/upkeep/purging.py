@@ -42,6 +42,8 @@ class Purge:
     workers: int
     statuses: Mapping[str, int]
     """How many of the flows ended with each status."""
+    untold: int
+    """Detached tasks that were not done: what hooks were not told."""
 
 
 def find(database: Database, alive: Alive, old: Old) -> Purge:
@@ -56,8 +58,10 @@ def find(database: Database, alive: Alive, old: Old) -> Purge:
         ids = select(flows.c.id).where(_old(old))
         history = select(func.count()).where(entries.c.flow_id.in_(ids))
         count = connection.scalar(history) or 0
+        waiting = select(func.count()).where(tasks.c.flow_id.in_(ids), tasks.c.number < 0)
+        untold = connection.scalar(waiting) or 0
     gone = _idle_workers(database, alive, old)
-    return Purge(sum(statuses.values()), count, len(gone), statuses)
+    return Purge(sum(statuses.values()), count, len(gone), statuses, untold)
 
 
 def purge(
@@ -76,7 +80,7 @@ def purge(
     If it is killed in between, part of the work is done, and the next purge does the rest.
     """
     statuses: dict[str, int] = {}
-    count = last = 0
+    count = untold = last = 0
     while True:
         with database.writing() as connection:
             query = select(flows.c.id, flows.c.status).where(_old(old), flows.c.id > last)
@@ -87,7 +91,8 @@ def purge(
             ids = [row.id for row in rows]
             for row in rows:
                 statuses[row.status] = statuses.get(row.status, 0) + 1
-            count += _delete(connection, ids, names=old.names)
+            deleted = _delete(connection, ids, names=old.names)
+            count, untold = count + deleted[0], untold + deleted[1]
             if ids and by is not None:
                 record(connection, by.does("purge", _words(old, len(ids))), now)
         each()
@@ -105,7 +110,7 @@ def purge(
     for chunk in chunks(gone):
         with database.writing() as connection:
             connection.execute(delete(workers).where(workers.c.id.in_(chunk)))
-    return Purge(sum(statuses.values()), count, len(gone), statuses)
+    return Purge(sum(statuses.values()), count, len(gone), statuses, untold)
 
 
 def _words(old: Old, count: int) -> str:
@@ -125,17 +130,20 @@ def _old(old: Old) -> ColumnElement[bool]:
     return wanted
 
 
-def _delete(connection: Connection, ids: list[int], *, names: bool) -> int:
+def _delete(connection: Connection, ids: list[int], *, names: bool) -> tuple[int, int]:
+    """Delete what these flows have; return how many entries, and how many detached tasks."""
     if not ids:
-        return 0
+        return 0, 0
     gone: Any = connection.execute(delete(entries).where(entries.c.flow_id.in_(ids)))
     shred(connection, ids)
-    connection.execute(delete(tasks).where(tasks.c.flow_id.in_(ids)))
+    theirs = tasks.c.flow_id.in_(ids)
+    untold: Any = connection.execute(delete(tasks).where(theirs, tasks.c.number < 0))
+    connection.execute(delete(tasks).where(theirs))
     # What was planned and never done cannot be done any more.
     connection.execute(delete(plans).where(plans.c.flow_id.in_(ids)))
     if names:
         connection.execute(delete(flows).where(flows.c.id.in_(ids)))
-    return int(gone.rowcount)
+    return int(gone.rowcount), int(untold.rowcount)
 
 
 def _idle_workers(database: Database, alive: Alive, old: Old) -> list[int]:

@@ -16,6 +16,7 @@ from tests.fuzz.targets import (
     transfer,
     transit,
     typed,
+    watching,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "transfer",
     "transit",
     "typed",
+    "watching",
 ]

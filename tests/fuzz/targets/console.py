@@ -17,7 +17,10 @@ from tests.harness.reactor import flush_logged_errors
 
 CODE = b"7-guitar-revenge"
 
-QUERY = "q=a*&status=failed&kind=provision&batch=b&since=8h&sort=name&limit=2&after=WzAsICJhIiwgMV0"
+QUERY = (
+    "q=a*&status=failed&kind=provision&batch=b&since=8h&sort=name&limit=2&after=WzAsICJhIiwgMV0"
+    "&state=failing&task=mint&who=ada&action=login&before=9"
+)
 
 
 @cache
@@ -34,7 +37,7 @@ def _requests() -> Iterator[bytes]:
     for page in PAGES:
         method = getattr(page, "method", "GET")
         form = b"csrf=@csrf&why=because&id=1" if method == "POST" else b""
-        path = page.path.replace("<uid>", "@uid")
+        path = page.path.replace("<uid>", "@uid").replace("<worker>", "1")
         yield _request(method, f"{path}?{QUERY}", form, "Cookie: @cookie", f"Origin: http://{HOST}")
     yield _request("POST", "/login", b"token=hf_x", f"Origin: http://{HOST}")
     yield _request("GET", "/login?key=x", b"")

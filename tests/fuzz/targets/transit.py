@@ -27,6 +27,11 @@ def _streams() -> Iterator[bytes]:
     for plain in (b'{"ack": "ok"}', b"", SECRET.encode() * 20, b"x" * MOST):
         bulk.send(plain)
         yield bytes(wire.sent)
+    by_aes = MemoryWire()
+    bulk = Bulk(by_aes, KEY, KEY)
+    bulk.send_by_aes()
+    bulk.send(SECRET.encode())
+    yield bytes(by_aes.sent)
 
 
 @target(RecordError, WireError, seeds=_streams, examples=80)
@@ -35,6 +40,8 @@ def records(data: bytes) -> None:
     cuts = [each % 100 + 1 for each in data[:20]] or [1]
     wire = MemoryWire(bytearray(data), cycle(cuts))
     bulk = Bulk(wire, KEY, KEY, MOST)
+    if len(data) % 2:
+        bulk.receive_by_aes()
     taken = 0
     while True:
         plain = bulk.receive()

@@ -20,6 +20,7 @@ from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.engine.taking import Taking
 from holdfast.flows.shipped.coding import Coded
 from holdfast.flows.shipped.provision import HandOver
+from holdfast.flows.shipped.verifying import SendTextVerified
 from holdfast.flows.tasks import Call, kind_of, method_name
 from holdfast_journal import FlowStatus
 from holdfast_journal.commits.statements import Prepared
@@ -229,6 +230,23 @@ def tries_counted_when_they_end(patches: Patches) -> None:
         "task_begins",
         lambda real: lambda self, task, call: self._journal.queue_outbound(call),
     )
+
+
+@mutant(
+    "a secret is handed over before the verifiers were compared",
+    "whoever has guessed the code has it",
+    kinds=("compared",),
+    trouble={"task failed": 0.0, "death inside a try": 0.0},
+)
+def handed_over_unseen(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def wormhole_got_versions(self: Any, versions: Any) -> None:
+            real(self, versions)
+            self.go_on()
+
+        return wormhole_got_versions
+
+    patches.wrap(SendTextVerified, "wormhole_got_versions", make)
 
 
 @mutant(

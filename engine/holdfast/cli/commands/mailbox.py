@@ -45,9 +45,24 @@ def _default_database() -> Path:
 @click.option(
     "--motd", metavar="TEXT", help="A message that every client is shown when it connects."
 )
+@click.option(
+    "--watched-mailboxes",
+    type=click.IntRange(0, 10_000_000),
+    metavar="COUNT",
+    default=250_000,
+    show_default=True,
+    help="How many mailboxes one client may watch on its connection; 0: no client may watch.",
+)
 @http_option
 @log_format_option
-def command(listen: str, database: Path, keep: float, motd: str | None, http: str | None) -> None:
+def command(
+    listen: str,
+    database: Path,
+    keep: float,
+    motd: str | None,
+    watched_mailboxes: int,
+    http: str | None,
+) -> None:
     """Run a mailbox server until it is told to stop.
 
     Give the URL that it prints to `holdfast --relay` and to `wormhole --relay-url`.
@@ -69,6 +84,7 @@ def command(listen: str, database: Path, keep: float, motd: str | None, http: st
             keep=keep,
             motd=motd,
             most=connections_at_most(),
+            watched=watched_mailboxes,
         )
     except MailboxServerError as error:
         raise Failure(str(error)) from error

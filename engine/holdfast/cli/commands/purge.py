@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,9 @@ from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure, Unfinished
 from holdfast.cli.settings import db_option
+
+if TYPE_CHECKING:
+    from holdfast_journal.upkeep.purging import Purge
 
 
 @click.command()
@@ -48,22 +51,27 @@ def command(age: float, batch: str | None, names: bool, yes: bool, dry_run: bool
         if not found.flows and not found.workers:
             click.echo("There is nothing to purge.")
             return
-        what = _what(found.statuses, found.entries)
+        what = _what(found)
         if dry_run:
             click.echo(f"There is this to purge: {what}.")
             return
         if not yes:
             _ask(what, names)
         done = keeper.purge(old, operator())
-    click.echo(f"Purged: {_what(done.statuses, done.entries)}.")
+    click.echo(f"Purged: {_what(done)}.")
     if names:
         click.echo("Their names are forgotten: the same people file would start them again.")
 
 
-def _what(statuses: Mapping[str, int], entries: int) -> str:
+def _what(purge: Purge) -> str:
     from holdfast.cli.tables import counted
 
-    return f"{counted(statuses) if statuses else 'no flows'}; {entries} journal entries"
+    flows = counted(purge.statuses) if purge.statuses else "no flows"
+    words = f"{flows}; {purge.entries} journal entries"
+    if purge.untold:
+        messages = "1 message" if purge.untold == 1 else f"{purge.untold} messages"
+        words += f"; {messages} that no hook was told"
+    return words
 
 
 def _ask(what: str, names: bool) -> None:

@@ -24,7 +24,10 @@ def show(asked: Asked, desk: Desk) -> Answer:
     else:
         workers, then = desk.journal.serving(), None
     left = sum(each.flows for each in workers if not each.alive)
-    return desk.page(asked, "workers.html", workers=workers, left=left, then=then)
+    can_drain = asked.viewer.may(Role.OPERATOR)
+    return desk.page(
+        asked, "workers.html", workers=workers, left=left, then=then, can_drain=can_drain
+    )
 
 
 def drain(asked: Asked, desk: Desk) -> Answer:

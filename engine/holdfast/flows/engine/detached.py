@@ -1,7 +1,8 @@
 """Doing detached tasks: they belong to no flow that runs, but to whichever worker claims them.
 
 Each look claims those that are due, as many as there is room for, and begins them. What became of
-them is written at the next look. A worker that dies leaves its claims, which lapse.
+them is written at the next look. A claim is short, and is renewed while its task runs; those of a
+worker that dies lapse.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 20
 """How many are done at the same time in one process."""
 
-MARGIN: Final = 30.0
-"""Seconds for which a claim lasts longer than the task may take."""
+CLAIM: Final = 20.0
+"""Seconds for which a task is ours; if we die, it is done by nobody for so long."""
+
+RENEW_EVERY: Final = 5.0
+"""Seconds between two times that our claims begin anew."""
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 3600.0
@@ -59,6 +63,14 @@ def pause_after(attempts: int, chance: float) -> float:
     return longest * (0.5 + chance / 2)
 
 
+@frozen
+class _Try:
+    """A task that runs, and the Deferred of its end."""
+
+    task: DetachedTask
+    work: Deferred[Any]
+
+
 @define(eq=False)
 class Detached:
     """Does the detached tasks that this engine may do.
@@ -72,7 +84,8 @@ class Detached:
     _scope: Scope
     _look_soon: Callable[[], object]
     _observer: Observer
-    _running: dict[tuple[int, int], Deferred[Any]] = field(factory=dict, init=False)
+    _running: dict[tuple[int, int], _Try] = field(factory=dict, init=False)
+    _renew_at: float = field(default=0.0, init=False)
     _reports: deque[Callable[[], object]] = field(factory=deque, init=False)
     """What became of tasks, to be written down."""
     _look_at: float = field(default=0.0, init=False)
@@ -94,13 +107,14 @@ class Detached:
     def look(self) -> Any:
         """Write down what has ended, and begin what is due."""
         yield self.write_down()
+        yield self._renew()
         room = AT_ONCE - len(self._running)
         if self._scope.seconds() < self._look_at or not room:
             return
         self._look_at = self._next_look()
         claimed: list[DetachedTask] = []
         try:
-            claimed = yield self._scope.claim_detached(_leases(), room)
+            claimed = yield self._scope.claim_detached(dict.fromkeys(kinds(), CLAIM), room)
         except (WrongKey, Unreadable) as error:
             _log.warn("hooks are not told from here: {error}", error=error)
         if len(claimed) == room:
@@ -123,8 +137,8 @@ class Detached:
     def cut_off(self) -> None:
         """Stop what runs; once that is written down, another worker can do it at once."""
         self._is_stopping = True
-        for work in tuple(self._running.values()):
-            work.cancel()
+        for each in tuple(self._running.values()):
+            each.work.cancel()
 
     @inlineCallbacks
     def write_down(self) -> Any:
@@ -132,6 +146,18 @@ class Detached:
         while self._reports:
             yield self._scope.in_thread(self._reports[0])
             self._reports.popleft()
+
+    @inlineCallbacks
+    def _renew(self) -> Any:
+        """Keep what takes longer, so that nobody else begins it."""
+        now = self._scope.seconds()
+        if self._running and now < self._renew_at:
+            return
+        self._renew_at = now + RENEW_EVERY
+        running = [each.task for each in self._running.values()]
+        if running:
+            journal = self._scope.journal
+            yield self._scope.in_thread(journal.detached_goes_on, running, CLAIM)
 
     def _begin(self, task: DetachedTask) -> None:
         kind = kind_of(task.name)
@@ -143,7 +169,7 @@ class Detached:
         else:
             work = maybeDeferred(kind.run, call)
         # By the try: this process may have been paused for so long that it claims a task again.
-        self._running[task.id, task.attempts] = work
+        self._running[task.id, task.attempts] = _Try(task, work)
         work.addTimeout(kind.timeout, self._scope.reactor, _late)
         observed = partial(self._observed, task.name, self._scope.seconds())
         work.addBoth(self._over, task, kind.timeout, observed)
@@ -154,6 +180,12 @@ class Detached:
         del self._running[task.id, task.attempts]
         if not isinstance(result, Failure):
             observed("done")
+            _log.info(
+                "{task} of flow {flow} is done, at try {tries}",
+                task=task.name,
+                flow=task.flow,
+                tries=task.attempts,
+            )
             self._reports.append(partial(self._scope.journal.detached_done, task))
         elif self._is_stopping:
             self._failed(task, STOPPED, 0.0)
@@ -217,9 +249,3 @@ def _late(_result: object, _timeout: float) -> Failure:
 
 def _words(task: DetachedTask, reason: str) -> dict[str, str]:
     return {"task": task.name, "flow": task.flow, "reason": reason}
-
-
-def _leases() -> Mapping[str, float]:
-    """How long each task that is known here may be claimed for."""
-    known = ((name, kind_of(name)) for name in kinds())
-    return {name: kind.timeout + MARGIN for name, kind in known if kind is not None}

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from holdfast.flows.activities import Session, activity
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, Misbehaved
 from holdfast.flows.shipped.carrying import Carrying
-from holdfast.flows.shipped.opening import opened
+from holdfast.flows.shipped.opening import liked_ciphers, opened, receive_by
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Receiving
 from holdfast.flows.shipped.wording import said
@@ -142,8 +142,11 @@ class Incoming:
         landing.truncate(offset)
         hasher = landing.hasher(offset, stop=line.stop)
         if line.resumes:
-            pumping.send_json(bulk, {"offset": offset, "sha256": hasher.hexdigest()})
-            begins = pumping.receive_json(bulk).get("from")
+            liked = liked_ciphers()
+            has = {"offset": offset, "sha256": hasher.hexdigest(), "ciphers": liked}
+            pumping.send_json(bulk, has)
+            answer = pumping.receive_json(bulk)
+            begins = answer.get("from")
             if begins != offset:
                 if begins != 0:
                     words = "The other side begins in a place that was not agreed on."
@@ -151,6 +154,7 @@ class Incoming:
                 offset = 0
                 landing.truncate(0)
                 hasher = hashlib.sha256()
+            receive_by(bulk, answer, liked)
         # From a stock client nothing can be resumed, so nothing need be durable before the end.
         watcher = Watcher(
             stop=line.stop,

@@ -9,7 +9,7 @@ from attrs import define, field
 from holdfast.flows.activities import Session, activity
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, MayHaveIt, Misbehaved
 from holdfast.flows.shipped.carrying import Carrying
-from holdfast.flows.shipped.opening import opened
+from holdfast.flows.shipped.opening import opened, taken_cipher
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Sending
 from holdfast.flows.shipped.wording import said
@@ -97,7 +97,10 @@ class Outgoing:
             offset = 0
         stream.check()
         stream.seek(offset)
-        pumping.send_json(bulk, {"from": offset})
+        cipher = taken_cipher(has.get("ciphers"))
+        pumping.send_json(bulk, {"from": offset, **cipher})
+        if cipher:
+            bulk.send_by_aes()
         return offset
 
 

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from holdfast.testing.server.service import App, Refused, Room, Stumbled
 from holdfast.testing.server.tables import Message
+from holdfast.testing.server.watch_line import WatchLine
 
 if TYPE_CHECKING:
     from holdfast.testing.server.mailbox_server import MailboxServer
@@ -39,6 +40,8 @@ class Line:
     """Which frames were sent, of those that may be sent only once."""
     _answers: list[str] | None = None
     """What is sent when the present work is done."""
+    watching: WatchLine | None = None
+    """What the connection has to do with watching, once it is bound, if that is offered."""
 
     def hear(self, text: str) -> None:
         """Take a text from the client, and answer it."""
@@ -56,6 +59,7 @@ class Line:
             self._answers = None
         for answer in answers:
             self._deliver(answer)
+        self.server.tell()
 
     def say(self, kind: str, **fields: object) -> None:
         """Tell the client, once the present work is done."""
@@ -96,6 +100,8 @@ class Line:
         try:
             if "type" not in frame:
                 raise Refused("missing 'type'")
+            if self.watching is not None and self.watching.hear(frame, self.server.now()):
+                return
             self.say("ack", id=frame.get("id"))
             self._do(frame["type"], frame)
         except Refused as refused:
@@ -145,6 +151,9 @@ class Line:
         if not isinstance(version, list | str) or len(version) < 2:
             raise Stumbled
         self.app, self.side = self.server.service.app(frame["appid"]), frame["side"]
+        if self.server.watched:
+            tables = self.server.service.tables
+            self.watching = WatchLine(tables, self.server.watched, self.app.name, self.say)
 
     def _allocate(self, app: App) -> None:
         self._once("allocate", "you already allocated one, don't be greedy")

@@ -27,6 +27,8 @@ knowing:
   they from it), and having a mailbox open no longer keeps that mailbox from being swept.
 - A `side` that is not a string is accepted by `bind`; whatever needs it later cuts the connection.
 - Numbers as phase, body or id are echoed as numbers, and replayed as strings.
+
+If asked to, it offers watching besides, as `holdfast mailbox` does (docs/watching.md).
 """
 
 from collections.abc import Callable, Mapping
@@ -37,6 +39,7 @@ from attrs import define, field
 from holdfast.testing.server.line import Line
 from holdfast.testing.server.service import Service
 from holdfast.testing.server.tables import Tables
+from holdfast.testing.server.watch_line import BATCH, KEY
 
 EXPIRY = 660.0
 """Seconds for which a mailbox without subscribers is kept after it was last touched."""
@@ -52,11 +55,13 @@ class MailboxServer:
         now: its clock, in seconds; sweeps that are due are made up for at the next use.
         random: chooses nameplates and the names of mailboxes.
         welcome: the content of its `welcome`.
+        watched: how many mailboxes one watcher may watch; with 0 watching is not offered.
     """
 
     now: Callable[[], float]
     random: Random = field(factory=lambda: Random(0))  # noqa: S311 - of a test
     welcome: Mapping[str, object] = field(factory=dict)
+    watched: int = 0
     lines: list[Line] = field(factory=list, init=False)
     """The connections that are open, as far as the server knows."""
     running: bool = field(default=True, init=False)
@@ -81,7 +86,8 @@ class MailboxServer:
         self.catch_up()
         line = Line(self, deliver, cut)
         self.lines.append(line)
-        line.say("welcome", welcome=dict(self.welcome))
+        offer = {KEY: {"version": 1, "most": self.watched, "batch": BATCH}} if self.watched else {}
+        line.say("welcome", welcome={**self.welcome, **offer})
         return line
 
     def tables(self) -> Tables:
@@ -99,14 +105,26 @@ class MailboxServer:
         if self.running and due > self._swept:
             self._sweep(due)
 
+    def tell(self) -> None:
+        """Tell the watchers that are connected of what has come."""
+        for line in tuple(self.lines):
+            if line.watching is not None:
+                line.watching.tell()
+
     def sweep(self) -> None:
         """Sweep now, in addition to the sweeps that are due."""
         self.catch_up()
-        self.service.sweep(self.now(), EXPIRY)
+        self._sweep(self.now())
 
     def _sweep(self, now: float) -> None:
-        self._swept = now
+        self._swept = max(now, self._swept)
+        for line in self.lines:
+            if line.watching is not None:
+                line.watching.keep(now)
+        self.service.tables.keep_watched(now - EXPIRY)
+        self.service.tables.watches.forget(now - EXPIRY)
         self.service.sweep(now, EXPIRY)
+        self.tell()
 
     def stop(self) -> None:
         """Kill the server: all connections are cut, and what was not committed is lost."""

@@ -158,6 +158,7 @@ class Service:
             return
         _value(mood)
         row.sides[side] = False
+        self.tables.watches.end((row.name, side))
         self.tables.commit()
         if any(row.sides.values()):
             return

@@ -12,6 +12,8 @@ from functools import partial
 
 from attrs import define, field, frozen
 
+from holdfast.testing.server.watching import Watches
+
 
 @define(eq=False)
 class Nameplate:
@@ -76,6 +78,8 @@ class Tables:
 
     The mailbox need not be there: it may have gone under a connection that still adds.
     """
+    watches: Watches = field(factory=Watches)
+    """What `holdfast mailbox` has besides."""
     _undo: list[Callable[[], object]] = field(factory=list)
 
     @property
@@ -129,6 +133,7 @@ class Tables:
         """Add a message, and touch its mailbox."""
         stored = self.messages.setdefault(message.mailbox, [])
         insort(stored, message, key=lambda each: each.at)
+        self.watches.came(message.mailbox, message.side)
         self.touch(message.mailbox, message.at)
         self.commit()
 
@@ -137,6 +142,13 @@ class Tables:
         if mailbox in self.mailboxes:
             self.mailboxes[mailbox].updated = at
 
+    def keep_watched(self, old: float) -> None:
+        """Touch what is watched, as of when its watcher was last there."""
+        for row in self.mailboxes.values():
+            seen = [self.watches.seen((row.name, side)) for side in row.sides]
+            if row.updated <= old < max(seen, default=old):
+                row.updated = max(seen)
+
     def drop_mailbox(self, row: Mailbox) -> None:
         """Drop a mailbox, the messages in it, and the nameplate that leads to it."""
         nameplate = self.leading_to(row)
@@ -144,6 +156,7 @@ class Tables:
             del self.nameplates[nameplate.app, nameplate.name]
         self.messages.pop(row.name, None)
         del self.mailboxes[row.name]
+        self.watches.came(row.name)
         self.commit()
 
     def leading_to(self, row: Mailbox) -> Nameplate | None:
