@@ -11,6 +11,7 @@ from twisted.logger import globalLogPublisher
 
 from holdfast_journal import Fenced
 from holdfast_journal.workers.liveness import Moving, place_in
+from tests.harness.waiting import until
 from tests.journal.conftest import Journals
 from tests.journal.helpers import PATIENCE, ManualReactor, run
 from tests.journal.test_leases import kinds, names
@@ -187,6 +188,7 @@ def test_a_writer_that_stands_still(postgres: Any, upgraded: str, journals: Jour
     still, other = journals.open(url, reactor=reactor, lease=LEASE), journals.open(url)
     ada, _ = run(still, "ada", "bob")
     hangs = threading.Event()
+    pool: Any = still._database.engine.pool
 
     def hang(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if "SELECT 4711" in statement:
@@ -205,4 +207,6 @@ def test_a_writer_that_stands_still(postgres: Any, upgraded: str, journals: Jour
             taken += names(other)
     finally:
         hangs.set()
+        # A connection that is in use when its database is closed would stay open.
+        until(lambda: not pool.checkedout(), "the end of the transaction")
         event.remove(Engine, "before_cursor_execute", hang)

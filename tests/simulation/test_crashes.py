@@ -12,7 +12,7 @@ from tests.simulation.histories import HISTORIES, History, named
 SAMPLE = 2
 """Points of each of the longer histories that are looked at here."""
 
-MANY = 30
+MANY = 20
 """Points of the shortest one."""
 
 
