@@ -129,17 +129,17 @@ def test_asking_for_the_code(home: Holdfast, stock: StockReceivers, mailbox: Mai
 
     Nothing is claimed until the code is whole, so that its number can be corrected.
     """
-    code = "71234-supportive-tapeworm"
+    code = "5849217-supportive-tapeworm"
     stock.send(code, "well typed")
     until(lambda: mailbox.tables().nameplates_of([code]), "the sender")
     with Terminal(home, "receive") as terminal:
         terminal.wait_for("Code (Tab completes it): ")
         terminal.type("4\n")
         terminal.wait_for("as in 4-purple-sausages\r\nCode (Tab completes it): ")
-        terminal.type("8-pur\x1571")
-        terminal.press_tab_until("71234-")
+        terminal.type("8-pur\x1558492")
+        terminal.press_tab_until("5849217-")
         terminal.type("supp")
-        terminal.press_tab_until("71234-supportive-")
+        terminal.press_tab_until("5849217-supportive-")
         terminal.type("tapew")
         terminal.press_tab_until(code)
         terminal.type("\n")

@@ -19,7 +19,7 @@ def receiving(folder: Path) -> Receiving:
 def test_what_is_hidden_goes(tmp_path: Path) -> None:
     """Whatever was received and has no name is removed."""
     made = Landing(tmp_path, "got", KEY)
-    made.write(memoryview(b"half"))
+    made.write([memoryview(b"half")])
     made.close()
     Incoming(KEY).clear(receiving(tmp_path), failed=False)
     assert list(tmp_path.iterdir()) == []

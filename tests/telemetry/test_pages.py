@@ -151,6 +151,15 @@ def test_what_a_request_carries() -> None:
     assert protocol.transport.disconnecting
 
 
+def test_a_length_that_is_no_number_for_python() -> None:
+    """It is refused, and nothing is logged."""
+    protocol = Pages().connect()
+    length = b"9" * 5000
+    protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + b"\r\n\r\n")
+    assert answer_of(protocol)[0] == 400
+    assert protocol.transport.disconnecting
+
+
 def test_too_many_clients() -> None:
     """No more than so many are served, until one of them leaves; those that say nothing are cut."""
     pages = Pages()

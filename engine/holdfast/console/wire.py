@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from twisted.web.http import BAD_REQUEST, REQUEST_ENTITY_TOO_LARGE, HTTPChannel
+from twisted.web.http import BAD_REQUEST, REQUEST_ENTITY_TOO_LARGE
 from twisted.web.server import Request, Site
 
 from holdfast.console.guarding import HEADERS, is_our_host
+from holdfast.http_channel import GuardedChannel
 
 LARGEST_BODY: Final = 16 * 1024 * 1024
 """Bytes that a form may have, with a file of people in it."""
-
-LONGEST_LENGTH: Final = 100
-"""Characters of the header that says how long a body is."""
 
 IDLE: Final = 60.0
 """Seconds after which a connection is closed on which nothing happens."""
@@ -111,20 +109,6 @@ class GuardedRequest(Request):
         self.say("Content-Length", str(len(body)))
         Request.write(self, body)
         Request.finish(self)
-
-
-class GuardedChannel(HTTPChannel):
-    """Twisted's HTTP/1.1, which would fail at a length that Python does not take for a number."""
-
-    def headerReceived(self, line: bytes) -> bool:  # noqa: N802 - Twisted's
-        """Take a header; refuse a length of more digits than any length has."""
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and len(value) > LONGEST_LENGTH:
-            transport: Any = self.transport
-            transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            transport.loseConnection()
-            return False
-        return bool(HTTPChannel.headerReceived(self, line))
 
 
 class GuardedSite(Site):

@@ -21,6 +21,8 @@ from twisted.web.http import (
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from holdfast.http_channel import GuardedChannel
+
 if TYPE_CHECKING:
     from holdfast.operating.health import Health
 
@@ -112,6 +114,14 @@ def _show(metrics: Callable[[], Deferred[str]], kind: str, request: Request) -> 
     return NOT_DONE_YET
 
 
+class _Site(Site):
+    protocol: Any = GuardedChannel
+
+    def __init__(self, root: Resource, reactor: Any) -> None:
+        Site.__init__(self, root, requestFactory=_Request, timeout=IDLE, reactor=reactor)
+        self.displayTracebacks = False
+
+
 def site(reactor: Any, health: Health, metrics: Callable[[], Deferred[str]], kind: str) -> Any:
     """Return the web site.
 
@@ -128,6 +138,4 @@ def site(reactor: Any, health: Health, metrics: Callable[[], Deferred[str]], kin
         b"/metrics": partial(_show, metrics, kind),
     }
     root = _Pages(answers)
-    made = Site(root, requestFactory=_Request, timeout=IDLE, reactor=reactor)
-    made.displayTracebacks = False
-    return ThrottlingFactory(made, maxConnectionCount=MOST_CONNECTIONS)
+    return ThrottlingFactory(_Site(root, reactor), maxConnectionCount=MOST_CONNECTIONS)
