@@ -12,12 +12,13 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 
-.PHONY: help env test coverage lint types docs screenshots demo simulate crashes mutants power soak fuzz peers bench clean
+.PHONY: help env test browser coverage lint types docs screenshots demo simulate crashes mutants power soak fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets through kill -9"
+	@echo "make browser  the console in Chromium, where it is installed"
 	@echo "make thousand  the page docs/thousand.md, pasted, for PEOPLE=20"
 	@echo "make shop    the page docs/shop.md, pasted; with Prometheus and Node where they are installed"
 	@echo "make simulate  whole worlds with every fault, SEEDS=$(SEEDS) of them"
@@ -51,6 +52,10 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test demo: export PYTHONUNBUFFERED :=
 test: env
 	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal
+
+browser: export PYTHONDONTWRITEBYTECODE :=
+browser: env
+	BROWSER=1 $(BIN)/python -m pytest --quiet tests/console/test_chromium.py
 
 coverage: env
 	$(BIN)/python -m tests.own_coverage $(ROOMS)

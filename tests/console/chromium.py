@@ -1,6 +1,7 @@
 """Debian's Chromium, driven by Playwright, in front of a console that runs as a process."""
 
 import importlib.util
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 CHROMIUM: Final = shutil.which("chromium")
 
+MISSING: Final = CHROMIUM is None or importlib.util.find_spec("playwright") is None
+
 needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None or importlib.util.find_spec("playwright") is None,
-    reason="chromium (a Debian package) or playwright (from PyPI) is not installed",
+    MISSING or not os.environ.get("BROWSER"),
+    reason="chromium (a Debian package) or playwright (from PyPI) is not installed"
+    if MISSING
+    else "`make browser` does this",
 )
 
 ELSEWHERE: Final = "elsewhere.example"
