@@ -160,6 +160,33 @@ def test_a_search(browser: "Browser", console: Console, cookies: object, scripts
         assert somebody.page.locator("table tbody tr").count() == 1
 
 
+def test_by_keyboard(ada: Visit, console: Console) -> None:
+    """A flow is found and opened without a mouse, as far as the button that would cancel it."""
+
+    def tab_to(wanted: str) -> None:
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+                seen = "getComputedStyle(document.activeElement)"
+                shown = page.evaluate(f"[{seen}.outlineStyle, {seen}.boxShadow].join()")
+                assert shown != "none,none", f"nobody sees that {wanted} has the focus"
+                return
+        raise AssertionError(f"Tab does not come to {wanted}")
+
+    page = ada.page
+    page.goto(f"{console.address}/flows?status=waiting")
+    name = page.inner_text("tbody a")
+    tab_to("input[name=q]")
+    page.keyboard.type(name)
+    page.wait_for_url("**/flows?q=*")
+    tab_to("tbody a")
+    page.keyboard.press("Enter")
+    page.locator("h1", has_text=name).wait_for()
+    tab_to("summary.secondary")
+    page.keyboard.press("Enter")
+    tab_to("form[action$=cancel] button")
+
+
 def test_a_code(ada: Visit, console: Console, home: Holdfast) -> None:
     """It is on no page before somebody asks for it, which is written down."""
     ada.page.goto(f"{console.address}/flows?status=waiting")
