@@ -26,7 +26,7 @@ records = st.builds(Record, st.floats(0, 4e9), levels, st.text(), st.text(), fac
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
     yield
-    channel.choose(Form.TEXT)
+    channel.choose(Form.SHOWN)
 
 
 @given(records)
@@ -39,6 +39,16 @@ def test_one_object_a_line(record: Record) -> None:
     assert list(read)[: len(ALWAYS)] == ALWAYS
     assert (read["level"], read["service"], read["pid"]) == (record.level, "run", 7)
     assert set(read) == {*ALWAYS, *record.keys}
+
+
+@given(records)
+def test_one_line_of_text(record: Record) -> None:
+    """The time and the level come first, and a terminal may show it."""
+    channel.choose(Form.TEXT)
+    time, level, *_ = written(record).split()
+    assert (time, level) == (json.loads(as_json(record, "run", 7))["time"], record.level)
+    assert len(written(record).splitlines()) == 1
+    assert "\x1b" not in written(record)
 
 
 @given(records)
@@ -68,12 +78,12 @@ def test_the_form_that_nobody_chose() -> None:
     try:
         assert usual_form({"JOURNAL_STREAM": found}, write) is Form.JOURNAL
         # The variable is inherited by those whose streams lead elsewhere.
-        assert usual_form({"JOURNAL_STREAM": found + "1"}, write) is Form.TEXT
-        assert usual_form({}, write) is Form.TEXT
+        assert usual_form({"JOURNAL_STREAM": found + "1"}, write) is Form.SHOWN
+        assert usual_form({}, write) is Form.SHOWN
     finally:
         os.close(read)
         os.close(write)
-    assert usual_form({"JOURNAL_STREAM": found}, write) is Form.TEXT
+    assert usual_form({"JOURNAL_STREAM": found}, write) is Form.SHOWN
 
 
 def test_who_was_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """The one channel for what a service says of itself, and the forms that a line of it may have.
 
 `--log-format` chooses the form. Standard output is not part of it: that is for what a command
-produces, such as codes. The form `text` is for people, and each command writes it as it likes;
-`json` and `journal` are written here, in one place, so that every line has the same keys.
+produces, such as codes. Where nobody chose one, each command shows things as it likes; `text`,
+`json` and `journal` are written here, in one place, so that every line has the same.
 
 The journal's form is that of sd-daemon(3): `<N>` and the priority of syslog(3) before the text.
 """
@@ -41,6 +41,8 @@ LONGEST: Final = 2000
 class Form(StrEnum):
     """What a line looks like."""
 
+    SHOWN = "shown"
+    """As each command shows it to people: nobody chose another form."""
     TEXT = "text"
     JSON = "json"
     JOURNAL = "journal"
@@ -69,7 +71,7 @@ class Record:
 class _Channel:
     """How this process writes, from its first line on."""
 
-    form: Form = Form.TEXT
+    form: Form = Form.SHOWN
     service: str = ""
 
 
@@ -87,16 +89,18 @@ def choose(chosen: Form, service: str = "") -> None:
 
 
 def written(record: Record) -> str:
-    """Return the line for a record, in a form for programs, without its end."""
+    """Return the line for a record in a form that was chosen, without its end."""
     if _channel.form is Form.JOURNAL:
         return f"<{PRIORITIES[record.level]}>{printable(record.message, LONGEST)}"
+    if _channel.form is Form.TEXT:
+        return f"{_time(record)} {record.level:<8} {printable(record.message, LONGEST)}"
     return as_json(record, _channel.service, os.getpid())
 
 
 def as_json(record: Record, service: str, pid: int) -> str:
     """Return a record as one line of JSON; the keys that every line has come first."""
     always: dict[str, object] = {
-        "time": datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds"),
+        "time": _time(record),
         "level": record.level,
         "event": record.event,
         "message": _bounded(record.message),
@@ -105,6 +109,10 @@ def as_json(record: Record, service: str, pid: int) -> str:
     }
     more = {key: _bounded(value) for key, value in record.keys.items() if key not in always}
     return json.dumps(always | more)
+
+
+def _time(record: Record) -> str:
+    return datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds")
 
 
 def _bounded(value: object) -> object:
@@ -124,9 +132,9 @@ def usual_form(environ: Mapping[str, str], stream: int = 2) -> Form:
     try:
         there = os.fstat(stream)
     except OSError:
-        return Form.TEXT
+        return Form.SHOWN
     is_journal = environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
-    return Form.JOURNAL if is_journal else Form.TEXT
+    return Form.JOURNAL if is_journal else Form.SHOWN
 
 
 def _chosen(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
@@ -137,13 +145,13 @@ def log_format_option(command: Command) -> Command:
     """Add `--log-format`; the command gets no argument, because `say` heeds it."""
     return click.option(
         "--log-format",
-        type=click.Choice([each.value for each in Form]),
+        type=click.Choice([each.value for each in Form if each is not Form.SHOWN]),
         envvar="HOLDFAST_LOG_FORMAT",
         show_envvar=True,
-        show_default="journal if systemd reads it, text otherwise",
+        show_default="journal if systemd reads it",
         callback=_chosen,
         expose_value=False,
         is_eager=True,
-        help="How to write what it says of itself: text for people; json or journal on standard"
-        " error, with a time and a level on every line.",
+        help="How to write what it says of itself: each thing is one line on standard error, with a"
+        " time and a level. Without it, lines are as people at a terminal want them.",
     )(command)

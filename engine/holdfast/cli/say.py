@@ -127,7 +127,7 @@ def log(
         event: a word for programs, which stays the same.
         message: one line for people.
         level: how much it matters.
-        shown: the line in the form `text`, if it is not the message.
+        shown: the line where no form was chosen, if it is not the message.
         out: whether that line goes to standard output.
         keys: facts for programs, never a secret.
     """
@@ -142,7 +142,7 @@ def log(
 
 def is_text() -> bool:
     """Whether what is said is for people, and may be shown in place on a terminal."""
-    return channel.form() is Form.TEXT
+    return channel.form() is Form.SHOWN
 
 
 class _Handed(io.RawIOBase):
