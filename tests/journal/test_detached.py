@@ -1,13 +1,15 @@
 """Tasks that outlive their flow: claimed by one worker at a time, sealed apart, never lost."""
 
+import pytest
 from sqlalchemy import text
 
-from holdfast_journal import KeyRing, SqlJournal
+from holdfast_journal import DatabaseAway, KeyRing, SqlJournal
+from holdfast_journal.ownership import held
 from holdfast_journal.ownership.detached import LONGEST_WAIT, DetachedTask
 from holdfast_journal.store.database import Database
 from holdfast_journal.upkeep import rotating
 from tests.journal.conftest import Journals
-from tests.journal.helpers import Runner, run
+from tests.journal.helpers import Runner, run, start
 from tests.journal.test_retention import Time, end
 
 LEASES = {"tell": 60.0}
@@ -34,6 +36,23 @@ def test_it_outlives_the_flow(url: str, journals: Journals) -> None:
     assert not [found for each in journal.checks.flows() for found in each.findings]
     journal.detached_done(task)
     assert claim(journal) == []
+
+
+def test_the_database_goes_away_just_after_a_take(
+    url: str, journals: Journals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flows are ours already when the key of detached tasks is read: they are not forgotten."""
+    journal = journals.open(url)
+    start(journal, "ada")
+    with monkeypatch.context() as away:
+        away.setattr(held, "fingerprint_key", goes_away)
+        with pytest.raises(DatabaseAway):
+            journal.take()
+    assert [flow.name for flow in journal.take()] == ["ada"]
+
+
+def goes_away(*_: object) -> bytes:
+    raise DatabaseAway("the database cannot be used: it is locked")
 
 
 def test_claims(url: str, journals: Journals) -> None:

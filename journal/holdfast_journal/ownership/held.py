@@ -171,8 +171,9 @@ class Held:
             found = taking.take(
                 self._database, self._keys, self._registration, free, wanted, expected=again
             )
-        key = self._detached_key_if_any() if found else b""
-        taken = [self.outfit.of(flow, free.worker, key) for flow in found]
+            # Still inside: they are ours already, and reading the key may fail.
+            key = self._detached_key_if_any() if found else b""
+            taken = [self.outfit.of(flow, free.worker, key) for flow in found]
         self._running.journals.update((flow.id, flow.journal) for flow in taken)
         self._strays = self._strays.difference(self._running.journals)
         return taken
