@@ -52,7 +52,7 @@ def test_the_database_goes_away_just_after_a_take(
 
 
 def goes_away(*_: object) -> bytes:
-    raise DatabaseAway("the database cannot be used: it is locked")
+    raise DatabaseAway("it", "is locked")
 
 
 def test_claims(url: str, journals: Journals) -> None:
