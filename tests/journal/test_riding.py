@@ -106,3 +106,25 @@ def test_others_do_not_wait(
         ada.taken.journal.comes_again()
         ada.taken.journal.add_task(1, "print", b"", "key", 0.0)
     reactor.until(lambda: written == [1, 1, 1])
+
+
+def test_the_last_of_a_flow_rides_with_any(
+    journal: SqlJournal, reactor: ManualReactor, written: list[int]
+) -> None:
+    """With what waits of its own flow before it; and not for long."""
+    ada, bob, eve = run(journal, "ada", "bob", "eve")
+    hear(ada)
+    for runner in (ada, eve):
+        runner.finished = True
+        with runner.taken.journal.process():
+            runner.taken.journal.record("closed", heard="the end", said=[], event=b"")
+            runner.taken.journal.comes_again()
+            runner.taken.journal.queue_outbound(runner.released.append, "the end")
+        if runner is ada:
+            bob.event()
+        else:
+            reactor.pass_time()
+        reactor.until(lambda runner=runner: runner.released)  # type: ignore[misc]
+    assert written == [3, 1]
+    assert [row.heard for row in journal.history(ada.taken.id)] == ["an echo", "the end"]
+    assert bob.released == [1]

@@ -5,10 +5,14 @@ come again if it were lost, need not have one of its own: a process that dies be
 has merely not heard yet what it heard. So such a commit waits for the next of its flow that has
 something to release; if there is none for a while, all that wait are written together.
 
+The commit that ends a flow has no next, and what it releases is known in this process only. It
+waits, for a much shorter while, for a transaction of any other flow.
+
 The order of a flow's commits stays: what waits goes before whatever its flow submits next.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field
@@ -18,6 +22,9 @@ from holdfast_journal.commits.values import Commit
 
 LONGEST: Final = 0.1
 """Seconds for which a commit waits at most."""
+
+LAST: Final = 0.02
+"""Seconds for which the last commit of a flow waits at most."""
 
 
 @define(eq=False)
@@ -29,37 +36,51 @@ class Riding:
     """Called when those that wait are to be written."""
     _waiting: dict[int, list[Commit]] = field(factory=dict, init=False)
     """By flow."""
-    _timer: Any = field(default=None, init=False)
+    _ending: list[Commit] = field(factory=list, init=False)
+    """Those of flows that are over."""
+    _timers: dict[float, Any] = field(factory=dict, init=False)
 
     def takes(self, commit: Commit) -> bool:
         """Let `commit` wait, if it can."""
-        can = (
-            commit.comes_again
-            and commit.state is not None
-            and not (commit.calls or commit.tasks or commit.statements or commit.before)
-        )
-        if can:
-            self._waiting.setdefault(commit.fence.id, []).append(commit)
-            if self._timer is None:
-                self._timer = self._reactor.callLater(LONGEST, self._is_due)
-        return can
+        state = commit.state
+        if not commit.comes_again or state is None:
+            return False
+        if commit.tasks or commit.statements or commit.before:
+            return False
+        flow = commit.fence.id
+        if state.finished_at is not None:
+            self._ending += [*self._waiting.pop(flow, ()), commit]
+            self._wait(LAST)
+        elif commit.calls:
+            return False
+        else:
+            self._waiting.setdefault(flow, []).append(commit)
+            self._wait(LONGEST)
+        return True
 
     def leave(self, flow: int) -> list[Commit]:
-        """Return those of one flow, which wait no longer."""
-        return self._waiting.pop(flow, [])
+        """Return those of one flow, and all that wait for any; they wait no longer."""
+        ending, self._ending = self._ending, []
+        return ending + self._waiting.pop(flow, [])
 
     def all_leave(self) -> list[Commit]:
         """Return all of them, which wait no longer."""
         left, self._waiting = self._waiting, {}
-        return [commit for commits in left.values() for commit in commits]
+        ending, self._ending = self._ending, []
+        return [*ending, *(commit for commits in left.values() for commit in commits)]
 
     def stop(self) -> None:
         """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
 
-    def _is_due(self) -> None:
-        self._timer = None
-        if self._waiting:
+    def _wait(self, seconds: float) -> None:
+        if seconds not in self._timers:
+            due = partial(self._is_due, seconds)
+            self._timers[seconds] = self._reactor.callLater(seconds, due)
+
+    def _is_due(self, seconds: float) -> None:
+        del self._timers[seconds]
+        if self._ending or (self._waiting and seconds == LONGEST):
             self._due()
