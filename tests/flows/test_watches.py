@@ -13,6 +13,7 @@ from holdfast.flows.document import new_flow
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Network
 from holdfast.testing.network import Link
+from holdfast.testing.server.watching import Watches
 from tests.flows.world import BATCH, URL, World
 
 
@@ -99,7 +100,6 @@ def test_who_comes_is_answered_at_once(world: World) -> None:
     assert len(world.server.tables().watches.watched) == 23
     world.advance(3600, step=10)
     collect(world, people(30)[7:])
-    assert world.server.tables().empty
     assert not world.server.tables().watches.watched
 
 
@@ -132,7 +132,7 @@ def test_a_server_that_forgot_who_watches(world: World) -> None:
     """All are visited, and watched anew."""
     wait(world, 12)
     world.server.stop()
-    world.server.tables().watches.__init__()
+    world.server.service.tables.watches = Watches()
     world.server.start()
     world.until(lambda: len(world.server.tables().watches.watched) == 12, seconds=60)
     all_wait(world, 12)
@@ -142,16 +142,12 @@ def test_a_server_that_forgot_who_watches(world: World) -> None:
 def test_a_server_that_was_restored_from_a_backup(world: World) -> None:
     """What was watched since the backup is found out, and only that is visited."""
     wait(world, 8)
-    backup = copy.deepcopy(world.server.service.tables)
+    backup = copy.deepcopy(world.server.tables().watches)
     add(world, ["late"])
     all_wait(world, 9)
-    mailboxes = dict(world.server.tables().mailboxes)
     world.server.stop()
     opened = world.network.said["open"]
-    for name, mailbox in mailboxes.items():
-        if name not in backup.mailboxes:
-            backup.add_mailbox(mailbox)
-    world.server.service.tables = backup
+    world.server.service.tables.watches = backup
     world.server.start()
     world.until(lambda: len(world.server.tables().watches.watched) == 9, seconds=60)
     assert world.network.said["open"] == opened + 1
