@@ -27,6 +27,7 @@ from holdfast_journal.keys.master import known, opens
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.suspects import SUSPECT
 from holdfast_journal.ownership.values import Unfinished
+from holdfast_journal.ownership.watching import IS_WATCHED, NOT_WATCHED
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect, dialect_of
 from holdfast_journal.store.schema import NEW, batches, flows
@@ -45,8 +46,14 @@ SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
 
 
 def is_parked(now: float | BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether a flow without an owner is left alone at `now`, unless something is asked of it."""
+    """Whether a flow that is visited is left alone at `now`, unless something is asked of it."""
     return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
+
+
+def is_due(now: float | BindParameter[Any]) -> ColumnElement[bool]:
+    """Whether a flow without an owner, which is not over, is to be taken at `now`."""
+    visited = NOT_WATCHED & or_(flows.c.wake_at.is_(None), ~is_parked(now))
+    return or_(flows.c.request.is_not(None), visited, IS_WATCHED & (flows.c.wake_at <= now))
 
 
 @frozen
@@ -160,14 +167,17 @@ def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
 def _ways(dialect: Dialect, given: Set[str]) -> Iterator[ColumnElement[bool]]:
     """Each way in which a flow can be due: a range of one of the small indexes."""
     unfinished = flows.c.finished_at.is_(None)
-    unowned = unfinished & flows.c.owner.is_(None)
+    unowned = unfinished & NOT_WATCHED & flows.c.owner.is_(None)
     now = bindparam("now", type_=Double)
     yield unowned & flows.c.wake_at.is_(None)
     yield unowned & (flows.c.wake_at <= now)
     yield unowned & (flows.c.wake_at > now + LONGEST_PAUSE)
     # A finished flow has no request. Asking for unfinished flows too would lead the database to the
     # larger index, and through all parked flows.
-    yield flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now)
+    asked = flows.c.request.is_not(None) & flows.c.owner.is_(None)
+    yield asked & NOT_WATCHED & is_parked(now)
+    yield IS_WATCHED & (flows.c.wake_at <= now)
+    yield asked & IS_WATCHED & or_(flows.c.wake_at.is_(None), flows.c.wake_at > now)
     if "dead" in given:
         # Not `among`: the column may hold any value.
         yield unfinished & flows.c.owner.in_(bindparam("dead", expanding=True))
@@ -206,9 +216,7 @@ def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[
 def _lock(dialect: Dialect) -> Select[Any]:
     """The same question again, of flows that were found."""
     now = bindparam("now", type_=Double)
-    asked = flows.c.request.is_not(None)
-    free = or_(flows.c.wake_at.is_(None), ~is_parked(now), asked)
-    unowned = flows.c.owner.is_(None) & free
+    unowned = flows.c.owner.is_(None) & is_due(now)
     ours = or_(unowned, flows.c.owner.in_(bindparam("owners", expanding=True)))
     query = (
         select(flows, batches.c.name.label("batch_name"))
@@ -236,9 +244,12 @@ def owned(database: Database, worker: int) -> set[int]:
 def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
     """How many flows are to be run, of the batch, names and kinds that are wanted."""
     new = flows.c.status == NEW
-    unowned = flows.c.owner.is_(None) & ~new
+    begun = ~new & NOT_WATCHED
     query = select(
-        func.count().filter(~new), func.count().filter(new), func.count().filter(unowned)
+        func.count().filter(begun),
+        func.count().filter(new),
+        func.count().filter(begun & flows.c.owner.is_(None)),
+        func.count().filter(IS_WATCHED),
     ).where(flows.c.finished_at.is_(None))
     if wanted.batch is not None:
         named = select(batches.c.id).where(batches.c.name == wanted.batch)

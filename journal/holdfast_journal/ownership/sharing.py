@@ -14,9 +14,9 @@ from functools import cache
 from math import inf
 
 from attrs import define, field
-from sqlalchemy import Double, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Double, Select, bindparam, func, or_, select, update
 
-from holdfast_journal.ownership.due import dead_owners, is_parked
+from holdfast_journal.ownership.due import dead_owners, is_due
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect
 from holdfast_journal.store.schema import flows, workers
@@ -149,10 +149,7 @@ class Sharing:
 def _to_run(dialect: Dialect) -> Select[int, int]:
     """Count the flows that there are to run, and those of them that no worker runs."""
     now = bindparam("now", type_=Double)
-    free = and_(
-        flows.c.owner.is_(None),
-        or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
-    )
+    free = flows.c.owner.is_(None) & is_due(now)
     left = or_(free, dialect.among(flows.c.owner, "dead"))
     return select(func.count(), func.count().filter(left)).where(
         flows.c.finished_at.is_(None),

@@ -13,6 +13,7 @@ from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.ownership.due import CROWD, Due, Wanted
 from holdfast_journal.ownership.suspects import clear, counted, mark_alone, wave
+from holdfast_journal.ownership.watching import NO_WATCH
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import DAMAGED, entries, flows, tasks, workers
@@ -39,6 +40,7 @@ _OWN = (
         epoch=flows.c.epoch + 1,
         wake_at=None,
         deaths=counted(bindparam("worker")),
+        **NO_WATCH,
     )
 )
 _TASKS = (
