@@ -23,6 +23,7 @@ USUAL = (
     "memory",
     "state",
     "parked",
+    "waiting",
     "burst",
     "mailbox",
     "commands",
@@ -42,6 +43,7 @@ ON_REQUEST = (
     "thousand_waiting",
     "thousands_parked",
     "watched",
+    "waiting_100k",
     "transfer_floor",
     "dilation_floor",
 )
