@@ -27,7 +27,7 @@ from holdfast_journal.keys.master import known, opens
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.suspects import SUSPECT
 from holdfast_journal.ownership.values import Unfinished
-from holdfast_journal.ownership.watching import IS_WATCHED, NOT_WATCHED
+from holdfast_journal.ownership.watching import IS_WATCHED
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect, dialect_of
 from holdfast_journal.store.schema import NEW, batches, flows
@@ -41,19 +41,22 @@ LONGEST_PAUSE = 600.0
 the flow must not wait for a day. More than any worker asks for, since clocks of machines differ.
 """
 
-SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
+SINCE = func.coalesce(func.abs(flows.c.wake_at), flows.c.updated_at)
 """Since when a flow waits to be taken."""
 
 
 def is_parked(now: float | BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether a flow that is visited is left alone at `now`, unless something is asked of it."""
-    return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
+    """Whether a flow without an owner is left alone at `now`, unless something is asked of it.
+
+    If it is watched, that may be for as long as it likes: its time is a negative number.
+    """
+    visited = (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
+    return or_(visited, flows.c.wake_at < -now)
 
 
 def is_due(now: float | BindParameter[Any]) -> ColumnElement[bool]:
     """Whether a flow without an owner, which is not over, is to be taken at `now`."""
-    visited = NOT_WATCHED & or_(flows.c.wake_at.is_(None), ~is_parked(now))
-    return or_(flows.c.request.is_not(None), visited, IS_WATCHED & (flows.c.wake_at <= now))
+    return or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None))
 
 
 @frozen
@@ -167,17 +170,14 @@ def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
 def _ways(dialect: Dialect, given: Set[str]) -> Iterator[ColumnElement[bool]]:
     """Each way in which a flow can be due: a range of one of the small indexes."""
     unfinished = flows.c.finished_at.is_(None)
-    unowned = unfinished & NOT_WATCHED & flows.c.owner.is_(None)
+    unowned = unfinished & flows.c.owner.is_(None)
     now = bindparam("now", type_=Double)
     yield unowned & flows.c.wake_at.is_(None)
-    yield unowned & (flows.c.wake_at <= now)
+    yield unowned & (flows.c.wake_at <= now) & (flows.c.wake_at >= -now)
     yield unowned & (flows.c.wake_at > now + LONGEST_PAUSE)
     # A finished flow has no request. Asking for unfinished flows too would lead the database to the
     # larger index, and through all parked flows.
-    asked = flows.c.request.is_not(None) & flows.c.owner.is_(None)
-    yield asked & NOT_WATCHED & is_parked(now)
-    yield IS_WATCHED & (flows.c.wake_at <= now)
-    yield asked & IS_WATCHED & or_(flows.c.wake_at.is_(None), flows.c.wake_at > now)
+    yield flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now)
     if "dead" in given:
         # Not `among`: the column may hold any value.
         yield unfinished & flows.c.owner.in_(bindparam("dead", expanding=True))
@@ -244,7 +244,7 @@ def owned(database: Database, worker: int) -> set[int]:
 def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
     """How many flows are to be run, of the batch, names and kinds that are wanted."""
     new = flows.c.status == NEW
-    begun = ~new & NOT_WATCHED
+    begun = ~new & ~IS_WATCHED
     query = select(
         func.count().filter(begun),
         func.count().filter(new),
