@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.engine import Connection
@@ -194,17 +195,11 @@ def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[
     chosen = opens(bindparam("known", expanding=True))
     if begun:
         chosen &= (flows.c.status != NEW) | flows.c.request.is_not(None)
-    if "batch" in given:
-        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
-        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
-    if "kinds" in given:
-        chosen &= dialect.among(flows.c.kind, "kinds")
+    chosen &= _named(dialect, given)
     if "without" in given:
         chosen &= ~dialect.among(flows.c.id, "without")
     if "ids" in given:
         chosen &= dialect.among(flows.c.id, "ids")
-    if "names" in given:
-        chosen &= dialect.among(flows.c.name, "names")
     if "suspects" in given:
         chosen &= flows.c.deaths >= bindparam("suspects")
     if "others" in given:
@@ -243,22 +238,39 @@ def owned(database: Database, worker: int) -> set[int]:
 
 def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
     """How many flows are to be run, of the batch, names and kinds that are wanted."""
-    new = flows.c.status == NEW
-    begun = ~new & ~IS_WATCHED
+    dialect = database.dialect
+    values = {
+        "batch": wanted.batch,
+        "names": dialect.listed(wanted.names),
+        "kinds": dialect.listed(wanted.kinds),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    chosen = _named(dialect, frozenset(given))
+    # Each way is a range of an index: those that are watched may be very many.
+    unowned = flows.c.owner.is_(None)
+    ways = (flows.c.owner.is_not(None), unowned & flows.c.wake_at.is_(None), unowned & ~IS_WATCHED)
+    columns = (flows.c.status, flows.c.owner)
+    unfinished = flows.c.finished_at.is_(None) & chosen
+    found = union_all(*(select(*columns).where(unfinished & way) for way in ways)).subquery()
+    new = found.c.status == NEW
     query = select(
-        func.count().filter(begun),
+        func.count().filter(~new),
         func.count().filter(new),
-        func.count().filter(begun & flows.c.owner.is_(None)),
-        func.count().filter(IS_WATCHED),
-    ).where(flows.c.finished_at.is_(None))
-    if wanted.batch is not None:
-        named = select(batches.c.id).where(batches.c.name == wanted.batch)
-        query = query.where(flows.c.batch_id == named.scalar_subquery())
-    given = {"names": wanted.names, "kinds": wanted.kinds}
-    values = {name: value for name, value in given.items() if value is not None}
-    for name, column in (("names", flows.c.name), ("kinds", flows.c.kind)):
-        if name in values:
-            query = query.where(database.dialect.among(column, name))
-    parameters = {name: database.dialect.listed(each) for name, each in values.items()}
+        func.count().filter(found.c.owner.is_(None) & ~new),
+        select(func.count()).where(unfinished & unowned & IS_WATCHED).scalar_subquery(),
+    )
     with database.reading() as connection:
-        return Unfinished(*connection.execute(query, parameters).one())
+        return Unfinished(*connection.execute(query, given).one())
+
+
+def _named(dialect: Dialect, given: Set[str]) -> ColumnElement[bool]:
+    """The flows of a batch, of some kinds, or with some names: what of that is given."""
+    chosen: ColumnElement[bool] = true()
+    if "batch" in given:
+        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
+        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
+    if "kinds" in given:
+        chosen &= dialect.among(flows.c.kind, "kinds")
+    if "names" in given:
+        chosen &= dialect.among(flows.c.name, "names")
+    return chosen

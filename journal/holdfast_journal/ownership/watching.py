@@ -31,8 +31,8 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    func,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -50,7 +50,7 @@ from holdfast_journal.store.values import altered, unsound
 AT_ONCE: Final = 2000
 """Flows that a server has forgotten, in one transaction: workers on SQLite wait for its end."""
 
-IS_WATCHED: Final[ColumnElement[bool]] = func.coalesce(flows.c.wake_at, 0) < 0
+IS_WATCHED: Final[ColumnElement[bool]] = flows.c.wake_at < literal_column("0")
 """Whether a flow that is not over has no owner because a server watches for it."""
 
 NO_WATCH: Final = {"watcher": None, "watch": None, "watch_revision": None}
