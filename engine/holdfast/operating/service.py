@@ -14,6 +14,7 @@ from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
+from holdfast.operating.sharing import NO_LIMITS, Limits
 from holdfast.operating.stopping import Stopping
 from holdfast.rendezvous import MOST_CONNECTIONS
 
@@ -69,6 +70,7 @@ class Service:
         observer: hears of what the flows do; nobody does without it.
         companions: what goes on beside them.
         tor: makes every connection of its flows go through Tor.
+        limits: how much its transfers move at a time.
     """
 
     db: str
@@ -80,6 +82,7 @@ class Service:
     observer: Observer | None = None
     companions: Sequence[Companion] = ()
     tor: TorManager | None = None
+    limits: Limits = NO_LIMITS
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -158,6 +161,7 @@ class Service:
         keep_time_steadily(self._reactor)
         let_the_reactor_end(self._reactor)
         ship()
+        self.limits.obey()
         self.engine = Engine(
             self.journal,
             self._reactor,

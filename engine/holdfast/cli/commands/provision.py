@@ -14,6 +14,7 @@ from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.hooking import hook_options
 from holdfast.cli.lettering import letter_options
+from holdfast.cli.limiting import limit_options
 from holdfast.cli.peopling import people_options, warn_of_readers
 from holdfast.cli.settings import (
     appid_option,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from holdfast.cli.lettering import AskedLetters
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.hooks import AskedHooks
+    from holdfast.operating.sharing import Limits
 
 
 @click.command()
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 @retain_option
 @http_option
 @log_format_option
+@limit_options
 @tor_options
 @db_option
 @relay_option
@@ -80,6 +83,7 @@ def command(
     connections: int,
     retain: float | None,
     http: str | None,
+    limits: Limits,
     tor: AskedTor,
     db: str,
     relay: str,
@@ -131,7 +135,9 @@ def command(
     terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted, hooks)
     kept = Kept(relay, appid, expires)
     through = tor.found()
-    with serving(db, connections=connections, retain=retain, http=http, tor=through) as service:
+    with serving(
+        db, connections=connections, retain=retain, http=http, tor=through, limits=limits
+    ) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
         existing = start_batch(service.journal, batch, people, minting, source, terms, operator())

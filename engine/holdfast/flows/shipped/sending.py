@@ -39,7 +39,7 @@ class Outgoing:
         try:
             bulk = opened(line, self.role)
             progress = at_most_each_second(line.moved, line.now, size)
-            watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
+            watcher = Watcher(stop=line.stop, progress=progress, now=line.now, pace=line.pace)
             offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
             self.sent = False
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
