@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
-EVERYWHERE = ("provision", "send", "send-file", "receive")
+EVERYWHERE = ("provision", "provision-file", "send", "send-file", "receive")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
 ONE_COMMANDS: Mapping[str, str] = {
@@ -156,12 +156,16 @@ class Service:
         from holdfast.flows.engine.observing import UNOBSERVED
         from holdfast.flows.engine.threads import let_the_reactor_end
         from holdfast.operating.clock import keep_time_steadily
+        from holdfast.operating.handing import sweep_private
         from holdfast.operating.own_flows import ship
+        from holdfast.operating.spooling import private_directory
 
         keep_time_steadily(self._reactor)
         let_the_reactor_end(self._reactor)
         ship()
-        self.limits.obey()
+        private = private_directory(self.db)
+        self.limits.obey(private)
+        sweep_private(self.journal, private)
         self.engine = Engine(
             self.journal,
             self._reactor,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from attrs import frozen
 
 
@@ -17,14 +19,19 @@ class Limits:
     at_once: int | None = None
     rate: int | None = None
 
-    def obey(self) -> None:
-        """Have all transfers obey that begin from now on in this process."""
+    def obey(self, private: Path) -> None:
+        """Have all transfers obey that begin from now on in this process.
+
+        Args:
+            private: the directory for its private files.
+        """
         from twisted.internet.defer import DeferredSemaphore
 
         from holdfast.flows.shipped.sharing import AT_ONCE, HERE
         from holdfast.transfer.throttle import Throttle
 
         HERE.places = DeferredSemaphore(self.at_once or AT_ONCE)
+        HERE.private = private
         HERE.throttle = None if self.rate is None else Throttle(self.rate)
 
 

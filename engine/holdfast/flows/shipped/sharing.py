@@ -1,7 +1,8 @@
-"""What all transfers of one process share: so many at once, and so fast together."""
+"""What all transfers of one process share: how many, how fast together, and private files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from attrs import define, field
@@ -27,10 +28,12 @@ class Shared:
     Args:
         places: of those that send.
         throttle: of all that move; None for as fast as they can.
+        private: the directory of `holdfast.flows.shipped.private`; None if there is none.
     """
 
     places: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(AT_ONCE))
     throttle: Throttle | None = None
+    private: Path | None = None
 
 
 HERE: Final = Shared()
