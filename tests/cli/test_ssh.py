@@ -1,19 +1,13 @@
-"""`holdfast ssh`: a public key, from its owner's `~/.ssh` into another person's `authorized_keys`."""
+"""`holdfast ssh`: a public key, from its owner's `~/.ssh` into somebody's `authorized_keys`."""
 
 import re
 import stat
-import subprocess
 from pathlib import Path
 
-import pytest
-
-from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, run
-from tests.harness.peers import StockReceivers
-from tests.harness.process import BIN, NO_RELAY, Child, Holdfast
+from tests.harness.process import BIN, Child, Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.terminal import Terminal
-from tests.harness.waiting import until
 from tests.transfer.keys import ED25519, FINGERPRINTS, RSA
 
 CODE = r"^(\d+-\S+)\n"
