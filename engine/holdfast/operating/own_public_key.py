@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -81,6 +82,8 @@ def _read(path: Path) -> PublicKey:
         # Not to wait for the writer of a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BadPublicKey("not a regular file")
             data = file.read(LONGEST_LINE + 2)
     except OSError as error:
         raise because(_shown(path), error) from None
