@@ -203,8 +203,10 @@ def test_whose_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_which_key_is_sent(tmp_path: Path) -> None:
-    """A private key is refused, and its public half named;
-    in a directory, others are passed over."""
+    """A private key is refused, and its public half named.
+
+    Files in a directory that are not keys are passed over.
+    """
     for name, text in (
         ("id.pub", ED25519),
         ("id", "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
-EVERYWHERE = ("provision", "send", "send-file", "receive", "ssh-accept")
+EVERYWHERE = ("provision", "send", "send-file", "receive", "ssh-accept", "tahoe-invite")
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
 ONE_COMMANDS: Mapping[str, str] = {
