@@ -81,7 +81,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "send-file": _FILE,
     "receive": _RECEIVE,
     "receive-here": _RECEIVE,
-    "tahoe-invite": Kind("client", numbers=False),
+    "tahoe-invite": Kind("client"),
     "ssh-invite": Kind("other side", numbers=False),
     "ssh-accept": Kind(
         "inviter",

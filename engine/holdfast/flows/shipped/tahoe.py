@@ -123,7 +123,7 @@ class TahoeInvite(Provision):
         if not isinstance(abilities, dict) or CLIENT not in abilities:
             self.fail(f"the other side does not say that it is a client ({CLIENT})")
         else:
-            super().wormhole_got_versions({})
+            self.make_and_hand_over()
 
     def hand_over(self, secret: str) -> None:
         """Say the configuration, and leave."""
