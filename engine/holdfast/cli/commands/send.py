@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,7 @@ def command(
     from holdfast.cli.transfers import Transfer
     from holdfast.cli.verifying import Verifying
     from holdfast.operating.audit import operator
+    from holdfast.operating.collecting import receive_command
     from holdfast.operating.kept import Kept
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.qr import require_qr
@@ -177,7 +179,8 @@ def command(
         shown = None if parcel.is_text else transfer
         kept = Kept(relay, appid, None)
         pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
-        watcher = SendWatcher(flow_name, question, shown, kept, pictures)
+        other_end = partial(receive_command, relay=relay, appid=appid)
+        watcher = SendWatcher(flow_name, question, shown, other_end, pictures)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         finally:
