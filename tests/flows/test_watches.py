@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from sqlalchemy import update
 
 from holdfast.flows.document import new_flow
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Network
 from holdfast.testing.network import Link
 from holdfast.testing.server.watching import Watches
+from holdfast_journal.store.schema import watchers
 from tests.flows.world import BATCH, URL, World
 
 
@@ -85,21 +87,22 @@ def collect(world: World, names: list[str], seconds: float = 5) -> None:
 
 def test_who_waits_costs_nothing(world: World) -> None:
     """They have one connection together, and nobody visits them."""
-    wait(world, 30)
+    wait(world, 12)
     said = Counter(world.network.said)
-    world.advance(3 * 3600, step=30)
+    world.advance(2 * 3600, step=60)
     assert world.network.said == said
     assert len(world.network.connectors) == 1
     assert not world.engine.running
-    assert len(world.server.tables().mailboxes) == 30
+    assert len(world.server.tables().mailboxes) == 12
 
 
 def test_who_comes_is_answered_at_once(world: World) -> None:
-    wait(world, 30)
-    collect(world, people(7))
-    assert len(world.server.tables().watches.watched) == 23
-    world.advance(3600, step=10)
-    collect(world, people(30)[7:])
+    """Each soon after they have come, some early and some late."""
+    wait(world, 10)
+    collect(world, people(3))
+    assert len(world.server.tables().watches.watched) == 7
+    world.advance(3600, step=60)
+    collect(world, people(10)[3:])
     assert not world.server.tables().watches.watched
 
 
@@ -175,12 +178,12 @@ def test_a_server_that_watches_only_some(world: World) -> None:
     add(world, people(12))
     world.serve(connections=4)
     world.until(lambda: len(codes(world)) == 12)
-    world.advance(600, step=5)
+    world.advance(120, step=5)
     assert 0 < len(world.server.tables().watches.watched) <= 5
     shown = codes(world)
     for name in people(12):
         world.peer(shown[name], appid=Provision.appid, on_message=accept)
-    world.until(lambda: all(world.finished(name) for name in people(12)), seconds=300, step=1)
+    world.until(lambda: all(world.finished(name) for name in people(12)), seconds=120, step=2)
 
 
 def test_requests_and_deadlines(world: World) -> None:
@@ -196,6 +199,19 @@ def test_requests_and_deadlines(world: World) -> None:
     world.until(lambda: all(world.finished(name) for name in people(6)), seconds=30)
     assert {row.status for row in world.rows()} == {"cancelled", "expired"}
     assert world.server.tables().empty
+
+
+def test_a_watcher_that_was_altered(world: World) -> None:
+    """Without its name nobody is watched; they are visited, and served."""
+    wait(world, 6)
+    world.crash()
+    [watcher] = world.journal.watchers()
+    with world.journal._database.writing() as connection:
+        connection.execute(update(watchers).values(name=b"altered"))
+    world.journal.forgotten(watcher.id, -1)
+    world.serve(connections=2)
+    world.advance(60)
+    collect(world, people(6), seconds=300)
 
 
 def test_peers_who_fall_silent(world: World) -> None:

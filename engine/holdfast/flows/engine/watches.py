@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from attrs import define, field
@@ -44,6 +44,7 @@ from holdfast.rendezvous.watch_frames import Arrival, Key, Wanted
 from holdfast.rendezvous.watching import Confirmed, Refused
 from holdfast.shell.contact import MakesConnector
 from holdfast_journal import Watcher
+from holdfast_journal.errors import Unreadable, WrongKey
 
 if TYPE_CHECKING:
     from holdfast.flows.engine.runner import FlowRunner
@@ -59,6 +60,8 @@ CONNECTS_WITHIN: Final = 10.0
 
 _Place: TypeAlias = tuple[str, str]
 """A server's URL, and an application's identifier."""
+
+T = TypeVar("T")
 
 _log = Logger()
 
@@ -131,7 +134,7 @@ class Watches:
     @inlineCallbacks
     def look(self) -> Any:
         """Have a line for each watcher of the database that watches something."""
-        for watcher in (yield self._scope.in_thread(self._scope.journal.watchers)):
+        for watcher in (yield self._scope.in_thread(_read, self._scope.journal.watchers)) or ():
             self._begin_line(watcher)
 
     def round(self) -> None:
@@ -182,10 +185,12 @@ class Watches:
         if place not in self._servers:
             self._servers[place] = _Server(now)
             find = partial(self._scope.journal.watcher, *place)
-            self._owed.add(find, then=self._begin_line)
+            self._owed.add(partial(_read, find), then=self._begin_line)
         return self._servers[place]
 
-    def _begin_line(self, watcher: Watcher) -> None:
+    def _begin_line(self, watcher: Watcher | None) -> None:
+        if watcher is None:
+            return  # its flows are visited
         place = watcher.url, watcher.appid
         server = self._servers.setdefault(place, _Server(self._scope.seconds()))
         if server.line is None:
@@ -213,7 +218,7 @@ class Watches:
         del self._begun[begun.wanted.key]
         return False
 
-    def confirmed(self, line: WatchLine, confirmed: Confirmed) -> None:
+    def confirmed(self, confirmed: Confirmed) -> None:
         """The server watches these, or has no such mailbox; see `watch_line.Told`."""
         parked = []
         for wanted in confirmed.watched:
@@ -278,3 +283,12 @@ class Watches:
         line.stop()
         self._owed.add(partial(self._scope.journal.forgotten, line.watcher.id, -1))
         self._look_soon()
+
+
+def _read(find: Callable[[], T]) -> T | None:
+    """Return what `find` reads; None, and a line in the log, if the database was altered."""
+    try:
+        return find()
+    except (WrongKey, Unreadable) as error:
+        _log.warn("no flow is watched: {error}", error=error)
+        return None
