@@ -18,6 +18,7 @@ from tests.bench import table
 from tests.bench.measuring import Bench
 
 USUAL = (
+    "main_job",
     "exchange",
     "pake",
     "memory",

@@ -12,7 +12,7 @@ from holdfast.operating.refused import Refused
 from holdfast.rendezvous import DEFAULT_RELAY
 from holdfast.transfer import APPID
 
-COLLECTED = ("provision", "send", "send-file")
+COLLECTED = ("provision", "provision-file", "send", "send-file")
 """The kinds of flows that a stock client collects from."""
 
 _SCHEME = "wormhole-transfer:"

@@ -20,7 +20,9 @@ def ship() -> None:
     import holdfast.flows.shipped.command
     import holdfast.flows.shipped.hooking
     import holdfast.flows.shipped.measuring
+    import holdfast.flows.shipped.private
     import holdfast.flows.shipped.provision
+    import holdfast.flows.shipped.provision_file
     import holdfast.flows.shipped.receive
     import holdfast.flows.shipped.receiving
     import holdfast.flows.shipped.send_file

@@ -77,6 +77,7 @@ _RECEIVE: Final = Kind("sender", "code used", numbers=False, receives=True)
 
 KINDS: Final[Mapping[str, Kind]] = {
     "provision": _TEXT,
+    "provision-file": _FILE,
     "send": _TEXT,
     "send-file": _FILE,
     "receive": _RECEIVE,
