@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from sqlalchemy import update
 
 from holdfast.flows.document import new_flow
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Network
 from holdfast.testing.network import Link
+from holdfast.testing.server.watching import Watches
+from holdfast_journal.store.schema import watchers
 from tests.flows.world import BATCH, URL, World
 
 
@@ -84,22 +87,22 @@ def collect(world: World, names: list[str], seconds: float = 5) -> None:
 
 def test_who_waits_costs_nothing(world: World) -> None:
     """They have one connection together, and nobody visits them."""
-    wait(world, 30)
+    wait(world, 12)
     said = Counter(world.network.said)
-    world.advance(3 * 3600, step=30)
+    world.advance(2 * 3600, step=60)
     assert world.network.said == said
     assert len(world.network.connectors) == 1
     assert not world.engine.running
-    assert len(world.server.tables().mailboxes) == 30
+    assert len(world.server.tables().mailboxes) == 12
 
 
 def test_who_comes_is_answered_at_once(world: World) -> None:
-    wait(world, 30)
-    collect(world, people(7))
-    assert len(world.server.tables().watches.watched) == 23
-    world.advance(3600, step=10)
-    collect(world, people(30)[7:])
-    assert world.server.tables().empty
+    """Each soon after they have come, some early and some late."""
+    wait(world, 10)
+    collect(world, people(3))
+    assert len(world.server.tables().watches.watched) == 7
+    world.advance(3600, step=60)
+    collect(world, people(10)[3:])
     assert not world.server.tables().watches.watched
 
 
@@ -132,7 +135,7 @@ def test_a_server_that_forgot_who_watches(world: World) -> None:
     """All are visited, and watched anew."""
     wait(world, 12)
     world.server.stop()
-    world.server.tables().watches.__init__()
+    world.server.service.tables.watches = Watches()
     world.server.start()
     world.until(lambda: len(world.server.tables().watches.watched) == 12, seconds=60)
     all_wait(world, 12)
@@ -142,16 +145,12 @@ def test_a_server_that_forgot_who_watches(world: World) -> None:
 def test_a_server_that_was_restored_from_a_backup(world: World) -> None:
     """What was watched since the backup is found out, and only that is visited."""
     wait(world, 8)
-    backup = copy.deepcopy(world.server.service.tables)
+    backup = copy.deepcopy(world.server.tables().watches)
     add(world, ["late"])
     all_wait(world, 9)
-    mailboxes = dict(world.server.tables().mailboxes)
     world.server.stop()
     opened = world.network.said["open"]
-    for name, mailbox in mailboxes.items():
-        if name not in backup.mailboxes:
-            backup.add_mailbox(mailbox)
-    world.server.service.tables = backup
+    world.server.service.tables.watches = backup
     world.server.start()
     world.until(lambda: len(world.server.tables().watches.watched) == 9, seconds=60)
     assert world.network.said["open"] == opened + 1
@@ -179,12 +178,12 @@ def test_a_server_that_watches_only_some(world: World) -> None:
     add(world, people(12))
     world.serve(connections=4)
     world.until(lambda: len(codes(world)) == 12)
-    world.advance(600, step=5)
+    world.advance(120, step=5)
     assert 0 < len(world.server.tables().watches.watched) <= 5
     shown = codes(world)
     for name in people(12):
         world.peer(shown[name], appid=Provision.appid, on_message=accept)
-    world.until(lambda: all(world.finished(name) for name in people(12)), seconds=300, step=1)
+    world.until(lambda: all(world.finished(name) for name in people(12)), seconds=120, step=2)
 
 
 def test_requests_and_deadlines(world: World) -> None:
@@ -200,6 +199,19 @@ def test_requests_and_deadlines(world: World) -> None:
     world.until(lambda: all(world.finished(name) for name in people(6)), seconds=30)
     assert {row.status for row in world.rows()} == {"cancelled", "expired"}
     assert world.server.tables().empty
+
+
+def test_a_watcher_that_was_altered(world: World) -> None:
+    """Without its name nobody is watched; they are visited, and served."""
+    wait(world, 6)
+    world.crash()
+    [watcher] = world.journal.watchers()
+    with world.journal._database.writing() as connection:
+        connection.execute(update(watchers).values(name=b"altered"))
+    world.journal.forgotten(watcher.id, -1)
+    world.serve(connections=2)
+    world.advance(60)
+    collect(world, people(6), seconds=300)
 
 
 def test_peers_who_fall_silent(world: World) -> None:

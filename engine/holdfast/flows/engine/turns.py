@@ -1,8 +1,9 @@
 """Turns: which flows give up their connections, and until when.
 
-A flow that only waits can be away in two ways, by what its mailbox server offers: it is watched, and
-comes back when something has come (`watches`); or it is visited from time to time, if there are more
-flows than connections (`parking` and `visits` decide). The engine does not know which.
+A flow that only waits can be away in two ways, by what its mailbox server offers. Either it is
+watched, and comes back when something has come (`watches`). Or it is visited from time to time, if
+there are more flows than connections (`parking` and `visits` decide). The engine does not know
+which.
 """
 
 from __future__ import annotations

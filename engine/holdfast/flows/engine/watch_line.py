@@ -42,7 +42,7 @@ class Told(Protocol):
         """What was confirmed above `revision` is not watched; call `noted` when that is durable."""
         ...
 
-    def confirmed(self, line: WatchLine, confirmed: Confirmed) -> None:
+    def confirmed(self, confirmed: Confirmed) -> None:
         """The server's answer to `watch`."""
         ...
 
@@ -154,7 +154,7 @@ class WatchLine:
             case Returned(revision):
                 self._told.returned(self, revision, partial(self._noted, watching))
             case Confirmed() as confirmed:
-                self._told.confirmed(self, confirmed)
+                self._told.confirmed(confirmed)
             case HasCome(arrivals):
                 then = partial(self._acknowledge, watching, arrivals)
                 self._told.has_come(self, arrivals, then)

@@ -28,7 +28,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from attrs import define, field
@@ -43,6 +44,7 @@ from holdfast.rendezvous.watch_frames import Arrival, Key, Wanted
 from holdfast.rendezvous.watching import Confirmed, Refused
 from holdfast.shell.contact import MakesConnector
 from holdfast_journal import Watcher
+from holdfast_journal.errors import Unreadable, WrongKey
 
 if TYPE_CHECKING:
     from holdfast.flows.engine.runner import FlowRunner
@@ -51,12 +53,37 @@ ANSWERS_WITHIN: Final = 60.0
 """Seconds that a server has to confirm a watch; then its connection is of no use."""
 
 REFUSED_FOR: Final = 60.0
-"""Seconds for which a server that refuses to watch is not asked again."""
+"""Seconds for which a server that refuses to watch, or does not offer it, is not asked again."""
+
+CONNECTS_WITHIN: Final = 10.0
+"""Seconds for which flows wait for a line that was just begun, and are not left to visits."""
 
 _Place: TypeAlias = tuple[str, str]
 """A server's URL, and an application's identifier."""
 
+T = TypeVar("T")
+
 _log = Logger()
+
+
+@define(eq=False)
+class _Server:
+    """A server at which flows of one application are watched."""
+
+    since: float
+    line: WatchLine | None = None
+    """None while its watcher is looked up, and if it does not offer to watch."""
+    quiet_until: float = -inf
+    """When it may be asked again, after it has refused, or has not offered anything."""
+
+    def can_watch(self, now: float) -> bool:
+        """Whether it can be asked now."""
+        return self.line is not None and self.line.is_ready and now >= self.quiet_until
+
+    def is_new(self, now: float) -> bool:
+        """Whether it will be known in a moment whether it can be asked."""
+        ready = self.line is not None and self.line.is_ready
+        return not ready and self.quiet_until <= now < self.since + CONNECTS_WITHIN
 
 
 @define(eq=False)
@@ -93,13 +120,12 @@ class Watches:
     _let_go: Callable[[Iterable[FlowRunner]], object]
     _connector: MakesConnector
     _look_soon: Callable[[], object]
-    _lines: dict[_Place, WatchLine | None] = field(factory=dict, init=False)
-    """None while its watcher is being looked up."""
+    _servers: dict[_Place, _Server] = field(factory=dict, init=False)
     _begun: dict[Key, _Begun] = field(factory=dict, init=False)
+    _soon: set[FlowRunner] = field(factory=set, init=False)
+    """Those that will begin as soon as a line is connected."""
     _refused: WeakSet[FlowRunner] = field(factory=WeakSet, init=False)
     """Running flows that their server does not watch."""
-    _quiet_until: dict[_Place, float] = field(factory=dict, init=False)
-    """When a server that refused may be asked again."""
     _news: bool = field(default=False, init=False)
     """Whether something has come since that was last asked."""
 
@@ -108,27 +134,28 @@ class Watches:
     @inlineCallbacks
     def look(self) -> Any:
         """Have a line for each watcher of the database that watches something."""
-        for watcher in (yield self._scope.in_thread(self._scope.journal.watchers)):
+        for watcher in (yield self._scope.in_thread(_read, self._scope.journal.watchers)) or ():
             self._begin_line(watcher)
 
     def round(self) -> None:
         """Begin to let go whatever rests, where its server offers to watch."""
         now, clock = self._scope.seconds(), self._scope.now()
+        self._soon.clear()
         under_way = self.letting_go()
         found: dict[WatchLine, list[_Begun]] = {}
         for runner in self._running.values():
-            if runner in under_way or runner in self._refused or not runner.may_be_watched:
+            if not runner.may_be_watched or runner in under_way or runner in self._refused:
                 continue
-            line = self._line_of(runner, now)
-            wanted = None if line is None else runner.waits_at
-            if line is None or wanted is None or not has_had_its_turn(runner, now, clock):
+            server = self._server_of(runner, now)
+            if server.is_new(now):
+                self._soon.add(runner)
+            if server.line is None or not server.can_watch(now):
                 continue
-            found.setdefault(line, []).append(_Begun(runner, wanted, line, now))
+            wanted = runner.waits_at
+            if wanted is not None and has_had_its_turn(runner, now, clock):
+                found.setdefault(server.line, []).append(_Begun(runner, wanted, server.line, now))
         for line, some in found.items():
-            self._begun.update((begun.wanted.key, begun) for begun in some)
-            marks = {begun.runner.taken.id: begun.wanted.key for begun in some}
-            mark = partial(self._scope.journal.watch, line.watcher.id, marks)
-            self._owed.add(mark, then=partial(self._ask, line, some))
+            self._begin(line, some)
         for begun in self._begun.values():
             if now - begun.since > ANSWERS_WITHIN:
                 begun.line.drop("the server does not answer those who watch")
@@ -136,7 +163,7 @@ class Watches:
 
     def letting_go(self) -> Collection[FlowRunner]:
         """Return the flows that need no visit, since they are about to be watched."""
-        return {begun.runner for begun in self._begun.values()}
+        return {begun.runner for begun in self._begun.values()} | self._soon
 
     def has_news(self) -> bool:
         """Whether flows are due because something has come for them; asked once for each time."""
@@ -145,31 +172,38 @@ class Watches:
 
     def stop(self) -> Deferred[Any]:
         """Hang up. Fires when all connections are down."""
-        lines = [line for line in self._lines.values() if line is not None]
-        self._lines.clear()
+        lines = [server.line for server in self._servers.values() if server.line is not None]
+        self._servers.clear()
         self._begun.clear()
         return DeferredList([line.stop() for line in lines])
 
     # Lines.
 
-    def _line_of(self, runner: FlowRunner, now: float) -> WatchLine | None:
-        """Return the line that can watch this flow now; if there is none yet, begin one."""
+    def _server_of(self, runner: FlowRunner, now: float) -> _Server:
+        """Return where this flow can be watched; if it is not known yet, begin a line."""
         place = runner.url, runner.wormhole.exchange.appid
-        if now < self._quiet_until.get(place, now):
-            return None
-        if place not in self._lines:
-            self._lines[place] = None
+        server = self._servers.get(place)
+        if server is None or (server.line is None and now >= server.quiet_until > server.since):
+            server = self._servers[place] = _Server(now)
             find = partial(self._scope.journal.watcher, *place)
-            self._owed.add(find, then=self._begin_line)
-        line = self._lines[place]
-        return line if line is not None and line.is_ready else None
+            self._owed.add(partial(_read, find), then=self._begin_line)
+        return server
 
-    def _begin_line(self, watcher: Watcher) -> None:
-        place = watcher.url, watcher.appid
-        if self._lines.get(place) is None:
-            self._lines[place] = WatchLine(watcher, self, self._connector)
+    def _begin_line(self, watcher: Watcher | None) -> None:
+        if watcher is None:
+            return  # its flows are visited
+        now, place = self._scope.seconds(), (watcher.url, watcher.appid)
+        server = self._servers.setdefault(place, _Server(now))
+        if server.line is None and now >= server.quiet_until:
+            server.line = WatchLine(watcher, self, self._connector)
 
     # Letting go.
+
+    def _begin(self, line: WatchLine, some: Sequence[_Begun]) -> None:
+        self._begun.update((begun.wanted.key, begun) for begun in some)
+        marks = {begun.runner.taken.id: begun.wanted.key for begun in some}
+        mark = partial(self._scope.journal.watch, line.watcher.id, marks)
+        self._owed.add(mark, then=partial(self._ask, line, some))
 
     def _ask(self, line: WatchLine, some: Sequence[_Begun], _: object) -> None:
         """Ask the server, now that the marks are durable."""
@@ -185,7 +219,7 @@ class Watches:
         del self._begun[begun.wanted.key]
         return False
 
-    def confirmed(self, line: WatchLine, confirmed: Confirmed) -> None:
+    def confirmed(self, confirmed: Confirmed) -> None:
         """The server watches these, or has no such mailbox; see `watch_line.Told`."""
         parked = []
         for wanted in confirmed.watched:
@@ -198,14 +232,15 @@ class Watches:
             until = {runner.taken.id: runner.due_at for runner in parked}
             self._let_go(parked)
             park = partial(self._scope.journal.park, until, confirmed.revision)
-            self._owed.add(park, until)
+            self._owed.add(park, tuple(until))
             self._look_soon()
 
     def refused(self, line: WatchLine, refused: Refused) -> None:
         """The server does not watch these; see `watch_line.Told`."""
-        place = line.watcher.url, line.watcher.appid
         _log.warn("the mailbox server does not watch: {why}", why=refused.text)
-        self._quiet_until[place] = self._scope.seconds() + REFUSED_FOR
+        server = self._servers.get((line.watcher.url, line.watcher.appid))
+        if server is not None:
+            server.quiet_until = self._scope.seconds() + REFUSED_FOR
         for wanted in refused.wanted:
             self._begun.pop(wanted.key, None)
 
@@ -245,7 +280,18 @@ class Watches:
     def not_offered(self, line: WatchLine) -> None:
         """From now on its flows are visited; see `watch_line.Told`."""
         self.cut(line)
-        self._lines.pop((line.watcher.url, line.watcher.appid), None)
+        now = self._scope.seconds()
+        place = line.watcher.url, line.watcher.appid
+        self._servers[place] = _Server(now, quiet_until=now + REFUSED_FOR)
         line.stop()
         self._owed.add(partial(self._scope.journal.forgotten, line.watcher.id, -1))
         self._look_soon()
+
+
+def _read(find: Callable[[], T]) -> T | None:
+    """Return what `find` reads; None, and a line in the log, if the database was altered."""
+    try:
+        return find()
+    except (WrongKey, Unreadable) as error:
+        _log.warn("no flow is watched: {error}", error=error)
+        return None
