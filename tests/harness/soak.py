@@ -54,7 +54,8 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.batches} batches ({self.watched} of them watched), {self.kills} kills of the process at"
+            f"{self.batches} batches ({self.watched} of them watched),"
+            f" {self.kills} kills of the process at"
             f" {len(self.places)} different moments, {self.server_kills} of the server,"
             f" {self.exchanges} exchanges, {self.deliveries} deliveries;"
             f" by the stock client: {self.tried_again} started again,"

@@ -186,7 +186,7 @@ def has_come(database: Database, marks: Iterable[str]) -> int:
     found = 0
     with database.writing() as connection:
         for chunk in chunks(marks):
-            found += _unfinished(_let_be_due(connection, _MARKED, {"marks": chunk}))
+            found += _unfinished(_let_be_due(connection, _MARKED, {"marks": chunk}))  # pyrefly: ignore[bad-argument-type]
     return found
 
 
@@ -200,7 +200,7 @@ def forgotten(database: Database, watcher: int, above: int) -> int:
         some: Sequence[Any] = [None]
         while some:
             with database.writing() as connection:
-                some = _let_be_due(connection, query, {"by": watcher, "above": above})
+                some = _let_be_due(connection, query, {"by": watcher, "above": above})  # pyrefly: ignore[bad-argument-type]
             found += _unfinished(some)
     return found
 
