@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
     from holdfast_journal.ownership.vitals import Vitals as Vitals
+    from holdfast_journal.ownership.watching import Watcher as Watcher
     from holdfast_journal.ownership.work import Ask as Ask
     from holdfast_journal.ownership.work import Change as Change
     from holdfast_journal.ownership.work import Retry as Retry
@@ -161,6 +162,7 @@ _LATER = {
     "Token": "auditing.tokens",
     "Tokens": "auditing.tokens",
     "Vitals": "ownership.vitals",
+    "Watcher": "ownership.watching",
     "TaskCursor": "reading.tasks",
     "TaskFilter": "reading.tasks",
     "TaskGroup": "reading.tasks",

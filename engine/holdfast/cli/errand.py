@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
 from holdfast.cli import say
+from holdfast.operating.collecting import receive_command
 from holdfast.operating.kept import Kept
 from holdfast_journal import FlowStatus
 
@@ -82,7 +84,8 @@ class Errand:
         name = self._begin(fingerprint)
         Verifying(transfer.status, question).register()
         shown = None if self.parcel.is_text else transfer
-        watcher = SendWatcher(name, question, shown, self.kept, self.pictures)
+        other_end = partial(receive_command, relay=self.route.relay, appid=self.route.appid)
+        watcher = SendWatcher(name, question, shown, other_end, self.pictures)
         try:
             ending = self.service.run(
                 watcher.watch, batch=BATCH, names={name}, seconds=self.seconds

@@ -27,6 +27,8 @@ def ship() -> None:
     import holdfast.flows.shipped.receiving
     import holdfast.flows.shipped.send_file
     import holdfast.flows.shipped.sending
+    import holdfast.flows.shipped.ssh
+    import holdfast.flows.shipped.tahoe
     import holdfast.flows.shipped.verifying
     import holdfast.flows.shipped.writing  # noqa: F401 - registers as the others do
 

@@ -112,7 +112,7 @@ def _csv_rows(
         missing: Sequence[None] = [None]
     else:
         missing = []
-    if instead in columns:
+    if instead is not None and instead in columns:
         _position(instead, columns, wanted, place, first)
     positions = [_position(each, columns, wanted, place, first) for each in wanted]
     for line, record in records:

@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
-EVERYWHERE = ("provision", "provision-file", "send", "send-file", "receive")
+EVERYWHERE = (
+    "provision",
+    "provision-file",
+    "send",
+    "send-file",
+    "receive",
+    "ssh-accept",
+    "tahoe-invite",
+)
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
 ONE_COMMANDS: Mapping[str, str] = {
@@ -39,9 +47,10 @@ ONE_COMMANDS: Mapping[str, str] = {
     "receive-verified": "receive",
     "send-verified": "send",
     "send-file-verified": "send",
+    "ssh-invite": "ssh invite",
 }
 """The kinds of flows that only the command which started them can run, and that command: they ask
-its user, or print on its terminal."""
+its user, print on its terminal, or write on its machine."""
 
 
 HOOKS_PATIENCE = 40.0

@@ -82,6 +82,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     "send-file": _FILE,
     "receive": _RECEIVE,
     "receive-here": _RECEIVE,
+    "tahoe-invite": Kind("client"),
+    "ssh-invite": Kind("other side", numbers=False),
+    "ssh-accept": Kind(
+        "inviter",
+        "code used",
+        sent="public key sent",
+        answer=Doubt("the inviter has added it", "the inviter refused it", by_end=True),
+        numbers=False,
+        receives=True,
+    ),
 }
 OTHER: Final = Kind()
 

@@ -33,7 +33,7 @@ was one.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from attrs import define, evolve, field, frozen
@@ -47,7 +47,7 @@ from holdfast_journal.keys.detached import derived
 from holdfast_journal.keys.master import MissingKeys, fingerprint_key
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealer import Sealer
-from holdfast_journal.ownership import due, taking
+from holdfast_journal.ownership import due, taking, watching
 from holdfast_journal.ownership.due import Due, Wanted
 from holdfast_journal.ownership.running import Running
 from holdfast_journal.ownership.sharing import Sharing
@@ -213,6 +213,16 @@ class Held:
                     wake_at = self._time.of(wake_at)
                 taking.give_back(self._database, worker, ids, wake_at)
             self._forget(ids)
+
+    def park(self, wake_at: Mapping[int, float | None], revision: int) -> None:
+        """See `SqlJournal.park`."""
+        worker = self._registration.current
+        with self._lock:
+            if worker is not None and wake_at:
+                of = self._time.of
+                stored = {id_: None if at is None else of(at) for id_, at in wake_at.items()}
+                watching.park(self._database, worker, stored, revision)
+            self._forget(wake_at)
 
     def give_back_failed(self, flow: int, trouble: str, wake_at: float, now: float) -> int:
         """See `SqlJournal.give_back_failed`."""

@@ -86,7 +86,7 @@ class Taking:
             return 0
         # Visits come first: a flow that has not begun has no code that could be forgotten.
         census = self._turns.census
-        visits_first = census.is_needed
+        visits_first = self._turns.has_news() or census.is_needed
         if self._probation.wants_suspects(self._scope.seconds()):
             # Before the others, which come back again and again if there are too few places.
             suspects = yield self._scope.take(free, again=again, suspects=True, without=without)
