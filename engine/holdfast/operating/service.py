@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
+    from holdfast.transit.keeping import Keeper
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = ("provision", "send", "send-file", "receive")
@@ -69,6 +70,7 @@ class Service:
         observer: hears of what the flows do; nobody does without it.
         companions: what goes on beside them.
         tor: makes every connection of its flows go through Tor.
+        keeper: holds connections of transfers beyond the death of this process.
     """
 
     db: str
@@ -80,6 +82,7 @@ class Service:
     observer: Observer | None = None
     companions: Sequence[Companion] = ()
     tor: TorManager | None = None
+    keeper: Keeper | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -169,6 +172,7 @@ class Service:
             timing=self.timing,
             observer=self.observer or UNOBSERVED,
             tor=self.tor,
+            keeper=self.keeper,
         )
 
         def start() -> None:
