@@ -362,6 +362,11 @@ class Carrying:
 
     # Letting go.
 
+    def hang_up(self) -> None:
+        """Nothing more is to be carried, and that is durable: end the connection."""
+        if not self._threads:
+            self._hang_up()
+
     def _hang_up(self) -> None:
         wire, self.wire = self.wire, None
         if wire is not None:

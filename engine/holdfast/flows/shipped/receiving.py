@@ -96,6 +96,7 @@ class Incoming:
         """Once that is durable, tell the sender, and clear up."""
         if result is None:
             carrying.session.report("acknowledged", False)  # noqa: FBT003 - a report has one value
+            carrying.hang_up()
             return
         landed = {"path": str(result.path), "size": result.size, "sha256": result.sha256}
         session, wanted = carrying.session, carrying.wanted
@@ -103,6 +104,7 @@ class Incoming:
         told: Deferred[Any] = succeed(None) if is_written else session.report("landed", landed)
         told.addCallback(lambda _: carrying.in_thread(self._acknowledge, wanted, result))
         told.addCallback(partial(session.report, "acknowledged"))
+        told.addCallback(lambda _: carrying.hang_up())
         told.addErrback(_failed, session)
 
     def left_behind(self, wanted: Receiving, reason: str) -> Arrived | None:
