@@ -1,4 +1,4 @@
-"""What holds connections beyond the death of a process: `holdfast keep`, and a stand-in for systemd.
+"""What holds connections when a process dies: `holdfast keep`, and a stand-in for systemd.
 
 Both are used in the same way: commands get `env`, and run as `program`.
 """

@@ -53,6 +53,21 @@ LATER: Final = (0.1, 0.8)
 """Seconds from where the connection is kept, and from the start of a later life, to its end."""
 
 
+def kept(end: End, keeper: Keeps) -> End:
+    """Have the connection of one end kept."""
+    end.env |= keeper.env
+    end.program = keeper.program
+    return end
+
+
+def live_with(peer: Child, end: End, what: Path) -> None:
+    """Let both live to their end; both are content, and the file is there."""
+    transfers.live(end)
+    ended = peer.wait(PATIENCE)
+    assert ended.status == 0, f"{peer.describe()}\n{end.describe()}"
+    transfers.check_whole(what, end)
+
+
 @define
 class Trials:
     """Transfers with one keeper."""
@@ -67,26 +82,17 @@ class Trials:
     def one(self, role: str, peer: str) -> None:
         """Let one happen, and be killed."""
         if role == "sender":
-            end = self._kept(transfers.sender(self.world, self.what))
+            end = kept(transfers.sender(self.world, self.what), self.keeper)
             inbox(end.home).mkdir()
-            code = transfers.code_of(end)
             receive = wormhole_receive_file if peer == "python" else william_receive_file
-            other = receive(self.world.server.url, code, inbox(end.home))
+            other = receive(self.world.server.url, transfers.code_of(end), inbox(end.home))
         else:
             other = self._sends(peer)
-            end = self._kept(transfers.receiver(self.world, code_of(other)))
+            end = kept(transfers.receiver(self.world, code_of(other)), self.keeper)
         with other:
             self._disturb(end)
-            transfers.live(end)
-            ended = other.wait(PATIENCE)
-        assert ended.status == 0, f"{other.describe()}\n{end.describe()}"
-        transfers.check_whole(self.what, end)
+            live_with(other, end, self.what)
         shutil.rmtree(end.home)
-
-    def _kept(self, end: End) -> End:
-        end.env |= self.keeper.env
-        end.program = self.keeper.program
-        return end
 
     def _sends(self, peer: str) -> Child:
         if peer == "python":
