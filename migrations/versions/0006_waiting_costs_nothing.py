@@ -1,8 +1,7 @@
 """Waiting costs nothing: which flows a mailbox server watches for us, and under which names.
 
 Only additions: a process of the previous release continues with this schema. It takes watched
-flows as it takes all others, and leaves `watch_epoch` as it is; but it raises the epoch, and so the
-flow is not watched any more.
+flows as it takes all others: their `wake_at` is a negative number.
 """
 
 from collections.abc import Sequence
@@ -16,11 +15,6 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 INDEXES = {
-    "ix_holdfast_flows_unwatched": (
-        ["owner", "wake_at"],
-        "finished_at IS NULL AND watch_epoch <> epoch",
-    ),
-    "ix_holdfast_flows_watched": (["wake_at"], "watch_epoch = epoch"),
     "ix_holdfast_flows_watch": (["watch"], "watch IS NOT NULL"),
     "ix_holdfast_flows_watcher": (["watcher", "watch_revision"], "watch IS NOT NULL"),
 }
@@ -43,10 +37,6 @@ def upgrade() -> None:
     op.add_column("holdfast_flows", sa.Column("watcher", row_id))
     op.add_column("holdfast_flows", sa.Column("watch", sa.String(32)))
     op.add_column("holdfast_flows", sa.Column("watch_revision", sa.BigInteger))
-    op.add_column(
-        "holdfast_flows",
-        sa.Column("watch_epoch", sa.BigInteger, nullable=False, server_default=sa.text("-1")),
-    )
     for name, (columns, where) in INDEXES.items():
         op.create_index(
             name,
@@ -60,6 +50,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in reversed(INDEXES):
         op.drop_index(name, "holdfast_flows")
-    for column in ("watch_epoch", "watch_revision", "watch", "watcher"):
+    for column in ("watch_revision", "watch", "watcher"):
         op.drop_column("holdfast_flows", column)
     op.drop_table("holdfast_watchers")

@@ -70,7 +70,8 @@ def of_mailbox_server() -> Iterator[Metric]:
     MailboxCounts(registry).wrote(1, 1.0)
     yield from registry.collect()
     server: Any = SimpleNamespace(
-        connections=SimpleNamespace(number=0, refused=0), turn=SimpleNamespace(is_well=True)
+        connections=SimpleNamespace(number=0, refused=0, watches=SimpleNamespace(here=0)),
+        turn=SimpleNamespace(is_well=True),
     )
     yield from MailboxGauges(server, found({"nameplates": 1})).collect()
 

@@ -15,7 +15,7 @@ from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Network
 from holdfast.testing.network import Link
 from holdfast.testing.server.watching import Watches
-from holdfast_journal.store.schema import flows, watchers
+from holdfast_journal.store.schema import watchers
 from tests.flows.world import BATCH, URL, World
 
 
@@ -205,9 +205,10 @@ def test_a_watcher_that_was_altered(world: World) -> None:
     """Without its name nobody is watched; they are visited, and served."""
     wait(world, 6)
     world.crash()
+    [watcher] = world.journal.watchers()
     with world.journal._database.writing() as connection:
         connection.execute(update(watchers).values(name=b"altered"))
-        connection.execute(update(flows).values(watch=None, watch_epoch=-1))
+    world.journal.forgotten(watcher.id, -1)
     world.serve(connections=2)
     world.advance(60)
     collect(world, people(6), seconds=300)

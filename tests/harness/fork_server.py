@@ -82,15 +82,17 @@ def preload():
     migrated.learn()
     warming.run_a_flow()
     assert "twisted.internet.reactor" not in sys.modules
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-    return [
+    holders = [
         (module, name, STREAMS.index(value))
         for module in tuple(sys.modules.values())
         for name, value in tuple(vars(module).items())
         if module is not sys and any(value is each for each in STREAMS)
     ]
+    # Last: each fork would copy the pages of what a collection looks at.
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    return holders
 
 
 def accept(listener):

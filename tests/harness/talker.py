@@ -76,6 +76,10 @@ class Client(asyncio.Protocol):
         self._look()
         return await self._waits[2]
 
+    def all(self, kind: str) -> list[Any]:
+        """Return all answers of a kind that were heard so far."""
+        return self._heard.get(kind, [])
+
     def leave(self) -> None:
         """Hang up."""
         self._transport.abort()

@@ -178,11 +178,17 @@ class TestForgotten:
 
 def test_an_older_release(url: str, journals: Journals) -> None:
     """It takes a watched flow and gives it back, and knows of no watch: the flow is visited."""
-    journal = journals.open(url)
+    clock = Time()
+    journal = journals.open(url, clock=clock)
     park(journal, "ada")
     database = Database.open(url)
     with database.writing() as connection:
-        connection.execute(text("UPDATE holdfast_flows SET epoch = epoch + 1"))
+        due = text("SELECT count(*) FROM holdfast_flows WHERE owner IS NULL AND wake_at <= :now")
+        assert connection.scalar(due, {"now": clock.now}) == 1
+        taken_and_back = "UPDATE holdfast_flows SET epoch = epoch + 1, wake_at = :later"
+        connection.execute(text(taken_and_back), {"later": clock.now + 1})
     database.close()
     assert journal.count_unfinished().watched == 0
+    assert taken(journal) == []
+    clock.now += 1
     assert taken(journal) == ["ada"]

@@ -10,6 +10,7 @@ from holdfast.cli import say
 from holdfast.cli.logs import log_what_goes_wrong
 from holdfast.cli.telemetry import tell_where, worker_telemetry
 from holdfast.operating.service import EVERYWHERE, Service
+from holdfast.operating.sharing import NO_LIMITS, Limits
 from holdfast.operating.supervising import Supervised
 from holdfast.rendezvous import MOST_CONNECTIONS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def serving(
+def serving(  # noqa: PLR0913 - the arguments of a Service
     db: str,
     *,
     serve: Sequence[str] = EVERYWHERE,
@@ -29,6 +30,7 @@ def serving(
     http: str | None = None,
     status: Callable[[], str | None] = lambda: None,
     tor: TorManager | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Iterator[Service]:
     """Open a `Service` for one command; its arguments are the service's.
 
@@ -39,7 +41,7 @@ def serving(
 
     telemetry = worker_telemetry(http)  # before anything begins
     say.take_over()  # here, because flows may be started next
-    service = Service(db, say.tell, serve, connections, timing, retain, tor=tor)
+    service = Service(db, say.tell, serve, connections, timing, retain, tor=tor, limits=limits)
     if telemetry is not None:
         service.observer, service.companions = telemetry.observer, [telemetry]
     with service:

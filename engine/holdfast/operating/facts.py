@@ -21,6 +21,12 @@ TIMES = ("sent", "accepted", "collected")
 SIZES = ("size", "moved")
 """What they publish as a number of bytes."""
 
+RATE = "rate"
+"""What they publish as bytes a second, while something moves."""
+
+LEFT = "left"
+"""What they publish as the seconds that it will still take at that rate."""
+
 
 def served_by(row: FlowRow, moment: Callable[[float], str], *, waits_for_room: bool) -> str:
     """Say which process runs the flow, or why none does; empty if it is over.

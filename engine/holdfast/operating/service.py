@@ -14,6 +14,7 @@ from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
+from holdfast.operating.sharing import NO_LIMITS, Limits
 from holdfast.operating.stopping import Stopping
 from holdfast.rendezvous import MOST_CONNECTIONS
 
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
     from holdfast.timing import DebugTiming
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
-EVERYWHERE = ("provision", "send", "send-file", "receive")
+EVERYWHERE = (
+    "provision",
+    "provision-file",
+    "send",
+    "send-file",
+    "receive",
+    "ssh-accept",
+    "tahoe-invite",
+)
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
 ONE_COMMANDS: Mapping[str, str] = {
@@ -38,9 +47,10 @@ ONE_COMMANDS: Mapping[str, str] = {
     "receive-verified": "receive",
     "send-verified": "send",
     "send-file-verified": "send",
+    "ssh-invite": "ssh invite",
 }
 """The kinds of flows that only the command which started them can run, and that command: they ask
-its user, or print on its terminal."""
+its user, print on its terminal, or write on its machine."""
 
 
 HOOKS_PATIENCE = 40.0
@@ -69,6 +79,7 @@ class Service:
         observer: hears of what the flows do; nobody does without it.
         companions: what goes on beside them.
         tor: makes every connection of its flows go through Tor.
+        limits: how much its transfers move at a time.
     """
 
     db: str
@@ -80,6 +91,7 @@ class Service:
     observer: Observer | None = None
     companions: Sequence[Companion] = ()
     tor: TorManager | None = None
+    limits: Limits = NO_LIMITS
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -153,11 +165,16 @@ class Service:
         from holdfast.flows.engine.observing import UNOBSERVED
         from holdfast.flows.engine.threads import let_the_reactor_end
         from holdfast.operating.clock import keep_time_steadily
+        from holdfast.operating.handing import sweep_private
         from holdfast.operating.own_flows import ship
+        from holdfast.operating.spooling import private_directory
 
         keep_time_steadily(self._reactor)
         let_the_reactor_end(self._reactor)
         ship()
+        private = private_directory(self.db)
+        self.limits.obey(private)
+        sweep_private(self.journal, private)
         self.engine = Engine(
             self.journal,
             self._reactor,

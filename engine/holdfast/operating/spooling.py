@@ -48,6 +48,11 @@ def spool_directory(db: str) -> Path:
     return Path(platformdirs.user_state_dir("holdfast"), name)
 
 
+def private_directory(db: str) -> Path:
+    """Return the directory for private files of flows in the database at this URL; likewise."""
+    return spool_directory(db).with_suffix(".private")
+
+
 @frozen
 class Spooled:
     """A stream that was read to its end, and has no name yet.

@@ -77,10 +77,21 @@ _RECEIVE: Final = Kind("sender", "code used", numbers=False, receives=True)
 
 KINDS: Final[Mapping[str, Kind]] = {
     "provision": _TEXT,
+    "provision-file": _FILE,
     "send": _TEXT,
     "send-file": _FILE,
     "receive": _RECEIVE,
     "receive-here": _RECEIVE,
+    "tahoe-invite": Kind("client"),
+    "ssh-invite": Kind("other side", numbers=False),
+    "ssh-accept": Kind(
+        "inviter",
+        "code used",
+        sent="public key sent",
+        answer=Doubt("the inviter has added it", "the inviter refused it", by_end=True),
+        numbers=False,
+        receives=True,
+    ),
 }
 OTHER: Final = Kind()
 

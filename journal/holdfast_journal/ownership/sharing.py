@@ -16,7 +16,7 @@ from math import inf
 from attrs import define, field
 from sqlalchemy import Double, Select, bindparam, func, or_, select, update
 
-from holdfast_journal.ownership.due import dead_owners, is_due
+from holdfast_journal.ownership.due import LONGEST_PAUSE, dead_owners
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect
 from holdfast_journal.store.schema import flows, workers
@@ -149,8 +149,15 @@ class Sharing:
 def _to_run(dialect: Dialect) -> Select[int, int]:
     """Count the flows that there are to run, and those of them that no worker runs."""
     now = bindparam("now", type_=Double)
-    free = flows.c.owner.is_(None) & is_due(now)
-    left = or_(free, dialect.among(flows.c.owner, "dead"))
+    unowned = flows.c.owner.is_(None)
+    # Each by itself a range of an index: those that are watched, or parked, may be very many.
+    left = or_(
+        unowned & flows.c.wake_at.is_(None),
+        unowned & flows.c.wake_at.between(-now, now),
+        unowned & (flows.c.wake_at > now + LONGEST_PAUSE),
+        unowned & flows.c.request.is_not(None),
+        dialect.among(flows.c.owner, "dead"),
+    )
     return select(func.count(), func.count().filter(left)).where(
         flows.c.finished_at.is_(None),
         dialect.among(flows.c.kind, "kinds"),

@@ -180,6 +180,7 @@ def give_back_failed(
             failed_at=now,
             trouble=trouble[:LONGEST_TROUBLE],
             deaths=None,
+            **NO_WATCH,  # what comes must not shorten the pause
         )
         .returning(flows.c.failures)
     )
@@ -263,8 +264,10 @@ def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why:
             epoch=flows.c.epoch + 1,
             owner=None,
             request=None,
+            wake_at=None,
             updated_at=now,
             finished_at=now,
+            **NO_WATCH,
         )
     )
 

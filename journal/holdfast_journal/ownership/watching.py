@@ -12,9 +12,9 @@ go in steps, and what is lost between any two of them costs a visit, never an ar
 `has_come` takes the mark away from those flows for which something has come, whoever owns them;
 `forgotten` from those of which the server does not know any more. Taking a flow takes it away too.
 
-A flow is watched while `watch_epoch` is its epoch. A worker of a release that knows nothing of
-watching takes watched flows, and changes none of the columns here; but it raises the epoch, and so
-what was noted does not count any more.
+While a flow is watched, its `wake_at` is a negative number: the time until which it rests, with a
+minus in front. To a release that knows nothing of watching, that time is past. So its workers take
+watched flows like all others, which sets `wake_at` anew, and nothing is left of the watch.
 """
 
 import secrets
@@ -32,6 +32,7 @@ from sqlalchemy import (
     case,
     cast,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -42,17 +43,21 @@ from holdfast_journal.errors import Unreadable
 from holdfast_journal.keys.watching import WatchKeys
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import dialect_of
-from holdfast_journal.store.many import CHUNK, chunks
+from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import flows, watchers
 from holdfast_journal.store.values import altered, unsound
 
-IS_WATCHED: Final[ColumnElement[bool]] = flows.c.watch_epoch == flows.c.epoch
-"""Whether a flow has no owner because a server watches for it."""
+AT_ONCE: Final = 2000
+"""Flows that a server has forgotten, in one transaction: workers on SQLite wait for its end."""
 
-NOT_WATCHED: Final[ColumnElement[bool]] = flows.c.watch_epoch != flows.c.epoch
+IS_WATCHED: Final[ColumnElement[bool]] = flows.c.wake_at < literal_column("0")
+"""Whether a flow that is not over has no owner because a server watches for it."""
 
-NO_WATCH: Final = {"watcher": None, "watch": None, "watch_revision": None, "watch_epoch": -1}
+NO_WATCH: Final = {"watcher": None, "watch": None, "watch_revision": None}
 """What stands in the row of a flow for which nobody watches."""
+
+_FOR_EVER = 1e15
+"""Seconds: a time that does not come."""
 
 _WATCH = (
     update(flows)
@@ -74,7 +79,6 @@ _PARK = (
         deaths=None,
         wake_at=case((_HAS_MARK, cast(bindparam("until"), Double))),
         watch_revision=case((_HAS_MARK, cast(bindparam("confirmed"), BigInteger))),
-        watch_epoch=case((_HAS_MARK, flows.c.epoch), else_=-1),
     )
 )
 
@@ -84,17 +88,18 @@ _MARKED = (
     .order_by(flows.c.id)
 )
 
-# What is asked for and not confirmed yet is among them: who gets its confirmation from a server
-# that has forgotten it since would park the flow on nothing.
+_OF_WATCHER = select(flows.c.id, flows.c.finished_at).where(
+    flows.c.watcher == bindparam("by"), _HAS_MARK
+)
+# In an order in which an index has them: to sort them would be to read all, for each chunk.
 _FORGOTTEN = (
-    select(flows.c.id, flows.c.finished_at)
-    .where(
-        flows.c.watcher == bindparam("by"),
-        _HAS_MARK,
-        (flows.c.watch_revision > bindparam("above")) | flows.c.watch_revision.is_(None),
-    )
-    .order_by(flows.c.id)
-    .limit(CHUNK)
+    _OF_WATCHER.where(flows.c.watch_revision > bindparam("above"))
+    .order_by(flows.c.watch_revision, flows.c.id)
+    .limit(AT_ONCE)
+)
+# Whoever gets its confirmation from a server that has forgotten it since would park it on nothing.
+_NOT_CONFIRMED = (
+    _OF_WATCHER.where(flows.c.watch_revision.is_(None)).order_by(flows.c.id).limit(AT_ONCE)
 )
 
 _DUE = (
@@ -102,6 +107,20 @@ _DUE = (
     .where(flows.c.id.in_(bindparam("ids", expanding=True)))
     .values(wake_at=None, **NO_WATCH)
 )
+
+
+def rests_until(wake_at: float | None) -> float | None:
+    """Until when a flow rests whose row says `wake_at`, unless something happens; None: for ever.
+
+    Whether it is watched, is visited or has an owner makes no difference.
+    """
+    if wake_at is None or wake_at <= -_FOR_EVER:
+        return None
+    return abs(wake_at)
+
+
+def _watched_until(at: float | None) -> float:
+    return -_FOR_EVER if at is None else -min(max(at, 1.0), _FOR_EVER)
 
 
 @frozen
@@ -152,8 +171,8 @@ def park(
 ) -> None:
     """Give flows back, watched; those whose mark was taken away are due at once."""
     rows = [
-        {"flow": flow, "worker": worker, "until": until, "confirmed": revision}
-        for flow, until in sorted(wake_at.items())
+        {"flow": flow, "worker": worker, "until": _watched_until(at), "confirmed": revision}
+        for flow, at in sorted(wake_at.items())
     ]
     with database.writing() as connection:
         connection.execute(_PARK, rows)
@@ -167,7 +186,7 @@ def has_come(database: Database, marks: Iterable[str]) -> int:
     found = 0
     with database.writing() as connection:
         for chunk in chunks(marks):
-            found += _unfinished(_let_be_due(connection, _MARKED, {"marks": chunk}))
+            found += _unfinished(_let_be_due(connection, _MARKED, {"marks": chunk}))  # pyrefly: ignore[bad-argument-type]
     return found
 
 
@@ -177,12 +196,13 @@ def forgotten(database: Database, watcher: int, above: int) -> int:
     Returns how many there are.
     """
     found = 0
-    while True:
-        with database.writing() as connection:
-            some = _let_be_due(connection, _FORGOTTEN, {"by": watcher, "above": above})
-        if not some:
-            return found
-        found += _unfinished(some)
+    for query in (_NOT_CONFIRMED, _FORGOTTEN):
+        some: Sequence[Any] = [None]
+        while some:
+            with database.writing() as connection:
+                some = _let_be_due(connection, query, {"by": watcher, "above": above})  # pyrefly: ignore[bad-argument-type]
+            found += _unfinished(some)
+    return found
 
 
 def _let_be_due(

@@ -111,6 +111,7 @@ flows = Table(
     Column("seq", BigInteger, nullable=False),
     Column("request", Text),
     # No worker takes a flow before this, unless something was asked of it. NULL: at any time.
+    # A negative number: the flow is watched, until the time without the minus; see `watching`.
     Column("wake_at", Double),
     # How often its own code has raised recently, when it did so last, and where.
     Column("failures", Integer, nullable=False),
@@ -123,8 +124,6 @@ flows = Table(
     Column("watcher", _Id),
     Column("watch", String(32)),
     Column("watch_revision", BigInteger),
-    # In which epoch it was given back to be watched. Any other than its own: it is not watched.
-    Column("watch_epoch", BigInteger, nullable=False, server_default=text("-1")),
     # When a finished flow's data key is to be deleted. NULL: it is already, or is kept for `retry`.
     Column("shred_at", Double),
     Column("fingerprint", Text),
@@ -140,19 +139,7 @@ flows = Table(
         "wake_at",
         where="finished_at IS NULL",
     ),
-    # For take(), as the one above, past all those that are watched; and for those of them that are
-    # due, for an arrival, and for what a server has forgotten.
-    _partial(
-        "ix_holdfast_flows_unwatched",
-        "owner",
-        "wake_at",
-        where="finished_at IS NULL AND watch_epoch <> epoch",
-    ),
-    _partial(
-        "ix_holdfast_flows_watched",
-        "wake_at",
-        where="watch_epoch = epoch",
-    ),
+    # For an arrival, and for what a server has forgotten.
     _partial(
         "ix_holdfast_flows_watch",
         "watch",

@@ -13,11 +13,13 @@ from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Left
+from holdfast.cli.limiting import limit_options
 from holdfast.cli.settings import connections_option, db_option, retain_option
 from holdfast.cli.telemetry import http_option
 from holdfast.cli.tor import AskedTor, tor_options
 
 if TYPE_CHECKING:
+    from holdfast.operating.sharing import Limits
     from holdfast_journal import FlowRow
 
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 @retain_option
 @http_option
 @log_format_option
+@limit_options
 @tor_options
 @db_option
 def command(
@@ -51,6 +54,7 @@ def command(
     connections: int,
     retain: float | None,
     http: str | None,
+    limits: Limits,
     tor: AskedTor,
     db: str,
 ) -> None:
@@ -79,6 +83,7 @@ def command(
         http=http,
         status=log.status,
         tor=through,
+        limits=limits,
     ) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
+from holdfast.cli.limiting import limit_options
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import AskedTor, tor_options
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from holdfast.cli.parcels import AskedFlow, Parcel
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.hooks import AskedHooks
+    from holdfast.operating.sharing import Limits
     from holdfast_journal import FlowRow, SqlJournal
 
 BATCH = "send"
@@ -80,6 +83,7 @@ BATCH = "send"
 @verify_option
 @ways_options
 @dump_timing_option
+@limit_options
 @tor_options
 @db_option
 @relay_option
@@ -100,6 +104,7 @@ def command(
     verify: bool,
     ways: AskedWays,
     dump_timing: Path | None,
+    limits: Limits,
     tor: AskedTor,
     db: str,
     relay: str,
@@ -125,6 +130,7 @@ def command(
     from holdfast.cli.transfers import Transfer
     from holdfast.cli.verifying import Verifying
     from holdfast.operating.audit import operator
+    from holdfast.operating.collecting import receive_command
     from holdfast.operating.kept import Kept
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.qr import require_qr
@@ -141,7 +147,9 @@ def command(
     parcels = _parcel(paths, texts, name, ways, AskedFlow(code, verify), db)
     with (
         parcels as parcel,
-        serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found()) as service,
+        serving(
+            db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found(), limits=limits
+        ) as service,
     ):
         _sweep(service.journal, db)
         fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
@@ -171,7 +179,8 @@ def command(
         shown = None if parcel.is_text else transfer
         kept = Kept(relay, appid, None)
         pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
-        watcher = SendWatcher(flow_name, question, shown, kept, pictures)
+        other_end = partial(receive_command, relay=relay, appid=appid)
+        watcher = SendWatcher(flow_name, question, shown, other_end, pictures)
         try:
             ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import define, field
 
 from holdfast.flows.activities import Session, activity
+from holdfast.flows.shipped import private
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, MayHaveIt, Misbehaved
 from holdfast.flows.shipped.carrying import Carrying
 from holdfast.flows.shipped.opening import opened, taken_cipher
@@ -39,7 +40,7 @@ class Outgoing:
         try:
             bulk = opened(line, self.role)
             progress = at_most_each_second(line.moved, line.now, size)
-            watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
+            watcher = Watcher(stop=line.stop, progress=progress, now=line.now, pace=line.pace)
             offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
             self.sent = False
             pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
@@ -84,7 +85,9 @@ class Outgoing:
         )
 
     def clear(self, wanted: Sending, failed: bool) -> None:  # noqa: FBT001 - for a thread
-        """A sender has nothing that is in anybody's way."""
+        """Remove a private file. Nothing else that a sender has is in anybody's way."""
+        if wanted.place:
+            private.remove(wanted.place)
 
     def _agree(self, wanted: Sending, stream: sources.Stream, bulk: Bulk, line: Line) -> int:
         """Return the offset from which the receiver, another Holdfast, needs the rest."""
