@@ -28,9 +28,9 @@ SENDING = (
     "commit-activity:before:2",  # the other side has everything
 )
 RECEIVING = (
-    "commit-activity:after:2",  # it is chosen, and the other side does not know
     "write:before:7",
-    "place:after:1",
+    "place:before:1",  # nothing is left in the connection
+    "place:after:1",  # nobody has written down that it is in its place
 )
 """At which moment each life ends. After more deaths in a row, a flow is blamed for them."""
 
