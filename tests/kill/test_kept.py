@@ -1,4 +1,4 @@
-"""Our command is killed in the middle of a file, and a stock client at the other end notices nothing.
+"""Our command is killed in the middle of a file, and the stock client at the other end goes on.
 
 The connection is kept meanwhile. `make kept` does the same at many more moments.
 """
