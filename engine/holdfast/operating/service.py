@@ -151,15 +151,18 @@ class Service:
         batch: str | None = None,
         names: Collection[str] | None = None,
         seconds: float | None = None,
+        since: Seen | None = None,
     ) -> Ending:
         """Run flows until `watch` returns True, the time is over, or a signal comes.
 
         Args:
-            watch: called with the flows that moved since the last call, at first with those of
-                the `names`, or the unfinished ones; returns whether to stop.
+            watch: called with the flows that moved since the last call, at first with those that
+                moved `since`, or without that with those of the `names`, or the unfinished ones;
+                returns whether to stop.
             batch: run only the flows of this batch.
             names: run only the flows with these names.
             seconds: for how long at most.
+            since: how far the journal was read before.
 
         Raises:
             Stopped: the database or its disk failed, or `watch` refused.
@@ -197,7 +200,7 @@ class Service:
             for companion in self.companions:
                 companion.start(self)
             self.engine.start().addErrback(self._failed)
-            self._look_at(watch, batch, names)
+            self._look_at(watch, batch, names, since)
             if seconds is not None:
                 self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
@@ -233,12 +236,12 @@ class Service:
         watch: Callable[[Sequence[FlowRow]], bool],
         batch: str | None,
         names: Collection[str] | None,
+        seen: Seen | None,
     ) -> None:
         from holdfast.flows.engine.looking import Looking
         from holdfast.flows.engine.threads import DaemonThreads, call_in
 
         threads = DaemonThreads("status")
-        seen: Seen | None = None
 
         def look() -> Deferred[Any]:
             def poll() -> tuple[Any, bool]:
