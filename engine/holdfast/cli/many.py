@@ -133,7 +133,7 @@ class Many:
             said = (row.published or {}).get(key)
             if said and said != ((before and before.published) or {}).get(key):
                 told = route_in_words(str(said)) if key == "route" else str(said)
-                what = "connected" if key == "route" else "waiting:"
+                what = "connected" if key == "route" else "waits:"
                 self.status.print(f"{number}: {what} {told}")
 
     def _now(self, now: float) -> str:
