@@ -101,7 +101,9 @@ def fill(
     """Have these wait in the journal, watched; return a Deferred of their first messages."""
     params = new_flow("p", Provision(name="p", secret="s" * 32), relay=relay, appid=APPID)
     by_name = {f"p{each.number}": each for each in some}
-    journal.start_flows("bench", [NewFlow(n, params.kind, params.params) for n in by_name], own=True)
+    journal.start_flows(
+        "bench", [NewFlow(n, params.kind, params.params) for n in by_name], own=True
+    )
     messages, marks, durable = {}, {}, []
     for flow in journal.take():
         each = by_name[flow.name]
