@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
+    from holdfast.transit.keeping import Keeper
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = (
@@ -80,6 +81,7 @@ class Service:
         companions: what goes on beside them.
         tor: makes every connection of its flows go through Tor.
         limits: how much its transfers move at a time.
+        keeper: holds connections of transfers beyond the death of this process.
     """
 
     db: str
@@ -92,6 +94,7 @@ class Service:
     companions: Sequence[Companion] = ()
     tor: TorManager | None = None
     limits: Limits = NO_LIMITS
+    keeper: Keeper | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -186,6 +189,7 @@ class Service:
             timing=self.timing,
             observer=self.observer or UNOBSERVED,
             tor=self.tor,
+            keeper=self.keeper,
         )
 
         def start() -> None:
