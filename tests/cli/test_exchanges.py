@@ -1,11 +1,16 @@
-"""`--exchange`: what is refused before anything is started."""
+"""`--exchange`: what is handed out, and what is refused before anything is started."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import wormhole as stock
+from twisted.internet import reactor as real
 
 from tests.cli.journals import failed, run
+from tests.harness import reactor
+from tests.harness.process import Holdfast
 
 GRID = {"introducer": "pb://hunter2@tcp:example.com:1/x"}
 
@@ -47,3 +52,28 @@ def test_one_person(tmp_path: Path) -> None:
     assert "1 added before" in run(database, *words).stderr
     failed(run(database, *words[:4]), "'bob' was started with another secret before")
     assert "tahoe-invite" in run(database, "status", "--json").stdout
+
+
+async def joined(url: str, code: str) -> list[Any]:
+    """Do what the stock program does with a code; return what it hears."""
+    client = stock.create("tahoe-lafs.org/invite", url, real)
+    client.set_code(code)
+    client.send_message(json.dumps({"abilities": {"client-v1": {}}}).encode())
+    heard = [json.loads(await client.get_message()) for _ in range(2)]
+    await client.close()
+    return heard
+
+
+def test_a_client_joins(home: Holdfast, tmp_path: Path) -> None:
+    """People are told what to type, and get the configuration."""
+    (tmp_path / "people.csv").write_text("name\nbob\n")
+    (tmp_path / "grid.json").write_text(json.dumps(GRID))
+    words = ("--exchange", "tahoe-invite", "--mint", f"cat {tmp_path}/grid.json")
+    with home.start("provision", tmp_path / "people.csv", *words) as inviter:
+        code = inviter.wait_for(r"^bob\t(\d+-\S+)$")[1]
+        said, told = reactor.run(lambda: joined(str(home.relay), code))
+        assert inviter.wait().status == 0
+    assert f"tahoe --wormhole-server={home.relay} create-client --join=CODE" in inviter.err
+    assert said == {"abilities": {"server-v1": {}}}
+    assert (told["nickname"], told["shares-total"]) == ("bob", 10)
+    assert told["introducer"] == GRID["introducer"]

@@ -1,8 +1,9 @@
-"""Our command is killed in the middle of a file, and a stock client there notices nothing.
+"""Our command is killed in the middle of a file, and the stock client at the other end goes on.
 
 The connection is kept meanwhile. `make kept` does the same at many more moments.
 """
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.harness.peers import (
     code_of,
     needs_william,
     william_receive_file,
+    wormhole_receive_file,
     wormhole_send_file,
 )
 from tests.harness.waiting import until
@@ -28,9 +30,9 @@ SENDING = (
     "commit-activity:before:2",  # the other side has everything
 )
 RECEIVING = (
-    "commit-activity:after:2",  # it is chosen, and the other side does not know
     "write:before:7",
-    "place:after:1",
+    "place:before:1",  # nothing is left in the connection
+    "place:after:1",  # nobody has written down that it is in its place
 )
 """At which moment each life ends. After more deaths in a row, a flow is blamed for them."""
 
@@ -70,13 +72,12 @@ def released(keeper: Keeps) -> None:
     until(lambda: not keeper.held(), "a connection is held still")
 
 
-@needs_william
 def test_sending(world: World, what: Path, keep: Keeper) -> None:
     """From the choice of a connection to the acknowledgement, every moment is survived."""
     sender = kept(transfers.sender(world, what, deaths=deaths(*SENDING)), keep)
     inbox(sender.home).mkdir()
     code = transfers.code_of(sender)
-    with william_receive_file(world.server.url, code, inbox(sender.home)) as peer:
+    with wormhole_receive_file(world.server.url, code, inbox(sender.home)) as peer:
         live_with(peer, sender, what)
     check_died(sender, *SENDING)
     released(keep)
@@ -89,6 +90,26 @@ def test_receiving(world: World, what: Path, store: Store) -> None:
         live_with(peer, kept(receiver, store), what)
     check_died(receiver, *RECEIVING)
     released(store)
+
+
+@needs_william
+def test_stopped(world: World, what: Path, keep: Keeper) -> None:
+    """A process that is told to stop leaves the connection as it is, and the next one has it."""
+    what.write_bytes(what.read_bytes() * 5)
+    middle = "record:before:5"
+    sender = kept(transfers.sender(world, what, deaths=[Death(halts=(middle,))]), keep)
+    inbox(sender.home).mkdir()
+    code = transfers.code_of(sender)
+    with william_receive_file(world.server.url, code, inbox(sender.home)) as peer:
+        wait(lambda: sender.lives[0].halted_at(middle), sender)
+        peer.signal(signal.SIGSTOP)  # so that we cannot be quicker
+        sender.lives[0].terminate()
+        sender.lives[0].go_on()
+        assert sender.lives[0].wait().status == 130
+        sender.start()
+        peer.signal(signal.SIGCONT)
+        live_with(peer, sender, what)
+    assert 0 < sender.started_at[1] < len(what.read_bytes())
 
 
 @needs_william

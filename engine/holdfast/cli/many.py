@@ -129,11 +129,12 @@ class Many:
                 words = "has it" if _well(row) else status_and_reason(row)
                 self.status.print(f"{number}: {words}")
             return
+        earlier = {} if before is None else before.published or {}
         for key in ("route", "waiting"):
             said = (row.published or {}).get(key)
-            if said and said != ((before and before.published) or {}).get(key):
+            if said and said != earlier.get(key):
                 told = route_in_words(str(said)) if key == "route" else str(said)
-                what = "connected" if key == "route" else "waiting:"
+                what = "connected" if key == "route" else "waits:"
                 self.status.print(f"{number}: {what} {told}")
 
     def _now(self, now: float) -> str:

@@ -26,6 +26,7 @@ import socket
 import stat
 import struct
 import time
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -40,13 +41,15 @@ MOST_PEERS: Final = 200
 """Processes that are connected at once."""
 
 LONGEST_MESSAGE: Final = 300
+MOST_DESCRIPTORS: Final = 4
+"""With one message; the system closes what does not fit in."""
 
 ALONE: Final = 900.0
 """Seconds after which what nobody uses is closed: the other side, which waits, should know."""
 
-_WORD: Final = re.compile(rb"[a-z0-9-]{1,250}")
-_TAG: Final = re.compile("[0-9a-f]{32}-")
-_NAME: Final = re.compile(r"[a-z0-9]{1,20}-[0-9a-f]{1,64}-[0-9a-f]{32}-\d{1,20}-\d{1,20}")
+_FLOW: Final = re.compile(r"[a-z0-9]{1,20}-[0-9a-f]{1,64}-")
+_TAG: Final = re.compile(r"[0-9a-f]{32}-")
+_NAME: Final = re.compile(rf"{_FLOW.pattern}{_TAG.pattern}\d{{1,20}}-\d{{1,20}}", re.ASCII)
 """Of any release. `holdfast.transit` is not asked: that would need much more memory."""
 
 _CREDENTIALS: Final = struct.Struct("=iII")
@@ -121,12 +124,10 @@ class KeepingProcess:
         peer = self._peers[number]
         descriptors: list[int] = []
         try:
-            message, descriptors, flags, _ = socket.recv_fds(
-                peer, LONGEST_MESSAGE, 1, socket.MSG_CMSG_CLOEXEC
-            )
-            if not message:
+            message, descriptors = received(peer)
+            if not message and not descriptors:
                 self._leave(number)
-            elif not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            else:
                 self._answer(peer, *self._do(number, message, descriptors))
         except BlockingIOError:
             return
@@ -137,15 +138,14 @@ class KeepingProcess:
                 os.close(each)
 
     def _do(self, owner: int, message: bytes, descriptors: list[int]) -> tuple[str, int | None]:
-        words = [each.decode() for each in message.split(b" ") if _WORD.fullmatch(each)]
-        match words:
+        match message.decode("ascii", "replace").split(" "):
             case ["keep", name] if _NAME.fullmatch(name):
                 return self._keep(owner, name, descriptors), None
-            case ["take", flow, tag] if _TAG.fullmatch(tag):
+            case ["take", flow, tag] if _FLOW.fullmatch(flow) and _TAG.fullmatch(tag):
                 return self._take(owner, flow + tag)
             case ["release", name]:
                 self._release(owner, name)
-            case ["drop", flow]:
+            case ["drop", flow] if _FLOW.fullmatch(flow):
                 for name in [each for each in self._held if each.startswith(flow)]:
                     self._close(name)
             case ["count"]:
@@ -197,6 +197,20 @@ class KeepingProcess:
     def _until_lonely(self) -> float | None:
         ends = [each.since + self._alone for each in self._held.values() if each.owner is None]
         return max(0.0, min(ends) - self._now()) + 0.01 if ends else None
+
+
+def received(peer: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the next message, and the descriptors that came with it. Raises OSError.
+
+    Not `socket.recv_fds`, which passes over its flags: children must not get any.
+    """
+    numbers = array("i")
+    room = socket.CMSG_LEN(MOST_DESCRIPTORS * numbers.itemsize)
+    message, ancillary, _, _ = peer.recvmsg(LONGEST_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
+    return message, list(numbers)
 
 
 def user_of(peer: socket.socket) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from holdfast.operating.keeper import LONGEST_MESSAGE, user_of
+from holdfast.operating.keeper import received, user_of
 
 if TYPE_CHECKING:
     from holdfast.operating.supervising import Manager
@@ -87,9 +87,7 @@ class KeeperClient:
                     self._socket = _connected(self.path)
                 sent = [] if descriptor is None else [descriptor]
                 socket.send_fds(self._socket, [message.encode()], sent)
-                answer, found, *_ = socket.recv_fds(
-                    self._socket, LONGEST_MESSAGE, 1, socket.MSG_CMSG_CLOEXEC
-                )
+                answer, found = received(self._socket)
                 if not answer:
                     raise ConnectionResetError
             except OSError as error:

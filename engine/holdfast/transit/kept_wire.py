@@ -15,6 +15,13 @@ from holdfast.transit.wire import IDLE, SocketWire
 TICK: Final = 0.2
 """Seconds after which a call that waits sees that the wire is to be left."""
 
+HOLDS: Final = 1024 * 1024
+"""Bytes that the system is to hold unread.
+
+Linux keeps what came in pieces of up to half a megabyte, and has a piece in memory until the last
+byte of it is taken. With less room, the beginning of a record at the end of a piece fills it all:
+its other half could not come (measured)."""
+
 STUCK: Final = 1.0
 """Seconds after which the system, which says that there is enough, will not hold more."""
 
@@ -43,6 +50,8 @@ class KeptWire(SocketWire):
         self._forget = forget
         self._left = False
         self.is_kept = True
+        self._wake_at(HOLDS)  # the system makes room for that, and does not take it back
+        self._wake_at(1)
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`."""

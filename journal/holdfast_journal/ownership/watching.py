@@ -1,12 +1,12 @@
 """Flows for which a mailbox server watches, so that nothing here costs anything while they wait.
 
-A *watcher* is all workers of a database, towards one server and for one application. A flow is let
+A watcher is all workers of a database, towards one server and for one application. A flow is let
 go in steps, and what is lost between any two of them costs a visit, never an arrival:
 
 1. `watch` notes durably by which mark the flow is found, while we still own and run it.
 2. The server is asked, and confirms with a revision.
-3. `park` gives the flow back *watched*: until its `wake_at`, or for ever without one, no worker
-   takes it, unless something is asked of it. If its mark was taken away meanwhile, because
+3. `park` gives the flow back, to be watched: until its `wake_at`, or for ever without one, no
+   worker takes it, unless something is asked of it. If its mark was taken away meanwhile, because
    something has come, then it is due at once instead.
 
 `has_come` takes the mark away from those flows for which something has come, whoever owns them;

@@ -22,8 +22,9 @@ from holdfast.crypto import derive
 from holdfast.flows.activities import Session
 from holdfast.flows.shipped.cargo import CannotGoOn, Cargo, Interrupted, Line, MayHaveIt, Misbehaved
 from holdfast.flows.shipped.keeping import ROUTE, Keeping
-from holdfast.flows.shipped.sharing import HERE, ITS_TURN
+from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
+from holdfast.transfer.throttle import ITS_TURN
 from holdfast.transit import hints, network_of
 from holdfast.transit.contest import Candidate, Contest, Link
 from holdfast.transit.errors import TransitError, WireError
@@ -308,7 +309,7 @@ class Carrying:
         turn = HERE.places.acquire()
         if not turn.called:
             self._turn = turn
-            self._wait(ITS_TURN)
+            self.session.report("queued", ITS_TURN)
         done = turn.addCallback(self._has_place, line)
         done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
 
