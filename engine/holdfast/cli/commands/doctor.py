@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
@@ -29,8 +30,9 @@ LOOK_AGAIN: Final = 3.0
     epilog="With --json: one object whose keys are flows and shredded (how many were checked, and"
     " how many of these could not be opened because their keys were deleted) and findings, an"
     " array of objects with the keys check, batch, flow (null if it is about more than one),"
-    " what, do, and hint (true if there may be no problem). The exit status is 1 if a finding"
-    " is not a hint."
+    " what, do, and hint (true if there may be no problem), and kept (whether connections of"
+    " transfers outlive their process, in a line; null for a part of the database). The exit status"
+    " is 1 if a finding is not a hint."
 )
 @click.argument("name", required=False)
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
@@ -69,6 +71,7 @@ def command(
     from holdfast.operating.checkups import note
     from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
+    from holdfast.operating.keepers import kept_in_words
     from holdfast.operating.own_flows import load
 
     if noted and (name is not None or batch is not None):
@@ -81,6 +84,8 @@ def command(
         elif batch is not None:
             check_batch(journal, batch)
         report = check(journal, batch, name)
+    if name is None and batch is None:
+        report.kept = kept_in_words(os.environ)
     if as_json:
         click.echo(json.dumps(report.as_object(), indent=2))
     else:
@@ -99,6 +104,8 @@ class Report:
     flows: int = 0
     shredded: int = 0
     findings: list[Finding] = field(factory=list)
+    kept: str | None = None
+    """Whether the connections of transfers outlive their process, in a line."""
 
     @property
     def bad(self) -> int:
@@ -110,7 +117,12 @@ class Report:
         from attrs import asdict
 
         findings = [asdict(each) for each in self.findings]
-        return {"flows": self.flows, "shredded": self.shredded, "findings": findings}
+        return {
+            "flows": self.flows,
+            "shredded": self.shredded,
+            "findings": findings,
+            "kept": self.kept,
+        }
 
     def show(self) -> None:
         """Print the report for people, one line per finding."""
@@ -118,6 +130,8 @@ class Report:
 
         for each in self.findings:
             click.echo(as_words(each))
+        if self.kept is not None:
+            click.echo(self.kept)
         click.echo(self.summary)
 
     @property
