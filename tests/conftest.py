@@ -49,8 +49,9 @@ def pytest_runtest_call() -> Generator[None, object, object]:
 def pytest_collection_finish() -> None:
     """Make databases quickly; and let the garbage collector look less often, and not at imports."""
     if "holdfast_journal.store.upgrading" in sys.modules:
-        from tests.harness import migrated
+        from tests.harness import compiled, migrated
 
+        compiled.install()
         migrated.install()
     gc.freeze()
     gc.enable()

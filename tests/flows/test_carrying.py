@@ -69,6 +69,7 @@ class Session:
     reactor: Any
     key: str = "0" * 32
     tor: object = None
+    keeper: Any = None
     prompt: bool = True
     """Whether everything that is reported is durable at once."""
     reports: list[tuple[str, Any]] = field(factory=list)

@@ -14,7 +14,7 @@ side.
 A program that is started so is what it would be otherwise: it leads a session of its own, has the
 arguments, environment, folder and streams that it was given and no other descriptor. Only its
 imports are quicker, and much of what comes first: a `holdfast` costs a tenth. And it makes
-databases as `migrated` does.
+databases as `migrated` does, and compiles SQL as `compiled` does.
 """
 
 import atexit
@@ -33,6 +33,7 @@ import time
 import types
 from pathlib import Path
 
+import compiled
 import migrated
 import warming
 
@@ -78,6 +79,7 @@ def preload():
 
     for name in COMMANDS:
         holdfast.get_command(None, name)
+    compiled.install()
     migrated.install()
     migrated.learn()
     warming.run_a_flow()
