@@ -1,7 +1,7 @@
 """`make demo`: twenty people get their secrets or files, each exactly once, through kill -9.
 
 A mailbox server, a provisioning process that is killed with SIGKILL again and again, and twenty
-recipients who each run the stock client's `wormhole receive CODE`, once; two run `holdfast receive`.
+recipients who each run the stock client's `wormhole receive CODE`, once, or `holdfast receive`.
 `holdfast keep` holds the connections of files meanwhile. Everything is a process of its own, as in
 life. SEED=... in the environment replays the moments of the kills.
 """
