@@ -138,13 +138,13 @@ class Carrying:
         """Let go of everything."""
         self._stop.set()
         self._calm()
-        if self._turn is not None:
-            self._turn.cancel()
         if self.wire is not None:
             if isinstance(self.wire, KeptWire) and self._failed_flow is None:
                 self.wire.leave()
             else:
                 self.wire.interrupt()
+        if self._turn is not None:
+            self._turn.cancel()
         if not self._threads:
             self._hang_up()
         self._drop_contest()
