@@ -8,9 +8,8 @@ from tests.cli.journals import failed, run
 from tests.harness.process import BIN, Child, Holdfast
 from tests.harness.server import MailboxServer
 from tests.harness.terminal import Terminal
+from tests.harness.waiting import until
 from tests.transfer.keys import ED25519, FINGERPRINTS, RSA
-
-CODE = r"^(\d+-\S+)\n"
 
 
 def with_key(home: Path, *lines: str) -> Path:
@@ -28,32 +27,20 @@ def stock_accepts(mailbox: MailboxServer, code: str, home: Path) -> Child:
     return Child([BIN / "wormhole", *words], env={"HOME": str(home), "PATH": "/bin"})
 
 
-def stock_invites(mailbox: MailboxServer, home: Path) -> Child:
-    words = ("--relay-url", mailbox.url, "ssh", "invite")
-    # It does not flush what it prints.
-    env = {"HOME": str(home), "PATH": "/bin", "PYTHONUNBUFFERED": "1"}
-    return Child([BIN / "wormhole", *words], env=env, fresh=True)
-
-
-def code_in(terminal: Terminal) -> str:
-    found = re.search(r"^(\d+-\S+)\r\n", terminal.written, re.MULTILINE)
-    assert found is not None
-    return found[1]
-
-
 def modes(home: Path) -> tuple[int, int]:
     folder, file = home / ".ssh", home / ".ssh/authorized_keys"
     return stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.stat().st_mode)
 
 
 def test_the_stock_client_accepts(home: Holdfast, tmp_path: Path, mailbox: MailboxServer) -> None:
-    """Killed while it asks and asked again, the key is added once, and the stock client knows."""
+    """Where nobody can be asked nothing is lost; asked again, the key is added, and stock knows."""
     keys = home.home / ".ssh/authorized_keys"
-    with Terminal(home, "ssh", "invite") as first:
-        first.wait_for("on the other computer: wormhole ")
-        code = code_in(first)
+    with home.start("ssh", "invite") as first:
+        code = first.wait_for(r"^(\d+-\S+)$")[1]
+        assert f"wormhole --relay-url {mailbox.url} ssh accept {code}\n" in first.err
         stock = stock_accepts(mailbox, code, with_key(tmp_path / "ann", ED25519))
-        first.wait_for("[y/N] ")
+        ended = first.wait()
+    assert ended.status == 1 and "the same command with --yes adds it" in ended.err
     assert not keys.exists()
     with stock, Terminal(home, "ssh", "invite") as second:
         second.wait_for("[y/N] ")
@@ -70,19 +57,20 @@ def test_the_stock_client_accepts(home: Holdfast, tmp_path: Path, mailbox: Mailb
 def test_the_stock_client_invites(home: Holdfast, tmp_path: Path, mailbox: MailboxServer) -> None:
     """The key that was chosen of two is sent, and nothing of it before the person agrees."""
     with_key(home.home, ED25519, RSA)
-    (tmp_path / "bob/.ssh").mkdir(parents=True)  # the stock client does not begin without it
-    with stock_invites(mailbox, tmp_path / "bob") as stock:
-        code = stock.wait_for(r"^wormhole ssh accept (\S+)$")[1]
+    bob = Holdfast(tmp_path / "bob")
+    (bob.home / ".ssh").mkdir(parents=True)  # the stock client does not begin without it
+    words = ("--relay-url", mailbox.url, "ssh", "invite")
+    with Terminal(bob, *words, program="wormhole") as stock:
+        code = until(lambda: re.search(r"accept (\S+)\r\n", stock.written), "its code")[1]
         failed(run(Path(str(home.db)), "ssh", "accept", code, "-F", home.home / ".ssh/id_0"))
         with Terminal(home, "ssh", "accept", code) as terminal:
             terminal.wait_for("Which one? [1-2] ")
             terminal.type("7\n2\n")
             terminal.wait_for("Send it? [y/N] ")
-            assert stock.alive
             terminal.type("y\n")
             assert terminal.wait() == 0, terminal.written
             assert "the other side has the key" in terminal.written
-        assert stock.wait().status == 0
-    assert (tmp_path / "bob/.ssh/authorized_keys").read_text() == f"{RSA}\n"
+        assert stock.wait() == 0
+    assert (bob.home / ".ssh/authorized_keys").read_text() == f"{RSA}\n"
     again = home.run("ssh", "accept", code)
     assert again.status == 0 and "a key was sent with this code" in again.err

@@ -248,14 +248,18 @@ class TestStrays:
 
 
 def test_a_look_costs_the_same_however_many_are_not_there(journals: Journals) -> None:
-    """Neither running nor parked flows are read by a look that finds nothing."""
+    """Running, parked and watched flows are not read by a look that finds nothing."""
     clock = Clock()
     journal = journals.open("sqlite://", clock=clock)
+    watcher = journal.watcher("ws://here/v1", "app").id
     costs = []
     for batch in ("few", "many"):
         count = 5 if batch == "few" else 500
         journal.start_flows(batch, [NewFlow(str(n), "test", b"") for n in range(count)])
-        journal.give_back([flow.id for flow in journal.take()[::2]], wake_at=1500.0)
+        ids = [flow.id for flow in journal.take()]
+        journal.give_back(ids[::3], wake_at=1500.0)
+        journal.watch(watcher, {flow: (str(flow), "side") for flow in ids[1::3]})
+        journal.park(dict.fromkeys(ids[1::3], 1e6), 1)
         with steps() as counted:
             assert journal.take(kinds=["test"], limit=500) == []
             assert journal.requests() == []

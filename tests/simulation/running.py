@@ -93,6 +93,8 @@ def _live(world: World) -> None:
     go_on(world, QUIET, lambda: _nothing_more(world))
     for name in endings.stuck(world):
         world.violate(f"{name} is stuck")
+    for each in world.watching.left_alone():
+        world.violate(each)
     check(world)
     world.say("world", "everybody gives up")
     world.giving_up = True
@@ -141,6 +143,8 @@ def _nothing_more(world: World) -> bool:
     waiting = [flow for flow in world.watch.flows.values() if not flow.finished]
     if not waiting:
         return True
+    if world.watching.left_alone():
+        return False
     if world.coming or any(person.clients == 0 for person in world.people) or endings.stuck(world):
         return False
     return not any(flow.kind == "sim-timer" for flow in waiting)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
+    from holdfast.transit.keeping import Keeper
     from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = (
@@ -80,6 +81,7 @@ class Service:
         companions: what goes on beside them.
         tor: makes every connection of its flows go through Tor.
         limits: how much its transfers move at a time.
+        keeper: holds connections of transfers beyond the death of this process.
     """
 
     db: str
@@ -92,6 +94,7 @@ class Service:
     companions: Sequence[Companion] = ()
     tor: TorManager | None = None
     limits: Limits = NO_LIMITS
+    keeper: Keeper | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -148,15 +151,18 @@ class Service:
         batch: str | None = None,
         names: Collection[str] | None = None,
         seconds: float | None = None,
+        since: Seen | None = None,
     ) -> Ending:
         """Run flows until `watch` returns True, the time is over, or a signal comes.
 
         Args:
-            watch: called with the flows that moved since the last call, at first with those of
-                the `names`, or the unfinished ones; returns whether to stop.
+            watch: called with the flows that moved since the last call, at first with those that
+                moved `since`, or without that with those of the `names`, or the unfinished ones;
+                returns whether to stop.
             batch: run only the flows of this batch.
             names: run only the flows with these names.
             seconds: for how long at most.
+            since: how far the journal was read before.
 
         Raises:
             Stopped: the database or its disk failed, or `watch` refused.
@@ -186,6 +192,7 @@ class Service:
             timing=self.timing,
             observer=self.observer or UNOBSERVED,
             tor=self.tor,
+            keeper=self.keeper,
         )
 
         def start() -> None:
@@ -193,7 +200,7 @@ class Service:
             for companion in self.companions:
                 companion.start(self)
             self.engine.start().addErrback(self._failed)
-            self._look_at(watch, batch, names)
+            self._look_at(watch, batch, names, since)
             if seconds is not None:
                 self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
@@ -229,12 +236,12 @@ class Service:
         watch: Callable[[Sequence[FlowRow]], bool],
         batch: str | None,
         names: Collection[str] | None,
+        seen: Seen | None,
     ) -> None:
         from holdfast.flows.engine.looking import Looking
         from holdfast.flows.engine.threads import DaemonThreads, call_in
 
         threads = DaemonThreads("status")
-        seen: Seen | None = None
 
         def look() -> Deferred[Any]:
             def poll() -> tuple[Any, bool]:

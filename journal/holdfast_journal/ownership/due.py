@@ -28,9 +28,9 @@ from holdfast_journal.keys.master import known, opens
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.ownership.suspects import SUSPECT
 from holdfast_journal.ownership.values import Unfinished
-from holdfast_journal.ownership.watching import IS_WATCHED
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect, dialect_of
+from holdfast_journal.store.resting import IS_WATCHED
 from holdfast_journal.store.schema import NEW, batches, flows
 from holdfast_journal.workers.registration import Alive
 

@@ -53,7 +53,7 @@ ANSWERS_WITHIN: Final = 60.0
 """Seconds that a server has to confirm a watch; then its connection is of no use."""
 
 REFUSED_FOR: Final = 60.0
-"""Seconds for which a server that refuses to watch is not asked again."""
+"""Seconds for which a server that refuses to watch, or does not offer it, is not asked again."""
 
 CONNECTS_WITHIN: Final = 10.0
 """Seconds for which flows wait for a line that was just begun, and are not left to visits."""
@@ -72,9 +72,9 @@ class _Server:
 
     since: float
     line: WatchLine | None = None
-    """None while its watcher is looked up."""
+    """None while its watcher is looked up, and if it does not offer to watch."""
     quiet_until: float = -inf
-    """When it may be asked again, after it has refused."""
+    """When it may be asked again, after it has refused, or has not offered anything."""
 
     def can_watch(self, now: float) -> bool:
         """Whether it can be asked now."""
@@ -83,7 +83,7 @@ class _Server:
     def is_new(self, now: float) -> bool:
         """Whether it will be known in a moment whether it can be asked."""
         ready = self.line is not None and self.line.is_ready
-        return not ready and now < self.since + CONNECTS_WITHIN
+        return not ready and self.quiet_until <= now < self.since + CONNECTS_WITHIN
 
 
 @define(eq=False)
@@ -182,18 +182,19 @@ class Watches:
     def _server_of(self, runner: FlowRunner, now: float) -> _Server:
         """Return where this flow can be watched; if it is not known yet, begin a line."""
         place = runner.url, runner.wormhole.exchange.appid
-        if place not in self._servers:
-            self._servers[place] = _Server(now)
+        server = self._servers.get(place)
+        if server is None or (server.line is None and now >= server.quiet_until > server.since):
+            server = self._servers[place] = _Server(now)
             find = partial(self._scope.journal.watcher, *place)
             self._owed.add(partial(_read, find), then=self._begin_line)
-        return self._servers[place]
+        return server
 
     def _begin_line(self, watcher: Watcher | None) -> None:
         if watcher is None:
             return  # its flows are visited
-        place = watcher.url, watcher.appid
-        server = self._servers.setdefault(place, _Server(self._scope.seconds()))
-        if server.line is None:
+        now, place = self._scope.seconds(), (watcher.url, watcher.appid)
+        server = self._servers.setdefault(place, _Server(now))
+        if server.line is None and now >= server.quiet_until:
             server.line = WatchLine(watcher, self, self._connector)
 
     # Letting go.
@@ -279,7 +280,9 @@ class Watches:
     def not_offered(self, line: WatchLine) -> None:
         """From now on its flows are visited; see `watch_line.Told`."""
         self.cut(line)
-        self._servers.pop((line.watcher.url, line.watcher.appid), None)
+        now = self._scope.seconds()
+        place = line.watcher.url, line.watcher.appid
+        self._servers[place] = _Server(now, quiet_until=now + REFUSED_FOR)
         line.stop()
         self._owed.add(partial(self._scope.journal.forgotten, line.watcher.id, -1))
         self._look_soon()
