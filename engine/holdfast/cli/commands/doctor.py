@@ -33,8 +33,8 @@ LOOK_AGAIN: Final = 3.0
     " how many flows are watched by their mailbox server, visited in turn, or connected), kept"
     " (whether connections of transfers outlive their process, in a line; null for a part of the"
     " database) and findings, an array of objects with the keys check, batch, flow (null if it is"
-    " about more than one), what, do, and hint (true if there may be no problem). The exit status is"
-    " 1 if a finding is not a hint."
+    " about more than one), what, do, and hint (true if there may be no problem). The exit status"
+    " is 1 if a finding is not a hint."
 )
 @click.argument("name", required=False)
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
