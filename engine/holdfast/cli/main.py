@@ -16,7 +16,7 @@ from holdfast.cli.failure import one_line_errors
 from holdfast.version import VERSION
 
 COMMANDS: Mapping[str, str] = {
-    "provision": "Give each person in a file their secret.",
+    "provision": "Give each person in a file their secret, or a file.",
     "add": "Start flows for people, and return at once.",
     "start": "Start a flow of your own, and return at once.",
     "letters": "Write a letter for each code.",
