@@ -16,9 +16,9 @@ ROOMS ?=
 .PHONY: help env test browser coverage lint types docs screenshots demo simulate crashes mutants power soak kept fuzz peers bench clean
 
 help:
-	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
+	@echo "make test    the test suite; with EVERY_MOMENT=1, every moment, seed and example"
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
-	@echo "make demo    twenty people get their secrets through kill -9"
+	@echo "make demo    twenty people get their secrets and files through kill -9"
 	@echo "make browser  the console in Chromium, where it is installed"
 	@echo "make thousand  the page docs/thousand.md, pasted, for PEOPLE=20"
 	@echo "make shop    the page docs/shop.md, pasted; with Prometheus and Node where they are installed"

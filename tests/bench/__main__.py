@@ -18,11 +18,13 @@ from tests.bench import table
 from tests.bench.measuring import Bench
 
 USUAL = (
+    "main_job",
     "exchange",
     "pake",
     "memory",
     "state",
     "parked",
+    "waiting",
     "burst",
     "mailbox",
     "commands",
@@ -42,6 +44,7 @@ ON_REQUEST = (
     "thousand_waiting",
     "thousands_parked",
     "watched",
+    "waiting_100k",
     "transfer_floor",
     "dilation_floor",
 )

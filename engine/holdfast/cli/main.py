@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Look for damage in a database, and repair nothing.",
     "send": "Send files, a folder or a text.",
     "receive": "Receive a file, a folder or a text.",
+    "ssh": "Give somebody access by SSH, or get it.",
     "mailbox": "Run a mailbox server until it is told to stop.",
     "relay": "Run a transit relay until it is told to stop.",
     "keep": "Hold connections while their processes are started again.",

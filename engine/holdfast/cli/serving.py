@@ -12,6 +12,7 @@ from holdfast.cli.logs import log_what_goes_wrong
 from holdfast.cli.telemetry import tell_where, worker_telemetry
 from holdfast.operating.keepers import keeper_for
 from holdfast.operating.service import EVERYWHERE, Service
+from holdfast.operating.sharing import NO_LIMITS, Limits
 from holdfast.operating.supervising import Manager, Supervised
 from holdfast.rendezvous import MOST_CONNECTIONS
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def serving(
+def serving(  # noqa: PLR0913 - the arguments of a Service
     db: str,
     *,
     serve: Sequence[str] = EVERYWHERE,
@@ -31,6 +32,7 @@ def serving(
     http: str | None = None,
     status: Callable[[], str | None] = lambda: None,
     tor: TorManager | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Iterator[Service]:
     """Open a `Service` for one command; its arguments are the service's.
 
@@ -43,7 +45,12 @@ def serving(
     say.take_over()  # here, because flows may be started next
     manager = Manager.taken_from(os.environ, os.getpid())
     keeper = keeper_for(os.environ, manager)
-    service = Service(db, say.tell, serve, connections, timing, retain, tor=tor, keeper=keeper)
+    service = Service(
+        *(db, say.tell, serve, connections, timing, retain),
+        tor=tor,
+        limits=limits,
+        keeper=keeper,
+    )
     if telemetry is not None:
         service.observer, service.companions = telemetry.observer, [telemetry]
     with service:

@@ -160,6 +160,11 @@ class FlowJournal:
         return self._fence.lost is not None
 
     @property
+    def is_settled(self) -> bool:
+        """Whether all that was recorded is durable, and let out."""
+        return not self._fence.pending
+
+    @property
     def epoch(self) -> int:
         """Under which it writes."""
         return self._fence.epoch
@@ -217,6 +222,14 @@ class FlowJournal:
         commit = self._block.open()
         commit.mentioned = (*commit.mentioned, words)
         commit.size += len(words)
+
+    def comes_again(self) -> None:
+        """Say that what led to this entry would come again if it were lost.
+
+        So if it releases nothing, it may become durable a little later, with the flow's next.
+        Raises JournalError outside a block.
+        """
+        self._block.open().comes_again = True
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
         """Execute the application's own statement in the same transaction.

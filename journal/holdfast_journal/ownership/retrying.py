@@ -22,6 +22,7 @@ from holdfast_journal.commits import messages
 from holdfast_journal.errors import NoSuchFlow, NotRetryable, Unreadable, WrongKey
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import seal
+from holdfast_journal.ownership.watching import NO_WATCH
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import DONE, NEW, entries, flows, plans, tasks
@@ -210,6 +211,7 @@ _BACK = (
         deaths=None,
         checkpoint=None,
         published=bindparam("nothing"),
+        **NO_WATCH,
     )
 )
 

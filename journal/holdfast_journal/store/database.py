@@ -45,9 +45,14 @@ class Database:
     """Checks that an SQLite file is still the one that was opened."""
     _anchor: Any = field(default=None, repr=False)
     """A connection that is open for as long as this is, so that SQLite keeps the log."""
+    _asking: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    """For whoever uses that."""
     # One writer at a time in this process. This is fair, while SQLite's busy handler polls. A
     # database in memory has one connection, so its readers take turns too.
     _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+    # Whoever has the turn uses the same connection: to take one from the pool and to give it back
+    # costs as much as a short transaction, and another one would have to read its pages again.
+    _writer: Connection | None = field(default=None, init=False, repr=False)
     _broken: DBAPIError | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -125,18 +130,38 @@ class Database:
         if isinstance(self._place, LookedAt) and self._place.begins():
             self.engine.dispose()
         self.see_that_it_is_there()
-        alone = (writes or self.in_memory) and not self.dialect.many_writers
         try:
-            with self._turn if alone else nullcontext():
-                with self.engine.connect().execution_options(**{WRITES: writes}) as connection:
-                    with connection.begin():
-                        yield connection
+            with self._connected(writes=writes) as connection, connection.begin():
+                yield connection
             # Again, before the caller acts on what was read, or releases what waited for a commit.
             self.see_that_it_is_there()
         except DBAPIError as error:
             if writes and trouble(error) is ErrorKind.BROKEN:
                 self._broken = error
             raise
+
+    @contextmanager
+    def _connected(self, *, writes: bool) -> Iterator[Connection]:
+        """A connection, and the turn if one is needed."""
+        alone = not self.dialect.many_writers
+        if not writes or not alone:
+            with self._turn if alone and self.in_memory else nullcontext():
+                with self.engine.connect().execution_options(**{WRITES: writes}) as connection:
+                    yield connection
+            return
+        with self._turn:
+            if self._writer is None:
+                self._writer = self.engine.connect().execution_options(**{WRITES: True})
+            try:
+                yield self._writer
+            except BaseException:
+                self._let_go_of_writer()
+                raise
+
+    def _let_go_of_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -164,6 +189,18 @@ class Database:
             text = f"the database {self.name} cannot be used: its file is damaged"
             raise DatabaseUnusable(text) from None
 
+    def data_version(self) -> int | None:
+        """A number that stays the same as long as nothing is committed; None if it is not known.
+
+        Only an SQLite file that this process may write has one. Raises DatabaseUnusable.
+        """
+        if self._anchor is None:
+            return None
+        with self.explaining_errors(), self._asking:
+            self.see_that_it_is_there()
+            [version] = self._anchor.dbapi_connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
     def see_that_it_is_there(self) -> None:
         """See that an SQLite file is still the one that was opened. Raises DatabaseMoved."""
         if self._place is not None:
@@ -181,6 +218,9 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._turn.acquire(blocking=False):  # a writer that hangs is not waited for
+            self._let_go_of_writer()
+            self._turn.release()
         self.engine.dispose()
         anchor, self._anchor = self._anchor, None
         if anchor is not None:

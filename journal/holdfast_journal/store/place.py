@@ -111,6 +111,7 @@ class Place:
     """The place of a database that is open."""
 
     path: Path
+    _log_path: Path
     _given: Path
     _file: _Identity
     _log: _Identity
@@ -122,10 +123,11 @@ class Place:
         `given` is the path that others know, perhaps that of a symbolic link to `path`.
         Raises DatabaseMoved.
         """
-        file, log = _identity(path), _identity(log_of(path))
+        log_path = log_of(path)
+        file, log = _identity(path), _identity(log_path)
         if file is None or log is None:
             raise DatabaseMoved(f"the database {path} went away while it was opened")
-        return cls(path, given, file, log)
+        return cls(path, log_path, given, file, log)
 
     def check(self) -> None:
         """See that the file and its log are still those that were opened. Raises DatabaseMoved.
@@ -144,7 +146,7 @@ class Place:
                 f"the symbolic link {self._given} was led away from the database {self.path} while"
                 " that was in use; start again to use what it leads to now"
             )
-        found = _identity(log_of(self.path))
+        found = _identity(self._log_path)
         if found != self._log:
             what = "deleted" if found is None else "replaced"
             raise DatabaseMoved(

@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from holdfast_journal.store.looking import LookedAt
@@ -58,9 +59,25 @@ def sqlite_engine(url: URL) -> Engine:
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(WRITES, True)
         if writes is not None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+            _execute(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _execute(
+    connection: Connection, text: str, rows: Sequence[tuple[Any, ...]] | None = None
+) -> int:
+    """Execute a text by the driver itself, once or for each row; return how many rows changed.
+
+    SQLAlchemy would take longer for this than SQLite does. Raises SQLAlchemy's errors.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        cursor = driver.execute(text) if rows is None else driver.executemany(text, rows)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(text, None, error, sqlite3.Error, hide_parameters=True) from error
+    changed: int = cursor.rowcount
+    return changed
 
 
 def looking_engine(url: URL, looked_at: LookedAt) -> Engine:
@@ -153,7 +170,7 @@ class SqliteDialect:
         self, connection: Connection, pieces: Iterable[tuple[str, list[tuple[Any, ...]]]]
     ) -> int:
         """Each text once, with all its lists."""
-        return sum(connection.exec_driver_sql(text, rows).rowcount for text, rows in pieces)
+        return sum(_execute(connection, text, rows) for text, rows in pieces)
 
     def at_once(self, most: int) -> int:
         """As many as SQLite takes."""

@@ -9,11 +9,12 @@ after the other, until the flow is over: this part waits a little longer after e
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import Any, Final
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,7 +22,9 @@ from holdfast.crypto import derive
 from holdfast.flows.activities import Session
 from holdfast.flows.shipped.cargo import CannotGoOn, Cargo, Interrupted, Line, MayHaveIt, Misbehaved
 from holdfast.flows.shipped.keeping import ROUTE, Keeping
+from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
+from holdfast.transfer.throttle import ITS_TURN
 from holdfast.transit import hints, network_of
 from holdfast.transit.contest import Candidate, Contest, Link
 from holdfast.transit.errors import TransitError, WireError
@@ -72,6 +75,8 @@ class Carrying:
     """How many bytes have moved, which the flow may be told of only later."""
     _waits: str = field(default="", init=False)
     """Why it does not go on, as the flow has it."""
+    _turn: Deferred[Any] | None = field(default=None, init=False)
+    """While it waits for a place among those that send."""
     _threads: int = field(default=0, init=False)
     """How many work for us; one, or none."""
     _failed_flow: bool | None = field(default=None, init=False)
@@ -138,6 +143,8 @@ class Carrying:
                 self.wire.leave()
             else:
                 self.wire.interrupt()
+        if self._turn is not None:
+            self._turn.cancel()
         if not self._threads:
             self._hang_up()
         self._drop_contest()
@@ -294,8 +301,30 @@ class Carrying:
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
             lambda reason: self.session.reactor.callFromThread(self._wait, reason),
             self.session.reactor.seconds,
+            partial(HERE.throttle.take, stop=self._stop) if HERE.throttle else lambda _: None,
         )
-        self._in_thread(self.cargo.carry, self.wanted, line)
+        if self.cargo.role == "receiver":
+            self._in_thread(self.cargo.carry, self.wanted, line)
+        else:
+            self._in_turn(line)
+
+    def _in_turn(self, line: Line) -> None:
+        """Send once there is a place."""
+        turn = HERE.places.acquire()
+        if not turn.called:
+            self._turn = turn
+            self.session.report("queued", ITS_TURN)
+        done = turn.addCallback(self._has_place, line)
+        done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
+
+    def _has_place(self, places: DeferredSemaphore, line: Line) -> Deferred[Any]:
+        self._turn = None
+
+        def leave(result: Any) -> Any:
+            places.release()
+            return result
+
+        return self.in_thread(self.cargo.carry, self.wanted, line).addBoth(leave)
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> None:
         done = self.in_thread(call, *args)

@@ -13,6 +13,7 @@ from cattrs import unstructure
 
 from holdfast.flows.activities import Wanted
 from holdfast.flows.base import Flow, flow
+from holdfast.flows.shipped.pace import Speed
 from holdfast.flows.shipped.transferring import (
     TRANSIT_PURPOSE,
     Reachable,
@@ -66,6 +67,7 @@ class Receive(Flow):
     writing: bool
     incoming: Incoming | None
     contact: Reachable
+    speed: Speed
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -214,17 +216,23 @@ class Receive(Flow):
     def receiving_chosen(self, route: str) -> None:
         """A connection is there. Once this is durable, our handshake line is written."""
         self._enter("going")
+        if self.incoming is not None:
+            self.speed.begin(self.now(), self.incoming.durable)
         self.publish(route=route, waiting=None)
 
     def receiving_moved(self, durable: int) -> None:
         """So many bytes have come; from a Holdfast, they are safe on the disk."""
+        size = durable
         if self.incoming is not None:
             self.incoming.durable = durable
-        self.publish(moved=durable, waiting=None)
+            size = self.incoming.offer.size
+        figures = self.speed.figures(self.now(), durable, size)
+        self.publish(moved=durable, waiting=None, **figures)
 
     def receiving_waiting(self, reason: str) -> None:
         """It cannot go on now, and will be tried again."""
-        self.publish(waiting=reason)
+        self.speed.pause()
+        self.publish(waiting=reason, left=None)
 
     def receiving_landed(self, landed: dict[str, Any]) -> None:
         """Everything is where it belongs."""
@@ -278,6 +286,7 @@ class ReceiveToFile(Receive):
     writing: bool = field(default=False, init=False)
     incoming: Incoming | None = field(default=None, init=False)
     contact: Reachable = field(factory=Reachable, init=False)
+    speed: Speed = field(factory=Speed, init=False)
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -315,6 +324,7 @@ class ReceiveHere(Receive):
     writing: bool = field(default=False, init=False)
     incoming: Incoming | None = field(default=None, init=False)
     contact: Reachable = field(factory=Reachable, init=False)
+    speed: Speed = field(factory=Speed, init=False)
 
     @property
     def place(self) -> tuple[str, str | None]:

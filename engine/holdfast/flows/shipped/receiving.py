@@ -195,6 +195,7 @@ class Incoming:
             ),
             full=partial(line.waits, DISK_IS_FULL),
             now=line.now,
+            pace=line.pace,
         )
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:

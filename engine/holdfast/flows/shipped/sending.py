@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from holdfast.flows.activities import Session, activity
+from holdfast.flows.shipped import private
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, MayHaveIt, Misbehaved
 from holdfast.flows.shipped.carrying import Carrying
 from holdfast.flows.shipped.opening import opened, taken_cipher
@@ -34,7 +35,7 @@ class Outgoing:
         """Send all that the receiver lacks; return the digest that it acknowledges."""
         size = wanted.source.size
         progress = at_most_each_second(line.moved, line.now, size)
-        watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
+        watcher = Watcher(stop=line.stop, progress=progress, now=line.now, pace=line.pace)
         try:
             opening = opened(line, self.role)
             bulk, before = opening.bulk, opening.sent
@@ -81,7 +82,9 @@ class Outgoing:
         )
 
     def clear(self, wanted: Sending, failed: bool) -> None:  # noqa: FBT001 - for a thread
-        """A sender has nothing that is in anybody's way."""
+        """Remove a private file. Nothing else that a sender has is in anybody's way."""
+        if wanted.place:
+            private.remove(wanted.place)
 
     def _send(self, wanted: Sending, line: Line, bulk: Bulk, watcher: Watcher, before: int) -> None:
         """Send what the receiver lacks, when an earlier process has sent `before` bytes."""
