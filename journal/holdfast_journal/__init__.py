@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from holdfast_journal.reading.paging import Sort as Sort
     from holdfast_journal.reading.serving import WorkerPage as WorkerPage
     from holdfast_journal.reading.serving import WorkerRow as WorkerRow
+    from holdfast_journal.reading.standing import Standing as Standing
     from holdfast_journal.reading.tasks import TaskCursor as TaskCursor
     from holdfast_journal.reading.tasks import TaskFilter as TaskFilter
     from holdfast_journal.reading.tasks import TaskGroup as TaskGroup
@@ -121,6 +122,7 @@ __all__ = [
     "Shredded",
     "Snapshot",
     "SqlJournal",
+    "Standing",
     "Started",
     "TakenFlow",
     "Task",
@@ -157,6 +159,7 @@ _LATER = {
     "Reactor": "commits.boundaries",
     "Retried": "ownership.retrying",
     "Seen": "reading.following",
+    "Standing": "reading.standing",
     "Sort": "reading.paging",
     "SqlJournal": "sql",
     "Token": "auditing.tokens",

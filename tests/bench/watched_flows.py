@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
+from twisted.python.failure import Failure
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
 
 from holdfast.crypto import pake
@@ -61,42 +63,59 @@ class Waiting:
 
 def measure(database: str, server: str, relay: str, count: int) -> Figures:
     """Fill both; return the words of all codes."""
+    from twisted.internet import reactor
+
     state = json.loads(template().to_bytes())
     words = state["published"]["code"].partition("-")[2]
-    with closing(SqlJournal.open_inline(database)) as journal:
-        watcher = journal.watcher(relay, APPID)
-    with closing(_server(Path(server), watcher)) as connection:
-        for first in range(0, count, CHUNK):
-            some = [Waiting(n, words) for n in range(first, min(count, first + CHUNK))]
-            # Not one journal for all: it remembers what runs here, and a commit at a time is slow.
-            with closing(SqlJournal.open_inline(database)) as journal:
-                fill_server(connection, some, fill(journal, watcher, state, some, relay))
+    journal = SqlJournal.open(database, reactor=reactor)
+    watcher = journal.watcher(relay, APPID)
+
+    @inlineCallbacks
+    def everybody() -> Any:
+        with closing(_server(Path(server), watcher)) as connection:
+            for first in range(0, count, CHUNK):
+                some = [Waiting(n, words) for n in range(first, min(count, first + CHUNK))]
+                said = yield fill(journal, watcher, state, some, relay)
+                fill_server(connection, some, said)
+        yield journal.stop()
+
+    failed: list[Failure] = []
+    reactor.callWhenRunning(
+        lambda: everybody().addErrback(failed.append).addBoth(lambda _: reactor.stop())
+    )
+    reactor.run()
+    journal.close()
+    for failure in failed:
+        failure.raiseException()
     return {"words": words}
 
 
+@inlineCallbacks
 def fill(
     journal: SqlJournal,
     watcher: Watcher,
     state: dict[str, Any],
     some: Sequence[Waiting],
     relay: str,
-) -> list[str]:
-    """Have these wait in the journal, watched; return their first messages."""
+) -> Any:
+    """Have these wait in the journal, watched; return a Deferred of their first messages."""
     params = new_flow("p", Provision(name="p", secret="s" * 32), relay=relay, appid=APPID)
-    new = [NewFlow(f"p{each.number}", params.kind, params.params) for each in some]
-    journal.start_flows("bench", new, own=True)
-    taken = journal.take()
     by_name = {f"p{each.number}": each for each in some}
-    assert len(taken) == len(some)
-    messages, marks = {}, {}
-    for flow in taken:
+    journal.start_flows(
+        "bench", [NewFlow(n, params.kind, params.params) for n in by_name], own=True
+    )
+    messages, marks, durable = {}, {}, []
+    for flow in journal.take():
         each = by_name[flow.name]
         document, messages[each.number] = copy_of(state, each, relay)
         snapshot = Snapshot("waiting", document, {"code": each.code}, False, False)
         flow.journal.attach(lambda snapshot=snapshot: snapshot)
+        durable.append(Deferred[None]())
         with flow.journal.process():
             flow.journal.record("start", heard="flow: started", said=(), event=b"")
+            flow.journal.queue_outbound(durable[-1].callback, None)
         marks[flow.id] = each.mailbox, each.side
+    yield DeferredList(durable)
     journal.watch(watcher.id, marks)
     journal.park(dict.fromkeys(marks), REVISION)
     return [messages[each.number] for each in some]

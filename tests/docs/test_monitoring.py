@@ -112,7 +112,7 @@ def test_no_label_is_a_secret() -> None:
     """Labels are kinds, words, tasks and servers; of a server's URL only the place is shown."""
     every = set().union(*labels().values()) - {"le"}
     assert every == {
-        *("kind", "status", "task", "outcome", "server", "table"),
+        *("kind", "status", "contact", "task", "outcome", "server", "table"),
         *("version", "python", "service"),
     }
     shown = [sample for metric in of_worker() for sample in metric.samples]

@@ -13,9 +13,10 @@ from twisted.python.failure import Failure
 
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Misbehaved
 from holdfast.flows.shipped.carrying import CONNECT_WITHIN, HEAR_WHY, LONGEST_PAUSE, Carrying
-from holdfast.flows.shipped.sharing import HERE, ITS_TURN
+from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.transferring import Reach, Sending, Stage
 from holdfast.transfer.errors import LandingError
+from holdfast.transfer.throttle import ITS_TURN
 from holdfast.transit import hints, through
 from holdfast.transit.hints import DirectHint
 from holdfast.transit.keys import Role, TransitKeys
@@ -68,6 +69,7 @@ class Session:
     reactor: Any
     key: str = "0" * 32
     tor: object = None
+    keeper: Any = None
     prompt: bool = True
     """Whether everything that is reported is durable at once."""
     reports: list[tuple[str, Any]] = field(factory=list)
@@ -507,7 +509,7 @@ def test_taking_turns() -> None:
     receiver.connect()
     second.peer_listens()
     second.want("accepted", THERE)
-    assert second.session.reports[-1] == ("waiting", ITS_TURN)
+    assert second.session.reports[-1] == ("queued", ITS_TURN)
     assert not second.here.wires[0].closed
     first.session.end(Interrupted("it broke"))
     assert len(second.session.threads) == 1

@@ -3,13 +3,14 @@
 import pytest
 from sqlalchemy import text
 
-from holdfast_journal import CANCEL, SqlJournal
+from holdfast_journal import CANCEL, KeyRing, SqlJournal
 from holdfast_journal.ownership.due import LONGEST_PAUSE
 from holdfast_journal.ownership.values import Unfinished
 from holdfast_journal.store.database import Database
+from holdfast_journal.upkeep import rotating
 from tests.journal.conftest import Journals
 from tests.journal.helpers import Runner, run
-from tests.journal.test_retention import Time
+from tests.journal.test_retention import Time, end
 
 HERE = ("ws://here/v1", "an.app/text")
 
@@ -192,3 +193,77 @@ def test_an_older_release(url: str, journals: Journals) -> None:
     assert taken(journal) == []
     clock.now += 1
     assert taken(journal) == ["ada"]
+
+
+class TestOperators:
+    """What they do meets watched flows as it meets others."""
+
+    def test_the_parameters_change(self, url: str, journals: Journals) -> None:
+        """As for another deadline: the flow is due, to heed it."""
+        journal = journals.open(url)
+        ids = park(journal, "ada", "bob")
+        list(journal.change([ids["ada"]], bytes.upper, "extend"))
+        (ada,) = journal.take()
+        assert (ada.name, ada.params) == ("ada", b"PARAMS OF ADA")
+
+    def test_retried(self, url: str, journals: Journals) -> None:
+        """Nothing of the watch is left in the next attempt, even if its end left something."""
+        journal = journals.open(url)
+        (ada,) = begun(journal, "ada")
+        journal.watch(journal.watcher(*HERE).id, {ada.taken.id: ("ada", "side")})
+        end(ada, "failed", shred=False)
+        journal.retry("ada", None)
+        assert arrive(journal, "ada") == 0
+        assert taken(journal) == ["ada"]
+
+    def test_something_comes_for_what_is_over(self, url: str, journals: Journals) -> None:
+        """That is of no interest any more, and can be acknowledged."""
+        journal = journals.open(url)
+        (ada,) = begun(journal, "ada")
+        journal.watch(journal.watcher(*HERE).id, {ada.taken.id: ("ada", "side")})
+        end(ada)
+        assert arrive(journal, "ada") == 0
+        assert taken(journal) == []
+
+    def test_another_key(self, url: str, journals: Journals) -> None:
+        """Watchers and marks outlive the master key."""
+        journal = journals.open(url)
+        park(journal, "ada")
+        here = journal.watcher(*HERE)
+        new = b"n" * 32
+        database = Database.open(url)
+        both = KeyRing([new, *journals.keys._keys])
+        rotating.rotate(database, both, 0.0)
+        database.close()
+        after = journals.open(url, keys=KeyRing([new]))
+        assert after.watchers() == [here]
+        assert arrive(after, "ada") == 1
+        assert taken(after) == ["ada"]
+
+    def test_an_altered_watcher(self, url: str, journals: Journals) -> None:
+        """It gets another name, and its flows are due: the server would tell of them to nobody."""
+        journal = journals.open(url)
+        park(journal, "ada")
+        before = journal.watcher(*HERE)
+        database = Database.open(url)
+        with database.writing() as connection:
+            connection.execute(text("UPDATE holdfast_watchers SET name = url"))
+        database.close()
+        assert journal.watchers() == []
+        assert taken(journal) == ["ada"]
+        after = journal.watcher(*HERE)
+        assert (after.id, after.url) == (before.id, before.url)
+        assert after.name != before.name
+        assert journal.watcher(*HERE) == after
+
+    def test_a_mark_that_is_missing(self, url: str, journals: Journals) -> None:
+        """The doctor says so: something could come, and the flow would not be found."""
+        journal = journals.open(url)
+        park(journal, "ada")
+        assert [each for flow in journal.checks.flows() for each in flow.findings] == []
+        database = Database.open(url)
+        with database.writing() as connection:
+            connection.execute(text("UPDATE holdfast_flows SET watch = NULL"))
+        database.close()
+        (finding,) = (each for flow in journal.checks.flows() for each in flow.findings)
+        assert finding.check == "watch"

@@ -106,6 +106,12 @@ class Watched(RuleBasedStateMachine):
                 if flow.marked:
                     flow.revision, flow.wake_at = self.revision, at
 
+    @rule(worker=workers, some=st.sets(names, min_size=2), after=times)
+    def let_go(self, worker: int, some: set[str], after: float | None) -> None:
+        for name in sorted(some):
+            self.watch(worker, name)
+        self.park(worker, some, after)
+
     @rule(worker=workers, name=names, visited=st.booleans())
     def give_back(self, worker: int, name: str, visited: bool) -> None:
         flow = self.flows[name]
@@ -137,6 +143,9 @@ class Watched(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([SOON, FAR]))
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds
+
+    def teardown(self) -> None:
+        self.take(1)
 
     @precondition(lambda self: self.flows["a"].id)
     @invariant()

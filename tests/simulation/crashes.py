@@ -184,13 +184,13 @@ def every_point(
 
     Args:
         history: what is played.
-        most: take only about so many points, with the same distance between them.
+        most: take only about so many points, each from the middle of its share.
         pairs: whether to play a second death after each first one, too.
     """
     whole = play(history)
     yield whole
     step = 1 if most is None else max(1, whole.points // most)
-    for point in range(step, whole.points + 1, step):
+    for point in range((step + 1) // 2, whole.points + 1, step):
         yield from _from(history, pairs, point)
 
 

@@ -9,6 +9,9 @@ from tests.transfer.keys import ED25519, FINGERPRINTS, P256, RSA, SHORT_RSA
 
 KIND, BLOB, COMMENT = ED25519.split()
 RAW = base64.b64decode(BLOB)
+COMPRESSED = base64.b64encode(
+    base64.b64decode(P256.split()[1]).replace(b"\0\0\0A\x04", b"\0\0\0A\x02")
+).decode()
 
 
 def test_a_key_of_each_type() -> None:
@@ -55,7 +58,8 @@ def test_a_comment() -> None:
         (f"{KIND} {BLOB[:8]}!{BLOB[8:]}", "damaged"),
         (f"{KIND} {base64.b64encode(RAW + b'x').decode()}", "damaged"),
         (f"{KIND} {base64.b64encode(RAW[:-1]).decode()}", "damaged"),
-        # A point that is not on the curve.
+        # A point in a form that OpenSSH does not write, and one that is not on the curve.
+        (f"{P256.split()[0]} {COMPRESSED}", "damaged"),
         (f"{P256[:-20]}AAAA= x", "damaged"),
         (SHORT_RSA, "2,048 to 16,384 bits, and this one has 1,024"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n", "private key"),

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "ssh": "Give somebody access by SSH, or get it.",
     "mailbox": "Run a mailbox server until it is told to stop.",
     "relay": "Run a transit relay until it is told to stop.",
+    "keep": "Hold the connections of transfers while their processes are started again.",
     "key": "Make a new master key, and change to it.",
     "db": "Check the database, and bring it up to date.",
     "purge": "Forget flows that ended long ago.",

@@ -14,6 +14,7 @@ from holdfast.cli import say
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.ways import AskedWays, shared_ways_options
+from holdfast.operating.exchanges import EXCHANGES
 from holdfast.operating.finding import DEFAULT_BATCH
 from holdfast.operating.handing import NO_FILES, AskedFiles, check_files
 from holdfast.operating.minting import (
@@ -183,3 +184,13 @@ def warn_of_readers(people: Path | str) -> None:
 
     if isinstance(people, Path) and (said := warning(people)) is not None:
         say.tell(said)
+
+
+exchange_option = click.option(
+    "--exchange",
+    type=click.Choice(EXCHANGES),
+    show_default="for 'wormhole receive'",
+    help="Hand out by another protocol: tahoe-invite, each secret being a JSON object for 'tahoe"
+    " create-client --join CODE'.",
+)
+"""The command gets `exchange: str | None`."""

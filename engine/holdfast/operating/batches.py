@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from holdfast.operating.coding import AskedCode
+from holdfast.operating.exchanges import TAHOE
 from holdfast.operating.handing import NO_FILES, AskedFiles, file_flow
 from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast.operating.minting import PLACEHOLDER
@@ -36,6 +37,8 @@ class Terms:
         tor: whether their flows are left to workers that connect through Tor.
         hooks: who is told what.
         files: how those are handed over who get files.
+        exchange: the kind of flow that hands out, if it is another one; see
+            `holdfast.operating.exchanges`.
     """
 
     relay: str
@@ -46,6 +49,7 @@ class Terms:
     tor: bool = False
     hooks: AskedHooks = NO_HOOKS
     files: AskedFiles = NO_FILES
+    exchange: str | None = None
 
 
 def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
@@ -154,13 +158,16 @@ def _flow_and_marks(
 ) -> tuple[Flow, tuple[str, ...]]:
     """Return a person's flow, and what makes it the same as another."""
     from holdfast.flows.shipped.provision import Provision
+    from holdfast.flows.shipped.tahoe import TahoeInvite
 
     coding, seconds = terms.code.flow_value(), terms.mint_timeout
     words = None if minting is None else [w.replace(PLACEHOLDER, person.name) for w in minting]
     if person.file is not None or terms.files.minted:
         return file_flow(batch, person, words, seconds, terms.files, coding)
+    cls: type[Provision] = TahoeInvite if terms.exchange == TAHOE else Provision
+    marks = () if terms.exchange is None else (terms.exchange,)
     if words is not None:
-        minted = Provision(name=person.name, mint=words, mint_timeout=seconds, coding=coding)
-        return minted, ("mint", *words)
+        minted = cls(name=person.name, mint=words, mint_timeout=seconds, coding=coding)
+        return minted, (*marks, "mint", *words)
     secret = person.secret or ""
-    return Provision(name=person.name, secret=secret, coding=coding), ("secret", secret)
+    return cls(name=person.name, secret=secret, coding=coding), (*marks, "secret", secret)

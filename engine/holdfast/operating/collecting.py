@@ -39,6 +39,19 @@ def accept_key_command(code: str, relay: str, appid: str | None = None) -> str:
     return _stock_command(relay, appid, "ssh", "accept", code)
 
 
+def join_grid_command(code: str, relay: str, appid: str) -> str:
+    """Return the command that makes a client of a Tahoe-LAFS grid.
+
+    Tahoe-LAFS has a mailbox server of its own unless it is told of another.
+    """
+    from holdfast.flows.shipped import tahoe
+
+    words = ["tahoe", f"--wormhole-server={relay}"]
+    if appid != tahoe.APPID:
+        words.append(f"--wormhole-invite-appid={appid}")
+    return shlex.join([*words, "create-client", f"--join={code}"])
+
+
 def _stock_command(relay: str, appid: str | None, *rest: str) -> str:
     words = ["wormhole"]
     if appid is not None:

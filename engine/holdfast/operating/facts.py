@@ -40,6 +40,9 @@ def served_by(row: FlowRow, moment: Callable[[float], str], *, waits_for_room: b
         return ""
     if waits_for_room:
         return "no process yet; it waits for room"
+    if row.watched:
+        limit = "" if row.wake_at is None else f", or at {moment(row.wake_at)} at the latest"
+        return f"watched: its mailbox server tells when something comes{limit}"
     if is_parked(row) and row.wake_at is not None:
         return f"parked; its next turn is at {moment(row.wake_at)}"
     if not row.owner_alive:

@@ -98,6 +98,7 @@ OTHER: Final = Kind()
 REPORTS: Final[Mapping[str, tuple[str, Mood] | None]] = {
     "sending: listening": ("offered to the recipient", Mood.PLAIN),
     "sending: chosen": ("connected to the recipient", Mood.PLAIN),
+    "sending: queued": ("waits for its turn, behind other files", Mood.PLAIN),
     "sending: moved": None,
     "sending: waiting": ("connection lost; it will be tried again", Mood.BAD),
     "sending: acknowledged": ("receipt: the recipient has confirmed", Mood.PLAIN),

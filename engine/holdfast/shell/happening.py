@@ -55,7 +55,7 @@ from holdfast.shell.contact import Contact, MakesConnector
 from holdfast.shell.conversation import Conversation
 from holdfast.shell.news import News
 from holdfast.shell.options import Options
-from holdfast.shell.recording import Heard, write_down
+from holdfast.shell.recording import Heard, comes_again, write_down
 from holdfast.shell.refilling import Refill, lacking
 from holdfast.shell.telling import called, result
 from holdfast.shell.typing.typed import TypingCode
@@ -238,6 +238,7 @@ class Happening:
     def _hear(self, heard: Sequence[FromServer], conversation: Conversation) -> None:
         for said in heard:
             self.contact.hear(said, conversation, self._react)
+        comes_again(self.journal)
 
     def _react(self, *events: ev.Event | None) -> None:
         for event in events:

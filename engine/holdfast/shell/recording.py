@@ -16,6 +16,13 @@ Heard: TypeAlias = tuple[tuple[ev.Event, bytes], ...]
 """What happened, in order, each with its seed."""
 
 
+def comes_again(journal: IJournal) -> None:
+    """Tell a journal that wants to know it that a server says again what led to this entry."""
+    tell = getattr(journal, "comes_again", None)
+    if tell is not None:
+        tell()
+
+
 def write_down(
     journal: IJournal,
     side: str,

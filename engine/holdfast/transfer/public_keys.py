@@ -10,7 +10,6 @@ certificate, nothing that a terminal would obey.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from typing import Final
 
@@ -103,7 +102,7 @@ def _check(kind: str, blob: str) -> None:
         if base64.b64encode(base64.b64decode(blob, validate=True)).decode() != blob:
             raise BadPublicKey("the key is damaged: its base64 is not as programs write it")
         key = load_ssh_public_key(f"{kind} {blob}".encode())
-    except (binascii.Error, UnsupportedAlgorithm, ValueError) as error:
+    except (NotImplementedError, UnsupportedAlgorithm, ValueError) as error:
         if isinstance(error, BadPublicKey):
             raise
         raise BadPublicKey("the key is damaged: what it says is not a key of its type") from None

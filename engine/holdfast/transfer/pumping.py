@@ -106,6 +106,7 @@ def receive_all(
             raise Nonsense("The other side sent more than it offered.")
         progress.reached(store.offset)
     store.sync()
+    bulk.took()
     watcher.progress(size)
 
 

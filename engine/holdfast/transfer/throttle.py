@@ -1,4 +1,4 @@
-"""How fast all transfers of a process may be together."""
+"""How fast all transfers of a process may be together, and how they wait for each other."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from holdfast.transfer.watcher import Stop
 SLOWEST: Final = 16_000
 """Bytes a second of the lowest limit: with a hundred transfers that take turns, each still moves a
 record before the other side's patience is over (`holdfast.transit.wire.IDLE`)."""
+
+ITS_TURN: Final = "its turn, behind other files"
+"""What a sender waits for, as its flow shows it, while too many others are sent."""
 
 
 @define(eq=False)

@@ -223,6 +223,14 @@ class FlowJournal:
         commit.mentioned = (*commit.mentioned, words)
         commit.size += len(words)
 
+    def comes_again(self) -> None:
+        """Say that what led to this entry would come again if it were lost.
+
+        So if it releases nothing, it may become durable a little later, with the flow's next.
+        Raises JournalError outside a block.
+        """
+        self._block.open().comes_again = True
+
     def execute(self, statement: Executable, parameters: Parameters = None) -> None:
         """Execute the application's own statement in the same transaction.
 

@@ -7,7 +7,8 @@ of this on the spot.)
 
 Every commit goes through the same four states:
 
-1. `submitted`: in `_turn`, until the reactor turn is over. Its flow counts it in `fence.pending`.
+1. `submitted`: in `_turn`, until the reactor turn is over; before that perhaps in `Riding`, if
+   nobody waits for it. Its flow counts it in `fence.pending`.
 2. `given`: in the queue of `Writing`, whose thread takes up to `BATCH` entries at a time. Commits
    stay in the order in which they were submitted. A commit that writes nothing is given only to
    keep that order: its calls must not overtake those of the commit before.
@@ -36,7 +37,7 @@ The writer ends in one of three ways, after which `submit` raises JournalStopped
 After the latter two, what was not released happens again in the process that takes the flows next.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from attrs import define, field
@@ -45,6 +46,7 @@ from twisted.internet.defer import Deferred
 from holdfast_journal.commits.backlog import Backlog
 from holdfast_journal.commits.boundaries import Reactor
 from holdfast_journal.commits.releasing import Releasing
+from holdfast_journal.commits.riding import Riding
 from holdfast_journal.commits.values import Commit
 from holdfast_journal.commits.watch import Watch
 from holdfast_journal.commits.writing import Writing
@@ -68,6 +70,7 @@ class ThreadedWriter:
 
     _turn: list[Commit] = field(factory=list, init=False)
     """What this reactor turn has submitted so far."""
+    _riding: Riding = field(init=False)
     _writing: Writing = field(init=False)
     _releasing: Releasing = field(init=False)
     _watch: Watch = field(init=False)
@@ -87,12 +90,14 @@ class ThreadedWriter:
         self._releasing = Releasing(
             self._worker, self._reactor, self._backlog.released, self._rested
         )
+        self._riding = Riding(self._reactor, self._hand_over_all)
         self._watch = Watch(self._reactor, self._finished, self._waits, self._stalled)
         self._patience = Watch(self._reactor, self._finished, self._stops, self._give_up)
 
     def submit(self, commit: Commit) -> None:
         """Take `commit`; nothing happens before the end of this reactor turn.
 
+        A commit that nobody waits for may wait a little longer (`riding`).
         A commit that has nothing to write, of a flow with nothing under way, is released at once.
         Raises JournalStopped.
         """
@@ -103,10 +108,18 @@ class ThreadedWriter:
                 self._releasing.run(call)
             return
         commit.fence.pending += 1
-        self._turn.append(commit)
-        if len(self._turn) == 1:
-            self._reactor.callLater(0, self._hand_over)
         self._backlog.submitted(commit)
+        if self._stopping is not None or not self._riding.takes(commit):
+            self._add([*self._riding.leave(commit.fence.id), commit])
+
+    def _add(self, commits: Sequence[Commit]) -> None:
+        if not self._turn:
+            self._reactor.callLater(0, self._hand_over)
+        self._turn += commits
+
+    def _hand_over_all(self) -> None:
+        if left := self._riding.all_leave():
+            self._add(left)
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Fires when all that was submitted is durable and released; then nothing more is taken.
@@ -123,6 +136,7 @@ class ThreadedWriter:
             return waiting
         if self._stopping is None:
             self._stopping = Deferred()
+            self._hand_over_all()
         if patience is not None and self._backlog.outstanding:
             self._patience.start(patience)
         self._stopping.chainDeferred(waiting)
@@ -207,6 +221,7 @@ class ThreadedWriter:
                 self._stopping.callback(None)
 
     def _finish(self) -> None:
+        self._riding.stop()
         self._watch.stop()
         self._patience.stop()
         self._writing.end()

@@ -137,6 +137,8 @@ class Commit:
     statements: Sequence[Statement] = ()
     messages: Sequence[tuple[int, bytes]] = ()
     """Messages to be kept, plain, with their numbers."""
+    comes_again: bool = False
+    """Whether what led to it would come again if it were lost."""
     size: int = 0
     """Bytes that it keeps in memory until it is written, more or less."""
 

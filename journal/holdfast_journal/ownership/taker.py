@@ -171,12 +171,16 @@ class Taker(Starter):
     def watcher(self, url: str, appid: str) -> Watcher:
         """The watcher for this mailbox server and application: the same for all workers.
 
-        Raises WrongKey, Unreadable.
+        One whose row was altered gets another name, and its flows are due. Raises WrongKey,
+        Unreadable.
         """
         return watching.find_or_make(self._database, self._watch_keys(), url, appid, self._clock())
 
     def watchers(self) -> list[Watcher]:
-        """The watchers that have something to watch. Raises WrongKey, Unreadable."""
+        """The watchers that have something to watch. Raises WrongKey, Unreadable.
+
+        The flows of a watcher whose row was altered are due, and that is logged.
+        """
         return watching.in_use(self._database, self._watch_keys())
 
     def watch(self, watcher: int, flows: Mapping[int, tuple[str, str]]) -> None:

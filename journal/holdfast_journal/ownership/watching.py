@@ -1,20 +1,18 @@
 """Flows for which a mailbox server watches, so that nothing here costs anything while they wait.
 
-A *watcher* is all workers of a database, towards one server and for one application. A flow is let
+A watcher is all workers of a database, towards one server and for one application. A flow is let
 go in steps, and what is lost between any two of them costs a visit, never an arrival:
 
 1. `watch` notes durably by which mark the flow is found, while we still own and run it.
 2. The server is asked, and confirms with a revision.
-3. `park` gives the flow back *watched*: until its `wake_at`, or for ever without one, no worker
-   takes it, unless something is asked of it. If its mark was taken away meanwhile, because
+3. `park` gives the flow back, to be watched: until its `wake_at`, or for ever without one, no
+   worker takes it, unless something is asked of it. If its mark was taken away meanwhile, because
    something has come, then it is due at once instead.
 
 `has_come` takes the mark away from those flows for which something has come, whoever owns them;
 `forgotten` from those of which the server does not know any more. Taking a flow takes it away too.
 
-While a flow is watched, its `wake_at` is a negative number: the time until which it rests, with a
-minus in front. To a release that knows nothing of watching, that time is past. So its workers take
-watched flows like all others, which sets `wake_at` anew, and nothing is left of the watch.
+While a flow is watched, its `wake_at` is a negative number; see `store.resting`.
 """
 
 import secrets
@@ -25,39 +23,33 @@ from typing import Any, Final
 from attrs import field, frozen
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Double,
     Select,
     bindparam,
     case,
     cast,
     insert,
-    literal_column,
     select,
     update,
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
+from twisted.logger import Logger
 
 from holdfast_journal.errors import Unreadable
 from holdfast_journal.keys.watching import WatchKeys
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import dialect_of
 from holdfast_journal.store.many import chunks
+from holdfast_journal.store.resting import watched_until
 from holdfast_journal.store.schema import flows, watchers
 from holdfast_journal.store.values import altered, unsound
 
 AT_ONCE: Final = 2000
 """Flows that a server has forgotten, in one transaction: workers on SQLite wait for its end."""
 
-IS_WATCHED: Final[ColumnElement[bool]] = flows.c.wake_at < literal_column("0")
-"""Whether a flow that is not over has no owner because a server watches for it."""
-
 NO_WATCH: Final = {"watcher": None, "watch": None, "watch_revision": None}
 """What stands in the row of a flow for which nobody watches."""
-
-_FOR_EVER = 1e15
-"""Seconds: a time that does not come."""
 
 _WATCH = (
     update(flows)
@@ -109,18 +101,7 @@ _DUE = (
 )
 
 
-def rests_until(wake_at: float | None) -> float | None:
-    """Until when a flow rests whose row says `wake_at`, unless something happens; None: for ever.
-
-    Whether it is watched, is visited or has an owner makes no difference.
-    """
-    if wake_at is None or wake_at <= -_FOR_EVER:
-        return None
-    return abs(wake_at)
-
-
-def _watched_until(at: float | None) -> float:
-    return -_FOR_EVER if at is None else -min(max(at, 1.0), _FOR_EVER)
+_log = Logger()
 
 
 @frozen
@@ -135,7 +116,7 @@ class Watcher:
 
 
 def find_or_make(database: Database, keys: WatchKeys, url: str, appid: str, now: float) -> Watcher:
-    """The watcher of this server and application. Raises Unreadable."""
+    """The watcher of this server and application. One that cannot be read is made anew."""
     query = select(watchers).where(watchers.c.uid == keys.uid(url, appid))
     with database.reading() as connection:
         row = connection.execute(query).one_or_none()
@@ -145,15 +126,33 @@ def find_or_make(database: Database, keys: WatchKeys, url: str, appid: str, now:
             connection.execute(insert(watchers).values(_row(keys, url, appid, now)))
         with database.reading() as connection:
             row = connection.execute(query).one()
-    return _opened(keys, row)
+    try:
+        return _opened(keys, row)
+    except Unreadable as error:
+        _visit_instead(database, row.id, error)
+    with database.writing() as connection:
+        renewed = update(watchers).where(watchers.c.id == row.id)
+        connection.execute(renewed.values(_row(keys, url, appid, now)))
+        return _opened(keys, connection.execute(query).one())
 
 
 def in_use(database: Database, keys: WatchKeys) -> list[Watcher]:
-    """The watchers for which flows wait."""
+    """The watchers for which flows wait. The flows of one that cannot be read are due."""
     waiting = select(flows.c.id).where(flows.c.watcher == watchers.c.id, _HAS_MARK).exists()
     with database.reading() as connection:
         rows = connection.execute(select(watchers).where(waiting).order_by(watchers.c.id)).all()
-    return [_opened(keys, row) for row in rows]
+    found = []
+    for row in rows:
+        try:
+            found.append(_opened(keys, row))
+        except Unreadable as error:
+            _visit_instead(database, row.id, error)
+    return found
+
+
+def _visit_instead(database: Database, watcher: int, error: Unreadable) -> None:
+    _log.error("a mailbox server cannot be asked to watch: {error}", error=error)
+    forgotten(database, watcher, -1)
 
 
 def watch(database: Database, worker: int, watcher: int, marks: Mapping[int, str]) -> None:
@@ -171,7 +170,7 @@ def park(
 ) -> None:
     """Give flows back, watched; those whose mark was taken away are due at once."""
     rows = [
-        {"flow": flow, "worker": worker, "until": _watched_until(at), "confirmed": revision}
+        {"flow": flow, "worker": worker, "until": watched_until(at), "confirmed": revision}
         for flow, at in sorted(wake_at.items())
     ]
     with database.writing() as connection:

@@ -111,7 +111,7 @@ flows = Table(
     Column("seq", BigInteger, nullable=False),
     Column("request", Text),
     # No worker takes a flow before this, unless something was asked of it. NULL: at any time.
-    # A negative number: the flow is watched, until the time without the minus; see `watching`.
+    # A negative number: the flow is watched, until the time without the minus; see `resting`.
     Column("wake_at", Double),
     # How often its own code has raised recently, when it did so last, and where.
     Column("failures", Integer, nullable=False),

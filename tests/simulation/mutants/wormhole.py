@@ -87,6 +87,7 @@ def fresh_ciphertext_on_resend(patches: Patches) -> None:
 @mutant(
     "the number of the next message is not saved",
     "two messages are sent under one phase",
+    within=60,
     trouble={"death": 10.0, "death behind a frame": 0.05},
     kinds=("chat",),
 )

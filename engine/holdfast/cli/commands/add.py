@@ -16,7 +16,7 @@ from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.coding import code_options
 from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
-from holdfast.cli.peopling import AskedPeople, people_options, warn_of_readers
+from holdfast.cli.peopling import AskedPeople, exchange_option, people_options, warn_of_readers
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import left_to_tor_option
 from holdfast.operating.adding import is_people_file
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     help="What NAME gets instead of a secret: a file or folder, which is read when NAME is there.",
 )
 @people_options
+@exchange_option
 @wait_options
 @code_options
 @hook_options
@@ -57,6 +58,7 @@ def command(
     secret_file: str | None,
     file: str | None,
     people: AskedPeople,
+    exchange: str | None,
     batch: str,
     wait: float | None,
     code: AskedCode,
@@ -79,6 +81,7 @@ def command(
     """
     from holdfast.operating.audit import operator
     from holdfast.operating.database import open_journal
+    from holdfast.operating.exchanges import appid_of, check_exchange
 
     minting, many = people.minting, is_people_file(who)
     if many:
@@ -95,8 +98,10 @@ def command(
     for words in (minting or (), *hooks.commands):
         check_names(persons, words, source)
     files = people.handing(persons, source)
+    check_exchange(exchange, persons, files, source)
+    appid = appid_of(exchange, appid)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, people.mint_timeout, code, tor, hooks, files)
+    terms = Terms(relay, appid, expires, people.mint_timeout, code, tor, hooks, files, exchange)
     journal = open_journal(db, say.tell)
     try:
         existing = start_batch(journal, batch, persons, minting, who, terms, operator(), own=False)

@@ -12,10 +12,11 @@ from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
 from holdfast.cli.lettering import letter_options
 from holdfast.cli.limiting import limit_options
-from holdfast.cli.peopling import AskedPeople, people_options, warn_of_readers
+from holdfast.cli.peopling import AskedPeople, exchange_option, people_options, warn_of_readers
 from holdfast.cli.settings import (
     appid_option,
     connections_option,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", metavar="PEOPLE")
 @people_options
+@exchange_option
 @click.option(
     "--codes",
     metavar="FILE",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
 def command(
     source: str,
     people: AskedPeople,
+    exchange: str | None,
     batch: str,
     codes: str | None,
     qr: bool,
@@ -101,7 +104,7 @@ def command(
     from holdfast.operating.audit import operator
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
-    from holdfast.operating.collecting import special_command
+    from holdfast.operating.exchanges import appid_of, check_exchange, collected_by
     from holdfast.operating.exposure import when_all_have_codes
     from holdfast.operating.kept import Kept
     from holdfast.operating.letters import LettersOfCodes
@@ -112,6 +115,11 @@ def command(
     for words in (minting or (), *hooks.commands):
         check_names(persons, words, source)
     files = people.handing(persons, source)
+    check_exchange(exchange, persons, files, source)
+    appid = appid_of(exchange, appid)
+    if exchange is not None and (qr or letters is not None):
+        option = "--qr" if qr else "--letters"
+        raise Failure(f"{option}: this is for people who collect with 'wormhole receive'")
     hooks.check_secret()
     names = [person.name for person in persons]
     codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
@@ -126,7 +134,9 @@ def command(
     if letters is not None:
         ready = letters.prepared(relay, appid, [(batch, name) for name in names], persons)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, people.mint_timeout, code, tor.wanted, hooks, files)
+    terms = Terms(
+        relay, appid, expires, people.mint_timeout, code, tor.wanted, hooks, files, exchange
+    )
     kept = Kept(relay, appid, expires)
     through = tor.found()
     with serving(
@@ -144,7 +154,7 @@ def command(
                 place, with_secrets=secrets, with_files=any(p.file for p in persons)
             ),
         )
-        progress.begin(existing, special_command(relay, appid))
+        progress.begin(existing, collected_by(exchange, relay, appid))
         if code.notice is not None and existing < len(persons):
             say.tell(code.notice)
         ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)

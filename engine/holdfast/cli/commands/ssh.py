@@ -96,7 +96,7 @@ def invite(
     from holdfast.operating.audit import operator
     from holdfast.operating.authorized_keys import account_of, check
     from holdfast.operating.collecting import accept_key_command
-    from holdfast.operating.one_flow import Route, start_or_resume
+    from holdfast.operating.one_flow import Route, rows_of, start_or_resume
 
     account = account_of(user)
     check(account)
@@ -105,6 +105,11 @@ def invite(
         fingerprint = service.journal.fingerprint(
             "ssh-invite", str(account.path), relay, appid or APPID, *marks
         )
+        before = rows_of(service.journal, BATCH, fingerprint)
+        if before and before[-1].status == FlowStatus.DONE:
+            say.err(
+                f"holdfast: the last invitation was accepted{_when(before[-1])}; this is another"
+            )
         if code.notice is not None:
             say.tell(code.notice)
         name = start_or_resume(
@@ -178,7 +183,8 @@ def accept(
         fingerprint = service.journal.fingerprint("ssh-accept", code, relay, appid or APPID)
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:
-            _already(before[-1])
+            when = _when(before[-1])
+            say.err(f"holdfast: a key was sent with this code{when}, and the other side has it")
             return
         line = ""
         if not before or before[-1].finished_at is not None:
@@ -232,8 +238,7 @@ def _one_of(found: Sequence[OwnKey]) -> OwnKey:
     return own
 
 
-def _already(row: FlowRow) -> None:
+def _when(row: FlowRow) -> str:
     from holdfast.cli.tables import timestamp
 
-    when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
-    say.err(f"holdfast: a key was sent with this code{when}, and the other side has it")
+    return "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"

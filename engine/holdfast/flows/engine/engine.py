@@ -66,6 +66,7 @@ from holdfast.shell.contact import MakesConnector
 from holdfast.shell.options import Options
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
+from holdfast.transit.keeping import Keeper
 from holdfast_journal import DatabaseAway, DatabaseUnusable, Fenced, JournalStopped, SqlJournal
 
 STOP_PATIENCE: Final = 10.0
@@ -107,6 +108,7 @@ class Engine:
         threads: run what waits for the database, and functions of the user's.
         observer: hears of what the flows do.
         tor: makes every connection, of transfers too, go through Tor.
+        keeper: holds connections of transfers beyond the death of this process.
     """
 
     def __init__(  # noqa: PLR0913 - the face of the engine
@@ -124,7 +126,9 @@ class Engine:
         threads: Threads | None = None,
         observer: Observer = UNOBSERVED,
         tor: TorManager | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
+        self.keeper = keeper
         threads = DaemonThreads("engine") if threads is None else threads
         self._scope = Scope(journal, reactor, serve, batch, names, now, threads)
         self.connector = _own_connector(journal, reactor, tor) if connector is None else connector

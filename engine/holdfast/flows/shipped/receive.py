@@ -36,6 +36,7 @@ class Incoming:
         target: where it belongs, once that was looked at.
         durable: how many bytes have come; from a Holdfast, so many are safe on the disk.
         path: where it is, once it is there.
+        sha256: of what came, once it is there.
     """
 
     offer: messages.Offer
@@ -43,6 +44,7 @@ class Incoming:
     target: Target | None = None
     durable: int = 0
     path: str | None = None
+    sha256: str = ""
 
 
 REJECTED = "transfer rejected"
@@ -89,7 +91,9 @@ class Receive(Flow):
         if incoming.stage in ("accepted", "going", "landed"):
             stage = cast(Stage, incoming.stage)
         reach = self.contact.reach(self.wormhole.derive_key(TRANSIT_PURPOSE, 32), self.ways)
-        wanted = Receiving(stage, reach, incoming.offer, incoming.target, incoming.durable)
+        wanted = Receiving(
+            stage, reach, incoming.offer, incoming.target, incoming.durable, incoming.sha256
+        )
         return Wanted("receiving", wanted)
 
     # What the peer says.
@@ -235,6 +239,7 @@ class Receive(Flow):
         if self.incoming is None:
             return
         self.incoming.stage, self.incoming.path = "landed", landed["path"]
+        self.incoming.sha256 = landed["sha256"]
         self.publish(moved=landed["size"], path=landed["path"], sha256=landed["sha256"])
         if self.contact.resumes:
             self.wormhole.send_message(messages.received(landed["sha256"]))

@@ -132,6 +132,10 @@ class SendFile(Coded):
         figures = self.speed.figures(self.now(), moved, size)
         self.publish(moved=moved, waiting=None, **figures)
 
+    def sending_queued(self, reason: str) -> None:
+        """There is a connection, but too many others are sent just now."""
+        self.sending_waiting(reason)
+
     def sending_waiting(self, reason: str) -> None:
         """The connection to another Holdfast broke, or cannot be had; it will be tried again."""
         self.speed.pause()

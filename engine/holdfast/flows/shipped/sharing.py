@@ -14,8 +14,6 @@ AT_ONCE: Final = 100
 """How many senders move bytes at once, unless somebody says otherwise: each has a thread, with
 buffers of 400 kB."""
 
-ITS_TURN: Final = "its turn, behind other transfers"
-
 
 @define(eq=False)
 class Shared:

@@ -163,6 +163,7 @@ class Receiving:
         offer: what comes.
         target: where it belongs.
         durable: how many bytes are known to be on the disk.
+        sha256: of what has landed; "" if it has not, or that is not known.
     """
 
     stage: Stage
@@ -170,3 +171,4 @@ class Receiving:
     offer: messages.Offer
     target: Target
     durable: int
+    sha256: str = ""
