@@ -32,7 +32,7 @@ ROWS = """
 SELECT id, owner, epoch, finished_at, wake_at, watch, watch_revision FROM holdfast_flows
 """
 
-OFFERS = 0.2
+OFFERS = 0.15
 """The share of worlds in which the server offers it."""
 
 TASKS = "SELECT id FROM holdfast_tasks WHERE flow_id = ? AND number > 0"
@@ -98,8 +98,8 @@ class Watching:
     @classmethod
     def draw(cls, world: World) -> Watching:
         """Choose whether the server offers it; in most worlds it does not."""
-        own = Random(f"{world.seed} watching")
-        offers = own.random() < world.trouble.get("watching", OFFERS)
+        own = Random(f"{world.seed} extension")
+        offers = own.random() > 1 - world.trouble.get("watching", OFFERS)
         watching = cls(world, own.choice((1000, 1000, FEW)) if offers else 0)
         if watching.offered:
             world.faults.draw_for_watching()
