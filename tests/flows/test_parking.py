@@ -18,6 +18,7 @@ from holdfast.testing import Network
 from holdfast.testing.network import Link
 from holdfast.testing.server import EXPIRY, Mailbox
 from holdfast_journal import Snapshot
+from tests.flows.many_people import accept, add, codes, people
 from tests.flows.world import BATCH, URL, World
 
 
@@ -56,27 +57,6 @@ def forgotten(world: World) -> list[str]:
         if name not in listening and now - mailbox.updated > EXPIRY
     ]
     return late + [side for side, frame in world.network.log if frame == "list"]
-
-
-def people(count: int) -> list[str]:
-    return [f"p{number}" for number in range(count)]
-
-
-def add(world: World, names: list[str], deadline: float | None = None) -> None:
-    flows = [Provision(name=name, secret=f"secret of {name}") for name in names]
-    new = [
-        new_flow(flow.name, flow, relay=URL, appid=flow.appid, deadline=deadline) for flow in flows
-    ]
-    world.journal.start_flows(BATCH, new)
-
-
-def codes(world: World) -> dict[str, str]:
-    shown = {row.name: (row.published or {}).get("code") for row in world.rows()}
-    return {name: str(code) for name, code in shown.items() if code}
-
-
-def accept(peer: Any, message: bytes) -> None:
-    peer.send(b'{"answer": {"message_ack": "ok"}}')
 
 
 def watch(world: World, seconds: float) -> None:
@@ -198,6 +178,7 @@ def test_another_process_goes_on_with_the_visits(world: World) -> None:
 
 def test_a_clock_that_is_set_back(world: World) -> None:
     """However far the machine's clock is set back, the visits go on, and recipients are found."""
+    world.advance(2 * 86400.0)  # no time of day is before the epoch
     add(world, people(6))
     world.serve(connections=4)
     world.until(lambda: len(codes(world)) == 6)

@@ -4,19 +4,18 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from attrs import define, field
 from sqlalchemy import update
 
-from holdfast.flows.document import new_flow
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Network
 from holdfast.testing.network import Link
 from holdfast.testing.server.watching import Watches
 from holdfast_journal.store.schema import watchers
-from tests.flows.world import BATCH, URL, World
+from tests.flows.many_people import accept, add, codes, people
+from tests.flows.world import BATCH, World
 
 
 @define(eq=False, repr=False)
@@ -37,27 +36,6 @@ def world() -> Iterator[World]:
     world.server.watched = 1000
     yield world
     world.close()
-
-
-def people(count: int) -> list[str]:
-    return [f"p{number}" for number in range(count)]
-
-
-def add(world: World, names: list[str], deadline: float | None = None) -> None:
-    flows = [Provision(name=name, secret=f"secret of {name}") for name in names]
-    new = [
-        new_flow(flow.name, flow, relay=URL, appid=flow.appid, deadline=deadline) for flow in flows
-    ]
-    world.journal.start_flows(BATCH, new)
-
-
-def codes(world: World) -> dict[str, str]:
-    shown = {row.name: (row.published or {}).get("code") for row in world.rows()}
-    return {name: str(code) for name, code in shown.items() if code}
-
-
-def accept(peer: Any, message: bytes) -> None:
-    peer.send(b'{"answer": {"message_ack": "ok"}}')
 
 
 def wait(world: World, count: int, connections: int = 4) -> None:

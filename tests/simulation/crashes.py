@@ -142,6 +142,8 @@ def _check(stage: Stage) -> None:
     for person in stage.people:
         if not person.over:
             stage.violate(f"{person.name} is still there")
+    if history.watched and not stage.faults.at and (stage.untold or not stage.watching.count):
+        stage.violate("nobody was watched, or told")
     _check_server(stage)
 
 
@@ -171,6 +173,8 @@ def _check_server(stage: Stage) -> None:
             stage.violate("a mailbox is left on the server")
     if tables.messages:
         stage.violate("messages are left on the server")
+    if tables.watches.watched:
+        stage.violate("something is still watched")
 
 
 def every_point(

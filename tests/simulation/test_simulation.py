@@ -6,6 +6,7 @@ import pytest
 
 from tests.simulation.running import run
 from tests.simulation.transfers import KINDS as TRANSFERS
+from tests.simulation.watching import WATCHED
 
 LEARNT = [
     61,  # a side that the server failed leaves its mailbox open after one attempt: that is meant
@@ -69,6 +70,16 @@ def test_some_seeds_of_guesses() -> None:
         assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
         opened += sum("[flow: a new wormhole]" in line for line in outcome.trace)
     assert opened > 5
+
+
+def test_some_seeds_of_watching() -> None:
+    """Whoever comes for a flow that is watched is heard, whatever gets lost on the way."""
+    watched = 0
+    for seed in range(6003, 6009):
+        outcome = run(seed, WATCHED)
+        assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
+        watched += outcome.counts["flow watched"]
+    assert watched > 5
 
 
 @pytest.mark.parametrize("first", range(1000, 1040, 20))
