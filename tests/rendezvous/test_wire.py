@@ -180,7 +180,7 @@ def test_a_peers_rubbish_is_not_the_servers(
         max_leaves=8,
     ).map(json.dumps)
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=6 * settings().max_examples, deadline=None)
 def test_any_text_is_a_value_or_nothing_or_malformed(text: str) -> None:
     """Nothing that a server sends raises anything but Malformed."""
     try:
