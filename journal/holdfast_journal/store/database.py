@@ -195,13 +195,14 @@ class Database:
         Only an SQLite file that this process may write has one. Raises DatabaseUnusable if that is
         not there any more.
         """
-        if self._anchor is None:
+        anchor = self._anchor
+        driver = None if anchor is None else anchor.dbapi_connection
+        if driver is None:
             return None
         with self.explaining_errors(), self._asking:
             self.see_that_it_is_there()
             try:
-                said = self._anchor.dbapi_connection.execute("PRAGMA data_version")
-                [version] = said.fetchone()
+                [version] = driver.execute("PRAGMA data_version").fetchone()
             except sqlite3.Error:
                 return None  # whoever asks for more finds out what is wrong
         return int(version)
