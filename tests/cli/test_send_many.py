@@ -6,11 +6,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from holdfast.cli.errand import BATCH
-from holdfast.cli.many import people_in
+from holdfast.cli.failure import Unfinished
+from holdfast.cli.many import Many, people_in
+from holdfast.operating.kept import Kept
+from holdfast.operating.service import Ending
+from holdfast.transfer import APPID
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, run
+from tests.cli.test_transfers import told
 from tests.harness.peers import StockReceivers
 from tests.harness.process import BIN, Child, Holdfast
 
@@ -102,3 +108,29 @@ def test_what_is_refused(tmp_path: Path) -> None:
     code = ("--code", "7-crossover-clockwork")
     failed(run(database, "send", "--text", "x", "--to", "5", *code), "--code: this is for one")
     assert not database.exists()
+
+
+def test_how_far_each_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each thing that happens to somebody, once; and on a terminal one for all."""
+    many = Many({"a": 1, "b": 2, "c": 4}, 4, Kept("wss://x/v1", APPID, None))
+    row = told(route="->tcp:192.0.2.1:4711", size=1000, moved=450, rate=100)
+    flows = [evolve(row, name=name) for name in "ab"]
+    assert not many.watch(flows)
+    assert not many.watch(flows)
+    assert many._now() == "1 of 4 have it  200 bytes/s  1: 45 %  2: 45 %"
+    waits = evolve(flows[0], published={**(row.published or {}), "waiting": "the disk\x1b"})
+    done = evolve(flows[1], status="done", finished_at=1.0, published=None)
+    assert not many.watch([waits, done])
+    assert many._now() == "2 of 4 have it  100 bytes/s  1: 45 %"
+    failed = evolve(row, name="c", status="failed", finished_at=1.0, published={"reason": "no"})
+    assert many.watch([evolve(done, name="a"), failed])
+    assert capsys.readouterr().err.splitlines() == [
+        "1: connected directly to 192.0.2.1:4711",
+        "2: connected directly to 192.0.2.1:4711",
+        "1: waits: the disk\\x1b",
+        "2: has it",
+        "1: has it",
+        "4: failed (no)",
+    ]
+    with pytest.raises(Unfinished, match=r"^1 of 4 do not have it; start again for new codes$"):
+        many.finish(Ending.DONE)

@@ -1,9 +1,9 @@
 """`make demo`: twenty people get their secrets or files, each exactly once, through kill -9.
 
 A mailbox server, a provisioning process that is killed with SIGKILL again and again, and twenty
-recipients: fourteen run the stock client's `wormhole receive CODE`, once, and six, who get a file,
-`holdfast receive`. Everything is a process of its own, as in life. SEED=... in the environment
-replays the moments of the kills.
+recipients who each run the stock client's `wormhole receive CODE`, once, or `holdfast receive`.
+`holdfast keep` holds the connections of files meanwhile. Everything is a process of its own, as in
+life. SEED=... in the environment replays the moments of the kills.
 """
 
 import os
@@ -28,8 +28,8 @@ from holdfast_journal.store import schema
 from tests.harness.aftermath import check_journal, check_statuses, codes_in
 from tests.harness.batch import Batch
 from tests.harness.nursery import PROGRAM, Death
-from tests.harness.peers import shown, wormhole_receive
-from tests.harness.process import NO_RELAY, Child, Finished, Holdfast, environment
+from tests.harness.peers import shown, wormhole_receive, wormhole_receive_file
+from tests.harness.process import BIN, NO_RELAY, Child, Finished, Holdfast, environment
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import DEADLINE
 
@@ -40,6 +40,9 @@ NAMES = (
 )
 FILES = ("Barbara", "Donald", "Hedy", "Joan", "Niklaus", "Sophie")
 """Those who get a file."""
+
+HOLDFASTS = ("Hedy", "Sophie")
+"""Those of them who have a Holdfast, too."""
 
 SIZE = 4_000_000
 """Bytes of each file: thirty pieces."""
@@ -130,17 +133,21 @@ class Recipients:
 
     def receive(self, code: str, id: str) -> str:
         """Start one."""
-        if id in FILES:
+        into = self.got(id).parent
+        into.mkdir()
+        if id in HOLDFASTS:
             home = self.folder / f"home of {id}"
             holdfast = Holdfast(home, self.relay, str(home / "holdfast.db"), NO_RELAY)
             self.running[id] = holdfast.start("receive", code, "--accept", "--out", self.got(id))
+        elif id in FILES:
+            self.running[id] = wormhole_receive_file(self.relay, code, into)
         else:
             self.running[id] = wormhole_receive(self.relay, code)
         return id
 
     def got(self, name: str) -> Path:
         """Where somebody's file comes."""
-        return self.folder / f"file of {name}"
+        return self.folder / f"inbox of {name}" / f"{name}.bin"
 
     @property
     def ended(self) -> set[str]:
@@ -218,14 +225,16 @@ class Demo:
             sure=[Death(since="record", step=rng.randint(5, 40)) for _ in range(MIDDLE)],
             story=self.teller,
         )
+        keeper = Child([BIN / "holdfast", "keep"], env=self._environment(), fresh=True)
         try:
+            keeper.wait_for("^keeping connections")
             batch.run(2 * DEADLINE)
             end = time.monotonic() + DEADLINE
             while recipients.running and time.monotonic() < end:
                 batch.notice()
                 time.sleep(0.02)
         finally:
-            for child in recipients.running.values():
+            for child in [*recipients.running.values(), keeper]:
                 child.close()
             for life in self.lives:
                 life.child.close()
@@ -250,6 +259,7 @@ class Demo:
             HOME=str(self.folder),
             HOLDFAST_DB=f"sqlite:///{self.folder / 'journal.db'}",
             HOLDFAST_RELAY=self.server.url,
+            HOLDFAST_KEEPER=str(self.folder / "keeper"),
             **NO_RELAY,
         )
 

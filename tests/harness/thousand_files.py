@@ -33,14 +33,15 @@ class Story:
 
     Args:
         seconds: from the first start to the end.
-        broken: how many connections broke with the process, so that a new code was needed.
+        errors: what the clients said that got nothing, most of them as their connections broke with
+            the process: then a new code was needed.
         doubtful: how many have their file, though their flow could not know it.
         peak: the most memory that a life had, in MB.
         lives: of the process.
     """
 
     seconds: float = 0.0
-    broken: int = 0
+    errors: Counter[str] = field(factory=Counter)
     doubtful: int = 0
     peak: float = 0.0
     lives: int = 0
@@ -141,7 +142,8 @@ class Run:
                 continue
             busy += name not in self._given
             self._given[name] = code
-            peers.receive(code, f"{name} {code}", self.folder / f"{name} {code}")
+            attempt = f"{name} {code} {sum(each.startswith(name) for each in self._seen)}"
+            peers.receive(code, attempt, self.folder / attempt)
 
     def _notice(self, peers: StockReceivers) -> None:
         for ended, outcome in peers.outcomes.items():
@@ -156,9 +158,11 @@ class Run:
             assert path.read_bytes() == self._content(name), f"{name} has something else"
             self._has.setdefault(name, []).append(ended)
             path.unlink()
-        else:
-            assert not path.exists(), f"{name} has a part, and a client that failed"
-            self.story.broken += 1
+            return
+        assert not path.exists(), f"{name} has a part, and a client that failed"
+        self.story.errors[str(outcome.error)] += 1
+        if outcome.error == "ServerConnectionError":  # they try again, as a person does
+            del self._given[name]
 
     def _again(self, home: Holdfast) -> bool:
         """Give those a new code who need one; whether there are any."""
@@ -206,7 +210,7 @@ def main() -> int:
     print(
         f"{asked.people} people, {asked.size:,} bytes each, {asked.at_once} at once,"
         f" {asked.kills} kills: everybody has theirs, once, in {story.seconds:.0f} s;"
-        f" {story.broken} connections broke with the process, {story.doubtful} without a receipt;"
+        f" errors of clients: {dict(story.errors)}, {story.doubtful} without a receipt;"
         f" at most {story.peak:.0f} MB"
     )
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +13,10 @@ from holdfast.cli import say
 from holdfast.cli.failure import Failure, Interrupted, Unfinished
 from holdfast.cli.flow_news import status_and_reason
 from holdfast.cli.guessing import Guessing
-from holdfast.cli.pace import Pace, duration
 from holdfast.cli.status_line import StatusLine
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import special_command
+from holdfast.operating.printable import printable
 from holdfast.operating.service import Ending
 from holdfast.operating.standing import live_code
 from holdfast.transfer.landing import in_units
@@ -67,7 +66,6 @@ class Many:
     _rows: dict[str, FlowRow] = field(factory=dict, init=False)
     _shown: dict[str, object] = field(factory=dict, init=False)
     """The codes that were shown."""
-    _pace: Pace = field(factory=Pace, init=False)
     _guessing: Guessing = field(factory=Guessing, init=False)
 
     def begin(self) -> None:
@@ -83,7 +81,7 @@ class Many:
                 self._rows[row.name] = row
                 self._tell(before, row)
         if self.status.terminal:
-            self.status.show(self._now(time.monotonic()))
+            self.status.show(self._now())
         return all(
             name in self._rows and self._rows[name].finished_at is not None for name in self.flows
         )
@@ -133,30 +131,29 @@ class Many:
         for key in ("route", "waiting"):
             said = (row.published or {}).get(key)
             if said and said != earlier.get(key):
-                told = route_in_words(str(said)) if key == "route" else str(said)
+                told = route_in_words(str(said)) if key == "route" else printable(str(said), 300)
                 what = "connected" if key == "route" else "waits:"
                 self.status.print(f"{number}: {what} {told}")
 
-    def _now(self, now: float) -> str:
-        """Return how far all are."""
-        rows = [row for row in self._seen if row is not None]
-        have = self.people - len(self.flows) + sum(map(_well, rows))
-        parts = [f"{have} of {self.people} have it"]
-        moving = [row.published or {} for row in rows if row.finished_at is None]
-        moved = sum(_bytes(each, "moved") for each in moving)
-        whole = sum(_bytes(each, "size") for each in moving if each.get("route"))
-        if whole:
-            parts.append(f"{in_units(moved)} of {in_units(whole)}")
-            if rate := self._pace.rate(now, moved):
-                left = duration((whole - moved) / rate)
-                parts += [f"{in_units(round(rate))}/s", f"{left} left"]
-        return ", ".join(parts)
+    def _now(self) -> str:
+        """Return how far each is that moves, as much of it as fits."""
+        have = self.people - len(self.flows)
+        moving, rate = [], 0
+        for name, number in self.flows.items():
+            row = self._rows.get(name)
+            if row is not None and row.finished_at is not None:
+                have += _well(row)
+            elif row is not None and (size := _number(row, "size")) and _number(row, "moved"):
+                moving.append(f"{number}: {100 * _number(row, 'moved') // size} %")
+                rate += _number(row, "rate")
+        speed = [f"{in_units(rate)}/s"] if rate else []
+        return "  ".join([f"{have} of {self.people} have it", *speed, *moving])
 
 
 def _well(row: FlowRow) -> bool:
     return row.status == FlowStatus.DONE
 
 
-def _bytes(published: Mapping[str, object], key: str) -> int:
-    value = published.get(key)
+def _number(row: FlowRow, key: str) -> int:
+    value = (row.published or {}).get(key)
     return value if isinstance(value, int) else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.flows.shipped.provision_file import ProvisionFile
     from holdfast.flows.shipped.transferring import Ways
     from holdfast.operating.people import Person
-    from holdfast_journal import SqlJournal
+    from holdfast_journal import FlowRow, SqlJournal
 
 
 @frozen
@@ -135,7 +135,17 @@ def sweep_private(journal: SqlJournal, private: Path) -> None:
     there = left(private)  # first: what is made later belongs to a flow that is not over
     if not there:
         return
-    needed = {drawer(row.batch, row.name) for row in journal.unfinished(None)}
+    needed = {drawer(row.batch, row.name) for row in _unfinished(journal)}
     for name in there:
         if name not in needed:
             shutil.rmtree(private / name, ignore_errors=True)
+
+
+def _unfinished(journal: SqlJournal) -> Iterator[FlowRow]:
+    """Yield the flows that may have a private file: a page at a time, since many may wait."""
+    from holdfast_journal import Filter
+
+    chosen, page = Filter(kinds=["provision-file"], finished=False), None
+    while page is None or page.then is not None:
+        page = journal.page(chosen, after=None if page is None else page.then)
+        yield from page.rows
