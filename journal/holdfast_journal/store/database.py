@@ -192,13 +192,19 @@ class Database:
     def data_version(self) -> int | None:
         """A number that stays the same as long as nothing is committed; None if it is not known.
 
-        Only an SQLite file that this process may write has one. Raises DatabaseUnusable.
+        Only an SQLite file that this process may write has one. Raises DatabaseUnusable if that is
+        not there any more.
         """
-        if self._anchor is None:
+        anchor = self._anchor
+        driver = None if anchor is None else anchor.dbapi_connection
+        if driver is None:
             return None
         with self.explaining_errors(), self._asking:
             self.see_that_it_is_there()
-            [version] = self._anchor.dbapi_connection.execute("PRAGMA data_version").fetchone()
+            try:
+                [version] = driver.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error:
+                return None  # whoever asks for more finds out what is wrong
         return int(version)
 
     def see_that_it_is_there(self) -> None:
