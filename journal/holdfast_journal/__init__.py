@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from holdfast_journal.ownership.retrying import Retried as Retried
     from holdfast_journal.ownership.suspects import MOST_DEATHS as MOST_DEATHS
     from holdfast_journal.ownership.vitals import Vitals as Vitals
+    from holdfast_journal.ownership.watching import Watcher as Watcher
     from holdfast_journal.ownership.work import Ask as Ask
     from holdfast_journal.ownership.work import Change as Change
     from holdfast_journal.ownership.work import Retry as Retry
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from holdfast_journal.reading.paging import Sort as Sort
     from holdfast_journal.reading.serving import WorkerPage as WorkerPage
     from holdfast_journal.reading.serving import WorkerRow as WorkerRow
+    from holdfast_journal.reading.standing import Standing as Standing
     from holdfast_journal.reading.tasks import TaskCursor as TaskCursor
     from holdfast_journal.reading.tasks import TaskFilter as TaskFilter
     from holdfast_journal.reading.tasks import TaskGroup as TaskGroup
@@ -120,6 +122,7 @@ __all__ = [
     "Shredded",
     "Snapshot",
     "SqlJournal",
+    "Standing",
     "Started",
     "TakenFlow",
     "Task",
@@ -156,11 +159,13 @@ _LATER = {
     "Reactor": "commits.boundaries",
     "Retried": "ownership.retrying",
     "Seen": "reading.following",
+    "Standing": "reading.standing",
     "Sort": "reading.paging",
     "SqlJournal": "sql",
     "Token": "auditing.tokens",
     "Tokens": "auditing.tokens",
     "Vitals": "ownership.vitals",
+    "Watcher": "ownership.watching",
     "TaskCursor": "reading.tasks",
     "TaskFilter": "reading.tasks",
     "TaskGroup": "reading.tasks",

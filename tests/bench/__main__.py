@@ -24,6 +24,7 @@ USUAL = (
     "memory",
     "state",
     "parked",
+    "waiting",
     "burst",
     "mailbox",
     "commands",
@@ -43,6 +44,7 @@ ON_REQUEST = (
     "thousand_waiting",
     "thousands_parked",
     "watched",
+    "waiting_100k",
     "transfer_floor",
     "dilation_floor",
 )

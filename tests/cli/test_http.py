@@ -91,7 +91,9 @@ def test_a_mailbox_server(short: Path) -> None:
         assert ask(child, "/livez") == (200, "ok\n")
         assert ask(child, "/readyz") == (200, "ok\n")
         assert number(child, "holdfast_mailbox_connections") == 0
-        assert number(child, 'holdfast_mailbox_rows{table="nameplates"}') == 0
+        for table in ("nameplates", "watchers", "watches", "arrivals"):
+            assert number(child, f'holdfast_mailbox_rows{{table="{table}"}}') == 0
+        assert number(child, "holdfast_mailbox_watching") == 0
         assert number(child, "holdfast_mailbox_database_usable") == 1
         child.terminate()
         assert child.wait().status == 0

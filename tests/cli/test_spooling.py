@@ -20,7 +20,9 @@ def test_whole_private_and_named(tmp_path: Path) -> None:
     directory, content = tmp_path / "x.spool", os.urandom(3_000_000)
     seen: list[int] = []
     with spooled(io.BytesIO(content), directory, seen.append) as it:
-        path = it.keep("wanted")
+        path, other = it.keep("wanted"), it.keep("wanted by another")
+        assert other.samefile(path)
+        other.unlink()
     assert path.read_bytes() == content
     assert seen[-1] == it.size == len(content)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

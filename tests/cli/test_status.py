@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast_journal import SqlJournal
 from holdfast_journal.ownership.values import NewFlow
 from tests.cli.journals import failed, move, open_at, run, start
 
@@ -194,6 +195,40 @@ def test_a_parked_flow(database: Path) -> None:
     assert "No process serves" not in run(database, "status").stdout
 
 
+def test_flows_that_are_watched(database: Path) -> None:
+    """How many hear of their recipients in which way is said, in a line that fits a telephone."""
+    journal = open_at(database)
+    flows = start(journal, *"abcde")
+    for flow in flows.values():
+        move(flow, "waiting")
+    for name in "abc":
+        watch(journal, flows[name].id)
+    journal.give_back([flows["d"].id], wake_at=time.time() + 300)
+    try:
+        shown = run(database, "status").stdout.splitlines()
+        assert "3 watched, 1 visited, 2 connected." in shown
+        assert "watched: its mailbox server tells" in run(database, "status", "a").stdout
+        rows = json.loads(run(database, "status", "--json").stdout)
+        assert [row["name"] for row in rows if row["watched"]] == list("abc")
+        doctor = run(database, "doctor")
+        assert "under way: 3 watched, 1 visited, 2 connected" in doctor.stdout.splitlines()
+        report = json.loads(run(database, "doctor", "--json").stdout)
+        assert report["under_way"] == {"watched": 3, "visited": 1, "connected": 2}
+        assert "No process serves" not in "".join(shown)
+        journal.ask("d", None, "cancel")
+        journal.take(names=["d"])  # a visit that is ahead would speak for a process
+    finally:
+        journal.close()
+    assert "No process serves" in run(database, "status").stdout
+
+
+def watch(journal: SqlJournal, flow: int) -> None:
+    """Let a server watch for it."""
+    watcher = journal.watcher("ws://here/v1", "app").id
+    journal.watch(watcher, {flow: (f"mailbox {flow}", "side")})
+    journal.park({flow: None}, 1)
+
+
 def test_a_parked_flow_that_nobody_visits(database: Path) -> None:
     """When its turn has passed there is nobody who serves it, and that is said."""
     journal = open_at(database)
@@ -221,8 +256,8 @@ def test_the_document(database: Path) -> None:
     zoe, ann, bob = json.loads(run(database, "status", "--json").stdout)
     assert (zoe["code"], zoe["published"], bob["published"]) == (None, {}, {})
     zoe, ann, bob = json.loads(run(database, "status", "--json", "--codes").stdout)
-    keys = "name batch kind status code published attempt request wake_at failures trouble deaths"
-    keys += " started_at changed_at finished_at worker uid"
+    keys = "name batch kind status code published attempt request wake_at watched failures"
+    keys += " trouble deaths started_at changed_at finished_at worker uid"
     assert list(zoe) == keys.split()
     assert (zoe["code"], zoe["finished_at"]) == ("7-guitarist-revenge", None)
     assert (ann["code"], ann["published"]) == (None, None)

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from holdfast.cli import say
 from holdfast.cli.transfers import Transfer, route_in_words
+from holdfast.transfer.throttle import ITS_TURN
 from holdfast_journal import FlowRow
 from tests.cli.test_progress import row
 from tests.harness.closing import Closing
@@ -141,6 +142,12 @@ def test_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         f"sha256: {DIGEST}",
         "connected directly to 192.0.2.1:4711",
     ]
+
+
+def test_behind_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """What waits for its turn tries nothing."""
+    Transfer("sender").show(told(**CONNECTED, waiting=ITS_TURN), 0.0)
+    assert capsys.readouterr().err.endswith("\nwaiting: its turn, behind other files\n")
 
 
 def test_what_an_earlier_process_had_is_not_said_again(

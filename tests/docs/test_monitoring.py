@@ -70,7 +70,8 @@ def of_mailbox_server() -> Iterator[Metric]:
     MailboxCounts(registry).wrote(1, 1.0)
     yield from registry.collect()
     server: Any = SimpleNamespace(
-        connections=SimpleNamespace(number=0, refused=0), turn=SimpleNamespace(is_well=True)
+        connections=SimpleNamespace(number=0, refused=0, watches=SimpleNamespace(here=0)),
+        turn=SimpleNamespace(is_well=True),
     )
     yield from MailboxGauges(server, found({"nameplates": 1})).collect()
 
@@ -111,7 +112,7 @@ def test_no_label_is_a_secret() -> None:
     """Labels are kinds, words, tasks and servers; of a server's URL only the place is shown."""
     every = set().union(*labels().values()) - {"le"}
     assert every == {
-        *("kind", "status", "task", "outcome", "server", "table"),
+        *("kind", "status", "contact", "task", "outcome", "server", "table"),
         *("version", "python", "service"),
     }
     shown = [sample for metric in of_worker() for sample in metric.samples]

@@ -40,7 +40,7 @@ def test_the_page_does_what_it_says(postgres: Server, tmp_path: Path) -> None:
     sql("roles", "postgres")
     sql("grants", "holdfast")
     here.paste(PAGE["key"] + PAGE["tables"])
-    assert "0005" in here.paste(PAGE["first"])
+    assert "0006" in here.paste(PAGE["first"])
     reader = "postgresql://holdfast_reader@/holdfast"
     here.paste("holdfast add ada --secret-file holdfast.key --relay ws://127.0.0.1:1/v1")
     assert "1 new" in here.paste(f"holdfast status --db {reader}")

@@ -8,13 +8,15 @@ from typing import Any, cast
 
 import pytest
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Misbehaved
 from holdfast.flows.shipped.carrying import CONNECT_WITHIN, HEAR_WHY, LONGEST_PAUSE, Carrying
+from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.transferring import Reach, Sending, Stage
 from holdfast.transfer.errors import LandingError
+from holdfast.transfer.throttle import ITS_TURN
 from holdfast.transit import hints, through
 from holdfast.transit.hints import DirectHint
 from holdfast.transit.keys import Role, TransitKeys
@@ -67,6 +69,7 @@ class Session:
     reactor: Any
     key: str = "0" * 32
     tor: object = None
+    keeper: Any = None
     prompt: bool = True
     """Whether everything that is reported is durable at once."""
     reports: list[tuple[str, Any]] = field(factory=list)
@@ -490,3 +493,44 @@ def test_done() -> None:
     assert not scene.here.wires[0].closed
     scene.it.clear(scene.wanted, failed=True)
     scene.assert_nothing_is_left()
+
+
+@pytest.fixture
+def one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one sender of this process moves bytes at a time."""
+    monkeypatch.setattr(HERE, "places", DeferredSemaphore(1))
+
+
+@pytest.mark.usefixtures("one_place")
+def test_taking_turns() -> None:
+    """A sender waits with its connection made until the one before has ended; a receiver never."""
+    first, second, receiver = Scene("sender"), Scene("sender"), Scene("receiver")
+    first.connect()
+    receiver.connect()
+    second.peer_listens()
+    second.want("accepted", THERE)
+    assert second.session.reports[-1] == ("queued", ITS_TURN)
+    assert not second.here.wires[0].closed
+    first.session.end(Interrupted("it broke"))
+    assert len(second.session.threads) == 1
+    second.session.end("digest")
+    assert second.session.reports[-1] == ("acknowledged", "digest")
+    assert HERE.places.tokens == 1
+
+
+@pytest.mark.usefixtures("one_place")
+@pytest.mark.parametrize("over", [False, True])
+def test_leaving_the_line(over: bool) -> None:
+    """Who is stopped while it waits takes nobody's turn, and leaves no connection."""
+    first, second = Scene("sender"), Scene("sender")
+    first.connect()
+    second.peer_listens()
+    second.want("accepted", THERE)
+    second.it.clear(second.wanted, failed=False) if over else second.it.stop()
+    first.session.end("digest")
+    assert HERE.places.tokens == 1
+    if over:
+        second.session.run()
+    assert second.cargo.cleared == over
+    assert second.session.threads == []
+    second.assert_nothing_is_left()

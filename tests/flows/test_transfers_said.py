@@ -279,9 +279,11 @@ def test_what_is_published(stage: Stage, tmp_path: Path) -> None:
     known["sent"] = shown()["sent"]
     assert shown() == known
     stage.report("waiting", "the other side is away")
+    known["left"] = None
     assert shown() == {**known, "waiting": "the other side is away"}
     stage.report("chosen", "->tcp:192.0.2.7:4001")
     stage.report("moved", 5)
+    known["rate"] = None
     known |= {"route": "->tcp:192.0.2.7:4001", "waiting": None, "moved": 5}
     assert shown() == known
     assert stage.at.wanted[-1].moved == 5

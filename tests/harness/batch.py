@@ -95,6 +95,8 @@ class Batch:
         late_places: where the steps of such a life begin to be counted.
         longest_life: seconds after which a life that is to be killed is killed wherever it is.
         at_once: recipients under way at a time.
+        first: who is told their codes before all others.
+        sure: the first deaths, which come without fail.
         between: called again and again; for other mischief.
         stopped: whether *between* has stopped the process, which then ends with status 130.
         forgiven: whether a life that ended by itself had a reason to, and is to be followed by
@@ -112,6 +114,8 @@ class Batch:
     late_places: Sequence[str] = ("hear-pake", "hear-version", "hear-0")
     longest_life: float = 3.0
     at_once: int = 4
+    first: Sequence[str] = ()
+    sure: Sequence[Death] = ()
     story: Story = Factory(Silence)
     between: Callable[[], None] = lambda: None
     stopped: Callable[[], bool] = lambda: False
@@ -129,6 +133,7 @@ class Batch:
         end = time.monotonic() + timeout
         order = list(self.names)
         self.rng.shuffle(order)
+        order.sort(key=lambda name: name not in self.first)
         lives = 0
         while True:
             lives += 1
@@ -157,6 +162,8 @@ class Batch:
     def _death(self) -> Death:
         if len(self.deaths) >= self.kills:
             return Death()
+        if len(self.deaths) < len(self.sure):
+            return self.sure[len(self.deaths)]
         # One in six at a time, which may be before anything else has happened; half of them when
         # recipients are there, because most moments are those of everybody being taken up again.
         kind = self.rng.choices(["time", "early", "late"], weights=[1, 2, self.late])[0]

@@ -14,7 +14,7 @@ side.
 A program that is started so is what it would be otherwise: it leads a session of its own, has the
 arguments, environment, folder and streams that it was given and no other descriptor. Only its
 imports are quicker, and much of what comes first: a `holdfast` costs a tenth. And it makes
-databases as `migrated` does.
+databases as `migrated` does, and compiles SQL as `compiled` does.
 """
 
 import atexit
@@ -33,6 +33,7 @@ import time
 import types
 from pathlib import Path
 
+import compiled
 import migrated
 import warming
 
@@ -58,7 +59,12 @@ MODULES = (
     *("holdfast.operating.health", "holdfast.operating.own_flows", "holdfast.operating.one_flow"),
     *("holdfast.operating.exposure", "holdfast.operating.rules", "holdfast.operating.bulk"),
     *("holdfast.cli.serving", "holdfast.cli.sending", "holdfast.cli.flow_table"),
-    *("holdfast.cli.prompting", "holdfast.server.service"),
+    *("holdfast.cli.prompting", "holdfast.server.service", "holdfast.cli.many"),
+    *("holdfast.flows.shipped.provision_file", "holdfast.flows.shipped.ssh"),
+    *("holdfast.flows.shipped.tahoe", "holdfast.flows.shipped.signing"),
+    *("holdfast.operating.descriptor_store", "holdfast.transfer.public_keys"),
+    *("holdfast.operating.tasks", "holdfast.operating.facts"),
+    *("holdfast.cli.errand", "holdfast.cli.flow_facts"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 
@@ -78,19 +84,22 @@ def preload():
 
     for name in COMMANDS:
         holdfast.get_command(None, name)
+    compiled.install()
     migrated.install()
     migrated.learn()
     warming.run_a_flow()
     assert "twisted.internet.reactor" not in sys.modules
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-    return [
+    holders = [
         (module, name, STREAMS.index(value))
         for module in tuple(sys.modules.values())
         for name, value in tuple(vars(module).items())
         if module is not sys and any(value is each for each in STREAMS)
     ]
+    # Last: each fork would copy the pages of what a collection looks at.
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    return holders
 
 
 def accept(listener):

@@ -70,12 +70,16 @@ class StockReceivers(Closing):
         """The ids of those that have ended."""
         return set(self.outcomes)
 
-    def receive(self, code: str, id: str | None = None) -> str:
-        """Start one; return its id, by default the code. An id serves once."""
+    def receive(self, code: str, id: str | None = None, out: Path | None = None) -> str:
+        """Start one; return its id, by default the code. An id serves once.
+
+        If it is to be a file or folder, it belongs at *out*.
+        """
         name = code if id is None else id
         assert name not in self._asked, f"{name} was started already"
         self._asked.append(name)
-        self._child.write(json.dumps({"id": name, "code": code}) + "\n")
+        place = {} if out is None else {"out": str(out)}
+        self._child.write(json.dumps({"id": name, "code": code, **place}) + "\n")
         return name
 
     def send(self, code: str, text: str) -> str:

@@ -55,8 +55,8 @@ class MailboxServer(Closing):
 
     It is the stock server with its stock settings (`expiration` and `sweep`, in seconds,
     replace them; `slow_commit` seconds pass at every commit), or `holdfast mailbox --keep KEEP`
-    if `keep` is given. The database is `folder/mailbox.sqlite`. As a context manager it runs inside
-    the block.
+    if `keep` is given. It begins as a fork, as every `Child` does, unless it is to be `fresh`. The
+    database is `folder/mailbox.sqlite`. As a context manager it runs inside the block.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class MailboxServer(Closing):
         sweep: float | None = None,
         motd: str | None = None,
         slow_commit: float | None = None,
+        fresh: bool = False,
     ) -> None:
         self.database = folder / "mailbox.sqlite"
         self._port = _ReservedPort()
@@ -78,6 +79,7 @@ class MailboxServer(Closing):
             self._command += ["--motd", motd]
         if slow_commit is not None:
             self._command += ["--slow-commit", str(slow_commit)]
+        self._fresh = fresh
         self._child: Child | None = None
         self._said_before = ""
 
@@ -115,7 +117,7 @@ class MailboxServer(Closing):
         if self._child is not None:
             self._child.close()
             self._said_before = self.said
-        self._child = Child(self._command, stdin=subprocess.PIPE)
+        self._child = Child(self._command, stdin=subprocess.PIPE, fresh=self._fresh)
         self._child.wait_for(r"^mailbox server: ws://")
 
     def stop(self) -> Finished:

@@ -42,6 +42,7 @@ class Figures:
     kills: int = 0
     server_kills: int = 0
     batches: int = 0
+    watched: int = 0
     exchanges: int = 0
     deliveries: int = 0
     tried_again: int = 0
@@ -53,7 +54,8 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.batches} batches, {self.kills} kills of the process at"
+            f"{self.batches} batches ({self.watched} of them watched),"
+            f" {self.kills} kills of the process at"
             f" {len(self.places)} different moments, {self.server_kills} of the server,"
             f" {self.exchanges} exchanges, {self.deliveries} deliveries;"
             f" by the stock client: {self.tried_again} started again,"
@@ -116,7 +118,13 @@ class Soak:
         wanted = {f"person {number}": f"secret {number} of {seed}" for number in range(PEOPLE)}
         rows = "".join(f"{name},{secret}\n" for name, secret in wanted.items())
         (home / "people.csv").write_text(f"name,secret\n{rows}")
-        with MailboxServer(weather.folder) as server, StockReceivers(server.url) as peers:
+        # A server of one's own tells when a recipient has come; a stock one has to be visited.
+        keep = weather.rng.choice([None, "1h"])
+        with (
+            MailboxServer(weather.folder, keep=keep) as server,
+            StockReceivers(server.url) as peers,
+        ):
+            self.figures.watched += keep is not None
             self._run(weather, wanted, server, Recipients(peers, self.figures))
 
     def _run(

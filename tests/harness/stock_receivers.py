@@ -1,7 +1,8 @@
 """Run as a program: many `wormhole receive CODE` in one process, until stdin ends.
 
 Reads a line of JSON for each, `{"id": ..., "code": ...}`, and answers with one when it ends; with
-`"send": TEXT` in it, it is `wormhole send --text TEXT --code CODE` instead:
+`"out": PATH` in it, what comes is a file or folder, and belongs there; with `"send": TEXT`, it is
+`wormhole send --text TEXT --code CODE` instead:
 `{"id": ..., "ok": true, "text": ...}` or `{"id": ..., "ok": false, "error": the error's type,
 "detail": its text, "text": ...}`. `text` is what the command printed.
 """
@@ -21,7 +22,7 @@ from wormhole.cli import cli, cmd_receive, cmd_send
 def settings(relay_url, *words):
     """Return what the stock command line makes of these words, without running it."""
     cli.go = lambda _function, config: config
-    words = ["--relay-url", relay_url, *words]
+    words = ["--relay-url", relay_url, "--transit-helper", "", *words]
     return cli.wormhole.main(args=words, prog_name="wormhole", standalone_mode=False)
 
 
@@ -34,7 +35,8 @@ class Receivers(LineOnlyReceiver):
 
     def lineReceived(self, line):
         asked = json.loads(line)
-        words, command = ["receive", "--hide-progress", asked["code"]], cmd_receive.receive
+        out = ["--accept-file", "--output-file", asked["out"]] if "out" in asked else []
+        words, command = ["receive", "--hide-progress", *out, asked["code"]], cmd_receive.receive
         if "send" in asked:
             words = ["send", "--no-qr", "--text", asked["send"], "--code", asked["code"]]
             command = cmd_send.send

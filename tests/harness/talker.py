@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
+_CLOSE, _PING = 0x88, 0x89
+"""First bytes of frames."""
+
 
 @define(eq=False)
 class Client(asyncio.Protocol):
@@ -76,6 +79,10 @@ class Client(asyncio.Protocol):
         self._look()
         return await self._waits[2]
 
+    def all(self, kind: str) -> list[Any]:
+        """Return all answers of a kind that were heard so far."""
+        return self._heard.get(kind, [])
+
     def leave(self) -> None:
         """Hang up."""
         self._transport.abort()
@@ -99,12 +106,13 @@ class Client(asyncio.Protocol):
                 size, start = int.from_bytes(data[2:10], "big"), 10
             if len(data) < start + size:
                 return
-            payload, closes = bytes(data[start : start + size]), data[0] == 0x88
+            payload, kind = bytes(data[start : start + size]), data[0]
             del data[: start + size]
-            if closes:
+            if kind == _CLOSE:
                 self._heard["goodbye"] = [int.from_bytes(payload[:2], "big")]
                 continue
-            yield payload
+            if kind != _PING:  # the server waits for its answer for minutes
+                yield payload
 
 
 async def connected(url: str, appid: str, side: str) -> Client:

@@ -42,15 +42,20 @@ def shown(written: str, columns: int) -> list[str]:
 
 
 class Terminal(Closing):
-    """`holdfast WORDS...` on a terminal of its own."""
+    """`holdfast WORDS...`, or another *program*, on a terminal of its own."""
 
     def __init__(
-        self, home: Holdfast, *words: str | Path, columns: int = 80, cwd: Path | None = None
+        self,
+        home: Holdfast,
+        *words: str | Path,
+        columns: int = 80,
+        cwd: Path | None = None,
+        program: str = "holdfast",
     ) -> None:
         self._ours, theirs = new_terminal(columns)
         env = home.env(TERM="xterm")
         env.pop("COLUMNS", None)
-        command = [BIN / "holdfast", *words]
+        command = [BIN / program, *words]
         self._process = forks.start(
             command, env=env, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs
         )

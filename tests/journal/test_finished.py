@@ -88,6 +88,8 @@ ASKED: dict[str, Callable[[SqlJournal], object]] = {
     "what is done": lambda journal: journal.page(Filter(finished=True), Sort.TROUBLE, limit=10),
     "how many are not over": lambda journal: journal.counts(finished=False),
     "the same of a batch": lambda journal: journal.counts("default", finished=False),
+    "how they stand": lambda journal: journal.standing(),
+    "how they stand in a batch": lambda journal: journal.standing("default"),
     "how many wait": lambda journal: journal.count_unfinished(),
     "flows of these names": lambda journal: journal.named("default", ["ann", "p7", "nobody"]),
     "one flow": lambda journal: journal.overview(name="ann"),

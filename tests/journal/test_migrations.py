@@ -93,7 +93,7 @@ class TestMigrations:
                 for index in inspector.get_indexes(name):
                     where = index.get("dialect_options", {}).get(f"{kind}_where")
                     if where is not None:
-                        found[index["name"]] = str(where).strip("()")
+                        found[index["name"]] = str(where).translate(dict.fromkeys(b"()"))
                 for each in table.indexes:
                     if (where := each.dialect_options["sqlite"]["where"]) is not None:
                         declared[each.name] = str(where)

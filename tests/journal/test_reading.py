@@ -215,3 +215,23 @@ def test_rows_that_were_altered(journals: Journals) -> None:
     assert len(page.rows) == 1
     [altered] = journal.history_page(1, after=page.then or 0).rows
     assert altered.heard.startswith("journal: this entry was altered: the column seq")
+
+
+def test_how_flows_stand(url: str, journals: Journals) -> None:
+    """Those of the most frequent status are not listed; what moves from then on is followed."""
+    journal = journals.open(url)
+    assert journal.standing().usual is None
+    for runner in run(journal, "ann", "bob", "cleo", "dan"):
+        runner.status = {"cleo": "held", "dan": "done"}.get(runner.taken.name, "waiting")
+        runner.finished = runner.taken.name == "dan"
+        with _entry(runner):
+            pass
+    found = journal.standing()
+    ids = {row.name: row.id for row in journal.overview()}
+    assert found.numbers == {("test", "waiting"): 2, ("test", "held"): 1}
+    assert (found.usual, found.others) == ("waiting", {ids["cleo"]: "held"})
+    assert [found.of(ids[name], 1) for name in ("ann", "cleo")] == ["waiting", "held"]
+    start(journal, "eve")
+    [eve] = journal.poll(seen=found.seen).rows
+    assert (eve.name, found.of(eve.id, 1), found.of(ids["dan"], 2)) == ("eve", None, None)
+    assert journal.standing("nobody").numbers == {}

@@ -1,7 +1,9 @@
 """Which flows take() hands out, and when: parked ones, failing ones, and none twice."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +146,44 @@ class TestParking:
         other.close()
         assert names(mine) == ["zoe"]
 
+    def test_who_looks_around_asks_once(
+        self, folder: Path, upgraded_file: Path, journals: Journals, clock: Clock
+    ) -> None:
+        """While nothing is committed only time matters, and SQLite is asked nothing."""
+        url = f"sqlite:///{shutil.copy(upgraded_file, folder / 'journal.db')}"
+        mine, other = journals.open(url, clock=clock), journals.open(url, clock=clock)
+        runners = {runner.taken.name: runner.taken.id for runner in run(mine, "ada", "bob", "cy")}
+        mine.give_back([runners["ada"]], wake_at=1010.0)
+        watcher = mine.watcher("ws://one", "app")
+        mine.watch(watcher.id, {runners["bob"]: ("mailbox", "side")})
+        mine.park({runners["bob"]: 1020.0}, 1)
+        for now, found in ((1001.0, []), (1010.0, ["ada"]), (1011.0, []), (1020.0, ["bob"])):
+            clock.now = now
+            assert names(other) == found
+            assert names(other) == mine.requests() == []
+            with statements() as said:
+                assert names(other) == mine.requests() == []
+            assert [one for one in said if "holdfast_flows" in one] == []
+        assert mine.ask("cy", None, "cancel")
+        assert mine.requests() == mine.requests() == [(runners["cy"], "cancel")]
+        mine.give_back()
+        assert names(other) == ["cy"]
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is said to the database meanwhile."""
+    said: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        yield said
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+
 
 class TestFailing:
     def test_failures_are_counted(self, url: str, journals: Journals, clock: Clock) -> None:
@@ -248,14 +288,18 @@ class TestStrays:
 
 
 def test_a_look_costs_the_same_however_many_are_not_there(journals: Journals) -> None:
-    """Neither running nor parked flows are read by a look that finds nothing."""
+    """Running, parked and watched flows are not read by a look that finds nothing."""
     clock = Clock()
     journal = journals.open("sqlite://", clock=clock)
+    watcher = journal.watcher("ws://here/v1", "app").id
     costs = []
     for batch in ("few", "many"):
         count = 5 if batch == "few" else 500
         journal.start_flows(batch, [NewFlow(str(n), "test", b"") for n in range(count)])
-        journal.give_back([flow.id for flow in journal.take()[::2]], wake_at=1500.0)
+        ids = [flow.id for flow in journal.take()]
+        journal.give_back(ids[::3], wake_at=1500.0)
+        journal.watch(watcher, {flow: (str(flow), "side") for flow in ids[1::3]})
+        journal.park(dict.fromkeys(ids[1::3], 1e6), 1)
         with steps() as counted:
             assert journal.take(kinds=["test"], limit=500) == []
             assert journal.requests() == []

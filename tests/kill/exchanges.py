@@ -55,6 +55,28 @@ def minted(world: World, death: Death) -> Walked:
     return provision(world, death, mint=True)
 
 
+def made_file(world: World, death: Death) -> Walked:
+    """One person's file, made when they are there, and gone when they have it."""
+    home = world.home()
+    (home / "people.csv").write_text("name\nAda\n")
+    make = 'sh -c \'printf %s "$HOLDFAST_NAME" > "$HOLDFAST_FILE"\''
+    words = ("provision", "people.csv", "--codes", "codes.csv", "--mint-file", make)
+    given: list[str] = []
+
+    def meanwhile(_: list[Victim]) -> None:
+        code = codes_in(home / "codes.csv").get("Ada")
+        if code is not None and not given:
+            given.append(code)
+            world.peers.receive(code, out=home / "got")
+
+    lives = world.live(home, words, death, meanwhile)
+    assert world.peers.wait(given[0]).ok
+    world.check(home, Ada="done")
+    assert (home / "got").read_text() == "Ada"
+    assert list((home / "journal.db.private").iterdir()) == []
+    return _walked(lives)
+
+
 def send(world: World, death: Death) -> Walked:
     """A text sent by hand; its code is printed again by each life that has it."""
     home = world.home()

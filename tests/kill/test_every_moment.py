@@ -7,7 +7,7 @@ everywhere, always.)
 
 import os
 
-from tests.kill.exchanges import minted, provision, receive, send
+from tests.kill.exchanges import made_file, minted, provision, receive, send
 from tests.kill.world import World
 
 EVERY = bool(os.environ.get("EVERY_MOMENT"))
@@ -32,6 +32,18 @@ def test_provision_with_mint(world: World) -> None:
         return moments[first : last + 1 : 6]
 
     missed = world.walk(minted, from_proof_to_message)
+    assert len(missed) <= OUT_OF_TURN, missed
+
+
+def test_provision_with_a_file_that_is_made(world: World) -> None:
+    """It arrives, and is gone from this machine; but a stock client takes no second connection."""
+
+    def but_for_the_connection(moments: list[str]) -> list[str]:
+        go = moments.index("commit-activity:after:2")
+        over = max(n for n, each in enumerate(moments) if each.startswith("commit-activity:after"))
+        return [*moments[:go], *moments[over:]] if EVERY else [moments[over]]
+
+    missed = world.walk(made_file, but_for_the_connection)
     assert len(missed) <= OUT_OF_TURN, missed
 
 

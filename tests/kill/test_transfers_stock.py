@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.harness.nursery import Death
 from tests.harness.peers import (
     code_of,
@@ -17,7 +19,7 @@ from tests.harness.peers import (
     wormhole_receive_file,
     wormhole_send_file,
 )
-from tests.harness.process import Child
+from tests.harness.process import NO_RELAY, Child
 from tests.kill import transfers
 from tests.kill.transfers import PATIENCE, check_whole, inbox, live, make, names
 from tests.kill.world import Walked, World
@@ -117,3 +119,41 @@ def test_receiving(world: World) -> None:
 
     missed = world.walk(receiving, some)
     assert len(missed) <= OUT_OF_TURN, missed
+
+
+@pytest.mark.parametrize("how", ["touched", *(["truncated", "replaced"] if EVERY else [])])
+@pytest.mark.parametrize("to", ["stock", *(["holdfast"] if EVERY else [])])
+def test_what_is_sent_changes_on_its_way(world: World, how: str, to: str) -> None:
+    """Nobody has a mixture: all of what was offered, or nothing, and both sides are told why."""
+    what = make(world.folder / f"{how}-{to}.bin")
+    old, halt = what.read_bytes(), "record:before:6"
+    sender = transfers.sender(world, what, deaths=[Death(halts=(halt,))])
+    code = transfers.code_of(sender)
+    into = inbox(world.home())
+    into.mkdir(parents=True)
+    words = ("receive", code, "--accept", "--output-dir", into)
+    with (
+        wormhole_receive_file(world.server.url, code, into)
+        if to == "stock"
+        else world.start(world.home(), *words, death=None, **NO_RELAY)
+    ) as peer:
+        transfers.wait(lambda: sender.lives and sender.lives[0].halted_at(halt), sender)
+        if how == "touched":
+            os.utime(what)
+        elif how == "truncated":
+            os.truncate(what, len(old) // 2)
+        else:
+            other = make(world.folder / f"other-{how}-{to}.bin")
+            other.replace(what)
+        sender.lives[0].go_on()
+        live(sender)
+        ended = peer.wait(PATIENCE)
+    arrived = into / what.name
+    if how == "replaced":  # it was open: what was offered went to its end
+        assert (sender.status, ended.status) == (0, 0), sender.describe()
+        assert arrived.read_bytes() == old
+    else:
+        assert (sender.status, ended.status) == (1, 1), sender.describe()
+        assert "has changed meanwhile" in sender.reason
+        assert "has changed meanwhile" in peer.out + peer.err or to == "stock", peer.describe()
+        assert not arrived.exists()

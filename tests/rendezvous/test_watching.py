@@ -26,7 +26,7 @@ from holdfast.rendezvous.wire import Malformed
 from holdfast.testing.server import Line, MailboxServer
 from tests.harness import server as real
 from tests.harness.talker import Client, connected
-from tests.server.in_memory import APP, Server
+from tests.server.in_memory import APP
 
 NAME = "w" * 64
 OFFER = Offer(1000, 2)
@@ -392,60 +392,6 @@ def test_with_a_real_server(tmp_path: Path) -> None:
 
     with real.MailboxServer(tmp_path, keep="1h") as server:
         asyncio.run(talk(server))
-
-
-def test_the_model_answers_as_the_server(tmp_path: Path) -> None:
-    """The same script, to `holdfast mailbox` and to the model of `holdfast.testing`."""
-    server = Server.on(tmp_path / "m.sqlite", watched=2)
-    model = MailboxServer(lambda: 0.0, watched=2)
-    sides = ("ours", "theirs", "worker", "stranger")
-    lines, told = {}, {side: [] for side in sides}  # type: dict[str, Line], dict[str, list[str]]
-    clients = {side: server.connect(side) for side in sides}
-    for side in sides:
-        lines[side] = model.connect(told[side].append, lambda: None)
-        lines[side].hear(json.dumps({"type": "bind", "appid": APP, "side": side}))
-        told[side].clear()
-
-    def both(side: str, kind: str, **fields: Any) -> Any:
-        clients[side].say(f"holdfast-{kind}" if side in sides[2:] else kind, **fields)
-        server.next_turn()
-        lines[side].hear(
-            json.dumps({"type": f"holdfast-{kind}" if side in sides[2:] else kind, **fields})
-        )
-        answers: Any = {}
-        for each in sides:
-            answers[each] = [list(map(_plain, clients[each].heard()))]
-            answers[each].append([_plain(json.loads(t)) for t in told[each] if '"ack"' not in t])
-            told[each].clear()
-            assert answers[each][0] == answers[each][1], (side, kind, fields)
-        return answers[side][0]
-
-    both("ours", "open", mailbox="m")
-    both("worker", "watch", request=1, mailboxes=[])
-    both("worker", "watcher", watcher=NAME)
-    both("stranger", "watcher", watcher=NAME.upper())
-    both("worker", "watch", request=1, mailboxes=[["m", "ours", 0], ["n", "ours", 0]])
-    both("theirs", "open", mailbox="m")
-    both("theirs", "add", phase="pake", body="")
-    both("theirs", "add", phase="0", body="")
-    both("worker", "watch", request=2, mailboxes=[["m", "ours", 1], ["m", "theirs", 0]])
-    both("stranger", "acknowledge", arrivals=[1, 2, 3])
-    both("stranger", "unwatch", request=3, mailboxes=[["m", "ours"]])
-    both("worker", "acknowledge", arrivals=[1, 2])
-    both("ours", "add", phase="1", body="")
-    both("worker", "unwatch", request=4, mailboxes=[["m", "theirs"]])
-    both("ours", "add", phase="2", body="")
-    both("stranger", "watch", request=5, mailboxes=[["m", "ours", 2]])
-    both("theirs", "close", mailbox="m")
-    both("ours", "close", mailbox="m")
-    [error] = both("worker", "watcher", watcher="short")
-    assert error["type"] == "error"
-    server.stop()
-
-
-def _plain(frame: dict[str, Any]) -> dict[str, Any]:
-    """What matters of a frame."""
-    return {key: frame[key] for key in frame if key not in ("server_tx", "server_rx", "id")}
 
 
 def test_the_model_keeps_what_is_watched() -> None:

@@ -13,7 +13,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from wormhole_mailbox_server.database import create_or_upgrade_channel_db
-from wormhole_mailbox_server.server import make_server
 
 from holdfast.server.database import MailboxDatabase, open_database
 from holdfast.server.turn import Turn
@@ -22,6 +21,7 @@ from holdfast.server.watches import Watches
 with warnings.catch_warnings():
     # `twisted.web.static`, which the package imports, warns of itself.
     warnings.simplefilter("ignore", DeprecationWarning)
+    from holdfast.server.applications import Applications
     from holdfast.server.websocket import Connections, site
 
 APP = "example.com/test"
@@ -115,7 +115,7 @@ class Server:
     def on(cls, path: Path, watched: int = 1000) -> "Server":
         new = cls(path, open_database(path, create_or_upgrade_channel_db))
         new.turn = turn = Turn(new.database.connection, new._later.append)
-        new.rendezvous = server = make_server(turn, blur_usage=3600)
+        new.rendezvous = server = Applications(turn)
         new.watches = watches = Watches.on(new.database.connection, turn, watched)
         new._site = site(server, Connections(server, watches))
         return new

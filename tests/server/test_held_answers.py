@@ -70,6 +70,7 @@ def test_a_failed_commit_cuts_those_who_waited_for_it(server: Server) -> None:
         client.say("open", mailbox="m")
     other.say("open", mailbox="n")
     server.next_turn()
+    server.database.connection.execute("PRAGMA foreign_keys=ON")
     ann.say("add", phase="pake", body="5a")
     # Nothing refers to a row that is not there: this commit cannot succeed.
     server.database.connection.execute("PRAGMA defer_foreign_keys=ON")

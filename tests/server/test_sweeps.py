@@ -1,11 +1,11 @@
 """The sweeps of a mailbox server go on, whatever they meet, and say what that was."""
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from attrs import define
@@ -13,9 +13,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from holdfast.server import service
-from holdfast.server.sweeping import period
+from holdfast.server.sweeping import AT_ONCE, Sweeper, period
 from tests.harness.reactor import flush_logged_errors
-from tests.server.in_memory import APP, Client, connection
+from tests.server.in_memory import APP, Client, Server, connection
 
 KEEP = 3600.0
 
@@ -63,7 +63,8 @@ def begun(path: Path, **options: Any) -> Iterator[Running]:
     server.startService()
     [(_, factory, *_)] = reactor.tcpServers
     yield Running(path, reactor, said, factory, server.stopService)
-    server.stopService()
+    if server.running:
+        server.stopService()
     globalLogPublisher.removeObserver(observe)
 
 
@@ -100,18 +101,15 @@ def test_a_row_that_no_server_wrote(running: Running, odd: str) -> None:
     assert len(running.said) == 1
 
 
-def test_whatever_the_package_stumbles_over(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_a_sweep_stumbles_over(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception of any kind is told; nothing of that sweep is done, and the next one is."""
-    from wormhole_mailbox_server.server import Server
 
     def stumble(*_: object) -> None:
         raise KeyError("a secret")
 
     running.write(mailbox("a"))
     with monkeypatch.context() as patch:
-        patch.setattr(Server, "prune_all_apps", stumble)
+        patch.setattr(Sweeper, "_forget", stumble)
         running.sweep()
     assert running.mailboxes() == ["a"]
     assert any(said == "The sweep of old mailboxes failed: KeyError" for said in running.said)
@@ -156,23 +154,79 @@ def test_more_clients_than_files(tmp_path: Path) -> None:
         assert running.connect().kinds == ["welcome"]
 
 
-def test_while_nothing_is_old_no_mailbox_is_read(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The package is asked to forget once there is something to forget."""
-    from wormhole_mailbox_server.server import Server
+def test_a_few_are_forgotten_in_each_turn(running: Running) -> None:
+    """Whoever says something meanwhile need not wait, and what is said in time is kept."""
+    running.write(
+        "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
+        f" INSERT INTO mailboxes (app_id, id, updated) SELECT '{APP}', printf('%04d', i), i FROM n"
+    )
+    ann = running.connect()
+    ann.say("bind", appid=APP, side="ann")
+    left = []
 
-    def stumble(*_: object) -> None:
-        raise KeyError
+    def between() -> None:
+        left.append(len(running.mailboxes()))
+        if len(left) == 1:
+            ann.say("open", mailbox="1500")
+        if len(left) < 5:
+            running.reactor.callLater(0, between)
 
-    running.write(mailbox("new", updated=str(time.time())))
-    with monkeypatch.context() as patched:
-        patched.setattr(Server, "prune_all_apps", stumble)
-        running.sweep()
-        assert running.said == []
-        running.write(mailbox("old"))
-        running.sweep()
-        assert "The sweep of old mailboxes failed: KeyError" in running.said
-        flush_logged_errors(KeyError)
+    running.reactor.callLater(period(KEEP), between)
     running.sweep()
-    assert running.mailboxes() == ["new"]
+    assert 1500 - AT_ONCE in left and left == sorted(left, reverse=True)
+    assert running.mailboxes() == ["1500"]
+
+
+def test_a_stop_does_not_wait_for_a_sweep(tmp_path: Path) -> None:
+    """What is still old is forgotten after the next start."""
+    path = tmp_path / "m.sqlite"
+    for running in begun(path):
+        running.write(*(mailbox(f"{n}") for n in range(2 * AT_ONCE)))
+        running.reactor.callLater(period(KEEP), running.stop)
+        running.reactor.advance(period(KEEP))
+        assert running.said == []
+        assert 0 < len(running.mailboxes()) < 2 * AT_ONCE
+    for running in begun(path):
+        running.sweep()
+        assert running.mailboxes() == []
+
+
+def test_where_somebody_listens_nothing_is_forgotten(running: Running) -> None:
+    """However long ago something was said there, and whatever else is old."""
+    ann, bob = running.connect(), running.connect()
+    for client, name in ((ann, "a"), (bob, "b")):
+        client.say("bind", appid=APP, side=name)
+        client.say("open", mailbox=name)
+        client.say("add", phase="pake", body="5a")
+    running.reactor.advance(0)
+    bob.leave()
+    running.write("UPDATE mailboxes SET updated = 0")
+    running.sweep()
+    assert running.mailboxes() == ["a"]
+
+
+def test_whoever_is_bound_before_a_sweep_hears_whoever_is_bound_after(running: Running) -> None:
+    """The package gives an application up once nobody has a mailbox of it open."""
+    ann, bob = running.connect(), running.connect()
+    running.write(mailbox("old"))
+    ann.say("bind", appid=APP, side="ann")
+    running.sweep()
+    bob.say("bind", appid=APP, side="bob")
+    for client in (ann, bob):
+        client.say("open", mailbox="m")
+    ann.say("add", phase="pake", body="5a")
+    running.reactor.advance(0)
+    assert bob.kinds == ["welcome", "message"]
+
+
+def test_no_object_is_kept_for_a_mailbox_to_which_nobody_listens(tmp_path: Path) -> None:
+    """They would be 27 MB for 100,000 codes that wait."""
+    server = Server.on(tmp_path / "m.sqlite")
+    app = server.rendezvous.get_app(APP)
+    ann = server.connect("ann")
+    ann.say("open", mailbox="a")
+    kept = [ref(app.open_mailbox(name, "bob", 0.0)) for name in "abc"]
+    assert all(each() for each in kept)
+    server.rendezvous.listened_to()
+    assert [each() is not None for each in kept] == [True, False, False]
+    server.stop()

@@ -209,6 +209,7 @@ def test_a_write_that_fails_is_not_told(server: Server) -> None:
     opened(server, "ours", "m")
     watch(server, client, ("m", "ours", 0))
     theirs = opened(server, "theirs", "m")
+    server.database.connection.execute("PRAGMA foreign_keys=ON")
     theirs.say("add", phase="pake", body="5a")
     server.database.connection.execute("PRAGMA defer_foreign_keys=ON")
     server.database.connection.execute("INSERT INTO mailbox_sides VALUES ('none', 1, 's', 0, '')")
@@ -227,7 +228,8 @@ def swept(server: Server, **ages: float) -> None:
     for table, column in (("mailboxes", "updated"), ("holdfast_watchers", "seen")):
         if table in ages:
             execute(f"UPDATE {table} SET {column} = ?", (time.time() - ages[table],))
-    Sweeper(server.rendezvous, server.turn, KEEP, server.watches)()
+    soon = server._later.append
+    Sweeper(server.rendezvous, server.turn, KEEP, server.watches, soon)()
     server.next_turn()
 
 

@@ -227,13 +227,16 @@ def _check_server(world: World) -> None:
         for side in sorted(ours & {side for side, is_open in box.sides.items() if is_open}):
             if world.watch.sides[side].opened:
                 world.violate(f"{world.trace.called(side)} is over, and a mailbox is still open")
+    world.watching.check_end(ours)
 
 
 def _check_secrets(world: World) -> None:
     stored = world.storage.raw.serialize()
+    hidden_places = [place.mailbox for place in world.watching.places.values() if place.mailbox]
     hidden = [*world.secrets.values(), *world.outside.done.values()]
     hidden += [flow.code for flow in world.watch.flows.values() if flow.code]
     hidden += [person.code for person in world.people]
+    hidden += [*hidden_places, *world.watching.names]
     for secret in hidden:
         if secret.encode() in stored:
             world.violate("a secret stands in the database as it is")

@@ -59,13 +59,24 @@ HAPPENINGS = (
 )
 """What happens between steps; the rate is a number in a minute."""
 
+WATCHING = ("watcher forgotten", "backup", "offer changes")
+"""What happens to a server that watches; only where one does."""
+
+AT_ARRIVALS = (
+    "arrival lost in a cut",
+    "arrival lost in silence",
+    "arrival told twice",
+    "server dies before it tells",
+)
+"""What may happen to a notification."""
+
 LINES = ("line cut", "dead line", "slow lines")
 """What happens to direct connections; only where files are transferred."""
 
 AT_LINES = {"death at the disk": 0.04, "death behind bytes on a line": 0.02}
 """What may happen inside a step of a transfer, and the chance."""
 
-OWN = ("standstill", *LINES)
+OWN = ("standstill", *LINES, *WATCHING)
 """Of these too, with chances of their own, which leave others as they are."""
 
 PAUSES = ("pause around a commit", "pause behind a task")
@@ -132,6 +143,18 @@ class Swarm(storage.Faults):
         for kind, chance in AT_LINES.items():
             if own.random() < 0.3:
                 self.rates[kind] = chance
+
+    def draw_for_watching(self) -> None:
+        """Choose what happens to a server that watches, if anything goes wrong at all."""
+        own = Random(f"{self.world.seed} watched")
+        if not self.rates:
+            return
+        for kind in WATCHING:
+            if own.random() < 0.3:
+                self.rates[kind] = own.uniform(0.5, 2.0)
+        for kind in AT_ARRIVALS:
+            if own.random() < 0.3:
+                self.rates[kind] = 0.4
 
     def begin(self) -> None:
         for kind in (*HAPPENINGS, *OWN):
@@ -229,6 +252,15 @@ class Swarm(storage.Faults):
             actor.die()
         if self._strikes("outcome unknown"):
             raise storage.error("SQLITE_BUSY", "database is locked")
+
+    def arrives(self, socket: Socket, text: str) -> None:
+        """The server tells of an arrival."""
+        from tests.simulation.happenings import ARRIVES
+
+        for kind in AT_ARRIVALS:
+            if kind in self.rates and self._strikes(kind):
+                ARRIVES[kind](self.world, socket, text)
+                return
 
     # Around what a file's end is made of, and what passes a line.
 

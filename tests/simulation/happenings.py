@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.simulation.process import Life
+from tests.simulation.watching import told_twice
 
 if TYPE_CHECKING:
+    from tests.simulation.network import Socket
     from tests.simulation.world import World
 
 
@@ -154,6 +156,35 @@ def server_forgets(world: World) -> bool:
     return True
 
 
+def watcher_forgotten(world: World) -> bool:
+    return _while_down(world, world.watching.forget)
+
+
+def backup(world: World) -> bool:
+    if not world.watching.has_backup or world.random.random() < 0.3:
+        world.watching.back_up()
+        return False
+    return _while_down(world, world.watching.restore)
+
+
+def offer_changes(world: World) -> bool:
+    return _while_down(world, world.watching.change_offer)
+
+
+def _while_down(world: World, change: Callable[[], object]) -> bool:
+    if not world.server.running:
+        return False
+    world.watching.at_start(change)
+    world.restart_server(world.kernel.between(0.1, 10))
+    return True
+
+
+def dies_before_it_tells(world: World, socket: Socket, text: str) -> None:
+    """What has come is on the server's disk, and nobody hears of it."""
+    socket.down.lose()
+    world.kernel.after(0, lambda: server_restart(world))
+
+
 def storage_away(world: World) -> bool:
     faults = world.faults
     if faults.away:
@@ -226,10 +257,20 @@ HAPPENS: Mapping[str, Callable[[World], bool]] = {
     "server restart": server_restart,
     "server away": server_away,
     "server forgets": server_forgets,
+    "watcher forgotten": watcher_forgotten,
+    "backup": backup,
+    "offer changes": offer_changes,
     "storage away": storage_away,
     "slow storage": slow_storage,
     "clock jumps": clock_jumps,
     "cancel": cancel,
     "retry": retry,
     "stranger": stranger,
+}
+
+ARRIVES: Mapping[str, Callable[[World, Socket, str], object]] = {
+    "arrival lost in a cut": lambda world, socket, text: socket.cut(),
+    "arrival lost in silence": lambda world, socket, text: socket.fall_silent(),
+    "arrival told twice": lambda world, socket, text: told_twice(socket, text),
+    "server dies before it tells": dies_before_it_tells,
 }

@@ -68,6 +68,8 @@ class Flow:
     """Attempts in which it has shown a code."""
     ended: list[tuple[int, str]] = field(factory=list)
     """(attempt, status) of every end."""
+    watched: bool = False
+    """Whether nobody runs it because a server watches for it."""
     guesses: Counter[int] = field(factory=Counter)
     """How many wrong guesses of each attempt the code has outlived."""
 
@@ -145,6 +147,7 @@ class Watch:
             for side in self.sides.values():
                 if side.flow is flow:
                     side.words.update(words)
+        world.watching.committed()
 
     def _moved(self, flow: Flow, row: Any) -> None:
         status, flow.attempt = row["status"], row["attempt"]
@@ -165,6 +168,7 @@ class Watch:
         document = json.loads(plain)
         exchange = document["wormhole"]["exchange"]
         self._licence(flow, exchange)
+        self.world.watching.moved(flow, exchange)
         self.world.transfers.moved(flow, document)
         code = document["published"].get("code")
         if code is not None and code != flow.code:
@@ -217,11 +221,24 @@ class Watch:
         if socket.note is None:
             self.world.violate(f"{socket.process.name} says {frame['type']} before bind")
             return
-        self._check_licence(socket, frame)
+        if self._watches(socket, frame):
+            self.world.watching.sends(socket, frame)
+        else:
+            self._check_licence(socket, frame)
         if frame["type"] == "claim" and socket.note.side in self.sides:
             self.sides[socket.note.side].claims += 1
-        self._check_owner(socket.process, self.sides.get(socket.note.side))
+        self.check_owner(socket.process, self.sides.get(socket.note.side))
         self.world.faults.sends(socket)
+
+    def _watches(self, socket: Socket, frame: Any) -> bool:
+        """Whether this is said by who watches, on a connection that is for nothing else."""
+        if not self.world.watching.offered or socket.note.side in self.sides:
+            return False
+        return frame["type"] == "bind" or frame["type"].startswith("holdfast-")
+
+    def answers(self, socket: Socket, text: str) -> None:
+        """The server is about to say something."""
+        self.world.watching.answers(socket, text)
 
     def hears(self, socket: Socket) -> None:
         """A process takes in what the server said."""
@@ -260,13 +277,17 @@ class Watch:
         if flow.name not in self.world.outside.compared:
             self.world.violate(f"{flow.name} hands over what it has, and nobody has compared")
 
-    def _check_owner(self, life: Life, side: Side | None) -> None:
+    def check_owner(self, life: Life, side: Side | None) -> None:
         """Whoever was paused for long says nothing before it knows whose its flows are."""
         if side is None or life.worker is None or side.flow.taker is None:
             return
         # Leases go by the clock on the wall.
-        if side.flow.taker != life.worker and not self.world.excused("jumped"):
+        if self.world.excused("jumped"):
+            return
+        if side.flow.taker != life.worker:
             self.world.violate(f"{life.name} speaks for {side.flow.name}, which others have taken")
+        elif side.flow.watched:
+            self.world.violate(f"{life.name} speaks for {side.flow.name}, which it has let go")
 
     def _who(self, socket: Socket) -> str:
         return self.world.trace.called(socket.note.side) if socket.note else "somebody"
@@ -404,6 +425,8 @@ class Passing:
     heard: set[str] = field(factory=set)
     shown: set[str] = field(factory=set)
     """Phases of this side's own that were in the mailbox when it was opened."""
+    told: dict[int, Any] = field(factory=dict)
+    """Arrivals: the mailbox and side of each, and when it was first told here."""
 
 
 def _as_licence(frame: Any) -> tuple[str, str] | None:

@@ -48,6 +48,9 @@ class Watcher(Protocol):
     def arrives(self, socket: "Socket", text: str) -> None:
         """The server is about to hear a frame."""
 
+    def answers(self, socket: "Socket", text: str) -> None:
+        """The server is about to give a frame to a wire."""
+
     def hears(self, socket: "Socket") -> None:
         """A process takes in what the server said."""
 
@@ -74,6 +77,11 @@ class Network:
     def busy(self) -> float:
         """Seconds until a process reads what has come, and all that comes meanwhile with it."""
         return self.latency() if self.kernel.random.random() < 0.5 else 0.0
+
+    def answers(self, socket: "Socket", text: str) -> None:
+        """The server says something."""
+        self.watcher.answers(socket, text)
+        socket.down.put(text)
 
     def passed(self, socket: "Socket", text: str) -> None:
         """Something has come out of a wire, at either end."""
@@ -266,7 +274,7 @@ class Socket:
             return
         self.down.last = network.kernel.now + network.latency()
         network.kernel.at(self.down.last, self._opens, self.process)
-        self.line = network.server.connect(self.down.put, self._server_cuts)
+        self.line = network.server.connect(partial(network.answers, self), self._server_cuts)
 
     def _opens(self) -> None:
         if self.stage == "dialling" and self.listener is not None:

@@ -12,6 +12,7 @@ from attrs import define, field
 from holdfast.flows.engine import looking
 from tests.simulation import endings
 from tests.simulation.transfers import KINDS as TRANSFERS
+from tests.simulation.watching import WATCHED
 from tests.simulation.world import FLOWS, Violation, World
 
 MOST_STEPS = 200_000
@@ -79,8 +80,14 @@ def run(
         ),
         problem,
         world.trace.lines,
-        "--transfers" if kinds == TRANSFERS else "",
+        _option(trouble, kinds),
     )
+
+
+def _option(trouble: Mapping[str, float] | None, kinds: Sequence[str]) -> str:
+    if kinds == TRANSFERS:
+        return "--transfers"
+    return "--watching" if trouble == WATCHED else ""
 
 
 def _live(world: World) -> None:
@@ -93,6 +100,8 @@ def _live(world: World) -> None:
     go_on(world, QUIET, lambda: _nothing_more(world))
     for name in endings.stuck(world):
         world.violate(f"{name} is stuck")
+    for each in world.watching.left_alone():
+        world.violate(each)
     check(world)
     world.say("world", "everybody gives up")
     world.giving_up = True
@@ -141,6 +150,8 @@ def _nothing_more(world: World) -> bool:
     waiting = [flow for flow in world.watch.flows.values() if not flow.finished]
     if not waiting:
         return True
+    if world.watching.left_alone():
+        return False
     if world.coming or any(person.clients == 0 for person in world.people) or endings.stuck(world):
         return False
     return not any(flow.kind == "sim-timer" for flow in waiting)

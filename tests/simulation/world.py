@@ -49,6 +49,7 @@ from tests.simulation.process import Life
 from tests.simulation.trace import Trace
 from tests.simulation.transfers import KINDS as TRANSFERS
 from tests.simulation.transfers import Transfers
+from tests.simulation.watching import Watching
 
 BATCH = "batch"
 
@@ -146,6 +147,7 @@ class World:
     trace: Trace = field(factory=Trace, init=False)
     watch: Watch = field(init=False)
     faults: Swarm = field(init=False)
+    watching: Watching = field(init=False)
     storage: storage.Storage = field(init=False)
     server: MailboxServer = field(init=False)
     network: Network = field(init=False)
@@ -185,9 +187,10 @@ class World:
         self.faults = self._trouble()
         if set(self.kinds) & set(TRANSFERS):
             self.faults.draw_for_lines()
+        self.watching = Watching.draw(self)
         self.faults.rates.update(self.trouble)
         self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
-        self.server = MailboxServer(self.seconds, self.random)
+        self.server = MailboxServer(self.seconds, self.random, watched=self.watching.offered)
         self.network = Network(self.kernel, self.server, self.watch)
         self.transfers = Transfers(self)
         self.lines = Lines(self.kernel, self.transfers)
@@ -348,6 +351,7 @@ class World:
     def _server_back(self, forget: bool = False) -> None:
         if not self.server.running:
             self.say("server", "is back")
+            self.watching.starts()
             self.server.start(forget=forget)
 
     def sides_of(self, appid: str, nameplate: str, *, released: bool = False) -> set[str]:
@@ -446,7 +450,7 @@ class World:
         if flow.kind == "sim-receive":
             return
         plan = self.plans.get(flow.name, "")
-        delay = self.kernel.between(0.1, 900 if plan == "late" else 20)
+        delay = self.kernel.between(0.1, 900 if plan == "late" else 20) + self.watching.late()
         appid = text.APPID if flow.kind != "sim-chat" else "example.com/chat"
         if plan == "nobody":
             return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("name", "batch", "kind", "status", "code", "attempt", "request", "wake_at", "failures"),
     *("trouble", "deaths", "started_at", "changed_at", "finished_at", "worker"),
-    "uid",
+    *("uid", "watched"),
 )
 """The columns of CSV."""
 
@@ -62,6 +62,7 @@ def _as_object(row: "FlowRow", *, codes: bool) -> dict[str, Any]:
         "attempt": row.attempt,
         "request": row.request,
         "wake_at": iso(row.wake_at),
+        "watched": row.watched,
         "failures": row.failures,
         "trouble": row.trouble,
         "deaths": row.deaths,

@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING
 
 from holdfast.cli.asking import sized
+from holdfast.cli.pace import duration
 from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import COLLECTED, receive_command, special_command
-from holdfast.operating.facts import SIZES, TIMES, deaths, served_by, trouble
+from holdfast.operating.facts import LEFT, RATE, SIZES, TIMES, deaths, served_by, trouble
 from holdfast.operating.standing import live_code, shown_status
 from holdfast.operating.tasks import next_try, shown_state
+from holdfast.transfer.landing import in_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +99,10 @@ def _in_words(key: str, shown: object) -> str:
         return timestamp(shown)
     if key in SIZES and isinstance(shown, int):
         return sized(shown)
+    if key == RATE and isinstance(shown, int):
+        return f"{in_units(shown)}/s"
+    if key == LEFT and isinstance(shown, int):
+        return duration(shown)
     return route_in_words(str(shown)) if key == "route" else str(shown)
 
 

@@ -39,7 +39,7 @@ class FlowTable:
     def show(self, journal: "SqlJournal") -> None:
         """Show how they stand now. Raises Refused, and JournalError."""
         chosen = self.choice.filter()
-        counts = summary(journal.groups(chosen))
+        counts = summary(journal.groups(chosen), journal)
         page = journal.page(chosen, self.sort, limit=self.limit, opens=self.codes is not None)
         if not page.rows:
             click.echo("No flow is like that." if self.choice.says_anything else "No flows yet.")
@@ -75,6 +75,8 @@ class FlowTable:
 
     def _show_summary(self, rows: Sequence["FlowRow"], found: Summary) -> None:
         click.echo(f"\n{counted(found.counts)}.")
+        if found.contact_words:
+            click.echo(f"{found.contact_words}.")
         if len(rows) < found.total:
             click.echo(f"Of these, {len(rows)} are shown; --limit shows more, --json lists all.")
         if found.unloaded:

@@ -1,4 +1,4 @@
-"""Asking for the code of `holdfast receive` on the terminal, before anything is started.
+"""Asking for a code on the terminal, before anything is started.
 
 Nothing is claimed while it is typed, so the number can be corrected like the words. A wormhole asks
 the server which numbers there are, and is closed before the one that uses the code begins.
@@ -15,6 +15,7 @@ import click
 
 from holdfast.cli import say
 from holdfast.cli.failure import Failure
+from holdfast.cli.question import somebody_is_there
 from holdfast.codes import validate
 from holdfast.codes.completion import word_completions
 from holdfast.errors import KeyFormatError, WormholeError
@@ -32,6 +33,31 @@ PLAIN_PROMPT: Final = "Code: "
 
 PATIENCE: Final = 1.0
 """Seconds that the wormhole which has listed the numbers may take to leave its server."""
+
+
+def checked_or_asked(
+    code: str | None, relay: str, appid: str, tor: TorManager | None, command: str
+) -> str:
+    """Return a code that was given, if it is one; without one, the code that the user types.
+
+    Args:
+        code: the code of the command line, if there is one.
+        relay: the mailbox server.
+        appid: the application's identifier.
+        tor: how that server is reached, if not directly.
+        command: the command whose help says more.
+
+    Raises:
+        Failure: it is not a code, or nobody can be asked.
+    """
+    if code is None:
+        if not somebody_is_there():
+            raise Failure(f"missing argument 'CODE' (see '{command} --help')")
+        return asked_for(relay, appid, tor)
+    try:
+        return validate(code)
+    except KeyFormatError as error:
+        raise Failure(said(error)) from None
 
 
 def asked_for(relay: str, appid: str, tor: TorManager | None = None) -> str:

@@ -51,7 +51,7 @@ class Question:
         self.is_open = True
 
         def wait() -> None:
-            reactor.callFromThread(decide, _typed(asked, understood))
+            reactor.callFromThread(decide, typed(asked, understood))
 
         def decide(answer: T | None) -> None:
             self.is_open = False
@@ -70,7 +70,7 @@ class Question:
             say.err("")
 
 
-def _typed(asked: str, understood: Callable[[str], T | None]) -> T | None:
+def typed(asked: str, understood: Callable[[str], T | None]) -> T | None:
     """Ask until there is an answer; return None if there will be none. Blocks."""
     while True:
         say.err(asked, end="")

@@ -1,23 +1,21 @@
-"""What `holdfast send` shows while its flow runs."""
+"""What a command that gives out one code shows while its flow runs."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.cli import say
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.guessing import Guessing
-from holdfast.operating.collecting import receive_command
 from holdfast.operating.standing import live_code
 
 if TYPE_CHECKING:
     from holdfast.cli.pictures import Pictures
     from holdfast.cli.question import Question
     from holdfast.cli.transfers import Transfer
-    from holdfast.operating.kept import Kept
     from holdfast_journal import FlowRow
 
 
@@ -28,7 +26,7 @@ class SendWatcher:
         name: the flow's.
         question: what may be asked meanwhile.
         transfer: shows how a file moves; None for a text.
-        kept: what the flow keeps of its command.
+        other_end: returns the command for the other computer, which has the code in it.
         pictures: shows codes as pictures, if that was asked for.
     """
 
@@ -37,14 +35,14 @@ class SendWatcher:
         name: str,
         question: Question,
         transfer: Transfer | None,
-        kept: Kept,
-        pictures: Pictures | None,
+        other_end: Callable[[str], str],
+        pictures: Pictures | None = None,
     ) -> None:
         self.row: FlowRow | None = None
         self._name = name
         self._question = question
         self._transfer = transfer
-        self._kept = kept
+        self._other_end = other_end
         self._pictures = pictures
         self._shown: str | None = None
         self._guessing = Guessing()
@@ -72,8 +70,7 @@ class SendWatcher:
                 say.out(code)
                 if self._pictures is not None:
                     say.out(self._pictures.of(row.name, code))
-                command = receive_command(code, self._kept.relay, self._kept.appid)
-                say.err(f"on the other computer: {command}")
+                say.err(f"on the other computer: {self._other_end(code)}")
         if self._transfer is not None and self.row is not None:
             self._transfer.show(self.row, time.monotonic())
         return self.row is not None and self.row.finished_at is not None

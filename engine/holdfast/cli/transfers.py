@@ -13,6 +13,7 @@ from holdfast.cli.pace import Pace, line
 from holdfast.cli.status_line import StatusLine
 from holdfast.operating.printable import printable
 from holdfast.transfer.names import shown
+from holdfast.transfer.throttle import ITS_TURN
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Transfer:
     def _tell_of_the_connection(self, published: Mapping[str, object]) -> None:
         waiting, route = published.get("waiting"), published.get("route")
         if waiting and not self._waiting:
-            self.status.print(f"waiting: {printable(str(waiting), 300)}; trying again")
+            again = "" if waiting == ITS_TURN else "; trying again"
+            self.status.print(f"waiting: {printable(str(waiting), 300)}{again}")
         elif route and not waiting and (self._waiting or route != self._route):
             self.status.print(f"connected {route_in_words(str(route))}")
             self._pace = Pace()  # the time without a connection does not count
@@ -89,8 +91,8 @@ class Transfer:
     def _now(self, row: FlowRow, published: Mapping[str, object], now: float) -> str:
         """Return what goes on at this moment, in words or figures, or ""."""
         size, moved = published.get("size"), published.get("moved") or 0
-        if published.get("waiting"):
-            return "waiting for the other side"
+        if waiting := published.get("waiting"):
+            return f"waiting for {ITS_TURN if waiting == ITS_TURN else 'the other side'}"
         if not published.get("route") or not isinstance(size, int) or not isinstance(moved, int):
             return self._before(row, published)
         if moved >= size:

@@ -44,8 +44,29 @@ class AskedWays:
         return Ways(relays, self.listen, self.port)
 
 
+def _no_listen(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--no-listen",
+        is_flag=True,
+        help="Do not let the other side connect to this machine: connect to it, or use the relay.",
+    )(command)
+
+
 def _host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def shared_ways_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--transit` and `--no-listen`, as `ways_options` does.
+
+    Of many transfers at once, each has a port of its own.
+    """
+
+    @functools.wraps(command)
+    def gathered(*args: Any, transit: TransitRelay | None, no_listen: bool, **more: Any) -> Any:
+        return command(*args, ways=AskedWays(transit, not no_listen, 0), **more)
+
+    return transit_option(_no_listen(gathered))
 
 
 def ways_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,14 +81,9 @@ def ways_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, ways=AskedWays(transit, not no_listen, port or 0), **more)
 
     options = click.option(
-        "--no-listen",
-        is_flag=True,
-        help="Do not let the other side connect to this machine: connect to it, or use the relay.",
-    )(gathered)
-    options = click.option(
         "--port",
         type=click.IntRange(1, 65_535),
         metavar="PORT",
         help="Let the other side connect to this TCP port, which your firewall lets through.",
-    )(options)
+    )(_no_listen(gathered))
     return transit_option(options)

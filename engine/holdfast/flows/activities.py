@@ -8,10 +8,13 @@ from the flow's state alone, and the engine sees to it, after each commit and af
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
+
+if TYPE_CHECKING:
+    from holdfast.transit.keeping import Keeper
 
 
 @frozen
@@ -62,6 +65,11 @@ class Session(Protocol):
     @property
     def tor(self) -> object:
         """What every connection must be made through, an object with `stream_via`; or None."""
+        ...
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """What holds connections beyond the death of this process, if anything does."""
         ...
 
     @property

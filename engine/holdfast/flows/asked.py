@@ -59,9 +59,8 @@ def methods_not_called(cls: type, elsewhere: frozenset[str]) -> Iterator[str]:
     """Say which methods of `cls` are for the result of a task that there is not; as above."""
     methods = {method_name(task) for task in {*task_kinds(), *elsewhere} | _asked_for(cls)}
     called = _called(cls)
-    for name in dir(cls):
-        asked, ending = _split(name)
-        if not asked or asked in methods or name in called or not _takes_one(cls, name):
+    for name, asked, ending in _for_results(cls):
+        if asked in methods or name in called or not _takes_one(cls, name):
             continue
         if any(name.startswith(f"{method_name(kind)}_") for kind in activity_kinds()):
             continue
@@ -71,6 +70,13 @@ def methods_not_called(cls: type, elsewhere: frozenset[str]) -> Iterator[str]:
             f"nothing calls its method {name}: no task is called {asked.replace('_', '-')!r}"
             f" here{meant}"
         )
+
+
+@cache
+def _for_results(cls: type) -> tuple[tuple[str, str, str], ...]:
+    """Return its names that look like methods for results, each with its task's part and ending."""
+    found = ((name, *_split(name)) for name in dir(cls))
+    return tuple(each for each in found if each[1])
 
 
 def _split(name: str) -> tuple[str, str]:

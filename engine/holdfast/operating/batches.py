@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from holdfast.operating.coding import AskedCode
+from holdfast.operating.exchanges import TAHOE
+from holdfast.operating.handing import NO_FILES, AskedFiles, file_flow
 from holdfast.operating.hooks import NO_HOOKS, AskedHooks
 from holdfast.operating.minting import PLACEHOLDER
 from holdfast.operating.people import LONGEST_NAME, Person, same_name
@@ -16,6 +18,7 @@ from holdfast.operating.refused import Refused
 from holdfast.operating.standing import shown_word
 
 if TYPE_CHECKING:
+    from holdfast.flows import Flow
     from holdfast_journal import Actor, ExistingFlow, NewFlow, SqlJournal
 
 
@@ -33,6 +36,9 @@ class Terms:
         code: what codes they get.
         tor: whether their flows are left to workers that connect through Tor.
         hooks: who is told what.
+        files: how those are handed over who get files.
+        exchange: the kind of flow that hands out, if it is another one; see
+            `holdfast.operating.exchanges`.
     """
 
     relay: str
@@ -42,6 +48,8 @@ class Terms:
     code: AskedCode = field(factory=AskedCode)
     tor: bool = False
     hooks: AskedHooks = NO_HOOKS
+    files: AskedFiles = NO_FILES
+    exchange: str | None = None
 
 
 def check_names(people: Sequence[Person], minting: Sequence[str], source: str) -> None:
@@ -97,7 +105,7 @@ def start_batch(
     if a person was started with another secret: then no flow is started, unless that happened at
     this very moment.
     """
-    flows = [_flow(journal, person, minting, terms) for person in people]
+    flows = [_flow(journal, batch, person, minting, terms) for person in people]
     lines = {person.name: person.line for person in people}
     fingerprints = {flow.name: flow.fingerprint for flow in flows}
 
@@ -106,7 +114,8 @@ def start_batch(
             # A minted secret that was collected stays, even if another command mints the next ones.
             matters = minting is None or not old.finished
             if matters and old.fingerprint != fingerprints[old.name]:
-                what = "another secret" if minting is None else "another command or secret"
+                kinds = "secret or file" if terms.files.ways is not None else "secret"
+                what = f"another {kinds}" if minting is None else f"another command or {kinds}"
                 raise StartedDifferently(
                     f"{_where(source, lines[old.name])}{quoted(old.name)} was started with {what}"
                     f" before (it is {shown_word(old.status)}); --batch NAME begins a new round"
@@ -124,30 +133,41 @@ def _where(source: str, line: int) -> str:
 
 def _flow(
     journal: SqlJournal,
+    batch: str,
     person: Person,
     minting: Sequence[str] | None,
     terms: Terms,
 ) -> NewFlow:
     from holdfast.flows.document import new_flow
-    from holdfast.flows.shipped.provision import Provision
 
-    coding = terms.code.flow_value()
-    if minting is not None:
-        words = [word.replace(PLACEHOLDER, person.name) for word in minting]
-        flow = Provision(
-            name=person.name, mint=words, mint_timeout=terms.mint_timeout, coding=coding
-        )
-        fingerprint = journal.fingerprint("mint", *words)
-    else:
-        flow = Provision(name=person.name, secret=person.secret or "", coding=coding)
-        fingerprint = journal.fingerprint("secret", person.secret or "")
+    flow, marks = _flow_and_marks(batch, person, minting, terms)
     return new_flow(
         person.name,
         flow,
         relay=terms.relay,
         appid=terms.appid,
-        fingerprint=fingerprint,
+        fingerprint=journal.fingerprint(*marks),
         deadline=terms.deadline,
         tor=terms.tor,
         hooks=terms.hooks.words,
     )
+
+
+def _flow_and_marks(
+    batch: str, person: Person, minting: Sequence[str] | None, terms: Terms
+) -> tuple[Flow, tuple[str, ...]]:
+    """Return a person's flow, and what makes it the same as another."""
+    from holdfast.flows.shipped.provision import Provision
+    from holdfast.flows.shipped.tahoe import TahoeInvite
+
+    coding, seconds = terms.code.flow_value(), terms.mint_timeout
+    words = None if minting is None else [w.replace(PLACEHOLDER, person.name) for w in minting]
+    if person.file is not None or terms.files.minted:
+        return file_flow(batch, person, words, seconds, terms.files, coding)
+    cls: type[Provision] = TahoeInvite if terms.exchange == TAHOE else Provision
+    marks = () if terms.exchange is None else (terms.exchange,)
+    if words is not None:
+        minted = cls(name=person.name, mint=words, mint_timeout=seconds, coding=coding)
+        return minted, (*marks, "mint", *words)
+    secret = person.secret or ""
+    return cls(name=person.name, secret=secret, coding=coding), (*marks, "secret", secret)

@@ -12,7 +12,7 @@ from holdfast.operating.refused import Refused
 from holdfast.rendezvous import DEFAULT_RELAY
 from holdfast.transfer import APPID
 
-COLLECTED = ("provision", "send", "send-file")
+COLLECTED = ("provision", "provision-file", "send", "send-file")
 """The kinds of flows that a stock client collects from."""
 
 _SCHEME = "wormhole-transfer:"
@@ -25,12 +25,40 @@ def receive_command(code: str, relay: str, appid: str = APPID) -> str:
 
     It names the mailbox server and the application only where they are not the stock client's own.
     """
+    return _stock_command(relay, None if appid == APPID else appid, "receive", code)
+
+
+def accept_key_command(code: str, relay: str, appid: str | None = None) -> str:
+    """Return the stock client's command that sends a public SSH key, likewise.
+
+    Args:
+        code: the code.
+        relay: the mailbox server.
+        appid: the application's identifier, if it is not the stock client's own for keys.
+    """
+    return _stock_command(relay, appid, "ssh", "accept", code)
+
+
+def join_grid_command(code: str, relay: str, appid: str) -> str:
+    """Return the command that makes a client of a Tahoe-LAFS grid.
+
+    Tahoe-LAFS has a mailbox server of its own unless it is told of another.
+    """
+    from holdfast.flows.shipped import tahoe
+
+    words = ["tahoe", f"--wormhole-server={relay}"]
+    if appid != tahoe.APPID:
+        words.append(f"--wormhole-invite-appid={appid}")
+    return shlex.join([*words, "create-client", f"--join={code}"])
+
+
+def _stock_command(relay: str, appid: str | None, *rest: str) -> str:
     words = ["wormhole"]
-    if appid != APPID:
+    if appid is not None:
         words += ["--appid", appid]
     if relay != DEFAULT_RELAY:
         words += ["--relay-url", relay]
-    return shlex.join([*words, "receive", code])
+    return shlex.join([*words, *rest])
 
 
 def special_command(relay: str, appid: str) -> str | None:

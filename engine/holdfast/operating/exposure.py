@@ -31,16 +31,22 @@ def warning(path: Path) -> str | None:
     )
 
 
-def when_all_have_codes(path: Path | str, *, with_secrets: bool) -> list[str]:
+def when_all_have_codes(
+    path: Path | str, *, with_secrets: bool, with_files: bool = False
+) -> list[str]:
     """Return what to say when all codes are there: lines for people.
 
     Args:
         path: the people file; a text if it was standard input.
         with_secrets: whether secrets are in it.
+        with_files: whether the paths of files are in it.
     """
+    stay = ["Leave the files where they are: each is read when its recipient is there."]
+    more = stay if with_files else []
     if isinstance(path, str):
         return [
-            "All codes are there. You may stop this command: 'holdfast run' goes on without it."
+            "All codes are there. You may stop this command: 'holdfast run' goes on without it.",
+            *more,
         ]
     file = printable(str(path), 300)
     stop = f"You may stop this command: 'holdfast run' goes on without it, and without {file}."
@@ -48,4 +54,4 @@ def when_all_have_codes(path: Path | str, *, with_secrets: bool) -> list[str]:
     if with_secrets:
         secrets = "its secrets are in the database, encrypted, and nothing else needs the file."
         lines.append(f"Delete {file} now: {secrets}")
-    return lines
+    return lines + more

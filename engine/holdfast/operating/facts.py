@@ -21,6 +21,12 @@ TIMES = ("sent", "accepted", "collected")
 SIZES = ("size", "moved")
 """What they publish as a number of bytes."""
 
+RATE = "rate"
+"""What they publish as bytes a second, while something moves."""
+
+LEFT = "left"
+"""What they publish as the seconds that it will still take at that rate."""
+
 
 def served_by(row: FlowRow, moment: Callable[[float], str], *, waits_for_room: bool) -> str:
     """Say which process runs the flow, or why none does; empty if it is over.
@@ -34,6 +40,9 @@ def served_by(row: FlowRow, moment: Callable[[float], str], *, waits_for_room: b
         return ""
     if waits_for_room:
         return "no process yet; it waits for room"
+    if row.watched:
+        limit = "" if row.wake_at is None else f", or at {moment(row.wake_at)} at the latest"
+        return f"watched: its mailbox server tells when something comes{limit}"
     if is_parked(row) and row.wake_at is not None:
         return f"parked; its next turn is at {moment(row.wake_at)}"
     if not row.owner_alive:

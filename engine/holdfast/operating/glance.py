@@ -66,7 +66,7 @@ def glance(journal: SqlJournal, clock: Callable[[], float] = time.time) -> Glanc
 
     began = time.monotonic()
     groups = journal.groups(Filter())
-    found = summary(groups)
+    found = summary(groups, journal)
     failing = journal.task_groups(TaskFilter(states=[TaskState.FAILING]))
     needs = [
         *_ended_badly(found.counts),

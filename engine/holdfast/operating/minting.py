@@ -19,6 +19,9 @@ from holdfast.operating.refused import Refused
 
 PLACEHOLDER: Final = "{name}"
 
+FILE_PLACEHOLDER: Final = "{file}"
+"""Stands for a path that ends in a name that may be the person's."""
+
 _SHELLS: Final = frozenset(
     [
         "sh",
@@ -86,8 +89,15 @@ _ALL_IS_CODE: Final = frozenset(
 """Programs that join their arguments and let a shell read them, here or on another machine."""
 
 
-def parse_command(text: str, option: str = "--mint") -> list[str]:
+def parse_command(
+    text: str, option: str = "--mint", placeholders: Sequence[str] = (PLACEHOLDER,)
+) -> list[str]:
     """Return the words of the command that `option` has, after finding its program.
+
+    Args:
+        text: the command.
+        option: what it was given with.
+        placeholders: what in it stands for a name, or for what may hold one.
 
     Raises Refused if the command is malformed, or if a name would be run as part of a script.
     """
@@ -101,13 +111,15 @@ def parse_command(text: str, option: str = "--mint") -> list[str]:
     if program is None:
         raise Refused(f"{option}: there is no program {quoted(words[0])} that can be run")
     words = [str(Path(program).absolute()), *words[1:]]
-    runs_it = script_with_name(words)
-    if runs_it is not None:
-        raise Refused(
-            f"{option}: {PLACEHOLDER} stands in a script that {quoted(runs_it)} runs, and a name"
-            " that holds a command would be run too; read the environment variable HOLDFAST_NAME"
-            ' there instead: "$HOLDFAST_NAME" in a shell, with the quotation marks'
-        )
+    for placeholder in placeholders:
+        runs_it = script_with_name(words, placeholder)
+        if runs_it is not None:
+            variable = f"HOLDFAST_{placeholder[1:-1].upper()}"
+            raise Refused(
+                f"{option}: {placeholder} stands in a script that {quoted(runs_it)} runs, and a"
+                " name that holds a command would be run too; read the environment variable"
+                f' {variable} there instead: "${variable}" in a shell, with the quotation marks'
+            )
     return words
 
 
@@ -124,14 +136,14 @@ def mint_seconds_from(mint: str | None, timeout: float | None) -> float:
     return timeout
 
 
-def script_with_name(words: Sequence[str]) -> str | None:
+def script_with_name(words: Sequence[str], placeholder: str = PLACEHOLDER) -> str | None:
     """Return the interpreter that would read a name as part of its script, or None.
 
     It may stand anywhere, as in `env X=1 nice bash -ec SCRIPT`.
     """
     for position, word in enumerate(words):
         for name in _names_of(word, first=position == 0):
-            if any(PLACEHOLDER in each for each in _code(name, words[position + 1 :])):
+            if any(placeholder in each for each in _code(name, words[position + 1 :])):
                 return name
     return None
 

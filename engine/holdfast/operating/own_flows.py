@@ -20,11 +20,15 @@ def ship() -> None:
     import holdfast.flows.shipped.command
     import holdfast.flows.shipped.hooking
     import holdfast.flows.shipped.measuring
+    import holdfast.flows.shipped.private
     import holdfast.flows.shipped.provision
+    import holdfast.flows.shipped.provision_file
     import holdfast.flows.shipped.receive
     import holdfast.flows.shipped.receiving
     import holdfast.flows.shipped.send_file
     import holdfast.flows.shipped.sending
+    import holdfast.flows.shipped.ssh
+    import holdfast.flows.shipped.tahoe
     import holdfast.flows.shipped.verifying
     import holdfast.flows.shipped.writing  # noqa: F401 - registers as the others do
 

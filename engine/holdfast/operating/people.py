@@ -1,9 +1,12 @@
-"""The people file: who gets a secret, and which.
+"""The people file: who gets a secret, and which; or which file.
 
 Everything in it is checked before anything is started, and no error message holds a secret.
 """
 
+from __future__ import annotations
+
 import contextlib
+import os
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -31,6 +34,19 @@ _JSON_SUFFIXES = (".jsonl", ".ndjson")
 
 
 @frozen
+class FileColumn:
+    """The column with the paths of files.
+
+    Args:
+        name: what it is called.
+        asked: whether it must be there.
+    """
+
+    name: str = "file"
+    asked: bool = False
+
+
+@frozen
 class Person:
     """One person of the file; `secret` is None if it is to be minted."""
 
@@ -40,29 +56,51 @@ class Person:
     """Where the person's row begins; 0 for a person who was typed."""
     others: Mapping[str, str] = field(factory=dict, repr=False)
     """The texts in the other columns, as they are there."""
+    file: str | None = None
+    """What they get instead of a secret: the path of a file or folder; absolute, if it was read by
+    `read_people`."""
 
 
 def read_people(
-    source: Path | Literal["-"], *, name_column: str, secret_column: str | None
+    source: Path | Literal["-"],
+    *,
+    name_column: str,
+    secret_column: str | None,
+    files: FileColumn | None = None,
 ) -> list[Person]:
     """Read and check a whole people file, in its order; `-` is standard input.
 
-    `secret_column` is None if secrets are minted: then none is read. The file is CSV with a header,
+    `secret_column` is None if secrets are minted: then none is read. The column of `files` may be
+    there, in the place of `secret_column` or beside it; each person has one of the two. A path in
+    it is relative to the directory of the people file. The file is CSV with a header,
     or JSON lines if it begins with `{` or is called `*.jsonl` or `*.ndjson`. Names are returned as
     `same_name` has them. Raises `Refused` for the first thing that is wrong, with its line.
     """
     place = place_of("standard input" if isinstance(source, str) else str(source))
     columns = _columns(name_column, secret_column)
+    if files is not None and files.name in columns:
+        raise Refused(f"column {quoted(files.name)} cannot have the files too")
+    directory = Path() if isinstance(source, str) else source.parent
     json_lines = not isinstance(source, str) and source.suffix.lower() in _JSON_SUFFIXES
     people: list[Person] = []
     with _opened(source, place) as stream:
-        for found in _people(stream, place, columns, json_lines=json_lines):
+        for found in _people(stream, place, columns, files, json_lines=json_lines):
             if isinstance(found, Refused):
                 raise found
-            people.append(found)
+            people.append(_found_in(directory, found))
     if not people:
         raise _names_nobody(place)
     return people
+
+
+def _found_in(directory: Path, person: Person) -> Person:
+    """Return a person with the absolute path of their file.
+
+    Links are not followed: what is sent has the name under which it was given.
+    """
+    if person.file is None:
+        return person
+    return evolve(person, file=os.path.abspath(directory / person.file))  # noqa: PTH100
 
 
 def examine(
@@ -85,7 +123,7 @@ def examine(
     wrong: list[Refused] = []
     json_lines = file.lower().endswith(_JSON_SUFFIXES)
     try:
-        for found in _people(stream, place, columns, json_lines=json_lines):
+        for found in _people(stream, place, columns, None, json_lines=json_lines):
             if isinstance(found, Person):
                 people.append(found)
                 continue
@@ -110,13 +148,20 @@ def _names_nobody(place: Place) -> Refused:
 
 
 def _people(
-    stream: BinaryIO, place: Place, columns: list[str], *, json_lines: bool
+    stream: BinaryIO,
+    place: Place,
+    columns: list[str],
+    files: FileColumn | None,
+    *,
+    json_lines: bool,
 ) -> Iterator[Person | Refused]:
     """Yield each person, or what is wrong with their row. Raises `Refused` for what is no row."""
     first_lines: dict[str, int] = {}
-    for row in read_rows(text_lines(stream, place), place, columns, json_lines=json_lines):
+    instead = None if files is None else files.name
+    lines = text_lines(stream, place)
+    for row in read_rows(lines, place, columns, json_lines=json_lines, instead=instead):
         try:
-            person = _person(row, columns, place)
+            person = _person(row, columns, files, place)
         except Refused as error:
             yield error
             continue
@@ -180,13 +225,23 @@ def _opened(source: Path | Literal["-"], place: Place) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _person(row: Row, wanted: list[str], place: Place) -> Person:
+def _person(row: Row, wanted: list[str], files: FileColumn | None, place: Place) -> Person:
     name = _name(row.values[0], wanted[0], row.line, place)
     secret = None
+    file = None if files is None else _file(row, files, place)
     if len(wanted) > 1:
-        secret = _secret(row.values[1], wanted[1], row.line, place)
+        given = row.values[1]
+        if file is None and files is not None and files.name in row.others and _is_blank(given):
+            raise place.failure(row.line, "there is neither a secret nor a file")
+        if file is None:
+            secret = _secret(given, wanted[1], row.line, place)
+        elif not _is_blank(given):
+            raise place.failure(
+                row.line,
+                "there is both a secret and a file; --file-column says which column has the files",
+            )
     others = {column: value for column, value in row.others.items() if isinstance(value, str)}
-    return Person(name, secret, row.line, others)
+    return Person(name, secret, row.line, others, file)
 
 
 def _name(value: object, column: str, line: int, place: Place) -> str:
@@ -232,6 +287,23 @@ def _secret(value: object, column: str, line: int, place: Place) -> str:
             " clients drop larger messages",
         )
     return secret
+
+
+def _file(row: Row, column: FileColumn, place: Place) -> str | None:
+    """Return the path that a row names, as it is there; None if it names none."""
+    if column.asked and column.name not in row.others:
+        raise place.failure(row.line, f"no column {quoted(column.name)}, which --file-column names")
+    given = row.others.get(column.name)
+    if _is_blank(given):
+        return None
+    path = _string(given, column.name, "file", row.line, place)
+    if "\0" in path:
+        raise place.failure(row.line, "the file's name holds a NUL")
+    return path
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _string(value: object, column: str, what: str, line: int, place: Place) -> str:

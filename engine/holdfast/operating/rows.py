@@ -27,9 +27,16 @@ class Row:
 
 
 def read_rows(
-    lines: Iterator[str], place: Place, wanted: Sequence[str], *, json_lines: bool
+    lines: Iterator[str],
+    place: Place,
+    wanted: Sequence[str],
+    *,
+    json_lines: bool,
+    instead: str | None = None,
 ) -> Iterator[Row]:
     """Yield the rows of a file; JSON lines if told so or if it begins with `{`.
+
+    If the column `instead` is there, the last of `wanted` need not be; its values are None then.
 
     Raises `Refused` with the number of the line.
     """
@@ -40,8 +47,8 @@ def read_rows(
             break
     everything = chain(skipped, lines)
     if json_lines or (skipped and skipped[-1].lstrip().startswith("{")):
-        return _json_rows(everything, place, wanted)
-    return _csv_rows(everything, place, wanted)
+        return _json_rows(everything, place, wanted, instead)
+    return _csv_rows(everything, place, wanted, instead)
 
 
 _QUOTED_VALUE = re.compile(r'(?:^|(?<=,))"(?:[^"]++|"")*+"(?=,|\r?\n?\Z)')
@@ -92,12 +99,21 @@ class _Counted:
         return line
 
 
-def _csv_rows(lines: Iterator[str], place: Place, wanted: Sequence[str]) -> Iterator[Row]:
+def _csv_rows(
+    lines: Iterator[str], place: Place, wanted: Sequence[str], instead: str | None
+) -> Iterator[Row]:
     records = csv_records(lines, place)
     first, header = next(records, (1, []))
     if not header:
         raise place.failure_of_whole("the file is empty; it needs a header, then a row a person")
     columns = [each.strip() for each in header]
+    if instead in columns and wanted[-1] not in columns:
+        wanted = wanted[:-1]
+        missing: Sequence[None] = [None]
+    else:
+        missing = []
+    if instead is not None and instead in columns:
+        _position(instead, columns, wanted, place, first)
     positions = [_position(each, columns, wanted, place, first) for each in wanted]
     for line, record in records:
         if len(record) != len(columns):
@@ -107,7 +123,7 @@ def _csv_rows(lines: Iterator[str], place: Place, wanted: Sequence[str]) -> Iter
             for place_in_row, (column, value) in enumerate(zip(columns, record, strict=True))
             if place_in_row not in positions
         }
-        yield Row(line, [record[each] for each in positions], others)
+        yield Row(line, [*(record[each] for each in positions), *missing], others)
 
 
 def csv_records(lines: Iterator[str], place: Place) -> Iterator[tuple[int, list[str]]]:
@@ -187,17 +203,19 @@ def _which_columns(columns: Sequence[str], wanted: Sequence[str]) -> str:
     )
 
 
-def _json_rows(lines: Iterable[str], place: Place, wanted: Sequence[str]) -> Iterator[Row]:
+def _json_rows(
+    lines: Iterable[str], place: Place, wanted: Sequence[str], instead: str | None
+) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         members = _members(line, number, place)
         for key in wanted:
-            if key not in members:
+            if key not in members and not (key == wanted[-1] and instead in members):
                 there = ", ".join(quoted(each, 40) for each in list(members)[:12]) or "none"
                 raise place.failure(number, f"no key {quoted(key)}; the keys are {there}")
         others = {key: value for key, value in members.items() if key not in wanted}
-        yield Row(number, [members[key] for key in wanted], others)
+        yield Row(number, [members.get(key) for key in wanted], others)
 
 
 class _TwiceError(Exception):

@@ -14,6 +14,7 @@ from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
+from holdfast.operating.sharing import NO_LIMITS, Limits
 from holdfast.operating.stopping import Stopping
 from holdfast.rendezvous import MOST_CONNECTIONS
 
@@ -28,9 +29,18 @@ if TYPE_CHECKING:
     from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
-    from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
+    from holdfast.transit.keeping import Keeper
+    from holdfast_journal import Changes, FlowRow, JournalBroken, Seen, SqlJournal
 
-EVERYWHERE = ("provision", "send", "send-file", "receive")
+EVERYWHERE = (
+    "provision",
+    "provision-file",
+    "send",
+    "send-file",
+    "receive",
+    "ssh-accept",
+    "tahoe-invite",
+)
 """The kinds of flows that any worker can run; the others belong to one command's terminal."""
 
 ONE_COMMANDS: Mapping[str, str] = {
@@ -38,9 +48,10 @@ ONE_COMMANDS: Mapping[str, str] = {
     "receive-verified": "receive",
     "send-verified": "send",
     "send-file-verified": "send",
+    "ssh-invite": "ssh invite",
 }
 """The kinds of flows that only the command which started them can run, and that command: they ask
-its user, or print on its terminal."""
+its user, print on its terminal, or write on its machine."""
 
 
 HOOKS_PATIENCE = 40.0
@@ -69,6 +80,8 @@ class Service:
         observer: hears of what the flows do; nobody does without it.
         companions: what goes on beside them.
         tor: makes every connection of its flows go through Tor.
+        limits: how much its transfers move at a time.
+        keeper: holds connections of transfers beyond the death of this process.
     """
 
     db: str
@@ -80,6 +93,8 @@ class Service:
     observer: Observer | None = None
     companions: Sequence[Companion] = ()
     tor: TorManager | None = None
+    limits: Limits = NO_LIMITS
+    keeper: Keeper | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -136,15 +151,18 @@ class Service:
         batch: str | None = None,
         names: Collection[str] | None = None,
         seconds: float | None = None,
+        since: Seen | None = None,
     ) -> Ending:
         """Run flows until `watch` returns True, the time is over, or a signal comes.
 
         Args:
-            watch: called with the flows that moved since the last call, at first with those of
-                the `names`, or the unfinished ones; returns whether to stop.
+            watch: called with the flows that moved since the last call, at first with those that
+                moved `since`, or without that with those of the `names`, or the unfinished ones;
+                returns whether to stop.
             batch: run only the flows of this batch.
             names: run only the flows with these names.
             seconds: for how long at most.
+            since: how far the journal was read before.
 
         Raises:
             Stopped: the database or its disk failed, or `watch` refused.
@@ -153,11 +171,16 @@ class Service:
         from holdfast.flows.engine.observing import UNOBSERVED
         from holdfast.flows.engine.threads import let_the_reactor_end
         from holdfast.operating.clock import keep_time_steadily
+        from holdfast.operating.handing import sweep_private
         from holdfast.operating.own_flows import ship
+        from holdfast.operating.spooling import private_directory
 
         keep_time_steadily(self._reactor)
         let_the_reactor_end(self._reactor)
         ship()
+        private = private_directory(self.db)
+        self.limits.obey(private)
+        sweep_private(self.journal, private)
         self.engine = Engine(
             self.journal,
             self._reactor,
@@ -169,6 +192,7 @@ class Service:
             timing=self.timing,
             observer=self.observer or UNOBSERVED,
             tor=self.tor,
+            keeper=self.keeper,
         )
 
         def start() -> None:
@@ -176,7 +200,7 @@ class Service:
             for companion in self.companions:
                 companion.start(self)
             self.engine.start().addErrback(self._failed)
-            self._look_at(watch, batch, names)
+            self._look_at(watch, batch, names, since)
             if seconds is not None:
                 self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
@@ -212,21 +236,28 @@ class Service:
         watch: Callable[[Sequence[FlowRow]], bool],
         batch: str | None,
         names: Collection[str] | None,
+        seen: Seen | None,
     ) -> None:
         from holdfast.flows.engine.looking import Looking
         from holdfast.flows.engine.threads import DaemonThreads, call_in
+        from holdfast_journal import Changes
 
         threads = DaemonThreads("status")
-        seen: Seen | None = None
+        version: int | None = None
 
         def look() -> Deferred[Any]:
-            def poll() -> tuple[Any, bool]:
-                changes = self.journal.poll(batch, seen, names=names)
-                return changes, self.journal.asked_to_leave()
+            def poll() -> tuple[Changes, bool]:
+                nonlocal version
+                now = self.journal.data_version()
+                if seen is not None and now is not None and now == version:
+                    return Changes((), seen), False  # nothing was committed
+                found = self.journal.poll(batch, seen, names=names), self.journal.asked_to_leave()
+                version = now
+                return found
 
             return call_in(threads, self._reactor, poll).addCallback(moved)
 
-        def moved(found: tuple[Any, bool]) -> None:
+        def moved(found: tuple[Changes, bool]) -> None:
             nonlocal seen
             changes, leaves = found
             seen = changes.seen

@@ -20,7 +20,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import define, field
 
 from holdfast.operating.refused import because
 from holdfast.transfer.placing import DIRECTORY, rename_new
@@ -48,9 +48,14 @@ def spool_directory(db: str) -> Path:
     return Path(platformdirs.user_state_dir("holdfast"), name)
 
 
-@frozen
+def private_directory(db: str) -> Path:
+    """Return the directory for private files of flows in the database at this URL; likewise."""
+    return spool_directory(db).with_suffix(".private")
+
+
+@define
 class Spooled:
-    """A stream that was read to its end, and has no name yet.
+    """A stream that was read to its end, and has no name at first.
 
     Args:
         part: where it is.
@@ -61,9 +66,13 @@ class Spooled:
     part: Path
     size: int
     sha256: str
+    _kept: str | None = field(default=None, init=False)
+    """The first name that it was given."""
 
     def keep(self, name: str) -> Path:
         """Give it this name, and return its path. What has the name already stays, as it is.
+
+        It may have several names, for several flows: it is on the disk once.
 
         Raises:
             Refused: it cannot be done.
@@ -73,13 +82,21 @@ class Spooled:
             directory = os.open(self.part.parent, DIRECTORY)
             try:
                 with contextlib.suppress(FileExistsError):
-                    rename_new(directory, self.part.name, name)
+                    self._give(directory, name)
                 os.fsync(directory)
             finally:
                 os.close(directory)
         except OSError as error:
             raise because(str(target), error) from None
         return target
+
+    def _give(self, directory: int, name: str) -> None:
+        """Move it there; or link it there, if it is somewhere already."""
+        if self._kept is not None:
+            os.link(self._kept, name, src_dir_fd=directory, dst_dir_fd=directory)
+            return
+        rename_new(directory, self.part.name, name)
+        self._kept = name
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def since(row: "FlowRow") -> float:
 
 def is_parked(row: "FlowRow") -> bool:
     """Whether the flow waits without a connection for its next visit, which is not overdue."""
-    if row.finished_at is not None or row.owner is not None:
+    if row.finished_at is not None or row.owner is not None or row.watched:
         return False
     return is_due_soon(row.wake_at)
 

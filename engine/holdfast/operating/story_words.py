@@ -77,16 +77,28 @@ _RECEIVE: Final = Kind("sender", "code used", numbers=False, receives=True)
 
 KINDS: Final[Mapping[str, Kind]] = {
     "provision": _TEXT,
+    "provision-file": _FILE,
     "send": _TEXT,
     "send-file": _FILE,
     "receive": _RECEIVE,
     "receive-here": _RECEIVE,
+    "tahoe-invite": Kind("client"),
+    "ssh-invite": Kind("other side", numbers=False),
+    "ssh-accept": Kind(
+        "inviter",
+        "code used",
+        sent="public key sent",
+        answer=Doubt("the inviter has added it", "the inviter refused it", by_end=True),
+        numbers=False,
+        receives=True,
+    ),
 }
 OTHER: Final = Kind()
 
 REPORTS: Final[Mapping[str, tuple[str, Mood] | None]] = {
     "sending: listening": ("offered to the recipient", Mood.PLAIN),
     "sending: chosen": ("connected to the recipient", Mood.PLAIN),
+    "sending: queued": ("waits for its turn, behind other files", Mood.PLAIN),
     "sending: moved": None,
     "sending: waiting": ("connection lost; it will be tried again", Mood.BAD),
     "sending: acknowledged": ("receipt: the recipient has confirmed", Mood.PLAIN),

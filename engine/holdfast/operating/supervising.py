@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import select
 import socket
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final, Self
 
 from attrs import define, field, frozen
@@ -52,8 +53,8 @@ class Manager:
         seconds = int(usec) / 1e6 if usec is not None and usec.isdecimal() and watched else 0.0
         return cls(there, seconds or None)
 
-    def tell(self, *assignments: str) -> None:
-        """Send it some variables, such as `READY=1`.
+    def tell(self, *assignments: str, descriptors: Sequence[int] = ()) -> None:
+        """Send it some variables, such as `READY=1`, and descriptors.
 
         Raises OSError if it cannot be told.
         """
@@ -63,7 +64,28 @@ class Manager:
         there = "\0" + self.address[1:] if self.address[0] == "@" else self.address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sending:
             sending.settimeout(PATIENCE)
-            sending.sendto("\n".join(assignments).encode("utf-8", "replace"), there)
+            sending.connect(there)
+            said = "\n".join(assignments).encode("utf-8", "replace")
+            socket.send_fds(sending, [said], descriptors)
+
+    def wait(self) -> None:
+        """Wait until it has heard all that it was told before, but not for long.
+
+        What is told by a process that is dead by then, it may not know whom to count it to.
+
+        Raises OSError if it cannot be told.
+        """
+        ours, theirs = os.pipe()
+        try:
+            try:
+                self.tell("BARRIER=1", descriptors=[theirs])
+            finally:
+                os.close(theirs)
+            poll = select.poll()
+            poll.register(ours, 0)
+            poll.poll(PATIENCE * 1000)  # it closes the other end
+        finally:
+            os.close(ours)
 
 
 def _nothing() -> None:
@@ -93,11 +115,11 @@ class Supervised:
     def by_environment(
         cls,
         reactor: Any,
-        unwell: Callable[[], str | None] = _nothing,
         status: Callable[[], str | None] = _nothing,
     ) -> Self:
         """Make one for the manager that started this process."""
-        return cls(Manager.taken_from(os.environ, os.getpid()), reactor, unwell, status)
+        manager = Manager.taken_from(os.environ, os.getpid())
+        return cls(manager, reactor, status=status)
 
     def ready(self) -> None:
         """The service does its work from now on."""

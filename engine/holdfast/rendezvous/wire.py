@@ -52,7 +52,12 @@ class Nameplates:
     nameplates: frozenset[str]
 
 
-FromServer: TypeAlias = ev.Event | Pong | Nameplates
+@frozen
+class Nameless:
+    """A message of a peer that we cannot even name. The server keeps and counts it all the same."""
+
+
+FromServer: TypeAlias = ev.Event | Pong | Nameplates | Nameless
 
 
 class Malformed(Exception):
@@ -129,7 +134,7 @@ def _allocated(frame: dict[str, Any]) -> FromServer:
     return ev.Allocated(nameplate)
 
 
-def _message(frame: dict[str, Any]) -> FromServer | None:
+def _message(frame: dict[str, Any]) -> FromServer:
     """Read a message, which the server passes on unread: what is wrong is the peer's fault.
 
     A message that we could not even name is dropped. One whose body is not hexadecimal is kept with
@@ -137,9 +142,9 @@ def _message(frame: dict[str, Any]) -> FromServer | None:
     """
     side, phase, body = frame.get("side"), _phase(frame.get("phase")), frame.get("body")
     if not isinstance(side, str) or phase is None:
-        return None
+        return Nameless()
     if max(len(side), len(phase)) > LONGEST_NAME:
-        return None
+        return Nameless()
     try:
         content = bytes.fromhex(body) if isinstance(body, str) else b""
     except ValueError:

@@ -20,14 +20,13 @@ from holdfast.server.watches import Watches
 if TYPE_CHECKING:
     from holdfast.server.websocket import Connections
 
-# Any value except None turns off the package's log of nameplates and mailboxes. The number
-# itself rounds the times in a usage database, which we do not keep.
-_QUIET = 3600
-
 COUNTS: Final = {
     "nameplates": "SELECT count(*) FROM nameplates",
     "mailboxes": "SELECT count(*) FROM mailboxes",
     "messages": "SELECT count(*) FROM messages",
+    "watchers": "SELECT count(*) FROM holdfast_watchers",
+    "watches": "SELECT count(*) FROM holdfast_watches",
+    "arrivals": "SELECT count(*) FROM holdfast_arrivals",
 }
 """What is counted, and how."""
 
@@ -49,6 +48,7 @@ class MailboxService(ListeningService):
         site: Any,
         connections: "Connections",
         database: MailboxDatabase,
+        sweeper: Sweeper,
     ) -> None:
         super().__init__(endpoint, listen, site, address.url)
         self.connections = connections
@@ -56,6 +56,7 @@ class MailboxService(ListeningService):
         self.turn: Turn = connections.turn
         """What commits."""
         self._database = database
+        self._sweeper = sweeper
 
     def unwell(self) -> None:
         """It makes progress if this is called at all: it does everything in the reactor's thread.
@@ -78,6 +79,7 @@ class MailboxService(ListeningService):
             }
 
     def _closed(self, result: Any) -> Any:
+        self._sweeper.stop()
         try:
             self.turn.end()
         finally:
@@ -109,21 +111,23 @@ def service(
     """
     try:
         from wormhole_mailbox_server.database import create_or_upgrade_channel_db
-        from wormhole_mailbox_server.server import make_server
 
+        from holdfast.server.applications import Applications
         from holdfast.server.websocket import Connections, site
     except ModuleNotFoundError as error:
         raise PackageMissing from error
     endpoint = address.endpoint(reactor, listen)
     opened = open_database(database, create_or_upgrade_channel_db)
-    turn = Turn(opened.connection, partial(reactor.callLater, 0))
-    server = make_server(turn, blur_usage=_QUIET, welcome_motd=motd)
+    soon = partial(reactor.callLater, 0)
+    turn = Turn(opened.connection, soon)
+    server = Applications(turn, motd)
     watches = Watches.on(opened.connection, turn, watched)
     connections = Connections(server, watches, most)
     web = site(server, connections)
-    result = MailboxService(endpoint, listen, web, connections, opened)
+    sweeper = Sweeper(server, turn, keep, watches, soon)
+    result = MailboxService(endpoint, listen, web, connections, opened, sweeper)
     server.setServiceParent(result)
-    sweeps = TimerService(period(keep), Sweeper(server, turn, keep, watches))
+    sweeps = TimerService(period(keep), sweeper)
     sweeps.clock = reactor
     sweeps.setServiceParent(result)
     return result

@@ -182,16 +182,15 @@ class Watches:
             watcher.say("holdfast-arrived", arrivals=[list(row) for row in rows])
             watcher.told = rows[-1]["number"]
 
-    def keep(self, now: float, old: float) -> None:
-        """Before a sweep: what is watched was last touched when its watcher was last here."""
+    @property
+    def here(self) -> int:
+        """On how many connections somebody watches."""
+        return sum(map(len, self._here.values()))
+
+    def note(self, now: float) -> None:
+        """Before a sweep: note that those who are connected are here."""
         for id_ in self._here:
             self.turn.execute("UPDATE holdfast_watchers SET seen = ? WHERE id = ?", (now, id_))
-        seen = """SELECT max(seen) FROM holdfast_watches JOIN holdfast_watchers AS w
-            ON w.id = watcher WHERE mailbox_id = mailboxes.id"""
-        self.turn.execute(
-            f"UPDATE mailboxes SET updated = ({seen}) WHERE updated <= ? AND ({seen}) > ?",  # noqa: S608
-            (old, old),
-        )
 
     def forget(self, old: float, empty: float) -> None:
         """Forget watchers who were not here since `old`, and, if they watch nothing, `empty`."""

@@ -15,7 +15,7 @@ from holdfast.errors import ServerConnectionError
 from holdfast.rendezvous.boundaries import ConnectionEnded
 from holdfast.rendezvous.connector import ConnectionOwner, Connector
 from holdfast.rendezvous.websocket import WebSocket
-from holdfast.rendezvous.wire import FromServer, Malformed, Nameplates, Pong, read
+from holdfast.rendezvous.wire import FromServer, Malformed, Nameless, Nameplates, Pong, read
 from holdfast.shell.alive import Life
 from holdfast.shell.conversation import Conversation
 from holdfast.shell.giving_up import GivingUp
@@ -181,9 +181,12 @@ class Contact:
         elif isinstance(said, Pong):
             conversation.said.caught_up = True
             happen(ev.MailboxMissing() if missing(self.exchange, conversation.said) else None)
+        elif isinstance(said, Nameless):
+            conversation.others += 1
         else:
             if isinstance(said, ev.MessageArrived):
                 conversation.said.hear(said, self.exchange)
+                conversation.others += said.side != self.exchange.side
             happen(said)
 
     def _look_up(

@@ -23,6 +23,7 @@ class Conversation:
         "has_closed",
         "hurried",
         "lately",
+        "others",
         "said",
         "welcomed",
     )
@@ -39,6 +40,8 @@ class Conversation:
         self.lately = False
         """Whether the server cannot have forgotten us in its usual way."""
         self.said = Said()
+        self.others = 0
+        """How many messages of other sides the mailbox has shown."""
         self.fetching = False
         """Whether messages that the mailbox lacks are being looked up."""
         self.hurried = False

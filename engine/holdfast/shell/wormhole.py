@@ -385,6 +385,12 @@ class DelegatedWormhole:
         return conversation is not None and conversation.welcomed
 
     @property
+    def others_heard(self) -> int:
+        """How many messages of other sides the mailbox has shown on this connection."""
+        conversation = self._happening.contact.conversation
+        return 0 if conversation is None else conversation.others
+
+    @property
     def is_resting(self) -> bool:
         """Whether the server has shown us all that it holds, and we only wait for the peer."""
         conversation = self._happening.contact.conversation

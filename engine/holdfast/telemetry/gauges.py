@@ -11,6 +11,7 @@ from attrs import define, frozen
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from holdfast.operating.summing import contacts
 from holdfast.telemetry.counting import shown
 from holdfast.telemetry.looked_up import LookedUp
 from holdfast_journal import Filter, Group, SqlJournal
@@ -70,6 +71,11 @@ class Gauges(Collector):
         unloaded = GaugeMetricFamily(
             "holdfast_flows_unloaded", "Unfinished flows that no worker so far could load."
         )
+        contact = GaugeMetricFamily(
+            "holdfast_flows_under_way",
+            "Flows that have begun and are not over, by how they hear of their recipients.",
+            labels=["contact"],
+        )
         age = GaugeMetricFamily(
             "holdfast_counts_age_seconds", "How long ago the flows of the database were counted."
         )
@@ -86,8 +92,10 @@ class Gauges(Collector):
                 [], sum(group.number for group in found.groups if group.owner_alive is False)
             )
             unloaded.add_metric([], sum(group.unloaded for group in found.groups))
+            for way, number in contacts(found.groups).items():
+                contact.add_metric([way], number)
             age.add_metric([], self._found.age or 0.0)
-        yield from (flows, tasks, stranded, unloaded, age)
+        yield from (flows, tasks, stranded, unloaded, contact, age)
 
     def _of_worker(self) -> Iterator[Metric]:
         vitals = self._service.journal.vitals()

@@ -114,6 +114,11 @@ class MailboxGauges(Collector):
             "Connections of clients.",
             self._server.connections.number,
         )
+        yield GaugeMetricFamily(
+            "holdfast_mailbox_watching",
+            "Those of them on which somebody watches mailboxes.",
+            self._server.connections.watches.here,
+        )
         yield CounterMetricFamily(
             "holdfast_mailbox_refused",
             "Clients that were sent away because there were too many.",
@@ -126,7 +131,7 @@ class MailboxGauges(Collector):
         )
         rows = GaugeMetricFamily(
             "holdfast_mailbox_rows",
-            "Nameplates, mailboxes and messages in the database.",
+            "What is in the database.",
             labels=["table"],
         )
         age = GaugeMetricFamily(

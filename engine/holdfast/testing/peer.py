@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from holdfast.api import create
@@ -16,6 +16,7 @@ class Peer:
         network: what the client connects through.
         appid: the application's identifier.
         on_message: called with the peer and each message.
+        versions: what the client says of itself, as `holdfast.create` takes it.
     """
 
     def __init__(
@@ -23,11 +24,14 @@ class Peer:
         network: Network,
         appid: str,
         on_message: Callable[[Peer, bytes], object] | None = None,
+        versions: Mapping[str, Any] | None = None,
     ) -> None:
         self.on_message = on_message
         self.got: list[tuple[str, Any]] = []
         """What it was told, in order: ("versions", ...), ("message", ...), ("closed", ...)."""
-        self.wormhole = create(appid, URL, network.clock, delegate=self)
+        self.wormhole = create(
+            appid, URL, network.clock, delegate=self, versions=dict(versions or {})
+        )
 
     @property
     def messages(self) -> list[bytes]:

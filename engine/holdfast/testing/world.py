@@ -263,6 +263,7 @@ class World:
         on_message: Callable[[Peer, bytes], object] | None = None,
         *,
         appid: str | None = None,
+        versions: Mapping[str, Any] | None = None,
     ) -> Peer:
         """Let a person enter `code`, and return their client.
 
@@ -270,6 +271,7 @@ class World:
             code: the code, as `code` returns it.
             on_message: called with the peer and each message, which it keeps in any case.
             appid: the application's identifier, by default that of the flow added last.
+            versions: what the client says of itself, as `holdfast.create` takes it.
 
         Raises:
             ValueError: there is no `appid`, and no such flow.
@@ -277,7 +279,7 @@ class World:
         appid = appid or self._appid
         if not appid:
             raise ValueError("no flow was added to this world: a peer needs an appid")
-        return Peer(self.network, appid, on_message).enter(code)
+        return Peer(self.network, appid, on_message, versions).enter(code)
 
     # Inside.
 

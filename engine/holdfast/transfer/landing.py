@@ -12,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 ROOM: Final = 128 * 1024
 """Bytes that are read at once for a digest."""
+
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 MOST_KEPT: Final = 1000
 """Names that are tried for what is kept after a failure."""
@@ -134,16 +137,30 @@ class Landing:
             OSError: they cannot be read, or are not there.
             Stopped: as asked.
         """
-        hasher, offset, pulse = hashlib.sha256(), 0, Pulse(stop=stop)
-        room = memoryview(bytearray(min(ROOM, length)))
-        while offset < length:
-            pulse.beat()
-            count = os.preadv(self._part, [room[: length - offset]], offset)
-            if not count:
-                raise OSError(errno.EINVAL, "less is there")
-            hasher.update(room[:count])
-            offset += count
-        return hasher
+        return _hasher(self._part, length, Pulse(stop=stop))
+
+    def digest(self, length: int, *, stop: Stop | None = None) -> str:
+        """Return the SHA-256 of what has `landed`, which came as `length` bytes.
+
+        Returns:
+            "" if this cannot be found out any more: its user may have changed it already.
+
+        Raises:
+            OSError: it cannot be read.
+            Stopped: as asked.
+        """
+        # The archive of a folder is kept until `discard`.
+        for name in (self._hidden.part, self._became or self.name):
+            try:
+                found = os.open(name, _READ, dir_fd=self._directory)
+            except FileNotFoundError:
+                continue
+            try:
+                same = stat.S_ISREG(os.fstat(found).st_mode) and os.fstat(found).st_size == length
+                return _hasher(found, length, Pulse(stop=stop)).hexdigest() if same else ""
+            finally:
+                os.close(found)
+        return ""
 
     def write(self, views: Sequence[memoryview]) -> None:
         """Write all `views`, one behind the other, behind what was written before.
@@ -302,6 +319,19 @@ class Landing:
             f"There is something called {shown(self.name)} already. Choose another name, such as"
             f" {free}."
         )
+
+
+def _hasher(file: int, length: int, pulse: Pulse) -> "_Hash":
+    hasher, offset = hashlib.sha256(), 0
+    room = memoryview(bytearray(min(ROOM, length)))
+    while offset < length:
+        pulse.beat()
+        count = os.preadv(file, [room[: length - offset]], offset)
+        if not count:
+            raise OSError(errno.EINVAL, "less is there")
+        hasher.update(room[:count])
+        offset += count
+    return hasher
 
 
 def has_left_something(directory: Path, key: str) -> bool:

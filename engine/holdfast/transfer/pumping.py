@@ -66,6 +66,7 @@ def send_all(bulk: Bulk, stream: Reading, watcher: Watcher, *, size: int, offset
     while offset < size:
         watcher.check()
         length = min(ROOM, size - offset)
+        watcher.pace(length)
         _fill(stream, bulk.room[:length])
         if offset + length == size:
             stream.check()
@@ -93,7 +94,9 @@ def receive_all(
         watcher.check()
         left = size - store.offset
         contents = bulk.receive_some(left)
-        too_much = sum(map(len, contents)) > left
+        count = sum(map(len, contents))
+        watcher.pace(count)
+        too_much = count > left
         if too_much:
             contents.pop()
         store.write(contents)
@@ -103,6 +106,7 @@ def receive_all(
             raise Nonsense("The other side sent more than it offered.")
         progress.reached(store.offset)
     store.sync()
+    bulk.took()
     watcher.progress(size)
 
 

@@ -25,7 +25,7 @@ from holdfast.transfer.streams import FileStream, digest
 from holdfast.transfer.streams import Stream as Stream
 from holdfast.transfer.streams import digest_of as digest_of
 from holdfast.transfer.tree import Entry, cannot_read, said, walk
-from holdfast.transfer.zipping import Plan, ZipStream, unknown_checksums
+from holdfast.transfer.zipping import Plan, ZipStream, unknown_checksums, where
 
 NAME_OF_SEVERAL: Final = "files"
 """What several things are called together if they have no folder in common."""
@@ -80,7 +80,7 @@ def measure(
         Stopped: as asked.
     """
     pulse = Pulse(progress, stop)
-    name = harmless(name) if name else _name(paths)
+    name = name_of(paths, name)
     if len(paths) == 1 and not _is_folder(paths[0]):
         stream = FileStream(paths[0])
         try:
@@ -90,8 +90,47 @@ def measure(
     roots = _roots(paths)
     entries = walk(roots, pulse)
     if not entries:
-        raise SourceError(f"The folder {said(str(paths[0]))} is empty: there is nothing to send.")
+        raise _empty(paths[0])
     return _measured_folder(name, roots, entries, pulse)
+
+
+def look(paths: Sequence[Path]) -> None:
+    """Find out whether what is at `paths` can be measured, without reading all of it.
+
+    Raises:
+        SourceError: it cannot be sent, as the words say.
+    """
+    if len(paths) == 1 and not _is_folder(paths[0]):
+        FileStream(paths[0]).close()
+        return
+    roots = _roots(paths)
+    entries = walk(roots, Pulse())
+    if not entries:
+        raise _empty(paths[0])
+    for each in entries:
+        place = where(roots, each)
+        if not each.is_folder and not os.access(place, os.R_OK):
+            raise SourceError(f"{said(place)} cannot be read: Permission denied.")
+
+
+def stamp_of(paths: Sequence[Path]) -> tuple[str, float]:
+    """Return the stamp that `measure` would find, and when any of it was last changed.
+
+    Errors are those of `look`; the time is in seconds since the epoch.
+    """
+    if len(paths) == 1 and not _is_folder(paths[0]):
+        stream = FileStream(paths[0])
+        try:
+            return stream.stamp, stream.changed_at
+        finally:
+            stream.close()
+    entries = walk(_roots(paths), Pulse())
+    return _stamp(entries), max((each.mtime for each in entries), default=0) / 1e9
+
+
+def name_of(paths: Sequence[Path], name: str | None) -> str:
+    """Return the name under which it is offered."""
+    return harmless(name) if name else _name(paths)
 
 
 def open_source(
@@ -155,6 +194,10 @@ def _measured_folder(
         stamp=_stamp(entries),
         checksums=_packed(checksums),
     )
+
+
+def _empty(path: Path) -> SourceError:
+    return SourceError(f"The folder {said(str(path))} is empty: there is nothing to send.")
 
 
 def _packed(checksums: "array[int]") -> str:

@@ -103,6 +103,11 @@ class FileStream:
         """Bytes of the file."""
         return os.fstat(self._file).st_size
 
+    @property
+    def changed_at(self) -> float:
+        """When the file was last changed, in seconds since the epoch."""
+        return os.fstat(self._file).st_mtime
+
     def read_into(self, view: memoryview) -> int:
         """Read the next bytes, as `Stream` does."""
         try:

@@ -33,6 +33,8 @@ class Watcher:
         durable: called with the offset up to which everything is durable; None if nobody wants to
             know, and nothing is made durable then.
         full: called when the disk is full; when there is room again, progress goes on.
+        pace: called with the count of bytes that are about to leave, or have just come; it may wait
+            until they may.
         now: seconds that only go forward.
     """
 
@@ -40,6 +42,7 @@ class Watcher:
     progress: Callable[[int], None] = lambda _: None
     durable: Callable[[int], None] | None = None
     full: Callable[[], None] = lambda: None
+    pace: Callable[[int], None] = lambda _: None
     now: Callable[[], float] = time.monotonic
 
     def check(self) -> None:

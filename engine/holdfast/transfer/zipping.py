@@ -201,10 +201,15 @@ class ZipStream:
         self._number = number
 
     def _place(self, entry: Entry) -> bytes:
-        if b"" in self._roots:
-            return self._roots[b""] + b"/" + entry.path
-        first, slash, rest = entry.path.partition(b"/")
-        return self._roots[first] + slash + rest
+        return where(self._roots, entry)
+
+
+def where(roots: Mapping[bytes, bytes], entry: Entry) -> bytes:
+    """Return the path of an entry."""
+    if b"" in roots:
+        return roots[b""] + b"/" + entry.path
+    first, slash, rest = entry.path.partition(b"/")
+    return roots[first] + slash + rest
 
 
 def _copy(source: bytes, offset: int, view: memoryview) -> int:

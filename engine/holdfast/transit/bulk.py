@@ -10,7 +10,7 @@ own, and the nonces go on counting.
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast.crypto import derive
 from holdfast.crypto.in_place import KEY_LENGTH, MAC_LENGTH, AesPlace, Boxes, Place
@@ -40,6 +40,11 @@ AES: Final = "aes-256-gcm"
 """The other cipher. It needs instructions of the processor: without them it is the slower one."""
 
 
+def bytes_of_records(size: int) -> int:
+    """Return how many bytes the records have in which `size` bytes are sent, as we cut them."""
+    return size + FRONT * -(-size // ROOM)
+
+
 class Bulk:
     """Records to and from the other side of one connection.
 
@@ -48,12 +53,21 @@ class Bulk:
         send_key: 32 bytes, the key of the records that are sent; never used for another connection.
         receive_key: 32 bytes, the key of those that come.
         most: bytes of the longest record that is accepted, nonce and authenticator included.
+        incoming: receives the records, instead of what does so by default.
     """
 
-    def __init__(self, wire: Wire, send_key: bytes, receive_key: bytes, most: int = MOST) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        send_key: bytes,
+        receive_key: bytes,
+        most: int = MOST,
+        *,
+        incoming: "Comes | None" = None,
+    ) -> None:
         self.wire = wire
         self._outgoing = Outgoing(wire, send_key)
-        self._incoming = Incoming(wire, receive_key, most)
+        self._incoming = Incoming(wire, receive_key, most) if incoming is None else incoming
 
     @property
     def room(self) -> memoryview:
@@ -76,6 +90,10 @@ class Bulk:
         """
         self.room[: len(plain)] = plain
         self._outgoing.send_room(len(plain))
+
+    def go_on_sending(self, number: int, sent: int) -> None:
+        """Begin with the record of this number, whose first `sent` bytes have been sent before."""
+        self._outgoing.count, self._outgoing.skip = number, sent
 
     def send_by_aes(self) -> None:
         """Seal by AES-256-GCM what is sent from now on; the other side must know."""
@@ -105,18 +123,41 @@ class Bulk:
         """
         return self._incoming.receive_some(most)
 
+    def took(self) -> None:
+        """What was received is put away; it may be forgotten now."""
+        self._incoming.took()
+
     def receive_by_aes(self) -> None:
         """Open by AES-256-GCM what was not returned yet."""
         self._incoming.by_aes()
+
+
+class Comes(Protocol):
+    """The records that come; see `Bulk` for what these methods do."""
+
+    def receive(self) -> memoryview:
+        """Wait for the next record."""
+
+    def receive_some(self, most: int) -> list[memoryview]:
+        """Wait for the next record; return those behind it, too."""
+
+    def took(self) -> None:
+        """What was received is put away."""
+
+    def by_aes(self) -> None:
+        """Go on with the other cipher."""
 
 
 class Outgoing:
     """The records that are sent, sealed in the buffer that they are sent from."""
 
     def __init__(self, wire: Wire, key: bytes) -> None:
+        self.count = 0
+        """The number of the next record."""
+        self.skip = 0
+        """Bytes of it that have been sent already."""
         self._wire = wire
         self._key = key
-        self._count = 0
         self._buffer = bytearray(FRONT + ROOM)
         self._view = memoryview(self._buffer)
         self._seal_by(Place(key, self._buffer))
@@ -131,12 +172,13 @@ class Outgoing:
 
     def send_room(self, length: int) -> None:
         """Seal and send the first `length` bytes of `room`."""
-        nonce = self._count.to_bytes(NONCE_BYTES, "big")
-        self._count += 1
+        nonce = self.count.to_bytes(NONCE_BYTES, "big")
+        self.count += 1
         self._place.seal(nonce, HEADER, length)
         size = FRONT - LENGTH_BYTES + length
         self._view[:HEADER] = size.to_bytes(LENGTH_BYTES, "big") + nonce
-        self._wire.send(self._view[: LENGTH_BYTES + size])
+        skip, self.skip = self.skip, 0
+        self._wire.send(self._view[skip : LENGTH_BYTES + size])
 
 
 class Incoming:
@@ -145,12 +187,12 @@ class Incoming:
     The buffer holds what was received and not yet returned, from `_start` to `_end`.
     """
 
-    def __init__(self, wire: Wire, key: bytes, most: int) -> None:
+    def __init__(self, wire: Wire, key: bytes, most: int, count: int = 0) -> None:
         self._wire = wire
         self._key = key
         self._boxes: Callable[[bytes, bytearray], Boxes] = Place
         self._most = most
-        self._count = 0
+        self._count = count
         self._start = 0
         self._end = 0
         self._view = memoryview(b"")
@@ -182,6 +224,9 @@ class Incoming:
                 contents.append(self._open(size))
                 most -= len(contents[-1])
         return contents
+
+    def took(self) -> None:
+        """They have left the socket already."""
 
     def _announced(self) -> int:
         """The bytes of the next record, behind its length."""

@@ -60,6 +60,11 @@ class Candidate:
         """Whether it broke meanwhile, so that choosing it would fail."""
         return self._attempt.reason is not None
 
+    @property
+    def transport(self) -> Any:
+        """Twisted's transport."""
+        return self._attempt.transport
+
     def choose(self) -> Deferred[Link]:
         """Use it. For a receiver this is the point of no return, for a sender as well.
 

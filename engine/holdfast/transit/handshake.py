@@ -21,10 +21,9 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 from attrs import field, frozen
 from automat import TypeMachineBuilder
 
-from holdfast.transit.keys import Role, TransitKeys
+from holdfast.transit.keys import GO, Role, TransitKeys
 
 OK: Final = b"ok\n"
-GO: Final = b"go\n"
 NEVERMIND: Final = b"nevermind\n"
 
 

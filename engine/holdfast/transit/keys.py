@@ -12,6 +12,9 @@ from holdfast.crypto import derive
 Role: TypeAlias = Literal["sender", "receiver"]
 """Who sends the file, whoever dials whom."""
 
+GO: Final = b"go\n"
+"""What a sender says on the connection that it has chosen."""
+
 KEY_LENGTH: Final = 32
 SALT_LENGTH: Final = 32
 """Bytes of the randomness that each side adds to the keys of one connection."""
@@ -45,6 +48,10 @@ class TransitKeys:
     def receiver_line(self) -> bytes:
         """What the receiver says first."""
         return f"transit receiver {self._hex('transit_receiver')} ready\n\n".encode()
+
+    def choosing(self, role: Role) -> tuple[bytes, bytes]:
+        """What `role` says when it chooses a connection, and what it hears before the records."""
+        return (GO, b"") if role == "sender" else (self.receiver_line, GO)
 
     def relay_line(self, side: str) -> bytes:
         """What a relay is told first; `side` is 16 hexadecimal digits, another for each side."""

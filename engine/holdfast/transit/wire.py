@@ -130,6 +130,10 @@ class SocketWire:
         with self._lock, suppress(OSError):  # closed, or gone already
             self._socket.shutdown(socket.SHUT_RDWR)
 
+    def detach(self) -> int:
+        """Give away the descriptor; this object is of no use from then on."""
+        return self._socket.detach()
+
     def close(self) -> None:
         """Close the socket."""
         with self._lock:
@@ -143,6 +147,8 @@ class SocketWire:
     def _guarded(self, call: Callable[[T], R], argument: T) -> R:
         try:
             result = call(argument)
+        except BlockingIOError:  # only of a socket without a time limit, whose owner waits
+            raise
         except TimeoutError:
             raise WireError(f"Nothing has moved for {self._idle / 60:.0f} minutes.") from None
         except OSError as error:

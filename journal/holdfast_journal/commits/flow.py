@@ -160,6 +160,11 @@ class FlowJournal:
         return self._fence.lost is not None
 
     @property
+    def is_settled(self) -> bool:
+        """Whether all that was recorded is durable, and let out."""
+        return not self._fence.pending
+
+    @property
     def epoch(self) -> int:
         """Under which it writes."""
         return self._fence.epoch

@@ -115,6 +115,7 @@ def _examined(
     _check_sequence(flow, [entry.seq for entry in entry_rows])
     own = [task for task in task_rows if task.number > 0]  # the others outlive it
     _check_end(flow, len(own))
+    _check_watch(flow, row)
     flow.tasks = [task.name for task in own]
     key = _data_key(flow, keys, row)
     if key is not None:
@@ -137,6 +138,13 @@ def _check_end(flow: Examined, tasks_left: int) -> None:
             f" {'is' if tasks_left == 1 else 'are'} left",
             "no worker runs them any more, and a retry removes them",
         )
+
+
+def _check_watch(flow: Examined, row: Any) -> None:
+    watched = not flow.finished and row.owner is None and (row.wake_at or 0) < 0
+    if watched and None in (row.watcher, row.watch, row.watch_revision):
+        what = "it waits for its mailbox server to tell of something, and would not be found then"
+        flow.found("watch", what, "'holdfast extend' wakes it")
 
 
 def _check_sequence(flow: Examined, found: Sequence[int]) -> None:

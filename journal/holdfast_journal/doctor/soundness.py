@@ -14,7 +14,7 @@ from holdfast_journal.doctor.condition import Condition, condition
 from holdfast_journal.doctor.examined import Examined, Finding
 from holdfast_journal.errors import DatabaseAway, DatabaseUnusable
 from holdfast_journal.keys.ring import KeyRing
-from holdfast_journal.ownership.due import is_parked
+from holdfast_journal.ownership.due import SINCE, is_due
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.place import log_of
 from holdfast_journal.store.schema import (
@@ -136,12 +136,12 @@ def unattended(database: Database, alive: Alive, batch: str | None, now: float) 
 
     It is normal to find some for the moment that taking them over takes.
     """
-    due = or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None))
+    due = is_due(now)
     query = (
         select(
             *(flows.c[name] for name in ("id", "epoch", "name", "kind", "owner")),
             batches.c.name.label("batch_name"),
-            func.coalesce(flows.c.wake_at, flows.c.updated_at).label("since"),
+            SINCE.label("since"),
         )
         .join(batches, flows.c.batch_id == batches.c.id)
         .where(flows.c.finished_at.is_(None), or_(flows.c.owner.is_not(None), due))

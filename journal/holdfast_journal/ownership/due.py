@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.engine import Connection
@@ -29,6 +30,7 @@ from holdfast_journal.ownership.suspects import SUSPECT
 from holdfast_journal.ownership.values import Unfinished
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect, dialect_of
+from holdfast_journal.store.resting import IS_WATCHED
 from holdfast_journal.store.schema import NEW, batches, flows
 from holdfast_journal.workers.registration import Alive
 
@@ -40,13 +42,22 @@ LONGEST_PAUSE = 600.0
 the flow must not wait for a day. More than any worker asks for, since clocks of machines differ.
 """
 
-SINCE = func.coalesce(flows.c.wake_at, flows.c.updated_at)
+SINCE = func.coalesce(func.abs(flows.c.wake_at), flows.c.updated_at)
 """Since when a flow waits to be taken."""
 
 
 def is_parked(now: float | BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether a flow without an owner is left alone at `now`, unless something is asked of it."""
-    return (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
+    """Whether a flow without an owner is left alone at `now`, unless something is asked of it.
+
+    If it is watched, that may be for as long as it likes: its time is a negative number.
+    """
+    visited = (flows.c.wake_at > now) & (flows.c.wake_at <= now + LONGEST_PAUSE)
+    return or_(visited, flows.c.wake_at < -now)
+
+
+def is_due(now: float | BindParameter[Any]) -> ColumnElement[bool]:
+    """Whether a flow without an owner, which is not over, is to be taken at `now`."""
+    return or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None))
 
 
 @frozen
@@ -124,11 +135,16 @@ class Due:
         return connection.execute(_lock(dialect_of(connection)), given).all()
 
 
-def dead_owners(database: Database, alive: Alive, worker: int) -> Sequence[int]:
-    """The workers that are gone and have left flows to be run."""
+def owners(database: Database) -> Set[int]:
+    """The workers that own unfinished flows."""
     with database.reading() as connection:
-        owners = set(connection.scalars(_OWNERS)) - {worker}
-    dead = owners - alive(owners) if owners else ()
+        return set(connection.scalars(_OWNERS))
+
+
+def dead_owners(owners: Set[int], alive: Alive, worker: int) -> Sequence[int]:
+    """Those of other workers that are gone and have left flows to be run."""
+    others = owners - {worker}
+    dead = others - alive(others) if others else ()
     return sorted(dead, key=str)
 
 
@@ -163,7 +179,7 @@ def _ways(dialect: Dialect, given: Set[str]) -> Iterator[ColumnElement[bool]]:
     unowned = unfinished & flows.c.owner.is_(None)
     now = bindparam("now", type_=Double)
     yield unowned & flows.c.wake_at.is_(None)
-    yield unowned & (flows.c.wake_at <= now)
+    yield unowned & (flows.c.wake_at <= now) & (flows.c.wake_at >= -now)
     yield unowned & (flows.c.wake_at > now + LONGEST_PAUSE)
     # A finished flow has no request. Asking for unfinished flows too would lead the database to the
     # larger index, and through all parked flows.
@@ -184,17 +200,11 @@ def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[
     chosen = opens(bindparam("known", expanding=True))
     if begun:
         chosen &= (flows.c.status != NEW) | flows.c.request.is_not(None)
-    if "batch" in given:
-        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
-        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
-    if "kinds" in given:
-        chosen &= dialect.among(flows.c.kind, "kinds")
+    chosen &= _named(dialect, given)
     if "without" in given:
         chosen &= ~dialect.among(flows.c.id, "without")
     if "ids" in given:
         chosen &= dialect.among(flows.c.id, "ids")
-    if "names" in given:
-        chosen &= dialect.among(flows.c.name, "names")
     if "suspects" in given:
         chosen &= flows.c.deaths >= bindparam("suspects")
     if "others" in given:
@@ -206,9 +216,7 @@ def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[
 def _lock(dialect: Dialect) -> Select[Any]:
     """The same question again, of flows that were found."""
     now = bindparam("now", type_=Double)
-    asked = flows.c.request.is_not(None)
-    free = or_(flows.c.wake_at.is_(None), ~is_parked(now), asked)
-    unowned = flows.c.owner.is_(None) & free
+    unowned = flows.c.owner.is_(None) & is_due(now)
     ours = or_(unowned, flows.c.owner.in_(bindparam("owners", expanding=True)))
     query = (
         select(flows, batches.c.name.label("batch_name"))
@@ -235,19 +243,39 @@ def owned(database: Database, worker: int) -> set[int]:
 
 def count_unfinished(database: Database, wanted: Wanted) -> Unfinished:
     """How many flows are to be run, of the batch, names and kinds that are wanted."""
-    new = flows.c.status == NEW
-    unowned = flows.c.owner.is_(None) & ~new
+    dialect = database.dialect
+    values = {
+        "batch": wanted.batch,
+        "names": dialect.listed(wanted.names),
+        "kinds": dialect.listed(wanted.kinds),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    chosen = _named(dialect, frozenset(given))
+    # Each way is a range of an index: those that are watched may be very many.
+    unowned = flows.c.owner.is_(None)
+    ways = (flows.c.owner.is_not(None), unowned & flows.c.wake_at.is_(None), unowned & ~IS_WATCHED)
+    columns = (flows.c.status, flows.c.owner)
+    unfinished = flows.c.finished_at.is_(None) & chosen
+    found = union_all(*(select(*columns).where(unfinished & way) for way in ways)).subquery()
+    new = found.c.status == NEW
     query = select(
-        func.count().filter(~new), func.count().filter(new), func.count().filter(unowned)
-    ).where(flows.c.finished_at.is_(None))
-    if wanted.batch is not None:
-        named = select(batches.c.id).where(batches.c.name == wanted.batch)
-        query = query.where(flows.c.batch_id == named.scalar_subquery())
-    given = {"names": wanted.names, "kinds": wanted.kinds}
-    values = {name: value for name, value in given.items() if value is not None}
-    for name, column in (("names", flows.c.name), ("kinds", flows.c.kind)):
-        if name in values:
-            query = query.where(database.dialect.among(column, name))
-    parameters = {name: database.dialect.listed(each) for name, each in values.items()}
+        func.count().filter(~new),
+        func.count().filter(new),
+        func.count().filter(found.c.owner.is_(None) & ~new),
+        select(func.count()).where(unfinished & unowned & IS_WATCHED).scalar_subquery(),
+    )
     with database.reading() as connection:
-        return Unfinished(*connection.execute(query, parameters).one())
+        return Unfinished(*connection.execute(query, given).one())
+
+
+def _named(dialect: Dialect, given: Set[str]) -> ColumnElement[bool]:
+    """The flows of a batch, of some kinds, or with some names: what of that is given."""
+    chosen: ColumnElement[bool] = true()
+    if "batch" in given:
+        named = select(batches.c.id).where(batches.c.name == bindparam("batch"))
+        chosen &= flows.c.batch_id + 0 == named.scalar_subquery()
+    if "kinds" in given:
+        chosen &= dialect.among(flows.c.kind, "kinds")
+    if "names" in given:
+        chosen &= dialect.among(flows.c.name, "names")
+    return chosen

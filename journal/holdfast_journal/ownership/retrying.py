@@ -22,9 +22,11 @@ from holdfast_journal.commits import messages
 from holdfast_journal.errors import NoSuchFlow, NotRetryable, Unreadable, WrongKey
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import seal
+from holdfast_journal.ownership.watching import NO_WATCH
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import DONE, NEW, entries, flows, plans, tasks
+from holdfast_journal.store.values import altered, is_number
 
 AT_ONCE = 100
 """Flows that are retried in one transaction: workers on SQLite wait for its end."""
@@ -165,15 +167,17 @@ def _sort_out(
     query = database.dialect.locked(_NEEDED.where(flows.c.id.in_(steps)).order_by(flows.c.id))
     begun, found = [], []
     for row in connection.execute(query).all():
-        why = _why_not(row, done)
-        if row.attempt != steps[row.id]:
+        why, attempt = _why_not(row, done), row.attempt
+        if not is_number(attempt):  # it may be anything
+            why, attempt = f"cannot be read: {altered(['attempt'])}", steps[row.id]
+        elif attempt != steps[row.id]:
             why = "was retried already"
         if why is None:
             try:
                 begun.append((row, keys.open_data_key(row.uid, row.data_key)))
             except (Unreadable, WrongKey) as error:
                 why = f"cannot be read: {error}"
-        found.append(Retried(row.id, row.attempt + (why is None), why))
+        found.append(Retried(row.id, attempt + (why is None), why))
     gone = steps.keys() - {each.id for each in found}
     return begun, [*found, *(Retried(flow, steps[flow], "was purged") for flow in gone)]
 
@@ -210,6 +214,7 @@ _BACK = (
         deaths=None,
         checkpoint=None,
         published=bindparam("nothing"),
+        **NO_WATCH,
     )
 )
 

@@ -14,9 +14,9 @@ from functools import cache
 from math import inf
 
 from attrs import define, field
-from sqlalchemy import Double, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Double, Select, bindparam, func, or_, select, update
 
-from holdfast_journal.ownership.due import dead_owners, is_parked
+from holdfast_journal.ownership.due import LONGEST_PAUSE, dead_owners, owners
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect
 from holdfast_journal.store.schema import flows, workers
@@ -132,7 +132,7 @@ class Sharing:
         """How many flows there are to run now, and how many of them no worker runs."""
         now = self._clock()
         ours = self._registration.id()
-        dead = dead_owners(self._database, self._registration.alive, ours)
+        dead = dead_owners(owners(self._database), self._registration.alive, ours)
         dialect = self._database.dialect
         given = {
             "now": now,
@@ -149,11 +149,15 @@ class Sharing:
 def _to_run(dialect: Dialect) -> Select[int, int]:
     """Count the flows that there are to run, and those of them that no worker runs."""
     now = bindparam("now", type_=Double)
-    free = and_(
-        flows.c.owner.is_(None),
-        or_(flows.c.wake_at.is_(None), ~is_parked(now), flows.c.request.is_not(None)),
+    unowned = flows.c.owner.is_(None)
+    # Each by itself a range of an index: those that are watched, or parked, may be very many.
+    left = or_(
+        unowned & flows.c.wake_at.is_(None),
+        unowned & flows.c.wake_at.between(-now, now),
+        unowned & (flows.c.wake_at > now + LONGEST_PAUSE),
+        unowned & flows.c.request.is_not(None),
+        dialect.among(flows.c.owner, "dead"),
     )
-    left = or_(free, dialect.among(flows.c.owner, "dead"))
     return select(func.count(), func.count().filter(left)).where(
         flows.c.finished_at.is_(None),
         dialect.among(flows.c.kind, "kinds"),

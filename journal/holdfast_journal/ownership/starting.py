@@ -41,9 +41,13 @@ class Starter(Reader):
 
         Raises WrongKey, Unreadable.
         """
+        return fingerprint(self._own_key(), *parts)
+
+    def _own_key(self) -> bytes:
+        """The key of fingerprints, from which others follow. Raises WrongKey, Unreadable."""
         if self._fingerprint_key is None:
             self._fingerprint_key = fingerprint_key(self._database, self._keys, self._clock())
-        return fingerprint(self._fingerprint_key, *parts)
+        return self._fingerprint_key
 
     def existing(self, batch: str, names: Sequence[str]) -> list[ExistingFlow]:
         """What `start_flows` would find there already, without starting anything."""

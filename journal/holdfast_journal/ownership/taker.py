@@ -11,13 +11,15 @@ from holdfast_journal.auditing.acts import Act
 from holdfast_journal.commits.backlog import Backlog
 from holdfast_journal.commits.boundaries import Writer
 from holdfast_journal.commits.pressure import Pressure
-from holdfast_journal.ownership import asking, detached, taking
+from holdfast_journal.keys.watching import WatchKeys
+from holdfast_journal.ownership import asking, detached, taking, watching
 from holdfast_journal.ownership.detached import Asked, DetachedTask
 from holdfast_journal.ownership.due import Wanted
 from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.starting import Starter, start_flows
 from holdfast_journal.ownership.values import NewFlow, Started, TakenFlow
 from holdfast_journal.ownership.vitals import Vitals, vitals_of
+from holdfast_journal.ownership.watching import Watcher
 from holdfast_journal.store.schema import workers
 from holdfast_journal.upkeep.shredding import empty_log, shred_due
 from holdfast_journal.workers.registration import Registration
@@ -165,6 +167,66 @@ class Taker(Starter):
         To reload a flow after an exception, give it back and take it again.
         """
         self._held.give_back(flow_ids, wake_at)
+
+    def watcher(self, url: str, appid: str) -> Watcher:
+        """The watcher for this mailbox server and application: the same for all workers.
+
+        One whose row was altered gets another name, and its flows are due. Raises WrongKey,
+        Unreadable.
+        """
+        return watching.find_or_make(self._database, self._watch_keys(), url, appid, self._clock())
+
+    def watchers(self) -> list[Watcher]:
+        """The watchers that have something to watch. Raises WrongKey, Unreadable.
+
+        The flows of a watcher whose row was altered are due, and that is logged.
+        """
+        return watching.in_use(self._database, self._watch_keys())
+
+    def watch(self, watcher: int, flows: Mapping[int, tuple[str, str]]) -> None:
+        """Note durably that these flows are found by an arrival: (mailbox, side) by flow id.
+
+        Call it before the server is asked, once the flow has nothing to do but to wait. The flow
+        stays ours; it is `park` that lets it go. Flows that we do not own stay as they are.
+        Raises WrongKey, Unreadable.
+        """
+        if self.worker is not None and flows:
+            keys = self._watch_keys()
+            marks = {flow: keys.mark(watcher, *place) for flow, place in flows.items()}
+            watching.watch(self._database, self.worker, watcher, marks)
+
+    def park(self, flows: Mapping[int, float | None], revision: int) -> None:
+        """Give these flows back, watched: the server has confirmed that with this `revision`.
+
+        None is taken before its time, in seconds since the epoch, however far ahead (or at all,
+        with None), unless something is asked of it. One that an arrival, or `forgotten`, has met
+        since `watch` is due at once. As with `give_back`, their last commits must be durable.
+        """
+        self._held.park(flows, revision)
+
+    def has_come(self, watcher: int, marks: Collection[tuple[str, str]]) -> int:
+        """Let the flows be due for which something has come: (mailbox, side) of each.
+
+        Those that a worker runs are due once it parks them. Others than ours are met too, and to
+        call it twice does no harm. Once it has returned, the arrivals may be acknowledged.
+        Returns how many flows it has met. Raises WrongKey, Unreadable.
+        """
+        if not marks:
+            return 0
+        keys = self._watch_keys()
+        found = {keys.mark(watcher, mailbox, side) for mailbox, side in marks}
+        return watching.has_come(self._database, found)
+
+    def forgotten(self, watcher: int, above: int) -> int:
+        """Let those flows be due that the server does not watch: confirmed `above` this revision.
+
+        Those that are not confirmed yet are met too, whichever worker has asked for them: call it
+        before `watch` on a new connection. Returns how many flows it has met.
+        """
+        return watching.forgotten(self._database, watcher, above)
+
+    def _watch_keys(self) -> WatchKeys:
+        return WatchKeys.derived(self._own_key())
 
     def give_back_failed(self, flow_id: int, trouble: str, wake_at: float) -> int:
         """Give back a flow whose own code failed, and note where: `trouble`, without secrets.

@@ -13,6 +13,7 @@ from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.ownership.due import CROWD, Due, Wanted
 from holdfast_journal.ownership.suspects import clear, counted, mark_alone, wave
+from holdfast_journal.ownership.watching import NO_WATCH
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import DAMAGED, entries, flows, tasks, workers
@@ -39,6 +40,7 @@ _OWN = (
         epoch=flows.c.epoch + 1,
         wake_at=None,
         deaths=counted(bindparam("worker")),
+        **NO_WATCH,
     )
 )
 _TASKS = (
@@ -178,6 +180,7 @@ def give_back_failed(
             failed_at=now,
             trouble=trouble[:LONGEST_TROUBLE],
             deaths=None,
+            **NO_WATCH,  # what comes must not shorten the pause
         )
         .returning(flows.c.failures)
     )
@@ -261,8 +264,10 @@ def _end_damaged(connection: Connection, row: Any, worker: int, now: float, why:
             epoch=flows.c.epoch + 1,
             owner=None,
             request=None,
+            wake_at=None,
             updated_at=now,
             finished_at=now,
+            **NO_WATCH,
         )
     )
 

@@ -82,11 +82,13 @@ class Unfinished:
     """How many flows are not finished.
 
     Args:
-        begun: those that have begun.
+        begun: those that have begun, without those that are watched.
         new: those that have not.
-        unowned: of those that have begun, the ones that no worker runs now.
+        unowned: of `begun`, those that no worker runs now.
+        watched: those that wait while a mailbox server watches for them; see `watching`.
     """
 
     begun: int
     new: int
     unowned: int
+    watched: int = 0

@@ -1,16 +1,17 @@
 """How many flows stand how: counted by the database, however many they are."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, false, func, select
 from sqlalchemy.engine import Connection
 
 from holdfast_journal.reading.filtering import ASKED_TO_END, Filter
 from holdfast_journal.statuses import CANCELLING, UNLOADED
 from holdfast_journal.store.dialect import dialect_of
+from holdfast_journal.store.resting import IS_WATCHED
 from holdfast_journal.store.schema import entries, flows, tasks
 from holdfast_journal.store.values import is_number
 from holdfast_journal.workers.registration import Alive
@@ -34,19 +35,26 @@ class Group:
     """None if no worker owns them."""
     wake_at: float | None = None
     """The latest time at which one of them is to be taken, if no worker owns them."""
+    parked: int = 0
+    """How many of them have such a time: they are visited."""
+    watched: bool = False
+    """Whether no worker owns them because a mailbox server watches for them."""
 
 
 _ALIKE = (flows.c.status, flows.c.kind)
 _OVER = select(*_ALIKE, func.count().label("number")).group_by(*_ALIKE)
+_WATCHED = func.coalesce(IS_WATCHED, false())
 _OPEN = select(
     *_ALIKE,
     flows.c.owner,
+    _WATCHED.label("watched"),
     ASKED_TO_END.label("asked"),
     func.count().label("number"),
     func.count().filter(flows.c.trouble.startswith(UNLOADED, autoescape=True)).label("unloaded"),
     func.count(flows.c.trouble).label("troubled"),
     func.max(flows.c.wake_at).label("wake_at"),
-).group_by(*_ALIKE, flows.c.owner, ASKED_TO_END)
+    func.count(flows.c.wake_at).label("parked"),
+).group_by(*_ALIKE, flows.c.owner, ASKED_TO_END, _WATCHED)
 
 _CUT_OFF = (
     select(entries.c.heard, func.count().label("number"))
@@ -76,13 +84,13 @@ def unfinished(connection: Connection, chosen: Filter) -> Sequence[Any]:
 
 
 def of_workers(rows: Sequence[Any], alive: Alive) -> list[Group]:
-    """One group for all workers that are alive, one for the others, and one for no worker."""
+    """One group for all workers that are alive, one for the others, and two for no worker."""
     living = alive({row.owner for row in rows if row.owner is not None})
-    alike = defaultdict[tuple[str, str, bool | None], list[Any]](list)
+    alike = defaultdict[tuple[str, str, bool | None, bool], list[Any]](list)
     for row in rows:
         word = CANCELLING if row.asked else str(row.status)
         owner_alive = None if row.owner is None else row.owner in living
-        alike[word, str(row.kind), owner_alive].append(row)
+        alike[word, str(row.kind), owner_alive, bool(row.watched)].append(row)
     return [
         Group(
             word,
@@ -92,9 +100,11 @@ def of_workers(rows: Sequence[Any], alive: Alive) -> list[Group]:
             unloaded=sum(row.unloaded for row in each),
             troubled=sum(row.troubled for row in each),
             owner_alive=owner_alive,
-            wake_at=max((row.wake_at for row in each if _is_time(row.wake_at)), default=None),
+            wake_at=None if watched else max(_times(each), default=None),
+            parked=0 if watched else sum(row.parked for row in each),
+            watched=watched,
         )
-        for (word, kind, owner_alive), each in alike.items()
+        for (word, kind, owner_alive, watched), each in alike.items()
     ]
 
 
@@ -110,5 +120,7 @@ def last_heard(connection: Connection, kind: str, most: int) -> Mapping[str, int
     return {str(row.heard): row.number for row in rows}
 
 
-def _is_time(value: object) -> bool:
-    return isinstance(value, float) or is_number(value)
+def _times(rows: Sequence[Any]) -> Iterator[float]:
+    for row in rows:
+        if isinstance(row.wake_at, float) or is_number(row.wake_at):
+            yield row.wake_at

@@ -10,7 +10,7 @@ from holdfast_journal.errors import NoSuchFlow
 from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import batches, flows, workers
 
-NOT_SHOWN = ("checkpoint", "params", "fingerprint")
+NOT_SHOWN = ("checkpoint", "params", "fingerprint", "watcher", "watch", "watch_revision")
 """Columns of a flow's row that are never shown."""
 
 SEALED = ("published", "data_key")

@@ -29,6 +29,7 @@ from holdfast_journal.reading.paging import Cursor, Page, Sort
 from holdfast_journal.reading.rows import Changes, EntryRow, Event, FlowRow, HistoryPage, Worker
 from holdfast_journal.reading.serving import WorkerPage, WorkerRow
 from holdfast_journal.reading.shown import entry_row, flow_rows
+from holdfast_journal.reading.standing import Standing, standing
 from holdfast_journal.reading.tasks import TaskCursor, TaskFilter, TaskGroup, TaskPage
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.many import CHUNK
@@ -111,6 +112,15 @@ class Reader:
         with self._database.reading() as connection:
             rows = queries.rows(connection, queries.ids_unfinished(connection, batch))
         return flow_rows(rows, self._keys, self._alive)
+
+    def standing(self, batch: str | None = None) -> Standing:
+        """How the flows of a batch, or all, stand that are not over; opens none of them."""
+        with self._database.reading() as connection:
+            return standing(connection, self._database, batch)
+
+    def data_version(self) -> int | None:
+        """A number that stays the same as long as nothing is committed; None if it is not known."""
+        return self._database.data_version()
 
     def poll(
         self,

@@ -44,6 +44,8 @@ class FlowRow:
     """Where it failed the last time."""
     deaths: int
     """How many workers in a row died soon after they had taken it."""
+    watched: bool = False
+    """Whether no worker owns the flow because a mailbox server watches for it."""
 
 
 @frozen

@@ -10,6 +10,7 @@ from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealing import unseal
 from holdfast_journal.reading.queries import NOT_SHOWN
 from holdfast_journal.reading.rows import EntryRow, FlowRow
+from holdfast_journal.store.resting import rests_until
 from holdfast_journal.store.schema import entries, flows
 from holdfast_journal.store.values import altered, mended, texts, unsound
 from holdfast_journal.workers.registration import Alive
@@ -46,10 +47,11 @@ def flow_rows(rows: Sequence[Any], keys: KeyRing | None, alive: Alive) -> list[F
             owner_host=row.host,
             owner_pid=row.pid,
             owner_alive=None if row.owner is None else row.owner in living,
-            wake_at=row.wake_at,
+            wake_at=rests_until(row.wake_at),
             failures=row.failures,
             trouble=row.trouble,
             deaths=row.deaths or 0,
+            watched=row.finished_at is None and (row.wake_at or 0) < 0,
         )
         for n, row in enumerate(rows)
     ]

@@ -31,7 +31,7 @@ from holdfast_journal.statuses import FlowStatus
 VERSION_TABLE = "holdfast_version"
 """Where alembic notes the migration that the database is at."""
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every migration that this release knows, oldest first; a test compares with migrations/."""
 
 NEW = FlowStatus.NEW.value
@@ -111,6 +111,7 @@ flows = Table(
     Column("seq", BigInteger, nullable=False),
     Column("request", Text),
     # No worker takes a flow before this, unless something was asked of it. NULL: at any time.
+    # A negative number: the flow is watched, until the time without the minus; see `resting`.
     Column("wake_at", Double),
     # How often its own code has raised recently, when it did so last, and where.
     Column("failures", Integer, nullable=False),
@@ -118,6 +119,11 @@ flows = Table(
     Column("trouble", Text),
     # How many workers in a row died soon after they had taken it; see `suspects`. NULL: none.
     Column("deaths", Integer),
+    # Which watcher has it watched, by which keyed hash it is found when something has come, and at
+    # which revision the server confirmed that; see `watching`. NULL: none, or not confirmed yet.
+    Column("watcher", _Id),
+    Column("watch", String(32)),
+    Column("watch_revision", BigInteger),
     # When a finished flow's data key is to be deleted. NULL: it is already, or is kept for `retry`.
     Column("shred_at", Double),
     Column("fingerprint", Text),
@@ -132,6 +138,18 @@ flows = Table(
         "owner",
         "wake_at",
         where="finished_at IS NULL",
+    ),
+    # For an arrival, and for what a server has forgotten.
+    _partial(
+        "ix_holdfast_flows_watch",
+        "watch",
+        where="watch IS NOT NULL",
+    ),
+    _partial(
+        "ix_holdfast_flows_watcher",
+        "watcher",
+        "watch_revision",
+        where="watch IS NOT NULL",
     ),
     # For counting finished flows, and finding the last of them, without reading their rows.
     _partial(
@@ -291,6 +309,20 @@ jobs = Table(
     # Which process carries it out, and until when others leave it alone.
     Column("runner", Text),
     Column("runner_until", Double),
+)
+
+watchers = Table(
+    "holdfast_watchers",
+    metadata,
+    # All workers of this database, as one mailbox server knows them for one application.
+    Column("id", _Id, primary_key=True),
+    # A keyed hash of the server's URL and the appid.
+    Column("uid", String(32), nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("url", LargeBinary, nullable=False),  # sealed, as in keys/watching.py
+    Column("appid", LargeBinary, nullable=False),  # sealed
+    Column("name", LargeBinary, nullable=False),  # sealed: whoever knows it hears of every arrival
+    sqlite_autoincrement=True,
 )
 
 DAMAGED = FlowStatus.DAMAGED.value

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from holdfast.operating.codes_file import CodesFile
-from holdfast.operating.people import LONGEST_NAME, read_people, same_name
+from holdfast.operating.people import LONGEST_NAME, FileColumn, read_people, same_name
 from holdfast.operating.refused import Refused
 from holdfast.operating.timing_diagram import Recording, draw
 from holdfast.timing import DebugTiming, NotARecording, read
@@ -26,14 +26,16 @@ def _people() -> Iterator[bytes]:
     yield f'{{"name": "ann", "secret": "{SECRET}"}}\n{{"secret": "1", "name": "bob"}}\n'.encode()
     yield b"name,secret\n" + "Zoe\u0308,a\nZo\u00eb,b\n".encode()
     yield b"\n\n name , secret \nann,x\n\n"
+    yield f"name,secret,file\nann,{SECRET},\nbob,,a/b\n".encode()
 
 
 @target(Refused, seeds=_people, quotes=True, examples=120)
 def people(data: bytes) -> None:
-    """A people file; its length says by which name it goes, and whether secrets are minted."""
+    """A people file; its length says by which name it goes, and where secrets come from."""
     path = written("people.jsonl" if len(data) % 3 == 0 else "people.csv", data)
     column = None if len(data) % 5 == 0 else "secret"
-    found = read_people(path, name_column="name", secret_column=column)
+    files = FileColumn() if len(data) % 2 and column else None
+    found = read_people(path, name_column="name", secret_column=column, files=files)
     names = [each.name for each in found]
     expect(len(set(names)) == len(names) > 0, "a name is there twice")
     for each in found:
@@ -41,7 +43,9 @@ def people(data: bytes) -> None:
         expect(each.name == same_name(each.name), "a name that is another when it is typed")
         each.name.encode()
         secret = each.secret
-        expect((secret is None) == (column is None), "a secret where there is none")
+        none = column is None or each.file is not None
+        expect((secret is None) == none, "a secret where there is none")
+        expect(each.file is None or (files is not None and each.file[0] == "/"), "no whole path")
         if secret is not None:
             expect(0 < len(secret.encode()) <= LONGEST_TEXT, "a secret of another length")
             expect(len(secret) < 12 or secret not in repr(each), "a repr shows a secret")

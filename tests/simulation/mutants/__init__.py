@@ -3,7 +3,7 @@
 A simulator that finds nothing proves nothing, unless it is known what it would find.
 """
 
-from tests.simulation.mutants import dilation, flows, journal, transfers, wormhole
+from tests.simulation.mutants import dilation, flows, journal, transfers, watching, wormhole
 from tests.simulation.mutants.mutant import MUTANTS, Gone, Mutant, Patches
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "flows",
     "journal",
     "transfers",
+    "watching",
     "wormhole",
 ]

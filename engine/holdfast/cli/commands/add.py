@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from attrs import evolve
 
 from holdfast.cli import say
 from holdfast.cli.awaiting import await_codes, wait_options
 from holdfast.cli.coding import code_options
 from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
-from holdfast.cli.peopling import people_options, warn_of_readers
+from holdfast.cli.peopling import AskedPeople, exchange_option, people_options, warn_of_readers
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import left_to_tor_option
 from holdfast.operating.adding import is_people_file
 from holdfast.operating.batches import Terms, check_names, start_batch
-from holdfast.operating.minting import mint_seconds_from, parse_command
-from holdfast.operating.people import Person, one_person, read_people
+from holdfast.operating.people import Person, one_person
 
 if TYPE_CHECKING:
     from holdfast.operating.coding import AskedCode
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     help="The secret for NAME, byte for byte; - is standard input. Without this option and --mint,"
     " it is standard input without its final line end.",
 )
+@click.option(
+    "--file",
+    metavar="PATH",
+    type=click.Path(),
+    help="What NAME gets instead of a secret: a file or folder, which is read when NAME is there.",
+)
 @people_options
+@exchange_option
 @wait_options
 @code_options
 @hook_options
@@ -48,10 +56,9 @@ if TYPE_CHECKING:
 def command(
     who: str,
     secret_file: str | None,
-    name_column: str,
-    secret_column: str,
-    mint: str | None,
-    mint_seconds: float | None,
+    file: str | None,
+    people: AskedPeople,
+    exchange: str | None,
     batch: str,
     wait: float | None,
     code: AskedCode,
@@ -74,35 +81,51 @@ def command(
     """
     from holdfast.operating.audit import operator
     from holdfast.operating.database import open_journal
+    from holdfast.operating.exchanges import appid_of, check_exchange
 
-    minting = None if mint is None else parse_command(mint)
-    mint_timeout = mint_seconds_from(mint, mint_seconds)
-    if is_people_file(who):
-        if secret_file is not None:
-            raise Failure("--secret-file: this is for one NAME, and a file of people has its own")
+    minting, many = people.minting, is_people_file(who)
+    if many:
+        if secret_file is not None or file is not None:
+            option = "--secret-file" if file is None else "--file"
+            raise Failure(f"{option}: this is for one NAME, and a file of people has its own")
         place: Path | Literal["-"] = "-" if who == "-" else Path(who)
-        column = None if minting else secret_column
-        people = read_people(place, name_column=name_column, secret_column=column)
-        if minting is None:
+        persons = people.read(place)
+        if any(person.secret is not None for person in persons):
             warn_of_readers(place)
     else:
-        people = [one_person(who, None if minting else _secret(secret_file))]
-        if minting and secret_file is not None:
-            raise Failure("give --mint or --secret-file, not both")
+        persons = [_person(who, people, secret_file, file)]
+    source = who if many else "NAME"
     for words in (minting or (), *hooks.commands):
-        check_names(people, words, "NAME" if not is_people_file(who) else who)
+        check_names(persons, words, source)
+    files = people.handing(persons, source)
+    check_exchange(exchange, persons, files, source)
+    appid = appid_of(exchange, appid)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code, tor, hooks)
+    terms = Terms(relay, appid, expires, people.mint_timeout, code, tor, hooks, files, exchange)
     journal = open_journal(db, say.tell)
     try:
-        existing = start_batch(journal, batch, people, minting, who, terms, operator(), own=False)
-        _tell(people, existing)
-        if code.notice is not None and existing < len(people):
+        existing = start_batch(journal, batch, persons, minting, who, terms, operator(), own=False)
+        _tell(persons, existing)
+        if code.notice is not None and existing < len(persons):
             say.tell(code.notice)
-        names = [person.name for person in people]
-        await_codes(journal, batch, names, wait, alone=not is_people_file(who))
+        names = [person.name for person in persons]
+        await_codes(journal, batch, names, wait, alone=not many)
     finally:
         journal.close()
+
+
+def _person(who: str, asked: AskedPeople, secret_file: str | None, file: str | None) -> Person:
+    """Return the one person that was typed. Raises Failure, Refused."""
+    ways = {"--secret-file": secret_file, "--file": file}
+    given = [option for option, value in ways.items() if value is not None]
+    if asked.minting is not None:
+        given.append("--mint-file" if asked.minted_file else "--mint")
+    if len(given) > 1:
+        raise Failure(f"give {given[-1]} or {given[0]}, not both")
+    if file is not None:
+        # Links are not followed: what is sent has the name under which it was given.
+        return evolve(one_person(who, None), file=os.path.abspath(file))  # noqa: PTH100
+    return one_person(who, None if asked.minting is not None else _secret(secret_file))
 
 
 def _secret(path: str | None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,6 +14,7 @@ from attrs import define, field
 from holdfast.cli import say
 from holdfast.cli.settings import db_option
 from holdfast.operating.service import ONE_COMMANDS
+from holdfast.operating.summing import contact_words, contacts
 
 if TYPE_CHECKING:
     from holdfast_journal import SqlJournal
@@ -27,10 +29,12 @@ LOOK_AGAIN: Final = 3.0
 
 @click.command(
     epilog="With --json: one object whose keys are flows and shredded (how many were checked, and"
-    " how many of these could not be opened because their keys were deleted) and findings, an"
-    " array of objects with the keys check, batch, flow (null if it is about more than one),"
-    " what, do, and hint (true if there may be no problem). The exit status is 1 if a finding"
-    " is not a hint."
+    " how many of these could not be opened because their keys were deleted), under_way (an object:"
+    " how many flows are watched by their mailbox server, visited in turn, or connected), kept"
+    " (whether connections of transfers outlive their process, in a line; null for a part of the"
+    " database) and findings, an array of objects with the keys check, batch, flow (null if it is"
+    " about more than one), what, do, and hint (true if there may be no problem). The exit status"
+    " is 1 if a finding is not a hint."
 )
 @click.argument("name", required=False)
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
@@ -69,6 +73,7 @@ def command(
     from holdfast.operating.checkups import note
     from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
+    from holdfast.operating.keepers import kept_in_words
     from holdfast.operating.own_flows import load
 
     if noted and (name is not None or batch is not None):
@@ -81,6 +86,8 @@ def command(
         elif batch is not None:
             check_batch(journal, batch)
         report = check(journal, batch, name)
+    if name is None and batch is None:
+        report.kept = kept_in_words(os.environ)
     if as_json:
         click.echo(json.dumps(report.as_object(), indent=2))
     else:
@@ -99,6 +106,10 @@ class Report:
     flows: int = 0
     shredded: int = 0
     findings: list[Finding] = field(factory=list)
+    contacts: Mapping[str, int] = field(factory=lambda: contacts(()))
+    """How many flows that are under way hear of their recipients in each way."""
+    kept: str | None = None
+    """Whether the connections of transfers outlive their process, in a line."""
 
     @property
     def bad(self) -> int:
@@ -110,7 +121,8 @@ class Report:
         from attrs import asdict
 
         findings = [asdict(each) for each in self.findings]
-        return {"flows": self.flows, "shredded": self.shredded, "findings": findings}
+        counts = {"flows": self.flows, "shredded": self.shredded, "under_way": self.contacts}
+        return {**counts, "kept": self.kept, "findings": findings}
 
     def show(self) -> None:
         """Print the report for people, one line per finding."""
@@ -118,6 +130,10 @@ class Report:
 
         for each in self.findings:
             click.echo(as_words(each))
+        if words := contact_words(self.contacts):
+            click.echo(f"under way: {words}")
+        if self.kept is not None:
+            click.echo(self.kept)
         click.echo(self.summary)
 
     @property
@@ -144,11 +160,14 @@ def check(
     from sqlalchemy.exc import DatabaseError
 
     from holdfast.flows.engine.replay import check_flow
+    from holdfast_journal import Filter
     from holdfast_journal.doctor import damage
     from holdfast_journal.errors import DatabaseUnusable
 
     report = Report()
     try:
+        chosen = Filter(batch=batch, names=None if name is None else [name], finished=False)
+        report.contacts = contacts(journal.groups(chosen))
         report.findings += journal.checks.database()
         for flow in journal.checks.flows(batch, name):
             check_flow(flow)

@@ -12,9 +12,11 @@ from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
+from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
 from holdfast.cli.lettering import letter_options
-from holdfast.cli.peopling import people_options, warn_of_readers
+from holdfast.cli.limiting import limit_options
+from holdfast.cli.peopling import AskedPeople, exchange_option, people_options, warn_of_readers
 from holdfast.cli.settings import (
     appid_option,
     connections_option,
@@ -26,18 +28,18 @@ from holdfast.cli.settings import (
 from holdfast.cli.telemetry import http_option
 from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.operating.batches import Terms, check_names, start_batch
-from holdfast.operating.minting import mint_seconds_from, parse_command
-from holdfast.operating.people import read_people
 
 if TYPE_CHECKING:
     from holdfast.cli.lettering import AskedLetters
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.hooks import AskedHooks
+    from holdfast.operating.sharing import Limits
 
 
 @click.command()
 @click.argument("source", metavar="PEOPLE")
 @people_options
+@exchange_option
 @click.option(
     "--codes",
     metavar="FILE",
@@ -59,16 +61,15 @@ if TYPE_CHECKING:
 @retain_option
 @http_option
 @log_format_option
+@limit_options
 @tor_options
 @db_option
 @relay_option
 @appid_option
 def command(
     source: str,
-    name_column: str,
-    secret_column: str,
-    mint: str | None,
-    mint_seconds: float | None,
+    people: AskedPeople,
+    exchange: str | None,
     batch: str,
     codes: str | None,
     qr: bool,
@@ -80,15 +81,17 @@ def command(
     connections: int,
     retain: float | None,
     http: str | None,
+    limits: Limits,
     tor: AskedTor,
     db: str,
     relay: str,
     appid: str,
 ) -> None:
-    """Give each person in a file their secret.
+    """Give each person in a file their secret, or a file.
 
     Each person gets it once, through a wormhole code of their own. PEOPLE is a CSV file with a
-    header, or JSON lines; '-' is standard input. Each person collects with any Magic-Wormhole
+    header, or JSON lines; '-' is standard input. Whoever has a path in the column 'file' gets that
+    file or folder. Each person collects with any Magic-Wormhole
     client: 'wormhole receive CODE'. After a crash or Ctrl-C, start the same command again: it
     continues where it was, and never starts the same name twice.
 
@@ -101,49 +104,58 @@ def command(
     from holdfast.operating.audit import operator
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
-    from holdfast.operating.collecting import special_command
+    from holdfast.operating.exchanges import appid_of, check_exchange, collected_by
     from holdfast.operating.exposure import when_all_have_codes
     from holdfast.operating.kept import Kept
     from holdfast.operating.letters import LettersOfCodes
     from holdfast.operating.qr import require_qr
 
     place: Path | Literal["-"] = "-" if source == "-" else Path(source)
-    minting = None if mint is None else parse_command(mint)
-    mint_timeout = mint_seconds_from(mint, mint_seconds)
-    people = read_people(
-        place, name_column=name_column, secret_column=None if minting else secret_column
-    )
+    persons, minting = people.read(place), people.minting
     for words in (minting or (), *hooks.commands):
-        check_names(people, words, source)
+        check_names(persons, words, source)
+    files = people.handing(persons, source)
+    check_exchange(exchange, persons, files, source)
+    appid = appid_of(exchange, appid)
+    if exchange is not None and (qr or letters is not None):
+        option = "--qr" if qr else "--letters"
+        raise Failure(f"{option}: this is for people who collect with 'wormhole receive'")
     hooks.check_secret()
-    names = [person.name for person in people]
+    names = [person.name for person in persons]
     codes_file = None if codes in (None, "-") else CodesFile(Path(str(codes)), names)
     if codes_file is not None:
         codes_file.check()
     if qr:
         require_qr()
-    if minting is None:
+    secrets = any(person.secret is not None for person in persons)
+    if secrets:
         warn_of_readers(place)
     ready = None
     if letters is not None:
-        ready = letters.prepared(relay, appid, [(batch, name) for name in names], people)
+        ready = letters.prepared(relay, appid, [(batch, name) for name in names], persons)
     expires = None if deadline is None else time.time() + deadline
-    terms = Terms(relay, appid, expires, mint_timeout, code, tor.wanted, hooks)
+    terms = Terms(
+        relay, appid, expires, people.mint_timeout, code, tor.wanted, hooks, files, exchange
+    )
     kept = Kept(relay, appid, expires)
     through = tor.found()
-    with serving(db, connections=connections, retain=retain, http=http, tor=through) as service:
+    with serving(
+        db, connections=connections, retain=retain, http=http, tor=through, limits=limits
+    ) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
-        existing = start_batch(service.journal, batch, people, minting, source, terms, operator())
+        existing = start_batch(service.journal, batch, persons, minting, source, terms, operator())
         progress = Progress(
             names,
             codes_file,
             pictures=pictures_of(service.journal, kept, batch, existing) if qr else None,
             letters=None if ready is None else LettersOfCodes(ready, service.journal),
-            farewell=when_all_have_codes(place, with_secrets=minting is None),
+            farewell=when_all_have_codes(
+                place, with_secrets=secrets, with_files=any(p.file for p in persons)
+            ),
         )
-        progress.begin(existing, special_command(relay, appid))
-        if code.notice is not None and existing < len(people):
+        progress.begin(existing, collected_by(exchange, relay, appid))
+        if code.notice is not None and existing < len(persons):
             say.tell(code.notice)
         ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
         progress.finish_letters()

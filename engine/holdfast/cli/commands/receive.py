@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.question import Question
     from holdfast.cli.transfers import Transfer
-    from holdfast.rendezvous.tor import TorManager
     from holdfast_journal import FlowRow
 
 BATCH = "receive"
@@ -96,6 +95,7 @@ def command(
     from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.one_flow import finish
+    from holdfast.cli.prompting import checked_or_asked
     from holdfast.cli.question import Question
     from holdfast.cli.serving import serving
     from holdfast.cli.status_line import StatusLine
@@ -108,7 +108,7 @@ def command(
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
     through = tor.found()
-    code = _asked_for(relay, appid, through) if code is None else _checked(code)
+    code = checked_or_asked(code, relay, appid, through, "holdfast receive")
     target = None if out in (None, "-") else _absolute(str(out), "--out")
     directory = _directory(output_dir, out)
     kinds, timing = (*EVERYWHERE, *ONE_COMMANDS), recorder(dump_timing)
@@ -177,26 +177,6 @@ class _Watcher:
             return False
         self._transfer.show(self.row, time.monotonic())
         return self.row.finished_at is not None
-
-
-def _asked_for(relay: str, appid: str, tor: TorManager | None) -> str:
-    from holdfast.cli.prompting import asked_for
-    from holdfast.cli.question import somebody_is_there
-
-    if not somebody_is_there():
-        raise Failure("missing argument 'CODE' (see 'holdfast receive --help')")
-    return asked_for(relay, appid, tor)
-
-
-def _checked(code: str) -> str:
-    from holdfast.codes import validate
-    from holdfast.errors import KeyFormatError
-    from holdfast.flows.shipped.wording import said
-
-    try:
-        return validate(code)
-    except KeyFormatError as error:
-        raise Failure(said(error)) from None
 
 
 def _check_same(row: FlowRow, verify: bool, tor: AskedTor) -> None:

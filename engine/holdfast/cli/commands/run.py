@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 import click
@@ -13,12 +12,14 @@ from holdfast.cli import say
 from holdfast.cli.channel import log_format_option
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Left
+from holdfast.cli.limiting import limit_options
 from holdfast.cli.settings import connections_option, db_option, retain_option
 from holdfast.cli.telemetry import http_option
 from holdfast.cli.tor import AskedTor, tor_options
 
 if TYPE_CHECKING:
-    from holdfast_journal import FlowRow
+    from holdfast.operating.sharing import Limits
+    from holdfast_journal import FlowRow, Standing
 
 
 @click.command()
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @retain_option
 @http_option
 @log_format_option
+@limit_options
 @tor_options
 @db_option
 def command(
@@ -51,6 +53,7 @@ def command(
     connections: int,
     retain: float | None,
     http: str | None,
+    limits: Limits,
     tor: AskedTor,
     db: str,
 ) -> None:
@@ -61,7 +64,6 @@ def command(
     changes, without its code.
     """
     from holdfast.cli.serving import serving
-    from holdfast.cli.tables import counted
     from holdfast.operating.hooks import missing_secret
     from holdfast.operating.own_flows import load
     from holdfast.operating.printable import printable
@@ -79,36 +81,36 @@ def command(
         http=http,
         status=log.status,
         tor=through,
+        limits=limits,
     ) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
         service.journal.serve(None if batch is not None else service.serve)
-        open_flows = service.journal.unfinished(batch)
-        unfinished = counted(Counter(row.status for row in open_flows)) if open_flows else ""
+        standing = service.journal.standing(batch)
+        log.begin(standing)
         place = service.journal.name.removeprefix("sqlite:///")
-        message = f"serving {printable(place)} ({unfinished or 'no unfinished flows'})"
-        say.log("serving", message, out=True, keys={"unfinished": len(open_flows)})
-        log.begin(open_flows)
-        _tell_others(open_flows, service.serve)
+        message = f"serving {printable(place)} ({log.status()})"
+        say.log("serving", message, out=True, keys={"unfinished": standing.statuses.total()})
+        _tell_others({kind for kind, _ in standing.numbers}, service.serve)
         notice = missing_secret(service.journal, batch)
         if notice is not None:
             say.tell(notice)
-        service.run(log.watch, batch=batch, seconds=seconds)
+        service.run(log.watch, batch=batch, seconds=seconds, since=standing.seen)
     if service.asked_to_leave:
         raise Left("an operator asked this worker to leave; its flows are free for others")
     say.log("stopped", "stopped; nothing is lost", out=True)
 
 
-def _tell_others(rows: Sequence[FlowRow], served: Sequence[str]) -> None:
+def _tell_others(kinds: Set[str], served: Sequence[str]) -> None:
     """Say which kinds of flows this worker does not serve, because it does not know the classes."""
     from holdfast.operating.printable import quoted
     from holdfast.operating.service import ONE_COMMANDS
 
-    others = {row.kind for row in rows} - {*served, *ONE_COMMANDS}
+    others = kinds - {*served, *ONE_COMMANDS}
     if others:
-        kinds = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
+        some = ", ".join(quoted(kind, 60) for kind in sorted(others)[:12])
         say.tell(
             f"not served here, because their classes are not known: flows of the kind"
-            f" {kinds}; --flows names the module that defines them"
+            f" {some}; --flows names the module that defines them"
         )
 
 
@@ -116,37 +118,47 @@ class _Log:
     """Prints a line for each flow whose status changes."""
 
     def __init__(self) -> None:
-        self._statuses: dict[int, str] | None = None
-        self._first = True
+        self._then: Standing | None = None
+        self._since: dict[int, str] = {}
+        """The statuses of unfinished flows that moved since then."""
+        self._over: set[int] = set()
+        """Flows that are not as they stood then, because they have ended."""
+        self._numbers = Counter[str]()
 
-    def begin(self, rows: Sequence[FlowRow]) -> None:
+    def begin(self, standing: Standing) -> None:
         """Say nothing of how these flows stand now, which may be thousands: only of changes."""
-        self._statuses = {row.id: row.status for row in rows}
+        self._then, self._numbers = standing, standing.statuses
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
         from holdfast.cli.flow_news import status_and_reason, tell_flow
         from holdfast.cli.tables import timestamp
         from holdfast.operating.printable import printable
 
-        first, self._first = self._first, False
-        known = self._statuses = self._statuses or {}
         for row in moved:
-            if known.get(row.id) != row.status and not (first and row.finished_at is not None):
+            before = self._change(row)
+            if before != row.status:
                 message = f"{printable(row.batch)}/{printable(row.name)} {status_and_reason(row)}"
-                when = timestamp(time.time() if first else row.updated_at)
-                tell_flow(row, message, shown=f"{when} {message}", out=True)
-            if row.finished_at is None:
-                known[row.id] = row.status
-            else:
-                known.pop(row.id, None)  # or they would grow without bound
+                tell_flow(row, message, shown=f"{timestamp(row.updated_at)} {message}", out=True)
         return False
+
+    def _change(self, row: FlowRow) -> str | None:
+        """Note how a flow stands; return how it stood, or None if it was not there or was over."""
+        before = self._since.pop(row.id, None)
+        if before is None and self._then is not None and row.id not in self._over:
+            before = self._then.of(row.id, row.attempt)
+        if before is not None:
+            self._numbers[before] -= 1
+        if row.finished_at is None:
+            self._since[row.id] = row.status
+            self._numbers[row.status] += 1
+        elif before is not None:
+            self._over.add(row.id)
+        return before
 
     def status(self) -> str | None:
         """Say how the unfinished flows stand, for a service manager."""
         from holdfast.cli.tables import counted
 
-        if self._statuses is None:
+        if self._then is None:
             return None
-        if not self._statuses:
-            return "no unfinished flows"
-        return counted(Counter(self._statuses.values()))
+        return counted(+self._numbers) if self._numbers.total() else "no unfinished flows"

@@ -16,22 +16,20 @@ from holdfast.cli.coding import code_options
 from holdfast.cli.durations import Duration
 from holdfast.cli.failure import Failure
 from holdfast.cli.hooking import hook_options
+from holdfast.cli.limiting import limit_options
 from holdfast.cli.recording import dump_timing_option, recorder
 from holdfast.cli.settings import appid_option, db_option, deadline_option, relay_option
 from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
-from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
     from holdfast.cli.parcels import AskedFlow, Parcel
     from holdfast.operating.coding import AskedCode
     from holdfast.operating.hooks import AskedHooks
-    from holdfast_journal import FlowRow, SqlJournal
-
-BATCH = "send"
-"""The batch of everything that is sent by hand."""
+    from holdfast.operating.sharing import Limits
+    from holdfast_journal import SqlJournal
 
 
 @click.command()
@@ -55,8 +53,9 @@ BATCH = "send"
 )
 @click.option(
     "--to",
-    metavar="WHO",
-    help="Who it is for. The same for another WHO gets another code.",
+    metavar="WHO|NUMBER",
+    help="Who it is for: the same for another WHO gets another code. Or a number: send it to so"
+    " many people, each under a code of their own.",
 )
 @click.option("--again", is_flag=True, help="Send it even if it was sent before.")
 @click.option("--qr", is_flag=True, help="On a terminal, show the code as a QR code too.")
@@ -80,6 +79,7 @@ BATCH = "send"
 @verify_option
 @ways_options
 @dump_timing_option
+@limit_options
 @tor_options
 @db_option
 @relay_option
@@ -100,6 +100,7 @@ def command(
     verify: bool,
     ways: AskedWays,
     dump_timing: Path | None,
+    limits: Limits,
     tor: AskedTor,
     db: str,
     relay: str,
@@ -112,27 +113,27 @@ def command(
     command, without its final line end. Prints the code for 'wormhole receive' at the other end.
 
     After a crash or Ctrl-C, start the same command again: it continues with the same code, and says
-    so once the recipient has it. To send the same to another person meanwhile, give --to. While the
-    command runs, other users of this machine can see TEXT in the list of processes; they cannot see
-    a file or standard input.
+    so once the recipient has it. To send the same to another person meanwhile, give --to; to send
+    it to five people at once, --to 5. While the command runs, other users of this machine can see
+    TEXT in the list of processes; they cannot see a file or standard input.
     """
-    from holdfast.cli.one_flow import finish
+    from holdfast.cli.errand import Errand
+    from holdfast.cli.many import people_in
     from holdfast.cli.parcels import AskedFlow
     from holdfast.cli.pictures import Pictures
-    from holdfast.cli.question import Question
-    from holdfast.cli.sending import SendWatcher
     from holdfast.cli.serving import serving
-    from holdfast.cli.transfers import Transfer
-    from holdfast.cli.verifying import Verifying
-    from holdfast.operating.audit import operator
     from holdfast.operating.kept import Kept
-    from holdfast.operating.one_flow import Route, rows_of, start_or_resume
+    from holdfast.operating.one_flow import Route
     from holdfast.operating.qr import require_qr
     from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
 
     if qr:
         require_qr()
     hooks.check_secret()
+    people = people_in(to)
+    if people > 1 and (verify or code.given is not None):
+        option = "--verify" if verify else "--code"
+        raise Failure(f"{option}: this is for one person, and --to says {people}")
     whom = (*(() if to is None else (same_name(to),)), *code.marks, *tor.marks)
     if verify:
         whom = (*whom, "verify")
@@ -141,45 +142,27 @@ def command(
     parcels = _parcel(paths, texts, name, ways, AskedFlow(code, verify), db)
     with (
         parcels as parcel,
-        serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found()) as service,
+        serving(
+            db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found(), limits=limits
+        ) as service,
     ):
         _sweep(service.journal, db)
-        fingerprint = service.journal.fingerprint(*parcel.marks, relay, appid, *whom)
-        before = rows_of(service.journal, BATCH, fingerprint)
-        if before and before[-1].status == FlowStatus.DONE and not again:
-            _already(parcel, before[-1])
-            return
-        question = Question()
-        transfer = Transfer("sender", quiet=lambda: question.is_open)
-        if before and before[-1].finished_at is None:
-            _goes_on(parcel, before[-1])
-            transfer.continues(before[-1])
-        elif code.notice is not None:
-            say.tell(code.notice)
-        flow_name = start_or_resume(
-            service.journal,
-            BATCH,
-            parcel.flow(fingerprint),
-            fingerprint,
-            operator(),
+        errand = Errand(
+            service,
+            parcel,
+            (relay, appid, *whom),
             Route(relay, appid, tor.wanted),
             deadline=None if deadline is None else time.time() + deadline,
             hooks=hooks.words,
+            again=again,
+            seconds=seconds,
+            notice=code.notice,
+            pictures=Pictures(Kept(relay, appid, None)) if qr and sys.stdout.isatty() else None,
         )
-        parcel.begun(fingerprint)
-        Verifying(transfer.status, question).register()
-        shown = None if parcel.is_text else transfer
-        kept = Kept(relay, appid, None)
-        pictures = Pictures(kept) if qr and sys.stdout.isatty() else None
-        watcher = SendWatcher(flow_name, question, shown, kept, pictures)
-        try:
-            ending = service.run(watcher.watch, batch=BATCH, names={flow_name}, seconds=seconds)
-        finally:
-            watcher.end()
-            question.leave()
+        farewell = errand.to_one() if people == 1 else errand.to_many(people)
         _sweep(service.journal, db)
-    finish(watcher.row, ending)
-    say.err("sent: the recipient has it")
+    if farewell is not None:
+        farewell()
 
 
 def _parcel(
@@ -204,6 +187,7 @@ def _parcel(
 
 def _sweep(journal: SqlJournal, db: str) -> None:
     """Remove what was standard input, and is not needed any more."""
+    from holdfast.cli.errand import BATCH
     from holdfast.operating.one_flow import rows_of
     from holdfast.operating.refused import Refused
     from holdfast.operating.spooling import spool_directory, sweep
@@ -216,19 +200,3 @@ def _sweep(journal: SqlJournal, db: str) -> None:
         sweep(spool_directory(db), needed)
     except Refused as refused:  # what is sent now does not depend on it
         say.tell(refused.words)
-
-
-def _already(parcel: Parcel, row: FlowRow) -> None:
-    from holdfast.cli.tables import timestamp
-
-    when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
-    say.err(f"holdfast: {parcel.called} was collected{when}; --again sends it once more")
-
-
-def _goes_on(parcel: Parcel, row: FlowRow) -> None:
-    from holdfast.cli.tables import timestamp
-
-    say.err(
-        f"holdfast: continuing with the code of {parcel.called}, started at"
-        f" {timestamp(row.created_at)}; for another person, --to WHO makes another code"
-    )

@@ -33,7 +33,9 @@ PAGE = 500
 @click.command(
     epilog="With --json: one array with an object per flow, whose keys are name, batch, kind,"
     " status, code (null unless it can be used now), published (what the flow shows of itself;"
-    " null once it was shredded), attempt, request, wake_at (the next visit of a parked flow),"
+    " null once it was shredded), attempt, request, wake_at (the next visit of a parked flow,"
+    " or until when a watched one rests at most), watched (whether its mailbox server tells when"
+    " something comes),"
     " failures and trouble (how often and where its own code raised; or why it cannot be"
     " loaded), deaths (how many workers in a row ended soon after they had taken it),"
     " started_at, changed_at, finished_at (UTC, ISO 8601), worker (null, or an object with"

@@ -18,7 +18,7 @@ from holdfast.console.trouble import sentence
 from holdfast.console.viewers import Role
 from holdfast.operating import bulk
 from holdfast.operating.collecting import COLLECTED, receive_command, transfer_uri
-from holdfast.operating.facts import SIZES, TIMES, deaths, served_by, trouble
+from holdfast.operating.facts import LEFT, RATE, SIZES, TIMES, deaths, served_by, trouble
 from holdfast.operating.flow_moments import moments
 from holdfast.operating.kept import kept_by
 from holdfast.operating.qr import qr_svg
@@ -172,6 +172,10 @@ def _facts(row: FlowRow, kept: Kept | None, *, waits_for_room: bool) -> Sequence
 def _in_words(name: str, value: object) -> str:
     if name in TIMES and isinstance(value, float):
         return moment(value)
+    if name == RATE and isinstance(value, int):
+        return f"{value:,} bytes a second"
+    if name == LEFT and isinstance(value, int):
+        return f"{value:,} s"
     return f"{value:,} bytes" if name in SIZES and isinstance(value, int) else str(value)
 
 

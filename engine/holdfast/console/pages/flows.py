@@ -35,7 +35,7 @@ def show(asked: Asked, desk: Desk) -> Answer:
         "flows.html",
         flows=page.rows,
         picks=asked.viewer.may(Role.OPERATOR),
-        summary=summary(desk.journal.groups(chosen)),
+        summary=summary(desk.journal.groups(chosen), desk.journal),
         notices=desk.journal.notices(),
         words=list(WORDS),
         sorts=list(Sort),

@@ -35,7 +35,7 @@ def ask(asked: Asked, desk: Desk) -> Answer:
     """Ask whether it is meant, and for what belongs to it; nothing is done yet."""
     wish = _wish(asked, deadline=_NO_DEADLINE)
     chosen = wish.filter(desk.clock())
-    found = summary(desk.journal.groups(chosen))
+    found = summary(desk.journal.groups(chosen), desk.journal)
     if not found.total:
         raise Wrong(400, "No flow is like that.")
     able = others = None

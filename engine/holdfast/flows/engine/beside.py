@@ -21,6 +21,7 @@ from holdfast.flows.tasks import method_name
 if TYPE_CHECKING:
     from holdfast.flows.engine.host import FlowHost
     from holdfast.flows.engine.owner import RunnerOwner
+    from holdfast.transit.keeping import Keeper
 
 MakesEntry: TypeAlias = Callable[[str, str, Callable[[], object]], None]
 
@@ -142,6 +143,11 @@ class _Session:
     def tor(self) -> object:
         """What every connection must be made through, if it is Tor."""
         return self._owner.options.tor
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """What holds connections beyond the death of this process."""
+        return self._owner.keeper
 
     @property
     def key(self) -> str:

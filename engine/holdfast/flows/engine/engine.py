@@ -58,6 +58,7 @@ from holdfast.flows.engine.taking import Taking
 from holdfast.flows.engine.threads import DaemonThreads, Threads
 from holdfast.flows.engine.trouble import place_of, traceback_of
 from holdfast.flows.engine.turns import Turns
+from holdfast.flows.engine.watches import Watches
 from holdfast.rendezvous import MOST_CONNECTIONS
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.tor import TorManager
@@ -65,6 +66,7 @@ from holdfast.shell.contact import MakesConnector
 from holdfast.shell.options import Options
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
+from holdfast.transit.keeping import Keeper
 from holdfast_journal import DatabaseAway, DatabaseUnusable, Fenced, JournalStopped, SqlJournal
 
 STOP_PATIENCE: Final = 10.0
@@ -75,6 +77,9 @@ SHRED_EVERY: Final = 60.0
 
 SHARE_EVERY: Final = 2.0
 """Seconds between two handovers of flows to workers that have fewer."""
+
+LOOK_FOR_WATCHERS_EVERY: Final = 5.0
+"""Seconds between two looks for what workers watched that are gone now."""
 
 TURN_EVERY: Final = 0.1
 """Seconds between two rounds of letting visited flows go, while others wait for that."""
@@ -103,6 +108,7 @@ class Engine:
         threads: run what waits for the database, and functions of the user's.
         observer: hears of what the flows do.
         tor: makes every connection, of transfers too, go through Tor.
+        keeper: holds connections of transfers beyond the death of this process.
     """
 
     def __init__(  # noqa: PLR0913 - the face of the engine
@@ -120,7 +126,9 @@ class Engine:
         threads: Threads | None = None,
         observer: Observer = UNOBSERVED,
         tor: TorManager | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
+        self.keeper = keeper
         threads = DaemonThreads("engine") if threads is None else threads
         self._scope = Scope(journal, reactor, serve, batch, names, now, threads)
         self.connector = _own_connector(journal, reactor, tor) if connector is None else connector
@@ -144,7 +152,11 @@ class Engine:
         self._owed = Owed(self._scope.in_thread)
         parking = Parking(connections)
         self._leaving = Leaving(self._scope.seconds, parking.visits, self._is_free)
-        self._turns = Turns(self._scope, self.running, self._owed, self._let_go, parking)
+        watches = Watches(
+            *(self._scope, self.running, self._owed),
+            *(self._let_go, self.connector, self._look_soon),
+        )
+        self._turns = Turns(self._scope, self.running, self._owed, self._let_go, parking, watches)
         self._taking = Taking(
             self._scope, self.running, self._owed, self._turns, self, self._look_soon
         )
@@ -154,7 +166,8 @@ class Engine:
             [
                 Chore(self._heed_requests),
                 Chore(self._tick),
-                Chore(self._take_turns),
+                Chore(self._turns.look, LOOK_FOR_WATCHERS_EVERY),
+                Chore(self._turns.take),
                 Chore(self._turns.share, SHARE_EVERY),
                 Chore(self._taking.pay),
                 Chore(self._detached.look),
@@ -187,6 +200,7 @@ class Engine:
             a server, or a database, that does not answer delays by some seconds.
         """
         yield self._looking.stop()
+        hung_up = self._turns.stop()
         for runner in tuple(self.running.values()):
             runner.leave()
             self._leaving.add(runner)
@@ -205,6 +219,7 @@ class Engine:
             why = error.why if isinstance(error, DatabaseAway) else error
             _log.warn("the flows are not given back: {why}", why=why)
         yield self._leaving.all_down()
+        yield hung_up
 
     def settle(self) -> Deferred[None]:
         """Return a Deferred that fires when each detached task that is due has been tried."""
@@ -289,7 +304,8 @@ class Engine:
         if not again:
             yield self._chores.do(looking.LOOK_EVERY)
         elif not self._is_pressed:
-            yield self._take_turns()
+            yield self._turns.take()
+            yield self._taking.pay()
         if self._is_pressed:
             return False  # what follows leads to more that must be written
         connections = self._turns.parking.connections
@@ -325,12 +341,6 @@ class Engine:
     def _tick(self) -> None:
         for runner in tuple(self.running.values()):
             runner.tick()
-
-    @inlineCallbacks
-    def _take_turns(self) -> Any:
-        """If there are more flows than connections, see to it that each gets its visits."""
-        if (yield self._turns.take()):
-            yield self._taking.pay()
 
     def _shred(self) -> Deferred[Any]:
         return self._scope.in_thread(self._scope.journal.shred_due)

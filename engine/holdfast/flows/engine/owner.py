@@ -16,6 +16,7 @@ from holdfast.shell.patience import Clock
 
 if TYPE_CHECKING:
     from holdfast.flows.engine.runner import FlowRunner
+    from holdfast.transit.keeping import Keeper
 
 
 class RunnerOwner(Protocol):
@@ -26,6 +27,8 @@ class RunnerOwner(Protocol):
     observer: Observer
     options: Options
     """Of all wormholes; a runner adds what is its flow's."""
+    keeper: Keeper | None
+    """What holds connections beyond the death of this process."""
 
     @property
     def clock(self) -> Clock:

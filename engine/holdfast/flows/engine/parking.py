@@ -148,7 +148,7 @@ class Parking:
             for place, runner in enumerate(sorted(running, key=rank))
             if not runner.is_busy
             and (
-                _is_alone(runner, now) or (place >= stays and _has_had_its_turn(runner, now, clock))
+                _is_alone(runner, now) or (place >= stays and has_had_its_turn(runner, now, clock))
             )
         ]
 
@@ -192,7 +192,7 @@ def _silence(runner: Parkable, clock: float) -> float:
     return inf if heard_at is None or heard_at > clock else clock - heard_at
 
 
-def _has_had_its_turn(runner: Parkable, now: float, clock: float) -> bool:
+def has_had_its_turn(runner: Parkable, now: float, clock: float) -> bool:
     """Whether a visit may end."""
     if runner.is_resting:
         return _silence(runner, clock) >= ANSWERS_WITHIN

@@ -20,6 +20,7 @@ from holdfast.flows.engine.loading import load
 from holdfast.flows.engine.observing import Move
 from holdfast.flows.engine.owner import RunnerOwner
 from holdfast.flows.engine.verdict import SHREDDED, verdict_of
+from holdfast.rendezvous.watch_frames import KEY, Wanted
 from holdfast.shell.wormhole import DelegatedWormhole
 from holdfast_journal import CANCEL, FlowStatus, JournalError, Snapshot, TakenFlow
 
@@ -243,6 +244,24 @@ class FlowRunner:
         if self.host.open_tasks or self._state.verdict or self._has_activity:
             return False
         return self.wormhole.is_resting and not self.wormhole.is_dilated
+
+    @property
+    def may_be_watched(self) -> bool:
+        """Whether its server offers to watch mailboxes, by what it last said."""
+        welcome = self.wormhole.exchange.welcome
+        return welcome is not None and KEY in welcome
+
+    @property
+    def waits_at(self) -> Wanted | None:
+        """At which side of which mailbox it waits, for which message; None if it does not rest.
+
+        Nor does it as long as not everything is durable: what it has heard would be lost.
+        """
+        if not self.is_resting or not self._journal.is_settled:
+            return None
+        exchange = self.wormhole.exchange
+        heard = self.wormhole.others_heard
+        return Wanted(exchange.mailbox.data.mailbox, exchange.side, heard)
 
     @property
     def is_unanswered(self) -> bool:

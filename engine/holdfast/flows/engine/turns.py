@@ -1,23 +1,27 @@
-"""Turns: which flows give up their connections for others, and until when.
+"""Turns: which flows give up their connections, and until when.
 
-`parking` and `visits` decide; this applies it to the flows that run.
+A flow that only waits can be away in two ways, by what its mailbox server offers. Either it is
+watched, and comes back when something has come (`watches`). Or it is visited from time to time, if
+there are more flows than connections (`parking` and `visits` decide). The engine does not know
+which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 
 from holdfast.flows.engine.census import Census
 from holdfast.flows.engine.owed import Owed
 from holdfast.flows.engine.parking import Parking
 from holdfast.flows.engine.scope import Scope
 from holdfast.flows.engine.visits import MuteServers
+from holdfast.flows.engine.watches import Watches
 from holdfast_journal import TakenFlow
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ class Turns:
         owed: what the database is to be told.
         let_go: stops running flows, which other workers may then take.
         parking: decides which flows are parked.
+        watches: those that are watched.
     """
 
     _scope: Scope
@@ -47,6 +52,7 @@ class Turns:
     _owed: Owed
     _let_go: Callable[[Iterable[FlowRunner]], object]
     parking: Parking
+    watches: Watches
     census: Census = field(init=False)
     _servers: MuteServers = field(factory=MuteServers, init=False)
     _turned_away: list[int] = field(factory=list, init=False)
@@ -55,6 +61,18 @@ class Turns:
     def __attrs_post_init__(self) -> None:
         self.census = Census(self._scope, self.parking)
 
+    def look(self) -> Deferred[Any]:
+        """Look for flows that are watched, of which nobody would hear."""
+        return self.watches.look()
+
+    def stop(self) -> Deferred[Any]:
+        """Hear nothing more. Fires when that is so."""
+        return self.watches.stop()
+
+    def has_news(self) -> bool:
+        """Whether flows are due because something has come for them; asked once for each time."""
+        return self.watches.has_news()
+
     @property
     def is_full(self) -> bool:
         """Whether more flows run than can stay connected."""
@@ -62,23 +80,29 @@ class Turns:
 
     @inlineCallbacks
     def take(self) -> Any:
-        """Let flows that only wait go without a connection, as many as there are too many.
+        """Let flows that only wait go: all that can be watched, and of the others the surplus.
 
         Returns:
-            A Deferred of whether there are too many.
+            A Deferred of None.
         """
-        if not self.parking.takes_turns(len(self._running)):
+        self.watches.round()
+        others = self._others()
+        if self.parking.takes_turns(len(others)):
+            yield self.census.count()
+            self._park(self._others())
+        else:
             yield self.census.stop()
-            return False
-        yield self.census.count()
-        self._park()
-        return True
 
-    def _park(self) -> None:
+    def _others(self) -> Collection[FlowRunner]:
+        """The flows that are not about to be watched."""
+        watched = self.watches.letting_go()
+        return [runner for runner in self._running.values() if runner not in watched]
+
+    def _park(self, running: Collection[FlowRunner]) -> None:
         now, clock = self._scope.seconds(), self._scope.now()
-        for runner in self.parking.look_at(self._running.values(), now):
+        for runner in self.parking.look_at(running, now):
             self._servers.heard(runner.url)
-        parked = self.parking.choose(self._running.values(), now, clock)
+        parked = self.parking.choose(running, now, clock)
         for wake_at, runners in self.parking.wake_times(parked, now, clock).items():
             self._give_back([runner.taken.id for runner in runners], wake_at)
         for runner in parked:

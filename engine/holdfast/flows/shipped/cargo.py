@@ -43,6 +43,7 @@ class Line:
         moved: to be called with the bytes that have moved, from the thread.
         waits: to be called from the thread with the reason why nothing moves now.
         now: the reactor's seconds.
+        pace: waits in the thread until so many bytes may move.
     """
 
     wire: Wire = field(repr=False)
@@ -52,6 +53,7 @@ class Line:
     moved: Callable[[int], None] = field(repr=False)
     waits: Callable[[str], None] = field(repr=False)
     now: Callable[[], float] = field(repr=False)
+    pace: Callable[[int], None] = field(default=lambda _: None, repr=False)
 
 
 class Cargo(Protocol):

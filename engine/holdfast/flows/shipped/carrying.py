@@ -9,21 +9,26 @@ after the other, until the flow is over: this part waits a little longer after e
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import Any, Final
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from holdfast.crypto import derive
 from holdfast.flows.activities import Session
 from holdfast.flows.shipped.cargo import CannotGoOn, Cargo, Interrupted, Line, MayHaveIt, Misbehaved
+from holdfast.flows.shipped.keeping import ROUTE, Keeping
+from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
+from holdfast.transfer.throttle import ITS_TURN
 from holdfast.transit import hints, network_of
 from holdfast.transit.contest import Candidate, Contest, Link
 from holdfast.transit.errors import TransitError, WireError
+from holdfast.transit.kept_wire import KeptWire
 from holdfast.transit.keys import TransitKeys
 from holdfast.transit.wire import Wire
 
@@ -70,10 +75,17 @@ class Carrying:
     """How many bytes have moved, which the flow may be told of only later."""
     _waits: str = field(default="", init=False)
     """Why it does not go on, as the flow has it."""
+    _turn: Deferred[Any] | None = field(default=None, init=False)
+    """While it waits for a place among those that send."""
     _threads: int = field(default=0, init=False)
     """How many work for us; one, or none."""
     _failed_flow: bool | None = field(default=None, init=False)
     """Once the flow is over: whether it failed."""
+    _keeping: Keeping = field(init=False)
+    """What becomes of a connection when this process dies."""
+
+    def __attrs_post_init__(self) -> None:
+        self._keeping = Keeping(self.session)
 
     # What the engine asks (`holdfast.flows.activities.Activity`).
 
@@ -88,17 +100,51 @@ class Carrying:
         elif not first:
             self._dial()
             self._choose()
-        elif details.stage == "landed" or (details.stage == "going" and not details.reach.resumes):
-            self._in_thread(self.cargo.left_behind, details, "the process was stopped")
+        else:
+            # A stock client takes no second connection, but the first one may have outlived us.
+            stock = details.stage != "reachable" and not details.reach.resumes
+            found = self._keeping.find(details.reach.key, wanted=stock)
+            found.addCallback(self._found).addErrback(self._failed)
+
+    def _found(self, wire: KeptWire | None) -> None:
+        """This is the connection of an earlier life, if it is there still."""
+        if self._stop.is_set():
+            self.wire = wire
+            self.stop()
+            return
+        wanted = self.wanted
+        assert wanted is not None  # noqa: S101 - nothing is looked for before something is wanted
+        if wire is not None and wanted.stage == "accepted" and wire.has_ended:
+            # Nothing was chosen, so the other side may wait for another one.
+            self.wire, wire = wire, None
+            self._hang_up()
+        if wire is not None:
+            self._go_on(wire)
+        elif wanted.stage == "landed" or (wanted.stage == "going" and not wanted.reach.resumes):
+            self._in_thread(self.cargo.left_behind, wanted, "the process was stopped")
         else:
             self._begin()
+
+    def _go_on(self, wire: Wire) -> None:
+        self.wire = wire
+        assert self.wanted is not None  # noqa: S101 - nothing is found before something is wanted
+        if self.wanted.stage == "accepted":
+            chosen = self.session.report("chosen", ROUTE)
+            chosen.addCallback(lambda _: self._carry(wire)).addErrback(self._failed)
+        else:
+            self._carry(wire)
 
     def stop(self) -> None:
         """Let go of everything."""
         self._stop.set()
         self._calm()
         if self.wire is not None:
-            self.wire.interrupt()
+            if isinstance(self.wire, KeptWire) and self._failed_flow is None:
+                self.wire.leave()
+            else:
+                self.wire.interrupt()
+        if self._turn is not None:
+            self._turn.cancel()
         if not self._threads:
             self._hang_up()
         self._drop_contest()
@@ -111,6 +157,7 @@ class Carrying:
             self._clear()
 
     def _clear(self) -> None:
+        self._keeping.drop()
         done = self.session.in_thread(self.cargo.clear, self.wanted, self._failed_flow)
         done.addErrback(lambda failure: _log.failure("a transfer could not be removed", failure))
 
@@ -194,8 +241,11 @@ class Carrying:
         if self._reach.resumes:
             self._calm()
         self._waits = ""
-        chosen = self.session.report("chosen", candidate.describe)
-        chosen.addCallback(lambda _: self._take(candidate)).addErrback(self._failed)
+        held = succeed(None)
+        if not self._reach.resumes:
+            held = self._keeping.hold(candidate, self._reach.key)
+        held.addCallback(lambda _: self.session.report("chosen", candidate.describe))
+        held.addCallback(lambda _: self._take(candidate)).addErrback(self._failed)
 
     def _take(self, candidate: Candidate) -> None:
         chosen = candidate.choose()
@@ -204,6 +254,7 @@ class Carrying:
     def _not_chosen(self, failure: Failure) -> None:
         """It is not to be had after all. The contest offers the next, or is exhausted."""
         failure.trap(TransitError)
+        self._keeping.drop()
         if self._reach.resumes and self._contest is not None:
             self._limit()
 
@@ -236,20 +287,44 @@ class Carrying:
     def _connected(self, link: Link) -> None:
         self._calm()
         try:
-            self.wire = link.wire()
+            self._carry(self._keeping.wire(link))
         except WireError:
             self._broke(Failure(Interrupted("the connection broke")))
-            return
+
+    def _carry(self, wire: Wire) -> None:
+        self.wire = wire
         line = Line(
-            self.wire,
+            wire,
             self._reach.key,
             self._reach.resumes,
             self._stop,
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
             lambda reason: self.session.reactor.callFromThread(self._wait, reason),
             self.session.reactor.seconds,
+            partial(HERE.throttle.take, stop=self._stop) if HERE.throttle else lambda _: None,
         )
-        self._in_thread(self.cargo.carry, self.wanted, line)
+        if self.cargo.role == "receiver":
+            self._in_thread(self.cargo.carry, self.wanted, line)
+        else:
+            self._in_turn(line)
+
+    def _in_turn(self, line: Line) -> None:
+        """Send once there is a place."""
+        turn = HERE.places.acquire()
+        if not turn.called:
+            self._turn = turn
+            self.session.report("queued", ITS_TURN)
+        done = turn.addCallback(self._has_place, line)
+        done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
+
+    def _has_place(self, places: DeferredSemaphore, line: Line) -> Deferred[Any]:
+        self._turn = None
+
+        def leave(result: Any) -> Any:
+            places.release()
+            return result
+
+        return self.in_thread(self.cargo.carry, self.wanted, line).addBoth(leave)
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> None:
         done = self.in_thread(call, *args)
@@ -320,10 +395,19 @@ class Carrying:
 
     # Letting go.
 
+    def hang_up(self) -> None:
+        """Nothing more is to be carried, and that is durable: end the connection."""
+        if not self._threads:
+            self._hang_up()
+
     def _hang_up(self) -> None:
         wire, self.wire = self.wire, None
         if wire is not None:
             wire.close()
+        if self._stop.is_set() and self._failed_flow is None:
+            self._keeping.release()
+        else:
+            self._keeping.drop()
 
     def _drop_contest(self) -> Deferred[None]:
         """End it. The Deferred fires when its port is free."""

@@ -41,8 +41,11 @@ class _Command:
         TaskFailed: the command could not be started.
     """
 
-    def __init__(self, reactor: Any, words: list[str], environment: dict[bytes, bytes]) -> None:
+    def __init__(
+        self, reactor: Any, words: list[str], environment: dict[bytes, bytes], *, heard: bool
+    ) -> None:
         self._reactor = reactor
+        self._heard = heard
         self._output = bytearray()
         self.done: Deferred[bytes] = Deferred(lambda _: self.kill())
         try:
@@ -97,6 +100,8 @@ class _Command:
             if not data:
                 self._close()  # the command may keep running
                 return
+            if not self._heard:
+                continue
             self._output += data
             if len(self._output) > LONGEST_TEXT + len("\r\n"):
                 self.fail(f"the command printed more than {LONGEST_TEXT} bytes", final=True)
@@ -162,7 +167,12 @@ def mint(call: Call) -> Deferred[str]:
 
 
 def run(
-    reactor: Any, words: list[str], variables: Mapping[str, str], seconds: float
+    reactor: Any,
+    words: list[str],
+    variables: Mapping[str, str],
+    seconds: float,
+    *,
+    heard: bool = True,
 ) -> Deferred[bytes]:
     """Run a command, without a shell, and return what it prints.
 
@@ -171,6 +181,7 @@ def run(
         words: the command and its arguments.
         variables: what its environment has beside ours, less our secrets.
         seconds: how long it may take.
+        heard: whether what it prints is wanted, and so may not be too much.
 
     Raises:
         TaskFailed: it could not be started, its exit status was not 0, it took too long, or it
@@ -181,7 +192,7 @@ def run(
     environment = {**os.environb, **added}
     for name in SECRET_VARIABLES:
         environment.pop(name, None)
-    command = _Command(reactor, words, environment)
+    command = _Command(reactor, words, environment, heard=heard)
     if command.done.called:
         return command.done
     late = reactor.callLater(

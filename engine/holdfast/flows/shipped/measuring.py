@@ -11,9 +11,10 @@ from cattrs import unstructure
 from holdfast.files import check_new
 from holdfast.flows.shipped.wording import said
 from holdfast.flows.tasks import Call, TaskFailed, task
-from holdfast.transfer import landing, names, sources
+from holdfast.transfer import landing, names
 from holdfast.transfer.errors import LandingError, SourceError, landing_words
 from holdfast.transfer.names import BadName
+from holdfast.transfer.shared import Measurements
 
 LONGEST: Final = 30 * 86_400.0
 """Seconds that reading everything once may take: a large folder on a slow disk takes hours."""
@@ -22,13 +23,16 @@ MOST_CHECKSUMS: Final = 100_000
 """Characters of checksums that are kept with a flow, and written with each of its entries. Those of
 a larger folder are found again, by reading it once more, for each connection."""
 
+MEASUREMENTS: Final = Measurements()
+"""Of this process."""
+
 
 @task("measure", tries=1_000, blocks=True, timeout=LONGEST)
 def measure(call: Call) -> dict[str, Any]:
-    """Read what will be sent, and return its name, its size and its digest."""
+    """Return name, size and digest of what will be sent; read it, unless that was done already."""
     paths = [Path(path) for path in call.arguments["paths"]]
     try:
-        source = sources.measure(paths, name=call.arguments["name"])
+        source = MEASUREMENTS.measure(paths, call.arguments["name"])
     except SourceError as error:
         raise TaskFailed(said(error), final=True) from None
     if len(source.checksums) > MOST_CHECKSUMS:

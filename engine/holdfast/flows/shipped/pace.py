@@ -1,6 +1,9 @@
-"""How often a transfer tells its flow how far it is."""
+"""How often a transfer tells its flow how far it is, and how fast that is."""
 
+import math
 from collections.abc import Callable
+
+from attrs import define
 
 
 def at_most_each_second(
@@ -28,3 +31,37 @@ def at_most_each_second(
             tell(moved)
 
     return maybe
+
+
+@define
+class Speed:
+    """How fast bytes move since they last began to, for those who look; saved with its flow.
+
+    Args:
+        since: when that was, in seconds since the epoch; None while nothing moves.
+        moved: how many had moved before.
+    """
+
+    since: float | None = None
+    moved: int = 0
+
+    def begin(self, now: float, moved: int) -> None:
+        """There is a connection."""
+        self.since, self.moved = now, moved
+
+    def pause(self) -> None:
+        """Nothing moves for a while, which does not count."""
+        self.since = None
+
+    def figures(self, now: float, moved: int, size: int) -> dict[str, int | None]:
+        """Return what to publish: `rate`, in bytes a second, and `left`, in seconds.
+
+        Each is None as long as it is not known, or does not matter any more.
+        """
+        if self.since is None or moved < self.moved:
+            self.begin(now, moved)
+        since = now if self.since is None else self.since
+        if now <= since or moved == self.moved:
+            return {"rate": None, "left": None}
+        rate = (moved - self.moved) / (now - since)
+        return {"rate": round(rate), "left": math.ceil((size - moved) / rate) or None}

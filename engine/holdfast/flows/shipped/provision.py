@@ -61,6 +61,10 @@ class Provision(HandOver):
 
     def wormhole_got_versions(self, versions: dict[str, object]) -> None:
         """The recipient is there and has proved the code."""
+        self.make_and_hand_over()
+
+    def make_and_hand_over(self) -> None:
+        """Hand over what there is, or have it made first."""
         if self.mint:
             self.perform("mint", command=self.mint, name=self.name, timeout=self.mint_timeout)
         else:

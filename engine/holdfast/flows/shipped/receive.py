@@ -13,6 +13,7 @@ from cattrs import unstructure
 
 from holdfast.flows.activities import Wanted
 from holdfast.flows.base import Flow, flow
+from holdfast.flows.shipped.pace import Speed
 from holdfast.flows.shipped.transferring import (
     TRANSIT_PURPOSE,
     Reachable,
@@ -35,6 +36,7 @@ class Incoming:
         target: where it belongs, once that was looked at.
         durable: how many bytes have come; from a Holdfast, so many are safe on the disk.
         path: where it is, once it is there.
+        sha256: of what came, once it is there.
     """
 
     offer: messages.Offer
@@ -42,6 +44,7 @@ class Incoming:
     target: Target | None = None
     durable: int = 0
     path: str | None = None
+    sha256: str = ""
 
 
 REJECTED = "transfer rejected"
@@ -64,6 +67,7 @@ class Receive(Flow):
     writing: bool
     incoming: Incoming | None
     contact: Reachable
+    speed: Speed
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -87,7 +91,9 @@ class Receive(Flow):
         if incoming.stage in ("accepted", "going", "landed"):
             stage = cast(Stage, incoming.stage)
         reach = self.contact.reach(self.wormhole.derive_key(TRANSIT_PURPOSE, 32), self.ways)
-        wanted = Receiving(stage, reach, incoming.offer, incoming.target, incoming.durable)
+        wanted = Receiving(
+            stage, reach, incoming.offer, incoming.target, incoming.durable, incoming.sha256
+        )
         return Wanted("receiving", wanted)
 
     # What the peer says.
@@ -210,23 +216,30 @@ class Receive(Flow):
     def receiving_chosen(self, route: str) -> None:
         """A connection is there. Once this is durable, our handshake line is written."""
         self._enter("going")
+        if self.incoming is not None:
+            self.speed.begin(self.now(), self.incoming.durable)
         self.publish(route=route, waiting=None)
 
     def receiving_moved(self, durable: int) -> None:
         """So many bytes have come; from a Holdfast, they are safe on the disk."""
+        size = durable
         if self.incoming is not None:
             self.incoming.durable = durable
-        self.publish(moved=durable, waiting=None)
+            size = self.incoming.offer.size
+        figures = self.speed.figures(self.now(), durable, size)
+        self.publish(moved=durable, waiting=None, **figures)
 
     def receiving_waiting(self, reason: str) -> None:
         """It cannot go on now, and will be tried again."""
-        self.publish(waiting=reason)
+        self.speed.pause()
+        self.publish(waiting=reason, left=None)
 
     def receiving_landed(self, landed: dict[str, Any]) -> None:
         """Everything is where it belongs."""
         if self.incoming is None:
             return
         self.incoming.stage, self.incoming.path = "landed", landed["path"]
+        self.incoming.sha256 = landed["sha256"]
         self.publish(moved=landed["size"], path=landed["path"], sha256=landed["sha256"])
         if self.contact.resumes:
             self.wormhole.send_message(messages.received(landed["sha256"]))
@@ -273,6 +286,7 @@ class ReceiveToFile(Receive):
     writing: bool = field(default=False, init=False)
     incoming: Incoming | None = field(default=None, init=False)
     contact: Reachable = field(factory=Reachable, init=False)
+    speed: Speed = field(factory=Speed, init=False)
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -310,6 +324,7 @@ class ReceiveHere(Receive):
     writing: bool = field(default=False, init=False)
     incoming: Incoming | None = field(default=None, init=False)
     contact: Reachable = field(factory=Reachable, init=False)
+    speed: Speed = field(factory=Speed, init=False)
 
     @property
     def place(self) -> tuple[str, str | None]:

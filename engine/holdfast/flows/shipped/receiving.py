@@ -6,14 +6,15 @@ import hashlib
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, succeed
 
 from holdfast.flows.activities import Session, activity
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, Misbehaved
 from holdfast.flows.shipped.carrying import Carrying
-from holdfast.flows.shipped.opening import liked_ciphers, opened, receive_by
+from holdfast.flows.shipped.opening import Opened, liked_ciphers, opened, receive_by
 from holdfast.flows.shipped.pace import at_most_each_second
 from holdfast.flows.shipped.transferring import Receiving
 from holdfast.flows.shipped.wording import said
@@ -67,16 +68,19 @@ class Incoming:
     """Names the part file; the same in every life of the flow."""
     role: Role = "receiver"
 
-    def carry(self, wanted: Receiving, line: Line) -> Arrived:
+    def carry(self, wanted: Receiving, line: Line) -> Arrived | None:
         """Receive all that is not here yet, and put it where it belongs."""
         try:
+            if wanted.stage == "landed":
+                return self._landed_before(wanted, line)
             with closing(self._landing(wanted)) as landing:
-                bulk = opened(line, self.role)
+                opening = opened(line, self.role)
+                bulk = opening.bulk
                 if landing.is_kept:  # by a process that died before it could say so
                     raise self._damaged(landing, "what arrived could not be unpacked")
                 if landing.landed is not None:
-                    return Arrived(landing.landed, wanted.offer.size, wanted.offer.sha256)
-                hasher = self._receive(wanted, line, landing, bulk)
+                    return self._landed_unsaid(wanted, line, landing, bulk)
+                hasher = self._receive(wanted, line, landing, opening)
                 path = self._put(wanted, landing, line)
                 return Arrived(path, wanted.offer.size, hasher.hexdigest(), bulk)
         except pumping.Nonsense as error:
@@ -92,12 +96,15 @@ class Incoming:
         """Once that is durable, tell the sender, and clear up."""
         if result is None:
             carrying.session.report("acknowledged", False)  # noqa: FBT003 - a report has one value
+            carrying.hang_up()
             return
         landed = {"path": str(result.path), "size": result.size, "sha256": result.sha256}
         session, wanted = carrying.session, carrying.wanted
-        told = session.report("landed", landed)
+        is_written = isinstance(wanted, Receiving) and wanted.stage == "landed"
+        told: Deferred[Any] = succeed(None) if is_written else session.report("landed", landed)
         told.addCallback(lambda _: carrying.in_thread(self._acknowledge, wanted, result))
         told.addCallback(partial(session.report, "acknowledged"))
+        told.addCallback(lambda _: carrying.hang_up())
         told.addErrback(_failed, session)
 
     def left_behind(self, wanted: Receiving, reason: str) -> Arrived | None:
@@ -129,16 +136,38 @@ class Incoming:
             " with a new code"
         )
 
+    def _landed_before(self, wanted: Receiving, line: Line) -> Arrived | None:
+        """An earlier process has put everything where it belongs; the sender waits to be told."""
+        if not wanted.sha256:
+            return self.left_behind(wanted, "")
+        opening = opened(line, self.role)
+        opening.bulk.go_on_sending(0, opening.sent)
+        path = Path(wanted.target.directory) / wanted.target.name
+        return Arrived(path, wanted.offer.size, wanted.sha256, opening.bulk)
+
+    def _landed_unsaid(
+        self, wanted: Receiving, line: Line, landing: Landing, bulk: Bulk
+    ) -> Arrived:
+        """The same, but that process did not come to write it down."""
+        size, path = wanted.offer.size, landing.landed or landing.target
+        if line.resumes:  # it is told through the mailbox
+            return Arrived(path, size, wanted.offer.sha256)
+        sha256 = landing.digest(size, stop=line.stop)
+        return Arrived(path, size, sha256, bulk if sha256 else None)
+
     def _landing(self, wanted: Receiving) -> Landing:
         try:
             return Landing(Path(wanted.target.directory), wanted.target.name, self.key)
         except BadName as error:
             raise CannotGoOn(said(error)) from None
 
-    def _receive(self, wanted: Receiving, line: Line, landing: Landing, bulk: Bulk) -> _Hash:
+    def _receive(self, wanted: Receiving, line: Line, landing: Landing, opening: Opened) -> _Hash:
         """Receive the rest; return the digest of all."""
-        size = wanted.offer.size
-        offset = min(wanted.durable, landing.size, size) if line.resumes else 0
+        bulk, size = opening.bulk, wanted.offer.size
+        if line.resumes:
+            offset = min(wanted.durable, landing.size, size)
+        else:
+            offset = opening.arrived(landing.size, size)
         landing.truncate(offset)
         hasher = landing.hasher(offset, stop=line.stop)
         if line.resumes:
@@ -166,6 +195,7 @@ class Incoming:
             ),
             full=partial(line.waits, DISK_IS_FULL),
             now=line.now,
+            pace=line.pace,
         )
         pumping.receive_all(bulk, landing, hasher, watcher, size=size, offset=offset)
         if wanted.offer.sha256 and hasher.hexdigest() != wanted.offer.sha256:

@@ -17,6 +17,7 @@ from cattrs import structure
 from holdfast.flows.activities import Wanted
 from holdfast.flows.base import flow
 from holdfast.flows.shipped.coding import Coded, Coding
+from holdfast.flows.shipped.pace import Speed
 from holdfast.flows.shipped.transferring import (
     TRANSIT_PURPOSE,
     Reachable,
@@ -55,6 +56,7 @@ class SendFile(Coded):
     source: Source | None = field(default=None, init=False, repr=False)
     moved: int = field(default=0, init=False)
     contact: Reachable = field(factory=Reachable, init=False)
+    speed: Speed = field(factory=Speed, init=False)
 
     def started(self) -> None:
         """Ask for a code, and meanwhile look at what will be sent."""
@@ -120,16 +122,24 @@ class SendFile(Coded):
     def sending_chosen(self, route: str) -> None:
         """A connection is there. Once this is durable, `go` is written."""
         self.stage = "going"
+        self.speed.begin(self.now(), self.moved)
         self.publish(route=route, waiting=None)
 
     def sending_moved(self, moved: int) -> None:
         """So many bytes have left."""
         self.moved = moved
-        self.publish(moved=moved, waiting=None)
+        size = moved if self.source is None else self.source.size
+        figures = self.speed.figures(self.now(), moved, size)
+        self.publish(moved=moved, waiting=None, **figures)
+
+    def sending_queued(self, reason: str) -> None:
+        """There is a connection, but too many others are sent just now."""
+        self.sending_waiting(reason)
 
     def sending_waiting(self, reason: str) -> None:
         """The connection to another Holdfast broke, or cannot be had; it will be tried again."""
-        self.publish(waiting=reason)
+        self.speed.pause()
+        self.publish(waiting=reason, left=None)
 
     def sending_acknowledged(self, sha256: str) -> None:
         """The receiver says that it has everything."""

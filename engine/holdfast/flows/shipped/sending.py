@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from attrs import define, field
 
 from holdfast.flows.activities import Session, activity
+from holdfast.flows.shipped import private
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Line, MayHaveIt, Misbehaved
 from holdfast.flows.shipped.carrying import Carrying
 from holdfast.flows.shipped.opening import opened, taken_cipher
@@ -16,7 +18,7 @@ from holdfast.flows.shipped.wording import said
 from holdfast.transfer import pumping, sources
 from holdfast.transfer.errors import Stopped
 from holdfast.transfer.watcher import Watcher
-from holdfast.transit.bulk import Bulk
+from holdfast.transit.bulk import FRONT, ROOM, Bulk, bytes_of_records
 from holdfast.transit.errors import RecordError, WireError
 from holdfast.transit.keys import Role
 
@@ -31,18 +33,16 @@ class Outgoing:
 
     def carry(self, wanted: Sending, line: Line) -> str:
         """Send all that the receiver lacks; return the digest that it acknowledges."""
-        try:
-            stream = sources.open_source(wanted.paths, wanted.source, stop=line.stop)
-        except sources.SourceError as error:
-            raise CannotGoOn(said(error)) from None
         size = wanted.source.size
+        progress = at_most_each_second(line.moved, line.now, size)
+        watcher = Watcher(stop=line.stop, progress=progress, now=line.now, pace=line.pace)
         try:
-            bulk = opened(line, self.role)
-            progress = at_most_each_second(line.moved, line.now, size)
-            watcher = Watcher(stop=line.stop, progress=progress, now=line.now)
-            offset = self._agree(wanted, stream, bulk, line) if line.resumes else 0
-            self.sent = False
-            pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
+            opening = opened(line, self.role)
+            bulk, before = opening.bulk, opening.sent
+            if not before or before < bytes_of_records(size):
+                self._send(wanted, line, bulk, watcher, before)
+            else:  # by an earlier process; what became of its source since then does not matter
+                bulk.go_on_sending(*divmod(before, FRONT + ROOM))
             self.sent = True
             acknowledged = pumping.receive_ack(bulk, watcher, size=size)
         except (sources.SourceError, pumping.SourceTooShort) as error:
@@ -51,8 +51,6 @@ class Outgoing:
             raise Misbehaved(said(error)) from None
         except (WireError, RecordError, Stopped) as error:
             raise Interrupted(said(error)) from None
-        finally:
-            stream.close()
         # Some say only that all is well, and leave it to us to believe it.
         well = acknowledged.get("ack") == "ok"
         return str(acknowledged.get("sha256", wanted.source.sha256)) if well else ""
@@ -84,7 +82,23 @@ class Outgoing:
         )
 
     def clear(self, wanted: Sending, failed: bool) -> None:  # noqa: FBT001 - for a thread
-        """A sender has nothing that is in anybody's way."""
+        """Remove a private file. Nothing else that a sender has is in anybody's way."""
+        if wanted.place:
+            private.remove(wanted.place)
+
+    def _send(self, wanted: Sending, line: Line, bulk: Bulk, watcher: Watcher, before: int) -> None:
+        """Send what the receiver lacks, when an earlier process has sent `before` bytes."""
+        size = wanted.source.size
+        with closing(sources.open_source(wanted.paths, wanted.source, stop=line.stop)) as stream:
+            number, sent = divmod(before, FRONT + ROOM)
+            offset = number * ROOM
+            if line.resumes:
+                offset = self._agree(wanted, stream, bulk, line)
+            elif before:
+                stream.seek(offset)
+                bulk.go_on_sending(number, sent)
+            self.sent = False
+            pumping.send_all(bulk, stream, watcher, size=size, offset=offset)
 
     def _agree(self, wanted: Sending, stream: sources.Stream, bulk: Bulk, line: Line) -> int:
         """Return the offset from which the receiver, another Holdfast, needs the rest."""

@@ -125,6 +125,7 @@ class Sending:
         paths: what is sent.
         source: what was measured of it, and offered.
         moved: about how many bytes have left.
+        place: of the private file that it is, to be removed in the end; "" if it is none.
     """
 
     stage: Stage
@@ -132,6 +133,7 @@ class Sending:
     paths: tuple[Path, ...]
     source: Source = field(repr=False)
     moved: int = 0
+    place: str = ""
 
 
 @frozen
@@ -161,6 +163,7 @@ class Receiving:
         offer: what comes.
         target: where it belongs.
         durable: how many bytes are known to be on the disk.
+        sha256: of what has landed; "" if it has not, or that is not known.
     """
 
     stage: Stage
@@ -168,3 +171,4 @@ class Receiving:
     offer: messages.Offer
     target: Target
     durable: int
+    sha256: str = ""

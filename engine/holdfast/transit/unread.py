@@ -1,0 +1,119 @@
+"""Records that stay in the socket until what they led to is done.
+
+So what a process has not put away when it dies is still there for the next one, and the socket
+always goes on where a record begins. For connections that are kept; see `holdfast.transit.bulk`.
+"""
+
+from contextlib import suppress
+from typing import Final
+
+from holdfast.crypto.in_place import Place
+from holdfast.transit.bulk import FRONT, HEADER, LENGTH_BYTES, NONCE_BYTES, ROOM, Incoming
+from holdfast.transit.errors import RecordError
+from holdfast.transit.kept_wire import KeptWire
+
+LONGEST: Final = FRONT + ROOM
+"""Bytes of the longest record that is left in the socket; that of stock clients has 16 KiB."""
+
+_BUFFER: Final = 2 * LONGEST
+
+
+class Unread:
+    """The records that come; see `holdfast.transit.bulk.Incoming` for what is the same.
+
+    A record is taken from the socket when the next call comes, or by `took`. If a longer one comes
+    than the system may hold, the connection is kept no longer, and goes on as others do.
+
+    Args:
+        wire: the connection.
+        key: of the records.
+        most: bytes of the longest record that is accepted.
+        count: the number of the next record.
+    """
+
+    def __init__(self, wire: KeptWire, key: bytes, most: int, count: int = 0) -> None:
+        self.wire = wire
+        self._key = key
+        self._most = most
+        self._count = count
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._place = Place(key, self._buffer)
+        self._returned = 0
+        """Bytes of records that were returned, and are in the socket still."""
+        self._plain: Incoming | None = None
+
+    def next_number(self) -> int:
+        """Wait for the next record, and return the number that it has."""
+        self.wire.look_into(self._view, HEADER)
+        number = int.from_bytes(self._view[LENGTH_BYTES:HEADER], "big")
+        self._count = number
+        return number
+
+    def receive(self) -> memoryview:
+        """Wait for the next record, and open it."""
+        return self._next(0)[0]
+
+    def receive_some(self, most: int) -> list[memoryview]:
+        """Wait for the next record, and open it and what is here of those behind it."""
+        return self._next(most)
+
+    def took(self) -> None:
+        """All that was returned is put away."""
+        if self._returned:
+            self.wire.skip(self._returned, self._view)
+            self._returned = 0
+
+    def by_aes(self) -> None:
+        """Not for these: no stock client knows it."""
+        raise RecordError
+
+    def _next(self, most: int) -> list[memoryview]:
+        self.took()
+        if self._plain is None:
+            have = self._wait()
+            if self._plain is None:
+                return self._open_some(have, most)
+        return self._plain.receive_some(most) if most else [self._plain.receive()]
+
+    def _wait(self) -> int:
+        """Wait until the next record is there; return how many bytes are."""
+        have = self.wire.look_into(self._view, LENGTH_BYTES)
+        size = LENGTH_BYTES + self._announced(0)
+        if size <= LONGEST and have < size:
+            have = self.wire.look_into(self._view, size)
+        if have < size:
+            self.wire.forget()
+            self._plain = Incoming(self.wire, self._key, self._most, self._count)
+        return have
+
+    def _announced(self, start: int) -> int:
+        size = int.from_bytes(self._view[start : start + LENGTH_BYTES], "big")
+        if not FRONT - LENGTH_BYTES <= size <= self._most:
+            raise RecordError(f"The other side sent a record of {size} bytes.")
+        return size
+
+    def _open_some(self, have: int, most: int) -> list[memoryview]:
+        contents = [self._open()]
+        most -= len(contents[0])
+        with suppress(RecordError):  # the next call meets it again, and what is good comes first
+            while most > 0 and have - self._returned >= LENGTH_BYTES:
+                if have - self._returned < LENGTH_BYTES + self._announced(self._returned):
+                    break
+                contents.append(self._open())
+                most -= len(contents[-1])
+        return contents
+
+    def _open(self) -> memoryview:
+        start = self._returned
+        size = self._announced(start)
+        nonce = self._count.to_bytes(NONCE_BYTES, "big")
+        if self._view[start + LENGTH_BYTES : start + HEADER] != nonce:
+            raise RecordError("The other side sent a record out of order.")
+        length = size + LENGTH_BYTES - FRONT
+        if not self._place.open(nonce, start + HEADER, length):
+            raise RecordError("A record was not sealed by the other side, or was changed.")
+        self._count += 1
+        self._returned = start + LENGTH_BYTES + size
+        content = start + HEADER + self._place.before
+        return self._view[content : content + length]
