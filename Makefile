@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 KILLS ?= 1000
 MINUTES ?= 10
 SEEDS ?= 1000
+MOMENTS ?= 200
 ONLY ?=
 PEERS := .venv-peers
 # Many tests wait for processes, so two more at a time than there are processors.
@@ -12,10 +13,10 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 
-.PHONY: help env test browser coverage lint types docs screenshots demo simulate crashes mutants power soak fuzz peers bench clean
+.PHONY: help env test browser coverage lint types docs screenshots demo simulate crashes mutants power soak kept fuzz peers bench clean
 
 help:
-	@echo "make test    the test suite; with EVERY_MOMENT=1, kill -9 at every moment of an exchange"
+	@echo "make test    the test suite; with EVERY_MOMENT=1, every moment, seed and example"
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets and files through kill -9"
 	@echo "make browser  the console in Chromium, where it is installed"
@@ -26,6 +27,7 @@ help:
 	@echo "make mutants  broken variants of Holdfast, each of which the simulator must find"
 	@echo "make power   every state that a power cut can leave (some minutes)"
 	@echo "make soak    the kill harness, KILLS=$(KILLS) kills, or HOURS=1"
+	@echo "make kept    kill -9 at MOMENTS=$(MOMENTS) moments of large files to and from stock clients"
 	@echo "make fuzz    broken input for everything that reads any, for MINUTES=$(MINUTES) minutes"
 	@echo "make bench   peers and project side by side (some twenty minutes), or ONLY=name"
 	@echo "make docs    the manual, in docs/_build/html"
@@ -100,6 +102,10 @@ power: env
 
 soak: env
 	$(BIN)/python -m tests.harness.soak --kills $(KILLS) $(if $(HOURS),--hours $(HOURS))
+
+kept: export PYTHONDONTWRITEBYTECODE :=
+kept: env
+	$(BIN)/python -m tests.kill.kept --moments $(MOMENTS)
 
 fuzz: env
 	$(BIN)/python -m pip install --quiet --group fuzz || \

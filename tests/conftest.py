@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import gc
+import os
 import sys
 from collections.abc import Generator, Iterator
 
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import settings
 
 # How long an example takes depends on what else the machine does.
-# Half of what Hypothesis does by itself; what needs more says so.
-settings.register_profile("holdfast", deadline=None, max_examples=50)
-settings.load_profile("holdfast")
+# A quarter of what Hypothesis does by itself, unless it is to be thorough; what needs more says so.
+settings.register_profile("holdfast", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.load_profile("thorough" if os.environ.get("EVERY_MOMENT") else "holdfast")
 
 # Collecting tests makes objects that stay; looking through them again and again takes a second.
 gc.disable()

@@ -15,7 +15,13 @@ import pytest
 from holdfast.operating import keeper as keeping
 from holdfast.operating.descriptor_store import DescriptorStore, handed_over
 from holdfast.operating.keeper import KeepingProcess, listen
-from holdfast.operating.keepers import KeeperClient, NoKeeper, default_socket, keeper_for
+from holdfast.operating.keepers import (
+    KeeperClient,
+    NoKeeper,
+    default_socket,
+    keeper_for,
+    kept_in_words,
+)
 from holdfast.operating.supervising import Manager
 from holdfast.transit.keeping import Kept, flow_of, tag_of
 from holdfast.transit.positions import Position
@@ -278,3 +284,13 @@ def test_a_keeper_of_somebody_else(
         monkeypatch.setattr("holdfast.operating.keepers.user_of", lambda _: 12345)
         assert not client.keep(NAME, pair[0].fileno())
         assert keeper.held() == 0
+
+
+def test_in_words(served: Served, tmp_path: Path) -> None:
+    """The doctor says whether there is a keeper."""
+    with Keeper(tmp_path) as keeper:
+        assert kept_in_words(keeper.env) == "'holdfast keep' holds 0 of 1000 connections"
+    away = f"no 'holdfast keep' answers at {keeper.path}"
+    assert kept_in_words(keeper.env) == away
+    assert "HOLDFAST_KEEPER is none" in kept_in_words({"HOLDFAST_KEEPER": "none"})
+    assert "its unit's store" in kept_in_words({})

@@ -156,7 +156,7 @@ def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.sampled_from(places(HAPPY)[1:]), st.none() | VALUES.map(lambda value: (value,)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 def test_any_change_gives_a_value_or_a_refusal(place: Any, change: Any) -> None:
     """A document with anything replaced or missing loads or is a BadCheckpoint, nothing else."""
     document = copy.deepcopy(HAPPY)

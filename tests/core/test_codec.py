@@ -44,7 +44,7 @@ def test_everything_has_a_code_that_is_its_own() -> None:
 
 
 @given(values())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 def test_everything_comes_back(value: Any) -> None:
     """Written as JSON and read again, every event and notice is what it was."""
     again = from_json(json.loads(json.dumps(to_json(value))))
@@ -160,7 +160,7 @@ def test_no_description_of_a_frame_tells_a_secret(frame: fr.Frame) -> None:
 
 
 @given(values().filter(lambda value: isinstance(value, get_args(ev.Event))))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 def test_every_description_is_one_short_printable_line(event: Any) -> None:
     """Servers choose some of the words: they are bounded and made printable."""
     text = heard(event, "us")

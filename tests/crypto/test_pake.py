@@ -189,7 +189,7 @@ def test_dishonest_halves(message: bytes) -> None:
     assert caught.value.__cause__ is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(st.binary(max_size=70))
 def test_garbage(message: bytes) -> None:
     """Any bytes at all end in a key or in BadPake, never in another exception."""
@@ -200,7 +200,7 @@ def test_garbage(message: bytes) -> None:
     assert len(key) == 32
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(st.binary(min_size=32, max_size=32))
 def test_garbage_elements(element: bytes) -> None:
     """Any 32 bytes in the place of an element end in a key or in BadPake."""

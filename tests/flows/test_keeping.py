@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,7 +23,7 @@ from attrs import define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.flows.shipped.cargo import Line
+from holdfast.flows.shipped.cargo import CannotGoOn, Line
 from holdfast.flows.shipped.receiving import Arrived, Incoming
 from holdfast.flows.shipped.sending import Outgoing
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending, Target
@@ -48,16 +49,22 @@ class Died(BaseException):
     """A process was killed."""
 
 
+def die() -> None:
+    """What happens to a life before one of its system calls."""
+    raise Died
+
+
 @define
 class Fuse:
-    """Ends a life before one of its system calls."""
+    """Has something happen before one of a life's system calls."""
 
     calls: int
+    happens: Callable[[], object] = die
 
     def burn(self) -> None:
-        if self.calls == 0:
-            raise Died
         self.calls -= 1
+        if self.calls == -1:
+            self.happens()
 
 
 class MortalWire(KeptWire):
@@ -116,9 +123,9 @@ class Kept:
         assert begins is not None
         self.begins = begins
 
-    def live(self, work: Callable[[Line], Any], calls: int) -> Any:
+    def live(self, work: Callable[[Line], Any], fuse: Fuse) -> Any:
         """One life. It is not closed at its end: the keeper has it, too."""
-        wire = MortalWire(self.ours.dup().detach(), self.begins, self._forget, fuse=Fuse(calls))
+        wire = MortalWire(self.ours.dup().detach(), self.begins, self._forget, fuse=fuse)
         line = Line(wire, KEYS.key, False, Event(), lambda _: None, lambda _: None, lambda: 0.0)
         try:
             return work(line)
@@ -130,10 +137,10 @@ class Kept:
         """Several lives, of which the last one ends well."""
         for calls in deaths:
             try:
-                return self.live(work, calls)
+                return self.live(work, Fuse(calls))
             except Died:
                 continue
-        return self.live(work, -1)
+        return self.live(work, Fuse(-1))
 
     def _forget(self) -> None:
         self.forgotten += 1
@@ -222,6 +229,63 @@ def test_sending(folder: Path, threads: ThreadPoolExecutor, size: int, deaths: l
         acknowledged = kept.live_and_die(lambda line: Outgoing().carry(wanted, line), deaths)
     assert received.result() == what.read_bytes()
     assert acknowledged == wanted.source.sha256
+
+
+def replaced(what: Path) -> None:
+    """Another file gets its name."""
+    other = what.with_name("other")
+    other.write_bytes(bytes(what.stat().st_size))
+    other.replace(what)
+
+
+def truncated(what: Path) -> None:
+    """It becomes shorter."""
+    os.truncate(what, what.stat().st_size // 2)
+
+
+def touched(what: Path) -> None:
+    """Something looks as if it had changed."""
+    os.utime(what)
+
+
+def rewritten(what: Path) -> None:
+    """It gets other contents of the same size."""
+    with what.open("r+b") as file:
+        file.write(bytes(what.stat().st_size))
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["alive", "killed"])
+@pytest.mark.parametrize("change", [replaced, truncated, touched, rewritten])
+def test_a_source_that_changes(
+    tmp_path: Path, threads: ThreadPoolExecutor, change: Callable[[Path], None], dies: bool
+) -> None:
+    """Nobody gets a mixture: the rest does not come, or what was opened is sent to its end."""
+    what, data = tmp_path / "what", contents(7 * ROOM)
+    what.write_bytes(data)
+    kept, wanted = connected(), Sending("going", REACH, (what,), measure([what]))
+    received = threads.submit(stock_receiver, kept, len(data))
+
+    def work(line: Line) -> Any:
+        return Outgoing().carry(wanted, line)
+
+    def happens() -> None:
+        change(what)
+        if dies:
+            raise Died
+
+    with kept.ours:
+        if change is replaced and not dies:
+            kept.live(work, Fuse(30, happens))
+        else:
+            with suppress(Died):
+                with pytest.raises(CannotGoOn, match=r"changed|shorter"):
+                    kept.live(work, Fuse(30, happens))
+            with pytest.raises(CannotGoOn, match=r"changed"):
+                kept.live(work, Fuse(-1))
+        kept.ours.shutdown(socket.SHUT_RDWR)
+    got = received.result()
+    assert data.startswith(got)
+    assert (got == data) == (change is replaced and not dies)
 
 
 @settings(max_examples=25)

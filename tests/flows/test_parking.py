@@ -68,12 +68,12 @@ def watch(world: World, seconds: float) -> None:
 
 def test_few_connections_for_many(world: World) -> None:
     """However many flows wait, no more than the allowed connections are open, and all get codes."""
-    add(world, people(60))
-    world.serve(connections=8)
-    world.until(lambda: len(codes(world)) == 60)
+    add(world, people(30))
+    world.serve(connections=4)
+    world.until(lambda: len(codes(world)) == 30)
     watch(world, 750)
-    assert world.network.most == 8
-    assert len(world.engine.running) <= 8
+    assert world.network.most == 4
+    assert len(world.engine.running) <= 4
     assert len({world.network.visits[mailbox] for mailbox in world.server.tables().mailboxes}) > 1
 
 
@@ -324,12 +324,12 @@ def test_flows_that_ask_the_server_nothing(world: World) -> None:
 
 
 def test_thousands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 flows wait with 25 connections: each is visited in time, none is in memory.
+    """500 flows wait with 13 connections: each is visited in time, none is in memory.
 
     They are 10,000 in small: so many that all visits come as late as they may.
     """
-    count, connections = 1_000, 25
-    monkeypatch.setattr(parking, "VISITS_A_SECOND", parking.VISITS_A_SECOND / 10)
+    count, connections = 500, 13
+    monkeypatch.setattr(parking, "VISITS_A_SECOND", parking.VISITS_A_SECOND / 20)
     assert count / parking.VISITS_A_SECOND > parking.VISIT_WITHIN
     seed(world, count)
     world.serve(connections=connections)

@@ -192,6 +192,23 @@ def test_a_watcher_that_was_altered(world: World) -> None:
     collect(world, people(6), seconds=300)
 
 
+def test_messages_that_nobody_can_read_are_counted_too(world: World) -> None:
+    """Whoever fills a mailbox with rubbish causes one look each time, and not one after another."""
+    wait(world, 1)
+    [(mailbox, _)] = world.server.tables().watches.watched
+    line = world.server.connect(lambda text: None, lambda: None)
+    opened = world.network.said["open"]
+    for frame in (
+        {"type": "bind", "appid": Provision.appid, "side": "stranger"},
+        {"type": "open", "mailbox": mailbox},
+        {"type": "add", "phase": "0" * 300, "body": "00"},
+    ):
+        line.hear(json.dumps(frame))
+    world.advance(60)
+    assert world.network.said["open"] == opened + 1
+    all_wait(world, 1)
+
+
 def test_peers_who_fall_silent(world: World) -> None:
     """Who has come and says nothing is waited for without a connection, too."""
     wait(world, 10)

@@ -59,7 +59,12 @@ MODULES = (
     *("holdfast.operating.health", "holdfast.operating.own_flows", "holdfast.operating.one_flow"),
     *("holdfast.operating.exposure", "holdfast.operating.rules", "holdfast.operating.bulk"),
     *("holdfast.cli.serving", "holdfast.cli.sending", "holdfast.cli.flow_table"),
-    *("holdfast.cli.prompting", "holdfast.server.service"),
+    *("holdfast.cli.prompting", "holdfast.server.service", "holdfast.cli.many"),
+    *("holdfast.flows.shipped.provision_file", "holdfast.flows.shipped.ssh"),
+    *("holdfast.flows.shipped.tahoe", "holdfast.flows.shipped.signing"),
+    *("holdfast.operating.descriptor_store", "holdfast.transfer.public_keys"),
+    *("holdfast.operating.tasks", "holdfast.operating.facts"),
+    *("holdfast.cli.errand", "holdfast.cli.flow_facts"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 

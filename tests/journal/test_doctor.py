@@ -645,7 +645,8 @@ class TestCommand:
         before = Path(str(parse_url(file.url).database)).read_bytes()
         result = self.run(file)
         assert result.exit_code == 0, result.output
-        hint, summary = result.stdout.splitlines()
+        hint, kept, summary = result.stdout.splitlines()
+        assert "holdfast keep" in kept
         assert hint.startswith("hint: flows of the kind 'test-issue-token' wait for a process")
         assert summary == (
             "checked 9 flows, 2 of them not opened because their keys were deleted: no problems"

@@ -228,7 +228,7 @@ def test_how_flows_stand(url: str, journals: Journals) -> None:
             pass
     found = journal.standing()
     ids = {row.name: row.id for row in journal.overview()}
-    assert found.numbers == {("provision", "waiting"): 2, ("provision", "held"): 1}
+    assert found.numbers == {("test", "waiting"): 2, ("test", "held"): 1}
     assert (found.usual, found.others) == ("waiting", {ids["cleo"]: "held"})
     assert [found.of(ids[name], 1) for name in ("ann", "cleo")] == ["waiting", "held"]
     start(journal, "eve")

@@ -1,7 +1,9 @@
 """Which flows take() hands out, and when: parked ones, failing ones, and none twice."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +145,44 @@ class TestParking:
         assert names(mine, again=True) == []
         other.close()
         assert names(mine) == ["zoe"]
+
+    def test_who_looks_around_asks_once(
+        self, folder: Path, upgraded_file: Path, journals: Journals, clock: Clock
+    ) -> None:
+        """While nothing is committed only time matters, and SQLite is asked nothing."""
+        url = f"sqlite:///{shutil.copy(upgraded_file, folder / 'journal.db')}"
+        mine, other = journals.open(url, clock=clock), journals.open(url, clock=clock)
+        runners = {runner.taken.name: runner.taken.id for runner in run(mine, "ada", "bob", "cy")}
+        mine.give_back([runners["ada"]], wake_at=1010.0)
+        watcher = mine.watcher("ws://one", "app")
+        mine.watch(watcher.id, {runners["bob"]: ("mailbox", "side")})
+        mine.park({runners["bob"]: 1020.0}, 1)
+        for now, found in ((1001.0, []), (1010.0, ["ada"]), (1011.0, []), (1020.0, ["bob"])):
+            clock.now = now
+            assert names(other) == found
+            assert names(other) == mine.requests() == []
+            with statements() as said:
+                assert names(other) == mine.requests() == []
+            assert [one for one in said if "holdfast_flows" in one] == []
+        assert mine.ask("cy", None, "cancel")
+        assert mine.requests() == mine.requests() == [(runners["cy"], "cancel")]
+        mine.give_back()
+        assert names(other) == ["cy"]
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is said to the database meanwhile."""
+    said: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        yield said
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
 
 
 class TestFailing:

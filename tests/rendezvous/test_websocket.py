@@ -448,7 +448,7 @@ def test_unasked_extension() -> None:
     assert "extension" in pair.ear.end.reason
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(st.binary(max_size=40), max_size=5), st.booleans(), st.booleans())
 def test_any_bytes(chunks: list[bytes], opened: bool, closing: bool) -> None:
     """Whatever bytes come, in whatever state: no exception, and one end."""

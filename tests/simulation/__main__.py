@@ -16,6 +16,7 @@ from twisted.logger import globalLogBeginner
 from tests.simulation.dilation import running as dilating
 from tests.simulation.running import Outcome, run
 from tests.simulation.transfers import KINDS as TRANSFERS
+from tests.simulation.watching import WATCHED
 from tests.simulation.world import FLOWS
 
 
@@ -26,11 +27,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="from this one on (default: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--transfers", action="store_true", help="worlds of transfers alone")
+    parser.add_argument("--watching", action="store_true", help="worlds of a server that watches")
     parser.add_argument("--dilation", action="store_true", help="worlds of a dilated wormhole")
     given = parser.parse_args()
     live = dilating.run if given.dilation else partial(run, kinds=FLOWS)
     if given.transfers:
         live = partial(run, kinds=TRANSFERS)
+    elif given.watching:
+        live = partial(run, WATCHED)
     # What the dead leave undone is told when the garbage is collected, and worth nothing.
     globalLogBeginner.beginLoggingTo((), redirectStandardIO=False)
     if given.seed is not None:

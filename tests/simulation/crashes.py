@@ -142,6 +142,8 @@ def _check(stage: Stage) -> None:
     for person in stage.people:
         if not person.over:
             stage.violate(f"{person.name} is still there")
+    if history.watched and not stage.faults.at and (stage.untold or not stage.watching.count):
+        stage.violate("nobody was watched, or told")
     _check_server(stage)
 
 
@@ -171,6 +173,8 @@ def _check_server(stage: Stage) -> None:
             stage.violate("a mailbox is left on the server")
     if tables.messages:
         stage.violate("messages are left on the server")
+    if tables.watches.watched:
+        stage.violate("something is still watched")
 
 
 def every_point(
@@ -180,13 +184,13 @@ def every_point(
 
     Args:
         history: what is played.
-        most: take only about so many points, with the same distance between them.
+        most: take only about so many points, each from the middle of its share.
         pairs: whether to play a second death after each first one, too.
     """
     whole = play(history)
     yield whole
     step = 1 if most is None else max(1, whole.points // most)
-    for point in range(step, whole.points + 1, step):
+    for point in range((step + 1) // 2, whole.points + 1, step):
         yield from _from(history, pairs, point)
 
 

@@ -47,6 +47,10 @@ class History:
     """Makes the flow of this name instead, if it is a transfer."""
     serve: tuple[Sequence[str], ...] = (KINDS,)
     """What kinds of flows each of our processes runs."""
+    watched: int = 0
+    """How many mailboxes the server watches."""
+    untold: bool = False
+    """Whether the server dies before it tells the first arrival."""
 
     ends: tuple[str, ...] = ("done",)
     """How each attempt ends."""
@@ -106,6 +110,9 @@ def receive_file(disk: Disk, name: str) -> Flow:
     out = str(disk.target(name, name))
     return ReceiveToFile(code=GIVEN, out=out, accept=True, ways=Ways())
 
+
+BOTH = (KINDS, KINDS[::-1])
+"""Two processes that run the same, and are told apart by the order."""
 
 SAYS = tuple(f"{{name}} says {number}" for number in range(MESSAGES))
 HEARD = tuple(f"{{name}} heard {number + 1}" for number in range(MESSAGES))
@@ -185,6 +192,10 @@ HISTORIES = (
     History("server forgets", provision, then={"waiting": forget}, soon=1.0, late=20.0),
     History("clean stop", provision, then={"exchanging": stop}),
     History("parked", provision, flows=2, connections=2, late=45.0),
+    History("watched", provision, watched=9, late=20.0),
+    History("watched by two", provision, watched=9, late=20.0, serve=BOTH, untold=True),
+    History("watched at last", provision, watched=9, late=20.0, cut_behind="holdfast-watch"),
+    History("watched timer", timer, watched=9, late=45.0, writes=("ring 1", "ring 2"), untold=True),
     History("lost answer", provision, cut_behind="allocate", pairs=True),
     History("several at once", provision, flows=3),
     History("send a file", provision, on_disk=send_file, peers=("takes",)),

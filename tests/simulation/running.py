@@ -12,6 +12,7 @@ from attrs import define, field
 from holdfast.flows.engine import looking
 from tests.simulation import endings
 from tests.simulation.transfers import KINDS as TRANSFERS
+from tests.simulation.watching import WATCHED
 from tests.simulation.world import FLOWS, Violation, World
 
 MOST_STEPS = 200_000
@@ -79,8 +80,14 @@ def run(
         ),
         problem,
         world.trace.lines,
-        "--transfers" if kinds == TRANSFERS else "",
+        _option(trouble, kinds),
     )
+
+
+def _option(trouble: Mapping[str, float] | None, kinds: Sequence[str]) -> str:
+    if kinds == TRANSFERS:
+        return "--transfers"
+    return "--watching" if trouble == WATCHED else ""
 
 
 def _live(world: World) -> None:

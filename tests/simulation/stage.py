@@ -20,6 +20,7 @@ from holdfast.transfer import text
 from holdfast_journal import SqlJournal
 from tests.simulation import storage
 from tests.simulation.faults import Swarm
+from tests.simulation.happenings import dies_before_it_tells
 from tests.simulation.invariants import Flow
 from tests.simulation.kernel import Actor
 from tests.simulation.lines import End
@@ -27,6 +28,7 @@ from tests.simulation.network import Network, Socket
 from tests.simulation.peers import Person
 from tests.simulation.process import Life
 from tests.simulation.transfers import Transfers
+from tests.simulation.watching import ARRIVED
 from tests.simulation.world import Outside, World
 
 if TYPE_CHECKING:
@@ -161,6 +163,12 @@ class Wires(Network):
     def survivors(self, under_way: int) -> int:
         return 0 if self.stage.lost else under_way
 
+    def answers(self, socket: Socket, text: str) -> None:
+        if self.stage.untold and ARRIVED in text:
+            self.stage.untold = False
+            dies_before_it_tells(self.stage, socket, text)
+        Network.answers(self, socket, text)
+
     def passed(self, socket: Socket, text: str) -> None:
         self.stage.faults.news()
         if self.stage.cut_behind and f'"type": "{self.stage.cut_behind}"' in text:
@@ -196,10 +204,14 @@ class Stage(World):
     """Whether what is under way is lost with the process that dies."""
     cut_behind: str = field(default="", init=False)
     """The frame behind which the connection breaks once."""
+    untold: bool = field(default=False, init=False)
+    """Whether the server dies before it tells the next arrival."""
     _told: set[tuple[str, int, str]] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         World.__attrs_post_init__(self)
+        self.server.watched = self.watching.offered = self.history.watched
+        self.untold = self.history.untold
         self.storage.on_commit = self._committed
         self.network = Wires(self.kernel, self.server, self.watch, stage=self)
         self.transfers = self.lines.watcher = Eyes(self, stage=self)

@@ -3,13 +3,15 @@
 `make crashes` looks at all points, and at each pair in the shorter histories.
 """
 
+import os
+
 import pytest
 
 from holdfast_journal.commits import threaded
 from tests.simulation import crashes
 from tests.simulation.histories import HISTORIES, History, named
 
-SAMPLE = 2
+SAMPLE = 4 if os.environ.get("EVERY_MOMENT") else 1
 """Points of each of the longer histories that are looked at here."""
 
 MANY = 20

@@ -25,6 +25,8 @@ QUICK = {
     "number-reused": "two things as record|something else as record|never comes to its end",
     "old-connection-accepted": "never comes to its end",
     "sent-before-plan": "which is not durable",
+    "arrival-acknowledged-early": "is acknowledged and not durable",
+    "parked-unconfirmed": "which does not watch for it",
     "please-again": "says please twice",
 }
 """Mutants that are found within some seeds, and what they violate, as a pattern."""

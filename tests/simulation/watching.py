@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 ARRIVED = '"type": "holdfast-arrived"'
 
 ROWS = """
-SELECT id, owner, epoch, finished_at, watch, watch_revision, watch_epoch FROM holdfast_flows
+SELECT id, owner, epoch, finished_at, wake_at, watch, watch_revision FROM holdfast_flows
 """
 
-OFFERS = 0.2
+OFFERS = 0.15
 """The share of worlds in which the server offers it."""
 
 TASKS = "SELECT id FROM holdfast_tasks WHERE flow_id = ? AND number > 0"
+
+WATCHED = {"watching": 1.0}
+"""The trouble of worlds in which it always does."""
 
 FEW = 2
 """As many as a server watches that watches only some."""
@@ -95,8 +98,8 @@ class Watching:
     @classmethod
     def draw(cls, world: World) -> Watching:
         """Choose whether the server offers it; in most worlds it does not."""
-        own = Random(f"{world.seed} watching")
-        offers = own.random() < world.trouble.get("watching", OFFERS)
+        own = Random(f"{world.seed} extension")
+        offers = own.random() > 1 - world.trouble.get("watching", OFFERS)
         watching = cls(world, own.choice((1000, 1000, FEW)) if offers else 0)
         if watching.offered:
             world.faults.draw_for_watching()
@@ -126,7 +129,7 @@ class Watching:
                 self._marked.setdefault(number, self._moment)
                 self._marked_in[number] = row["epoch"]
             alone = row["owner"] is None and row["finished_at"] is None
-            is_watched = alone and row["watch_epoch"] == row["epoch"]
+            is_watched = alone and row["wake_at"] is not None and row["wake_at"] < 0
             if is_watched and not flow.watched:
                 self.count += 1
                 self.world.count("flow watched")

@@ -16,7 +16,7 @@ from holdfast.cli.failure import one_line_errors
 from holdfast.version import VERSION
 
 COMMANDS: Mapping[str, str] = {
-    "provision": "Give each person in a file their secret.",
+    "provision": "Give each person in a file their secret, or a file.",
     "add": "Start flows for people, and return at once.",
     "start": "Start a flow of your own, and return at once.",
     "letters": "Write a letter for each code.",
@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "ssh": "Give somebody access by SSH, or get it.",
     "mailbox": "Run a mailbox server until it is told to stop.",
     "relay": "Run a transit relay until it is told to stop.",
-    "keep": "Hold the connections of transfers while their processes are started again.",
+    "keep": "Hold connections while their processes are started again.",
     "key": "Make a new master key, and change to it.",
     "db": "Check the database, and bring it up to date.",
     "purge": "Forget flows that ended long ago.",

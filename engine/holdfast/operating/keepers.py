@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from holdfast.operating.keeper import received, user_of
+from holdfast.operating.printable import printable
 
 if TYPE_CHECKING:
     from holdfast.operating.supervising import Manager
@@ -115,6 +116,22 @@ def keeper_for(environ: MutableMapping[str, str], manager: Manager) -> Keeper | 
     if not named and manager.address is not None:
         return stored
     return KeeperClient(Path(named) if named else default_socket())
+
+
+def kept_in_words(environ: Mapping[str, str]) -> str:
+    """Say in a line whether the connections of transfers outlive their process."""
+    named = environ.get(VARIABLE)
+    if sys.platform != "linux":
+        return "connections are not kept when a process ends: that needs Linux"
+    if named == NOBODY:
+        return f"connections are not kept when a process ends: {VARIABLE} is {NOBODY}"
+    path = Path(named) if named else default_socket()
+    try:
+        held = KeeperClient(path).count()
+    except NoKeeper:
+        also = "" if named else "; a worker under systemd uses its unit's store"
+        return f"no 'holdfast keep' answers at {printable(str(path))}{also}"
+    return f"'holdfast keep' holds {held} connections"
 
 
 def default_socket() -> Path:

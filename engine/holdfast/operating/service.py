@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast.transit.keeping import Keeper
-    from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
+    from holdfast_journal import Changes, FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = (
     "provision",
@@ -240,17 +240,24 @@ class Service:
     ) -> None:
         from holdfast.flows.engine.looking import Looking
         from holdfast.flows.engine.threads import DaemonThreads, call_in
+        from holdfast_journal import Changes
 
         threads = DaemonThreads("status")
+        version: int | None = None
 
         def look() -> Deferred[Any]:
-            def poll() -> tuple[Any, bool]:
-                changes = self.journal.poll(batch, seen, names=names)
-                return changes, self.journal.asked_to_leave()
+            def poll() -> tuple[Changes, bool]:
+                nonlocal version
+                now = self.journal.data_version()
+                if seen is not None and now is not None and now == version:
+                    return Changes((), seen), False  # nothing was committed
+                found = self.journal.poll(batch, seen, names=names), self.journal.asked_to_leave()
+                version = now
+                return found
 
             return call_in(threads, self._reactor, poll).addCallback(moved)
 
-        def moved(found: tuple[Any, bool]) -> None:
+        def moved(found: tuple[Changes, bool]) -> None:
             nonlocal seen
             changes, leaves = found
             seen = changes.seen

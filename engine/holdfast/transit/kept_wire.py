@@ -121,6 +121,13 @@ class KeptWire(SocketWire):
             raise WireError("It is not known how far the connection is.")
         return now.since(self._begins)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the other side has closed the connection."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
     def forget(self) -> None:
         """It can be kept no longer: if this process dies, the connection ends."""
         if self.is_kept:

@@ -170,14 +170,11 @@ class MissingKeys:
 
     _told: set[str] = field(factory=set)
 
-    def look(self, database: Database, ring: KeyRing) -> None:
-        """Read the key file again if it has changed, and see which keys are still missing.
-
-        Raises DatabaseUnusable.
-        """
+    def look(self, used: Sequence[str], ring: KeyRing) -> None:
+        """Read the key file again if it has changed, and see which of `used` are still missing."""
         ring.refresh()
         known = ring.ids
-        missing = [name for name in used_keys(database) if name not in known]
+        missing = [name for name in used if name not in known]
         advice = "set HOLDFAST_KEY to both keys, the new one first, and restart this process"
         if ring.follows_a_file:
             advice = "put that key into the key file"

@@ -135,11 +135,16 @@ class Due:
         return connection.execute(_lock(dialect_of(connection)), given).all()
 
 
-def dead_owners(database: Database, alive: Alive, worker: int) -> Sequence[int]:
-    """The workers that are gone and have left flows to be run."""
+def owners(database: Database) -> Set[int]:
+    """The workers that own unfinished flows."""
     with database.reading() as connection:
-        owners = set(connection.scalars(_OWNERS)) - {worker}
-    dead = owners - alive(owners) if owners else ()
+        return set(connection.scalars(_OWNERS))
+
+
+def dead_owners(owners: Set[int], alive: Alive, worker: int) -> Sequence[int]:
+    """Those of other workers that are gone and have left flows to be run."""
+    others = owners - {worker}
+    dead = others - alive(others) if others else ()
     return sorted(dead, key=str)
 
 

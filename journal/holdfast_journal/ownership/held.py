@@ -44,16 +44,18 @@ from holdfast_journal.commits.messages import Messages
 from holdfast_journal.commits.values import Fence
 from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.detached import derived
-from holdfast_journal.keys.master import MissingKeys, fingerprint_key
+from holdfast_journal.keys.master import MissingKeys, fingerprint_key, used_keys
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.keys.sealer import Sealer
 from holdfast_journal.ownership import due, taking, watching
 from holdfast_journal.ownership.due import Due, Wanted
+from holdfast_journal.ownership.nothing import Nothing
 from holdfast_journal.ownership.running import Running
 from holdfast_journal.ownership.sharing import Sharing
 from holdfast_journal.ownership.suspects import deaths_of
 from holdfast_journal.ownership.values import TakenFlow
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.remembering import Remembered
 from holdfast_journal.workers.registration import Registration
 from holdfast_journal.workers.shared_time import SharedTime
 
@@ -125,12 +127,22 @@ class Held:
     """The workers that were gone at the last look, with flows left to be run."""
     _detached_key: bytes = field(default=b"", init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _used: Remembered = field(init=False, repr=False)
+    _owners: Remembered = field(init=False, repr=False)
+    _requests: Remembered = field(init=False, repr=False)
+    _nothing: Mapping[bool | None, Nothing] = field(init=False, repr=False)
+    """What it knows of each kind of search: some are made now and then, between the others."""
+
+    def __attrs_post_init__(self) -> None:
+        self._nothing = {which: Nothing(self._database) for which in (None, False, True)}
+        self._used, self._owners, self._requests = (Remembered(self._database) for _ in range(3))
 
     def take(self, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
         """See `SqlJournal.take`."""
         worker = self._registration.id()
         if not again:
-            self._missing_keys.look(self._database, self._keys)
+            used = self._used.ask(used_keys, self._database)
+            self._missing_keys.look(used, self._keys)
         self._see_that_the_lease_holds()
         lapses = self._registration.term.lapses
         with self._lock:
@@ -156,7 +168,8 @@ class Held:
                 ours = due.owned(self._database, worker)
                 self._strays = frozenset(ours).difference(self._running.journals)
         if not again:
-            self._dead = due.dead_owners(self._database, self._registration.alive, worker)
+            owners = self._owners.ask(due.owners, self._database)
+            self._dead = due.dead_owners(owners, self._registration.alive, worker)
         return Due(worker, self._time.now(), self._dead, self._strays, self._keys)
 
     def _within_our_share(self, wanted: Wanted) -> Wanted:
@@ -167,6 +180,10 @@ class Held:
         return evolve(wanted, limit=room if wanted.limit is None else min(wanted.limit, room))
 
     def _start_running(self, free: Due, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
+        nothing = self._nothing[wanted.suspects]
+        question = nothing.question(free, wanted)
+        if not again and nothing.is_known(question, free.now):
+            return []
         with self._strays_if_it_fails():
             found = taking.take(
                 self._database, self._keys, self._registration, free, wanted, expected=again
@@ -176,6 +193,8 @@ class Held:
             taken = [self.outfit.of(flow, free.worker, key) for flow in found]
         self._running.journals.update((flow.id, flow.journal) for flow in taken)
         self._strays = self._strays.difference(self._running.journals)
+        if not taken:
+            nothing.found(question, free.now)
         return taken
 
     def _look_again_at(self, taken: Sequence[TakenFlow]) -> None:
@@ -270,7 +289,7 @@ class Held:
             return []
         with self._database.explaining_errors():
             self._registration.keep()
-        return taking.requests(self._database, worker)
+        return self._requests.ask(taking.requests, self._database, worker)
 
     @contextmanager
     def born(self) -> Iterator[int]:

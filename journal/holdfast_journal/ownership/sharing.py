@@ -16,7 +16,7 @@ from math import inf
 from attrs import define, field
 from sqlalchemy import Double, Select, bindparam, func, or_, select, update
 
-from holdfast_journal.ownership.due import LONGEST_PAUSE, dead_owners
+from holdfast_journal.ownership.due import LONGEST_PAUSE, dead_owners, owners
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.dialect import Dialect
 from holdfast_journal.store.schema import flows, workers
@@ -132,7 +132,7 @@ class Sharing:
         """How many flows there are to run now, and how many of them no worker runs."""
         now = self._clock()
         ours = self._registration.id()
-        dead = dead_owners(self._database, self._registration.alive, ours)
+        dead = dead_owners(owners(self._database), self._registration.alive, ours)
         dialect = self._database.dialect
         given = {
             "now": now,

@@ -118,6 +118,10 @@ class Reader:
         with self._database.reading() as connection:
             return standing(connection, self._database, batch)
 
+    def data_version(self) -> int | None:
+        """A number that stays the same as long as nothing is committed; None if it is not known."""
+        return self._database.data_version()
+
     def poll(
         self,
         batch: str | None = None,

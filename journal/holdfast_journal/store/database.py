@@ -45,6 +45,8 @@ class Database:
     """Checks that an SQLite file is still the one that was opened."""
     _anchor: Any = field(default=None, repr=False)
     """A connection that is open for as long as this is, so that SQLite keeps the log."""
+    _asking: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    """For whoever uses that."""
     # One writer at a time in this process. This is fair, while SQLite's busy handler polls. A
     # database in memory has one connection, so its readers take turns too.
     _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
@@ -186,6 +188,24 @@ class Database:
             # SQLite's errors quote what is in a damaged file, which the driver cannot decode.
             text = f"the database {self.name} cannot be used: its file is damaged"
             raise DatabaseUnusable(text) from None
+
+    def data_version(self) -> int | None:
+        """A number that stays the same as long as nothing is committed; None if it is not known.
+
+        Only an SQLite file that this process may write has one. Raises DatabaseUnusable if that is
+        not there any more.
+        """
+        anchor = self._anchor
+        driver = None if anchor is None else anchor.dbapi_connection
+        if driver is None:
+            return None
+        with self.explaining_errors(), self._asking:
+            self.see_that_it_is_there()
+            try:
+                [version] = driver.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error:
+                return None  # whoever asks for more finds out what is wrong
+        return int(version)
 
     def see_that_it_is_there(self) -> None:
         """See that an SQLite file is still the one that was opened. Raises DatabaseMoved."""

@@ -17,9 +17,7 @@ from holdfast_journal.ownership.taker import Taker
 from holdfast_journal.store.schema import flows
 from tests.simulation import threads
 from tests.simulation.mutants.mutant import Patches, mutant
-
-WATCHED = {"watching": 1.0}
-"""Worlds in which the server offers it."""
+from tests.simulation.watching import WATCHED
 
 KINDS = ("provision", "mint")
 
@@ -163,14 +161,13 @@ def parked_without_its_mark(patches: Patches) -> None:
             owner=None,
             wake_at=bindparam("until"),
             watch_revision=bindparam("confirmed"),
-            watch_epoch=flows.c.epoch,
         )
     )
 
     def make(real: Any) -> Any:
         def park(database: Any, worker: Any, wake_at: Any, revision: Any) -> None:
             rows = [
-                {"flow": flow, "worker": worker, "until": until, "confirmed": revision}
+                {"flow": flow, "worker": worker, "until": -(until or 1e15), "confirmed": revision}
                 for flow, until in wake_at.items()
             ]
             with database.writing() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -29,10 +30,11 @@ LOOK_AGAIN: Final = 3.0
 @click.command(
     epilog="With --json: one object whose keys are flows and shredded (how many were checked, and"
     " how many of these could not be opened because their keys were deleted), under_way (an object:"
-    " how many flows are watched by their mailbox server, visited in turn, or connected) and"
-    " findings, an array of objects with the keys check, batch, flow (null if it is about more than"
-    " one), what, do, and hint (true if there may be no problem). The exit status is 1 if a finding"
-    " is not a hint."
+    " how many flows are watched by their mailbox server, visited in turn, or connected), kept"
+    " (whether connections of transfers outlive their process, in a line; null for a part of the"
+    " database) and findings, an array of objects with the keys check, batch, flow (null if it is"
+    " about more than one), what, do, and hint (true if there may be no problem). The exit status"
+    " is 1 if a finding is not a hint."
 )
 @click.argument("name", required=False)
 @click.option("--batch", metavar="BATCH", help="Only the flows of this batch.")
@@ -71,6 +73,7 @@ def command(
     from holdfast.operating.checkups import note
     from holdfast.operating.database import existing_journal
     from holdfast.operating.finding import check_batch, one_flow
+    from holdfast.operating.keepers import kept_in_words
     from holdfast.operating.own_flows import load
 
     if noted and (name is not None or batch is not None):
@@ -83,6 +86,8 @@ def command(
         elif batch is not None:
             check_batch(journal, batch)
         report = check(journal, batch, name)
+    if name is None and batch is None:
+        report.kept = kept_in_words(os.environ)
     if as_json:
         click.echo(json.dumps(report.as_object(), indent=2))
     else:
@@ -103,6 +108,8 @@ class Report:
     findings: list[Finding] = field(factory=list)
     contacts: Mapping[str, int] = field(factory=lambda: contacts(()))
     """How many flows that are under way hear of their recipients in each way."""
+    kept: str | None = None
+    """Whether the connections of transfers outlive their process, in a line."""
 
     @property
     def bad(self) -> int:
@@ -115,7 +122,7 @@ class Report:
 
         findings = [asdict(each) for each in self.findings]
         counts = {"flows": self.flows, "shredded": self.shredded, "under_way": self.contacts}
-        return {**counts, "findings": findings}
+        return {**counts, "kept": self.kept, "findings": findings}
 
     def show(self) -> None:
         """Print the report for people, one line per finding."""
@@ -125,6 +132,8 @@ class Report:
             click.echo(as_words(each))
         if words := contact_words(self.contacts):
             click.echo(f"under way: {words}")
+        if self.kept is not None:
+            click.echo(self.kept)
         click.echo(self.summary)
 
     @property

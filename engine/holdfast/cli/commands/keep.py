@@ -36,7 +36,7 @@ from holdfast.operating.keepers import VARIABLE, default_socket
 )
 @log_format_option
 def command(path: Path, most: int) -> None:
-    """Hold the connections of transfers while their processes are started again.
+    """Hold connections while their processes are started again.
 
     If a command dies, or is stopped, in the middle of a file, its connection to a stock client
     lives on here, and the same command goes on with it as soon as it is started again. Under

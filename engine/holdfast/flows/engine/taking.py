@@ -68,6 +68,8 @@ class Taking:
     _probation: Probation = field(factory=Probation, init=False)
     is_crowded: bool = field(default=False, init=False)
     """Whether it last took as many flows as there was room for, so that more may wait."""
+    _news: bool = field(default=False, init=False)
+    """Whether flows may wait for which something has come."""
 
     @inlineCallbacks
     def take(self, free: int, *, again: bool) -> Any:
@@ -84,9 +86,11 @@ class Taking:
         without = self._unloaded.left_to_others(self._scope.seconds())
         if free <= 0:
             return 0
-        # Visits come first: a flow that has not begun has no code that could be forgotten.
+        # Visits come first: a flow that has not begun has no code that could be forgotten. So does
+        # whoever has come; but where all find room, one search for all costs less than two.
         census = self._turns.census
-        visits_first = self._turns.has_news() or census.is_needed
+        self._news |= self._turns.has_news()
+        visits_first = census.is_needed or (self._news and self.is_crowded)
         if self._probation.wants_suspects(self._scope.seconds()):
             # Before the others, which come back again and again if there are too few places.
             suspects = yield self._scope.take(free, again=again, suspects=True, without=without)
@@ -105,6 +109,7 @@ class Taking:
             count += len(others)
         self._turns.give_back_turned_away()
         self.is_crowded = count == free
+        self._news &= self.is_crowded and not visits_first
         return count
 
     @inlineCallbacks

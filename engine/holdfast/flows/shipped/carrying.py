@@ -106,7 +106,7 @@ class Carrying:
             found = self._keeping.find(details.reach.key, wanted=stock)
             found.addCallback(self._found).addErrback(self._failed)
 
-    def _found(self, wire: Wire | None) -> None:
+    def _found(self, wire: KeptWire | None) -> None:
         """This is the connection of an earlier life, if it is there still."""
         if self._stop.is_set():
             self.wire = wire
@@ -114,6 +114,10 @@ class Carrying:
             return
         wanted = self.wanted
         assert wanted is not None  # noqa: S101 - nothing is looked for before something is wanted
+        if wire is not None and wanted.stage == "accepted" and wire.has_ended:
+            # Nothing was chosen, so the other side may wait for another one.
+            self.wire, wire = wire, None
+            self._hang_up()
         if wire is not None:
             self._go_on(wire)
         elif wanted.stage == "landed" or (wanted.stage == "going" and not wanted.reach.resumes):

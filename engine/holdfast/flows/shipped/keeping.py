@@ -41,7 +41,7 @@ class Keeping:
     def _flow(self) -> str:
         return flow_of(self._session.key)
 
-    def find(self, transit_key: bytes, *, wanted: bool) -> Deferred[Wire | None]:
+    def find(self, transit_key: bytes, *, wanted: bool) -> Deferred[KeptWire | None]:
         """Return the connection that an earlier life of this flow has left, if it is `wanted`.
 
         What was left and is not wanted, or belongs to an earlier attempt, is closed.
@@ -49,10 +49,12 @@ class Keeping:
         keeper = self._keeper
         if keeper is None:
             return succeed(None)
-        return self._session.in_thread(self._find, keeper, transit_key, wanted)
+        if not wanted:
+            return self._session.in_thread(keeper.drop, self._flow)
+        return self._session.in_thread(self._find, keeper, transit_key)
 
-    def _find(self, keeper: Keeper, transit_key: bytes, wanted: bool) -> Wire | None:  # noqa: FBT001
-        found = keeper.take(self._flow, tag_of(transit_key)) if wanted else None
+    def _find(self, keeper: Keeper, transit_key: bytes) -> KeptWire | None:
+        found = keeper.take(self._flow, tag_of(transit_key))
         kept = None if found is None else Kept.named(found[0])
         if found is None or kept is None:
             keeper.drop(self._flow)
