@@ -211,7 +211,7 @@ def test_the_command(tmp_path: Path, pair: tuple[socket.socket, socket.socket]) 
         assert not client.keep(OTHER, ours.fileno())
         assert client.count() == "1 of 1"
         ours.close()
-        client._hang_up()
+        client.close()  # as the death of this process does
         found = until(lambda: client.take(FLOW, TAG), "it is not free")
         assert found is not None
         assert (found[0], os.get_inheritable(found[1])) == (NAME, False)

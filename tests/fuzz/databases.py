@@ -83,6 +83,7 @@ def _look(journal: SqlJournal, taken: set[int]) -> None:
     journal.poll(seen=changes.seen)
     journal.counts()
     journal.groups(Filter())
+    journal.standing()
     for sort in Sort:
         page = journal.page(Filter(), sort, limit=1, opens=True)
         journal.page(Filter(glob="*", since=0.0), sort, limit=1, after=page.then)

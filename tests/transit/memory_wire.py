@@ -6,6 +6,7 @@ from itertools import repeat
 from attrs import define, field
 
 from holdfast.transit.errors import WireError
+from holdfast.transit.unread import Looks
 from holdfast.transit.wire import Wire
 
 
@@ -48,5 +49,34 @@ class MemoryWire:
 
 
 def fits(wire: MemoryWire) -> Wire:
+    """What the type checker must see."""
+    return wire
+
+
+@define
+class LookingWire(MemoryWire):
+    """The same, whose bytes may be looked at first."""
+
+    forgotten: bool = False
+
+    def look_into(self, buffer: memoryview, least: int) -> int:
+        if len(self.coming) < least:
+            raise WireError
+        count = min(len(buffer), len(self.coming))
+        buffer[:count] = self.coming[:count]
+        return count
+
+    def skip(self, length: int, scratch: memoryview) -> None:
+        assert length <= len(scratch)
+        del self.coming[:length]
+
+    def waiting(self) -> int:
+        return len(self.coming)
+
+    def forget(self) -> None:
+        self.forgotten = True
+
+
+def looks(wire: LookingWire) -> Looks:
     """What the type checker must see."""
     return wire

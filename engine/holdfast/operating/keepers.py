@@ -92,11 +92,12 @@ class KeeperClient:
                 if not answer:
                     raise ConnectionResetError
             except OSError as error:
-                self._hang_up()
+                self.close()
                 raise NoKeeper(error.strerror or str(error) or "it has ended") from None
         return answer.decode(errors="replace"), found[0] if found else None
 
-    def _hang_up(self) -> None:
+    def close(self) -> None:
+        """End the connection to it: others may take what this process has kept."""
         if self._socket is not None:
             self._socket.close()
         self._socket = None
@@ -126,11 +127,14 @@ def kept_in_words(environ: Mapping[str, str]) -> str:
     if named == NOBODY:
         return f"connections are not kept when a process ends: {VARIABLE} is {NOBODY}"
     path = Path(named) if named else default_socket()
+    client = KeeperClient(path)
     try:
-        held = KeeperClient(path).count()
+        held = client.count()
     except NoKeeper:
         also = "" if named else "; a worker under systemd uses its unit's store"
         return f"no 'holdfast keep' answers at {printable(str(path))}{also}"
+    finally:
+        client.close()
     return f"'holdfast keep' holds {held} connections"
 
 

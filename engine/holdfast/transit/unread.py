@@ -5,17 +5,33 @@ always goes on where a record begins. For connections that are kept; see `holdfa
 """
 
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast.crypto.in_place import Place
 from holdfast.transit.bulk import FRONT, HEADER, LENGTH_BYTES, NONCE_BYTES, ROOM, Incoming
 from holdfast.transit.errors import RecordError
-from holdfast.transit.kept_wire import KeptWire
+from holdfast.transit.wire import Wire
 
 LONGEST: Final = FRONT + ROOM
 """Bytes of the longest record that is left in the socket; that of stock clients has 16 KiB."""
 
 _BUFFER: Final = 2 * LONGEST
+
+
+class Looks(Wire, Protocol):
+    """A wire whose bytes may be looked at before they are taken; see `KeptWire`."""
+
+    def look_into(self, buffer: memoryview, least: int) -> int:
+        """Put what waits at the start of `buffer`, and leave it where it is."""
+
+    def skip(self, length: int, scratch: memoryview) -> None:
+        """Take bytes that were looked at."""
+
+    def waiting(self) -> int:
+        """How many bytes there are."""
+
+    def forget(self) -> None:
+        """It can be kept no longer."""
 
 
 class Unread:
@@ -31,7 +47,7 @@ class Unread:
         count: the number of the next record.
     """
 
-    def __init__(self, wire: KeptWire, key: bytes, most: int, count: int = 0) -> None:
+    def __init__(self, wire: Looks, key: bytes, most: int, count: int = 0) -> None:
         self.wire = wire
         self._key = key
         self._most = most

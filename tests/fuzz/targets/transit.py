@@ -12,10 +12,13 @@ from holdfast.transit.errors import RecordError, WireError
 from holdfast.transit.handshake import LineHandshake, Lost, Ready, Won
 from holdfast.transit.hints import MOST as MOST_HINTS
 from holdfast.transit.hints import RelayHint, encode, parse
+from holdfast.transit.keeping import Kept, flow_of, tag_of
 from holdfast.transit.keys import Role, TransitKeys
+from holdfast.transit.positions import Position
 from holdfast.transit.records import Opener
+from holdfast.transit.unread import Unread
 from tests.fuzz.target import SECRET, expect, target
-from tests.transit.memory_wire import MemoryWire
+from tests.transit.memory_wire import LookingWire, MemoryWire
 
 KEY = bytes(32)
 MOST = 1000
@@ -47,6 +50,29 @@ def records(data: bytes) -> None:
         plain = bulk.receive()
         taken += HEADER + 16 + len(plain)
         expect(taken <= len(data), "more than came")
+
+
+@target(RecordError, WireError, seeds=_streams, examples=80)
+def records_left_unread(data: bytes) -> None:
+    """The same from a connection that is kept: what is taken is what was returned, in order."""
+    wire = LookingWire(bytearray(data))
+    unread = Unread(wire, KEY, MOST)
+    returned = 0
+    while True:
+        for plain in unread.receive_some(len(data) % 3 * 500):
+            returned += HEADER + 16 + len(plain)
+        expect(returned <= len(data), "more than came")
+        unread.took()
+        expect(len(data) - len(wire.coming) == returned, "something else was taken")
+
+
+@target(ValueError, seeds=lambda: [Kept(flow_of("0"), tag_of(KEY), Position(1, 2)).name.encode()])
+def kept_names(data: bytes) -> None:
+    """A name of a connection is one of ours, and read as it was written; or it is none."""
+    kept = Kept.named(data.decode("ascii"))
+    if kept is not None:
+        again = Kept.named(kept.name)
+        expect(again == kept, "it is read as something else")
 
 
 @target(RecordError, WireError, seeds=lambda: [b'{"ack": "ok", "sha256": "00"}'], examples=80)

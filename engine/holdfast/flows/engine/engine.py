@@ -154,7 +154,7 @@ class Engine:
         self._leaving = Leaving(self._scope.seconds, parking.visits, self._is_free)
         watches = Watches(
             *(self._scope, self.running, self._owed),
-            *(self._let_go, self.connector, self._look_soon),
+            *(self._let_go, self.connector, self._take_soon),
         )
         self._turns = Turns(self._scope, self.running, self._owed, self._let_go, parking, watches)
         self._taking = Taking(
@@ -320,6 +320,9 @@ class Engine:
     def _is_pressed(self) -> bool:
         """Whether commits cannot be written, as far as the others know."""
         return self._scope.journal.pressure.high_apart_from(_WHO)
+
+    def _take_soon(self) -> None:
+        self._looking.hurry()
 
     def _look_soon(self) -> None:
         self._chores.hasten()

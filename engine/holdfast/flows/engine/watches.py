@@ -111,7 +111,7 @@ class Watches:
         owed: what the database is to be told.
         let_go: stops running flows.
         connector: makes connections to mailbox servers.
-        look_soon: has the engine look, chores and all, as soon as it can.
+        take_soon: has the engine say what it owes, and take flows, as soon as it can.
     """
 
     _scope: Scope
@@ -119,7 +119,7 @@ class Watches:
     _owed: Owed
     _let_go: Callable[[Iterable[FlowRunner]], object]
     _connector: MakesConnector
-    _look_soon: Callable[[], object]
+    _take_soon: Callable[[], object]
     _servers: dict[_Place, _Server] = field(factory=dict, init=False)
     _begun: dict[Key, _Begun] = field(factory=dict, init=False)
     _soon: set[FlowRunner] = field(factory=set, init=False)
@@ -233,7 +233,7 @@ class Watches:
             self._let_go(parked)
             park = partial(self._scope.journal.park, until, confirmed.revision)
             self._owed.add(park, tuple(until))
-            self._look_soon()
+            self._take_soon()
 
     def refused(self, line: WatchLine, refused: Refused) -> None:
         """The server does not watch these; see `watch_line.Told`."""
@@ -259,7 +259,7 @@ class Watches:
         marks = [(arrival.mailbox, arrival.side) for arrival in arrivals]
         note = partial(self._scope.journal.has_come, line.watcher.id, marks)
         self._owed.add(note, then=partial(self._came, acknowledge))
-        self._look_soon()
+        self._take_soon()
 
     def _came(self, acknowledge: Callable[[], object], due: int) -> None:
         acknowledge()
@@ -269,7 +269,7 @@ class Watches:
         """The server has forgotten what was confirmed later; see `watch_line.Told`."""
         forget = partial(self._scope.journal.forgotten, line.watcher.id, revision)
         self._owed.add(forget, then=lambda _: noted())
-        self._look_soon()
+        self._take_soon()
 
     def cut(self, line: WatchLine) -> None:
         """What was asked is not answered any more; see `watch_line.Told`."""
@@ -285,7 +285,7 @@ class Watches:
         self._servers[place] = _Server(now, quiet_until=now + REFUSED_FOR)
         line.stop()
         self._owed.add(partial(self._scope.journal.forgotten, line.watcher.id, -1))
-        self._look_soon()
+        self._take_soon()
 
 
 def _read(find: Callable[[], T]) -> T | None:
