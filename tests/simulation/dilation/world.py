@@ -259,6 +259,9 @@ class Passing(LinesWatcher):
     def arrives(self, socket: Socket, text: str) -> None:
         pass
 
+    def answers(self, socket: Socket, text: str) -> None:
+        pass
+
     def hears(self, socket: Socket) -> None:
         pass
 
