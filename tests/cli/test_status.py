@@ -142,7 +142,13 @@ def test_a_file_is_shown_as_people_say_it(tmp_path: Path) -> None:
     """Its size, how much of it has moved, and the way; its name commands nothing."""
     journal = open_at(tmp_path / "holdfast.db")
     flows = start(journal, "ann")
-    told = {"file": "\x1b[2Jx\u202e", "size": 3_400_000_000, "moved": 999}
+    told = {
+        "file": "\x1b[2Jx\u202e",
+        "size": 3_400_000_000,
+        "moved": 999,
+        "rate": 1_500_000,
+        "left": 75,
+    }
     move(flows["ann"], "exchanging", **told, route="->relay:tcp:host:4001")
     journal.close()
     shown = run(tmp_path / "holdfast.db", "status", "ann").stdout
@@ -150,6 +156,8 @@ def test_a_file_is_shown_as_people_say_it(tmp_path: Path) -> None:
     assert ["file", "\\x1b[2Jx\\u202e"] in lines
     assert ["size", "3.4 GB (3,400,000,000 bytes)"] in lines
     assert ["moved", "999 bytes"] in lines
+    assert ["rate", "1.5 MB/s"] in lines
+    assert ["left", "1 min 15 s"] in lines
     assert ["route", "through the relay host:4001"] in lines
 
 

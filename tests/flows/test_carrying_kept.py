@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 from attrs import define, field
+from twisted.internet.defer import DeferredSemaphore
 
 from holdfast.flows.shipped.keeping import ROUTE
+from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.transferring import Stage
 from holdfast.transit.keeping import Kept, flow_of, tag_of
 from holdfast.transit.kept_wire import KeptWire
@@ -106,6 +108,24 @@ def test_let_go(role: Role, over: bool, keeper: Keeper) -> None:
     else:
         it.it.stop()
     it.session.end("all of it")
+    threads(it)
+    assert keeper.calls[:2] == ["take", "drop" if over else "release"]
+    assert keeper.has_ended == over
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["stopped", "over"])
+def test_let_go_while_it_waits_for_its_turn(
+    over: bool, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Likewise, though no thread has the connection."""
+    monkeypatch.setattr(HERE, "places", DeferredSemaphore(1))
+    HERE.places.acquire()
+    it = scene("sender", keeper, "going")
+    assert it.session.names() == ["queued"]
+    if over:
+        it.it.clear(it.wanted, failed=False)
+    else:
+        it.it.stop()
     threads(it)
     assert keeper.calls[:2] == ["take", "drop" if over else "release"]
     assert keeper.has_ended == over

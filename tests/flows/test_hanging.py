@@ -1,7 +1,8 @@
 """Functions that never come back, and tries during which the process ends."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from holdfast import Flow, TaskFailed, flow, task
 from holdfast.flows.engine.threads import DaemonThreads, call_in
 from holdfast.testing import Clock
 from tests.flows.world import World
+from tests.harness.waiting import DEADLINE
 
 CALLS: list[str] = []
 OUTCOMES: list[Any] = []
@@ -236,3 +238,22 @@ def test_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = call_in(DaemonThreads("test"), Clock(), lambda: None)
     asked.addErrback(lambda failure: failed.append(failure.type))
     assert failed == [RuntimeError]
+
+
+def test_a_thread_is_there_for_the_next_call() -> None:
+    """And for no other while a call hangs in it."""
+    threads, told, hangs = DaemonThreads("test"), SimpleQueue[Any](), threading.Event()
+
+    def asked(function: Callable[[], object]) -> None:
+        threads.callInThreadWithCallback(lambda _, result: told.put(result), function)
+
+    idents = set()
+    for _ in range(3):
+        asked(threading.get_ident)
+        idents.add(told.get(timeout=DEADLINE))
+    assert len(idents) == 1
+    asked(hangs.wait)
+    asked(threading.get_ident)
+    assert told.get(timeout=DEADLINE) not in idents
+    hangs.set()
+    assert told.get(timeout=DEADLINE) is True

@@ -160,7 +160,7 @@ class Run:
             path.unlink()
             return
         assert not path.exists(), f"{name} has a part, and a client that failed"
-        self.story.errors[str(outcome.error)] += 1
+        self.story.errors[f"{outcome.error}: {str(outcome.detail)[:70]}"] += 1
         if outcome.error == "ServerConnectionError":  # they try again, as a person does
             del self._given[name]
 

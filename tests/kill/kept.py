@@ -23,7 +23,7 @@ from typing import Final
 from attrs import define, field
 
 from tests.harness.keepers import Keeper, Keeps, Store
-from tests.harness.nursery import Nursery
+from tests.harness.nursery import Death, Nursery
 from tests.harness.peers import (
     WILLIAM,
     StockReceivers,
@@ -94,6 +94,27 @@ class Trials:
             live_with(other, end, self.what)
         shutil.rmtree(end.home)
 
+    def keeper_dies(self, *, alone: bool) -> None:
+        """Without a keeper nothing is lost, if nothing else happens; if it does, that is said."""
+        half_way = "record:before:5"
+        end = transfers.sender(self.world, self.what, deaths=[Death(halts=(half_way,))])
+        inbox(kept(end, self.keeper).home).mkdir()
+        code = transfers.code_of(end)
+        with wormhole_receive_file(self.world.server.url, code, inbox(end.home)) as other:
+            transfers.wait(lambda: end.lives[0].halted_at(half_way), end)
+            self.keeper.kill()
+            if alone:
+                end.lives[0].go_on()
+                live_with(other, end, self.what)
+            else:
+                end.lives[0].kill9()
+                transfers.live(end)
+                assert other.wait(PATIENCE).status != 0, other.describe()
+                assert end.status == 1, end.describe()
+                assert "ask whether everything is there" in end.reason
+                assert self.what.name not in transfers.names(end)
+        shutil.rmtree(end.home)
+
     def _sends(self, peer: str) -> Child:
         if peer == "python":
             return wormhole_send_file(self.world.server.url, self.what)
@@ -143,20 +164,28 @@ def main() -> int:
         what = folder / "what.bin"
         what.write_bytes(random.Random(wanted.seed).randbytes(wanted.size * 1_000_000))
         world, killed = World(folder, server, nursery, peers), 0
-        for number, (kind, role, peer) in enumerate(itertools.cycle(kinds)):
-            if killed >= wanted.moments and number >= len(kinds):
-                break
+
+        @contextmanager
+        def trials(kind: str, number: int) -> Iterator[Trials]:
             place = folder / f"keeper-{number}"
             place.mkdir()
             with KEEPERS[kind](place) as keeper:
-                chance = random.Random(f"{wanted.seed} {number}")
-                trials = Trials(world, keeper, what, chance, go)
-                began = time.monotonic()
-                trials.one(role, peer)
-                until(lambda keeper=keeper: not keeper.held(), "something is held still")
-            killed += len(trials.killed)
+                yield Trials(world, keeper, what, random.Random(f"{wanted.seed} {number}"), go)
+                until(lambda: not keeper.held(), "something is held still")
+
+        for number, (kind, alone) in enumerate(itertools.product(KEEPERS, (True, False))):
+            with trials(kind, 1000 + number) as some:
+                some.keeper_dies(alone=alone)
+            print(f"{kind} died{'' if alone else ', and the sender with it'}", flush=True)
+        for number, (kind, role, peer) in enumerate(itertools.cycle(kinds)):
+            if killed >= wanted.moments and number >= len(kinds):
+                break
+            began = time.monotonic()
+            with trials(kind, number) as some:
+                some.one(role, peer)
+            killed += len(some.killed)
             took = time.monotonic() - began
-            print(f"{number}: {kind} {role} {peer}: {len(trials.killed)} kills, {took:.1f} s")
+            print(f"{number}: {kind} {role} {peer}: {len(some.killed)} kills, {took:.1f} s")
             sys.stdout.flush()
     print(f"{killed} kills, every file right")
     return 0

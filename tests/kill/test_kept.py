@@ -15,26 +15,20 @@ from tests.harness.peers import (
     code_of,
     needs_william,
     william_receive_file,
-    wormhole_receive_file,
     wormhole_send_file,
 )
 from tests.harness.waiting import until
 from tests.kill import transfers
 from tests.kill.kept import kept, live_with
-from tests.kill.transfers import PATIENCE, End, inbox, live, make, names, wait
+from tests.kill.transfers import inbox, make, wait
 from tests.kill.world import World
 
-SENDING = (
-    "commit-activity:before:2",  # the connection is kept, and not chosen
-    "record:before:5",
-    "commit-activity:before:2",  # the other side has everything
-)
+HALF_WAY = "record:before:5"
+EVERYTHING_SENT = "commit-activity:before:2"
 RECEIVING = (
     "write:before:7",
-    "place:before:1",  # nothing is left in the connection
     "place:after:1",  # nobody has written down that it is in its place
 )
-"""At which moment each life ends. After more deaths in a row, a flow is blamed for them."""
 
 
 @pytest.fixture
@@ -57,51 +51,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield keeper
 
 
-def deaths(*moments: str) -> list[Death]:
-    """One for each life."""
-    return [Death(at=each) for each in moments]
-
-
-def check_died(end: End, *moments: str) -> None:
-    """Each life but the last died at its moment; and the keeper holds nothing for it."""
-    assert [life.died_at for life in end.lives] == [*moments, None], end.describe()
-
-
 def released(keeper: Keeps) -> None:
     """What is over is not held."""
     until(lambda: not keeper.held(), "a connection is held still")
 
 
-def test_sending(world: World, what: Path, keep: Keeper) -> None:
-    """From the choice of a connection to the acknowledgement, every moment is survived."""
-    sender = kept(transfers.sender(world, what, deaths=deaths(*SENDING)), keep)
-    inbox(sender.home).mkdir()
-    code = transfers.code_of(sender)
-    with wormhole_receive_file(world.server.url, code, inbox(sender.home)) as peer:
-        live_with(peer, sender, what)
-    check_died(sender, *SENDING)
-    released(keep)
-
-
-def test_receiving(world: World, what: Path, store: Store) -> None:
-    """From the choice of a connection to the acknowledgement, every moment is survived."""
-    with wormhole_send_file(world.server.url, what) as peer:
-        receiver = transfers.receiver(world, code_of(peer), deaths=deaths(*RECEIVING))
-        live_with(peer, kept(receiver, store), what)
-    check_died(receiver, *RECEIVING)
-    released(store)
-
-
 @needs_william
-def test_stopped(world: World, what: Path, keep: Keeper) -> None:
-    """A process that is told to stop leaves the connection as it is, and the next one has it."""
+def test_sending(world: World, what: Path, keep: Keeper) -> None:
+    """A process that is told to stop leaves the connection as it is, and so does one that dies."""
     what.write_bytes(what.read_bytes() * 5)
-    middle = "record:before:5"
-    sender = kept(transfers.sender(world, what, deaths=[Death(halts=(middle,))]), keep)
+    deaths = [Death(halts=(HALF_WAY,)), Death(at=EVERYTHING_SENT)]
+    sender = kept(transfers.sender(world, what, deaths=deaths), keep)
     inbox(sender.home).mkdir()
     code = transfers.code_of(sender)
     with william_receive_file(world.server.url, code, inbox(sender.home)) as peer:
-        wait(lambda: sender.lives[0].halted_at(middle), sender)
+        wait(lambda: sender.lives[0].halted_at(HALF_WAY), sender)
         peer.signal(signal.SIGSTOP)  # so that we cannot be quicker
         sender.lives[0].terminate()
         sender.lives[0].go_on()
@@ -110,26 +74,15 @@ def test_stopped(world: World, what: Path, keep: Keeper) -> None:
         peer.signal(signal.SIGCONT)
         live_with(peer, sender, what)
     assert 0 < sender.started_at[1] < len(what.read_bytes())
+    assert [life.died_at for life in sender.lives[1:]] == [EVERYTHING_SENT, None]
+    released(keep)
 
 
-@needs_william
-@pytest.mark.parametrize("dies", [False, True], ids=["keeper", "both"])
-def test_the_keeper_is_killed(world: World, what: Path, keep: Keeper, dies: bool) -> None:
-    """Without a keeper nothing is lost, if nothing else happens; if it does, that is said."""
-    middle = "record:before:5"
-    sender = kept(transfers.sender(world, what, deaths=[Death(halts=(middle,))]), keep)
-    inbox(sender.home).mkdir()
-    code = transfers.code_of(sender)
-    with william_receive_file(world.server.url, code, inbox(sender.home)) as peer:
-        wait(lambda: sender.lives[0].halted_at(middle), sender)
-        keep.kill()
-        if not dies:
-            sender.lives[0].go_on()
-            live_with(peer, sender, what)
-            return
-        sender.lives[0].kill9()
-        live(sender)
-        assert peer.wait(PATIENCE).status != 0
-    assert sender.status == 1
-    assert "ask whether everything is there" in sender.reason
-    assert names(sender) == []
+def test_receiving(world: World, what: Path, store: Store) -> None:
+    """A process that dies in the middle, and before the acknowledgement; systemd holds it."""
+    with wormhole_send_file(world.server.url, what) as peer:
+        deaths = [Death(at=each) for each in RECEIVING]
+        receiver = transfers.receiver(world, code_of(peer), deaths=deaths)
+        live_with(peer, kept(receiver, store), what)
+    assert [life.died_at for life in receiver.lives] == [*RECEIVING, None], receiver.describe()
+    released(store)

@@ -2,22 +2,28 @@
 
 The reactor's own pool has ten threads for everything, and the process waits for each of them when
 it ends. A user's function that never returns would occupy one permanently, and a dozen of them
-would stop the whole engine. So a call that may hang gets a daemon thread of its own, which ends
-with the process.
+would stop the whole engine. So a call that may hang gets a daemon thread that nobody else uses
+meanwhile, and that ends with the process.
+
+To start a thread costs more than a look into the database, and the reactor waits for it. So a
+thread that has done its work is there for the next call for some seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
-from attrs import frozen
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
+
+_Call: TypeAlias = tuple[Callable[[bool, Any], object], Callable[[], Any]]
 
 
 class Threads(Protocol):
@@ -34,11 +40,17 @@ class Threads(Protocol):
         ...
 
 
-@frozen
+IDLE_FOR: Final = 5.0
+"""Seconds for which a thread waits for another call."""
+
+
+@define(eq=False)
 class DaemonThreads:
-    """A thread for each call."""
+    """As many threads as there are calls at a time."""
 
     name: str
+    _idle: list[SimpleQueue[_Call]] = field(factory=list, init=False, repr=False)
+    """Where threads wait for their next calls. Whoever removes one gives it a call, or it ends."""
 
     def callInThreadWithCallback(  # noqa: N802
         self,
@@ -48,19 +60,42 @@ class DaemonThreads:
         **kwargs: Any,
     ) -> None:
         """See `Threads`. If the system has no thread left, `done` is told so at once."""
-
-        def work() -> None:
-            try:
-                result = function(*args, **kwargs)
-            except BaseException:  # noqa: BLE001 - as Twisted's pool does: the caller's to handle
-                done(False, Failure())
-            else:
-                done(True, result)
-
+        call = done, partial(function, *args, **kwargs)
         try:
-            Thread(target=work, name=self.name, daemon=True).start()
+            self._idle.pop().put(call)
+        except IndexError:
+            self._start(call)
+
+    def _start(self, call: _Call) -> None:
+        calls = SimpleQueue[_Call]()
+        calls.put(call)
+        try:
+            Thread(target=self._work, args=(calls,), name=self.name, daemon=True).start()
         except RuntimeError:
+            done, _ = call
             done(False, Failure())
+
+    def _work(self, calls: SimpleQueue[_Call]) -> None:
+        while True:
+            try:
+                done, function = calls.get(timeout=IDLE_FOR)
+            except Empty:
+                try:
+                    self._idle.remove(calls)
+                except ValueError:
+                    continue  # a call is on its way
+                return
+            outcome = _outcome(function)
+            self._idle.append(calls)
+            done(*outcome)
+            del done, function, outcome  # nothing of it lives on while the thread waits
+
+
+def _outcome(function: Callable[[], Any]) -> tuple[bool, Any]:
+    try:
+        return True, function()
+    except BaseException:  # noqa: BLE001 - as Twisted's pool does: the caller's to handle
+        return False, Failure()
 
 
 def call_in(
