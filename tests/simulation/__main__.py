@@ -34,7 +34,7 @@ def main() -> int:
     if given.transfers:
         live = partial(run, kinds=TRANSFERS)
     elif given.watching:
-        live = partial(run, WATCHED)
+        live = partial(run, trouble=WATCHED)
     # What the dead leave undone is told when the garbage is collected, and worth nothing.
     globalLogBeginner.beginLoggingTo((), redirectStandardIO=False)
     if given.seed is not None:
