@@ -286,6 +286,19 @@ def test_a_keeper_of_somebody_else(
         assert keeper.held() == 0
 
 
+def test_one_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """It holds transfers up once, and is then left alone for a while."""
+    monkeypatch.setattr("holdfast.operating.keepers.PATIENCE", 0.05)
+    with listen(tmp_path / "keeper"):
+        client = KeeperClient(tmp_path / "keeper")
+        assert not client.keep(NAME, pair[0].fileno())
+        monkeypatch.setattr("holdfast.operating.keepers.PATIENCE", 600.0)
+        assert client.take(FLOW, TAG) is None
+        client.close()
+
+
 def test_in_words(served: Served, tmp_path: Path) -> None:
     """The doctor says whether there is a keeper."""
     with Keeper(tmp_path) as keeper:

@@ -176,7 +176,7 @@ def test_groups_say_who_runs_them(journal: SqlJournal) -> None:
     """Whether a worker that is alive owns them, when the others are due, and what waits."""
     assert sorted(journal.groups(Filter(batch="march")), key=lambda each: each.status) == [
         Group("cancelled", "provision", finished=True, number=1),
-        Group(CANCELLING, "provision", finished=False, number=1, wake_at=NOW + 9),
+        Group(CANCELLING, "provision", finished=False, number=1, wake_at=NOW + 9, parked=1),
         Group("exchanging", "own", finished=False, number=1, troubled=1, owner_alive=True),
         Group("scared", "provision", finished=True, number=1),
         Group(

@@ -75,11 +75,11 @@ def test_some_seeds_of_guesses() -> None:
 def test_some_seeds_of_watching() -> None:
     """Whoever comes for a flow that is watched is heard, whatever gets lost on the way."""
     watched = 0
-    for seed in range(6003, 6009):
+    for seed in range(6003, 6007):
         outcome = run(seed, WATCHED)
         assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
         watched += outcome.counts["flow watched"]
-    assert watched > 5
+    assert watched > 2
 
 
 @pytest.mark.parametrize("first", range(1000, 1040, 20))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PATIENCE: Final = 2.0
 """Seconds that a keeper may take to answer."""
 
+QUIET: Final = 30.0
+"""Seconds for which a keeper that did not answer in time is not asked: no transfer should wait."""
+
 BUSY_FOR: Final = 5.0
 BUSY_EVERY: Final = 0.1
 """A process that is ending may need so long to let go of a connection; asked so often."""
@@ -50,6 +53,7 @@ class KeeperClient:
     path: Path
     _socket: socket.socket | None = field(default=None, init=False)
     _lock: Lock = field(factory=Lock, init=False)
+    _quiet_until: float = field(default=0.0, init=False)
 
     def keep(self, name: str, descriptor: int) -> bool:
         """Hold a duplicate of `descriptor`."""
@@ -83,6 +87,8 @@ class KeeperClient:
 
     def _ask(self, message: str, descriptor: int | None = None) -> tuple[str, int | None]:
         with self._lock:
+            if time.monotonic() < self._quiet_until:
+                raise NoKeeper("it does not answer")
             try:
                 if self._socket is None:
                     self._socket = _connected(self.path)
@@ -93,6 +99,8 @@ class KeeperClient:
                     raise ConnectionResetError
             except OSError as error:
                 self.close()
+                if isinstance(error, TimeoutError):
+                    self._quiet_until = time.monotonic() + QUIET
                 raise NoKeeper(error.strerror or str(error) or "it has ended") from None
         return answer.decode(errors="replace"), found[0] if found else None
 

@@ -106,6 +106,7 @@ def not_visited_again(patches: Patches) -> None:
 @mutant(
     "it is not counted how many messages were heard",
     "what has come before the watch is not told",
+    within=40,
     trouble={**WATCHED, "half dead": 30.0},
     kinds=KINDS,
 )

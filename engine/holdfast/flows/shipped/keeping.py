@@ -69,10 +69,14 @@ class Keeping:
         begins = None if connected is None else position_of(connected)
         if keeper is None or connected is None or begins is None:
             return succeed(None)
+        try:
+            duplicate = connected.dup()
+        except OSError:  # too many files are open
+            return succeed(None)
         # Twisted reads so many bytes at once. What follows a sender's choice is not to be read
         # there: it would be lost with this process.
         transport.bufferSize = 1
-        kept, duplicate = Kept(self._flow, tag_of(transit_key), begins), connected.dup()
+        kept = Kept(self._flow, tag_of(transit_key), begins)
         return self._session.in_thread(self._hold, keeper, kept, duplicate)
 
     def _hold(self, keeper: Keeper, kept: Kept, connected: socket.socket) -> None:
