@@ -79,7 +79,9 @@ class Home:
         return result
 
     def statuses(self) -> dict[str, str]:
-        shown = json.loads(run(self.database, "status", "--json").stdout)
+        result = run(self.database, "status", "--json")
+        assert result.exit_code == 0, result.output
+        shown = json.loads(result.stdout)
         return {row["name"]: row["status"] for row in shown}
 
     def learn(self) -> list[Examined]:
