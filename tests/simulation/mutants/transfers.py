@@ -102,9 +102,10 @@ def stock_begun_again(patches: Patches) -> None:
 )
 def told_before_landed(patches: Patches) -> None:
     def make(real: Any) -> Any:
-        def receive(self: Any, wanted: Any, line: Any, landing: Any, bulk: Any) -> Any:
-            hasher = real(self, wanted, line, landing, bulk)
-            receiving.pumping.send_json(bulk, {"ack": "ok", "sha256": hasher.hexdigest()})
+        def receive(self: Any, wanted: Any, line: Any, landing: Any, opening: Any) -> Any:
+            hasher = real(self, wanted, line, landing, opening)
+            digest = hasher.hexdigest()
+            receiving.pumping.send_json(opening.bulk, {"ack": "ok", "sha256": digest})
             return hasher
 
         return receive

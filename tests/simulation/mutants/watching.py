@@ -87,6 +87,7 @@ def forgotten_ignored(patches: Patches) -> None:
 @mutant(
     "flows are not visited where watching is offered no more",
     "they wait for ever",
+    within=60,
     trouble={**WATCHED, "offer changes": 2.0},
     kinds=KINDS,
     peers=("honest",),
