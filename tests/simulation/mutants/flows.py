@@ -82,6 +82,7 @@ def key_changes_between_tries(patches: Patches) -> None:
 @mutant(
     "a task's result is told after the task is crossed off",
     "a crash loses the result",
+    within=100,
     trouble={"death after COMMIT": 0.3},
     kinds=("mint",),
 )
@@ -90,7 +91,7 @@ def result_after_the_task(patches: Patches) -> None:
         def task_done(self: Any, task: Any, result: Any) -> None:
             crossed_off = partial(self._finish_task, task)
             self._entry("task", f"task {task.name}: done", crossed_off)
-            self._owner.clock.callLater(1.0, tell, self, task, result)
+            self._owner.clock.callLater(0.1, tell, self, task, result)
 
         def tell(self: Any, task: Any, result: Any) -> None:
             if not self.is_over:
