@@ -251,9 +251,9 @@ class Watching:
         for key in tuple(watches.watched):
             mailbox, side = key
             row = tables.mailboxes.get(mailbox)
-            if row is None or not row.sides.get(side):
+            if row is not None and not row.sides.get(side):
                 watches.end(key)
-            elif now[mailbox] != before.get(mailbox):
+            elif now.get(mailbox) != before.get(mailbox):  # it may have been forgotten since
                 watches.note(key)
         tables.watches = watches
 
