@@ -1,5 +1,6 @@
 """A mailbox server that is not there, or dies, costs nobody anything."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -67,6 +68,8 @@ def test_the_server_is_killed(alone: World) -> None:
     # forgets to answer, and nobody can know that it has the secret.
     moments = ("allocate:after:1", "add:after:1", "hear-pake:before:1", "commit-send:after:1")
     moments += ("hear-0:before:1",)
+    if not os.environ.get("EVERY_MOMENT"):
+        moments = moments[::2]
     victim = alone.start(home, *PROVISION, death=Death(halts=moments))
     peers: StockReceivers | None = None
     for moment in moments:
