@@ -37,9 +37,9 @@ def test_the_stock_client_accepts(home: Holdfast, tmp_path: Path, mailbox: Mailb
     keys = home.home / ".ssh/authorized_keys"
     with home.start("ssh", "invite") as first:
         code = first.wait_for(r"^(\d+-\S+)$")[1]
-        assert f"wormhole --relay-url {mailbox.url} ssh accept {code}\n" in first.err
         stock = stock_accepts(mailbox, code, with_key(tmp_path / "ann", ED25519))
         ended = first.wait()
+    assert f"wormhole --relay-url {mailbox.url} ssh accept {code}\n" in ended.err
     assert ended.status == 1 and "the same command with --yes adds it" in ended.err
     assert not keys.exists()
     with stock, Terminal(home, "ssh", "invite") as second:

@@ -94,8 +94,11 @@ class Trials:
             live_with(other, end, self.what)
         shutil.rmtree(end.home)
 
-    def keeper_dies(self, *, alone: bool) -> None:
+    def keeper_dies(self, role: str, *, alone: bool) -> None:
         """Without a keeper nothing is lost, if nothing else happens; if it does, that is said."""
+        if role == "receiver":
+            self._keeper_of_a_receiver_dies(alone=alone)
+            return
         half_way = "record:before:5"
         end = transfers.sender(self.world, self.what, deaths=[Death(halts=(half_way,))])
         inbox(kept(end, self.keeper).home).mkdir()
@@ -112,6 +115,25 @@ class Trials:
                 assert other.wait(PATIENCE).status != 0, other.describe()
                 assert end.status == 1, end.describe()
                 assert "ask whether everything is there" in end.reason
+                assert self.what.name not in transfers.names(end)
+        shutil.rmtree(end.home)
+
+    def _keeper_of_a_receiver_dies(self, *, alone: bool) -> None:
+        half_way = "write:before:40"
+        with self._sends("python") as other:
+            code = code_of(other)
+            end = transfers.receiver(self.world, code, deaths=[Death(halts=(half_way,))])
+            kept(end, self.keeper).start()
+            transfers.wait(lambda: end.lives[0].halted_at(half_way), end)
+            self.keeper.kill()
+            if alone:
+                end.lives[0].go_on()
+                live_with(other, end, self.what)
+            else:
+                end.lives[0].kill9()
+                transfers.live(end)
+                assert other.wait(PATIENCE).status != 0, other.describe()
+                assert end.status == 1, end.describe()
                 assert self.what.name not in transfers.names(end)
         shutil.rmtree(end.home)
 
@@ -173,10 +195,11 @@ def main() -> int:
                 yield Trials(world, keeper, what, random.Random(f"{wanted.seed} {number}"), go)
                 until(lambda: not keeper.held(), "something is held still")
 
-        for number, (kind, alone) in enumerate(itertools.product(KEEPERS, (True, False))):
+        deaths = itertools.product(KEEPERS, ROLES, (True, False))
+        for number, (kind, role, alone) in enumerate(deaths):
             with trials(kind, 1000 + number) as some:
-                some.keeper_dies(alone=alone)
-            print(f"{kind} died{'' if alone else ', and the sender with it'}", flush=True)
+                some.keeper_dies(role, alone=alone)
+            print(f"{kind} died{'' if alone else f', and the {role} with it'}", flush=True)
         for number, (kind, role, peer) in enumerate(itertools.cycle(kinds)):
             if killed >= wanted.moments and number >= len(kinds):
                 break
