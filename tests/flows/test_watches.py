@@ -180,16 +180,17 @@ def test_requests_and_deadlines(world: World) -> None:
 
 
 def test_a_watcher_that_was_altered(world: World) -> None:
-    """Without its name nobody is watched; they are visited, and served."""
+    """It gets another name, under which all are watched, once they were visited."""
     wait(world, 6)
     world.crash()
-    [watcher] = world.journal.watchers()
     with world.journal._database.writing() as connection:
         connection.execute(update(watchers).values(name=b"altered"))
-    world.journal.forgotten(watcher.id, -1)
+    watched = world.server.tables().watches.watched
+    [old] = set(watched.values())
     world.serve(connections=2)
-    world.advance(60)
-    collect(world, people(6), seconds=300)
+    world.until(lambda: old not in watched.values(), seconds=60)
+    all_wait(world, 6)
+    collect(world, people(6))
 
 
 def test_messages_that_nobody_can_read_are_counted_too(world: World) -> None:

@@ -96,34 +96,18 @@ class Trials:
 
     def keeper_dies(self, role: str, *, alone: bool) -> None:
         """Without a keeper nothing is lost, if nothing else happens; if it does, that is said."""
-        if role == "receiver":
-            self._keeper_of_a_receiver_dies(alone=alone)
-            return
-        half_way = "record:before:5"
-        end = transfers.sender(self.world, self.what, deaths=[Death(halts=(half_way,))])
-        inbox(kept(end, self.keeper).home).mkdir()
-        code = transfers.code_of(end)
-        with wormhole_receive_file(self.world.server.url, code, inbox(end.home)) as other:
-            transfers.wait(lambda: end.lives[0].halted_at(half_way), end)
-            self.keeper.kill()
-            if alone:
-                end.lives[0].go_on()
-                live_with(other, end, self.what)
-            else:
-                end.lives[0].kill9()
-                transfers.live(end)
-                assert other.wait(PATIENCE).status != 0, other.describe()
-                assert end.status == 1, end.describe()
-                assert "ask whether everything is there" in end.reason
-                assert self.what.name not in transfers.names(end)
-        shutil.rmtree(end.home)
-
-    def _keeper_of_a_receiver_dies(self, *, alone: bool) -> None:
-        half_way = "write:before:40"
-        with self._sends("python") as other:
-            code = code_of(other)
-            end = transfers.receiver(self.world, code, deaths=[Death(halts=(half_way,))])
+        halts = Death(halts=("record:before:5" if role == "sender" else "write:before:40",))
+        if role == "sender":
+            end = kept(transfers.sender(self.world, self.what, deaths=[halts]), self.keeper)
+            inbox(end.home).mkdir()
+            code = transfers.code_of(end)
+            other = wormhole_receive_file(self.world.server.url, code, inbox(end.home))
+        else:
+            other = self._sends("python")
+            end = transfers.receiver(self.world, code_of(other), deaths=[halts])
             kept(end, self.keeper).start()
+        with other:
+            (half_way,) = halts.halts
             transfers.wait(lambda: end.lives[0].halted_at(half_way), end)
             self.keeper.kill()
             if alone:
@@ -134,6 +118,7 @@ class Trials:
                 transfers.live(end)
                 assert other.wait(PATIENCE).status != 0, other.describe()
                 assert end.status == 1, end.describe()
+                assert role == "receiver" or "ask whether everything is there" in end.reason
                 assert self.what.name not in transfers.names(end)
         shutil.rmtree(end.home)
 

@@ -181,6 +181,26 @@ class Outgoing:
         self._wire.send(self._view[skip : LENGTH_BYTES + size])
 
 
+def announced(view: memoryview, start: int, most: int) -> int:
+    """Return the bytes of the record at `start`, behind its length. Raises RecordError."""
+    size = int.from_bytes(view[start : start + LENGTH_BYTES], "big")
+    if not FRONT - LENGTH_BYTES <= size <= most:
+        raise RecordError(f"The other side sent a record of {size} bytes.")
+    return size
+
+
+def opened(view: memoryview, place: Boxes, start: int, size: int, count: int) -> memoryview:
+    """Open the record number `count` at `start`, all of which is in `view`. Raises RecordError."""
+    nonce = count.to_bytes(NONCE_BYTES, "big")
+    if view[start + LENGTH_BYTES : start + HEADER] != nonce:
+        raise RecordError("The other side sent a record out of order.")
+    length = size + LENGTH_BYTES - FRONT
+    if not place.open(nonce, start + HEADER, length):
+        raise RecordError("A record was not sealed by the other side, or was changed.")
+    content = start + HEADER + place.before
+    return view[content : content + length]
+
+
 class Incoming:
     """The records that come, opened in the buffer that they were received into.
 
@@ -230,25 +250,14 @@ class Incoming:
 
     def _announced(self) -> int:
         """The bytes of the next record, behind its length."""
-        start = self._start
-        size = int.from_bytes(self._view[start : start + LENGTH_BYTES], "big")
-        if not FRONT - LENGTH_BYTES <= size <= self._most:
-            raise RecordError(f"The other side sent a record of {size} bytes.")
-        return size
+        return announced(self._view, self._start, self._most)
 
     def _open(self, size: int) -> memoryview:
         """Open the next record, all of which is here."""
-        start = self._start
-        nonce = self._count.to_bytes(NONCE_BYTES, "big")
-        if self._view[start + LENGTH_BYTES : start + HEADER] != nonce:
-            raise RecordError("The other side sent a record out of order.")
-        length = size + LENGTH_BYTES - FRONT
-        if not self._place.open(nonce, start + HEADER, length):
-            raise RecordError("A record was not sealed by the other side, or was changed.")
+        content = opened(self._view, self._place, self._start, size, self._count)
         self._count += 1
-        self._start = start + LENGTH_BYTES + size
-        content = start + HEADER + self._place.before
-        return self._view[content : content + length]
+        self._start += LENGTH_BYTES + size
+        return content
 
     def _need(self, length: int) -> None:
         """Wait until the buffer holds `length` bytes from `_start` on."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from holdfast.crypto.in_place import Place
-from holdfast.transit.bulk import FRONT, HEADER, LENGTH_BYTES, NONCE_BYTES, ROOM, Incoming
+from holdfast.transit.bulk import FRONT, HEADER, LENGTH_BYTES, ROOM, Incoming, announced, opened
 from holdfast.transit.errors import RecordError
 from holdfast.transit.wire import Wire
 
@@ -95,7 +95,7 @@ class Unread:
     def _wait(self) -> int:
         """Wait until the next record is there; return how many bytes are."""
         have = self.wire.look_into(self._view, LENGTH_BYTES)
-        size = LENGTH_BYTES + self._announced(0)
+        size = LENGTH_BYTES + announced(self._view, 0, self._most)
         if size <= LONGEST and have < size:
             have = self.wire.look_into(self._view, size)
         if have < size:
@@ -103,18 +103,13 @@ class Unread:
             self._plain = Incoming(self.wire, self._key, self._most, self._count)
         return have
 
-    def _announced(self, start: int) -> int:
-        size = int.from_bytes(self._view[start : start + LENGTH_BYTES], "big")
-        if not FRONT - LENGTH_BYTES <= size <= self._most:
-            raise RecordError(f"The other side sent a record of {size} bytes.")
-        return size
-
     def _open_some(self, have: int, most: int) -> list[memoryview]:
         contents = [self._open()]
         most -= len(contents[0])
         with suppress(RecordError):  # the next call meets it again, and what is good comes first
             while most > 0 and have - self._returned >= LENGTH_BYTES:
-                if have - self._returned < LENGTH_BYTES + self._announced(self._returned):
+                size = announced(self._view, self._returned, self._most)
+                if have - self._returned < LENGTH_BYTES + size:
                     break
                 contents.append(self._open())
                 most -= len(contents[-1])
@@ -122,14 +117,8 @@ class Unread:
 
     def _open(self) -> memoryview:
         start = self._returned
-        size = self._announced(start)
-        nonce = self._count.to_bytes(NONCE_BYTES, "big")
-        if self._view[start + LENGTH_BYTES : start + HEADER] != nonce:
-            raise RecordError("The other side sent a record out of order.")
-        length = size + LENGTH_BYTES - FRONT
-        if not self._place.open(nonce, start + HEADER, length):
-            raise RecordError("A record was not sealed by the other side, or was changed.")
+        size = announced(self._view, start, self._most)
+        content = opened(self._view, self._place, start, size, self._count)
         self._count += 1
-        self._returned = start + LENGTH_BYTES + size
-        content = start + HEADER + self._place.before
-        return self._view[content : content + length]
+        self._returned += LENGTH_BYTES + size
+        return content

@@ -96,6 +96,8 @@ class Turns:
     def _others(self) -> Collection[FlowRunner]:
         """The flows that are not about to be watched."""
         watched = self.watches.letting_go()
+        if not watched:  # as on every other server
+            return self._running.values()
         return [runner for runner in self._running.values() if runner not in watched]
 
     def _park(self, running: Collection[FlowRunner]) -> None:

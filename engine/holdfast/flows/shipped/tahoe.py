@@ -18,7 +18,6 @@ from attrs import field
 
 from holdfast.core.messages import parse_json_object
 from holdfast.flows.base import flow
-from holdfast.flows.shipped.coding import Coding
 from holdfast.flows.shipped.provision import Provision
 
 APPID: Final = "tahoe-lafs.org/invite"
@@ -96,12 +95,6 @@ class TahoeInvite(Provision):
         coding: what code it gets.
     """
 
-    name: str
-    secret: str = field(default="", repr=False)
-    mint: list[str] = field(factory=list)
-    mint_timeout: float = 60.0
-    coding: Coding = field(factory=Coding)
-    offered: bool = field(default=False, init=False)
     introduced: bool = field(default=False, init=False)
     """Whether the other side has said what it is."""
 
