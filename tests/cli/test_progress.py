@@ -7,7 +7,7 @@ from holdfast.cli.codes_given import CodesGiven
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.progress import Progress
 from holdfast.cli.status_line import StatusLine
-from holdfast.operating.service import Ending
+from holdfast.operating.ending import Ending
 from holdfast_journal import FlowRow
 
 
