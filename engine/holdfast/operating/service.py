@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -12,6 +11,7 @@ from attrs import define, field
 
 from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
+from holdfast.operating.garbage import collect_seldom
 from holdfast.operating.printable import printable
 from holdfast.operating.refused import Refused, Stopped
 from holdfast.operating.sharing import NO_LIMITS, Limits
@@ -206,9 +206,7 @@ class Service:
 
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.callWhenRunning(start)
-        # What was imported is never garbage. To look through it again and again held up everything,
-        # the reactor too, for 50 ms.
-        gc.freeze()
+        collect_seldom()
         self._reactor.run()
         if self._error is not None:
             raise self._error
