@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,6 +12,7 @@ from attrs import define, evolve, field, frozen
 from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.ending import Course, Ending
+from holdfast.operating.garbage import collect_seldom
 from holdfast.operating.server_news import ServerNews
 from holdfast.operating.sharing import NO_LIMITS, Limits
 from holdfast.rendezvous import MOST_CONNECTIONS
@@ -216,9 +216,7 @@ class Service:
 
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.callWhenRunning(start)
-        # What was imported is never garbage. To look through it again and again held up everything,
-        # the reactor too, for 50 ms.
-        gc.freeze()
+        collect_seldom()
         self._reactor.run()
         if self._course.error is not None:
             raise self._course.error
