@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure as Failed
 
     from holdfast.flows.engine.engine import Engine
-    from holdfast.flows.engine.looking import Looking
     from holdfast.flows.engine.observing import Observer
+    from holdfast.operating.following import Following
     from holdfast.operating.health import WorkerHealth
     from holdfast.rendezvous.tor import TorManager
     from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast.transit.keeping import Keeper
-    from holdfast_journal import Changes, FlowRow, JournalBroken, Seen, SqlJournal
+    from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = (
     "provision",
@@ -109,7 +110,7 @@ class Service:
     _stopping: Stopping = field(init=False)
     _ending: Ending = field(default=Ending.SIGNAL, init=False)
     _error: BaseException | None = field(default=None, init=False)
-    _looking: Looking | None = field(default=None, init=False)
+    _following: Following | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         """Open the database. Raises JournalError."""
@@ -152,6 +153,7 @@ class Service:
         names: Collection[str] | None = None,
         seconds: float | None = None,
         since: Seen | None = None,
+        every: float = 0.5,
     ) -> Ending:
         """Run flows until `watch` returns True, the time is over, or a signal comes.
 
@@ -163,6 +165,7 @@ class Service:
             names: run only the flows with these names.
             seconds: for how long at most.
             since: how far the journal was read before.
+            every: seconds after which `watch` is called again if nothing moves.
 
         Raises:
             Stopped: the database or its disk failed, or `watch` refused.
@@ -171,6 +174,7 @@ class Service:
         from holdfast.flows.engine.observing import UNOBSERVED
         from holdfast.flows.engine.threads import let_the_reactor_end
         from holdfast.operating.clock import keep_time_steadily
+        from holdfast.operating.following import Following
         from holdfast.operating.handing import sweep_private
         from holdfast.operating.own_flows import ship
         from holdfast.operating.spooling import private_directory
@@ -195,12 +199,19 @@ class Service:
             keeper=self.keeper,
         )
 
+        following = self._following = Following(
+            *(self._reactor, self.journal, watch, batch, names, since, every),
+            end=partial(self._settle, Ending.DONE),
+            leave=self._leave,
+        )
+        self.engine.listen(following.hurry)
+
         def start() -> None:
             self._stopping.heed_signals()
             for companion in self.companions:
                 companion.start(self)
             self.engine.start().addErrback(self._failed)
-            self._look_at(watch, batch, names, since)
+            following.start().addErrback(self._failed)
             if seconds is not None:
                 self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
@@ -231,44 +242,9 @@ class Service:
                 " 'holdfast run' tries again, and 'holdfast tasks' shows why"
             )
 
-    def _look_at(
-        self,
-        watch: Callable[[Sequence[FlowRow]], bool],
-        batch: str | None,
-        names: Collection[str] | None,
-        seen: Seen | None,
-    ) -> None:
-        from holdfast.flows.engine.looking import Looking
-        from holdfast.flows.engine.threads import DaemonThreads, call_in
-        from holdfast_journal import Changes
-
-        threads = DaemonThreads("status")
-        version: int | None = None
-
-        def look() -> Deferred[Any]:
-            def poll() -> tuple[Changes, bool]:
-                nonlocal version
-                now = self.journal.data_version()
-                if seen is not None and now is not None and now == version:
-                    return Changes((), seen), False  # nothing was committed
-                found = self.journal.poll(batch, seen, names=names), self.journal.asked_to_leave()
-                version = now
-                return found
-
-            return call_in(threads, self._reactor, poll).addCallback(moved)
-
-        def moved(found: tuple[Changes, bool]) -> None:
-            nonlocal seen
-            changes, leaves = found
-            seen = changes.seen
-            if watch(changes.rows):
-                self._settle(Ending.DONE)
-            elif leaves:
-                self.asked_to_leave = True
-                self._end(Ending.SIGNAL)
-
-        self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
-        self._looking.start().addErrback(self._failed)
+    def _leave(self) -> None:
+        self.asked_to_leave = True
+        self._end(Ending.SIGNAL)
 
     def _settle(self, ending: Ending) -> None:
         """End once everything was tried that the last flows want to tell.
@@ -276,8 +252,8 @@ class Service:
         Ctrl-C does not wait for that; the flows have ended as they have.
         """
         self._ending = ending
-        if self._looking is not None:
-            self._looking.stop()
+        if self._following is not None:
+            self._following.stop()
         settled = self.engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)
         settled.addBoth(lambda _: self._end(ending))
 
@@ -294,8 +270,8 @@ class Service:
 
     def _end(self, ending: Ending) -> None:
         self._ending = ending
-        if self._looking is not None:
-            self._looking.stop()
+        if self._following is not None:
+            self._following.stop()
         if self._reactor.running:
             self._stopping.stop()
 

@@ -19,6 +19,7 @@ from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import because
+from holdfast.plain_reactor import import_plain_reactor
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def command(
 
     If standard output is not a terminal, the path of what was received is printed there.
     """
+    if not tor.wanted:  # whose package needs TLS
+        import_plain_reactor()
     from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.one_flow import finish

@@ -64,6 +64,7 @@ def command(
     changes, without its code.
     """
     from holdfast.cli.serving import serving
+    from holdfast.operating.following import RARELY
     from holdfast.operating.hooks import missing_secret
     from holdfast.operating.own_flows import load
     from holdfast.operating.printable import printable
@@ -94,7 +95,7 @@ def command(
         notice = missing_secret(service.journal, batch)
         if notice is not None:
             say.tell(notice)
-        service.run(log.watch, batch=batch, seconds=seconds, since=standing.seen)
+        service.run(log.watch, batch=batch, seconds=seconds, since=standing.seen, every=RARELY)
     if service.asked_to_leave:
         raise Left("an operator asked this worker to leave; its flows are free for others")
     say.log("stopped", "stopped; nothing is lost", out=True)

@@ -23,6 +23,7 @@ from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
+from holdfast.plain_reactor import import_plain_reactor
 
 if TYPE_CHECKING:
     from holdfast.cli.parcels import AskedFlow, Parcel
@@ -117,6 +118,8 @@ def command(
     it to five people at once, --to 5. While the command runs, other users of this machine can see
     TEXT in the list of processes; they cannot see a file or standard input.
     """
+    if not tor.wanted:  # whose package needs TLS
+        import_plain_reactor()
     from holdfast.cli.errand import Errand
     from holdfast.cli.many import people_in
     from holdfast.cli.parcels import AskedFlow

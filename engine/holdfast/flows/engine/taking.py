@@ -71,6 +71,10 @@ class Taking:
     _news: bool = field(default=False, init=False)
     """Whether flows may wait for which something has come."""
 
+    def left_to_others(self) -> Collection[int]:
+        """Return the flows that this process cannot load, and leaves alone for a while."""
+        return self._unloaded.left_to_others(self._scope.seconds())
+
     @inlineCallbacks
     def take(self, free: int, *, again: bool) -> Any:
         """Take as many flows as there are `free` connections, if there are as many.
@@ -83,7 +87,7 @@ class Taking:
         Returns:
             A Deferred of how many were taken, suspects not counted.
         """
-        without = self._unloaded.left_to_others(self._scope.seconds())
+        without = self.left_to_others()
         if free <= 0:
             return 0
         # Visits come first: a flow that has not begun has no code that could be forgotten. So does
