@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from holdfast.cli import say
+from holdfast.cli.brief import counted
 from holdfast.cli.codes_given import CodesGiven
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.flow_news import status_and_reason, tell_flow
 from holdfast.cli.guessing import Guessing
 from holdfast.cli.status_line import StatusLine
-from holdfast.cli.tables import counted
 from holdfast.cli.tally import Tally
 from holdfast.operating.ending import Ending
 from holdfast.operating.printable import printable

@@ -197,7 +197,7 @@ def _check_same(row: FlowRow, verify: bool, tor: AskedTor) -> None:
 
 
 def _already(row: FlowRow, target: Path | None) -> None:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
 
     where = "received" if target is None else f"written to {target}"
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"

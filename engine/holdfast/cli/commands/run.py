@@ -127,8 +127,8 @@ class _Log:
         self._then, self._numbers = standing, standing.statuses
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
+        from holdfast.cli.brief import timestamp
         from holdfast.cli.flow_news import status_and_reason, tell_flow
-        from holdfast.cli.tables import timestamp
         from holdfast.operating.printable import printable
 
         for row in moved:
@@ -154,7 +154,7 @@ class _Log:
 
     def status(self) -> str | None:
         """Say how the unfinished flows stand, for a service manager."""
-        from holdfast.cli.tables import counted
+        from holdfast.cli.brief import counted
 
         if self._then is None:
             return None

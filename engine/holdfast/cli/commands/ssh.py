@@ -241,6 +241,6 @@ def _one_of(found: Sequence[OwnKey]) -> OwnKey:
 
 
 def _when(row: FlowRow) -> str:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
 
     return "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
