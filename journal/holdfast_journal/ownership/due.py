@@ -200,8 +200,9 @@ def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
             one = select(one.subquery(f"way{number}"))
         ways.append(one)
     found = union_all(*ways).subquery("found")
-    first = (found.c.deaths,) if "suspects" in given else ()
-    query = select(found.c.id, found.c.name).order_by(*first, found.c.since, found.c.id)
+    worst = (found.c.deaths,) if "suspects" in given else ()
+    query: Select[Any] = select(found.c.id, found.c.name)
+    query = query.order_by(*worst, found.c.since, found.c.id)
     return query.limit(bindparam("limit")) if "limit" in given else query
 
 
