@@ -201,9 +201,11 @@ def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
         ways.append(one)
     found = union_all(*ways).subquery("found")
     worst = (found.c.deaths,) if "suspects" in given else ()
-    query: Select[Any] = select(found.c.id, found.c.name)
+    query = select(found.c.id, found.c.name)
     query = query.order_by(*worst, found.c.since, found.c.id)
-    return query.limit(bindparam("limit")) if "limit" in given else query
+    if "limit" in given:
+        query = query.limit(bindparam("limit"))
+    return query  # pyrefly: ignore[bad-return]
 
 
 _Way: TypeAlias = tuple[ColumnElement[bool], tuple[ColumnElement[Any], ...]]
