@@ -49,7 +49,7 @@ class Database:
     _place: Place | LookedAt | None = field(default=None, repr=False)
     """Checks that an SQLite file is still the one that was opened."""
     _anchor: Any = field(default=None, repr=False)
-    """A connection that is open for as long as this is, so that SQLite keeps the log."""
+    """A connection that is open for as long as this is, so that SQLite keeps a file's log."""
     _asking: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     """For whoever uses that."""
     # One writer at a time in this process. This is fair, while SQLite's busy handler polls. A
@@ -100,6 +100,8 @@ class Database:
                 database.dialect.refuse_unfit(database.engine, database.name, looks=looks)
             with database.writing() if writes and not looks else database.reading():
                 pass
+            if database.in_memory:
+                database._anchor = database.engine.raw_connection()
             if database.path is not None and not looks:
                 with database.explaining_errors():
                     database._anchor = database.engine.raw_connection()
@@ -209,13 +211,15 @@ class Database:
     def data_version(self) -> int | None:
         """A number that stays the same as long as nothing is committed; None if it is not known.
 
-        Only an SQLite file that this process may write has one. Raises DatabaseUnusable if that is
-        not there any more.
+        Only SQLite has one, for a file that this process may write, or in memory. Raises
+        DatabaseUnusable if the file is not there any more.
         """
         anchor = self._anchor
         driver = None if anchor is None else anchor.dbapi_connection
         if driver is None:
             return None
+        if self.in_memory:  # whose only connection does not count what it commits itself
+            return int(driver.total_changes)
         with self.explaining_errors(), self._asking:
             self.see_that_it_is_there()
             try:
@@ -244,10 +248,10 @@ class Database:
         if self._turn.acquire(blocking=False):  # a writer that hangs is not waited for
             self._let_go_of_writer()
             self._turn.release()
-        self.engine.dispose()
         anchor, self._anchor = self._anchor, None
         if anchor is not None:
             anchor.close()
+        self.engine.dispose()
         if isinstance(self._place, LookedAt):
             self._place.close()
 
