@@ -60,6 +60,7 @@ class Database:
     _writer: Connection | None = field(default=None, init=False, repr=False)
     _broken: DBAPIError | None = field(default=None, init=False, repr=False)
     _rests_until: float = field(default=0.0, init=False, repr=False)
+    """Of `time.monotonic()`; before that, `writing_in_turn` does not begin."""
 
     @classmethod
     def open(
