@@ -20,16 +20,20 @@ class Guessing:
     Between the two a recipient who types it again would wait in vain.
     """
 
+    _guesses: dict[int, str] = field(factory=dict, init=False)
+    """What was last said of those who have guessed wrong."""
     _opening: set[int] = field(factory=set, init=False)
 
-    def news(self, before: FlowRow | None, row: FlowRow) -> str | None:
-        """Return what is new of a flow that has moved, or None."""
-        if before is None or row.finished_at is not None:
+    def news(self, row: FlowRow, *, is_first: bool) -> str | None:
+        """Return what is new of a flow that has moved, or None; nothing if it was not seen yet."""
+        guesses, before = wrong_guesses(row), self._guesses.pop(row.id, None)
+        if guesses is not None:
+            self._guesses[row.id] = guesses
+        if is_first or row.finished_at is not None:
             self._opening.discard(row.id)
             return None
         works = row.status == FlowStatus.WAITING
-        guesses = wrong_guesses(row)
-        if guesses != wrong_guesses(before):
+        if guesses is not None and guesses != before:
             if works:
                 return f"wrong code; {guesses}, and the same code works again"
             self._opening.add(row.id)

@@ -114,7 +114,7 @@ class Many:
 
     def _tell(self, before: FlowRow | None, row: FlowRow) -> None:
         number, code = self.flows[row.name], live_code(row)
-        if (news := self._guessing.news(before, row)) is not None:
+        if (news := self._guessing.news(row, is_first=before is None)) is not None:
             self.status.print(f"{number}: {news}")
         if code is not None and self._shown.get(row.name) != code:
             self._shown[row.name] = code

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from attrs import frozen
 
 from holdfast.cli import say
 from holdfast.cli.failure import Interrupted, Unfinished
@@ -35,6 +38,20 @@ NOT_SEEN = "not looked at yet"
 """The status that is counted for a person whose flow this command has not read."""
 
 
+@frozen
+class _Seen:
+    """What is remembered of a person's flow; of 100,000, whole rows took 100 MB."""
+
+    status: str
+    batch: str
+    is_over: bool
+
+    @classmethod
+    def of(cls, row: FlowRow) -> _Seen:
+        """What a row says; the words are the same for many."""
+        return cls(sys.intern(row.status), sys.intern(row.batch), row.finished_at is not None)
+
+
 class Progress:
     """Prints codes and collections as they come, and counts.
 
@@ -55,7 +72,7 @@ class Progress:
         letters: LettersOfCodes | None = None,
         farewell: Sequence[str] = (),
     ) -> None:
-        self._rows: dict[str, FlowRow] = {}
+        self._seen: dict[str, _Seen] = {}
         self._statuses: Counter[str] = Counter()
         self._open = set(names)
         self._names = names
@@ -96,7 +113,7 @@ class Progress:
         for row in moved:
             if row.name not in self._wanted:
                 continue
-            before = self._rows.get(row.name)
+            before = self._seen.get(row.name)
             self._note(row)
             code = live_code(row)
             if code is not None and self._codes.get(row.name) != code:
@@ -104,7 +121,7 @@ class Progress:
                 lettered[row.name] = row
             if before is None or before.status != row.status:
                 self._tell(row)
-            if (news := self._guessing.news(before, row)) is not None:
+            if (news := self._guessing.news(row, is_first=before is None)) is not None:
                 self._tell_flow(row, news)
         if new_codes:
             self._give(new_codes)
@@ -118,10 +135,10 @@ class Progress:
 
     def _note(self, row: FlowRow) -> None:
         """Count flows as they move: to count all of them at each look would take too long."""
-        before = self._rows.get(row.name)
+        before = self._seen.get(row.name)
         if before is not None:
             self._statuses[before.status] -= 1
-        self._rows[row.name] = row
+        self._seen[row.name] = _Seen.of(row)
         self._statuses[row.status] += 1
         if row.finished_at is not None or live_code(row) is not None:
             self._codeless.discard(row.name)
@@ -152,15 +169,15 @@ class Progress:
         if self._filing is not None:
             self._filing.finish()
         self._line.clear()
-        finished = [row for row in self._rows.values() if row.finished_at is not None]
-        bad = [row for row in finished if row.status != FlowStatus.DONE]
+        finished = {name: seen for name, seen in self._seen.items() if seen.is_over}
+        bad = [name for name, seen in finished.items() if seen.status != FlowStatus.DONE]
         # Counted from the people, not from what was seen: a flow that this command has not
         # looked at yet may not be over.
         open_ = len(self._names) - len(finished)
         self._tell_letters(finished)
         self._line.print(f"{counted(self._everybody())}.")
         if bad:
-            names = ", ".join(printable(row.name, 40) for row in bad[:SHOWN_NAMES])
+            names = ", ".join(printable(name, 40) for name in bad[:SHOWN_NAMES])
             more = f" and {len(bad) - SHOWN_NAMES} more" if len(bad) > SHOWN_NAMES else ""
             self._line.print(
                 f"Not collected: {names}{more}. 'holdfast retry NAME' gives a new code."
@@ -178,12 +195,12 @@ class Progress:
         if bad:
             raise Unfinished(f"{len(bad)} of {len(self._names)} have not collected")
 
-    def _tell_letters(self, finished: Sequence[FlowRow]) -> None:
+    def _tell_letters(self, finished: Mapping[str, _Seen]) -> None:
         """Say that letters of flows that are over are still there."""
         if self._letters is None:
             return
         letters = self._letters.letters
-        left = sum(letters.path(row.batch, row.name).exists() for row in finished)
+        left = sum(letters.path(seen.batch, name).exists() for name, seen in finished.items())
         if left:
             whose = (
                 "The letter of a flow that is over is"
@@ -194,7 +211,7 @@ class Progress:
 
     def _everybody(self) -> Counter[str]:
         """Count the statuses of all people, also of those whose flow was not seen yet."""
-        return self._statuses + Counter({NOT_SEEN: len(self._names) - len(self._rows)})
+        return self._statuses + Counter({NOT_SEEN: len(self._names) - len(self._seen)})
 
     def _tell(self, row: FlowRow) -> None:
         if row.status == FlowStatus.DONE and not self._first:

@@ -7,8 +7,7 @@ most about one in a hundred numbers of a size is in use; then come longer ones.
 
 import json
 import secrets
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from holdfast.server.turn import Turn
 from holdfast.server.watch_frames import LONGEST_NAME
@@ -28,8 +27,8 @@ ONLY: Final = "holdfast-only"
 _MARK: Final = f'"{ONLY}"'.encode()
 
 
-def only_one(payload: bytes) -> Mapping[str, Any] | None:
-    """Return the frame if it is a `list` of one nameplate; None for anything else."""
+def only_one(payload: bytes) -> str | None:
+    """Return about which nameplate alone a `list` asks; None if this is none, or asks for all."""
     if _MARK not in payload:
         return None
     try:
@@ -40,7 +39,7 @@ def only_one(payload: bytes) -> Mapping[str, Any] | None:
         return None
     name = frame.get(ONLY)
     is_name = isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable()
-    return frame if is_name else None
+    return name if is_name else None
 
 
 def is_taken(turn: Turn, app: str, name: str) -> bool:

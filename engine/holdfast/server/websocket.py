@@ -42,9 +42,8 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self.factory.turn.begin()
         frame = watch_frames.read(payload) if self.factory.watches.most else None
-        asked = nameplates.only_one(payload) if self._bound is not None else None
-        if asked is not None:
-            self._tell_of(asked[nameplates.ONLY])
+        if self._bound is not None and (asked := nameplates.only_one(payload)) is not None:
+            self._tell_of(self._bound[1], asked)
         elif frame is None:
             super().onMessage(payload, isBinary)
         elif self._watching is None:
@@ -87,10 +86,8 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         self._bound = self.factory.rendezvous.get_app(msg["appid"]), msg["appid"], msg["side"]
         self._watching = Watching(self.factory.watches, msg["appid"], self.send)
 
-    def _tell_of(self, nameplate: str) -> None:
+    def _tell_of(self, app: str, nameplate: str) -> None:
         """Answer a `list` of one nameplate, which would otherwise have 100,000."""
-        assert self._bound is not None
-        _, app, _ = self._bound
         taken = nameplates.is_taken(self.factory.turn, app, nameplate)
         self.send("nameplates", nameplates=[{"id": nameplate}] if taken else [])
 
