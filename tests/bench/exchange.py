@@ -91,17 +91,19 @@ class Journalled:
         yield gatherResults([ann.closed, bob.closed])
 
     def _side(self, create: Any, url: str, reactor: Any) -> Side:
+        import json
+
         from holdfast_journal import Snapshot
 
         journal = self._taken.pop().journal
         side = Side()
 
         def snapshot() -> Snapshot:
+            document = side.wormhole.serialize()
             ended = side.wormhole.exchange.ended
-            return Snapshot("done" if ended else "running", document, {}, ended, ended)
-
-        def document() -> bytes:
-            return side.wormhole.document().encode()
+            return Snapshot(
+                "done" if ended else "running", json.dumps(document).encode(), {}, ended, ended
+            )
 
         journal.attach(snapshot)
         side.wormhole = create(APPID, url, reactor, delegate=side, journal=journal)

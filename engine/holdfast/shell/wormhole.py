@@ -327,11 +327,6 @@ class DelegatedWormhole:
         return dilation is not None and dilation.is_closing
 
     @property
-    def has_dilation(self) -> bool:
-        """Whether it was dilated, whatever became of that."""
-        return self._happening.dilation is not None
-
-    @property
     def is_dilated(self) -> bool:
         """Whether there is, or is to be, a connection to the peer."""
         dilation = self._happening.dilation

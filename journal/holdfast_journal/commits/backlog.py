@@ -32,9 +32,6 @@ class Backlog:
 
     def submitted(self, commit: Commit) -> None:
         """One more waits."""
-        state = commit.state
-        if state is not None and state.checkpoint is not None:
-            commit.size += len(state.checkpoint)
         self.outstanding += 1
         self.size += commit.size
         if self.outstanding > MOST_COMMITS or self.size > MOST_BYTES:

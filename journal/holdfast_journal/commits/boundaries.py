@@ -27,10 +27,6 @@ class Writer(Protocol):
         """Take `commit`. Raises JournalStopped."""
         ...
 
-    def withdraw(self, flow: int) -> Commit | None:
-        """Return the flow's commit that nobody waits for, if there is one; it never happened."""
-        ...
-
     def stop(self, patience: float | None = None) -> "Deferred[None]":
         """Finish what was submitted, then take no more."""
         ...

@@ -60,18 +60,14 @@ class _Block:
             self._depth -= 1
             return
         commit = self.open()
-        done = False
         try:
             # Still inside: what the snapshot queues belongs to this event.
             if kind is None:
                 self._journal._complete(commit)
-                done = True
         finally:
             self._depth = 0
             self.commit = None
-            if not done:
-                self._journal._withdraw()
-        if done and (commit.calls or commit.state is not None):
+        if kind is None and (commit.calls or commit.state is not None):
             # First the seq: an inline writer runs the calls here, and they may process events.
             self._journal._seq = commit.seq
             self._journal._writer.submit(commit)
@@ -98,14 +94,11 @@ class LastState:
 
     def next(self, snapshot: Snapshot, now: float) -> State:
         """The state after an event that ended like this."""
-        checkpoint = put_off = published = None
+        checkpoint = published = None
         shred_at = now + self.retain if snapshot.shred and self.retain > 0 else None
         shred = snapshot.shred and shred_at is None
         if not shred:
-            if isinstance(snapshot.checkpoint, bytes):
-                checkpoint = snapshot.checkpoint
-            else:
-                put_off = snapshot.checkpoint
+            checkpoint = snapshot.checkpoint
             if self._published is None or self._published[0] != snapshot.published:
                 # Rare. Without the copy a changed dictionary would be compared with itself.
                 sealed = self.seal("published", 0, published_json(snapshot.published))
@@ -113,8 +106,7 @@ class LastState:
             published = self._published[1]
         since = now if self.finished_at is None else self.finished_at
         self.finished_at = since if snapshot.finished else None
-        row = (snapshot.status, self.finished_at, shred, shred_at, checkpoint, published)
-        return State(*row, put_off)
+        return State(snapshot.status, self.finished_at, shred, shred_at, checkpoint, published)
 
     def seal(self, column: str, seq: int, value: bytes) -> bytes:
         """Seal a value that is written as it is."""
@@ -129,9 +121,8 @@ class FlowJournal:
     of the flow that the callable given to `attach` makes at the end of the block. The queued calls
     run once that commit is durable: at once in an inline journal, later from the reactor otherwise.
 
-    An exception inside the block drops everything gathered in it, and the flow's commit before it
-    if nobody waits for that. The flow's objects are then ahead of what is durable: load them again
-    before the next block.
+    An exception inside the block drops everything gathered in it. The flow's objects are then
+    ahead of what is durable: load them again before the next block.
     """
 
     _fence: Fence
@@ -316,14 +307,9 @@ class FlowJournal:
         commit.at = self._clock()
         was_over = self._last.finished_at is not None
         commit.state = self._last.next(snapshot, commit.at)
+        commit.size += len(snapshot.checkpoint)
         if snapshot.finished and not was_over:
             commit.calls.append(self._leave_it)
-
-    def _withdraw(self) -> None:
-        """The flow's objects are ahead of its last commit, whose checkpoint may not be made yet."""
-        withdrawn = self._writer.withdraw(self._fence.id)
-        if withdrawn is not None:
-            self._seq = withdrawn.base
 
     def _leave_it(self) -> None:
         self._gone(self._fence.id, self)

@@ -33,7 +33,6 @@ class InlineWriter:
         """Commit and release. Raises JournalStopped, JournalBroken, and what the calls raise."""
         if self._stopped:
             raise JournalStopped("the journal was stopped")
-        commit.make()
         try:
             lost = self._committer.commit([commit])
         except JournalBroken as error:
@@ -48,10 +47,6 @@ class InlineWriter:
                 self._worker.keep()
         if commit.fence.lost is None:
             self._outbox.run(commit.calls)
-
-    def withdraw(self, flow: int) -> Commit | None:  # noqa: ARG002 - as Writer has it
-        """There is none: nothing waits here."""
-        return None
 
     def stop(self, patience: float | None = None) -> "Deferred[None]":  # noqa: ARG002 - as Writer has it
         """Take no more."""

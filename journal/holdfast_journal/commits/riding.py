@@ -8,9 +8,7 @@ something to release; if there is none for a while, all that wait are written to
 The commit that ends a flow has no next, and what it releases is known in this process only. It
 waits, for a much shorter while, for a transaction of any other flow.
 
-What waits becomes one with whatever its flow submits next, so that its checkpoint need not be made;
-if nothing comes, that is done when it leaves. Until then the flow must be as that event has left
-it: if the next one fails, what waits is withdrawn, and comes again like that one.
+The order of a flow's commits stays: what waits goes before whatever its flow submits next.
 """
 
 from collections.abc import Callable
@@ -36,8 +34,8 @@ class Riding:
     _reactor: Reactor
     _due: Callable[[], object]
     """Called when those that wait are to be written."""
-    _waiting: dict[int, Commit] = field(factory=dict, init=False)
-    """By flow; the checkpoints are not made yet."""
+    _waiting: dict[int, list[Commit]] = field(factory=dict, init=False)
+    """By flow."""
     _ending: list[Commit] = field(factory=list, init=False)
     """Those of flows that are over."""
     _timers: dict[float, Any] = field(factory=dict, init=False)
@@ -49,32 +47,27 @@ class Riding:
             return False
         if commit.tasks or commit.statements or commit.before:
             return False
+        flow = commit.fence.id
         if state.finished_at is not None:
-            commit.make()
-            self._ending.append(commit)
+            self._ending += [*self._waiting.pop(flow, ()), commit]
             self._wait(LAST)
         elif commit.calls:
             return False
         else:
-            self._waiting[commit.fence.id] = commit
+            self._waiting.setdefault(flow, []).append(commit)
             self._wait(LONGEST)
         return True
 
-    def withdraw(self, flow: int) -> Commit | None:
-        """Return the commit of a flow that waits for the flow's next, and waits no longer."""
-        return self._waiting.pop(flow, None)
-
-    def leave(self) -> list[Commit]:
-        """Return those that wait for the next of any flow; they wait no longer."""
+    def leave(self, flow: int) -> list[Commit]:
+        """Return those of one flow, and all that wait for any; they wait no longer."""
         ending, self._ending = self._ending, []
-        return ending
+        return ending + self._waiting.pop(flow, [])
 
     def all_leave(self) -> list[Commit]:
         """Return all of them, which wait no longer."""
         left, self._waiting = self._waiting, {}
-        for commit in left.values():
-            commit.make()
-        return [*self.leave(), *left.values()]
+        ending, self._ending = self._ending, []
+        return [*ending, *(commit for commits in left.values() for commit in commits)]
 
     def stop(self) -> None:
         """Look no more."""

@@ -193,6 +193,8 @@ def _write(
 
     Returns how many rows the database has changed.
     """
+    if not values:  # as most of the lists of nearly every commit
+        return 0
     dialect = dialect_of(connection)
     pieces = _in_pieces(values, width, dialect.at_once(most))
     return dialect.written(connection, ((text(count, dialect), rows) for count, rows in pieces))

@@ -107,23 +107,10 @@ class ThreadedWriter:
             for call in commit.calls:
                 self._releasing.run(call)
             return
-        if (earlier := self.withdraw(commit.fence.id)) is not None:
-            commit.join(earlier)
-        rides = self._stopping is None and self._riding.takes(commit)
-        if not rides:
-            commit.make()
         commit.fence.pending += 1
         self._backlog.submitted(commit)
-        if not rides:
-            self._add([*self._riding.leave(), commit])
-
-    def withdraw(self, flow: int) -> Commit | None:
-        """Return the flow's commit that waits for the flow's next; it never happened."""
-        withdrawn = self._riding.withdraw(flow)
-        if withdrawn is not None:
-            withdrawn.fence.pending -= 1
-            self._backlog.released(withdrawn)
-        return withdrawn
+        if self._stopping is not None or not self._riding.takes(commit):
+            self._add([*self._riding.leave(commit.fence.id), commit])
 
     def _add(self, commits: Sequence[Commit]) -> None:
         if not self._turn:

@@ -7,11 +7,11 @@ at each new one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import define, field, frozen
-from attrs.validators import instance_of, is_callable, or_
+from attrs.validators import instance_of
 
 from holdfast_journal.interface import Call, Published
 
@@ -99,11 +99,9 @@ class State:
     shred_at: float | None
     """When it is to go, if it is kept for a while; seconds since the epoch."""
     checkpoint: bytes | None = field(repr=False)
-    """Plain; None if shredded, or put off."""
+    """Plain; None if shredded."""
     published: bytes | None = field(repr=False)
     """Sealed; None if shredded."""
-    put_off: Callable[[], bytes] | None = None
-    """What makes the checkpoint."""
 
 
 class CommitOwner(Protocol):
@@ -144,35 +142,13 @@ class Commit:
     size: int = 0
     """Bytes that it keeps in memory until it is written, more or less."""
 
-    def make(self) -> None:
-        """Make its checkpoint, if that was put off: before anything else happens to the flow."""
-        state = self.state
-        if state is not None and state.put_off is not None:
-            state.checkpoint, state.put_off = state.put_off(), None
-
-    def join(self, earlier: Commit) -> None:
-        """Become one with the commit before it, which has only entries and messages.
-
-        Its checkpoint is then never made.
-        """
-        self.base = earlier.base
-        self.entries = (*earlier.entries, *self.entries)
-        self.messages = (*earlier.messages, *self.messages)
-        self.size += earlier.size
-        if self.state is None:  # it has only calls
-            self.state, self.seq, self.at = earlier.state, earlier.seq, earlier.at
-            self.make()
-
 
 @frozen
 class Snapshot:
     """A flow as it stands at the end of an event. Asked for once a commit."""
 
     status: str = field(validator=instance_of(str))
-    checkpoint: bytes | Callable[[], bytes] = field(
-        repr=False, validator=or_(instance_of(bytes), is_callable())
-    )
-    """If it is to be made later, that is done before the flow's next event, or not at all."""
+    checkpoint: bytes = field(repr=False, validator=instance_of(bytes))
     published: Published = field(repr=False, factory=dict)
     finished: bool = False
     shred: bool = False

@@ -348,17 +348,17 @@ class FlowRunner:
         self._compare_activity()
         for number, body in self.wormhole.take_shown():
             self._journal.keep_message(number, body)
-        lives = self._beside is not None or self.wormhole.has_dilation  # between two entries, too
         status = self._status()
         if status != self._stands:
             self._changes(status)
         finished = self.wormhole.exchange.ended and not self._state.reopening
+        shred = finished and self._state.verdict in SHREDDED
         return Snapshot(
             status=status,
-            checkpoint=self._checkpoint() if lives else self._checkpoint,
+            checkpoint=b"" if shred and not self._journal.retain else self._checkpoint(),
             published=self._state.published,
             finished=finished,
-            shred=finished and self._state.verdict in SHREDDED,
+            shred=shred,
         )
 
     def _checkpoint(self) -> bytes:
