@@ -3,11 +3,10 @@
 import os
 import re
 import socket
-import subprocess
 from pathlib import Path
 
 from tests.harness import quick
-from tests.harness.process import BIN, environment
+from tests.harness.process import BIN, Child, environment
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import DEADLINE
 
@@ -28,20 +27,14 @@ def blocks() -> list[str]:
 def paste(script: str, folder: Path, *path: Path, **env: str) -> None:
     """Run it with these folders in PATH; see that every secret arrives, and the file."""
     found = ":".join(map(str, (*path, "/usr/bin", "/bin")))
-    finished = subprocess.run(
-        ["bash", "-c", f"set -eu\n{script}"],
-        cwd=folder,
-        env=environment(HOME=str(folder), PATH=found, **env),
-        capture_output=True,
-        text=True,
-        timeout=10 * DEADLINE,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    env = environment(HOME=str(folder), PATH=found, **env)
+    with Child(["bash", "-c", f"set -eu\n{script}"], env=env, cwd=folder) as shell:
+        finished = shell.wait(10 * DEADLINE)
+    assert finished.status == 0, finished.out + finished.err
     for secret in ("hunter2", "correct horse battery staple", "enrolment-key-0042"):
-        assert finished.stdout.count(secret) == 1
-    assert finished.stdout.rstrip().count("3 flows: 3 done.") == 1
-    assert "it is the same file" in finished.stdout
+        assert finished.out.count(secret) == 1
+    assert finished.out.rstrip().count("3 flows: 3 done.") == 1
+    assert "it is the same file" in finished.out
 
 
 def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
