@@ -160,7 +160,9 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     ):
         frames.append(CloseMailbox(mailbox.data.mailbox, mailbox.data.mood))
     if _is_to_be_looked_up(exchange, said):
-        frames.append(ListNameplates())
+        # A number of our own may turn out to be taken: then another is sought on the same list.
+        own = bool(exchange.code.data.digits)
+        frames.append(ListNameplates(None if own else nameplate.data.nameplate))
     return tuple(frames)
 
 

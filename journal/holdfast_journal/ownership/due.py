@@ -190,19 +190,20 @@ def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
     """The search for flows that are due, for questions in which these parameters are given."""
     chosen = _chosen(dialect, given, begun=begun)
     columns = (flows.c.id, flows.c.name, flows.c.deaths, SINCE.label("since"))
-    first = (flows.c.deaths,) if "suspects" in given else ()
     ways = []
     for number, (way, order) in enumerate(_ways(dialect, given)):
-        one = select(*columns).where(way & chosen)
+        one: Any = select(*columns).where(way & chosen)
         if "limit" in given:
+            first = (flows.c.deaths,) if "suspects" in given else ()
             # Within parentheses, which SQLite takes only around a table.
-            one = one.order_by(*first, *order).limit(bindparam("limit"))
-            one = select(one.subquery(f"way{number}"))
+            part = one.order_by(*first, *order).limit(bindparam("limit"))
+            one = select(part.subquery(f"way{number}"))
         ways.append(one)
     found = union_all(*ways).subquery("found")
-    worst = (found.c.deaths,) if "suspects" in given else ()
-    query = select(found.c.id, found.c.name)
-    query = query.order_by(*worst, found.c.since, found.c.id)
+    last = (found.c.since, found.c.id)
+    query = select(found.c.id, found.c.name).order_by(
+        *((found.c.deaths, *last) if "suspects" in given else last)
+    )
     if "limit" in given:
         query = query.limit(bindparam("limit"))
     return query  # pyrefly: ignore[bad-return]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from holdfast_journal.commits.boundaries import Reactor
 from holdfast_journal.errors import DatabaseUnusable
 
-CLOSING = 5.0
+CLOSING = 1.0
 """Seconds for which `Lookout.end` waits for a look that is under way."""
 
 
@@ -58,12 +58,12 @@ class Lookout:
         told: _Rest | None = None
         while self._thread is threading.current_thread():
             rest = self._rest
-            waits = rest is None or rest is told
-            if self._wake.wait(None if waits or rest is None else rest.every):
-                self._wake.clear()  # for another rest, or the end
-            elif rest is not None and not _is_still(rest):
+            if rest is None or rest is told:
+                self._wake.wait()
+            elif not self._wake.wait(rest.every) and not _is_still(rest):
                 told = rest
                 self._reactor.callFromThread(rest.then)
+            self._wake.clear()  # whatever it was for is seen above
 
 
 def _is_still(rest: _Rest) -> bool:

@@ -167,8 +167,8 @@ class Taker(Starter):
 
         That is: nothing was committed since, by anybody, and no time has come at which a flow is
         due. It costs next to nothing, and renews our lease as `requests` does. False if it cannot
-        be known, as on PostgreSQL, or if `take` was last asked for other flows, or not yet for
-        suspects.
+        be known, as on PostgreSQL, or if `take` was not asked for just these flows, suspects among
+        them.
         """
         with self._database.explaining_errors():
             self._registration.keep()
