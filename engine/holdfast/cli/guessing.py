@@ -20,16 +20,27 @@ class Guessing:
     Between the two a recipient who types it again would wait in vain.
     """
 
+    _guesses: dict[int, str] = field(factory=dict, init=False)
+    """What was said last, of flows with wrong guesses."""
     _opening: set[int] = field(factory=set, init=False)
 
-    def news(self, before: FlowRow | None, row: FlowRow) -> str | None:
-        """Return what is new of a flow that has moved, or None."""
-        if before is None or row.finished_at is not None:
+    def news(self, row: FlowRow, *, first: bool) -> str | None:
+        """Return what is new of a flow that has moved, or None.
+
+        Args:
+            row: the flow.
+            first: whether it was not seen before: then nothing is new.
+        """
+        before, guesses = self._guesses.pop(row.id, None), wrong_guesses(row)
+        if row.finished_at is not None:
             self._opening.discard(row.id)
             return None
+        if guesses is not None:
+            self._guesses[row.id] = guesses
+        if first:
+            return None
         works = row.status == FlowStatus.WAITING
-        guesses = wrong_guesses(row)
-        if guesses != wrong_guesses(before):
+        if guesses is not None and guesses != before:
             if works:
                 return f"wrong code; {guesses}, and the same code works again"
             self._opening.add(row.id)

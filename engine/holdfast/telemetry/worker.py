@@ -51,7 +51,7 @@ class WorkerTelemetry:
             self._reactor, lambda: Found.look(service.journal, found.last)
         )
         self._process.registry.register(Gauges(service, self._found))
-        self.observer.expect(service.serve)
+        self.observer.expect(service.work.serve)
         service.journal.observe_writes(self.observer.wrote)
         self._process.start()
 

@@ -10,10 +10,11 @@ One `Database` is one URL opened. Transactions are begun here and nowhere else:
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from attrs import define, field
 from sqlalchemy.engine import Connection, Engine
@@ -29,6 +30,10 @@ from holdfast_journal.store.postgresql import postgresql_engine
 from holdfast_journal.store.sqlite import WRITES, looking_engine, sqlite_engine
 from holdfast_journal.store.trouble import REMEDIES, UNIQUE, ErrorKind, reason, trouble
 from holdfast_journal.store.urls import Where, parse_url, shown
+
+REST: Final = 0.006
+"""Seconds between two of many transactions, in which whoever waits for SQLite's lock tries again;
+see `sqlite.TRY`. A thread of this process needs some of that, too."""
 
 
 @define
@@ -56,6 +61,8 @@ class Database:
     # costs as much as a short transaction, and another one would have to read its pages again.
     _writer: Connection | None = field(default=None, init=False, repr=False)
     _broken: DBAPIError | None = field(default=None, init=False, repr=False)
+    _rests_until: float = field(default=0.0, init=False, repr=False)
+    """Of `time.monotonic()`; before that, `writing_in_turn` does not begin."""
 
     @classmethod
     def open(
@@ -172,6 +179,17 @@ class Database:
         """`transaction` for a caller that waits: errors of the database are DatabaseUnusable."""
         with self.explaining_errors(), self.transaction(writes=True) as connection:
             yield connection
+
+    @contextmanager
+    def writing_in_turn(self) -> Iterator[Connection]:
+        """As `writing`, for one of many transactions in a row: others get their turn in between."""
+        if not self.dialect.many_writers and not self.in_memory:
+            time.sleep(max(0.0, self._rests_until - time.monotonic()))
+        try:
+            with self.writing() as connection:
+                yield connection
+        finally:
+            self._rests_until = time.monotonic() + REST
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -68,6 +68,7 @@ from holdfast.rendezvous import MOST_CONNECTIONS
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.tor import TorManager
 from holdfast.shell.contact import MakesConnector
+from holdfast.shell.lull import Lull
 from holdfast.shell.options import Options
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
@@ -142,6 +143,7 @@ class Engine:
         self.options = Options(
             on_status_update=on_status_update,
             timing=timing,
+            lull=Lull(reactor),
             clock=reactor,
             tor=tor,
             now=now,
