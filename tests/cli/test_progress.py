@@ -2,12 +2,15 @@
 
 import pytest
 from attrs import evolve
+from twisted.internet.task import Clock
 
 from holdfast.cli.codes_given import CodesGiven
+from holdfast.cli.commands.cancel import LONGEST_SILENCE, Ends
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.progress import Progress
 from holdfast.cli.status_line import StatusLine
-from holdfast.operating.service import Ending
+from holdfast.operating.choosing import Choice
+from holdfast.operating.ending import Ending
 from holdfast_journal import FlowRow
 
 
@@ -96,3 +99,20 @@ def test_all_codes_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     over = progress()
     over.watch([row("ann", "done", 2.0), row("robert", "done", 2.0)])
     assert "All codes" not in capsys.readouterr().err
+
+
+def test_many_are_cancelled_while_some_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 100,000 each may take its time, but a server that frees none is not waited for long."""
+    waiting = [row(name, "waiting", None) for name in ("ann", "robert")]
+    clock = Clock()
+    ends = Ends(Choice(), {each.id: each for each in waiting}, clock.seconds)
+    clock.advance(2 * LONGEST_SILENCE)  # to read 100,000 rows may take as long
+    assert not ends.watch([])
+    clock.advance(LONGEST_SILENCE - 1)
+    assert not ends.watch([row("ann", "cancelled", 2.0)])
+    clock.advance(LONGEST_SILENCE - 1)
+    assert not ends.watch([])
+    clock.advance(2)
+    assert ends.watch([])
+    assert list(ends.waiting) == [len("robert")]
+    assert capsys.readouterr().out == "'default/ann' is cancelled.\n"

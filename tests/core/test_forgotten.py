@@ -439,12 +439,13 @@ def test_what_is_wanted_in_doubt() -> None:
     us = world.us.exchange
     old = us.mailbox.data.mailbox
     us.apply(ev.MailboxMissing(), bytes(32))
-    assert wanted(us, said) == (CloseMailbox(old, "lonely"), ListNameplates())
+    listed = ListNameplates(us.nameplate.data.nameplate)
+    assert wanted(us, said) == (CloseMailbox(old, "lonely"), listed)
     assert not used_up(us, said)
     assert wanted(us, Said()) == (
         Bind(us.appid, us.side),
         CloseMailbox(old, "lonely"),
-        ListNameplates(),
+        listed,
     )
 
 
@@ -510,4 +511,5 @@ def test_a_document_of_version_1_is_in_doubt() -> None:
     saved = checkpoint.load({**old, "version": 1})
     assert saved.heard_at is None
     assert saved.exchange.apply(ev.LongAbsence(), bytes(32)) == ()
-    assert wanted(saved.exchange, Said())[1:] == (ListNameplates(),)
+    mine = saved.exchange.nameplate.data.nameplate
+    assert wanted(saved.exchange, Said())[1:] == (ListNameplates(mine),)

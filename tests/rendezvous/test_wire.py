@@ -198,6 +198,8 @@ WRITTEN: list[tuple[fr.Frame, dict[str, Any]]] = [
     (fr.Allocate(), {"type": "allocate"}),
     (fr.Claim("4"), {"type": "claim", "nameplate": "4"}),
     (fr.Open("m"), {"type": "open", "mailbox": "m"}),
+    (fr.ListNameplates(), {"type": "list"}),
+    (fr.ListNameplates("4"), {"type": "list", "holdfast-only": "4"}),
     (fr.Ping(), {"type": "ping", "ping": 0}),
     (fr.Add("0", "00ff"), {"type": "add", "phase": "0", "body": "00ff"}),
     (fr.Release("4"), {"type": "release", "nameplate": "4"}),

@@ -14,6 +14,7 @@ from attrs import define, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from holdfast.rendezvous.wire import ONLY
 from holdfast.testing.server import Line, MailboxServer
 from tests.journal.postgres import memory
 from tests.server.in_memory import APP, Client, Server
@@ -125,6 +126,21 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     said(*WATCHERS, kind="holdfast-acknowledge", arrivals=st.lists(st.integers(1, 9), max_size=4)),
     st.sampled_from(HOSTILE).map(lambda frame: ("worker", frame["type"], frame)),
 )
+
+
+def test_one_nameplate_alone() -> None:
+    """Whoever asks about one is not told all; what is no nameplate is as if it was not said."""
+    with both() as each:
+        each.step("theirs", "list", {ONLY: "4"})
+        for who, name in (("ours", "4"), ("theirs", "5")):
+            each.clients[who].say("claim", nameplate=name)
+            each.lines[who].hear(json.dumps({"type": "claim", "nameplate": name}))
+            each.connects(who)
+        each.clients["worker"].say("list", **{ONLY: "4"})
+        each.server.next_turn()
+        assert each.clients["worker"].heard()[0]["nameplates"] == [{"id": "4"}]
+        for only in ("4", "6", "", None, 4, ["4"], {}, "\ud800"):
+            each.step("theirs", "list", {ONLY: only})
 
 
 @settings(max_examples=40)

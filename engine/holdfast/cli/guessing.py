@@ -40,7 +40,7 @@ class Guessing:
         if first:
             return None
         works = row.status == FlowStatus.WAITING
-        if guesses != before:
+        if guesses is not None and guesses != before:
             if works:
                 return f"wrong code; {guesses}, and the same code works again"
             self._opening.add(row.id)

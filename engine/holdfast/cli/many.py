@@ -16,8 +16,8 @@ from holdfast.cli.guessing import Guessing
 from holdfast.cli.status_line import StatusLine
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import special_command
+from holdfast.operating.ending import Ending
 from holdfast.operating.printable import printable
-from holdfast.operating.service import Ending
 from holdfast.operating.standing import live_code
 from holdfast.transfer.landing import in_units
 from holdfast_journal import FlowStatus

@@ -16,8 +16,8 @@ from holdfast.cli.flow_news import status_and_reason, tell_flow
 from holdfast.cli.guessing import Guessing
 from holdfast.cli.status_line import StatusLine
 from holdfast.cli.tally import Tally
+from holdfast.operating.ending import Ending
 from holdfast.operating.printable import printable
-from holdfast.operating.service import Ending
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from sys import intern
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -68,7 +69,7 @@ class Tally:
         before = self._statuses.get(row.name)
         if before is not None:
             self._counts[before] -= 1
-        self._statuses[row.name] = row.status
+        self._statuses[row.name] = intern(row.status)
         self._counts[row.status] += 1
         if row.finished_at is None:
             self._open.add(row.name)

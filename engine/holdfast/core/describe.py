@@ -65,8 +65,10 @@ def said(frame: fr.Frame) -> str | None:
     match frame:
         case fr.Bind() | fr.Open() | fr.Ping():
             return None
-        case fr.ListNameplates():
+        case fr.ListNameplates(None):
             return "ask which nameplates there are"
+        case fr.ListNameplates():
+            return "ask whether our nameplate is taken"
         case fr.Allocate():
             return "allocate a nameplate"
         case fr.Claim():

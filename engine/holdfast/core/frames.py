@@ -64,7 +64,12 @@ class CloseMailbox:
 
 @frozen
 class ListNameplates:
-    """Tell us which nameplates there are."""
+    """Tell us which nameplates there are.
+
+    If only one matters, a server that knows how leaves out all others; a stock server does not.
+    """
+
+    only: str | None = field(default=None, repr=False)
 
 
 Frame: TypeAlias = (

@@ -22,6 +22,9 @@ from holdfast.version import VERSION
 CLIENT_VERSION: Final = ("holdfast", VERSION)
 """What servers are told about us, in every `bind`."""
 
+ONLY: Final = "holdfast-only"
+"""In a `list`: the one nameplate that we ask about (watching.md, "One nameplate")."""
+
 LONGEST_NAME: Final = 200
 """Characters of the longest mailbox, side or phase that is accepted."""
 
@@ -76,8 +79,11 @@ def write(frame: fr.Frame, frame_id: str) -> str:
             return _text({"type": "claim", "nameplate": nameplate}, frame_id)
         case fr.Open(mailbox):
             return _text({"type": "open", "mailbox": mailbox}, frame_id)
-        case fr.ListNameplates():
+        case fr.ListNameplates(None):
             return _text({"type": "list"}, frame_id)
+        case fr.ListNameplates(only):
+            # With 100,000 codes the whole list has a megabyte.
+            return _text({"type": "list", ONLY: only}, frame_id)
         case fr.Ping():
             return _text({"type": "ping", "ping": 0}, frame_id)
         case fr.Add(phase, body):

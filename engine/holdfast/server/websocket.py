@@ -12,8 +12,7 @@ from twisted.logger import Logger
 from wormhole_mailbox_server.server_websocket import Error, WebSocketServer, WebSocketServerFactory
 from wormhole_mailbox_server.web import make_web_server
 
-from holdfast.server import watch_frames
-from holdfast.server.nameplates import free_nameplate
+from holdfast.server import nameplates, watch_frames
 from holdfast.server.watch_frames import BATCH, KEY
 from holdfast.server.watches import Watches
 from holdfast.server.watching import Watching
@@ -43,7 +42,9 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self.factory.turn.begin()
         frame = watch_frames.read(payload) if self.factory.watches.most else None
-        if frame is None:
+        if self._bound is not None and (asked := nameplates.only_one(payload)) is not None:
+            self._tell_of(self._bound[1], asked)
+        elif frame is None:
             super().onMessage(payload, isBinary)
         elif self._watching is None:
             self.send("error", error="must bind first", orig=watch_frames.original(frame))
@@ -85,6 +86,11 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         self._bound = self.factory.rendezvous.get_app(msg["appid"]), msg["appid"], msg["side"]
         self._watching = Watching(self.factory.watches, msg["appid"], self.send)
 
+    def _tell_of(self, app: str, nameplate: str) -> None:
+        """Answer a `list` of one nameplate, which would otherwise have 100,000."""
+        taken = nameplates.is_taken(self.factory.turn, app, nameplate)
+        self.send("nameplates", nameplates=[{"id": nameplate}] if taken else [])
+
     def handle_allocate(self, server_rx: float) -> None:
         # For each allocation, the package reads the names of all nameplates that are taken.
         if self._has_allocated:
@@ -92,7 +98,7 @@ class _Connection(WebSocketServer):  # type: ignore[misc]
         if self._bound is None:
             raise Error("must bind first")
         app, name, side = self._bound
-        nameplate = free_nameplate(self.factory.turn, name)
+        nameplate = nameplates.free_nameplate(self.factory.turn, name)
         if nameplate is None:
             raise Error("no nameplate is free")
         app.claim_nameplate(nameplate, side, server_rx)

@@ -3,11 +3,17 @@
 A worker asks twice a second, and the usual answer is "none". So each way in which a flow can be
 due is a search of its own, which an index answers without looking at what is running or parked.
 The statement is made once for each kind of question, since making it costs more than executing it.
+
+There may be 100,000 flows that are due: all that a command has started, or all that a mailbox
+server has forgotten. So each way is searched in the order of its index and no further than there
+are places, and long lists of flows and names are not handed over as a whole, for each dozen flows
+that are taken.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from functools import cache
-from typing import Any
+from heapq import nsmallest
+from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 from sqlalchemy import (
@@ -33,6 +39,13 @@ from holdfast_journal.store.dialect import Dialect, dialect_of
 from holdfast_journal.store.resting import IS_WATCHED
 from holdfast_journal.store.schema import NEW, batches, flows
 from holdfast_journal.workers.registration import Alive
+
+FEW: Final = 500
+"""Names that are handed over to the database; of more it hears nothing, and ours are looked for
+among what it finds."""
+
+WIDER: Final = 8
+"""How many times as far is looked if too few were found."""
 
 CROWD = 4
 """How many times as many flows are looked at as are wanted: others may be taking the same ones."""
@@ -93,25 +106,36 @@ class Due:
 
     def find(self, connection: Connection, wanted: Wanted) -> list[int]:
         """Return the flows that may be taken, longest waiting first."""
-        dialect = dialect_of(connection)
-        given = self._given(wanted, dialect)
-        search = _search(dialect, frozenset(given), begun=wanted.begun)
-        return list(connection.scalars(search, given))
-
-    def _given(self, wanted: Wanted, dialect: Dialect) -> Mapping[str, object]:
-        """The parameters of the question; what is not asked is not among them."""
-        limit = wanted.limit
+        dialect, limit = dialect_of(connection), wanted.limit
         if limit is not None and dialect.many_writers:
             limit *= CROWD
+        wide = limit
+        while True:
+            given = self._given(wanted, dialect, wide)
+            search = _search(dialect, frozenset(given), begun=wanted.begun)
+            rows = connection.execute(search, given).all()
+            found = [row.id for row in rows if _is_named(row, wanted)]
+            if wide is None or limit is None:
+                return found
+            is_all = len(rows) < wide and (wanted.begun or wide >= len(self.strays))
+            if is_all or len(found) >= limit:
+                return found[:limit]
+            wide *= WIDER
+
+    def _given(self, wanted: Wanted, dialect: Dialect, limit: int | None) -> Mapping[str, object]:
+        """The parameters of the question; what is not asked is not among them."""
+        strays: Collection[int] = self.strays
+        if limit is not None and limit < len(strays) and not wanted.begun:
+            strays = nsmallest(limit, strays)  # nearly all of so many were just started
         values = {
             "now": self.now,
             "worker": self.worker,
             "known": known(self.keys),
             "dead": self.dead or None,
-            "strays": dialect.listed(self.strays or None),
+            "strays": dialect.listed(strays or None),
             "kinds": dialect.listed(wanted.kinds),
             "ids": dialect.listed(wanted.ids),
-            "names": dialect.listed(wanted.names),
+            "names": dialect.listed(None if _has_many_names(wanted) else wanted.names),
             "without": dialect.listed(wanted.without or None),
             "batch": wanted.batch,
             "limit": limit,
@@ -165,31 +189,60 @@ _OWNERS = _owners()
 def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
     """The search for flows that are due, for questions in which these parameters are given."""
     chosen = _chosen(dialect, given, begun=begun)
-    columns = (flows.c.id, flows.c.deaths, SINCE.label("since"))
-    ways = [select(*columns).where(way & chosen) for way in _ways(dialect, given)]
+    columns = (flows.c.id, flows.c.name, flows.c.deaths, SINCE.label("since"))
+    ways = []
+    for number, (way, order) in enumerate(_ways(dialect, given)):
+        one: Any = select(*columns).where(way & chosen)
+        if "limit" in given:
+            first = (flows.c.deaths,) if "suspects" in given else ()
+            # Within parentheses, which SQLite takes only around a table.
+            part = one.order_by(*first, *order).limit(bindparam("limit"))
+            one = select(part.subquery(f"way{number}"))
+        ways.append(one)
     found = union_all(*ways).subquery("found")
-    first = (found.c.deaths,) if "suspects" in given else ()
-    query = select(found.c.id).order_by(*first, found.c.since, found.c.id)
-    return query.limit(bindparam("limit")) if "limit" in given else query
+    last = (found.c.since, found.c.id)
+    query = select(found.c.id, found.c.name).order_by(
+        *((found.c.deaths, *last) if "suspects" in given else last)
+    )
+    if "limit" in given:
+        query = query.limit(bindparam("limit"))
+    return query  # pyrefly: ignore[bad-return]
 
 
-def _ways(dialect: Dialect, given: Set[str]) -> Iterator[ColumnElement[bool]]:
+_Way: TypeAlias = tuple[ColumnElement[bool], tuple[ColumnElement[Any], ...]]
+"""In which way a flow can be due, and the order in which an index has such flows."""
+
+
+def _ways(dialect: Dialect, given: Set[str]) -> Iterator[_Way]:
     """Each way in which a flow can be due: a range of one of the small indexes."""
     unfinished = flows.c.finished_at.is_(None)
     unowned = unfinished & flows.c.owner.is_(None)
     now = bindparam("now", type_=Double)
-    yield unowned & flows.c.wake_at.is_(None)
-    yield unowned & (flows.c.wake_at <= now) & (flows.c.wake_at >= -now)
-    yield unowned & (flows.c.wake_at > now + LONGEST_PAUSE)
+    wake_at = flows.c.wake_at
+    yield unowned & wake_at.is_(None), (flows.c.id,)
+    yield unowned & (wake_at <= now) & (wake_at >= 0.0), (wake_at, flows.c.id)
+    yield unowned & (wake_at < 0.0) & (wake_at >= -now), (wake_at.desc(), flows.c.id.desc())
+    yield unowned & (wake_at > now + LONGEST_PAUSE), (wake_at, flows.c.id)
     # A finished flow has no request. Asking for unfinished flows too would lead the database to the
     # larger index, and through all parked flows.
-    yield flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now)
+    yield flows.c.request.is_not(None) & flows.c.owner.is_(None) & is_parked(now), (flows.c.id,)
     if "dead" in given:
         # Not `among`: the column may hold any value.
-        yield unfinished & flows.c.owner.in_(bindparam("dead", expanding=True))
+        dead = flows.c.owner.in_(bindparam("dead", expanding=True))
+        yield unfinished & dead, (flows.c.owner, wake_at, flows.c.id)
     if "strays" in given:
         strays = dialect.among(flows.c.id, "strays")
-        yield unfinished & (flows.c.owner == bindparam("worker")) & strays
+        yield unfinished & (flows.c.owner == bindparam("worker")) & strays, (flows.c.id,)
+
+
+def _has_many_names(wanted: Wanted) -> bool:
+    """Whether the database is not asked for the names, since there are too many."""
+    return wanted.limit is not None and wanted.names is not None and len(wanted.names) > FEW
+
+
+def _is_named(row: Any, wanted: Wanted) -> bool:
+    """Whether a flow that was found has one of the names that the database did not hear."""
+    return not _has_many_names(wanted) or row.name in (wanted.names or ())
 
 
 def _chosen(dialect: Dialect, given: Set[str], *, begun: bool) -> ColumnElement[bool]:

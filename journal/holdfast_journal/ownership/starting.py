@@ -217,7 +217,6 @@ def start_flows(
     names = [flow.name for flow in new]
     if len(set(names)) != len(names):
         raise ValueError("a name comes twice among the flows to be started")
-    published = [published_json(flow.published) for flow in new]
     attempts = 3
     while True:
         attempts -= 1
@@ -226,14 +225,12 @@ def start_flows(
                 note_key(connection, database, ring, now)
                 batch_id = _batch(connection, batch, now)
                 existing = _existing(connection, batch_id, names)
-                rows = [
-                    _row(ring, batch_id, flow, shown, owner, now)
-                    for flow, shown in zip(new, published, strict=True)
-                    if flow.name not in existing
-                ]
-                if rows:
+                started = [flow for flow in new if flow.name not in existing]
+                for chunk in chunks(started):  # 100,000 rows take 200 MB
+                    rows = [_row(ring, batch_id, flow, owner, now) for flow in chunk]
                     connection.execute(insert(flows), rows)
-                    names_of_new = [row["name"] for row in rows]
+                if started:
+                    names_of_new = [flow.name for flow in started]
                     record_names(connection, act, batch_id, names_of_new, now)
             break
         except IntegrityError:
@@ -241,7 +238,7 @@ def start_flows(
             if not attempts:
                 raise
     return Started(
-        started=[row["name"] for row in rows],
+        started=[flow.name for flow in started],
         existing=[existing[name] for name in names if name in existing],
     )
 
@@ -282,7 +279,7 @@ def _existing(
 
 
 def _row(
-    ring: KeyRing, batch_id: int, flow: NewFlow, published: bytes, owner: int | None, now: float
+    ring: KeyRing, batch_id: int, flow: NewFlow, owner: int | None, now: float
 ) -> dict[str, Any]:
     uid, key = secrets.token_hex(16), new_key()
     return {
@@ -300,6 +297,6 @@ def _row(
         "failures": 0,
         "fingerprint": flow.fingerprint,
         "params": seal(key, uid, "params", 0, flow.params),
-        "published": seal(key, uid, "published", 0, published),
+        "published": seal(key, uid, "published", 0, published_json(flow.published)),
         "data_key": ring.seal_data_key(uid, key),
     }

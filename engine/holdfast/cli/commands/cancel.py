@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -28,6 +29,9 @@ PATIENCE = 10.0
 
 PATIENCE_FOR_EACH = 0.05
 """Seconds more for each further code."""
+
+LONGEST_SILENCE = 30.0
+"""Seconds in which a server that is there frees at least one of many codes."""
 
 
 @click.command()
@@ -63,7 +67,7 @@ def command(choice: Choice, dry_run: bool, why: str, yes: bool, tor: AskedTor, d
         asked = list(cancel(journal, found.rows, operator(why)))
     refused, _ = outcomes.tell(found.refused, choice)
     late, _ = outcomes.tell((each for each in asked if not each.done), choice)
-    ends = _Ends(choice, {each.row.id: each.row for each in asked if each.done})
+    ends = Ends(choice, {each.row.id: each.row for each in asked if each.done})
     total = len(ends.waiting)
     if total:
         ends.wait(db, through)
@@ -80,13 +84,22 @@ def _ask(count: int) -> None:
 
 
 @define
-class _Ends:
-    """Waits for the ends of flows that were asked to end, and tells of each."""
+class Ends:
+    """Waits for the ends of flows that were asked to end, and tells of each.
+
+    Args:
+        choice: how they were chosen.
+        waiting: those that have not ended, by their ids.
+        clock: seconds of a clock that never jumps.
+    """
 
     choice: Choice
     waiting: dict[int, FlowRow]
+    clock: Callable[[], float] = time.monotonic
     otherwise: int = field(default=0, init=False)
     """How many ended in another way."""
+    _until: float | None = field(default=None, init=False)
+    """When it is over, unless one of them ends before, by the clock; None before the first look."""
 
     def wait(self, db: str, tor: TorManager | None) -> None:
         """Serve the flows that nobody else serves until all have ended.
@@ -94,14 +107,15 @@ class _Ends:
         Raises Unfinished if some have not.
         """
         from holdfast.cli.serving import serving
-        from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Ending
+        from holdfast.operating.ending import Ending
+        from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Work
 
         names = {row.name for row in self.waiting.values()}
         batches = {row.batch for row in self.waiting.values()}
         batch = batches.pop() if len(batches) == 1 else None
         seconds = PATIENCE + PATIENCE_FOR_EACH * len(self.waiting)
-        with serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS), tor=tor) as service:
-            ending = service.run(self._watch, batch=batch, names=names, seconds=seconds)
+        with serving(db, Work((*EVERYWHERE, *ONE_COMMANDS), tor=tor)) as service:
+            ending = service.run(self.watch, batch=batch, names=names, seconds=seconds)
         if not self.waiting:
             return
         when = "stopped waiting" if ending is Ending.SIGNAL else "the server has not answered yet"
@@ -109,7 +123,9 @@ class _Ends:
         who = quoted(left[0].name) if len(left) == 1 else f"{len(left)} flows"
         raise Unfinished(f"{who} will be cancelled, but {when}; the next 'holdfast run' continues")
 
-    def _watch(self, moved: Sequence[FlowRow]) -> bool:
+    def watch(self, moved: Sequence[FlowRow]) -> bool:
+        """Tell of those that have ended; return whether to wait no longer."""
+        before = len(self.waiting)
         for row in moved:
             if row.finished_at is None or self.waiting.pop(row.id, None) is None:
                 continue
@@ -117,4 +133,7 @@ class _Ends:
             self.otherwise += not cancelled
             what = "is cancelled" if cancelled else f"had ended before ({shown_word(row.status)})"
             say.out(f"{outcomes.called(row, self.choice)} {what}.")
-        return not self.waiting
+        now = self.clock()
+        if len(self.waiting) < before or self._until is None:
+            self._until = now + LONGEST_SILENCE
+        return not self.waiting or now > self._until

@@ -111,6 +111,7 @@ def command(
     from holdfast.operating.kept import Kept
     from holdfast.operating.letters import LettersOfCodes
     from holdfast.operating.qr import require_qr
+    from holdfast.operating.service import Work
 
     place: Path | Literal["-"] = "-" if source == "-" else Path(source)
     persons, minting = people.read(place), people.minting
@@ -142,7 +143,9 @@ def command(
     kept = Kept(relay, appid, expires)
     through = tor.found()
     with serving(
-        db, connections=connections, retain=retain, http=http, tor=through, limits=limits
+        db,
+        Work(connections=connections, retain=retain, tor=through, limits=limits),
+        http=http,
     ) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))

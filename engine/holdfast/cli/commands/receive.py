@@ -108,14 +108,14 @@ def command(
     from holdfast.flows.shipped.verifying import ReceiveVerified
     from holdfast.operating.audit import operator
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
-    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Work
 
     through = tor.found()
     code = checked_or_asked(code, relay, appid, through, "holdfast receive")
     target = None if out in (None, "-") else _absolute(str(out), "--out")
     directory = _directory(output_dir, out)
     kinds, timing = (*EVERYWHERE, *ONE_COMMANDS), recorder(dump_timing)
-    with serving(db, serve=kinds, timing=timing, tor=through) as service:
+    with serving(db, Work(kinds, timing=timing, tor=through)) as service:
         fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:

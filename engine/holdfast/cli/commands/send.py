@@ -128,7 +128,7 @@ def command(
     from holdfast.operating.kept import Kept
     from holdfast.operating.one_flow import Route
     from holdfast.operating.qr import require_qr
-    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Work
 
     if qr:
         require_qr()
@@ -146,7 +146,8 @@ def command(
     with (
         parcels as parcel,
         serving(
-            db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found(), limits=limits
+            db,
+            Work((*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found(), limits=limits),
         ) as service,
     ):
         _sweep(service.journal, db)

@@ -70,6 +70,13 @@ class Taking:
     """Whether it last took as many flows as there was room for, so that more may wait."""
     _news: bool = field(default=False, init=False)
     """Whether flows may wait for which something has come."""
+    _visits_are_over: bool = field(default=False, init=False)
+    """Whether every flow that was to be visited is: others become due until the next look, but to
+    find out costs most where very many are new."""
+
+    def left_to_others(self) -> Collection[int]:
+        """Return the flows that this process cannot load, and leaves alone for a while."""
+        return self._unloaded.left_to_others(self._scope.seconds())
 
     @inlineCallbacks
     def take(self, free: int, *, again: bool) -> Any:
@@ -83,7 +90,7 @@ class Taking:
         Returns:
             A Deferred of how many were taken, suspects not counted.
         """
-        without = self._unloaded.left_to_others(self._scope.seconds())
+        without = self.left_to_others()
         if free <= 0:
             return 0
         # Visits come first: a flow that has not begun has no code that could be forgotten. So does
@@ -99,9 +106,12 @@ class Taking:
             self.is_crowded = not free
             if not free:
                 return 0
-        taken = yield self._scope.take(free, again=again, begun=visits_first, without=without)
-        self._run_all(taken)
-        count = len(taken)
+        count = 0
+        if not (visits_first and again and self._visits_are_over and not self._news):
+            taken = yield self._scope.take(free, again=again, begun=visits_first, without=without)
+            self._run_all(taken)
+            count = len(taken)
+            self._visits_are_over = visits_first and count < free
         left = int(min(free - count, census.room)) if visits_first else 0
         if left:
             others = yield self._scope.take(left, again=True, without=without)

@@ -11,6 +11,7 @@ the longest time that a visit may take. Until it is heard again, its flows share
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from math import ceil
 from typing import Final, Protocol
 
@@ -131,5 +132,6 @@ class MuteServers:
         """Whether one more flow of this server may have a connection."""
         if url not in self._urls:
             return True
-        trying = sum(each.url == url and each.is_unanswered for each in running)
-        return trying < max(1, connections // 8)
+        most = max(1, connections // 8)
+        trying = (each for each in running if each.url == url and each.is_unanswered)
+        return len(tuple(islice(trying, most))) < most  # asked of each of thousands

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from holdfast.rendezvous.wire import ONLY
 from holdfast.testing.server.service import App, Refused, Room, Stumbled
 from holdfast.testing.server.tables import Message
 from holdfast.testing.server.watch_line import WatchLine
@@ -115,7 +116,9 @@ class Line:
         elif self.app is None:
             raise Refused("must bind first")
         elif kind == "list":
-            names = self.server.service.names(self.app)
+            names, only = self.server.service.names(self.app), frame.get(ONLY)
+            if self.server.watched and isinstance(only, str) and only and only.isprintable():
+                names = [name for name in names if name == only]
             self.say("nameplates", nameplates=[{"id": name} for name in names])
         elif kind == "allocate":
             self._allocate(self.app)
