@@ -10,6 +10,8 @@ from typing import Any, TypeVar, overload
 from unicodedata import normalize
 from weakref import WeakKeyDictionary
 
+from attrs import evolve
+
 from holdfast.core import checkpoint
 from holdfast.core.exchange import Exchange
 from holdfast.core.frames import Bind
@@ -21,6 +23,7 @@ from holdfast.rendezvous.tor import TorManager
 from holdfast.rendezvous.wire import LARGEST_FRAME, write
 from holdfast.shell.contact import MakesConnector
 from holdfast.shell.deferred import DeferredWormhole, Eventually, Observers
+from holdfast.shell.lull import Lull
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import LONGEST_MESSAGE, DelegatedWormhole, hears_of_dilation
 from holdfast.status import Status
@@ -31,6 +34,7 @@ T = TypeVar("T")
 
 _connectors: WeakKeyDictionary[Any, MakesConnector] = WeakKeyDictionary()
 _turns: WeakKeyDictionary[Any, Eventually] = WeakKeyDictionary()
+_lulls: WeakKeyDictionary[Any, Lull] = WeakKeyDictionary()
 _usual: WeakKeyDictionary[Any, Options] = WeakKeyDictionary()
 """One of each for all wormholes of a reactor."""
 
@@ -248,6 +252,8 @@ def _make(
     tor: TorManager | None,
     options: Options,
 ) -> DelegatedWormhole:
+    if hasattr(journal, "comes_again"):  # an entry of its own would cost a transaction
+        options = evolve(options, lull=_one_of(_lulls, reactor, Lull))
     # Most ask for nothing, and there may be thousands: they share one object.
     usual = _one_of(_usual, reactor, lambda reactor: Options(clock=reactor))
     return DelegatedWormhole(

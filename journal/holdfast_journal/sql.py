@@ -178,6 +178,7 @@ class SqlJournal(Taker):
             parts.writer,
             parts.held,
             parts.backlog,
+            parts.lookout,
             parts.ready.made_key,
             parts.ready.copy,
         )

@@ -28,6 +28,10 @@ def test_serialize_returns_a_small_json_dictionary_with_a_version(net: Net) -> N
     text = json.dumps(data)
     assert json.loads(text) == data
     assert len(text) < 2000
+    # Whatever is done to it, the wormhole that it was made from stays as it is.
+    for name in ("versions", "welcome"):
+        data["exchange"][name]["changed"] = 1
+    assert json.dumps(ours.serialize()) == text
 
 
 def test_restored_in_roughly_the_same_state(net: Net) -> None:

@@ -1,20 +1,25 @@
 """The shell around the core: what it does when things go wrong around it."""
 
 import json
+from itertools import count
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 
 from holdfast.api import create
 from holdfast.core.exchange import Exchange
 from holdfast.crypto import start
 from holdfast.rendezvous.boundaries import ConnectionEnded
+from holdfast.shell.lull import LONGEST, Lull
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
+from holdfast.timing import DebugTiming
 from holdfast_journal import Journal
 from tests.harness.reactor import flush_logged_errors
 
+_numbers = count()
 WELCOME = '{"type": "welcome", "welcome": {}}'
 
 
@@ -197,3 +202,82 @@ def test_what_comes_together_with_a_failure(*, careful: bool) -> None:
     assert [type(each) for each in delegate.ended] == [ArithmeticError]
     assert connections.stopped
     flush_logged_errors(ArithmeticError)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def echoed(clock: Clock, saved: list[Any], **options: Any) -> tuple[Any, Any, Link, int]:
+    """A wormhole of which the server has just shown the first message, and how much was saved."""
+    side = f"lull{next(_numbers)}"
+    made, connections = wormhole(Delegate(), side, saved, lull=Lull(clock), **options)
+    link: Any = Link()
+    made.set_code("4-purple-sausages")
+    connections.owner.connected(link)
+    connections.owner.received([WELCOME])
+    connections.owner.received([CLAIMED])
+    already = len(saved)
+    body = json.loads(link.sent[-1])["body"]
+    connections.owner.received([message(side, "pake", bytes.fromhex(body)), '{"type": "ack"}'])
+    return made, connections, link, already
+
+
+def stored(saved: list[Any]) -> bool:
+    [message] = saved[-1]["exchange"]["outbox"]["data"]["sent"]
+    return bool(message["echoed"])
+
+
+def test_an_echo_waits_for_what_comes_next(clock: Clock) -> None:
+    """One entry for both, in their order; or, if nothing comes, one of its own a little later."""
+    saved: list[Any] = []
+    made, connections, _, already = echoed(clock, saved)
+    assert len(saved) == already
+    connections.owner.received([message("peer", "1", b"")])
+    assert len(saved) == already + 1
+    assert stored(saved)
+    clock.advance(LONGEST)
+    assert len(saved) == already + 1, "it is heard once"
+    made.abandon()
+
+    made, _, _, already = echoed(clock, saved)
+    clock.advance(LONGEST)
+    assert len(saved) == already + 1
+    assert stored(saved)
+    made.abandon()
+
+
+def test_an_echo_is_heard_before_whatever_else_happens(clock: Clock) -> None:
+    """What the application does, and the loss of the connection."""
+    saved: list[Any] = []
+    made, _, link, _ = echoed(clock, saved)
+    made.close()
+    assert json.loads(link.sent[-1])["type"] == "release"
+    assert made.exchange.lifecycle.state == "closing"
+    assert not made.exchange.outbox.data.undelivered
+    made.abandon()
+
+    made, connections, _, _ = echoed(clock, saved)
+    assert not stored(saved)
+    connections.owner.disconnected(ConnectionEnded("gone", clean=False))
+    assert stored(saved)
+    clock.advance(LONGEST)
+    made.abandon()
+
+
+@pytest.mark.parametrize("options", [{"careful": True}, {"timing": DebugTiming()}], ids=str)
+def test_an_echo_that_does_not_wait(clock: Clock, options: dict[str, Any]) -> None:
+    """Each by itself, or at its time."""
+    saved: list[Any] = []
+    made, _, _, already = echoed(clock, saved, **options)
+    assert len(saved) == already + 1
+    made.abandon()
+
+
+def test_an_echo_that_a_code_waits_for(clock: Clock) -> None:
+    """A discreet wormhole tells its code when the first message is there."""
+    saved: list[Any] = []
+    made, _, _, already = echoed(clock, saved, discreet=True)
+    assert len(saved) == already + 1
+    made.abandon()

@@ -10,6 +10,8 @@ as a waiting flow has).  All on SQLite with WAL and `synchronous=FULL`, in turns
 - the raw limit is the `sqlite3` module alone: no reactor, no flows, rows of entries made before the
   clock starts, 100 in a commit; and the same with each flow's state written too, as ours does.
 
+The garbage collector looks as seldom as in `holdfast run`, at the peer too.
+
 The reactor's lateness is that of a timer every 5 ms.  Measured in a file system in memory, where
 fsync costs nothing, which shows what the code costs; and again on the disk, which others may be
 using too.  Fair to read: it says what a journal does, and nothing of the wormholes that use it.
@@ -24,6 +26,7 @@ from typing import Any
 
 from attrs import define, field
 
+from holdfast.operating.garbage import collect_seldom
 from tests.bench.measuring import (
     Bench,
     Figures,
@@ -87,6 +90,7 @@ class Ours:
     def __init__(self, path: Path, reactor: Any) -> None:
         from holdfast_journal import NewFlow, Snapshot, SqlJournal
 
+        collect_seldom()  # before there are flows, as a worker does
         self._journal = SqlJournal.open(f"sqlite:///{path}", reactor=reactor)
         new = [NewFlow(f"flow {n}", "bench", b"{}") for n in range(FLOWS)]
         self._journal.start_flows("bench", new, own=True)
@@ -122,6 +126,7 @@ class Inline:
             event,
         )
 
+        collect_seldom()
         engine = create_engine(f"sqlite:///{path}")
 
         @event.listens_for(engine, "connect")

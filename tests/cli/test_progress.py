@@ -4,11 +4,13 @@ import pytest
 from attrs import evolve
 from twisted.internet.task import Clock
 
+from holdfast.cli.codes_given import CodesGiven
 from holdfast.cli.commands.cancel import LONGEST_SILENCE, Ends
 from holdfast.cli.failure import Interrupted, Unfinished
 from holdfast.cli.progress import Progress
+from holdfast.cli.status_line import StatusLine
 from holdfast.operating.choosing import Choice
-from holdfast.operating.service import Ending
+from holdfast.operating.ending import Ending
 from holdfast_journal import FlowRow
 
 
@@ -39,7 +41,9 @@ def row(name: str, status: str, finished_at: float | None) -> FlowRow:
 
 
 def progress() -> Progress:
-    return Progress(["ann", "robert"], None, farewell=["All codes are there.", "Delete it."])
+    names, line = ["ann", "robert"], StatusLine()
+    given = CodesGiven("default", names, line)
+    return Progress(names, line, given, ["All codes are there.", "Delete it."])
 
 
 @pytest.mark.parametrize("ending", list(Ending))

@@ -11,8 +11,8 @@ from attrs import evolve
 from holdfast.cli.errand import BATCH
 from holdfast.cli.failure import Unfinished
 from holdfast.cli.many import Many, people_in
+from holdfast.operating.ending import Ending
 from holdfast.operating.kept import Kept
-from holdfast.operating.service import Ending
 from holdfast.transfer import APPID
 from tests.cli.conftest import mistyped
 from tests.cli.journals import failed, run

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.cli.tables import moment, timestamp
+from holdfast.cli.brief import moment, timestamp
 
 SUMMER = 1_792_888_200.0
 """2026-10-25 02:30 in Berlin, half an hour before the clock is put back."""

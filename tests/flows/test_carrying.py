@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
 from holdfast.flows.shipped.cargo import CannotGoOn, Interrupted, Misbehaved
-from holdfast.flows.shipped.carrying import CONNECT_WITHIN, HEAR_WHY, LONGEST_PAUSE, Carrying
+from holdfast.flows.shipped.carrying import CONNECT_WITHIN, HEAR_WHY, Carrying
+from holdfast.flows.shipped.pauses import LONGEST_PAUSE
 from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.transferring import Reach, Sending, Stage
 from holdfast.transfer.errors import LandingError

@@ -11,7 +11,10 @@ from holdfast_journal.store import database
 
 _cache = LRUCache(2000)
 _dialects = {}
-_makers = {"sqlite_engine": database.sqlite_engine, "postgresql_engine": database.postgresql_engine}
+_makers = {
+    name: getattr(database, name)
+    for name in ("sqlite_engine", "looking_engine", "postgresql_engine")
+}
 
 
 def _shared(engine):

@@ -64,7 +64,9 @@ MODULES = (
     *("holdfast.flows.shipped.tahoe", "holdfast.flows.shipped.signing"),
     *("holdfast.operating.descriptor_store", "holdfast.transfer.public_keys"),
     *("holdfast.operating.tasks", "holdfast.operating.facts"),
-    *("holdfast.cli.errand", "holdfast.cli.flow_facts"),
+    *("holdfast.cli.errand", "holdfast.cli.flow_facts", "holdfast.cli.flow_documents"),
+    *("wormhole.cli.welcome", "humanize", "zipstream"),
+    *("multiprocessing.synchronize", "qrcode"),
 )
 """What programs import while they run, and forks may share: not the reactor, which each makes."""
 
@@ -87,6 +89,7 @@ def preload():
     compiled.install()
     migrated.install()
     migrated.learn()
+    warming.make_converters()
     warming.run_a_flow()
     assert "twisted.internet.reactor" not in sys.modules
     holders = [

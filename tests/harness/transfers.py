@@ -20,7 +20,7 @@ def install(fate, around):
     import holdfast.transfer.pumping
     import holdfast.transfer.storing
     import holdfast.transit.bulk
-    from holdfast.flows.shipped.carrying import Carrying
+    from holdfast.flows.shipped.pauses import Pauses
 
     pumping, landing = holdfast.transfer.pumping, holdfast.transfer.landing
     storing = holdfast.transfer.storing
@@ -34,8 +34,8 @@ def install(fate, around):
     _when_the_disk_is_full()
     _one_after_the_other(storing.Store)
     # Seconds are for people and networks.
-    pause = Carrying._next_pause
-    Carrying._next_pause = lambda self: pause(self) / 8
+    pause = Pauses.next
+    Pauses.next = lambda self: pause(self) / 8
 
 
 def _when_the_disk_is_full():

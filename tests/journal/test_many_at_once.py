@@ -1,6 +1,8 @@
 """What is asked of many flows: in small transactions, and once, whoever is killed in between."""
 
+import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +10,12 @@ from sqlalchemy import delete, select
 
 from holdfast_journal import CANCEL, NewFlow, SqlJournal
 from holdfast_journal.ownership import asking, retrying
+from holdfast_journal.store import database
+from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import entries, flows, plans
 from tests.cli.journals import move, start
 from tests.journal.conftest import Journals
+from tests.journal.helpers import at_once
 
 PLAN = "a plan"
 NAMES = "abcdefgh"
@@ -208,3 +213,30 @@ class TestAsking:
         journal.ask("bob", None, CANCEL)
         journal.answered([(named["ann"], "look"), (named["bob"], "look")])
         assert {row.name: row.request for row in journal.overview()} == {"ann": None, "bob": CANCEL}
+
+
+def test_others_get_their_turn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of many transactions another process can write, which has waited since then."""
+    monkeypatch.setattr(database, "REST", 0.5)
+    url = f"sqlite:///{folder / 'h.db'}"
+    order: list[str] = []
+    begun = threading.Event()
+
+    def many() -> None:
+        for _ in range(2):
+            with one.writing_in_turn():
+                begun.set()
+                order.append("one of many")
+
+    def another() -> None:
+        begun.wait()
+        with other.writing():
+            order.append("another")
+
+    one, other = Database.open(url), Database.open(url)
+    try:
+        at_once([many, another])
+    finally:
+        one.close()
+        other.close()
+    assert order == ["one of many", "another", "one of many"]

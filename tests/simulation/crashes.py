@@ -217,7 +217,11 @@ def main() -> int:
     parser.add_argument("--history", choices=names, help="this one alone")
     parser.add_argument("--at", type=int, help="the point at which the process dies")
     parser.add_argument("--then", type=int, help="the point at which the next one dies, too")
-    parser.add_argument("--pairs", action="store_true", help="pairs of points of the short ones")
+    parser.add_argument(
+        "--pairs",
+        action="store_true",
+        help="pairs of points, too: of the short ones, or of this one",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     given = parser.parse_args()
     chosen = [named(given.history)] if given.history else list(ALL)
@@ -232,7 +236,8 @@ def main() -> int:
     with ProcessPoolExecutor(given.jobs) as pool:
         for history in chosen:
             before = time.monotonic()
-            counts = _try(pool, history, given.pairs and history.pairs)
+            paired = given.pairs and (history.pairs or len(chosen) == 1)
+            counts = _try(pool, history, paired)
             print(_line(history.name, counts, before), flush=True)
             total += counts
     print(_line(f"{len(chosen)} histories", total, began))

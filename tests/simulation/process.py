@@ -124,7 +124,8 @@ class Life(Process):
             return
         registration = self.journal._registration
         writing = self.journal._writer._writing
-        threads.drive(self.journal._held, writing, registration, registration.renewing)
+        held, lookout = self.journal._held, self.journal._lookout
+        threads.drive(held, lookout, writing, registration, registration.renewing)
         self.journal.pressure.listen(self._pressed)
         self.engine = Engine(
             self.journal,

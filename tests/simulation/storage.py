@@ -81,14 +81,26 @@ class Storage(Database):
     kernel: Kernel = field(kw_only=True)
     faults: Faults = field(kw_only=True)
     on_commit: Callable[[], object] = field(kw_only=True)
+    counts: bool = field(kw_only=True)
+    """Whether it tells that something was committed, as SQLite does and PostgreSQL does not."""
 
     @classmethod
-    def begin(cls, kernel: Kernel, faults: Faults, on_commit: Callable[[], object]) -> "Storage":
+    def begin(
+        cls, kernel: Kernel, faults: Faults, on_commit: Callable[[], object], *, counts: bool
+    ) -> "Storage":
         """An empty journal."""
         database, empty = _template()
         empty.backup(_raw(database))
-        # Not called a database in memory: that would mean that nobody else can be there.
-        return cls(database.engine, None, False, kernel=kernel, faults=faults, on_commit=on_commit)
+        return cls(
+            database.engine,
+            None,
+            # Not called a database in memory: that would mean that nobody else can be there.
+            in_memory=False,
+            kernel=kernel,
+            faults=faults,
+            on_commit=on_commit,
+            counts=counts,
+        )
 
     def opened(self) -> "Storage":
         """The same database, as another process has it open."""
@@ -98,6 +110,10 @@ class Storage(Database):
     def raw(self) -> sqlite3.Connection:
         """The connection, to look at everything without anybody's noticing."""
         return _raw(self)
+
+    def data_version(self) -> int | None:
+        """It grows a little too often: also with what is taken back."""
+        return int(self.raw.total_changes) if self.counts else None
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Connection]:

@@ -32,7 +32,7 @@ from holdfast.transfer import text
 from holdfast_journal import SqlJournal
 from holdfast_journal.commits import writing
 from holdfast_journal.errors import JournalError
-from holdfast_journal.ownership import assembly, held
+from holdfast_journal.ownership import assembly, held, lookout
 from holdfast_journal.upkeep import opening
 from holdfast_journal.workers import registration, renewing
 from tests.simulation import stock as stock  # people may have such clients
@@ -189,7 +189,9 @@ class World:
             self.faults.draw_for_lines()
         self.watching = Watching.draw(self)
         self.faults.rates.update(self.trouble)
-        self.storage = storage.Storage.begin(self.kernel, self.faults, self.watch.committed)
+        self.storage = storage.Storage.begin(
+            self.kernel, self.faults, self.watch.committed, counts=self.seed % 2 == 0
+        )
         self.server = MailboxServer(self.seconds, self.random, watched=self.watching.offered)
         self.network = Network(self.kernel, self.server, self.watch)
         self.transfers = Transfers(self)
@@ -239,12 +241,17 @@ class World:
             chance._urandom,  # type: ignore[attr-defined]
             looking.LOOK_EVERY,
             alive._alive,
-            [(module, module.threading) for module in (held, registration, renewing, writing)],
+            [
+                (module, module.threading)
+                for module in (held, lookout, registration, renewing, writing)
+            ],
             (opening.Database, assembly.locks_for),
             taking.FlowRunner,
         )
         os.urandom = chance._urandom = self.random.randbytes  # type: ignore[attr-defined]
         looking.LOOK_EVERY = self.random.choice((3.0, 10.0, 10.0, 20.0))  # type: ignore[misc]
+        if self.storage.counts:
+            looking.LOOK_EVERY = min(looking.LOOK_EVERY, 2.0)  # type: ignore[misc]
         for module, _ in saved[4]:
             module.threading = threads.Threading  # type: ignore[assignment]
         opening.Database = self  # type: ignore[misc,assignment]

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from attrs import define, field
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from holdfast.telemetry.lateness import EVERY, Lateness
-from holdfast.telemetry.looked_up import FRESH, PATIENCE, SHARE, LookedUp
+from holdfast.telemetry.looked_up import FRESH, PATIENCE, SHARE, STALE, LookedUp
 
 
 class Reactor(Clock):
@@ -59,15 +60,17 @@ def test_all_wait_for_one_look() -> None:
     assert not database.reactor.getDelayedCalls()
 
 
-def test_what_is_fresh_will_do() -> None:
-    """For some seconds nothing is looked up again, and longer if looking takes long."""
+@pytest.mark.parametrize(
+    ("took", "will_do"), [(0.01, FRESH), (0.25, SHARE * 0.25), (1.0, STALE), (1.9, STALE)]
+)
+def test_what_is_fresh_will_do(took: float, will_do: float) -> None:
+    """For some seconds nothing is looked up again, and longer, but not for ever, if it is slow."""
     database = Database()
     database.ask()
-    database.reactor.advance(1.0)
+    database.reactor.advance(took)
     database.answer("found")
-    assert database.looked_up.age == 1.0
-    database.reactor.advance(SHARE - 0.5)
-    assert SHARE - 0.5 > FRESH
+    assert database.looked_up.age == took
+    database.reactor.advance(will_do - 0.5)
     assert database.ask() == [None]
     assert not database.looks
     database.reactor.advance(0.5)

@@ -164,14 +164,14 @@ class Errand:
 
 
 def _already(parcel: Parcel, row: FlowRow) -> None:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
 
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"
     say.err(f"holdfast: {parcel.called} was collected{when}; --again sends it once more")
 
 
 def _goes_on(parcel: Parcel, row: FlowRow) -> None:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
 
     say.err(
         f"holdfast: continuing with the code of {parcel.called}, started at"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import documents
-from holdfast.cli.tables import iso
+from holdfast.cli.brief import iso
 from holdfast.operating.standing import live_code
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from holdfast.cli.asking import sized
+from holdfast.cli.brief import timestamp
 from holdfast.cli.pace import duration
-from holdfast.cli.tables import cell, new_table, show, status_cell, timestamp
+from holdfast.cli.tables import cell, new_table, show, status_cell
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import COLLECTED, receive_command, special_command
 from holdfast.operating.facts import LEFT, RATE, SIZES, TIMES, deaths, served_by, trouble

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 from attrs import frozen
 
-from holdfast.cli.tables import cell, column, counted, moment, new_table, show, status_cell
+from holdfast.cli.brief import counted, moment
+from holdfast.cli.tables import cell, column, new_table, show, status_cell
 from holdfast.operating.choosing import Choice
 from holdfast.operating.printable import printable
 from holdfast.operating.standing import is_unloaded, live_code, shown_status, since

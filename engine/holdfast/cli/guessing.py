@@ -21,16 +21,23 @@ class Guessing:
     """
 
     _guesses: dict[int, str] = field(factory=dict, init=False)
-    """What was last said of those who have guessed wrong."""
+    """What was said last, of flows with wrong guesses."""
     _opening: set[int] = field(factory=set, init=False)
 
-    def news(self, row: FlowRow, *, is_first: bool) -> str | None:
-        """Return what is new of a flow that has moved, or None; nothing if it was not seen yet."""
-        guesses, before = wrong_guesses(row), self._guesses.pop(row.id, None)
+    def news(self, row: FlowRow, *, first: bool) -> str | None:
+        """Return what is new of a flow that has moved, or None.
+
+        Args:
+            row: the flow.
+            first: whether it was not seen before: then nothing is new.
+        """
+        before, guesses = self._guesses.pop(row.id, None), wrong_guesses(row)
+        if row.finished_at is not None:
+            self._opening.discard(row.id)
+            return None
         if guesses is not None:
             self._guesses[row.id] = guesses
-        if is_first or row.finished_at is not None:
-            self._opening.discard(row.id)
+        if first:
             return None
         works = row.status == FlowStatus.WAITING
         if guesses is not None and guesses != before:

@@ -16,8 +16,8 @@ from holdfast.cli.guessing import Guessing
 from holdfast.cli.status_line import StatusLine
 from holdfast.cli.transfers import route_in_words
 from holdfast.operating.collecting import special_command
+from holdfast.operating.ending import Ending
 from holdfast.operating.printable import printable
-from holdfast.operating.service import Ending
 from holdfast.operating.standing import live_code
 from holdfast.transfer.landing import in_units
 from holdfast_journal import FlowStatus
@@ -114,7 +114,7 @@ class Many:
 
     def _tell(self, before: FlowRow | None, row: FlowRow) -> None:
         number, code = self.flows[row.name], live_code(row)
-        if (news := self._guessing.news(row, is_first=before is None)) is not None:
+        if (news := self._guessing.news(row, first=before is None)) is not None:
             self.status.print(f"{number}: {news}")
         if code is not None and self._shown.get(row.name) != code:
             self._shown[row.name] = code

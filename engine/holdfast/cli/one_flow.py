@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.cli.failure import Interrupted, Unfinished
+from holdfast.operating.ending import Ending
 from holdfast.operating.printable import printable
-from holdfast.operating.service import Ending
 from holdfast.operating.standing import shown_word
 from holdfast_journal import FlowStatus
 

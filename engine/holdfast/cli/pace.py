@@ -9,7 +9,7 @@ from typing import Final
 from attrs import define, field
 from rich.cells import cell_len
 
-from holdfast.cli.tables import narrowed
+from holdfast.cli.brief import narrowed
 from holdfast.transfer.landing import in_units
 from holdfast.transfer.names import shown
 

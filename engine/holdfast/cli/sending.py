@@ -58,7 +58,7 @@ class SendWatcher:
             if row.name != self._name:
                 continue
             before, self.row = self.row, row
-            if (news := self._guessing.news(row, is_first=before is None)) is not None:
+            if (news := self._guessing.news(row, first=before is None)) is not None:
                 self.end()
                 say.err(news)
             code = live_code(row)

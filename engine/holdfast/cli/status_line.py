@@ -10,7 +10,7 @@ from attrs import define, field
 from rich.cells import cell_len
 
 from holdfast.cli import say
-from holdfast.cli.tables import narrowed
+from holdfast.cli.brief import narrowed
 
 
 def in_foreground(stream: TextIO) -> bool:

@@ -7,6 +7,7 @@ is necessary is damaged, and is refused here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_origin
 
 from cattrs import Converter, transform_error
@@ -65,9 +66,14 @@ converter.register_structure_hook_func(lambda kind: kind is Hex, _hex)
 converter.register_unstructure_hook_func(_is_tuple, list)
 
 
+# cattrs generates and compiles a function for each class, once, at its first use.
+_writer: Final = cache(converter.get_unstructure_hook)
+
+
 def unstructure(value: object) -> Any:
     """Return an attrs value as JSON values."""
-    return converter.unstructure(value)
+    kind: type = type(value)
+    return _writer(kind)(value)
 
 
 Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]

@@ -430,12 +430,15 @@ class Exchange:
     # Saving.
 
     def serialize(self) -> dict[str, object]:
-        """Return the state as JSON values; `Exchange.from_serialized` brings it back."""
+        """Return the state as JSON values; `Exchange.from_serialized` brings it back.
+
+        What is in it belongs to the exchange: a caller who may change it takes a copy.
+        """
         return {
             "appid": self.appid,
             "side": self.side,
-            "versions": copied(self.versions),
-            "welcome": copied(self.welcome),
+            "versions": self.versions,
+            "welcome": self.welcome,
             "dilation": self.talk.dilation,
             "can_dilate": self.talk.can_dilate,
             **{name: getattr(self, name).serialize() for name in PARTS},

@@ -35,13 +35,15 @@ class Meeting:
 
     def saying(self, frames: Iterable[Frame]) -> bool:
         """Note what is about to be said; return whether that changed anything."""
-        before = self.code.state, self.nameplate.state
+        changed = False
         for frame in frames:
             if isinstance(frame, Allocate):
+                changed |= self.code.state != "asked"
                 self.code.change().ask()
             elif isinstance(frame, Claim):
+                changed |= self.nameplate.state != "claiming"
                 self.nameplate.change().claim()
-        return (self.code.state, self.nameplate.state) != before
+        return changed
 
     def know(self, effects: CodeEffects) -> str | None:
         """Want the nameplate that is known now; return the code once it is complete."""

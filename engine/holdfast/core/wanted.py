@@ -115,9 +115,11 @@ class Said:
 
     def compact(self, exchange: Exchange) -> None:
         """Forget what the mailbox certainly holds, which would cost time at every event."""
+        outbox = exchange.outbox.data
+        if (self.filled, self.filled_dilations) == (outbox.done, outbox.dilations_done):
+            return  # as at nearly every event
         if not self.caught_up or not _fills(exchange, self) or absent(exchange, self):
             return
-        outbox = exchange.outbox.data
         self.filled = outbox.done
         self.filled_dilations = outbox.dilations_done
         self.there.intersection_update(message.phase for message in outbox.sent)
@@ -141,13 +143,13 @@ def wanted(exchange: Exchange, said: Said) -> tuple[Frame, ...]:
     frames: list[Frame] = []
     if Bind not in said.once:
         frames.append(Bind(exchange.appid, exchange.side))
-    if exchange.code.is_in("wanted", "asked") and Allocate not in said.once:
+    if Allocate not in said.once and exchange.code.is_in("wanted", "asked"):
         frames.append(Allocate())
     nameplate = exchange.nameplate
-    if nameplate.is_in("wanted", "claiming") and Claim not in said.once:
+    if Claim not in said.once and nameplate.is_in("wanted", "claiming"):
         frames.append(Claim(nameplate.data.nameplate))
     frames.extend(_fill_mailbox(exchange, said))
-    if nameplate.is_in("releasing", "yielding") and Release not in said.once:
+    if Release not in said.once and nameplate.is_in("releasing", "yielding"):
         frames.append(Release(nameplate.data.nameplate))
     mailbox = exchange.mailbox
     if (
@@ -196,9 +198,9 @@ def absent(exchange: Exchange, said: Said) -> tuple[int, ...]:
 
     The caller that keeps them puts them into `Said.fetched`, and asks `wanted` again.
     """
-    if not said.caught_up or not _fills(exchange, said):
-        return ()
     numbers = range(said.filled, exchange.outbox.data.kept)
+    if not numbers or not said.caught_up or not _fills(exchange, said):
+        return ()
     return tuple(n for n in numbers if str(n) not in said.there and n not in said.fetched)
 
 
@@ -207,15 +209,14 @@ def used_up(exchange: Exchange, said: Said) -> bool:
 
     This one has done that to another already.
     """
-    mailbox = exchange.mailbox
-    released = said.once[said.once.index(Release) :] if Release in said.once else ()
-    if exchange.nameplate.is_in("claimed", "releasing") and Claim in released:
+    once, mailbox = said.once, exchange.mailbox
+    given_back = Release in once and Claim in once[once.index(Release) :]
+    if given_back and exchange.nameplate.is_in("claimed", "releasing"):
         return True
-    if mailbox.state == "open" and CloseMailbox in said.once:
+    if CloseMailbox in once and mailbox.state == "open":
         return True
-    if not mailbox.is_in("open", "closing"):
-        return False
-    return any(other != mailbox.data.mailbox for other in said.mailboxes)
+    others = [each for each in said.mailboxes if each != mailbox.data.mailbox]
+    return bool(others) and mailbox.is_in("open", "closing")
 
 
 def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
@@ -242,9 +243,8 @@ def _fill_mailbox(exchange: Exchange, said: Said) -> list[Frame]:
 
 def _fills(exchange: Exchange, said: Said) -> bool:
     """Whether the mailbox, of this connection, is to hold all that we have said."""
-    mailbox = exchange.mailbox
-    undelivered = exchange.outbox.data.undelivered
-    if mailbox.state != "open" and not (mailbox.state == "closing" and undelivered):
+    state = exchange.mailbox.state
+    if state != "open" and not (state == "closing" and exchange.outbox.data.undelivered):
         return False
     if exchange.nameplate.is_in("doubtful", "yielding", "yielded"):
         return False

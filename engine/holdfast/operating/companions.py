@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from holdfast.flows.engine.observing import Observer
     from holdfast.operating.service import Service
 
 
 class Companion(Protocol):
     """Begins and ends with the reactor of a `Service`. Its methods must not raise."""
+
+    @property
+    def observer(self) -> Observer:
+        """What hears of what the flows do."""
+        ...
 
     def start(self, service: Service) -> None:
         """The reactor runs, and `service` has its journal, its engine and its health."""

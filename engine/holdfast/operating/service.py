@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
 from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
-from holdfast.operating.printable import printable
-from holdfast.operating.refused import Refused, Stopped
+from holdfast.operating.ending import Course, Ending
+from holdfast.operating.garbage import collect_seldom
+from holdfast.operating.server_news import ServerNews
 from holdfast.operating.sharing import NO_LIMITS, Limits
-from holdfast.operating.stopping import Stopping
 from holdfast.rendezvous import MOST_CONNECTIONS
 
 if TYPE_CHECKING:
@@ -23,14 +22,12 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure as Failed
 
     from holdfast.flows.engine.engine import Engine
-    from holdfast.flows.engine.looking import Looking
-    from holdfast.flows.engine.observing import Observer
+    from holdfast.operating.following import Following
     from holdfast.operating.health import WorkerHealth
     from holdfast.rendezvous.tor import TorManager
-    from holdfast.status import Status
     from holdfast.timing import DebugTiming
     from holdfast.transit.keeping import Keeper
-    from holdfast_journal import Changes, FlowRow, JournalBroken, Seen, SqlJournal
+    from holdfast_journal import FlowRow, JournalBroken, Seen, SqlJournal
 
 EVERYWHERE = (
     "provision",
@@ -58,12 +55,25 @@ HOOKS_PATIENCE = 40.0
 """Seconds that a command which has ended waits for what hooks are told: longer than a try takes."""
 
 
-class Ending(Enum):
-    """Why serving ended."""
+@frozen
+class Work:
+    """What a process does with its flows, as its command says.
 
-    DONE = "done"
-    TIME = "time"
-    SIGNAL = "signal"
+    Args:
+        serve: the kinds of flows to run.
+        connections: how many connections may be open at once.
+        timing: records when every message was sent and received.
+        retain: seconds for which a flow that ended well can still be read.
+        tor: makes every connection of its flows go through Tor.
+        limits: how much its transfers move at a time.
+    """
+
+    serve: Sequence[str] = EVERYWHERE
+    connections: int = MOST_CONNECTIONS
+    timing: DebugTiming | None = None
+    retain: float | None = None
+    tor: TorManager | None = None
+    limits: Limits = NO_LIMITS
 
 
 @define(eq=False)
@@ -73,28 +83,16 @@ class Service:
     Args:
         db: the database's URL.
         tell: called with what the operator should know, line by line.
-        serve: the kinds of flows to run.
-        connections: how many connections may be open at once.
-        timing: records when every message was sent and received.
-        retain: seconds for which a flow that ended well can still be read.
-        observer: hears of what the flows do; nobody does without it.
-        companions: what goes on beside them.
-        tor: makes every connection of its flows go through Tor.
-        limits: how much its transfers move at a time.
+        work: what it does.
         keeper: holds connections of transfers beyond the death of this process.
+        companion: what goes on beside the flows, and hears what they do.
     """
 
     db: str
     tell: Tell
-    serve: Sequence[str] = EVERYWHERE
-    connections: int = MOST_CONNECTIONS
-    timing: DebugTiming | None = None
-    retain: float | None = None
-    observer: Observer | None = None
-    companions: Sequence[Companion] = ()
-    tor: TorManager | None = None
-    limits: Limits = NO_LIMITS
+    work: Work
     keeper: Keeper | None = None
+    companion: Companion | None = None
     journal: SqlJournal = field(init=False)
     """Open inside the block."""
     engine: Engine = field(init=False)
@@ -103,13 +101,14 @@ class Service:
     """Of this process, inside the block."""
     news: ServerNews = field(init=False)
     """Which mailbox servers can be reached."""
-    asked_to_leave: bool = field(default=False, init=False)
-    """Whether it ended because an operator wanted that of this worker."""
     _reactor: Any = field(init=False)
-    _stopping: Stopping = field(init=False)
-    _ending: Ending = field(default=Ending.SIGNAL, init=False)
-    _error: BaseException | None = field(default=None, init=False)
-    _looking: Looking | None = field(default=None, init=False)
+    _course: Course = field(init=False)
+    _following: Following | None = field(default=None, init=False)
+
+    @property
+    def asked_to_leave(self) -> bool:
+        """Whether it ended because an operator wanted that of this worker."""
+        return self._course.asked_to_leave
 
     def __enter__(self) -> Self:
         """Open the database. Raises JournalError."""
@@ -119,9 +118,9 @@ class Service:
         from holdfast.operating.limits import connections_at_most, raise_open_files_limit
 
         self._reactor = reactor
-        self._stopping = Stopping(reactor)
+        self._course = Course(reactor)
         self.journal = open_serving_journal(
-            self.db, self.tell, self._reactor, self._fatal, self.retain or 0.0
+            self.db, self.tell, self._reactor, self._fatal, self.work.retain or 0.0
         )
         self.health = WorkerHealth(self.journal)
         self.news = ServerNews(self.tell)
@@ -135,14 +134,15 @@ class Service:
 
     def _obey(self, most: int | None) -> None:
         """Open no more connections than the system allows, and say so if more were asked for."""
-        if most is None or self.connections <= most:
+        wanted = self.work.connections
+        if most is None or wanted <= most:
             return
-        if self.connections != MOST_CONNECTIONS:
+        if wanted != MOST_CONNECTIONS:
             self.tell(
-                f"--connections is {most} here, not {self.connections}: this process may"
+                f"--connections is {most} here, not {wanted}: this process may"
                 " open no more files (ulimit -n)"
             )
-        self.connections = most
+        self.work = evolve(self.work, connections=most)
 
     def run(
         self,
@@ -152,6 +152,7 @@ class Service:
         names: Collection[str] | None = None,
         seconds: float | None = None,
         since: Seen | None = None,
+        every: float = 0.5,
     ) -> Ending:
         """Run flows until `watch` returns True, the time is over, or a signal comes.
 
@@ -163,6 +164,7 @@ class Service:
             names: run only the flows with these names.
             seconds: for how long at most.
             since: how far the journal was read before.
+            every: seconds after which `watch` is called again if nothing moves.
 
         Raises:
             Stopped: the database or its disk failed, or `watch` refused.
@@ -171,6 +173,7 @@ class Service:
         from holdfast.flows.engine.observing import UNOBSERVED
         from holdfast.flows.engine.threads import let_the_reactor_end
         from holdfast.operating.clock import keep_time_steadily
+        from holdfast.operating.following import Following
         from holdfast.operating.handing import sweep_private
         from holdfast.operating.own_flows import ship
         from holdfast.operating.spooling import private_directory
@@ -179,42 +182,47 @@ class Service:
         let_the_reactor_end(self._reactor)
         ship()
         private = private_directory(self.db)
-        self.limits.obey(private)
+        self.work.limits.obey(private)
         sweep_private(self.journal, private)
         self.engine = Engine(
             self.journal,
             self._reactor,
-            serve=self.serve,
+            serve=self.work.serve,
             batch=batch,
             names=names,
-            connections=self.connections,
+            connections=self.work.connections,
             on_status_update=self.news.hear,
-            timing=self.timing,
-            observer=self.observer or UNOBSERVED,
-            tor=self.tor,
+            timing=self.work.timing,
+            observer=UNOBSERVED if self.companion is None else self.companion.observer,
+            tor=self.work.tor,
             keeper=self.keeper,
         )
 
+        following = self._following = Following(
+            *(self._reactor, self.journal, watch, batch, names, since, every),
+            end=partial(self._settle, Ending.DONE),
+            leave=self._leave,
+        )
+        self.engine.listen(following.hurry)
+
         def start() -> None:
-            self._stopping.heed_signals()
-            for companion in self.companions:
-                companion.start(self)
+            self._course.begin()
+            if self.companion is not None:
+                self.companion.start(self)
             self.engine.start().addErrback(self._failed)
-            self._look_at(watch, batch, names, since)
+            following.start().addErrback(self._failed)
             if seconds is not None:
                 self._reactor.callLater(seconds, self._settle, Ending.TIME)
 
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.callWhenRunning(start)
-        # What was imported is never garbage. To look through it again and again held up everything,
-        # the reactor too, for 50 ms.
-        gc.freeze()
+        collect_seldom()
         self._reactor.run()
-        if self._error is not None:
-            raise self._error
-        if self._ending is Ending.DONE:
+        if self._course.error is not None:
+            raise self._course.error
+        if self._course.ending is Ending.DONE:
             self._tell_of_hooks(batch, names)
-        return self._ending
+        return self._course.ending
 
     def _tell_of_hooks(self, batch: str | None, names: Collection[str] | None) -> None:
         """Say so if something could not be told, since nobody tries again when this has ended."""
@@ -231,115 +239,42 @@ class Service:
                 " 'holdfast run' tries again, and 'holdfast tasks' shows why"
             )
 
-    def _look_at(
-        self,
-        watch: Callable[[Sequence[FlowRow]], bool],
-        batch: str | None,
-        names: Collection[str] | None,
-        seen: Seen | None,
-    ) -> None:
-        from holdfast.flows.engine.looking import Looking
-        from holdfast.flows.engine.threads import DaemonThreads, call_in
-        from holdfast_journal import Changes
-
-        threads = DaemonThreads("status")
-        version: int | None = None
-
-        def look() -> Deferred[Any]:
-            def poll() -> tuple[Changes, bool]:
-                nonlocal version
-                now = self.journal.data_version()
-                if seen is not None and now is not None and now == version:
-                    return Changes((), seen), False  # nothing was committed
-                found = self.journal.poll(batch, seen, names=names), self.journal.asked_to_leave()
-                version = now
-                return found
-
-            return call_in(threads, self._reactor, poll).addCallback(moved)
-
-        def moved(found: tuple[Changes, bool]) -> None:
-            nonlocal seen
-            changes, leaves = found
-            seen = changes.seen
-            if watch(changes.rows):
-                self._settle(Ending.DONE)
-            elif leaves:
-                self.asked_to_leave = True
-                self._end(Ending.SIGNAL)
-
-        self._looking = Looking(self._reactor, self.journal.pressure, "status", look)
-        self._looking.start().addErrback(self._failed)
+    def _leave(self) -> None:
+        self._course.asked_to_leave = True
+        self._end(Ending.SIGNAL)
 
     def _settle(self, ending: Ending) -> None:
         """End once everything was tried that the last flows want to tell.
 
         Ctrl-C does not wait for that; the flows have ended as they have.
         """
-        self._ending = ending
-        if self._looking is not None:
-            self._looking.stop()
+        self._course.ending = ending
+        if self._following is not None:
+            self._following.stop()
         settled = self.engine.settle().addTimeout(HOOKS_PATIENCE, self._reactor)
         settled.addBoth(lambda _: self._end(ending))
 
     def _stop(self) -> Deferred[Any]:
-        from twisted.internet.defer import DeferredList, maybeDeferred
+        from twisted.internet.defer import maybeDeferred
 
-        def stop_companions(result: Any) -> Deferred[Any]:
-            stopping = [maybeDeferred(companion.stop) for companion in self.companions]
-            return DeferredList(stopping).addCallback(lambda _: result)
+        def stop_companion(result: Any) -> Any:
+            if self.companion is None:
+                return result
+            return maybeDeferred(self.companion.stop).addCallback(lambda _: result)
 
         self.health.stopping = True
         stopped: Deferred[Any] = self.engine.stop()
-        return stopped.addBoth(stop_companions)
+        return stopped.addBoth(stop_companion)
 
     def _end(self, ending: Ending) -> None:
-        self._ending = ending
-        if self._looking is not None:
-            self._looking.stop()
-        if self._reactor.running:
-            self._stopping.stop()
+        if self._following is not None:
+            self._following.stop()
+        self._course.end(ending)
 
     def _failed(self, failure: Failed) -> None:
-        from twisted.logger import Logger
-
-        from holdfast_journal import JournalError
-
-        if isinstance(failure.value, Refused):
-            # This error came after something was started.
-            self._error = Stopped(failure.value.words)
-        elif failure.check(JournalError):
-            self._error = Stopped(failure.getErrorMessage())
-        else:
-            kind = failure.type.__name__ if failure.type is not None else "an error"
-            self._error = Stopped(f"{kind} inside Holdfast; nothing is lost, start again")
-            Logger().failure("The command failed", failure)
+        self._course.fail(failure)
         self._end(Ending.DONE)
 
     def _fatal(self, error: JournalBroken) -> None:
-        self._error = Stopped(f"{error}; start again to continue from what is on the disk")
+        self._course.break_off(error)
         self._end(Ending.DONE)
-
-
-@define
-class ServerNews:
-    """Tells the operator once when a mailbox server is out of reach, and once when it is back."""
-
-    tell: Tell
-    reachable: dict[str, bool] = field(factory=dict, init=False)
-    """Whether each server could be reached when that was last tried, by its URL."""
-
-    def hear(self, status: Status) -> None:
-        """Hear news of one wormhole of many."""
-        from holdfast.status import Connected, Unreachable
-
-        news = status.mailbox_connection
-        if isinstance(news, Unreachable) and self.reachable.get(news.url, True):
-            self.reachable[news.url] = False
-            self.tell(
-                f"cannot reach {printable(news.url)}: {printable(news.reason)};"
-                " trying again until it can be reached"
-            )
-        elif isinstance(news, Connected) and not self.reachable.get(news.url, False):
-            if news.url in self.reachable:
-                self.tell(f"{printable(news.url)} can be reached again")
-            self.reachable[news.url] = True

@@ -10,12 +10,7 @@ from typing import Any, Final
 from attrs import Factory, define, field
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    wrapClientTLS,
-)
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory
 from twisted.python.failure import Failure
@@ -26,6 +21,7 @@ from holdfast.rendezvous.boundaries import Clock, Endpoint, Endpoints, Listener,
 from holdfast.rendezvous.heartbeat import Heartbeat
 from holdfast.rendezvous.intake import Intake
 from holdfast.rendezvous.relay_url import BadRelayUrl, parse_relay_url
+from holdfast.rendezvous.tls import Contexts
 from holdfast.rendezvous.websocket import WebSocket
 
 UNDER_WAY: Final = 64
@@ -46,8 +42,11 @@ class NamedServers:
 
     _reactor: Any = field(repr=False)
     _trust_root: Any = field(default=None, repr=False)
-    # One for each name, because an OpenSSL context holds every certificate that is trusted.
-    _contexts: dict[str, Any] = field(factory=dict, init=False, repr=False)
+    _tls: Contexts = field(
+        default=Factory(lambda self: Contexts(self._trust_root), takes_self=True),
+        init=False,
+        repr=False,
+    )
 
     def __call__(self, uri: WebSocketURI) -> Endpoint:
         """The endpoint of the server that `uri` names."""
@@ -58,17 +57,9 @@ class NamedServers:
             kind = TCP6ClientEndpoint
         endpoint = kind(self._reactor, uri.host, uri.port, timeout=HANDSHAKE_TIME)
         if uri.secure:
-            endpoint = wrapClientTLS(self._context(uri.host), endpoint)
+            endpoint = self._tls.over(endpoint, uri.host)
         where: Endpoint = endpoint
         return where
-
-    def _context(self, host: str) -> Any:
-        # Imported when first needed, so that OpenSSL costs nothing if it is not used.
-        from twisted.internet.ssl import optionsForClientTLS
-
-        if host not in self._contexts:
-            self._contexts[host] = optionsForClientTLS(host, trustRoot=self._trust_root)
-        return self._contexts[host]
 
 
 @define(eq=False)

@@ -79,6 +79,7 @@ class Contact:
         "_news",
         "_options",
         "_patience",
+        "_unheard",
         "conversation",
         "exchange",
         "heard_at",
@@ -101,6 +102,7 @@ class Contact:
         self._patience: Patience | None = None
         self._giving_up: GivingUp | None = None
         self._failure: BaseException | None = None
+        self._unheard: tuple[FromServer, ...] = ()
         self.exchange = saved.exchange
         """The state, to look at."""
         self.relay_url = saved.relay_url
@@ -231,14 +233,23 @@ class Contact:
     def received(self, texts: Sequence[str]) -> None:
         """The server said something."""
         heard = [said for text in texts if (said := _read(text)) is not None]
-        if heard and self.conversation is not None:
+        if not heard or self.conversation is None:
+            return
+        lull = self._options.lull
+        if lull is None or not self._may_wait(heard):
             self._hears.heard(heard, self.conversation)
+            return
+        if not self._unheard:
+            lull.at_end(self._hear_rest)
+        self._unheard += tuple(heard)
 
     def disconnected(self, reason: ConnectionEnded) -> None:
         """The connection is gone."""
-        conversation, self.conversation = self.conversation, None
+        conversation = self.conversation
         if conversation is not None:
             conversation.end()
+            self._hear_rest()
+        self.conversation = None
         if self._patience is not None:
             self._patience.pause()
         self._news.connection(Disconnected(self.relay_url, reason.reason))
@@ -263,6 +274,30 @@ class Contact:
             self._failure = reason.cause
             self._hears.outside(ev.NoServer(reason.reason))
         self._hears.outside(ev.ConnectionLost())
+
+    # What may wait (`lull`).
+
+    def _may_wait(self, heard: Sequence[FromServer]) -> bool:
+        """Whether nothing follows from this, for now."""
+        exchange, options = self.exchange, self._options
+        if options.careful or options.timing is not None:
+            return False
+        if not exchange.well or exchange.code.data.untold:
+            return False  # our closing, or the code, waits for an echo
+        return all(
+            isinstance(said, ev.NameplateReleased)
+            or (isinstance(said, ev.MessageArrived) and said.side == exchange.side)
+            for said in heard
+        )
+
+    def take_unheard(self) -> tuple[FromServer, ...]:
+        """Return what waits to be heard, which waits no longer."""
+        unheard, self._unheard = self._unheard, ()
+        return unheard
+
+    def _hear_rest(self) -> None:
+        if self._unheard and self.conversation is not None:
+            self._hears.heard((), self.conversation)
 
     # What patience calls.
 

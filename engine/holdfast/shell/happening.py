@@ -17,7 +17,7 @@ An event is the application's (`Happening.happen`: it calls its wormhole) or com
    the wormhole's document, which contains all of this.
 
 Events that the server causes at the same time share steps 1, 4 and 5, unless the wormhole is
-`careful`.
+`careful`. So do those that lead to nothing and whatever happens next (`lull.py`).
 
 Exceptions. A `refusal` comes before any event: the face (`wormhole.py`) checks arguments and
 states first, and raises with nothing changed. If something is raised later, by a method of the
@@ -157,6 +157,8 @@ class Happening:
             return
         try:
             with self.journal.process():
+                if not self._draining:
+                    self._catch_up()
                 self._call(do, *about)
                 if not self._draining:
                     self._tell_all()
@@ -225,6 +227,7 @@ class Happening:
             return
         try:
             with self.journal.process():
+                self._catch_up()
                 what(*about)
                 self._tell_all()
                 if only_dilation and not self._heard:
@@ -239,6 +242,13 @@ class Happening:
         for said in heard:
             self.contact.hear(said, conversation, self._react)
         comes_again(self.journal)
+
+    def _catch_up(self) -> None:
+        """Hear what the server has said before, and nobody has waited for."""
+        conversation = self.contact.conversation
+        if conversation is not None:
+            for said in self.contact.take_unheard():
+                self.contact.hear(said, conversation, self._react)
 
     def _react(self, *events: ev.Event | None) -> None:
         for event in events:

@@ -11,6 +11,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from holdfast.shell.lull import Lull
 from holdfast.shell.patience import Clock
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
@@ -31,6 +32,8 @@ class Options:
         timing: records when every message went and came.
         welcome_handler: called with the server's welcome.
         first_failure_is_final: whether a server that is not there at first ends the wormhole.
+        lull: until when the server's echoes may wait to be heard; None to hear them at once. Only
+            for a journal that need not write them down at once.
         clock: Twisted's reactor, or None to wait without limit for a server that says nothing.
         tor: what the wormhole connects through, if it is Tor; for what is made of it.
         now: returns the time, in seconds since the epoch.
@@ -50,6 +53,7 @@ class Options:
     timing: DebugTiming | None = None
     welcome_handler: Callable[[dict[str, Any]], object] | None = None
     first_failure_is_final: bool = False
+    lull: Lull | None = None
     clock: Clock | None = None
     tor: object = None
     now: Callable[[], float] = time.time

@@ -20,6 +20,7 @@ from holdfast.codes.numbers import FEWEST_DIGITS, MOST_DIGITS
 from holdfast.core import checkpoint
 from holdfast.core import events as ev
 from holdfast.core import notices as out
+from holdfast.core.documents import copied
 from holdfast.core.exchange import Exchange
 from holdfast.crypto import OVERHEAD, derive
 from holdfast.rendezvous.wire import LONGEST_BODY
@@ -338,6 +339,13 @@ class DelegatedWormhole:
         It holds secrets. After resuming, the delegate is told only what it has not been told yet.
         The document must be resumed only once.
         """
+        saved = self._saved()
+        saved["exchange"] |= {
+            name: copied(saved["exchange"][name]) for name in ("versions", "welcome")
+        }
+        return saved
+
+    def _saved(self) -> dict[str, Any]:
         contact = self._happening.contact
         dilation = self._happening.dilation
         return checkpoint.save(
@@ -370,7 +378,7 @@ class DelegatedWormhole:
         """Return `serialize` as JSON text, which is kept until something happens."""
         kept, heard_at = self._happening.document, self._happening.contact.heard_at
         if kept is None or kept[1] != heard_at:
-            kept = self._happening.document = json.dumps(self.serialize()), heard_at
+            kept = self._happening.document = json.dumps(self._saved()), heard_at
         return kept[0]
 
     @property

@@ -14,8 +14,12 @@ from holdfast.flows.engine.threads import DaemonThreads, Threads, call_in
 FRESH: Final = 5.0
 """Seconds for which what was looked up is not looked up again."""
 
-SHARE: Final = 20.0
-"""How many times as long as the last look took, likewise: looking must not load the database."""
+SHARE: Final = 100.0
+"""How many times as long as the last look took, likewise: looking must not load the database, or
+the processor of a worker that has nothing else to do."""
+
+STALE: Final = 60.0
+"""Seconds for which it is not looked up again at most, however long the last look took."""
 
 PATIENCE: Final = 2.0
 """Seconds for which an answer waits for a look that is under way."""
@@ -72,7 +76,7 @@ class LookedUp(Generic[T]):
     def _looked(self, found: T | Failure, began: float) -> None:
         now = self._reactor.seconds()
         self._under_way = False
-        self._again_at = now + max(FRESH, SHARE * (now - began))
+        self._again_at = now + min(STALE, max(FRESH, SHARE * (now - began)))
         if not isinstance(found, Failure):  # why a database does not answer, others say
             self.last, self._at = found, began
         waiting, self._waiting = self._waiting, []

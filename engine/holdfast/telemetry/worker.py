@@ -50,7 +50,7 @@ class WorkerTelemetry:
         self._service = service
         self._found = LookedUp(self._reactor, partial(Found.look, service.journal))
         self._process.registry.register(Gauges(service, self._found))
-        self.observer.expect(service.serve)
+        self.observer.expect(service.work.serve)
         service.journal.observe_writes(self.observer.wrote)
         self._process.start()
 

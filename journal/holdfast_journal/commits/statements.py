@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from attrs import frozen
-from sqlalchemy import Double, bindparam, case, delete, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
 
-from holdfast_journal.commits.messages import COLUMN, drop
+from holdfast_journal.commits.messages import COLUMN
 from holdfast_journal.commits.values import AddTask, Commit, DeferTask, FinishTask, Statement
 from holdfast_journal.store.dialect import Dialect, dialect_of
 from holdfast_journal.store.schema import flows, tasks
@@ -45,18 +45,11 @@ _UPDATE = (
 _FLOWS_AT_ONCE = 16
 """Few, because SQLite searches all flows of the statement, one by one, for each flow's values."""
 
-_OVER = bindparam("over", type_=Double)
 _END = (
-    update(flows)
-    .where(flows.c.id == bindparam("flow"))
-    .values(
-        finished_at=_OVER,
-        owner=case((_OVER.is_(None), flows.c.owner)),
-        request=case((_OVER.is_(None), flows.c.request)),
-        shred_at=bindparam("later", type_=Double),
-        params=case((bindparam("now"), None), else_=flows.c.params),
-        data_key=case((bindparam("now"), None), else_=flows.c.data_key),
-    )
+    "UPDATE holdfast_flows SET finished_at = {0}, shred_at = {0},"
+    " owner = CASE WHEN {0} THEN owner END, request = CASE WHEN {0} THEN request END,"
+    " params = CASE WHEN {0} THEN params END, data_key = CASE WHEN {0} THEN data_key END"
+    " WHERE id = {0}"
 )
 """What changes in a flow's row when it is over, beside the rest."""
 
@@ -76,9 +69,7 @@ _DEFER_TASK = (
         error=bindparam("new_error"),
     )
 )
-_DROP_TASKS = delete(tasks).where(
-    tasks.c.flow_id.in_(bindparam("flows", expanding=True)), tasks.c.number > 0
-)
+_OVER_AT_ONCE = 32
 
 
 class FenceBroken(Exception):
@@ -100,8 +91,8 @@ class Prepared:
     """What _DEFER_TASK needs."""
     finished: Sequence[Any]
     """The flow and the number of one task that is over after the other."""
-    ended: Rows
-    """What _END needs."""
+    ended: list[tuple[Any, ...]]
+    """The values of _END, of each flow."""
     over: Sequence[int]
     """The flows whose own tasks and messages are not needed any more."""
     messages: Sequence[Any]
@@ -120,11 +111,11 @@ class Prepared:
             connection.execute(_DEFER_TASK, self.deferred)
         _write(connection, _finish_tasks, self.finished, 2, _TASKS_AT_ONCE)
         if self.ended:
-            connection.execute(_END, self.ended)
+            dialect = dialect_of(connection)
+            dialect.written(connection, ((_END.format(dialect.place), self.ended),))
         _write(connection, _add_messages, self.messages, len(_MESSAGE), _MESSAGES_AT_ONCE)
-        if self.over:
-            connection.execute(_DROP_TASKS, {"flows": self.over})
-            drop(connection, self.over)
+        _write(connection, _drop_tasks, self.over, 1, _OVER_AT_ONCE)
+        _write(connection, _drop_messages, self.over, 1, _OVER_AT_ONCE)
         for own in self.statements:
             connection.execute(own.statement, own.parameters)
 
@@ -152,7 +143,7 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
     deferred: Rows = []
     finished: list[Any] = []
     statements: list[Statement] = []
-    ended: Rows = []
+    ended: list[tuple[Any, ...]] = []
     over: list[int] = []
     messages: list[Any] = []
     for group in ordered:
@@ -185,8 +176,9 @@ def prepare(groups: Iterable[Sequence[Commit]]) -> Prepared:
         rows += (flow, epoch, group[0].base, last.seq)
         rows += (state.status, last.at, checkpoint, state.published)
         if state.finished_at is not None or state.shred or state.shred_at is not None:
-            end = {"over": state.finished_at, "now": state.shred, "later": state.shred_at}
-            ended.append({"flow": flow, **end})
+            runs, readable = state.finished_at is None, not state.shred
+            kept = (runs, runs, readable, readable)  # the columns that keep their values
+            ended.append((state.finished_at, state.shred_at, *kept, flow))
     return Prepared(rows, entries, begun, deferred, finished, ended, over, messages, statements)
 
 
@@ -201,6 +193,8 @@ def _write(
 
     Returns how many rows the database has changed.
     """
+    if not values:  # as most of the lists of nearly every commit
+        return 0
     dialect = dialect_of(connection)
     pieces = _in_pieces(values, width, dialect.at_once(most))
     return dialect.written(connection, ((text(count, dialect), rows) for count, rows in pieces))
@@ -251,3 +245,17 @@ def _insert(table: str, columns: Sequence[str], count: int, dialect: Dialect) ->
 @cache
 def _finish_tasks(count: int, dialect: Dialect) -> str:
     return f"DELETE FROM holdfast_tasks WHERE {dialect.are_among(_NUMBERED, count)}"  # noqa: S608
+
+
+@cache
+def _drop_tasks(count: int, dialect: Dialect) -> str:
+    return f"DELETE FROM holdfast_tasks WHERE flow_id {_in(count, dialect)} AND number > 0"  # noqa: S608
+
+
+@cache
+def _drop_messages(count: int, dialect: Dialect) -> str:
+    return f"DELETE FROM holdfast_messages WHERE flow_id {_in(count, dialect)}"  # noqa: S608
+
+
+def _in(count: int, dialect: Dialect) -> str:
+    return f"IN ({', '.join([dialect.place] * count)})"

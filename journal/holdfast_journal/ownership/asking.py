@@ -29,7 +29,7 @@ def ask(
 ) -> Iterator[set[int]]:
     """Ask this of flows, some in each transaction; give those that are not over."""
     for chunk in chunks(sorted(ids), AT_ONCE):
-        with database.writing() as connection:
+        with database.writing_in_turn() as connection:
             found = ask_some(connection, chunk, request, now, act)
         yield found
 
@@ -75,7 +75,7 @@ def change(
     words that follow the name of the flow, for parameters that it cannot change.
     """
     for chunk in chunks(sorted(ids), AT_ONCE):
-        with database.writing() as connection:
+        with database.writing_in_turn() as connection:
             found = change_some(connection, database, keys, chunk, make, request, now, act)
         yield found
 

@@ -15,6 +15,7 @@ from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.commits.threaded import ThreadedWriter
 from holdfast_journal.errors import JournalBroken
 from holdfast_journal.ownership.held import Held, Outfit
+from holdfast_journal.ownership.lookout import Lookout
 from holdfast_journal.ownership.running import Running
 from holdfast_journal.ownership.sharing import Sharing
 from holdfast_journal.upkeep.opening import Ready
@@ -64,10 +65,11 @@ class Assembly:
     writer: Writer
     held: Held
     backlog: Backlog
+    lookout: Lookout | None
 
     @classmethod
     def threaded(cls, ready: Ready, reactor: Reactor, options: Options) -> Self:
-        """Commits in a thread, their calls in the reactor's, and a thread that renews the lease."""
+        """Commits in a thread, their calls in the reactor's; threads for the lease, and to look."""
         database, backlog = ready.database, Backlog(Pressure(ready.database.name))
         running = Running(database, reactor.callFromThread)
         registration = Registration(
@@ -80,7 +82,8 @@ class Assembly:
             options.host,
         )
         writer = ThreadedWriter(database, registration, reactor, options.on_fatal, backlog)
-        return cls._of(ready, options, running, registration, writer, backlog)
+        lookout = Lookout(reactor)
+        return cls._of(ready, options, running, registration, writer, backlog, lookout)
 
     @classmethod
     def inline(cls, ready: Ready, options: Options, *, looks: bool = False) -> Self:
@@ -112,6 +115,7 @@ class Assembly:
         registration: Registration,
         writer: Writer,
         backlog: Backlog,
+        lookout: Lookout | None = None,
     ) -> Self:
         database, keys, clock = ready.database, ready.keys, options.clock
         # If the caller gives us a clock, that clock decides what time it is.
@@ -119,7 +123,7 @@ class Assembly:
         sharing = Sharing(database, registration, shared.now)
         outfit = Outfit(database, writer, clock, options.retain, running.gone)
         held = Held(database, keys, registration, running, outfit, shared, sharing)
-        return cls(ready, clock, registration, writer, held, backlog)
+        return cls(ready, clock, registration, writer, held, backlog, lookout)
 
 
 def _at_once(call: Callable[[], object]) -> None:

@@ -192,7 +192,7 @@ def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
     columns = (flows.c.id, flows.c.name, flows.c.deaths, SINCE.label("since"))
     ways = []
     for number, (way, order) in enumerate(_ways(dialect, given)):
-        one: Select[Any] = select(*columns).where(way & chosen)
+        one: Any = select(*columns).where(way & chosen)
         if "limit" in given:
             first = (flows.c.deaths,) if "suspects" in given else ()
             # Within parentheses, which SQLite takes only around a table.
@@ -204,7 +204,9 @@ def _search(dialect: Dialect, given: Set[str], *, begun: bool) -> Select[Any]:
     query = select(found.c.id, found.c.name).order_by(
         *((found.c.deaths, *last) if "suspects" in given else last)
     )
-    return query.limit(bindparam("limit")) if "limit" in given else query
+    if "limit" in given:
+        query = query.limit(bindparam("limit"))
+    return query  # pyrefly: ignore[bad-return]
 
 
 _Way: TypeAlias = tuple[ColumnElement[bool], tuple[ColumnElement[Any], ...]]

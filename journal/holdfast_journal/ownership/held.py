@@ -132,9 +132,12 @@ class Held:
     _requests: Remembered = field(init=False, repr=False)
     _nothing: Mapping[bool | None, Nothing] = field(init=False, repr=False)
     """What it knows of each kind of search: some are made now and then, between the others."""
+    _still: Nothing = field(init=False, repr=False)
+    """What it knows of all of them, and of requests, while no other worker has flows."""
 
     def __attrs_post_init__(self) -> None:
         self._nothing = {which: Nothing(self._database) for which in (None, False, True)}
+        self._still = Nothing(self._database)
         self._used, self._owners, self._requests = (Remembered(self._database) for _ in range(3))
 
     def take(self, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
@@ -172,6 +175,28 @@ class Held:
             self._dead = due.dead_owners(owners, self._registration.alive, worker)
         return Due(worker, self._time.now(), self._dead, self._strays, self._keys)
 
+    def is_still(self, wanted: Wanted) -> bool:
+        """Whether `requests` and `take` would find nothing, as they did last; see `nothing`."""
+        worker, version = self._registration.current, self._database.data_version()
+        if worker is None or version is None or self._running.strays:
+            return False
+        if self._still.is_known((version, wanted), self._time.now()):
+            return True
+        if not self._requests.is_known(version, [], self._database, worker):
+            return False
+        with self._lock:
+            free = self._due(worker, again=False)
+            for suspects in (False, True):
+                nothing = self._nothing[suspects]
+                question = nothing.question(version, free, evolve(wanted, suspects=suspects))
+                if not nothing.is_known(question, free.now):
+                    return False
+            # The others, if there are any, may die without a word.
+            if self._owners.ask(due.owners, self._database) <= {worker}:
+                searches = self._nothing[False], self._nothing[True]
+                self._still.follows_from((version, wanted), searches)
+        return True
+
     def _within_our_share(self, wanted: Wanted) -> Wanted:
         room = self._sharing.room(len(self._running.journals))
         if room is None:
@@ -181,7 +206,7 @@ class Held:
 
     def _start_running(self, free: Due, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
         nothing = self._nothing[wanted.suspects]
-        question = nothing.question(free, wanted)
+        question = nothing.question(self._database.data_version(), free, wanted)
         if not again and nothing.is_known(question, free.now):
             return []
         with self._strays_if_it_fails():

@@ -119,19 +119,14 @@ class Jobs:
             notes: why, for the first of them.
         """
         now = self._clock()
-        rows = [
-            {"plan": uid, "flow_id": flow, "attempt": attempt, "planned_at": now}
-            for flow, attempt in attempts.items()
-        ]
         with self._database.writing() as connection:
             job = self._hold(connection, uid, runner)
             if job is None or job.state != JobState.NEW:
                 return False
-            if rows:
-                connection.execute(insert(plans), rows)
+            retrying.write_plan(connection, self._database, uid, attempts, now)
             values = {
                 "state": JobState.RUNNING.value,
-                "total": len(rows) + refused,
+                "total": len(attempts) + refused,
                 "refused": refused,
                 "notes": _as_json(notes),
             }
@@ -141,7 +136,7 @@ class Jobs:
     def step(self, uid: str, runner: str, work: Work, act: Act) -> bool:
         """Do the next part of a planned job. Return False if nothing is left that we may do."""
         now = self._clock()
-        with self._database.writing() as connection:
+        with self._database.writing_in_turn() as connection:
             job = self._hold(connection, uid, runner)
             if job is None:
                 return False

@@ -3,12 +3,16 @@
 A search for due flows takes a millisecond of which SQLite needs a tenth, twice a second in each
 worker. As long as nothing is committed, only time makes a flow due; so the next such time is looked
 up once, and nothing is asked before.
+
+So a worker that has found nothing asks one question from then on: has anything been committed
+(`Database.data_version`), and has that time come? `Held.is_still` asks it.
 """
 
+from collections.abc import Sequence
 from math import inf
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 from sqlalchemy import Double, bindparam, select
 
 from holdfast_journal.ownership.due import Due, Wanted
@@ -38,22 +42,23 @@ class Nothing:
 
     _database: Database
     _question: object = field(default=None, init=False, repr=False)
-    _since: float = field(default=inf, init=False)
-    _until: float = field(default=-inf, init=False)
+    since: float = field(default=inf, init=False)
+    """From when on it is known, in seconds since the epoch."""
+    until: float = field(default=-inf, init=False)
+    """Until when, likewise, if nothing is committed."""
 
-    def question(self, due: Due, wanted: Wanted) -> object:
+    def question(self, version: int | None, due: Due, wanted: Wanted) -> object:
         """All on which the answer depends, but for the time; None if it cannot be remembered.
 
-        To be asked before the search. Raises DatabaseUnusable.
+        `version` is the database's before the search. How many are wanted does not matter.
         """
-        version = self._database.data_version()
         if version is None:
             return None
-        return version, due.dead, due.strays, tuple(due.keys.ids), wanted
+        return version, due.dead, due.strays, tuple(due.keys.ids), evolve(wanted, limit=None)
 
     def is_known(self, question: object, now: float) -> bool:
         """Whether nothing can be due now. Not if the clock was set back: see LONGEST_PAUSE."""
-        return question == self._question and self._since <= now < self._until
+        return question == self._question and self.since <= now < self.until
 
     def found(self, question: object, now: float) -> None:
         """Remember that this question found nothing. Raises DatabaseUnusable."""
@@ -63,4 +68,10 @@ class Nothing:
             given = {"now": now}
             times = [connection.scalar(query, given) for query in (_NEXT_VISITED, _NEXT_WATCHED)]
         until = min((time for time in times if isinstance(time, float)), default=inf)
-        self._question, self._since, self._until = question, now, until
+        self._question, self.since, self.until = question, now, until
+
+    def follows_from(self, question: object, others: Sequence["Nothing"]) -> None:
+        """Remember that this question finds nothing for as long as `others` are known."""
+        self._question = question
+        self.since = max(each.since for each in others)
+        self.until = min(each.until for each in others)

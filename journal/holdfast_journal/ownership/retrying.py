@@ -80,15 +80,25 @@ def retry(
 
 def plan(database: Database, name: str, attempts: Mapping[int, int], now: float) -> None:
     """Write down that these flows are to be retried: (flow id, the attempt that is over)."""
-    rows = [
-        {"plan": name, "flow_id": flow, "attempt": attempt, "planned_at": now}
-        for flow, attempt in attempts.items()
-    ]
-    if not rows:
-        return
     # The other is a process that has just planned the same.
     with suppress(IntegrityError), database.writing() as connection:
-        connection.execute(insert(plans), rows)
+        write_plan(connection, database, name, attempts, now)
+
+
+def write_plan(
+    connection: Connection,
+    database: Database,
+    name: str,
+    attempts: Mapping[int, int],
+    now: float,
+) -> None:
+    """Write a plan down, by the driver itself: others wait, and SQLAlchemy takes twice as long."""
+    if not attempts:
+        return
+    values = ", ".join([database.dialect.place] * 4)
+    text = f"INSERT INTO {plans.name} (plan, flow_id, attempt, planned_at) VALUES ({values})"  # noqa: S608
+    rows = [(name, flow, attempt, now) for flow, attempt in attempts.items()]
+    connection.exec_driver_sql(text, rows)
 
 
 def planned(database: Database, name: str) -> tuple[int, float | None]:
@@ -113,7 +123,7 @@ def carry_out(
     Several processes may do so at once. Raises DatabaseUnusable; what was told is durable.
     """
     while True:
-        with database.writing() as connection:
+        with database.writing_in_turn() as connection:
             steps = next_steps(connection, database, name)
             if not steps:
                 return

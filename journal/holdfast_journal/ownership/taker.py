@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import define
@@ -16,6 +17,7 @@ from holdfast_journal.ownership import asking, detached, taking, watching
 from holdfast_journal.ownership.detached import Asked, DetachedTask
 from holdfast_journal.ownership.due import Wanted
 from holdfast_journal.ownership.held import Held
+from holdfast_journal.ownership.lookout import Lookout
 from holdfast_journal.ownership.starting import Starter, start_flows
 from holdfast_journal.ownership.values import NewFlow, Started, TakenFlow
 from holdfast_journal.ownership.vitals import Vitals, vitals_of
@@ -39,6 +41,8 @@ class Taker(Starter):
     _writer: Writer
     _held: Held
     _backlog: Backlog
+    _lookout: Lookout | None
+    """None if there are no threads."""
 
     @property
     def pressure(self) -> Pressure:
@@ -68,6 +72,8 @@ class Taker(Starter):
 
     def close(self) -> None:
         """Stop being a worker, whose flows are free from now on, and close the database."""
+        if self._lookout is not None:
+            self._lookout.end()
         self._registration.drop()
         self._database.close()
 
@@ -146,8 +152,48 @@ class Taker(Starter):
         where they are, unless something is asked of them. `without` are the ids of flows that are
         left to other workers.
         """
-        wanted = Wanted(batch, names, ids, kinds, limit, without, begun, suspects)
+        wanted = Wanted(batch, names, ids, kinds, limit, tuple(without), begun, suspects)
         return self._held.take(wanted, again=again)
+
+    def is_still(
+        self,
+        *,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
+        without: Collection[int] = (),
+    ) -> bool:
+        """Whether `requests` and `take` would find nothing, as they did when they were last called.
+
+        That is: nothing was committed since, by anybody, and no time has come at which a flow is
+        due. It costs next to nothing, and renews our lease as `requests` does. False if it cannot
+        be known, as on PostgreSQL, or if `take` was not asked for just these flows, suspects among
+        them.
+        """
+        with self._database.explaining_errors():
+            self._registration.keep()
+        return self._held.is_still(Wanted(batch, names, kinds=kinds, without=tuple(without)))
+
+    def look_out(
+        self,
+        then: Callable[[], object],
+        *,
+        every: float,
+        batch: str | None = None,
+        names: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> bool:
+        """Have `then` called in the reactor's thread as soon as `is_still` is not so any more.
+
+        A thread asks that from now on, every so many seconds. For the reactor's thread; does not
+        block. What was asked for before is not told any more. Returns False if there is no such
+        thread: then look yourself.
+        """
+        if self._lookout is None:
+            return False
+        wanted = Wanted(batch, names, kinds=kinds)
+        self._lookout.begin(partial(self._held.is_still, wanted), every, then)
+        return True
 
     def excess(self) -> int:
         """How many flows we run above our share, which others will take if we give them back.

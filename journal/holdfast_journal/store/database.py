@@ -10,10 +10,11 @@ One `Database` is one URL opened. Transactions are begun here and nowhere else:
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from attrs import define, field
 from sqlalchemy.engine import Connection, Engine
@@ -30,6 +31,10 @@ from holdfast_journal.store.sqlite import WRITES, looking_engine, sqlite_engine
 from holdfast_journal.store.trouble import REMEDIES, UNIQUE, ErrorKind, reason, trouble
 from holdfast_journal.store.urls import Where, parse_url, shown
 
+REST: Final = 0.006
+"""Seconds between two of many transactions, in which whoever waits for SQLite's lock tries again;
+see `sqlite.TRY`. A thread of this process needs some of that, too."""
+
 
 @define
 class Database:
@@ -44,7 +49,7 @@ class Database:
     _place: Place | LookedAt | None = field(default=None, repr=False)
     """Checks that an SQLite file is still the one that was opened."""
     _anchor: Any = field(default=None, repr=False)
-    """A connection that is open for as long as this is, so that SQLite keeps the log."""
+    """A connection that is open for as long as this is, so that SQLite keeps a file's log."""
     _asking: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     """For whoever uses that."""
     # One writer at a time in this process. This is fair, while SQLite's busy handler polls. A
@@ -54,6 +59,8 @@ class Database:
     # costs as much as a short transaction, and another one would have to read its pages again.
     _writer: Connection | None = field(default=None, init=False, repr=False)
     _broken: DBAPIError | None = field(default=None, init=False, repr=False)
+    _rests_until: float = field(default=0.0, init=False, repr=False)
+    """Of `time.monotonic()`; before that, `writing_in_turn` does not begin."""
 
     @classmethod
     def open(
@@ -94,6 +101,8 @@ class Database:
                 database.dialect.refuse_unfit(database.engine, database.name, looks=looks)
             with database.writing() if writes and not looks else database.reading():
                 pass
+            if database.in_memory:
+                database._anchor = database.engine.raw_connection()
             if database.path is not None and not looks:
                 with database.explaining_errors():
                     database._anchor = database.engine.raw_connection()
@@ -170,6 +179,17 @@ class Database:
             yield connection
 
     @contextmanager
+    def writing_in_turn(self) -> Iterator[Connection]:
+        """As `writing`, for one of many transactions in a row: others get their turn in between."""
+        if not self.dialect.many_writers and not self.in_memory:
+            time.sleep(max(0.0, self._rests_until - time.monotonic()))
+        try:
+            with self.writing() as connection:
+                yield connection
+        finally:
+            self._rests_until = time.monotonic() + REST
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """As `writing`, for transactions that only read."""
         with self.explaining_errors(), self.transaction(writes=False) as connection:
@@ -192,13 +212,15 @@ class Database:
     def data_version(self) -> int | None:
         """A number that stays the same as long as nothing is committed; None if it is not known.
 
-        Only an SQLite file that this process may write has one. Raises DatabaseUnusable if that is
-        not there any more.
+        Only SQLite has one, for a file that this process may write, or in memory. Raises
+        DatabaseUnusable if the file is not there any more.
         """
         anchor = self._anchor
         driver = None if anchor is None else anchor.dbapi_connection
         if driver is None:
             return None
+        if self.in_memory:  # whose only connection does not count what it commits itself
+            return int(driver.total_changes)
         with self.explaining_errors(), self._asking:
             self.see_that_it_is_there()
             try:
@@ -227,10 +249,10 @@ class Database:
         if self._turn.acquire(blocking=False):  # a writer that hangs is not waited for
             self._let_go_of_writer()
             self._turn.release()
-        self.engine.dispose()
         anchor, self._anchor = self._anchor, None
         if anchor is not None:
             anchor.close()
+        self.engine.dispose()
         if isinstance(self._place, LookedAt):
             self._place.close()
 

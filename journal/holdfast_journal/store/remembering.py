@@ -16,18 +16,23 @@ T = TypeVar("T")
 
 @define(eq=False)
 class Remembered:
-    """The answer to one question. For one thread at a time."""
+    """The answer to one question. One thread at a time may `ask`."""
 
     _database: Database
-    _asked: tuple[object, ...] | None = field(default=None, init=False)
-    _answer: Any = field(default=None, init=False, repr=False)
+    _known: tuple[tuple[object, ...], Any] | None = field(default=None, init=False, repr=False)
+    """What was asked, and the answer."""
 
     def ask(self, question: Callable[..., T], *about: object) -> T:
         """Return what `question(*about)` returns, or returned. Raises DatabaseUnusable."""
         # Before the question: what is committed meanwhile is asked for again.
         version = self._database.data_version()
         asked = (version, *about)
-        if version is None or asked != self._asked:
-            answer = question(*about)
-            self._asked, self._answer = asked, answer
-        return self._answer  # type: ignore[no-any-return]
+        known = self._known
+        if version is None or known is None or known[0] != asked:
+            known = self._known = asked, question(*about)
+        answer: T = known[1]
+        return answer
+
+    def is_known(self, version: int, answer: T, *about: object) -> bool:
+        """Whether `ask` would return this `answer` without asking, at this version."""
+        return self._known == ((version, *about), answer)

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 from sqlalchemy import (
@@ -28,8 +29,16 @@ from holdfast_journal.store.trouble import RESTORE
 BUSY_TIMEOUT = 30.0
 """Seconds that a transaction waits for a lock that another process holds."""
 
+TRY: Final = 0.008
+"""Seconds after which a transaction that is to write begins to wait anew. SQLite tries at ever
+longer intervals, up to a tenth of a second; so often between two transactions of a process that
+makes one after the other, it would not get its turn. In so short a time it tries every 5 ms."""
+
 WRITES = "holdfast_writes"
 """The option of a connection that says which transactions it begins; None: it begins none."""
+
+_WAITS: Final = "holdfast_waits"
+"""How long SQLite waits for a lock, among what is remembered of a driver's connection."""
 
 
 def sqlite_engine(url: URL) -> Engine:
@@ -58,10 +67,33 @@ def sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(WRITES, True)
-        if writes is not None:
-            _execute(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+        _wait_for(connection, TRY if writes else BUSY_TIMEOUT)
+        if writes:
+            _begin_writing(connection)
+        elif writes is not None:
+            _execute(connection, "BEGIN")
 
     return engine
+
+
+def _wait_for(connection: Connection, seconds: float) -> None:
+    """Have SQLite wait so long for a lock, from now on."""
+    if connection.info.get(_WAITS, BUSY_TIMEOUT) != seconds:
+        _execute(connection, f"PRAGMA busy_timeout={seconds * 1000:.0f}")
+        connection.info[_WAITS] = seconds
+
+
+def _begin_writing(connection: Connection) -> None:
+    until = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            _execute(connection, "BEGIN IMMEDIATE")
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0)
+            if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        else:
+            return
 
 
 def _execute(

@@ -6,7 +6,7 @@ secret. Its history, its tasks and its secrets are gone. This happens in batches
 of its own, while workers run.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from holdfast_journal.auditing.acts import Actor
 from holdfast_journal.auditing.recording import record
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.many import CHUNK, chunks
+from holdfast_journal.store.many import chunks
 from holdfast_journal.store.schema import (
     audit,
     batches,
@@ -29,6 +29,11 @@ from holdfast_journal.store.schema import (
 )
 from holdfast_journal.upkeep.shredding import shred
 from holdfast_journal.workers.registration import Alive
+
+AT_ONCE = 200
+"""Flows, or rows of the audit, in one transaction: workers on SQLite wait for its end."""
+PAGE = 10_000
+"""Flows that are looked for at once. To look may mean to read all that are over."""
 
 
 @frozen
@@ -95,25 +100,21 @@ def purge(
     If it is killed in between, part of the work is done, and the next purge does the rest.
     """
     statuses: dict[str, int] = {}
-    count = untold = last = 0
-    while True:
-        with database.writing() as connection:
-            query = select(flows.c.id, flows.c.status).where(_old(old), flows.c.id > last)
-            query = query.order_by(flows.c.id).limit(CHUNK)
-            # A flow that an operator is just retrying stays; it is not old any more.
-            query = database.dialect.locked(query, skip=True)
-            rows = connection.execute(query).all()
-            ids = [row.id for row in rows]
-            for row in rows:
-                statuses[row.status] = statuses.get(row.status, 0) + 1
-            deleted = _delete(connection, ids, names=old.names)
+    count = untold = 0
+    for page in _pages(database, old):
+        for ids in chunks(page, AT_ONCE):
+            with database.writing_in_turn() as connection:
+                query = select(flows.c.id, flows.c.status).where(_old(old), flows.c.id.in_(ids))
+                # A flow that an operator is just retrying stays; it is not old any more.
+                query = database.dialect.locked(query.order_by(flows.c.id), skip=True)
+                found = {row.id: row.status for row in connection.execute(query)}
+                deleted = _delete(connection, list(found), names=old.names)
+                if found and by is not None:
+                    record(connection, by.does("purge", _words(old, len(found))), now)
+            for status in found.values():
+                statuses[status] = statuses.get(status, 0) + 1
             count, untold = count + deleted[0], untold + deleted[1]
-            if ids and by is not None:
-                record(connection, by.does("purge", _words(old, len(ids))), now)
-        each()
-        if not rows:
-            break
-        last = ids[-1]
+            each()
     if old.names:
         with database.writing() as connection:
             unused = ~exists().where(flows.c.batch_id == batches.c.id)
@@ -129,6 +130,19 @@ def purge(
     return Purge(sum(statuses.values()), count, len(gone), statuses, untold, deeds)
 
 
+def _pages(database: Database, old: Old) -> Iterator[Sequence[int]]:
+    """Look for flows that are old, without keeping those who write waiting."""
+    last = 0
+    while True:
+        query = select(flows.c.id).where(_old(old), flows.c.id > last).order_by(flows.c.id)
+        with database.reading() as connection:
+            found = connection.scalars(query.limit(PAGE)).all()
+        if not found:
+            return
+        yield found
+        last = found[-1]
+
+
 def _forget_deeds(database: Database, old: Old, by: Actor | None, now: float) -> int:
     """Delete what operators did long ago; that it was deleted is written down."""
     count = 0
@@ -136,12 +150,12 @@ def _forget_deeds(database: Database, old: Old, by: Actor | None, now: float) ->
         # What is written down meanwhile stays, whatever the clock does.
         newest = connection.scalar(select(func.max(audit.c.id)).where(_told(old))) or 0
     while True:
-        with database.writing() as connection:
+        with database.writing_in_turn() as connection:
             query = (
                 select(audit.c.id)
                 .where(_told(old), audit.c.id <= newest)
                 .order_by(audit.c.id)
-                .limit(CHUNK)
+                .limit(AT_ONCE)
             )
             ids = connection.scalars(query).all()
             if not ids:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakSet
 
 from attrs import evolve
 
@@ -13,6 +14,7 @@ from holdfast_journal.commits.flow import FlowJournal, LastState
 from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.commits.statements import Prepared
 from holdfast_journal.commits.threaded import ThreadedWriter
+from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.running import Running
 from holdfast_journal.workers.registration import Registration
 from holdfast_journal.workers.renewing import Renewing
@@ -198,3 +200,24 @@ def reader_not_paused(patches: Patches) -> None:
 )
 def lease_whatever_the_reactor_does(patches: Patches) -> None:
     patches.wrap(Renewing, "_moves", lambda real: lambda self, patience: True)
+
+
+@mutant(
+    "what is committed is not noticed once all was still",
+    "what operators ask, and who has come, waits for ever",
+    trouble={"watching": 1.0},
+    kinds=("provision",),
+    peers=("nobody",),
+)
+def stays_still(patches: Patches) -> None:
+    found: WeakSet[Held] = WeakSet()
+
+    def make(real: Any) -> Any:
+        def is_still(self: Held, wanted: Any) -> bool:
+            if real(self, wanted):
+                found.add(self)
+            return self in found
+
+        return is_still
+
+    patches.wrap(Held, "is_still", make)

@@ -17,6 +17,7 @@ from holdfast.core.talk import Talk
 from holdfast.core.wanted import Said
 from holdfast.crypto import phase_key, seal, unseal
 from holdfast.shell import happening
+from holdfast.shell.contact import Contact
 from holdfast.shell.wormhole import DelegatedWormhole
 from tests.simulation.mutants.mutant import Patches, mutant
 
@@ -25,7 +26,7 @@ def _forgetting(patches: Patches, part: str, **values: object) -> None:
     """Save something else than what is there."""
 
     def make(real: Any) -> Any:
-        def serialize(self: Any) -> Any:
+        def saved(self: Any) -> Any:
             document = real(self)
             data = document["exchange"][part]["data"]
             for name, value in values.items():
@@ -33,9 +34,9 @@ def _forgetting(patches: Patches, part: str, **values: object) -> None:
                 data[name] = value
             return document
 
-        return serialize
+        return saved
 
-    patches.wrap(DelegatedWormhole, "serialize", make)
+    patches.wrap(DelegatedWormhole, "_saved", make)
 
 
 def _ignoring(patches: Patches, ignored: Any) -> None:
@@ -149,6 +150,18 @@ def echo_not_recognised(patches: Patches) -> None:
             isinstance(event, ev.MessageArrived) and event.side == exchange.side
         ),
     )
+
+
+@mutant("what waits to be heard with something else is forgotten", "closing waits for ever")
+def unheard_forgotten(patches: Patches) -> None:
+    def make(real: Any) -> Any:
+        def take_unheard(self: Any) -> Any:
+            real(self)
+            return ()
+
+        return take_unheard
+
+    patches.wrap(Contact, "take_unheard", make)
 
 
 @mutant("a claim is sent before it is noted", "after a crash the nameplate is never released")

@@ -86,7 +86,7 @@ def _all(journal: SqlJournal, meant: Deeds) -> Iterator[Deed]:
 
 
 def _facts(deed: Deed) -> dict[str, Any]:
-    from holdfast.cli.tables import iso
+    from holdfast.cli.brief import iso
 
     uid = {"uid": deed.flow_uid}
     facts = {each: getattr(deed, each) for each in COLUMNS if each not in ("at", "uid")}
@@ -94,7 +94,8 @@ def _facts(deed: Deed) -> dict[str, Any]:
 
 
 def _show(deeds: Sequence[Deed]) -> None:
-    from holdfast.cli.tables import cell, column, moment, new_table, show
+    from holdfast.cli.brief import moment
+    from holdfast.cli.tables import cell, column, new_table, show
 
     table = new_table()
     column(table, "TIME")

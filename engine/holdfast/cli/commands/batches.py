@@ -70,7 +70,7 @@ def _all(journal: "SqlJournal") -> "Iterator[BatchRow]":
 
 
 def _facts(row: "BatchRow") -> dict[str, Any]:
-    from holdfast.cli.tables import iso
+    from holdfast.cli.brief import iso
 
     counts = {**dict.fromkeys(STATUSES, 0), **row.counts}
     return {
@@ -84,7 +84,8 @@ def _facts(row: "BatchRow") -> dict[str, Any]:
 
 
 def _show(rows: Sequence["BatchRow"]) -> None:
-    from holdfast.cli.tables import cell, column, in_words, moment, new_table, show
+    from holdfast.cli.brief import in_words, moment
+    from holdfast.cli.tables import cell, column, new_table, show
 
     table = new_table()
     column(table, "BATCH", folds=True)

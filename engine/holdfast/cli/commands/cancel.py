@@ -107,13 +107,14 @@ class Ends:
         Raises Unfinished if some have not.
         """
         from holdfast.cli.serving import serving
-        from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Ending
+        from holdfast.operating.ending import Ending
+        from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Work
 
         names = {row.name for row in self.waiting.values()}
         batches = {row.batch for row in self.waiting.values()}
         batch = batches.pop() if len(batches) == 1 else None
         seconds = PATIENCE + PATIENCE_FOR_EACH * len(self.waiting)
-        with serving(db, serve=(*EVERYWHERE, *ONE_COMMANDS), tor=tor) as service:
+        with serving(db, Work((*EVERYWHERE, *ONE_COMMANDS), tor=tor)) as service:
             ending = service.run(self.watch, batch=batch, names=names, seconds=seconds)
         if not self.waiting:
             return

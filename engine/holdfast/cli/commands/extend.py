@@ -36,7 +36,7 @@ def command(choice: "Choice", deadline: float, dry_run: bool, why: str, db: str)
     Names them, or chooses them with the options. A flow that runs is told by its worker; one that
     failed keeps the new deadline when it is retried.
     """
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
     from holdfast.operating.audit import operator
     from holdfast.operating.bulk import extend, select
     from holdfast.operating.database import existing_journal

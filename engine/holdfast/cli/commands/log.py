@@ -77,7 +77,7 @@ def command(
 
 
 def _facts_of_steps(story: "Story") -> Iterator[dict[str, object]]:
-    from holdfast.cli.tables import iso
+    from holdfast.cli.brief import iso
 
     for step in story.steps():
         told = (iso(step.at), step.after, step.what, step.mood.value, step.seq, step.worker)
@@ -85,7 +85,7 @@ def _facts_of_steps(story: "Story") -> Iterator[dict[str, object]]:
 
 
 def _facts_of_events(story: "Story") -> Iterator[dict[str, object]]:
-    from holdfast.cli.tables import iso
+    from holdfast.cli.brief import iso
 
     for entry in story.entries():
         told = (entry.seq, iso(entry.at), entry.worker, entry.kind, entry.heard, list(entry.said))
@@ -93,7 +93,8 @@ def _facts_of_events(story: "Story") -> Iterator[dict[str, object]]:
 
 
 def _show_steps(steps: Iterable["Step"]) -> bool:
-    from holdfast.cli.tables import cell, column, moment, new_table, show
+    from holdfast.cli.brief import moment
+    from holdfast.cli.tables import cell, column, new_table, show
 
     table = new_table()
     column(table, "TIME")
@@ -110,7 +111,7 @@ def _show_steps(steps: Iterable["Step"]) -> bool:
 
 def _steps(story: "Story") -> Iterator[str]:
     """Give a line for each new step: a table would need all of them."""
-    from holdfast.cli.tables import moment
+    from holdfast.cli.brief import moment
     from holdfast.operating.printable import printable
 
     for step in story.steps():
@@ -129,7 +130,8 @@ def _colour(step: "Step") -> str | None:
 
 
 def _show_events(entries: Iterable["EntryRow"]) -> bool:
-    from holdfast.cli.tables import cell, column, new_table, show, timestamp
+    from holdfast.cli.brief import timestamp
+    from holdfast.cli.tables import cell, column, new_table, show
 
     table = new_table()
     column(table, "NO", right=True)
@@ -151,7 +153,7 @@ def _show_events(entries: Iterable["EntryRow"]) -> bool:
 
 
 def _events(story: "Story") -> Iterator[str]:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
     from holdfast.operating.printable import printable
 
     for entry in story.entries():

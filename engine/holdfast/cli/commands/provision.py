@@ -98,9 +98,11 @@ def command(
     Exit status: 0 if everyone has collected, 1 if not, 2 if nothing was started. If output cannot
     be written, the flows continue; 'holdfast status --codes' shows the codes.
     """
+    from holdfast.cli.codes_given import CodesGiven
     from holdfast.cli.pictures import pictures_of
     from holdfast.cli.progress import Progress
     from holdfast.cli.serving import serving
+    from holdfast.cli.status_line import StatusLine
     from holdfast.operating.audit import operator
     from holdfast.operating.codes_file import CodesFile
     from holdfast.operating.codes_in_use import check_codes_in_use
@@ -109,6 +111,7 @@ def command(
     from holdfast.operating.kept import Kept
     from holdfast.operating.letters import LettersOfCodes
     from holdfast.operating.qr import require_qr
+    from holdfast.operating.service import Work
 
     place: Path | Literal["-"] = "-" if source == "-" else Path(source)
     persons, minting = people.read(place), people.minting
@@ -140,17 +143,27 @@ def command(
     kept = Kept(relay, appid, expires)
     through = tor.found()
     with serving(
-        db, connections=connections, retain=retain, http=http, tor=through, limits=limits
+        db,
+        Work(connections=connections, retain=retain, tor=through, limits=limits),
+        http=http,
     ) as service:
         if codes_file is not None:
             check_codes_in_use(service.journal, batch, names, codes_file.codes(), str(codes))
         existing = start_batch(service.journal, batch, persons, minting, source, terms, operator())
+        line = StatusLine()
+        given = CodesGiven(
+            batch,
+            names,
+            line,
+            codes_file,
+            pictures_of(service.journal, kept, batch, existing) if qr else None,
+            None if ready is None else LettersOfCodes(ready, service.journal),
+        )
         progress = Progress(
             names,
-            codes_file,
-            pictures=pictures_of(service.journal, kept, batch, existing) if qr else None,
-            letters=None if ready is None else LettersOfCodes(ready, service.journal),
-            farewell=when_all_have_codes(
+            line,
+            given,
+            when_all_have_codes(
                 place, with_secrets=secrets, with_files=any(p.file for p in persons)
             ),
         )
@@ -158,5 +171,5 @@ def command(
         if code.notice is not None and existing < len(persons):
             say.tell(code.notice)
         ending = service.run(progress.watch, batch=batch, names=set(names), seconds=seconds)
-        progress.finish_letters()
+        given.finish_letters()
     progress.end(ending)

@@ -71,7 +71,7 @@ def command(
 
 
 def _what(purge: Purge) -> str:
-    from holdfast.cli.tables import counted
+    from holdfast.cli.brief import counted
     from holdfast_journal.upkeep.purging import rows_of_audit
 
     flows = counted(purge.statuses) if purge.statuses else "no flows"

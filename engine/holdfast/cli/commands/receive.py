@@ -19,6 +19,7 @@ from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.printable import printable, quoted
 from holdfast.operating.refused import because
+from holdfast.plain_reactor import import_plain_reactor
 from holdfast_journal import FlowStatus
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def command(
 
     If standard output is not a terminal, the path of what was received is printed there.
     """
+    if not tor.wanted:  # whose package needs TLS
+        import_plain_reactor()
     from holdfast.cli.asking import Asking
     from holdfast.cli.handing_over import HandingOver
     from holdfast.cli.one_flow import finish
@@ -105,14 +108,14 @@ def command(
     from holdfast.flows.shipped.verifying import ReceiveVerified
     from holdfast.operating.audit import operator
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
-    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Work
 
     through = tor.found()
     code = checked_or_asked(code, relay, appid, through, "holdfast receive")
     target = None if out in (None, "-") else _absolute(str(out), "--out")
     directory = _directory(output_dir, out)
     kinds, timing = (*EVERYWHERE, *ONE_COMMANDS), recorder(dump_timing)
-    with serving(db, serve=kinds, timing=timing, tor=through) as service:
+    with serving(db, Work(kinds, timing=timing, tor=through)) as service:
         fingerprint = service.journal.fingerprint("receive", code, relay, appid, str(target))
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:
@@ -194,7 +197,7 @@ def _check_same(row: FlowRow, verify: bool, tor: AskedTor) -> None:
 
 
 def _already(row: FlowRow, target: Path | None) -> None:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
 
     where = "received" if target is None else f"written to {target}"
     when = "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"

@@ -62,7 +62,7 @@ def _go_on(
     *,
     dry_run: bool,
 ) -> None:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
 
     say.out(
         f"The same command began at {timestamp(since)} and was interrupted: {left} of its flows are"

@@ -64,10 +64,11 @@ def command(
     changes, without its code.
     """
     from holdfast.cli.serving import serving
+    from holdfast.operating.following import RARELY
     from holdfast.operating.hooks import missing_secret
     from holdfast.operating.own_flows import load
     from holdfast.operating.printable import printable
-    from holdfast.operating.service import EVERYWHERE
+    from holdfast.operating.service import EVERYWHERE, Work
 
     own = load(sources) if sources else ()
     served = (*EVERYWHERE, *own)
@@ -75,26 +76,22 @@ def command(
     through = tor.found()
     with serving(
         db,
-        serve=served,
-        connections=connections,
-        retain=retain,
+        Work(served, connections, retain=retain, tor=through, limits=limits),
         http=http,
         status=log.status,
-        tor=through,
-        limits=limits,
     ) as service:
         # A worker that serves one batch takes all of it that it can, beside workers that share.
-        service.journal.serve(None if batch is not None else service.serve)
+        service.journal.serve(None if batch is not None else service.work.serve)
         standing = service.journal.standing(batch)
         log.begin(standing)
         place = service.journal.name.removeprefix("sqlite:///")
         message = f"serving {printable(place)} ({log.status()})"
         say.log("serving", message, out=True, keys={"unfinished": standing.statuses.total()})
-        _tell_others({kind for kind, _ in standing.numbers}, service.serve)
+        _tell_others({kind for kind, _ in standing.numbers}, service.work.serve)
         notice = missing_secret(service.journal, batch)
         if notice is not None:
             say.tell(notice)
-        service.run(log.watch, batch=batch, seconds=seconds, since=standing.seen)
+        service.run(log.watch, batch=batch, seconds=seconds, since=standing.seen, every=RARELY)
     if service.asked_to_leave:
         raise Left("an operator asked this worker to leave; its flows are free for others")
     say.log("stopped", "stopped; nothing is lost", out=True)
@@ -130,8 +127,8 @@ class _Log:
         self._then, self._numbers = standing, standing.statuses
 
     def watch(self, moved: Sequence[FlowRow]) -> bool:
+        from holdfast.cli.brief import timestamp
         from holdfast.cli.flow_news import status_and_reason, tell_flow
-        from holdfast.cli.tables import timestamp
         from holdfast.operating.printable import printable
 
         for row in moved:
@@ -157,7 +154,7 @@ class _Log:
 
     def status(self) -> str | None:
         """Say how the unfinished flows stand, for a service manager."""
-        from holdfast.cli.tables import counted
+        from holdfast.cli.brief import counted
 
         if self._then is None:
             return None

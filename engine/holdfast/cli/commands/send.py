@@ -23,6 +23,7 @@ from holdfast.cli.tor import AskedTor, tor_options
 from holdfast.cli.verifying import verify_option
 from holdfast.cli.ways import AskedWays, ways_options
 from holdfast.operating.people import same_name
+from holdfast.plain_reactor import import_plain_reactor
 
 if TYPE_CHECKING:
     from holdfast.cli.parcels import AskedFlow, Parcel
@@ -117,6 +118,8 @@ def command(
     it to five people at once, --to 5. While the command runs, other users of this machine can see
     TEXT in the list of processes; they cannot see a file or standard input.
     """
+    if not tor.wanted:  # whose package needs TLS
+        import_plain_reactor()
     from holdfast.cli.errand import Errand
     from holdfast.cli.many import people_in
     from holdfast.cli.parcels import AskedFlow
@@ -125,7 +128,7 @@ def command(
     from holdfast.operating.kept import Kept
     from holdfast.operating.one_flow import Route
     from holdfast.operating.qr import require_qr
-    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS
+    from holdfast.operating.service import EVERYWHERE, ONE_COMMANDS, Work
 
     if qr:
         require_qr()
@@ -143,7 +146,8 @@ def command(
     with (
         parcels as parcel,
         serving(
-            db, serve=(*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found(), limits=limits
+            db,
+            Work((*EVERYWHERE, *ONE_COMMANDS), timing=timing, tor=tor.found(), limits=limits),
         ) as service,
     ):
         _sweep(service.journal, db)

@@ -97,11 +97,12 @@ def invite(
     from holdfast.operating.authorized_keys import account_of, check
     from holdfast.operating.collecting import accept_key_command
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
+    from holdfast.operating.service import Work
 
     account = account_of(user)
     check(account)
     marks = (*(() if whom is None else (same_name(whom),)), *code.marks, *tor.marks)
-    with serving(db, serve=[SshInvite.kind], tor=tor.found()) as service:
+    with serving(db, Work([SshInvite.kind], tor=tor.found())) as service:
         fingerprint = service.journal.fingerprint(
             "ssh-invite", str(account.path), relay, appid or APPID, *marks
         )
@@ -175,11 +176,12 @@ def accept(
     from holdfast.operating.audit import operator
     from holdfast.operating.one_flow import Route, rows_of, start_or_resume
     from holdfast.operating.own_public_key import in_directory, named
+    from holdfast.operating.service import Work
 
     keys = in_directory(Path("~/.ssh").expanduser()) if file is None else named(file.absolute())
     through = tor.found()
     code = checked_or_asked(code, relay, appid or APPID, through, "holdfast ssh accept")
-    with serving(db, serve=[SshAccept.kind], tor=through) as service:
+    with serving(db, Work([SshAccept.kind], tor=through)) as service:
         fingerprint = service.journal.fingerprint("ssh-accept", code, relay, appid or APPID)
         before = rows_of(service.journal, BATCH, fingerprint)
         if before and before[-1].status == FlowStatus.DONE:
@@ -239,6 +241,6 @@ def _one_of(found: Sequence[OwnKey]) -> OwnKey:
 
 
 def _when(row: FlowRow) -> str:
-    from holdfast.cli.tables import timestamp
+    from holdfast.cli.brief import timestamp
 
     return "" if row.finished_at is None else f" at {timestamp(row.finished_at)}"

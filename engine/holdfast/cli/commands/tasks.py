@@ -97,7 +97,7 @@ def _pages(journal: "SqlJournal", chosen: "TaskChoice", limit: int | None) -> "I
 
 
 def _facts(row: "TaskRow") -> dict[str, Any]:
-    from holdfast.cli.tables import iso
+    from holdfast.cli.brief import iso
     from holdfast.operating.tasks import next_try, shown_state
 
     return {
@@ -164,7 +164,8 @@ def _show_rows(rows: Sequence["TaskRow"]) -> None:
 
 
 def _when(row: "TaskRow") -> "Text":
-    from holdfast.cli.tables import cell, moment
+    from holdfast.cli.brief import moment
+    from holdfast.cli.tables import cell
     from holdfast.operating.tasks import next_try
 
     at = next_try(row)

@@ -64,7 +64,8 @@ def list_all(as_json: bool, db: str) -> None:
     """List all tokens that there are and were; not the tokens themselves."""
     from attrs import asdict
 
-    from holdfast.cli.tables import cell, column, moment, new_table, show
+    from holdfast.cli.brief import moment
+    from holdfast.cli.tables import cell, column, new_table, show
     from holdfast.operating.database import existing_journal
 
     with existing_journal(db, say.tell, looks=True) as journal:

@@ -78,7 +78,7 @@ def _all(journal: "SqlJournal") -> "Iterator[WorkerRow]":
 
 
 def _facts(row: "WorkerRow") -> dict[str, Any]:
-    from holdfast.cli.tables import iso
+    from holdfast.cli.brief import iso
 
     return {
         "id": row.id,
@@ -104,7 +104,8 @@ def _state(row: "WorkerRow") -> "Text":
 
 
 def _show(rows: Sequence["WorkerRow"]) -> None:
-    from holdfast.cli.tables import cell, column, moment, new_table, show
+    from holdfast.cli.brief import moment
+    from holdfast.cli.tables import cell, column, new_table, show
     from holdfast.operating.printable import printable
 
     table = new_table()

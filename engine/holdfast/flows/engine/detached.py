@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
@@ -97,6 +98,10 @@ class Detached:
     _failures: int = field(default=0, init=False)
     """Since the last line that said so."""
     _tell_at: float = field(default=0.0, init=False)
+
+    def rests_until(self, until: float) -> float:
+        """Return until when at most it has nothing to do, by the reactor's clock."""
+        return -inf if self._running or self._reports else min(until, self._look_at)
 
     def hasten(self) -> None:
         """There may be some that are due."""

@@ -28,6 +28,10 @@ Each look (`_look`) takes the same steps in the same order:
 2. Taking (`taking`): as many flows as there are free connections. A flow that has left still counts
    until its connection is down (`leaving`).
 
+If all is still (`heeding`), nothing is asked of the database but that. If besides nothing runs here
+and nothing is owed, the engine rests: a thread of the journal looks out meanwhile, as often as the
+engine would look (`SqlJournal.look_out`), and the reactor sleeps.
+
 If commits cannot be written (`_is_pressed`), nothing is begun. One look ends before the next
 begins, so no two of these steps run at the same time; but runners do run between two `yield`s.
 """
@@ -48,6 +52,7 @@ from holdfast.flows.engine import looking
 from holdfast.flows.engine.chores import Chore, Chores
 from holdfast.flows.engine.detached import Detached
 from holdfast.flows.engine.executor import Executor
+from holdfast.flows.engine.heeding import Heeding
 from holdfast.flows.engine.leaving import Leaving
 from holdfast.flows.engine.observing import UNOBSERVED, Observer
 from holdfast.flows.engine.owed import Owed
@@ -63,6 +68,7 @@ from holdfast.rendezvous import MOST_CONNECTIONS
 from holdfast.rendezvous.dialer import Dialer
 from holdfast.rendezvous.tor import TorManager
 from holdfast.shell.contact import MakesConnector
+from holdfast.shell.lull import Lull
 from holdfast.shell.options import Options
 from holdfast.status import Status
 from holdfast.timing import DebugTiming
@@ -137,6 +143,7 @@ class Engine:
         self.options = Options(
             on_status_update=on_status_update,
             timing=timing,
+            lull=Lull(reactor),
             clock=reactor,
             tor=tor,
             now=now,
@@ -148,7 +155,6 @@ class Engine:
 
         A flow leaves here when its runner ends, and the journal when it is given back after that.
         """
-        self._answered: set[tuple[int, str]] = set()
         self._owed = Owed(self._scope.in_thread)
         parking = Parking(connections)
         self._leaving = Leaving(self._scope.seconds, parking.visits, self._is_free)
@@ -160,11 +166,12 @@ class Engine:
         self._taking = Taking(
             self._scope, self.running, self._owed, self._turns, self, self._look_soon
         )
+        self._heeding = Heeding(self._scope, self.running, self._taking.left_to_others)
         self._detached = Detached(self._scope, self._look_soon, observer)
         self._chores = Chores(
             self._scope.seconds,
             [
-                Chore(self._heed_requests),
+                Chore(self._heed),
                 Chore(self._tick),
                 Chore(self._turns.look, LOOK_FOR_WATCHERS_EVERY),
                 Chore(self._turns.take),
@@ -221,6 +228,10 @@ class Engine:
         yield self._leaving.all_down()
         yield hung_up
 
+    def listen(self, changed: Callable[[], object]) -> None:
+        """Have `changed` called in each look, unless nothing was committed since the last one."""
+        self._heeding.on_news = changed
+
     def settle(self) -> Deferred[None]:
         """Return a Deferred that fires when each detached task that is due has been tried."""
         return self._detached.settle()
@@ -242,7 +253,7 @@ class Engine:
 
     def answered(self, flow_id: int, request: str) -> None:
         """What an operator asked is done; the next look says so in the database."""
-        self._answered.add((flow_id, request))
+        self._heeding.answered(flow_id, request)
 
     def detached(self) -> None:
         """There is a detached task to be done."""
@@ -310,11 +321,25 @@ class Engine:
             return False  # what follows leads to more that must be written
         connections = self._turns.parking.connections
         free = min(connections - len(self.running) - len(self._leaving), TAKE_AT_ONCE)
-        taken = yield self._taking.take(free, again=again)
+        still = self._heeding.is_still and not again
+        taken = 0 if still else (yield self._taking.take(free, again=again))
         if taken == TAKE_AT_ONCE:
             return True
         waited_for = free <= 0 or self._taking.is_crowded
-        return TURN_EVERY if waited_for and self._turns.is_full else False
+        if waited_for and self._turns.is_full:
+            return TURN_EVERY
+        return self._rest() if still else False
+
+    def _rest(self) -> float:
+        """Seconds until the next look, unless something happens before that."""
+        pause = looking.LOOK_EVERY
+        if self.running or not self._owed.is_empty or self._taking.left_to_others():
+            return pause
+        now = self._scope.seconds()
+        longest = self._detached.rests_until(now + looking.LONGEST_REST) - now
+        if longest > pause and self._scope.look_out(self._look_soon, pause):
+            return longest
+        return pause
 
     @property
     def _is_pressed(self) -> bool:
@@ -329,16 +354,9 @@ class Engine:
         self._looking.hurry()
 
     @inlineCallbacks
-    def _heed_requests(self) -> Any:
+    def _heed(self) -> Any:
         """Do what operators asked for; return whether there is more to do."""
-        answered, self._answered = self._answered, set()
-        if answered:  # if this fails, they are asked, and answered, again
-            yield self._scope.in_thread(self._scope.journal.answered, answered)
-        requests = yield self._scope.in_thread(self._scope.journal.requests)
-        for flow_id, request in requests:
-            runner = self.running.get(flow_id)
-            if runner is not None:
-                runner.heed(request)
+        yield self._heeding.look()
         return not self._is_pressed
 
     def _tick(self) -> None:

@@ -348,18 +348,22 @@ class FlowRunner:
         self._compare_activity()
         for number, body in self.wormhole.take_shown():
             self._journal.keep_message(number, body)
-        self._state.data = document.data_of(self._flow)
         status = self._status()
         if status != self._stands:
             self._changes(status)
         finished = self.wormhole.exchange.ended and not self._state.reopening
+        shred = finished and self._state.verdict in SHREDDED
         return Snapshot(
             status=status,
-            checkpoint=self._state.to_bytes(self.wormhole.document()),
+            checkpoint=b"" if shred and not self._journal.retain else self._checkpoint(),
             published=self._state.published,
             finished=finished,
-            shred=finished and self._state.verdict in SHREDDED,
+            shred=shred,
         )
+
+    def _checkpoint(self) -> bytes:
+        self._state.data = document.data_of(self._flow)
+        return self._state.to_bytes(self.wormhole.document())
 
     def _changes(self, status: str) -> None:
         """Note since when it stands so; whoever observes is told when that is durable."""

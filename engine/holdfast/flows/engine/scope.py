@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -61,6 +61,32 @@ class Scope:
             )
 
         return self.in_thread(take)
+
+    def asked(
+        self, answered: Collection[tuple[int, str]], without: Collection[int]
+    ) -> Deferred[Sequence[tuple[int, str]] | None]:
+        """Ask what operators want, once they were told what was done.
+
+        Returns:
+            A Deferred of the requests; of None if all is still, so that taking would not find
+            anything either (`SqlJournal.is_still`).
+        """
+
+        def ask() -> Sequence[tuple[int, str]] | None:
+            if answered:
+                self.journal.answered(answered)
+            still = self.journal.is_still(
+                batch=self.batch, names=self.names, kinds=self.kinds(), without=without
+            )
+            return None if still else self.journal.requests()
+
+        return self.in_thread(ask)
+
+    def look_out(self, then: Callable[[], object], every: float) -> bool:
+        """Have `then` called when all is not still any more; see `SqlJournal.look_out`."""
+        return self.journal.look_out(
+            then, every=every, batch=self.batch, names=self.names, kinds=self.kinds()
+        )
 
     def claim_detached(self, leases: Mapping[str, float], limit: int) -> Deferred[Any]:
         """Claim detached tasks of these; see `SqlJournal.claim_detached`."""

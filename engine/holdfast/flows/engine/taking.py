@@ -74,6 +74,10 @@ class Taking:
     """Whether every flow that was to be visited is: others become due until the next look, but to
     find out costs most where very many are new."""
 
+    def left_to_others(self) -> Collection[int]:
+        """Return the flows that this process cannot load, and leaves alone for a while."""
+        return self._unloaded.left_to_others(self._scope.seconds())
+
     @inlineCallbacks
     def take(self, free: int, *, again: bool) -> Any:
         """Take as many flows as there are `free` connections, if there are as many.
@@ -86,7 +90,7 @@ class Taking:
         Returns:
             A Deferred of how many were taken, suspects not counted.
         """
-        without = self._unloaded.left_to_others(self._scope.seconds())
+        without = self.left_to_others()
         if free <= 0:
             return 0
         # Visits come first: a flow that has not begun has no code that could be forgotten. So does

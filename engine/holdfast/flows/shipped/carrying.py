@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from threading import Event
 from typing import Any, Final
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,9 +21,11 @@ from holdfast.crypto import derive
 from holdfast.flows.activities import Session
 from holdfast.flows.shipped.cargo import CannotGoOn, Cargo, Interrupted, Line, MayHaveIt, Misbehaved
 from holdfast.flows.shipped.keeping import ROUTE, Keeping
+from holdfast.flows.shipped.pauses import Pauses
 from holdfast.flows.shipped.sharing import HERE
+from holdfast.flows.shipped.told import Told
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
-from holdfast.transfer.throttle import ITS_TURN
+from holdfast.flows.shipped.working import Work
 from holdfast.transit import hints, network_of
 from holdfast.transit.contest import Candidate, Contest, Link
 from holdfast.transit.errors import TransitError, WireError
@@ -35,10 +36,6 @@ from holdfast.transit.wire import Wire
 CONNECT_WITHIN: Final = 120.0
 """Seconds after the answer in which a connection to a stock client must be there; as long as they
 try themselves."""
-
-FIRST_PAUSE: Final = 2.0
-LONGEST_PAUSE: Final = 60.0
-"""Seconds between two attempts to connect to another Holdfast, which double."""
 
 SHORTEST_CONTEST: Final = 5.0
 """Seconds for one such attempt: relays are dialled two seconds after the first direct address."""
@@ -66,25 +63,18 @@ class Carrying:
     _contest: Contest | None = field(default=None, init=False)
     _candidate: Candidate | None = field(default=None, init=False)
     _dialled: tuple[dict[str, Any], ...] | None = field(default=None, init=False)
-    _stop: Event = field(factory=Event, init=False)
-    _timer: Any = field(default=None, init=False)
-    _pause: float = field(default=FIRST_PAUSE, init=False)
-    _where: dict[str, Any] | None = field(default=None, init=False)
-    """Where we can be reached, as the flow has it."""
-    _left: int = field(default=0, init=False)
-    """How many bytes have moved, which the flow may be told of only later."""
-    _waits: str = field(default="", init=False)
-    """Why it does not go on, as the flow has it."""
-    _turn: Deferred[Any] | None = field(default=None, init=False)
-    """While it waits for a place among those that send."""
-    _threads: int = field(default=0, init=False)
-    """How many work for us; one, or none."""
+    _pauses: Pauses = field(init=False)
+    _told: Told = field(init=False)
+    _work: Work = field(init=False)
     _failed_flow: bool | None = field(default=None, init=False)
     """Once the flow is over: whether it failed."""
     _keeping: Keeping = field(init=False)
     """What becomes of a connection when this process dies."""
 
     def __attrs_post_init__(self) -> None:
+        self._pauses = Pauses(self.session.reactor)
+        self._told = Told(self.session)
+        self._work = Work(self.session, self._idle)
         self._keeping = Keeping(self.session)
 
     # What the engine asks (`holdfast.flows.activities.Activity`).
@@ -108,7 +98,7 @@ class Carrying:
 
     def _found(self, wire: KeptWire | None) -> None:
         """This is the connection of an earlier life, if it is there still."""
-        if self._stop.is_set():
+        if self._work.stops:
             self.wire = wire
             self.stop()
             return
@@ -136,16 +126,15 @@ class Carrying:
 
     def stop(self) -> None:
         """Let go of everything."""
-        self._stop.set()
-        self._calm()
+        self._work.end()
+        self._pauses.calm()
         if self.wire is not None:
             if isinstance(self.wire, KeptWire) and self._failed_flow is None:
                 self.wire.leave()
             else:
                 self.wire.interrupt()
-        if self._turn is not None:
-            self._turn.cancel()
-        if not self._threads:
+        self._work.leave_turn()
+        if not self._work.is_under_way:
             self._hang_up()
         self._drop_contest()
 
@@ -153,7 +142,13 @@ class Carrying:
         """Let go of everything, and remove it."""
         self.wanted, self._failed_flow = details, failed
         self.stop()
-        if not self._threads:
+        if not self._work.is_under_way:
+            self._clear()
+
+    def _idle(self) -> None:
+        """The last thread has ended: what is removed at the end is removed behind it."""
+        self._hang_up()
+        if self._failed_flow is not None:
             self._clear()
 
     def _clear(self) -> None:
@@ -192,12 +187,8 @@ class Carrying:
     def _listens(self, port: int | None, contest: Contest) -> Deferred[None] | None:
         if contest is not self._contest:
             return None
-        where = {"port": port or 0, "hints": contest.hints()}
-        if where == self._where:
-            self._dial()
-            return None
-        self._where = where
-        return self.session.report("listening", where).addCallback(lambda _: self._dial())
+        told = self._told.listens({"port": port or 0, "hints": contest.hints()})
+        return told.addCallback(lambda _: self._dial())
 
     def _dial(self) -> None:
         """Dial what the peer has said, once the receiver has accepted."""
@@ -213,16 +204,13 @@ class Carrying:
 
     def _limit(self) -> None:
         """A contest dials each address once. For another Holdfast, begin another one after it."""
-        self._calm()
         if self._reach.resumes:
-            seconds = max(self._pause, SHORTEST_CONTEST)
-            self._timer = self.session.reactor.callLater(seconds, self._renew)
+            self._pauses.after(max(self._pauses.current, SHORTEST_CONTEST), self._renew)
         else:
-            self._timer = self.session.reactor.callLater(CONNECT_WITHIN, self._too_late)
+            self._pauses.after(CONNECT_WITHIN, self._too_late)
 
     def _renew(self) -> None:
-        self._timer = None
-        self._next_pause()
+        self._pauses.next()
         self._wait("the other side is away")
         # The next contest wants the same port.
         self._drop_contest().addCallback(lambda _: self._begin_again()).addErrback(self._failed)
@@ -239,8 +227,8 @@ class Carrying:
         if candidate.is_lost:
             return  # the contest offers another, if there is one
         if self._reach.resumes:
-            self._calm()
-        self._waits = ""
+            self._pauses.calm()
+        self._told.goes_on()
         held = succeed(None)
         if not self._reach.resumes:
             held = self._keeping.hold(candidate, self._reach.key)
@@ -263,7 +251,6 @@ class Carrying:
         self._not_connected(f"no connection to the other side: {reason}")
 
     def _too_late(self) -> None:
-        self._timer = None
         self._not_connected(f"no connection to the other side within {CONNECT_WITHIN:g} seconds")
 
     def _not_connected(self, reason: str) -> None:
@@ -271,21 +258,20 @@ class Carrying:
         if self._reach.resumes:
             self._again_later(reason)
         else:
-            self._calm()
+            self._pauses.calm()
             self._leave_behind(reason)
 
     def _leave_behind(self, reason: str) -> None:
         """There will be no connection any more."""
-        self._timer = None
         wanted = self.wanted
-        if isinstance(wanted, Sending) and self._left > wanted.moved:
-            wanted = evolve(wanted, moved=self._left)
+        if isinstance(wanted, Sending) and self._told.moved > wanted.moved:
+            wanted = evolve(wanted, moved=self._told.moved)
         self._in_thread(self.cargo.left_behind, wanted, reason)
 
     # Using it.
 
     def _connected(self, link: Link) -> None:
-        self._calm()
+        self._pauses.calm()
         try:
             self._carry(self._keeping.wire(link))
         except WireError:
@@ -297,65 +283,38 @@ class Carrying:
             wire,
             self._reach.key,
             self._reach.resumes,
-            self._stop,
+            self._work.stop,
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
             lambda reason: self.session.reactor.callFromThread(self._wait, reason),
             self.session.reactor.seconds,
-            partial(HERE.throttle.take, stop=self._stop) if HERE.throttle else lambda _: None,
+            partial(HERE.throttle.take, stop=self._work.stop) if HERE.throttle else lambda _: None,
         )
         if self.cargo.role == "receiver":
-            self._in_thread(self.cargo.carry, self.wanted, line)
+            carried = self._work.in_thread(self.cargo.carry, self.wanted, line)
         else:
-            self._in_turn(line)
-
-    def _in_turn(self, line: Line) -> None:
-        """Send once there is a place."""
-        turn = HERE.places.acquire()
-        if not turn.called:
-            self._turn = turn
-            self.session.report("queued", ITS_TURN)
-        done = turn.addCallback(self._has_place, line)
-        done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
-
-    def _has_place(self, places: DeferredSemaphore, line: Line) -> Deferred[Any]:
-        self._turn = None
-
-        def leave(result: Any) -> Any:
-            places.release()
-            return result
-
-        return self.in_thread(self.cargo.carry, self.wanted, line).addBoth(leave)
+            carried = self._work.in_turn(self.cargo.carry, self.wanted, line)
+        carried.addCallbacks(self._carried, self._broke).addErrback(self._failed)
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> None:
-        done = self.in_thread(call, *args)
+        done = self._work.in_thread(call, *args)
         done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
 
     def in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        """Call `call` in a thread. What is removed at the end is removed behind it."""
-        self._threads += 1
-        return self.session.in_thread(call, *args).addBoth(self._out_of_thread)
-
-    def _out_of_thread(self, result: Any) -> Any:
-        self._threads -= 1
-        if self._stop.is_set():
-            self._hang_up()
-            if self._failed_flow is not None:
-                self._clear()
-        return result
+        """Call `call` in a thread; the Deferred has its result."""
+        return self._work.in_thread(call, *args)
 
     def _moved(self, moved: int) -> None:
-        if not self._stop.is_set():
-            self._pause, self._waits = FIRST_PAUSE, ""
-            self._left = moved
-            self.session.report("moved", moved)
+        if not self._work.stops:
+            self._pauses.shorten()
+            self._told.moves(moved)
 
     def _carried(self, result: Any) -> None:
-        if not self._stop.is_set():
+        if not self._work.stops:
             self.cargo.carried(self, result)
 
     def _broke(self, failure: Failure) -> None:
         self._hang_up()
-        if self._stop.is_set():
+        if self._work.stops:
             return
         if failure.check(MayHaveIt):
             self.session.report("unconfirmed", failure.getErrorMessage())
@@ -368,43 +327,33 @@ class Carrying:
             self._again_later(failure.getErrorMessage())
         else:
             self._drop_contest()
-            self._timer = self.session.reactor.callLater(
-                HEAR_WHY, self._leave_behind, failure.getErrorMessage()
-            )
+            self._pauses.after(HEAR_WHY, self._leave_behind, failure.getErrorMessage())
 
     def _again_later(self, reason: str) -> None:
         self._wait(reason)
-        self._calm()
-        self._timer = self.session.reactor.callLater(self._next_pause(), self._begin_again)
+        self._pauses.after(self._pauses.next(), self._begin_again)
 
     def _wait(self, reason: str) -> None:
-        """Say why it does not go on, unless that is said already."""
-        if reason != self._waits and not self._stop.is_set():
-            self._waits = reason
-            self.session.report("waiting", reason)
-
-    def _next_pause(self) -> float:
-        pause = self._pause
-        self._pause = min(LONGEST_PAUSE, 2 * pause)
-        return pause
+        """Say why it does not go on."""
+        if not self._work.stops:
+            self._told.waits(reason)
 
     def _begin_again(self) -> None:
-        self._timer = None
-        if not self._stop.is_set() and self._contest is None:
+        if not self._work.stops and self._contest is None:
             self._begin()
 
     # Letting go.
 
     def hang_up(self) -> None:
         """Nothing more is to be carried, and that is durable: end the connection."""
-        if not self._threads:
+        if not self._work.is_under_way:
             self._hang_up()
 
     def _hang_up(self) -> None:
         wire, self.wire = self.wire, None
         if wire is not None:
             wire.close()
-        if self._stop.is_set() and self._failed_flow is None:
+        if self._work.stops and self._failed_flow is None:
             self._keeping.release()
         else:
             self._keeping.drop()
@@ -415,11 +364,6 @@ class Carrying:
         stopped: Deferred[None] = succeed(None) if contest is None else contest.stop()
         return stopped.addErrback(self._failed)
 
-    def _calm(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-
     def _failed(self, failure: Failure) -> None:
-        if not self._stop.is_set() and failure.value is not None:
+        if not self._work.stops and failure.value is not None:
             self.session.failed(failure.value)

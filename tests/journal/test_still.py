@@ -1,0 +1,195 @@
+"""A worker that has found nothing to do asks one question, until something is committed or due."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from attrs import define
+
+from holdfast_journal import Fenced, SqlJournal
+from holdfast_journal.errors import DatabaseMoved
+from tests.journal.conftest import Journals
+from tests.journal.helpers import ManualReactor, Runner, run, start
+from tests.journal.test_audit import ADA
+from tests.journal.test_leases import Time, file, kinds, names, time
+
+__all__ = ["file", "time"]
+
+
+@define
+class Pair:
+    """A worker that has two flows, of which one is parked until 1100, and another process."""
+
+    worker: SqlJournal
+    other: SqlJournal
+    ada: Runner
+    bob: int
+    time: Time
+
+    def looks(self) -> None:
+        """Look, as an engine does."""
+        assert self.worker.requests() == []
+        assert names(self.worker, suspects=True) == names(self.worker, suspects=False) == []
+
+
+@pytest.fixture
+def pair(file: str, journals: Journals, time: Time) -> Iterator[Pair]:
+    worker, other = (journals.open(file, **time.options()) for _ in range(2))
+    ada, bob = run(worker, "ada", "bob")
+    worker.give_back([bob.taken.id], wake_at=1100.0)
+    pair = Pair(worker, other, ada, bob.taken.id, time)
+    pair.looks()
+    assert worker.is_still()
+    yield pair
+
+
+def starts(pair: Pair) -> None:
+    start(pair.other, "eve")
+
+
+def is_asked(pair: Pair) -> None:
+    pair.other.ask("ada", "batch", "cancel")
+
+
+def parked_is_asked(pair: Pair) -> None:
+    pair.other.ask("bob", "batch", "cancel")
+
+
+def commits(pair: Pair) -> None:
+    pair.ada.event()
+
+
+def is_told_to_leave(pair: Pair) -> None:
+    pair.other.drain(pair.worker.worker, act=ADA.does("drain"))
+
+
+@pytest.mark.parametrize("happens", [starts, is_asked, parked_is_asked, commits, is_told_to_leave])
+def test_whatever_is_committed(pair: Pair, happens: Callable[[Pair], None]) -> None:
+    """Nothing else tells a worker what other processes want."""
+    happens(pair)
+    assert not pair.worker.is_still()
+
+
+def test_time_that_passes(pair: Pair) -> None:
+    """A flow becomes due although nobody commits anything."""
+    pair.time.now = 1005
+    assert pair.worker.is_still()
+    for pair.time.now in (1050, 1090):
+        assert not pair.worker.is_still()  # the lease is renewed
+        pair.looks()
+        assert pair.worker.is_still()
+    pair.time.now = 1099
+    assert pair.worker.is_still()
+    pair.time.now = 1100
+    assert not pair.worker.is_still()
+    assert names(pair.worker) == ["bob"]
+
+
+def test_a_watched_flow_has_a_time_too(pair: Pair) -> None:
+    watcher = pair.worker.watcher("ws://server", "app")
+    pair.worker.watch(watcher.id, {pair.ada.taken.id: ("mailbox", "side")})
+    pair.worker.park({pair.ada.taken.id: 1009.0}, 1)
+    pair.looks()
+    pair.time.now = 1008
+    assert pair.worker.is_still()
+    pair.time.now = 1009
+    assert not pair.worker.is_still()
+    pair.worker.take()
+    pair.worker.watch(watcher.id, {pair.ada.taken.id: ("mailbox", "side")})
+    pair.worker.park({pair.ada.taken.id: None}, 1)
+    pair.looks()
+    pair.other.has_come(watcher.id, [("mailbox", "side")])
+    assert not pair.worker.is_still()
+
+
+def test_a_clock_that_is_set_back(pair: Pair) -> None:
+    """Nothing is known of a time at which nobody has looked."""
+    pair.time.now = 999
+    assert not pair.worker.is_still()
+
+
+def test_a_worker_that_dies_without_a_word(pair: Pair) -> None:
+    """As long as others have flows, it is looked whether they live."""
+    run(pair.other, "eve")
+    pair.looks()
+    assert pair.worker.is_still()
+    pair.other._registration.locks.drop()
+    assert not pair.worker.is_still()
+    assert names(pair.worker) == ["eve"]
+
+
+def test_a_lease_that_was_lost(pair: Pair) -> None:
+    """The question finds out what others took meanwhile, as a whole look does."""
+    pair.time.now = 1031
+    assert names(pair.other) == ["ada"]
+    assert not pair.worker.is_still()
+    assert kinds(pair.ada.lost) == [Fenced]
+
+
+def test_what_was_not_looked_for(pair: Pair) -> None:
+    """It is an answer to what was asked, and to nothing else."""
+    assert not pair.worker.is_still(without=[pair.bob])
+    assert not pair.worker.is_still(kinds=["test"])
+
+
+def test_a_request_that_was_not_answered(pair: Pair) -> None:
+    pair.other.ask("ada", "batch", "cancel")
+    assert pair.worker.requests() == [(pair.ada.taken.id, "cancel")]
+    names(pair.worker, suspects=True), names(pair.worker, suspects=False)
+    assert not pair.worker.is_still()
+
+
+def test_only_where_the_database_tells(url: str, journals: Journals) -> None:
+    """PostgreSQL does not count commits, and is asked each time."""
+    journal = journals.open(url)
+    names(journal, suspects=True), names(journal, suspects=False), journal.requests()
+    assert journal.is_still() is url.startswith("sqlite")
+
+
+class TestLookout:
+    @pytest.fixture
+    def reactor(self) -> ManualReactor:
+        return ManualReactor()
+
+    @pytest.fixture
+    def worker(self, file: str, journals: Journals, reactor: ManualReactor) -> SqlJournal:
+        worker = journals.open(file, reactor=reactor)
+        names(worker, suspects=True), names(worker, suspects=False), worker.requests()
+        return worker
+
+    def look_out(self, worker: SqlJournal) -> list[str]:
+        told: list[str] = []
+        assert worker.look_out(lambda: told.append("told"), every=0.001)
+        return told
+
+    def test_tells_once(
+        self, file: str, worker: SqlJournal, journals: Journals, reactor: ManualReactor
+    ) -> None:
+        before, told = self.look_out(worker), self.look_out(worker)
+        start(journals.open(file), "eve")
+        reactor.until(lambda: told)
+        assert names(worker, suspects=True) == worker.requests() == []
+        assert names(worker, suspects=False) == ["eve"]
+        again = self.look_out(worker)
+        reactor.until(lambda: again)
+        assert (before, told, again) == ([], ["told"], ["told"])
+
+    def test_tells_of_what_fails(
+        self, file: str, worker: SqlJournal, reactor: ManualReactor
+    ) -> None:
+        """Whoever looks then finds out what it is."""
+        path = Path(file.removeprefix("sqlite:///"))
+        path.rename(path.with_name("elsewhere"))
+        told = self.look_out(worker)
+        reactor.until(lambda: told)
+        with pytest.raises(DatabaseMoved):
+            worker.is_still()
+
+    def test_ends_with_the_journal(self, worker: SqlJournal) -> None:
+        self.look_out(worker)
+        thread = worker._lookout._thread
+        worker.close()
+        assert not thread.is_alive()
+
+    def test_there_is_none_without_threads(self, file: str, journals: Journals) -> None:
+        assert not journals.open(file).look_out(lambda: None, every=0.5)
