@@ -1,13 +1,18 @@
 """A worker that has found nothing to do asks one question, until something is committed or due."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from attrs import define
+from sqlalchemy import insert
 
 from holdfast_journal import Fenced, SqlJournal
 from holdfast_journal.errors import DatabaseMoved
+from holdfast_journal.store.database import Database
+from holdfast_journal.store.schema import batches
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, Runner, run, start
 from tests.journal.test_audit import ADA
@@ -72,12 +77,10 @@ def test_whatever_is_committed(pair: Pair, happens: Callable[[Pair], None]) -> N
 
 def test_time_that_passes(pair: Pair) -> None:
     """A flow becomes due although nobody commits anything."""
-    pair.time.now = 1005
-    assert pair.worker.is_still()
-    for pair.time.now in (1050, 1090):
-        assert not pair.worker.is_still()  # the lease is renewed
-        pair.looks()
+    for pair.time.now in range(1010, 1100, 10):
         assert pair.worker.is_still()
+    [lease] = {row.lease_until for row in pair.other.serving() if row.flows}
+    assert lease == 1120.0  # to renew it was not news
     pair.time.now = 1099
     assert pair.worker.is_still()
     pair.time.now = 1100
@@ -144,6 +147,43 @@ def test_only_where_the_database_tells(url: str, journals: Journals) -> None:
     journal = journals.open(url)
     names(journal, suspects=True), names(journal, suspects=False), journal.requests()
     assert journal.is_still() is url.startswith("sqlite")
+
+
+class TestWithoutNews:
+    """`Database.without_news`, by which a lease is renewed."""
+
+    @pytest.fixture
+    def two(self, file: str) -> Iterator[tuple[Database, Database]]:
+        with closing(Database.open(file)) as ours, closing(Database.open(file)) as other:
+            self.commit(ours)
+            yield ours, other
+
+    def commit(self, database: Database) -> None:
+        with database.writing() as connection:
+            connection.execute(insert(batches).values(name=uuid4().hex, created_at=0.0))
+
+    def test_only_what_we_commit(self, two: tuple[Database, Database]) -> None:
+        """To us it is as if nothing had happened, and to others it is not."""
+        ours, other = two
+        before = [each.data_version() for each in two]
+        for _ in range(2):
+            with ours.without_news():
+                self.commit(ours)
+        after = [each.data_version() for each in two]
+        assert (after[0] == before[0], after[1] == before[1]) == (True, False)
+        self.commit(other)
+        assert ours.data_version() != before[0]
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_what_others_commit_meanwhile(
+        self, two: tuple[Database, Database], *, first: bool
+    ) -> None:
+        ours, other = two
+        before = ours.data_version()
+        with ours.without_news():
+            for each in (other, ours) if first else (ours, other):
+                self.commit(each)
+        assert ours.data_version() != before
 
 
 class TestLookout:

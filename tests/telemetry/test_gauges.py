@@ -1,10 +1,11 @@
-"""What a mailbox server is called in a label."""
+"""What a mailbox server is called in a label, and when flows are counted again."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.telemetry.gauges import server_of
+from holdfast.telemetry.gauges import Found, server_of
+from holdfast_journal import NewFlow, SqlJournal
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,22 @@ def test_a_server(url: str, label: str) -> None:
 def test_any_url(before: str, after: str) -> None:
     """No URL makes it fail, or grow without bound."""
     assert len(server_of(f"{before}://{after}")) <= 200
+
+
+def test_counted_again_when_something_was_committed() -> None:
+    """Or if a worker has flows, which may die without a word."""
+    journal = SqlJournal.open_inline("sqlite://")
+
+    def start(name: str) -> None:
+        journal.start_flows("batch", [NewFlow(name, "test", b"")])
+
+    start("ada")
+    first = Found.look(journal)
+    assert Found.look(journal, first) is first
+    start("bob")
+    second = Found.look(journal, first)
+    assert [group.number for group in second.groups] == [2]
+    journal.take(limit=1)
+    third = Found.look(journal, second)
+    assert Found.look(journal, third) is not third
+    journal.close()

@@ -28,11 +28,24 @@ class Found:
 
     groups: Sequence[Group]
     tasks: Mapping[str, int]
+    version: int | None
+    """Of the database; see `SqlJournal.data_version`."""
 
     @classmethod
-    def look(cls, journal: SqlJournal) -> Found:
-        """Count; for a thread. Raises DatabaseUnusable."""
-        return cls(journal.groups(Filter()), journal.open_tasks())
+    def look(cls, journal: SqlJournal, last: Found | None = None) -> Found:
+        """Count, unless it is as it was at the `last` count; for a thread.
+
+        Raises DatabaseUnusable.
+        """
+        version = journal.data_version()  # before the count, which may miss what comes meanwhile
+        if last is not None and version is not None and last.stands_at(version):
+            return last
+        return cls(journal.groups(Filter()), journal.open_tasks(), version)
+
+    def stands_at(self, version: int) -> bool:
+        """Whether it is what would be counted at this version."""
+        # A worker may die without changing that.
+        return version == self.version and all(each.owner_alive is None for each in self.groups)
 
 
 def server_of(url: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -48,7 +47,9 @@ class WorkerTelemetry:
     def start(self, service: Service) -> None:
         """The reactor runs; see `holdfast.operating.companions.Companion`."""
         self._service = service
-        self._found = LookedUp(self._reactor, partial(Found.look, service.journal))
+        found = self._found = LookedUp[Found](
+            self._reactor, lambda: Found.look(service.journal, found.last)
+        )
         self._process.registry.register(Gauges(service, self._found))
         self.observer.expect(service.work.serve)
         service.journal.observe_writes(self.observer.wrote)

@@ -52,6 +52,8 @@ class Database:
     """A connection that is open for as long as this is, so that SQLite keeps a file's log."""
     _asking: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     """For whoever uses that."""
+    _alike: tuple[int | None, int | None] = field(default=(None, None), init=False)
+    """A version of the database, and an earlier one that counts as the same."""
     # One writer at a time in this process. This is fair, while SQLite's busy handler polls. A
     # database in memory has one connection, so its readers take turns too.
     _turn: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
@@ -223,11 +225,27 @@ class Database:
             return int(driver.total_changes)
         with self.explaining_errors(), self._asking:
             self.see_that_it_is_there()
-            try:
-                [version] = driver.execute("PRAGMA data_version").fetchone()
-            except sqlite3.Error:
-                return None  # whoever asks for more finds out what is wrong
-        return int(version)
+            version = _changes_by_others(driver)
+        now, before = self._alike
+        return before if version == now else version
+
+    @contextmanager
+    def without_news(self) -> Iterator[None]:
+        """What this block commits leaves `data_version` as it is, if nobody else commits meanwhile.
+
+        For what nobody looks for.
+        """
+        with self._turn:
+            # The writer's connection counts what others commit, and not what it commits itself.
+            writer = None if self.path is None else self._writer
+            others = None if writer is None else _changes_by_others(_driver_of(writer))
+            before = None if others is None else self.data_version()
+            yield
+            if before is None or writer is not self._writer:
+                return
+            after = self.data_version()
+            if others == _changes_by_others(_driver_of(writer)):
+                self._alike = after, before
 
     def see_that_it_is_there(self) -> None:
         """See that an SQLite file is still the one that was opened. Raises DatabaseMoved."""
@@ -269,3 +287,16 @@ class Database:
         why = reason(error) + (f"; {remedy}" if remedy else "")
         text = f"the database {self.name} cannot be used: {why}"
         return DatabaseAway(text, why) if found is ErrorKind.PASSING else DatabaseUnusable(text)
+
+
+def _driver_of(connection: Connection | None) -> Any:
+    return None if connection is None else connection.connection.dbapi_connection
+
+
+def _changes_by_others(driver: Any) -> int | None:
+    """A number that changes when another connection has committed."""
+    try:
+        [version] = driver.execute("PRAGMA data_version").fetchone()
+    except sqlite3.Error:
+        return None  # whoever asks for more finds out what is wrong
+    return int(version)
