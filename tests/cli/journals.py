@@ -17,8 +17,12 @@ def url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+LEASE = 3600.0
+"""Seconds for which a worker is taken for alive that nobody hears of: longer than any test."""
+
+
 def open_at(path: Path, clock: Callable[[], float] = time.time) -> SqlJournal:
-    return SqlJournal.open_inline(url(path), environ={}, clock=clock)
+    return SqlJournal.open_inline(url(path), environ={}, clock=clock, lease=LEASE)
 
 
 def start(journal: SqlJournal, *names: str, batch: str = "default") -> dict[str, TakenFlow]:

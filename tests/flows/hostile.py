@@ -25,6 +25,7 @@ from holdfast.transit.records import Opener, Sealer
 from holdfast_journal import FlowRow, SqlJournal
 from tests.flows.acting import Client
 from tests.harness import reactor
+from tests.harness.waiting import DEADLINE
 
 BATCH = "batch"
 
@@ -59,7 +60,7 @@ class World:
         return row
 
     async def end(self, name: str) -> FlowRow:
-        await reactor.until(lambda: self.row(name).finished_at, f"the end of {name}", 10)
+        await reactor.until(lambda: self.row(name).finished_at, f"the end of {name}")
         return self.row(name)
 
 
@@ -174,7 +175,7 @@ class Listener:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
+        connection.settimeout(DEADLINE)
         with connection:
             try:
                 self.script(Line(connection, self.keys or TransitKeys(bytes(32)), self.role))

@@ -89,11 +89,11 @@ def test_none_at_all(world: World) -> None:
     assert extend(world, math.inf) == ["has no deadline"]
     world.until(lambda: asked(world) is None, seconds=5)
     assert world.heard().count("operator: no deadline") == 1
-    world.advance(2000, step=20)
+    world.advance(2000, step=50)
     world.peer(f"{code.partition('-')[0]}-wrong-words")
     world.until(world.finished)
     world.journal.retry("ann", BATCH)
-    world.advance(2000, step=20)
+    world.advance(2000, step=50)
     assert world.status() == "waiting"
     extend(world, 5000.0)
     check_deadline(world, 5000.0)

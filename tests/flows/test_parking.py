@@ -62,7 +62,7 @@ def forgotten(world: World) -> list[str]:
 def watch(world: World, seconds: float) -> None:
     """Let time pass, and see that nobody is forgotten."""
     for _ in range(int(seconds / 15)):
-        world.advance(15, step=7.5)
+        world.advance(15, step=15)
         assert forgotten(world) == []
 
 
@@ -221,54 +221,54 @@ def test_no_more_begin_than_can_be_visited(world: World) -> None:
 
     Whoever waits for room can be cancelled.
     """
-    add(world, people(150))
+    add(world, people(75))
     world.serve(connections=2)
     for _ in range(75):
-        world.advance(16, step=8)
+        world.advance(16, step=16)
         assert forgotten(world) == []
     shown = codes(world)
-    assert 50 < len(shown) < 110
+    assert 25 < len(shown) < 55
     [(worker, words)] = world.journal.notices()
     assert worker == world.journal.worker
-    assert f"{150 - len(shown)} more begin when there is room" in words
+    assert f"{75 - len(shown)} more begin when there is room" in words
     assert "2 connections" in words and "--connections" in words
     [*_, last] = [row.name for row in world.rows() if row.status == "new"]
     world.journal.ask(last, BATCH, "cancel")
-    world.advance(160, step=8)
+    world.advance(160, step=16)
     assert world.status(last) == "cancelled"
-    for name in list(shown)[:30]:
+    for name in list(shown)[:15]:
         world.peer(shown[name], appid=Provision.appid, on_message=accept)
     for _ in range(60):
-        world.advance(16, step=8)
+        world.advance(16, step=16)
         assert forgotten(world) == []
-    assert len(codes(world)) >= len(shown) - 10, "others take the places of those who collected"
+    assert len(codes(world)) >= len(shown) - 5, "others take the places of those who collected"
 
 
 def test_more_have_begun_than_can_be_visited(world: World) -> None:
     """A worker with fewer connections than the one before says what may happen."""
-    add(world, people(150))
+    add(world, people(75))
     world.serve(connections=400)
     world.advance(5, step=1)
-    assert len(codes(world)) == 150
+    assert len(codes(world)) == 75
     assert world.journal.notices() == []
     world.crash()
     world.serve(connections=2)
-    world.advance(600, step=8)
+    world.advance(600, step=16)
     [(_, words)] = world.journal.notices()
     assert "may forget their codes" in words
-    for code in list(codes(world).values())[20:]:
+    for code in list(codes(world).values())[10:]:
         world.peer(code, appid=Provision.appid, on_message=accept)
-    world.until(lambda: not world.journal.notices(), seconds=4000, step=8)
+    world.until(lambda: not world.journal.notices(), seconds=4000, step=16)
 
 
 def test_all_connections_visit_if_need_be(world: World) -> None:
     """Nobody stays connected while others wait for longer than a server remembers."""
-    add(world, people(160))
+    add(world, people(80))
     world.serve(connections=4)
-    for _ in range(120):
-        world.advance(8, step=8)
+    for _ in range(60):
+        world.advance(16, step=16)
         assert forgotten(world) == []
-    assert len(codes(world)) == 160
+    assert len(codes(world)) == 80
 
 
 def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
@@ -280,10 +280,10 @@ def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
             return silent.connector(url, owner, clock=world.reactor)
         return world.connector(url, owner)
 
-    flows = [Provision(name=f"m{number}", secret="secret") for number in range(60)]
+    flows = [Provision(name=f"m{number}", secret="secret") for number in range(30)]
     first = [new_flow(flow.name, flow, relay=mute, appid=flow.appid) for flow in flows]
     world.journal.start_flows(BATCH, first)
-    add(world, people(60))
+    add(world, people(30))
     world.serve(connections=8, connector=connector)
 
     def go_on(seconds: float) -> None:
@@ -292,7 +292,7 @@ def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
             world.advance(5, step=5)
 
     go_on(240)
-    assert len(codes(world)) == 60
+    assert len(codes(world)) == 30
     assert {name[0] for name in codes(world)} == {"p"}
     for _ in range(24):  # until everybody would have been forgotten
         go_on(30)

@@ -3,6 +3,7 @@
 - `reactor`   run an async function on the one reactor of the test process
 - `process`   a command in a session of its own; the `holdfast` command in a home of its own
 - `forks`     how Python programs start: as forks of a process with all imports (`fork_server`)
+- `quick`     commands that run as such forks, for a shell
 - `server`    a mailbox server in a child process: kill it, pause it, look into its database
 - `peers`     stock clients in child processes
 - `scripted`  a stock client in this process that can be stopped between any two frames

@@ -39,6 +39,19 @@ def environment(**extra: str) -> dict[str, str]:
     return ours | extra
 
 
+def state(pid: int | str) -> str | None:
+    """Return the letter of a process's state, such as T for a stopped one; None if it is gone.
+
+    One that has ended is gone, too, if only nobody has asked yet how.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    letter = stat.rpartition(")")[2].split()[0]
+    return None if letter == "Z" else letter
+
+
 @frozen
 class Finished:
     """How a child ended: exit status (minus the signal's number if one killed it), texts."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from attrs import define, field
 from sqlalchemy import Engine, create_engine, text
 
+from tests.harness.process import state
 from tests.harness.waiting import until
 
 
@@ -93,7 +94,7 @@ class Server:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         os.kill(int(pid), signal.SIGKILL)
         # They hold its shared memory, without which no server can be started.
-        until(lambda: not any(Path(f"/proc/{each}").exists() for each in children), "their end")
+        until(lambda: not any(map(state, children)), "their end")
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""

@@ -122,6 +122,24 @@ def test_a_hundred_times_as_many_cost_the_same(
     assert many <= few + few // 5 + 5
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["free", "ours"])
+def test_a_hundred_times_as_many_are_due(tmp_path: Path, steps: Steps, *, own: bool) -> None:
+    """Whoever takes five of them looks no further, and hands over no list of all."""
+    costs = []
+    for count in (FEW, MANY):
+        journal = SqlJournal.open_inline(f"sqlite:///{tmp_path}/{count}.db", keys=KEY)
+        new = [NewFlow(f"p{n}", "provision", b"p") for n in range(count)]
+        journal.start_flows("default", new, own=own)
+        names = {flow.name for flow in new} | {f"q{n}" for n in range(MANY)}
+        assert [flow.name for flow in journal.take(limit=2, names=names)] == ["p0", "p1"]
+        before = steps.count
+        assert len(journal.take(limit=5, names=names)) == 5
+        costs.append(steps.count - before)
+        journal.close()
+    few, many = costs
+    assert many <= few + few // 5 + 5
+
+
 def test_nothing_is_remembered_of_what_is_over(both: list[SqlJournal]) -> None:
     """Whoever follows for long does not grow, and a name is looked for in its batch."""
     for journal in both:

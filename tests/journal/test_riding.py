@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from holdfast_journal import SqlJournal
+from holdfast_journal import Fenced, SqlJournal
 from tests.journal.conftest import Journals
 from tests.journal.helpers import ManualReactor, Runner, run
 
@@ -128,3 +128,17 @@ def test_the_last_of_a_flow_rides_with_any(
     assert written == [3, 1]
     assert [row.heard for row in journal.history(ada.taken.id)] == ["an echo", "the end"]
     assert bob.released == [1]
+
+
+def test_what_waits_for_a_flow_that_was_taken_again(
+    journal: SqlJournal, reactor: ManualReactor, written: list[int]
+) -> None:
+    """By the same worker, under another epoch: only the old commit is refused."""
+    (ada,) = run(journal, "ada")
+    hear(ada)
+    journal.give_back([ada.taken.id])
+    [again] = [Runner(taken) for taken in journal.take()]
+    again.event()
+    reactor.until(lambda: again.released)
+    assert [type(error) for error in ada.lost] == [Fenced]
+    assert [row.heard for row in journal.history(ada.taken.id)] == ["event 1"]

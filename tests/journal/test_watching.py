@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from holdfast_journal import CANCEL, KeyRing, SqlJournal
+from holdfast_journal import CANCEL, Filter, KeyRing, SqlJournal
 from holdfast_journal.ownership.due import LONGEST_PAUSE
 from holdfast_journal.ownership.values import Unfinished
 from holdfast_journal.store.database import Database
@@ -36,6 +36,11 @@ def begun(journal: SqlJournal, *names: str) -> list[Runner]:
 def arrive(journal: SqlJournal, *names: str) -> int:
     """Something comes into these mailboxes."""
     return journal.has_come(journal.watcher(*HERE).id, [(name, "side") for name in names])
+
+
+def watched(journal: SqlJournal, batch: str | None = None) -> int:
+    """How many of a batch, or of all, are watched."""
+    return sum(each.number for each in journal.groups(Filter(batch=batch)) if each.watched)
 
 
 def taken(journal: SqlJournal, **options: object) -> list[str]:
@@ -86,7 +91,7 @@ class TestParking:
         park(first, "ada", "bob")
         clock.now += 100 * LONGEST_PAUSE
         assert taken(first) == taken(second) == []
-        assert first.count_unfinished().watched == 2
+        assert watched(first) == 2
         assert arrive(second, "ada") == 1
         assert arrive(second, "ada") == 0
         assert taken(second) == ["ada"]
@@ -138,10 +143,11 @@ class TestParking:
         journal = journals.open(url)
         park(journal, "ada", "bob")
         (cleo,) = begun(journal, "cleo")
-        assert journal.count_unfinished() == Unfinished(1, 0, 0, 2)
+        assert journal.count_unfinished() == Unfinished(1, 0, 0)
+        assert watched(journal) == 2
         journal.give_back([cleo.taken.id])
-        assert journal.count_unfinished(batch="batch", kinds=["test"]) == Unfinished(1, 0, 1, 2)
-        assert journal.count_unfinished(names=["ada"]) == Unfinished(0, 0, 0, 1)
+        assert journal.count_unfinished(batch="batch", kinds=["test"]) == Unfinished(1, 0, 1)
+        assert journal.count_unfinished(names=["ada"]) == Unfinished(0, 0, 0)
 
 
 class TestForgotten:
@@ -189,7 +195,7 @@ def test_an_older_release(url: str, journals: Journals) -> None:
         taken_and_back = "UPDATE holdfast_flows SET epoch = epoch + 1, wake_at = :later"
         connection.execute(text(taken_and_back), {"later": clock.now + 1})
     database.close()
-    assert journal.count_unfinished().watched == 0
+    assert watched(journal) == 0
     assert taken(journal) == []
     clock.now += 1
     assert taken(journal) == ["ada"]

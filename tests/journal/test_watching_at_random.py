@@ -18,6 +18,7 @@ from holdfast_journal import CANCEL, SqlJournal
 from tests.journal.conftest import Journals
 from tests.journal.helpers import start
 from tests.journal.test_retention import Time
+from tests.journal.test_watching import watched
 
 FLOWS = tuple("abcd")
 SOON, FAR = 100.0, 1000.0
@@ -150,8 +151,9 @@ class Watched(RuleBasedStateMachine):
     @precondition(lambda self: self.flows["a"].id)
     @invariant()
     def counted(self) -> None:
-        found = self.journals[1].count_unfinished(batch=self.batch)
-        assert found.watched == sum(flow.revision is not None for flow in self.flows.values())
+        assert watched(self.journals[1], self.batch) == sum(
+            flow.revision is not None for flow in self.flows.values()
+        )
 
 
 def test_at_random(url: str, journals: Journals) -> None:

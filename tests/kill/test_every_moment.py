@@ -1,6 +1,6 @@
 """A command that is killed at any moment of an exchange, and started again, finishes it.
 
-Every thirty-sixth moment of `provision` is walked, and of the others those that differ; with
+Every fiftieth moment of `provision` is walked, and of the others those that differ; with
 EVERY_MOMENT set in the environment, all of all. (`tests/simulation/test_crashes.py` dies
 everywhere, always.)
 """
@@ -18,7 +18,7 @@ OUT_OF_TURN = 5
 
 def test_provision(world: World) -> None:
     """A person gets their secret exactly once, whatever the moment of the death."""
-    missed = world.walk(provision, lambda moments: moments if EVERY else moments[::36])
+    missed = world.walk(provision, lambda moments: moments if EVERY else moments[::50])
     assert len(missed) <= OUT_OF_TURN, missed
 
 
@@ -29,7 +29,7 @@ def test_provision_with_mint(world: World) -> None:
         if EVERY:
             return moments
         first, last = moments.index("hear-version:before:1"), moments.index("add:after:3")
-        return moments[first : last + 1 : 6]
+        return moments[first : last + 1 : 10]
 
     missed = world.walk(minted, from_proof_to_message)
     assert len(missed) <= OUT_OF_TURN, missed
@@ -52,7 +52,7 @@ def test_send(world: World) -> None:
 
     def some(moments: list[str]) -> list[str]:
         # The last ones too: what was sent must not be sent again because nobody was told.
-        return moments if EVERY else [*moments[:-4:30], *moments[-4:]]
+        return moments if EVERY else [*moments[:-4:60], *moments[-4::2]]
 
     missed = world.walk(send, some)
     assert len(missed) <= OUT_OF_TURN, missed
@@ -65,7 +65,7 @@ def test_receive(world: World) -> None:
         if EVERY:
             return moments
         first, last = moments.index("hear-0:before:1"), moments.index("add:after:3")
-        return [*moments[:first:24], *moments[first:last:9], *moments[last::18]]
+        return [*moments[:first:48], *moments[first:last:16], *moments[last::32]]
 
     missed = world.walk(receive, around_the_file)
     assert len(missed) <= OUT_OF_TURN, missed

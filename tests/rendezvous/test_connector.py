@@ -106,11 +106,15 @@ def test_a_good_day() -> None:
     assert home.clock.getDelayedCalls() == []
 
 
-def test_delays_grow() -> None:
+@pytest.mark.parametrize(
+    ("longest", "expected"), [(60.0, [2, 4, 8, 16, 32, 60, 60]), (5.0, [2, 4, 5, 5, 5, 5, 5])]
+)
+def test_delays_grow(longest: float, expected: list[float]) -> None:
     """Each failure doubles the delay, up to a minute; the owner is told how long it is."""
     home = started()
+    home.connector.longest_delay = longest
     delays = []
-    for _ in range(9):
+    for _ in expected:
         home.refuse()
         delays.append(home.told[-1][1])
         calls = len(home.exchange.calls)
@@ -118,7 +122,7 @@ def test_delays_grow() -> None:
         assert len(home.exchange.calls) == calls
         home.clock.advance(0.5)
         assert len(home.exchange.calls) == calls + 1
-    assert delays == [2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert delays == expected
 
 
 def test_delays_are_spread() -> None:

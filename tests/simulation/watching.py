@@ -251,7 +251,9 @@ class Watching:
         for key in tuple(watches.watched):
             mailbox, side = key
             row = tables.mailboxes.get(mailbox)
-            if row is not None and not row.sides.get(side):
+            if row is not None and side not in row.sides:
+                watches.note(key)  # forgotten since, and made anew by the peer
+            elif row is not None and not row.sides[side]:
                 watches.end(key)
             elif now.get(mailbox) != before.get(mailbox):  # it may have been forgotten since
                 watches.note(key)

@@ -113,9 +113,9 @@ def test_time() -> None:
         assert "woken" not in world.published()
         world.advance(3)
         assert 100 <= world.published()["woken"] <= 102
-        world.advance(86_400 * 6)
+        world.advance(86_400 * 6, step=3600)
         assert world.status() == "waiting"
-        world.advance(86_400)
+        world.advance(86_400, step=3600)
         assert world.status() == "expired"
         peer = world.peer(code)
         world.advance(60)

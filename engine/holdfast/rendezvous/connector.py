@@ -87,6 +87,8 @@ class Connector:
     _url: str = field(repr=False)
     _owner: ConnectionOwner = field(repr=False)
     _jitter: Jitter = field(repr=False)
+    longest_delay: float = field(default=LONGEST_DELAY, init=False)
+    """Seconds between two attempts at most."""
     _stage: ConnectorStage = field(default=ConnectorStage.NEW, init=False)
     _socket: WebSocket | None = field(default=None, init=False, repr=False)
     # While pausing: the next attempt. While connected: the time at which a mute server is dropped.
@@ -203,7 +205,7 @@ class Connector:
 
     def _next_delay(self) -> float:
         """Seconds to wait: up to twice as long each time, and different for every wormhole."""
-        ceiling = min(LONGEST_DELAY, 2 * SHORTEST_DELAY * 2 ** min(self._failures, 10))
+        ceiling = min(self.longest_delay, 2 * SHORTEST_DELAY * 2 ** min(self._failures, 10))
         self._failures += 1
         return self._jitter.uniform(ceiling / 2, ceiling)
 

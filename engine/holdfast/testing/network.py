@@ -113,6 +113,8 @@ class Connector:
     owner: ConnectionOwner
     clock: Clock
     is_dead: Callable[[], bool] = _lives
+    longest_delay: float = field(default=RETRY, init=False)
+    """Not heeded here, where all attempts have the same distance."""
     link: Link | None = field(default=None, init=False)
     """The newest connection."""
     there: bool = field(default=False, init=False)

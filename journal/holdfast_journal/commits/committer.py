@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from holdfast_journal.commits.statements import FenceBroken, Prepared, prepare
-from holdfast_journal.commits.values import Commit
+from holdfast_journal.commits.values import Commit, Fence
 from holdfast_journal.errors import CommitFailed, DatabaseMoved, Fenced, JournalBroken
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import flows
@@ -25,7 +25,7 @@ LONGEST_DELAY = 5.0
 _T = TypeVar("_T")
 
 Group: TypeAlias = Sequence[Commit]
-"""Commits of one flow, in order."""
+"""Commits of one flow under one epoch, in order."""
 
 
 class _Refused(Exception):
@@ -54,18 +54,18 @@ class Committer:
         The others are durable when this returns. If a commit is lost, all later commits of its flow
         are lost too. Raises JournalBroken.
         """
-        groups, lost = _prepare_outside(_by_flow(commits))
-        failed: dict[int, Exception] = {}
+        groups, lost = _prepare_outside(_by_fence(commits))
+        failed: dict[Fence, Exception] = {}
         attempts = deque([groups] if groups else ())
         while attempts:
             groups = attempts.popleft()
-            first = groups[0][0].fence.id
+            first = groups[0][0].fence
             if first not in failed:  # or the commit before this one was lost
                 try:
                     self._write(groups)
                     continue
                 except _GaveUp as error:
-                    failed |= dict.fromkeys(_flows(groups), CommitFailed(str(error)))
+                    failed |= dict.fromkeys(_fences(groups), CommitFailed(str(error)))
                 except (FenceBroken, _Refused) as error:
                     if fenced := self._fenced(groups):
                         failed |= fenced
@@ -73,10 +73,10 @@ class Committer:
                         attempts.extendleft(reversed(smaller))
                         continue
                     else:
-                        failed[first] = CommitFailed(f"flow {first} cannot be written: {error}")
+                        failed[first] = CommitFailed(f"flow {first.id} cannot be written: {error}")
             left = []
             for group in groups:
-                if (failure := failed.get(group[0].fence.id)) is None:
+                if (failure := failed.get(group[0].fence)) is None:
                     left.append(group)
                 else:
                     lost |= dict.fromkeys(group, failure)
@@ -108,9 +108,10 @@ class Committer:
         with self._database.transaction(writes=False) as connection:
             return prepared.is_written(connection)
 
-    def _fenced(self, groups: Sequence[Group]) -> dict[int, Exception]:
-        """Return those of the flows that are not where we left them."""
-        query = select(flows.c.id, flows.c.epoch, flows.c.seq).where(flows.c.id.in_(_flows(groups)))
+    def _fenced(self, groups: Sequence[Group]) -> dict[Fence, Exception]:
+        """Return the fences of those of the flows that are not where we left them."""
+        ids = {fence.id for fence in _fences(groups)}
+        query = select(flows.c.id, flows.c.epoch, flows.c.seq).where(flows.c.id.in_(ids))
 
         def attempt() -> dict[int, tuple[int, int]]:
             with self._database.transaction(writes=False) as connection:
@@ -120,11 +121,11 @@ class Committer:
             found = self._persist(attempt)
         except (_Refused, _GaveUp):
             found = {}
-        fenced: dict[int, Exception] = {}
-        for flow, group in zip(_flows(groups), groups, strict=True):
-            expected = (group[0].fence.epoch, group[0].base)
+        fenced: dict[Fence, Exception] = {}
+        for fence, group in zip(_fences(groups), groups, strict=True):
+            flow, expected = fence.id, (fence.epoch, group[0].base)
             if flow in found and found[flow] != expected:
-                fenced[flow] = Fenced(
+                fenced[fence] = Fenced(
                     f"flow {flow} was taken over: expected epoch {expected[0]}, seq {expected[1]};"
                     f" found epoch {found[flow][0]}, seq {found[flow][1]}"
                 )
@@ -190,20 +191,24 @@ def _prepare_outside(groups: Iterable[Group]) -> tuple[list[Group], dict[Commit,
     return ready, lost
 
 
-def _by_flow(commits: Sequence[Commit]) -> list[Group]:
-    """Those that have something to write."""
-    groups: dict[int, list[Commit]] = {}
+def _by_fence(commits: Sequence[Commit]) -> list[Group]:
+    """Those that have something to write.
+
+    By fence, not by flow: a commit may have waited while its flow was taken by another worker, and
+    then by this one again.
+    """
+    groups: dict[Fence, list[Commit]] = {}
     for commit in commits:
         if commit.state is not None:
-            if (group := groups.get(commit.fence.id)) is not None:
+            if (group := groups.get(commit.fence)) is not None:
                 group.append(commit)
             else:
-                groups[commit.fence.id] = [commit]
+                groups[commit.fence] = [commit]
     return list(groups.values())
 
 
-def _flows(groups: Sequence[Group]) -> list[int]:
-    return [group[0].fence.id for group in groups]
+def _fences(groups: Sequence[Group]) -> list[Fence]:
+    return [group[0].fence for group in groups]
 
 
 def _divided(groups: Sequence[Group]) -> Sequence[list[Group]]:

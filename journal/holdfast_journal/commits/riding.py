@@ -6,7 +6,8 @@ has merely not heard yet what it heard. So such a commit waits for the next of i
 something to release; if there is none for a while, all that wait are written together.
 
 The commit that ends a flow has no next, and what it releases is known in this process only. It
-waits, for a much shorter while, for a transaction of any other flow.
+waits for a transaction of any other flow; if none runs here, for a much shorter while, since one
+may be about to begin.
 
 The order of a flow's commits stays: what waits goes before whatever its flow submits next.
 """
@@ -20,11 +21,11 @@ from attrs import define, field
 from holdfast_journal.commits.boundaries import Reactor
 from holdfast_journal.commits.values import Commit
 
-LONGEST: Final = 0.1
+LONGEST: Final = 0.2
 """Seconds for which a commit waits at most."""
 
-LAST: Final = 0.02
-"""Seconds for which the last commit of a flow waits at most."""
+ALONE: Final = 0.02
+"""Seconds for which the last commit of the only flow that runs here waits at most."""
 
 
 @define(eq=False)
@@ -34,6 +35,8 @@ class Riding:
     _reactor: Reactor
     _due: Callable[[], object]
     """Called when those that wait are to be written."""
+    _is_alone: Callable[[], bool]
+    """Whether at most one flow runs in this process."""
     _waiting: dict[int, list[Commit]] = field(factory=dict, init=False)
     """By flow."""
     _ending: list[Commit] = field(factory=list, init=False)
@@ -50,7 +53,7 @@ class Riding:
         flow = commit.fence.id
         if state.finished_at is not None:
             self._ending += [*self._waiting.pop(flow, ()), commit]
-            self._wait(LAST)
+            self._wait(ALONE if self._is_alone() else LONGEST)
         elif commit.calls:
             return False
         else:

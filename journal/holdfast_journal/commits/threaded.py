@@ -67,6 +67,8 @@ class ThreadedWriter:
     _reactor: Reactor
     _on_fatal: Callable[[JournalBroken], object]
     _backlog: Backlog
+    _is_alone: Callable[[], bool]
+    """Whether at most one flow runs in this process."""
 
     _turn: list[Commit] = field(factory=list, init=False)
     """What this reactor turn has submitted so far."""
@@ -90,7 +92,7 @@ class ThreadedWriter:
         self._releasing = Releasing(
             self._worker, self._reactor, self._backlog.released, self._rested
         )
-        self._riding = Riding(self._reactor, self._hand_over_all)
+        self._riding = Riding(self._reactor, self._hand_over_all, self._is_alone)
         self._watch = Watch(self._reactor, self._finished, self._waits, self._stalled)
         self._patience = Watch(self._reactor, self._finished, self._stops, self._give_up)
 

@@ -81,7 +81,9 @@ class Assembly:
             Renewing(moving(reactor, options.uptime)),
             options.host,
         )
-        writer = ThreadedWriter(database, registration, reactor, options.on_fatal, backlog)
+        writer = ThreadedWriter(
+            *(database, registration, reactor, options.on_fatal, backlog), running.is_alone
+        )
         lookout = Lookout(reactor)
         return cls._of(ready, options, running, registration, writer, backlog, lookout)
 

@@ -25,6 +25,10 @@ class Running:
     strays: bool = field(default=False, init=False)
     """Whether the database may hold flows of ours of which we do not know."""
 
+    def is_alone(self) -> bool:
+        """Whether at most one flow runs here."""
+        return len(self.journals) < 2
+
     def gone(self, flow: int, journal: FlowJournal) -> None:
         """Remove a flow whose journal is over, or lost. For the reactor's thread; does not block.
 

@@ -79,16 +79,14 @@ class TakenFlow:
 
 @frozen
 class Unfinished:
-    """How many flows are not finished.
+    """How many flows are not finished, and not watched.
 
     Args:
-        begun: those that have begun, without those that are watched.
+        begun: those that have begun.
         new: those that have not.
         unowned: of `begun`, those that no worker runs now.
-        watched: those that wait while a mailbox server watches for them; see `watching`.
     """
 
     begun: int
     new: int
     unowned: int
-    watched: int = 0

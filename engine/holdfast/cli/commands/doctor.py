@@ -13,6 +13,7 @@ from attrs import define, field
 
 from holdfast.cli import say
 from holdfast.cli.settings import db_option
+from holdfast.cli.status_line import StatusLine
 from holdfast.operating.service import ONE_COMMANDS
 from holdfast.operating.summing import contact_words, contacts
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 LONG: Final = 300.0
 """Seconds after which a flow that is due should have found a worker."""
+
+TELL_EACH: Final = 100
+"""Flows after which a terminal is told how far that is."""
 
 LOOK_AGAIN: Final = 3.0
 """Seconds in which a living worker takes what is free."""
@@ -85,7 +89,9 @@ def command(
             name, batch = flow.name, flow.batch
         elif batch is not None:
             check_batch(journal, batch)
-        report = check(journal, batch, name)
+        line = StatusLine()
+        report = check(journal, batch, name, goes_on=line.show if line.terminal else None)
+        line.clear()
     if name is None and batch is None:
         report.kept = kept_in_words(os.environ)
     if as_json:
@@ -151,8 +157,11 @@ def check(
     batch: str | None = None,
     name: str | None = None,
     pause: Callable[[float], object] = time.sleep,
+    goes_on: Callable[[str], object] | None = None,
 ) -> Report:
     """Check the database, its workers, and each flow, or each of `batch`, or the one called `name`.
+
+    `goes_on` is told now and then how far that is: 100,000 flows take minutes.
 
     Raises:
         DatabaseUnusable: the database does not answer.
@@ -174,6 +183,8 @@ def check(
             report.flows += 1
             report.shredded += flow.shredded
             report.findings += flow.findings
+            if goes_on is not None and report.flows % TELL_EACH == 0:
+                goes_on(f"checked {_flows(report.flows)}")
         free = _free(journal, batch, name, pause)
         report.findings += _about(free, any(each.alive for each in journal.workers()))
     except (DatabaseUnusable, DatabaseError) as error:

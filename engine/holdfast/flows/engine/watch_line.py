@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 SIDE_BYTES: Final = 5
 """Of the side under which a line binds, which means nothing."""
 
+RETRIES_WITHIN: Final = 5.0
+"""Seconds between two attempts to connect at most: all who come to a server that is back wait for
+this one connection."""
+
 _log = Logger()
 
 
@@ -87,6 +91,7 @@ class WatchLine:
 
     def __attrs_post_init__(self) -> None:
         self._connector = self._make(self.watcher.url, self)
+        self._connector.longest_delay = RETRIES_WITHIN
         self._connector.start()
 
     def stop(self) -> Deferred[None]:
