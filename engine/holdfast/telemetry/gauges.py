@@ -28,7 +28,7 @@ class Found:
 
     groups: Sequence[Group]
     tasks: Mapping[str, int]
-    version: int | None
+    version: int | None = None
     """Of the database; see `SqlJournal.data_version`."""
 
     @classmethod
