@@ -12,14 +12,10 @@ from tests.kill.world import World
 
 EVERY = bool(os.environ.get("EVERY_MOMENT"))
 
-OUT_OF_TURN = 5
-"""Moments that may not come again: what two threads do at the same time has no fixed order."""
-
 
 def test_provision(world: World) -> None:
     """A person gets their secret exactly once, whatever the moment of the death."""
-    missed = world.walk(provision, lambda moments: moments if EVERY else moments[::50])
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(provision, lambda moments: moments if EVERY else moments[::50])
 
 
 def test_provision_with_mint(world: World) -> None:
@@ -31,8 +27,7 @@ def test_provision_with_mint(world: World) -> None:
         first, last = moments.index("hear-version:before:1"), moments.index("add:after:3")
         return moments[first : last + 1 : 10]
 
-    missed = world.walk(minted, from_proof_to_message)
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(minted, from_proof_to_message)
 
 
 def test_provision_with_a_file_that_is_made(world: World) -> None:
@@ -43,8 +38,7 @@ def test_provision_with_a_file_that_is_made(world: World) -> None:
         over = max(n for n, each in enumerate(moments) if each.startswith("commit-activity:after"))
         return [*moments[:go], *moments[over:]] if EVERY else [moments[over]]
 
-    missed = world.walk(made_file, but_for_the_connection)
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(made_file, but_for_the_connection)
 
 
 def test_send(world: World) -> None:
@@ -54,8 +48,7 @@ def test_send(world: World) -> None:
         # The last ones too: what was sent must not be sent again because nobody was told.
         return moments if EVERY else [*moments[:-4:60], *moments[-4::2]]
 
-    missed = world.walk(send, some)
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(send, some)
 
 
 def test_receive(world: World) -> None:
@@ -67,5 +60,4 @@ def test_receive(world: World) -> None:
         first, last = moments.index("hear-0:before:1"), moments.index("add:after:3")
         return [*moments[:first:48], *moments[first:last:16], *moments[last::32]]
 
-    missed = world.walk(receive, around_the_file)
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(receive, around_the_file)

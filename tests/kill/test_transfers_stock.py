@@ -94,8 +94,7 @@ def test_sending(world: World) -> None:
     def some(moments: list[str]) -> list[str]:
         return chosen(moments, "hear-version:before:1", "commit-activity:before:2", 1, 2)
 
-    missed = world.walk(sending, some)
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(sending, some)
 
 
 @needs_william
@@ -107,8 +106,7 @@ def test_sending_to_william(world: World) -> None:
         after = moments[moments.index("commit-activity:after:2") :]
         return before + after if EVERY else [before[-5], after[len(after) // 2]]
 
-    missed = world.walk(partial(sending, receives=william_receive_file), some)
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(partial(sending, receives=william_receive_file), some)
 
 
 def test_receiving(world: World) -> None:
@@ -117,8 +115,7 @@ def test_receiving(world: World) -> None:
     def some(moments: list[str]) -> list[str]:
         return chosen(moments, "hear-version:before:1", "commit-activity:before:2", 1, 2)
 
-    missed = world.walk(receiving, some)
-    assert len(missed) <= OUT_OF_TURN, missed
+    world.walk(receiving, some)
 
 
 @pytest.mark.parametrize("how", ["touched", *(["truncated", "replaced"] if EVERY else [])])

@@ -14,6 +14,9 @@ from tests.harness.peers import StockReceivers
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import until
 
+OUT_OF_TURN = 5
+"""Moments of a walk that may not come again."""
+
 AT_ONCE = 4 if os.environ.get("EVERY_MOMENT") else 10
 """Exchanges under way at the same time: more only wait for the processors, and then too long."""
 
@@ -129,12 +132,11 @@ class World:
         self,
         exchange: Callable[["World", Death], Walked],
         moments: Callable[[list[str]], list[str]],
-    ) -> list[str]:
+    ) -> None:
         """Let one exchange live undisturbed, then one die at each of its moments.
 
-        *moments* chooses among them.
-        Returns those at which one was to die and did not: their order differs, now and then,
-        from one life to the next.
+        *moments* chooses among them. Most of them must come again; what two threads do at the
+        same time has no fixed order, so a few may not.
         """
         recorded = exchange(self, Death())
         assert recorded.died_at is None
@@ -144,4 +146,5 @@ class World:
         self.check_nothing_left()
         assert all(each.lives == 1 + (each.died_at is not None) for each in walked)
         died = {each.died_at for each in walked}
-        return [at for at in chosen if at not in died]
+        missed = [at for at in chosen if at not in died]
+        assert len(missed) <= min(OUT_OF_TURN, len(chosen) // 2), missed
