@@ -29,6 +29,10 @@ class Chore:
         self._due_at = now + self.every
         return True
 
+    def has_failed(self) -> None:
+        """It is to be done next time: only then is known that what it needs is there again."""
+        self._due_at = 0.0
+
 
 @define(eq=False)
 class Chores:
@@ -58,7 +62,11 @@ class Chores:
         for chore in self._chores:
             if not chore.is_due(self._seconds()):
                 continue
-            more = yield maybeDeferred(chore.do)
+            try:
+                more = yield maybeDeferred(chore.do)
+            except BaseException:
+                chore.has_failed()
+                raise
             if more is False:
                 break
         self._due_at = self._seconds() + pause
