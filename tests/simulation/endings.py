@@ -48,6 +48,7 @@ def check_ending(world: World, flow: Flow) -> None:
     elif status == "failed":
         odd = {*WRONG, "garbage", "says no", "crowd", "comes again"}
         known = plans & odd or world.outside.failure or world.excused("died inside a try")
+        known = known or world.watch.is_tried_out(flow)
         if not known and not world.excused("refused", "forgot", f"crowded {name}"):
             world.violate(f"{name} failed, and nobody did anything")
     elif status == "code lost":

@@ -106,6 +106,7 @@ class Watch:
     _told: dict[str, str] = field(factory=dict)
     """Under which key each thing was told first."""
     _spent: Counter[tuple[str, int]] = field(factory=Counter)
+    _begun: Counter[tuple[str, int]] = field(factory=Counter)
     STILL: ClassVar = 150.0
     """Seconds after which a worker that stands still cannot have its lease any more, whatever was
     under way to the database."""
@@ -375,11 +376,18 @@ class Watch:
     def task(self, life: Life, key: str, *, in_thread: bool) -> None:
         """A task is being run."""
         flow = self.tasks.get(key)
+        if flow is not None:
+            self._begun[key, flow.attempt] += 1
         if flow is None:
             self.world.violate("a task ran that is not durable")
         elif not in_thread and flow.taker != life.worker and not self.world.excused("jumped"):
             # A thread may be paused after it was begun, and nobody can know that.
             self.world.violate(f"{life.name} runs a task of {flow.name}, which others have taken")
+
+    def is_tried_out(self, flow: Flow) -> bool:
+        """Whether each try of one of its tasks has begun: none is left if processes died."""
+        counts = [self._begun[key, flow.attempt] for key, of in self.tasks.items() if of is flow]
+        return any(count >= TRIES for count in counts)
 
     def tells(self, key: str, what: str) -> None:
         """Something is told that outlives its flow: what is durable, and always under one key."""

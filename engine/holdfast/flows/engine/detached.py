@@ -44,7 +44,7 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 3600.0
 """Seconds between two tries."""
 
-LOOK_EVERY: Final = 10.0
+LOOK_EVERY: Final = 30.0
 """Seconds between two looks for what other workers have left."""
 
 LEEWAY: Final = 0.01

@@ -14,7 +14,7 @@ from holdfast_journal import DatabaseAway, Pressure
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks into the database."""
 
-LONGEST_REST: Final = 10.0
+LONGEST_REST: Final = 30.0
 """Seconds until the next look at most, if all is still and somebody else looks out."""
 
 LONGEST_DELAY: Final = 5.0

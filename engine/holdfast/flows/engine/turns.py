@@ -102,14 +102,11 @@ class Turns:
 
     def _park(self, running: Collection[FlowRunner]) -> None:
         now, clock = self._scope.seconds(), self._scope.now()
-        for runner in self.parking.look_at(running, now):
-            self._servers.heard(runner.url)
+        heard = {runner.url for runner in self.parking.look_at(running, now)}
         parked = self.parking.choose(running, now, clock)
         for wake_at, runners in self.parking.wake_times(parked, now, clock).items():
             self._give_back([runner.taken.id for runner in runners], wake_at)
-        for runner in parked:
-            if runner.is_unanswered:
-                self._servers.silent(runner.url)
+        self._servers.tried(heard, [runner.url for runner in parked if runner.is_unanswered])
         self.parking.parked += len(parked)
         self._let_go(parked)
 

@@ -10,7 +10,7 @@ the longest time that a visit may take. Until it is heard again, its flows share
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from itertools import islice
 from math import ceil
 from typing import Final, Protocol
@@ -120,13 +120,12 @@ class MuteServers:
 
     _urls: set[str] = field(factory=set)
 
-    def heard(self, url: str) -> None:
-        """It is there."""
-        self._urls.discard(url)
+    def tried(self, heard: Set[str], silent: Iterable[str]) -> None:
+        """Say which servers answered somebody, and to which a whole visit has heard nothing.
 
-    def silent(self, url: str) -> None:
-        """A whole visit has passed without a word of it."""
-        self._urls.add(url)
+        If it is slow, it is both, and not mute: most of its flows come to their turn.
+        """
+        self._urls = self._urls.union(silent) - heard
 
     def has_room(self, url: str, running: Iterable[Visiting], connections: int) -> bool:
         """Whether one more flow of this server may have a connection."""
