@@ -12,6 +12,7 @@ from holdfast.api import create
 from holdfast.core.exchange import Exchange
 from holdfast.crypto import start
 from holdfast.rendezvous.boundaries import ConnectionEnded
+from holdfast.shell.contact import MOST_UNHEARD, SHORT
 from holdfast.shell.lull import LONGEST, Lull
 from holdfast.shell.options import Options
 from holdfast.shell.wormhole import DelegatedWormhole
@@ -272,6 +273,19 @@ def test_an_echo_that_does_not_wait(clock: Clock, options: dict[str, Any]) -> No
     saved: list[Any] = []
     made, _, _, already = echoed(clock, saved, **options)
     assert len(saved) == already + 1
+    made.abandon()
+
+
+@pytest.mark.parametrize(("count", "size"), [(MOST_UNHEARD, 1), (1, SHORT)], ids=["many", "long"])
+def test_a_server_that_echoes_too_much(clock: Clock, count: int, size: int) -> None:
+    """What it says is heard at once, in order: nothing piles up until the lull is over."""
+    saved: list[Any] = []
+    made, connections, _, already = echoed(clock, saved)
+    side = made.exchange.side
+    for number in range(count):
+        connections.owner.received([message(side, str(number), bytes(size))])
+    assert len(saved) == already + 1
+    assert stored(saved)
     made.abandon()
 
 

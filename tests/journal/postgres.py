@@ -90,15 +90,15 @@ class Server:
 
     def kill9(self) -> None:
         """Kill the server with SIGKILL, and wait until its other processes have noticed."""
-        files = [self.folder / "data" / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"]
-        pid, _, _ = files[0].read_text().partition("\n")
+        file = self.folder / "data" / "postmaster.pid"
+        pid, _, _ = file.read_text().partition("\n")
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         os.kill(int(pid), signal.SIGKILL)
         # They hold its shared memory, without which no server can be started.
         until(lambda: not any(map(state, [pid, *children])), "their end")
         # A process that has ended still has its number until somebody asks how it ended, and a new
         # server would take it for the old one.
-        for each in files:
+        for each in (file, *self.folder.glob(".s.PGSQL.*.lock")):
             each.unlink()
 
     def start(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast_journal import FlowRow, Seen, SqlJournal
 
 RARELY: Final = 10.0
-"""Seconds."""
+"""Seconds between two calls of `watch` while nothing moves, for one that shows no passing time."""
 
 
 @define(eq=False)

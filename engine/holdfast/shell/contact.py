@@ -30,6 +30,11 @@ MOST_CLOSING_TRIES: Final = 3
 MOST_NUMBERS: Final = 100
 """Numbers of our own that are looked for on one list: a server might list them all."""
 
+MOST_UNHEARD: Final = 16
+SHORT: Final = 4096
+"""So many messages of a server wait in a lull, and so many characters of what was read at once: an
+honest one has fewer to echo, and whatever it says otherwise is heard as it comes."""
+
 REMEMBERED_FOR: Final = 600.0
 """Seconds for which a server remembers at least what it had of ours; a stock one does for 660."""
 
@@ -236,7 +241,8 @@ class Contact:
         if not heard or self.conversation is None:
             return
         lull = self._options.lull
-        if lull is None or not self._may_wait(heard):
+        is_little = len(self._unheard) < MOST_UNHEARD and sum(map(len, texts)) <= SHORT
+        if lull is None or not is_little or not self._may_wait(heard):
             self._hears.heard(heard, self.conversation)
             return
         if not self._unheard:
