@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from sqlalchemy import insert
 
 from holdfast_journal import Fenced, SqlJournal
 from holdfast_journal.errors import DatabaseMoved
+from holdfast_journal.ownership.lookout import pauses_of
 from holdfast_journal.store.database import Database
 from holdfast_journal.store.schema import batches
 from tests.journal.conftest import Journals
@@ -187,6 +189,10 @@ class TestWithoutNews:
 
 
 class TestLookout:
+    def test_looks_less_often_when_nothing_happens(self) -> None:
+        """To wake a thread costs more than its look, so what is to come must be likely."""
+        assert list(islice(pauses_of(0.5), 7)) == [0.5, 0.5, 0.5, 0.5, 2.0, 2.0, 2.0]
+
     @pytest.fixture
     def reactor(self) -> ManualReactor:
         return ManualReactor()

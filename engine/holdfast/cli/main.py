@@ -6,12 +6,13 @@ library. To add a command, write its module and its line in `COMMANDS`.
 """
 
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from holdfast.cli import say, streams
+from holdfast.cli import large_pages, say, streams
 from holdfast.cli.failure import one_line_errors
 from holdfast.version import VERSION
 
@@ -108,6 +109,7 @@ def holdfast() -> None:
 
 def main() -> None:
     """Run the command line; the console script and `python -m holdfast` call this."""
+    large_pages.begin_again(sys.argv[1:])
     streams.make_safe()
     try:
         holdfast.main(prog_name="holdfast")

@@ -6,7 +6,9 @@ So this thread looks alone, and the reactor sleeps until there is something.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from typing import Final
 
 from attrs import define, field, frozen
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,13 +19,25 @@ from holdfast_journal.errors import DatabaseUnusable
 CLOSING = 1.0
 """Seconds for which `Lookout.end` waits for a look that is under way."""
 
+SOON: Final = 4
+"""Looks after which nothing is likely to happen soon: an operator's commands come together."""
+
+SELDOM: Final = 4
+"""How many times as long the thread waits between two looks from then on."""
+
+
+def pauses_of(every: float) -> Iterator[float]:
+    """Yield the seconds before each look of one rest, without an end."""
+    yield from repeat(every, SOON)
+    yield from repeat(every * SELDOM)
+
 
 @frozen(eq=False)
 class _Rest:
     """What to look for, and whom to tell."""
 
     is_still: Callable[[], bool]
-    every: float
+    pauses: Iterator[float]
     then: Callable[[], object]
 
 
@@ -37,11 +51,12 @@ class Lookout:
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
 
     def begin(self, is_still: Callable[[], bool], every: float, then: Callable[[], object]) -> None:
-        """Ask `is_still` every so many seconds; once that is False, or fails, call `then`, once.
+        """Ask `is_still` again and again; once that is False, or fails, call `then`, once.
 
+        It is asked after every so many seconds, and `SELDOM` times as seldom after `SOON` looks.
         Whoever began before is not told any more.
         """
-        self._rest = _Rest(is_still, every, then)
+        self._rest = _Rest(is_still, pauses_of(every), then)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="lookout", daemon=True)
             self._thread.start()
@@ -60,7 +75,7 @@ class Lookout:
             rest = self._rest
             if rest is None or rest is told:
                 self._wake.wait()
-            elif not self._wake.wait(rest.every) and not _is_still(rest):
+            elif not self._wake.wait(next(rest.pauses)) and not _is_still(rest):
                 told = rest
                 self._reactor.callFromThread(rest.then)
             self._wake.clear()  # whatever it was for is seen above

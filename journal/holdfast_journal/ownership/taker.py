@@ -185,9 +185,9 @@ class Taker(Starter):
     ) -> bool:
         """Have `then` called in the reactor's thread as soon as `is_still` is not so any more.
 
-        A thread asks that from now on, every so many seconds. For the reactor's thread; does not
-        block. What was asked for before is not told any more. Returns False if there is no such
-        thread: then look yourself.
+        A thread asks that from now on, after every so many seconds and later more seldom. For the
+        reactor's thread; does not block. What was asked for before is not told any more. Returns
+        False if there is no such thread: then look yourself.
         """
         if self._lookout is None:
             return False
