@@ -102,8 +102,7 @@ def rotate(db: str) -> None:
 
     line = StatusLine()
     with upkeep(db, say.tell) as keeper:
-        told = (lambda count: line.show(_sealed(count))) if line.terminal else _untold
-        done = keeper.rotate(operator(), told)
+        done = keeper.rotate(operator(), lambda count: line.tell(_sealed(count)))
         line.clear()
         file = keeper.key_file
     lines = _lines(file)
@@ -115,10 +114,6 @@ def rotate(db: str) -> None:
     _tell_unneeded(done, file, lines)
     if done.left:
         raise Unfinished("the old keys are still needed; restore these flows or purge them")
-
-
-def _untold(_count: int) -> None:
-    """Where nobody watches, nothing is said before the end."""
 
 
 def _sealed(count: int) -> str:
