@@ -29,10 +29,16 @@ def upgrade(db: str) -> None:
     themselves; a PostgreSQL database is upgraded by this command only: run it once, then start the
     new release on every machine. Workers of the previous release may keep running until then.
     """
+    from holdfast.cli.status_line import StatusLine
     from holdfast.operating.database import upkeep
 
-    with upkeep(db, say.tell, upgrade=True) as keeper:
-        done, name = keeper.upgraded, keeper.name
+    line = StatusLine()
+    line.tell("bringing the database up to date; an SQLite file is copied first")
+    try:
+        with upkeep(db, say.tell, upgrade=True) as keeper:
+            done, name = keeper.upgraded, keeper.name
+    finally:
+        line.clear()
     click.echo(f"{name} {'is up to date now' if done else 'was up to date already'}.")
 
 
