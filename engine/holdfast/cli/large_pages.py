@@ -45,7 +45,8 @@ def begin_again(words: Sequence[str]) -> None:
         words: of the command line, after the program.
     """
     if (name := forget(os.environ)) is not None:
-        _NAME.write_text(name)
+        with suppress(OSError):  # where /proc is not to be written
+            _NAME.write_text(name)
         return
     if not words or words[0] not in SERVING:
         return
