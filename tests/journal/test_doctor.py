@@ -13,6 +13,7 @@ from click.testing import Result
 from sqlalchemy import create_engine, delete, event, insert, select, text, update
 from sqlalchemy.engine import Connection
 
+from holdfast.cli.commands import doctor as doctor_command
 from holdfast.cli.commands.doctor import check
 from holdfast.flows import base
 from holdfast.flows import tasks as flow_tasks
@@ -633,6 +634,18 @@ class TestBesideWorkers:
             assert flow.findings == []
             assert len(flow.entries) == flow.seq
         assert ada.events == 4
+
+
+def test_how_far_it_is(file: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before the first flow, and then how many of how many are checked."""
+    monkeypatch.setattr(doctor_command, "TELL_EACH", 4)
+    told: list[str] = []
+    file.check(goes_on=told.append)
+    assert told == [
+        "checking the database as a whole",
+        "checked 4 of 9 flows",
+        "checked 8 of 9 flows",
+    ]
 
 
 class TestCommand:

@@ -16,6 +16,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from holdfast_journal import KeyRing, WrongKey
 from holdfast_journal.keys.files import KeyFile, add_key, key_lines
 from holdfast_journal.keys.master import used_keys
+from holdfast_journal.store import database as store
 from holdfast_journal.store.database import Database
 from holdfast_journal.upkeep import rotating
 from holdfast_journal.upkeep.rotating import Rotation, key_uses
@@ -99,6 +100,33 @@ class TestRotate:
         bob.event()
         assert (ada.released, bob.released, ada.lost, bob.lost) == ([1, 2], [1], [], [])
         assert journals.open(url, keys=ring(OTHER)).overview(name="bob")[0].published is None
+
+    @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+    def test_others_get_their_turn(
+        self, url: str, journals: Journals, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever waits for SQLite's lock gets it before the next few flows, and not at the end."""
+        monkeypatch.setattr(rotating, "AT_ONCE", 1)
+        monkeypatch.setattr(store, "REST", 0.5)
+        start(journals.open(url, keys=ring(HEX)), "ada", "bob")
+        order: list[str] = []
+
+        def write() -> None:
+            with other.writing():
+                order.append("another")
+
+        def goes_on(count: int) -> None:
+            order.append(f"{count} sealed")
+            if count == 1:
+                another.start()
+
+        other, another = Database.open(url), threading.Thread(target=write)
+        database = Database.open(url)
+        rotating.rotate(database, ring(OTHER, HEX), 1.0, goes_on=goes_on)
+        another.join()
+        database.close()
+        other.close()
+        assert order == ["1 sealed", "another", "2 sealed"]
 
     @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
     def test_shredding_wins(self, url: str, journals: Journals) -> None:
@@ -205,7 +233,7 @@ def _killed_at(url: str, moment: int, *keys: str) -> None:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch, at_commit(committing):
-        patch.setattr(rotating, "CHUNK", 1)
+        patch.setattr(rotating, "AT_ONCE", 1)
         with contextlib.suppress(Killed):
             rotate(url, *keys)
     assert left <= 0

@@ -44,6 +44,11 @@ class StatusLine:
         """How many columns a line may take: one that wraps could not be cleared again."""
         return say.terminal_columns(sys.stderr) - 3
 
+    def tell(self, text: str) -> None:
+        """As `show`, on a terminal; elsewhere nothing is said."""
+        if self.terminal:
+            self.show(text)
+
     def show(self, text: str) -> None:
         """Show this in place of what was shown before."""
         if text == self._shown:

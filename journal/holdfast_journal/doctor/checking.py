@@ -7,7 +7,7 @@ worker's unfinished work for damage.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,10 +33,15 @@ BACKUP = "compare it with a backup"
 
 
 def examine(
-    database: Database, keys: KeyRing, batch: str | None, name: str | None
+    database: Database,
+    keys: KeyRing,
+    batch: str | None,
+    name: str | None,
+    counted: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Examined]:
     """Read and check the flows of a batch, or of that name, or all; oldest first.
 
+    `counted` is told first how many they are.
     Raises DatabaseUnusable, and SQLAlchemy's DatabaseError if the database is damaged inside.
     """
     query = select(flows.c.id).join(batches, flows.c.batch_id == batches.c.id).order_by(flows.c.id)
@@ -46,6 +51,7 @@ def examine(
         query = query.where(flows.c.name == name)
     with database.reading() as connection:
         ids = list(connection.scalars(query))
+    counted(len(ids))
     for chunk in chunks(ids, EXAMINED_AT_ONCE):
         for row, entry_rows, task_rows, message_rows in _read(database, chunk):
             yield _examined(keys, row, entry_rows, task_rows, message_rows)

@@ -185,12 +185,18 @@ class Checks:
         found += check_log(self._database)
         return [*found, *check_retention(self._database, self._clock())]
 
-    def flows(self, batch: str | None = None, name: str | None = None) -> Iterator[Examined]:
+    def flows(
+        self,
+        batch: str | None = None,
+        name: str | None = None,
+        counted: Callable[[int], object] = lambda _: None,
+    ) -> Iterator[Examined]:
         """Each flow of a batch, or of that name, or each: opened, with what is wrong with it.
 
+        `counted` is told first how many they are.
         Raises DatabaseUnusable, and SQLAlchemy's DatabaseError; see `damage`.
         """
-        return checking.examine(self._database, self._keys, batch, name)
+        return checking.examine(self._database, self._keys, batch, name, counted)
 
     def unattended(self, batch: str | None = None) -> list[Unattended]:
         """Return the flows that a worker should have, and none has. Raises DatabaseUnusable."""

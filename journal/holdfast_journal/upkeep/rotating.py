@@ -5,8 +5,8 @@ still what was read, so that shredding wins. Epochs and seqs do not change, so t
 are not refused. Finished batches stay: after a crash the same command continues with the rest.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import frozen
 from sqlalchemy import ColumnElement, LargeBinary, bindparam, delete, func, select, text, update
@@ -18,11 +18,12 @@ from holdfast_journal.errors import Unreadable, WrongKey
 from holdfast_journal.keys.master import SEALED_UNDER, note_key
 from holdfast_journal.keys.ring import KeyRing
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.many import CHUNK
 from holdfast_journal.store.schema import flows, keys
 
 _PASSES = 5
 """How often to go through the flows: workers may start flows under an old key meanwhile."""
+AT_ONCE: Final = 200
+"""Flows in one transaction: workers on SQLite wait for its end."""
 
 _RESEAL = (
     update(flows)
@@ -59,9 +60,16 @@ class KeyUse:
     """Whether the database needs it."""
 
 
-def rotate(database: Database, ring: KeyRing, now: float, by: Actor | None = None) -> Rotation:
+def rotate(
+    database: Database,
+    ring: KeyRing,
+    now: float,
+    by: Actor | None = None,
+    goes_on: Callable[[int], object] = lambda _: None,
+) -> Rotation:
     """Seal every data key under the first key of `ring`, and forget the others.
 
+    `goes_on` is told after each transaction how many flows were sealed again so far.
     Raises WrongKey if the ring lacks a key that is in use, and DatabaseUnusable.
     """
     with database.writing() as connection:
@@ -74,7 +82,10 @@ def rotate(database: Database, ring: KeyRing, now: float, by: Actor | None = Non
     for number in range(_PASSES):
         # The first pass never waits for a worker's commit, so it is in no worker's way. The flows
         # that it had to leave come one by one: with a single lock there is never a deadlock.
-        changed = _go_through(database, ring, first, quickly=number == 0)
+        changed = 0
+        for some in _go_through(database, ring, first, quickly=number == 0):
+            changed += some
+            goes_on(resealed + changed)
         resealed += changed
         with database.writing() as connection:
             closed = _forget(connection, database, first)
@@ -109,24 +120,25 @@ def _others(first: str) -> ColumnElement[bool]:
     return flows.c.data_key.is_not(None) & SEALED_UNDER.is_distinct_from(bytes.fromhex(first))
 
 
-def _go_through(database: Database, ring: KeyRing, first: str, *, quickly: bool) -> int:
-    last, resealed = 0, 0
+def _go_through(database: Database, ring: KeyRing, first: str, *, quickly: bool) -> Iterator[int]:
+    """Yield for each transaction how many flows it has sealed again."""
+    last = 0
     while True:
-        with database.writing() as connection:
+        with database.writing_in_turn() as connection:
             query = (
                 select(flows.c.id, flows.c.uid, flows.c.data_key)
                 .where(_others(first), flows.c.id > last)
                 .order_by(flows.c.id)
-                .limit(CHUNK if quickly else 1)
+                .limit(AT_ONCE if quickly else 1)
             )
             rows = connection.execute(database.dialect.locked(query, skip=quickly)).all()
             if not rows:
-                return resealed
+                return
             last = rows[-1].id
             changed = [each for row in rows if (each := _resealed(ring, row)) is not None]
             if changed:
                 connection.execute(_RESEAL, changed)
-            resealed += len(changed)
+        yield len(changed)
 
 
 def _resealed(ring: KeyRing, row: Any) -> Mapping[str, object] | None:

@@ -80,12 +80,14 @@ class Upkeep:
         """Close the database."""
         self._database.close()
 
-    def rotate(self, by: Actor | None = None) -> Rotation:
-        """Seal every flow's data key under the first master key; see `rotating`.
+    def rotate(
+        self, by: Actor | None = None, goes_on: Callable[[int], object] = lambda _: None
+    ) -> Rotation:
+        """Seal every flow's data key under the first master key; see `rotating.rotate`.
 
         Raises WrongKey.
         """
-        return rotating.rotate(self._database, self.ready.keys, self._clock(), by)
+        return rotating.rotate(self._database, self.ready.keys, self._clock(), by, goes_on)
 
     def old(self, seconds: float, batch: str | None, *, names: bool, audit: bool = False) -> Old:
         """The flows that ended more than `seconds` ago; what is deleted with them, see `Old`."""

@@ -90,7 +90,7 @@ def command(
         elif batch is not None:
             check_batch(journal, batch)
         line = StatusLine()
-        report = check(journal, batch, name, goes_on=line.show if line.terminal else None)
+        report = check(journal, batch, name, goes_on=line.tell)
         line.clear()
     if name is None and batch is None:
         report.kept = kept_in_words(os.environ)
@@ -157,7 +157,7 @@ def check(
     batch: str | None = None,
     name: str | None = None,
     pause: Callable[[float], object] = time.sleep,
-    goes_on: Callable[[str], object] | None = None,
+    goes_on: Callable[[str], object] = lambda _: None,
 ) -> Report:
     """Check the database, its workers, and each flow, or each of `batch`, or the one called `name`.
 
@@ -174,17 +174,19 @@ def check(
     from holdfast_journal.errors import DatabaseUnusable
 
     report = Report()
+    total: list[int] = []
+    goes_on("checking the database as a whole")
     try:
         chosen = Filter(batch=batch, names=None if name is None else [name], finished=False)
         report.contacts = contacts(journal.groups(chosen))
         report.findings += journal.checks.database()
-        for flow in journal.checks.flows(batch, name):
+        for flow in journal.checks.flows(batch, name, total.append):
             check_flow(flow)
             report.flows += 1
             report.shredded += flow.shredded
             report.findings += flow.findings
-            if goes_on is not None and report.flows % TELL_EACH == 0:
-                goes_on(f"checked {_flows(report.flows)}")
+            if report.flows % TELL_EACH == 0:
+                goes_on(f"checked {report.flows} of {_flows(total[0])}")
         free = _free(journal, batch, name, pause)
         report.findings += _about(free, any(each.alive for each in journal.workers()))
     except (DatabaseUnusable, DatabaseError) as error:

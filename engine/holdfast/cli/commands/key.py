@@ -94,16 +94,19 @@ def rotate(db: str) -> None:
 
     Only each flow's own key, a few bytes, is sealed again, so a hundred thousand flows take
     seconds. Workers may keep running. If this command is killed, start it again: it does the rest.
-    At the end it says which keys are no longer needed.
+    At the end it says which keys are no longer needed. On a terminal it says how far it is.
     """
+    from holdfast.cli.status_line import StatusLine
     from holdfast.operating.audit import operator
     from holdfast.operating.database import upkeep
 
+    line = StatusLine()
     with upkeep(db, say.tell) as keeper:
-        done = keeper.rotate(operator())
+        done = keeper.rotate(operator(), lambda count: line.tell(_sealed(count)))
+        line.clear()
         file = keeper.key_file
     lines = _lines(file)
-    click.echo(f"{done.resealed} flows were sealed again; the key {done.first} seals all of them.")
+    click.echo(f"{_sealed(done.resealed)}; the key {done.first} seals all of them.")
     if done.left:
         click.echo(
             f"Except for some that no key here opens: {', '.join(quoted(n) for n in done.left)}."
@@ -111,6 +114,10 @@ def rotate(db: str) -> None:
     _tell_unneeded(done, file, lines)
     if done.left:
         raise Unfinished("the old keys are still needed; restore these flows or purge them")
+
+
+def _sealed(count: int) -> str:
+    return f"{'1 flow was' if count == 1 else f'{count} flows were'} sealed again"
 
 
 def _tell_unneeded(done: Rotation, file: Path | None, lines: Mapping[str, int]) -> None:
