@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from holdfast.flows import Flow, flow
 from holdfast.flows.document import new_flow
-from holdfast.flows.engine import parking
+from holdfast.flows.engine import parking, taking
 from holdfast.flows.shipped.provision import Provision
 from holdfast.testing import Network
 from holdfast.testing.network import Link
@@ -307,6 +307,22 @@ class AsksNothing(Flow):
 
     def started(self) -> None:
         self.wake_at(self.now() + 10_000)
+
+
+def test_few_begin_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others begin when they have their codes, or when their server was silent for a visit."""
+    monkeypatch.setattr(taking, "BEGIN_AT_ONCE", 2)
+    speaking, world.network = world.network, Mute(world.server, world.clock)
+    add(world, people(6))
+    world.serve(connections=8)
+    world.advance(50, step=5)
+    assert len(world.engine.running) == 2
+    world.advance(30, step=5)
+    assert len(world.engine.running) == 4
+    world.stop()
+    world.network = speaking
+    world.serve(connections=8)
+    world.until(lambda: len(codes(world)) == 6)
 
 
 def test_flows_that_ask_the_server_nothing(world: World) -> None:

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from attrs import define, field
@@ -16,6 +17,7 @@ from holdfast.flows.engine.aside import set_aside
 from holdfast.flows.engine.observing import Move
 from holdfast.flows.engine.owed import Owed
 from holdfast.flows.engine.owner import RunnerOwner
+from holdfast.flows.engine.parking import NO_SERVER_FOR
 from holdfast.flows.engine.probation import PROBATION, Probation
 from holdfast.flows.engine.runner import FlowRunner
 from holdfast.flows.engine.scope import Scope
@@ -25,6 +27,11 @@ from holdfast_journal import MOST_DEATHS, FlowStatus, TakenFlow
 
 MOST_FAILURES: Final = 3
 """How often a flow's own code may raise before the flow is set aside."""
+
+BEGIN_AT_ONCE: Final = 500
+"""How many flows may be on the way to their codes, if that is more than a quarter of all
+connections. More would not have them sooner: all share one processor and one server. Each would
+take longer, on a busy machine longer than a visit may last, and would have to come again."""
 
 DEADLY: Final = "process after process ended while it ran, at last when it ran alone"
 """Why a flow is set aside that ends every process that runs it."""
@@ -97,7 +104,8 @@ class Taking:
         # whoever has come; but where all find room, one search for all costs less than two.
         census = self._turns.census
         self._news |= self._turns.has_news()
-        visits_first = census.is_needed or (self._news and self.is_crowded)
+        may_begin = self._may_begin()
+        visits_first = census.is_needed or may_begin < free or (self._news and self.is_crowded)
         if self._probation.wants_suspects(self._scope.seconds()):
             # Before the others, which come back again and again if there are too few places.
             suspects = yield self._scope.take(free, again=again, suspects=True, without=without)
@@ -112,7 +120,7 @@ class Taking:
             self._run_all(taken)
             count = len(taken)
             self._visits_are_over = visits_first and count < free
-        left = int(min(free - count, census.room)) if visits_first else 0
+        left = int(min(free - count, census.room, may_begin)) if visits_first else 0
         if left:
             others = yield self._scope.take(left, again=True, without=without)
             self._run_all(others)
@@ -121,6 +129,20 @@ class Taking:
         self.is_crowded = count == free
         self._news &= self.is_crowded and not visits_first
         return count
+
+    def _may_begin(self) -> int:
+        """How many more flows may be on the way to their codes.
+
+        One whose server is not there does not keep others from beginning for longer than a visit.
+        """
+        most = max(BEGIN_AT_ONCE, self._turns.parking.connections // 4)
+        since = self._scope.seconds() - NO_SERVER_FOR
+        under_way = (
+            runner
+            for runner in self._running.values()
+            if runner.taken.checkpoint is None and runner.taken_at > since and not runner.is_resting
+        )
+        return most - sum(1 for _ in islice(under_way, most))
 
     @inlineCallbacks
     def pay(self) -> Any:
