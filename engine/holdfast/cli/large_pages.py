@@ -29,7 +29,7 @@ VARIABLES: Final = {
     # One heap for all threads: Python's lock lets only one of them allocate at a time anyway.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
 }
-_AGAIN: Final = "HOLDFAST_BEGAN_AGAIN"
+_AGAIN: Final = "_HOLDFAST_BEGAN_AGAIN"
 _NAME: Final = Path("/proc/self/comm")
 """What `ps` and `pkill` call this process: its program, which is Python the second time."""
 _GLIBC: Final = (2, 35)
