@@ -86,9 +86,10 @@ def check_whole(path: Path) -> None:
 def check_new(path: Path) -> None:
     """Find out whether a file can be made at `path`, by making its hidden part. Raises OSError.
 
-    The hidden part is removed again.
+    The hidden part is removed again, and before that what killed processes left of theirs.
     """
     target = _target(path)
+    clear_leftovers(target)
     with _locked_part(target) as (part, descriptor):
         _write_all(descriptor, b"\n")
         os.fsync(descriptor)

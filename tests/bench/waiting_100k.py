@@ -19,6 +19,7 @@ FIGURES = {
     "start_s": ("from the start of the worker until the first is answered", "s"),
     "megabytes": ("memory of the worker", "MB"),
     "idle_percent": ("its CPU while nobody comes", "% of a core"),
+    "sleeper_percent": ("that of Python which wakes twice a second for nothing", "% of a core"),
     "median_ms": ("from a recipient's first message to our answer, median", "ms"),
     "p99_ms": ("the same, p99, with 20 recipients a second", "ms"),
     "slowest_ms": ("the slowest", "ms"),

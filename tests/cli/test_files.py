@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,8 +60,21 @@ def test_content_and_mode(tmp_path: Path) -> None:
     assert not hidden(tmp_path)
 
 
-@pytest.mark.parametrize("call", ["fchmod", "write", "fsync", "replace"])
-def test_killed_at_any_time(tmp_path: Path, call: str) -> None:
+def check_again(path: Path, _data: bytes) -> None:
+    """As who only wants to know whether something can be written there."""
+    check_new(path)
+
+
+@pytest.mark.parametrize(
+    ("call", "again"),
+    [
+        *((call, write_whole) for call in ("fchmod", "write", "fsync", "replace")),
+        ("fsync", check_again),
+    ],
+)
+def test_killed_at_any_time(
+    tmp_path: Path, call: str, again: Callable[[Path, bytes], object]
+) -> None:
     """A writer killed before it has renamed leaves the old file, and its leftover is cleared."""
     path = tmp_path / ("n" * 255)
     path.write_bytes(b"old")
@@ -69,8 +82,8 @@ def test_killed_at_any_time(tmp_path: Path, call: str) -> None:
     assert ran.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     assert len(hidden(tmp_path)) == 1
-    write_whole(path, b"newer")
-    assert path.read_bytes() == b"newer"
+    again(path, b"newer")
+    assert path.read_bytes() == (b"old" if again is check_again else b"newer")
     assert not hidden(tmp_path)
 
 

@@ -33,7 +33,7 @@ from holdfast.cli.large_pages import begin_again
 
 Path("began").open("a").write("once\\n")
 begin_again(sys.argv[1:])
-names = {{"PYTHONMALLOC", "GLIBC_TUNABLES", "HOLDFAST_BEGAN_AGAIN"}} & os.environ.keys()
+names = {{"PYTHONMALLOC", "GLIBC_TUNABLES", "_HOLDFAST_BEGAN_AGAIN"}} & os.environ.keys()
 print(Path("/proc/self/comm").read_text(), end="")
 print(os.getpid(), sys.argv[1:], sys.flags.utf8_mode, sorted(names))
 """

@@ -1,6 +1,10 @@
-"""Every way to end ends: one notice, a bounded number of connections, nothing left behind."""
+"""Every way to end ends: one notice, a bounded number of connections, nothing left behind.
+
+One test goes through what can happen in a stage: thousands of small ones would take seconds.
+"""
 
 import json
+from itertools import product
 
 import pytest
 
@@ -112,9 +116,13 @@ def test_an_error_of_any_type_is_unwelcome(error: object) -> None:
 
 
 @EVERYWHERE
-@pytest.mark.parametrize("refusing", ["bind", "allocate", "claim", "open", "add", "all"])
-def test_a_server_that_refuses_for_ever_is_left(stage: str, refusing: str) -> None:
+def test_a_server_that_refuses_for_ever_is_left(stage: str) -> None:
     """Refusals that never stop end in an error or in a close, and never in waiting."""
+    for refusing in ("bind", "allocate", "claim", "open", "add", "all"):
+        refuses_for_ever(stage, refusing)
+
+
+def refuses_for_ever(stage: str, refusing: str) -> None:
     world = begun(stage)
     kinds = {"allocate", "claim", "open", "add", "close", "release"}
     world.server.refusing = {refusing} if refusing != "all" else kinds
@@ -155,10 +163,13 @@ KINDS = ["bind", "allocate", "claim", "open", "add", "release", "close", "no suc
 
 
 @EVERYWHERE
-@pytest.mark.parametrize("closing", [False, True], ids=["open", "closing"])
-@pytest.mark.parametrize("about", KINDS, ids=str)
-def test_an_error_frame_ends_it(stage: str, closing: bool, about: str | None) -> None:
+def test_an_error_frame_ends_it(stage: str) -> None:
     """An error frame about anything, in any stage, ends the wormhole with the server's words."""
+    for about, closing in product(KINDS, (False, True)):
+        an_error_comes(stage, closing, about)
+
+
+def an_error_comes(stage: str, closing: bool, about: str | None) -> None:
     world = begun(stage)
     if closing:
         world.us.happen(ev.Close())
@@ -195,9 +206,13 @@ MALFORMED = [
 
 
 @EVERYWHERE
-@pytest.mark.parametrize("text", MALFORMED, ids=lambda text: text[:40])
-def test_a_malformed_frame_ends_it(stage: str, text: str) -> None:
+def test_a_malformed_frame_ends_it(stage: str) -> None:
     """What no server may send ends the wormhole in ServerError, in any stage."""
+    for text in MALFORMED:
+        hears(stage, text)
+
+
+def hears(stage: str, text: str) -> None:
     world = begun(stage)
     world.us.hear(text)
     ending = ended(world, connections=1)
@@ -216,9 +231,13 @@ def test_only_malformed_frames_end_it(stage: str) -> None:
 
 
 @EVERYWHERE
-@pytest.mark.parametrize("kind", ["allocate", "claim", "open", "add", "release", "close"])
-def test_a_cut_while_leaving_is_the_end(stage: str, kind: str) -> None:
+def test_a_cut_while_leaving_is_the_end(stage: str) -> None:
     """After the server failed us, the end of the connection is the end of the wormhole."""
+    for kind in ("allocate", "claim", "open", "add", "release", "close"):
+        is_cut_at(stage, kind)
+
+
+def is_cut_at(stage: str, kind: str) -> None:
     world = begun(stage)
     world.us.hear("{}")
     world.server.cutting = {kind, "release", "close"}

@@ -1,6 +1,8 @@
 """Every state of every machine meets every input: a transition, or a refusal listed here."""
 
 import json
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import attrs
@@ -238,12 +240,10 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     },
 }
 
-CELLS = [
-    pytest.param(machine, state, name, id=f"{machine}-{state}-{name}")
-    for machine, inputs in SAMPLES.items()
-    for state in PARTS[machine].states
-    for name in inputs
-]
+
+def cells(machine: str) -> Iterator[tuple[str, str]]:
+    """Each state of a machine with each of its inputs."""
+    return product(PARTS[machine].states, SAMPLES[machine])
 
 
 def part_in(machine: str, state: str) -> Part[Any, Any, Any]:
@@ -261,9 +261,14 @@ def test_the_table_knows_every_state_and_every_input(machine: str) -> None:
     assert {*PARTS} == {*MODULES}
 
 
-@pytest.mark.parametrize(("machine", "state", "name"), CELLS)
-def test_every_cell_of_the_table_is_decided(machine: str, state: str, name: str) -> None:
+@pytest.mark.parametrize("machine", MODULES)
+def test_every_cell_of_the_table_is_decided(machine: str) -> None:
     """Each input in each state leads where the table says, or is refused; effects are a tuple."""
+    for state, name in cells(machine):
+        is_decided(machine, state, name)
+
+
+def is_decided(machine: str, state: str, name: str) -> None:
     part = part_in(machine, state)
     expected = TABLE[machine][state].get(name)
     call = getattr(part.change(), name)
@@ -285,9 +290,14 @@ def test_every_state_answers_with_its_name(machine: str) -> None:
     assert PARTS[machine].begin(PARTS[machine].data()).state == states[0]
 
 
-@pytest.mark.parametrize(("machine", "state", "name"), CELLS)
-def test_saving_between_inputs_changes_nothing(machine: str, state: str, name: str) -> None:
+@pytest.mark.parametrize("machine", MODULES)
+def test_saving_between_inputs_changes_nothing(machine: str) -> None:
     """A part that was saved and restored does what the part itself would have done."""
+    for state, name in cells(machine):
+        does_the_same_when_saved(machine, state, name)
+
+
+def does_the_same_when_saved(machine: str, state: str, name: str) -> None:
 
     def outcome(part: Part[Any, Any, Any]) -> object:
         try:

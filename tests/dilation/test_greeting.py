@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -110,11 +110,7 @@ TABLE: dict[Role, dict[str, Row]] = {
     },
 }
 
-CELLS = [
-    (role, state.name, name)
-    for role in ("leader", "follower")
-    for state, name in product(STATES[role], INPUTS)
-]
+PLACES = [(role, state.name) for role in ("leader", "follower") for state in STATES[role]]
 
 
 def noise_in(role: Role, state: str) -> Noise:
@@ -136,9 +132,14 @@ def name_of(effect: object) -> object:
     return effect
 
 
-@pytest.mark.parametrize(("role", "state", "name"), CELLS)
-def test_every_input_in_every_state(role: Role, state: str, name: str) -> None:
+@pytest.mark.parametrize(("role", "state"), PLACES)
+def test_every_input_in_every_state(role: Role, state: str) -> None:
     """Each leads where the table says, with these effects, or is not to be given."""
+    for name in INPUTS:
+        leads_where_the_table_says(role, state, name)
+
+
+def leads_where_the_table_says(role: Role, state: str, name: str) -> None:
     named: dict[str, Any] = {each.name: each for each in STATES[role]}
     machine = MACHINES[role](Ours(b"line", b"relay", noise_in(role, state)), named[state])
     outcome = TABLE[role][state].get(name)

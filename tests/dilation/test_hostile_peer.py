@@ -164,13 +164,13 @@ def test_much_for_nobody(peer: Peer, size: int) -> None:
     line = peer.connected()
     number = parity(peer)
     line.say(Open(number, 0, "nobody"))
-    enough = peer.inner._traffic.receiving._enough
-    count = (MOST_HELD + 3 * enough) // (size + OVERHEAD)
+    untaken = peer.inner._traffic.receiving._untaken
+    count = (MOST_HELD + 3 * untaken.enough) // (size + OVERHEAD)
     for at in range(count):
         line.say(Data(number, 1 + at, bytes(size)))
     peer.run(5)
     assert peer.ledger.held_bytes <= MOST_HELD + size + OVERHEAD
-    assert peer.inner._traffic.receiving._size <= 2 * enough + SOCKET
+    assert untaken.size <= 2 * untaken.enough + SOCKET
     assert len(line.transport.out) > 0
     assert len(saved(peer)) < 2 * MOST_HELD
     assert line.acked < count

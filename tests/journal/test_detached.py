@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from holdfast_journal import DatabaseAway, KeyRing, SqlJournal
-from holdfast_journal.ownership import held
+from holdfast_journal.keys import detached as keys
 from holdfast_journal.ownership.detached import LONGEST_WAIT, DetachedTask
 from holdfast_journal.store.database import Database
 from holdfast_journal.upkeep import rotating
@@ -45,7 +45,7 @@ def test_the_database_goes_away_just_after_a_take(
     journal = journals.open(url)
     start(journal, "ada")
     with monkeypatch.context() as away:
-        away.setattr(held, "fingerprint_key", goes_away)
+        away.setattr(keys, "fingerprint_key", goes_away)
         with pytest.raises(DatabaseAway):
             journal.take()
     assert [flow.name for flow in journal.take()] == ["ada"]

@@ -29,7 +29,7 @@ def shared_url(postgres: Server, upgraded: str) -> str:
 def worker(journals: Journals, url: str, clock: object) -> SqlJournal:
     """One whose machine shows this time, and knows no better."""
     journal = journals.open(url, clock=clock)
-    journal._held._time = SharedTime(journal._database, journal._clock, True)
+    journal._held._time._compares = True
     return journal
 
 

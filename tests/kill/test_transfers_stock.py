@@ -104,7 +104,10 @@ def test_sending_to_william(world: World) -> None:
     def some(moments: list[str]) -> list[str]:
         before = moments[: moments.index("add:before:3")]
         after = moments[moments.index("commit-activity:after:2") :]
-        return before + after if EVERY else [before[-5], after[len(after) // 2]]
+        if not EVERY:
+            return [before[-5], after[len(after) // 2]]
+        # A look may come late, while it dials.
+        return [at for at in before + after if not at.startswith("take:")]
 
     world.walk(partial(sending, receives=william_receive_file), some)
 

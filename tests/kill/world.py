@@ -136,7 +136,8 @@ class World:
         """Let one exchange live undisturbed, then one die at each of its moments.
 
         *moments* chooses among them. Most of them must come again; what two threads do at the
-        same time has no fixed order, so a few may not.
+        same time has no fixed order, so a few may not. How many writes there are depends on how
+        the bytes arrive.
         """
         recorded = exchange(self, Death())
         assert recorded.died_at is None
@@ -147,4 +148,5 @@ class World:
         assert all(each.lives == 1 + (each.died_at is not None) for each in walked)
         died = {each.died_at for each in walked}
         missed = [at for at in chosen if at not in died]
-        assert len(missed) <= min(OUT_OF_TURN, len(chosen) // 2), missed
+        assert len(missed) <= len(chosen) // 2, missed
+        assert sum(not at.startswith("write:") for at in missed) <= OUT_OF_TURN, missed

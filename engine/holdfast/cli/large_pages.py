@@ -29,7 +29,7 @@ VARIABLES: Final = {
     # One heap for all threads: Python's lock lets only one of them allocate at a time anyway.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
 }
-_AGAIN: Final = "HOLDFAST_BEGAN_AGAIN"
+_AGAIN: Final = "_HOLDFAST_BEGAN_AGAIN"
 _NAME: Final = Path("/proc/self/comm")
 """What `ps` and `pkill` call this process: its program, which is Python the second time."""
 _GLIBC: Final = (2, 35)
@@ -45,7 +45,8 @@ def begin_again(words: Sequence[str]) -> None:
         words: of the command line, after the program.
     """
     if (name := forget(os.environ)) is not None:
-        _NAME.write_text(name)
+        with suppress(OSError):  # where /proc is not to be written
+            _NAME.write_text(name)
         return
     if not words or words[0] not in SERVING:
         return

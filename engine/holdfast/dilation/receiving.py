@@ -6,7 +6,6 @@ more while enough for two entries waits.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -14,9 +13,10 @@ from holdfast.dilation.alarm import Alarm
 from holdfast.dilation.channels import Channels
 from holdfast.dilation.entries import Entries, Host
 from holdfast.dilation.errors import ProtocolError
-from holdfast.dilation.ledger import MOST_HELD, OVERHEAD, Ledger, Opened, Received, Taken
+from holdfast.dilation.ledger import MOST_HELD, Ledger, Opened, Received, Taken
 from holdfast.dilation.link import Link
 from holdfast.dilation.records import Close, Data, Open
+from holdfast.dilation.untaken import Untaken
 
 ENOUGH: Final = 512 * 1024
 """Bytes of records that are worth an entry."""
@@ -59,11 +59,9 @@ class Receiving:
         self._channels = channels
         self._came_again = came_again
         self._delay = host.delay
-        self._enough = ENOUGH_STORED if host.delay else ENOUGH
         self._most = 1 if host.careful else MOST_RECORDS
         self._link: Link | None = None
-        self._queue: deque[Open | Data | Close] = deque()
-        self._size = 0
+        self._untaken = Untaken(ENOUGH_STORED if host.delay else ENOUGH)
         self._alarm = Alarm(host.clock, self.take)
         self._uncommitted = 0
         self._again = False
@@ -76,8 +74,7 @@ class Receiving:
     def end(self) -> None:
         """There is no link any more. What was not taken will come again."""
         self._link = None
-        self._queue.clear()
-        self._size = 0
+        self._untaken.clear()
         self._alarm.clear()
 
     def add(self, record: Open | Data | Close) -> None:
@@ -85,20 +82,19 @@ class Receiving:
         if record.seq <= self._ledger.highest_in:
             self._again = True
             return
-        self._queue.append(record)
-        self._size += OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
+        self._untaken.add(record)
 
     def added(self, *, more: bool) -> None:
         """That is all for now; `more` if others follow at once."""
         if self._again:
             self._again = False
             self._came_again()
-        if not self._queue:
+        if not self._untaken:
             return
-        if self._size > 2 * self._enough and self._link is not None:
+        if self._untaken.are_too_many and self._link is not None:
             self._link.pause()
         delay = self._delay or (MOMENT if more else 0.0)
-        if self._size >= self._enough or not delay:
+        if self._untaken.are_enough or not delay:
             self._alarm.clear()
             self.take()
         elif not self._alarm.is_set:
@@ -110,9 +106,9 @@ class Receiving:
         While a commit is under way, whatever comes shares the next one.
         """
         if (
-            self._queue
+            self._untaken
             and not self._alarm.is_set
-            and (not self._uncommitted or self._size >= self._enough)
+            and (not self._uncommitted or self._untaken.are_enough)
             and self._uncommitted < MOST_UNCOMMITTED
             and not self._is_blocked
         ):
@@ -127,7 +123,7 @@ class Receiving:
         """
         if self._ledger.held_bytes > MOST_HELD:
             return True
-        record = self._queue[0]
+        record = self._untaken.first
         return (
             isinstance(record, Data)
             and len(record.data) > MOST_HELD
@@ -137,24 +133,21 @@ class Receiving:
     def _take(self) -> None:
         """Inside an entry."""
         self._host.later(self._committed)
-        link, ledger, queue = self._link, self._ledger, self._queue
+        link, ledger, untaken = self._link, self._ledger, self._untaken
         for _ in range(self._most):
             # A protocol may let go of the whole wormhole.
-            if not queue or self._is_blocked:
+            if not untaken or self._is_blocked:
                 break
-            record = queue.popleft()
-            self._size -= OVERHEAD + (len(record.data) if isinstance(record, Data) else 0)
             try:
-                taken = ledger.take(record)
+                taken = ledger.take(untaken.pop())
             except ProtocolError as error:
                 if link is not None:
                     self._host.later(link.fail, str(error))
-                queue.clear()
-                self._size = 0
+                untaken.clear()
                 break
             if taken is not None:
                 self._hand_over(taken)
-        if link is not None and self._size <= self._enough:
+        if link is not None and untaken.leave_room:
             link.resume()
 
     def _hand_over(self, taken: Taken) -> None:
@@ -167,5 +160,5 @@ class Receiving:
 
     def _committed(self) -> None:
         self._uncommitted -= 1
-        if self._queue and not self._alarm.is_set:
+        if self._untaken and not self._alarm.is_set:
             self._alarm.set(0.0)

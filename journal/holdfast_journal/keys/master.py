@@ -29,6 +29,7 @@ from holdfast_journal.keys.files import KeyFile, make_key_file
 from holdfast_journal.keys.ring import ID_BYTES, KeyRing, missing_key, sealed_under
 from holdfast_journal.keys.sealing import new_key
 from holdfast_journal.store.database import Database
+from holdfast_journal.store.remembering import Remembered
 from holdfast_journal.store.schema import flows, keys
 
 SEALED_UNDER: ColumnElement[bytes] = func.substr(flows.c.data_key, 1, ID_BYTES, type_=LargeBinary)
@@ -168,10 +169,20 @@ def fingerprint_key(database: Database, ring: KeyRing, now: float) -> bytes:
 class MissingKeys:
     """Says once, for each master key in use, that this process does not have it."""
 
-    _told: set[str] = field(factory=set)
+    _database: Database
+    _ring: KeyRing
+    _used: Remembered = field(init=False, repr=False)
+    _told: set[str] = field(factory=set, init=False)
 
-    def look(self, used: Sequence[str], ring: KeyRing) -> None:
-        """Read the key file again if it has changed, and see which of `used` are still missing."""
+    def __attrs_post_init__(self) -> None:
+        self._used = Remembered(self._database)
+
+    def look(self) -> None:
+        """Read the key file again if it has changed, and see which keys are missing.
+
+        Raises DatabaseUnusable.
+        """
+        used, ring = self._used.ask(used_keys, self._database), self._ring
         ring.refresh()
         known = ring.ids
         missing = [name for name in used if name not in known]

@@ -14,8 +14,10 @@ from holdfast_journal.commits.inline import InlineWriter
 from holdfast_journal.commits.pressure import Pressure
 from holdfast_journal.commits.threaded import ThreadedWriter
 from holdfast_journal.errors import JournalBroken
-from holdfast_journal.ownership.held import Held, Outfit
+from holdfast_journal.keys.detached import DetachedKey
+from holdfast_journal.ownership.held import Held
 from holdfast_journal.ownership.lookout import Lookout
+from holdfast_journal.ownership.outfit import Outfit
 from holdfast_journal.ownership.running import Running
 from holdfast_journal.ownership.sharing import Sharing
 from holdfast_journal.upkeep.opening import Ready
@@ -123,7 +125,8 @@ class Assembly:
         # If the caller gives us a clock, that clock decides what time it is.
         shared = SharedTime(database, clock, clock is time.time)
         sharing = Sharing(database, registration, shared.now)
-        outfit = Outfit(database, writer, clock, options.retain, running.gone)
+        detached_key = DetachedKey(database, keys, shared)
+        outfit = Outfit(database, writer, clock, options.retain, running.gone, detached_key)
         held = Held(database, keys, registration, running, outfit, shared, sharing)
         return cls(ready, clock, registration, writer, held, backlog, lookout)
 

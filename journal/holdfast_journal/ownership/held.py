@@ -33,79 +33,24 @@ was one.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from holdfast_journal.commits.boundaries import Writer
-from holdfast_journal.commits.flow import FlowJournal, LastState
-from holdfast_journal.commits.messages import Messages
-from holdfast_journal.commits.values import Fence
-from holdfast_journal.errors import Unreadable, WrongKey
-from holdfast_journal.keys.detached import derived
-from holdfast_journal.keys.master import MissingKeys, fingerprint_key, used_keys
+from holdfast_journal.keys.master import MissingKeys
 from holdfast_journal.keys.ring import KeyRing
-from holdfast_journal.keys.sealer import Sealer
-from holdfast_journal.ownership import due, taking, watching
+from holdfast_journal.ownership import taking, watching
 from holdfast_journal.ownership.due import Due, Wanted
-from holdfast_journal.ownership.nothing import Nothing
+from holdfast_journal.ownership.outfit import Outfit
+from holdfast_journal.ownership.owners import Owners
 from holdfast_journal.ownership.running import Running
 from holdfast_journal.ownership.sharing import Sharing
-from holdfast_journal.ownership.suspects import deaths_of
+from holdfast_journal.ownership.stillness import Stillness
 from holdfast_journal.ownership.values import TakenFlow
 from holdfast_journal.store.database import Database
-from holdfast_journal.store.remembering import Remembered
 from holdfast_journal.workers.registration import Registration
 from holdfast_journal.workers.shared_time import SharedTime
-
-
-@frozen
-class Outfit:
-    """What a flow that was taken gets: a journal that writes it."""
-
-    _database: Database
-    _writer: Writer
-    _clock: Callable[[], float]
-    retain: float
-    """Seconds for which a flow that went well or was cancelled can still be read; 0: not at all."""
-    _gone: Callable[[int, FlowJournal], None]
-
-    def of(self, flow: taking.Taken, worker: int, detached_key: bytes) -> TakenFlow:
-        """The flow as its runner gets it."""
-        row = flow.row
-        lease = Fence(row.id, flow.epoch, worker, Sealer(row.uid, flow.data_key))
-        journal = FlowJournal(
-            lease,
-            row.seq,
-            self._writer,
-            self._clock,
-            self._gone,
-            LastState(lease, self.retain),
-            row.uid,
-            detached_key,
-            Messages(self._database, row.id, row.uid, flow.data_key),
-        )
-        return TakenFlow(
-            id=row.id,
-            uid=row.uid,
-            batch=row.batch_name,
-            name=row.name,
-            kind=row.kind,
-            params=flow.params,
-            checkpoint=flow.checkpoint,
-            updated_at=row.updated_at,
-            status=row.status,
-            seq=row.seq,
-            epoch=flow.epoch,
-            attempt=row.attempt,
-            request=row.request,
-            tasks=flow.tasks,
-            failures=row.failures,
-            trouble=row.trouble,
-            deaths=deaths_of(row, worker),
-            journal=journal,
-        )
 
 
 @define(eq=False)
@@ -120,40 +65,31 @@ class Held:
     _time: SharedTime
     """By which it is stored when a flow is to be taken again."""
     _sharing: Sharing
-    _missing_keys: MissingKeys = field(factory=MissingKeys, init=False)
-    _strays: frozenset[int] = field(default=frozenset(), init=False)
-    """The flows that we own and do not run, as of the last look."""
-    _dead: Sequence[int] = field(default=(), init=False)
-    """The workers that were gone at the last look, with flows left to be run."""
-    _detached_key: bytes = field(default=b"", init=False, repr=False)
+    _missing_keys: MissingKeys = field(init=False)
+    _owners: Owners = field(init=False)
+    _stillness: Stillness = field(init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
-    _used: Remembered = field(init=False, repr=False)
-    _owners: Remembered = field(init=False, repr=False)
-    _requests: Remembered = field(init=False, repr=False)
-    _nothing: Mapping[bool | None, Nothing] = field(init=False, repr=False)
-    """What it knows of each kind of search: some are made now and then, between the others."""
-    _still: Nothing = field(init=False, repr=False)
-    """What it knows of all of them, and of requests, while no other worker has flows."""
 
     def __attrs_post_init__(self) -> None:
-        self._nothing = {which: Nothing(self._database) for which in (None, False, True)}
-        self._still = Nothing(self._database)
-        self._used, self._owners, self._requests = (Remembered(self._database) for _ in range(3))
+        self._missing_keys = MissingKeys(self._database, self._keys)
+        self._owners = Owners(
+            self._database, self._keys, self._registration, self._running, self._time
+        )
+        self._stillness = Stillness(self._database, self._time, self._owners)
 
     def take(self, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
         """See `SqlJournal.take`."""
         worker = self._registration.id()
         if not again:
-            used = self._used.ask(used_keys, self._database)
-            self._missing_keys.look(used, self._keys)
+            self._missing_keys.look()
         self._see_that_the_lease_holds()
         lapses = self._registration.term.lapses
         with self._lock:
-            free = self._due(worker, again=again)
-            wanted = self._within_our_share(wanted)
+            due = self._owners.look(worker, again=again)
+            wanted = self._within_our_share(wanted, due)
             if wanted.limit == 0:
                 return []
-            taken = self._start_running(free, wanted, again=again)
+            taken = self._start_running(due, wanted, again=again)
         if self._registration.term.lapses != lapses:
             self._look_again_at(taken)
         return [flow for flow in taken if not flow.journal.is_lost]
@@ -163,63 +99,28 @@ class Held:
             with self._database.explaining_errors():
                 self._registration.keep()
 
-    def _due(self, worker: int, *, again: bool) -> Due:
-        """Return what may be taken now: free flows, flows of dead workers, and strays."""
-        if self._running.strays:
-            self._running.strays = False  # a loss from here on sets it again
-            with self._strays_if_it_fails():
-                ours = due.owned(self._database, worker)
-                self._strays = frozenset(ours).difference(self._running.journals)
-        if not again:
-            owners = self._owners.ask(due.owners, self._database)
-            self._dead = due.dead_owners(owners, self._registration.alive, worker)
-        return Due(worker, self._time.now(), self._dead, self._strays, self._keys)
-
-    def is_still(self, wanted: Wanted) -> bool:
-        """Whether `requests` and `take` would find nothing, as they did last; see `nothing`."""
-        worker, version = self._registration.current, self._database.data_version()
-        if worker is None or version is None or self._running.strays:
-            return False
-        if self._still.is_known((version, wanted), self._time.now()):
-            return True
-        if not self._requests.is_known(version, [], self._database, worker):
-            return False
-        with self._lock:
-            free = self._due(worker, again=False)
-            for suspects in (False, True):
-                nothing = self._nothing[suspects]
-                question = nothing.question(version, free, evolve(wanted, suspects=suspects))
-                if not nothing.is_known(question, free.now):
-                    return False
-            # The others, if there are any, may die without a word.
-            if self._owners.ask(due.owners, self._database) <= {worker}:
-                searches = self._nothing[False], self._nothing[True]
-                self._still.follows_from((version, wanted), searches)
-        return True
-
-    def _within_our_share(self, wanted: Wanted) -> Wanted:
+    def _within_our_share(self, wanted: Wanted, due: Due) -> Wanted:
         room = self._sharing.room(len(self._running.journals))
         if room is None:
             return wanted
-        room = max(room, len(self._strays))  # those are ours already
+        room = max(room, len(due.strays))  # those are ours already
         return evolve(wanted, limit=room if wanted.limit is None else min(wanted.limit, room))
 
-    def _start_running(self, free: Due, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
-        nothing = self._nothing[wanted.suspects]
-        question = nothing.question(self._database.data_version(), free, wanted)
-        if not again and nothing.is_known(question, free.now):
+    def _start_running(self, due: Due, wanted: Wanted, *, again: bool) -> list[TakenFlow]:
+        nothing = self._stillness.of_search(wanted)
+        question = nothing.question(self._database.data_version(), due, wanted)
+        if not again and nothing.is_known(question, due.now):
             return []
-        with self._strays_if_it_fails():
+        with self._running.strays_if_it_fails():
             found = taking.take(
-                self._database, self._keys, self._registration, free, wanted, expected=again
+                self._database, self._keys, self._registration, due, wanted, expected=again
             )
-            # Still inside: they are ours already, and reading the key may fail.
-            key = self._detached_key_if_any() if found else b""
-            taken = [self.outfit.of(flow, free.worker, key) for flow in found]
+            # Still inside: they are ours already, and reading a key may fail.
+            taken = self.outfit.of(found, due.worker)
         self._running.journals.update((flow.id, flow.journal) for flow in taken)
-        self._strays = self._strays.difference(self._running.journals)
+        self._owners.drop_running()
         if not taken:
-            nothing.found(question, free.now)
+            nothing.found(question, due.now)
         return taken
 
     def _look_again_at(self, taken: Sequence[TakenFlow]) -> None:
@@ -229,23 +130,13 @@ class Held:
                 self._running.lapse()
         except BaseException:
             with self._lock:
-                self._forget(flow.id for flow in taken)
+                self._running.forget(flow.id for flow in taken)
                 self._running.strays = True
             raise
 
     def detached_key(self) -> bytes:
         """The key under which detached tasks are sealed. Raises WrongKey, Unreadable."""
-        if not self._detached_key:
-            own = fingerprint_key(self._database, self._keys, self._time.now())
-            self._detached_key = derived(own)
-        return self._detached_key
-
-    def _detached_key_if_any(self) -> bytes:
-        """Most flows never ask for a detached task, and run without the key."""
-        try:
-            return self.detached_key()
-        except (WrongKey, Unreadable):
-            return b""
+        return self.outfit.detached_key.get()
 
     def give_back(self, ids: Collection[int] | None, wake_at: float | None) -> None:
         """See `SqlJournal.give_back`."""
@@ -256,7 +147,7 @@ class Held:
                 if wake_at is not None:
                     wake_at = self._time.of(wake_at)
                 taking.give_back(self._database, worker, ids, wake_at)
-            self._forget(ids)
+            self._running.forget(ids)
 
     def park(self, wake_at: Mapping[int, float | None], revision: int) -> None:
         """See `SqlJournal.park`."""
@@ -266,7 +157,7 @@ class Held:
                 of = self._time.of
                 stored = {id_: None if at is None else of(at) for id_, at in wake_at.items()}
                 watching.park(self._database, worker, stored, revision)
-            self._forget(wake_at)
+            self._running.forget(wake_at)
 
     def give_back_failed(self, flow: int, trouble: str, wake_at: float, now: float) -> int:
         """See `SqlJournal.give_back_failed`."""
@@ -278,7 +169,7 @@ class Held:
                 failures = taking.give_back_failed(
                     self._database, worker, flow, trouble, wake_at, now
                 )
-            self._forget([flow])
+            self._running.forget([flow])
         return failures
 
     def give_back_unloaded(self, flow: int, reason: str) -> None:
@@ -287,7 +178,7 @@ class Held:
         with self._lock:
             if worker is not None:
                 taking.give_back_unloaded(self._database, worker, flow, reason)
-            self._forget([flow])
+            self._running.forget([flow])
 
     def serve(self, kinds: Collection[str] | None) -> None:
         """See `SqlJournal.serve`."""
@@ -314,7 +205,20 @@ class Held:
             return []
         with self._database.explaining_errors():
             self._registration.keep()
-        return self._requests.ask(taking.requests, self._database, worker)
+        return self._stillness.requests(worker)
+
+    def is_still(self, wanted: Wanted) -> bool:
+        """Whether `requests` and `take` would find nothing, as they did last; see `stillness`."""
+        worker, version = self._registration.current, self._database.data_version()
+        if worker is None or version is None or self._running.strays:
+            return False
+        if self._stillness.is_known(version, wanted):
+            return True
+        if not self._stillness.has_no_requests(version, worker):
+            return False
+        with self._lock:
+            due = self._owners.look(worker, again=False)
+            return self._stillness.has_no_flows(version, wanted, due)
 
     @contextmanager
     def born(self) -> Iterator[int]:
@@ -324,16 +228,3 @@ class Held:
             yield owner
         finally:
             self._running.strays = True
-
-    def _forget(self, flows: Iterable[int]) -> None:
-        for flow in flows:
-            self._running.journals.pop(flow, None)
-
-    @contextmanager
-    def _strays_if_it_fails(self) -> Iterator[None]:
-        """Expect strays if this block raises: the database may still have made flows ours."""
-        try:
-            yield
-        except BaseException:
-            self._running.strays = True
-            raise

@@ -4,7 +4,8 @@ It is the only list of them. `held.Held` adds a flow once it is taken. It is rem
 given back, or when its journal says that it is over or lost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from attrs import define, field
@@ -38,6 +39,20 @@ class Running:
             self.journals.pop(flow, None)
             if journal.is_lost:
                 self.strays = True
+
+    def forget(self, flows: Iterable[int]) -> None:
+        """Remove flows that were given back."""
+        for flow in flows:
+            self.journals.pop(flow, None)
+
+    @contextmanager
+    def strays_if_it_fails(self) -> Iterator[None]:
+        """Expect strays if this block raises: the database may still have made flows ours."""
+        try:
+            yield
+        except BaseException:
+            self.strays = True
+            raise
 
     def lapse(self) -> None:
         """Let go of the flows that other workers took: our lease may have been over.

@@ -154,10 +154,10 @@ class _Script:
         """See that all is well, and that nothing grows."""
         peer = self.peer
         world, inner = peer.world, peer.inner
-        receiving = inner._traffic.receiving
+        untaken = inner._traffic.receiving._untaken
         expect(not peer.happening.life.is_over, "the wormhole is over")
         expect(peer.ledger.held_bytes <= 2 * MOST_HELD, "too much is held")
-        expect(receiving._size <= 3 * receiving._enough + MOST_HELD, "too much is queued")
+        expect(untaken.size <= 3 * untaken.enough + MOST_HELD, "too much is queued")
         expect(len(world.sockets.ports) <= 1, "more than one port")
         expect(len(world.sockets.open) <= 60, "too many sockets")
         expect(len(world.clock.getDelayedCalls()) <= 150, "too many timers")

@@ -25,7 +25,7 @@ from holdfast.flows.shipped.pauses import Pauses
 from holdfast.flows.shipped.sharing import HERE
 from holdfast.flows.shipped.told import Told
 from holdfast.flows.shipped.transferring import Reach, Receiving, Sending
-from holdfast.flows.shipped.working import Work
+from holdfast.flows.shipped.working import TransferThread
 from holdfast.transit import hints, network_of
 from holdfast.transit.contest import Candidate, Contest, Link
 from holdfast.transit.errors import TransitError, WireError
@@ -65,7 +65,7 @@ class Carrying:
     _dialled: tuple[dict[str, Any], ...] | None = field(default=None, init=False)
     _pauses: Pauses = field(init=False)
     _told: Told = field(init=False)
-    _work: Work = field(init=False)
+    _thread: TransferThread = field(init=False)
     _failed_flow: bool | None = field(default=None, init=False)
     """Once the flow is over: whether it failed."""
     _keeping: Keeping = field(init=False)
@@ -74,7 +74,7 @@ class Carrying:
     def __attrs_post_init__(self) -> None:
         self._pauses = Pauses(self.session.reactor)
         self._told = Told(self.session)
-        self._work = Work(self.session, self._idle)
+        self._thread = TransferThread(self.session, self._idle)
         self._keeping = Keeping(self.session)
 
     # What the engine asks (`holdfast.flows.activities.Activity`).
@@ -98,7 +98,7 @@ class Carrying:
 
     def _found(self, wire: KeptWire | None) -> None:
         """This is the connection of an earlier life, if it is there still."""
-        if self._work.stops:
+        if self._thread.stops:
             self.wire = wire
             self.stop()
             return
@@ -126,15 +126,15 @@ class Carrying:
 
     def stop(self) -> None:
         """Let go of everything."""
-        self._work.end()
+        self._thread.end()
         self._pauses.calm()
         if self.wire is not None:
             if isinstance(self.wire, KeptWire) and self._failed_flow is None:
                 self.wire.leave()
             else:
                 self.wire.interrupt()
-        self._work.leave_turn()
-        if not self._work.is_under_way:
+        self._thread.leave_turn()
+        if not self._thread.is_under_way:
             self._hang_up()
         self._drop_contest()
 
@@ -142,7 +142,7 @@ class Carrying:
         """Let go of everything, and remove it."""
         self.wanted, self._failed_flow = details, failed
         self.stop()
-        if not self._work.is_under_way:
+        if not self._thread.is_under_way:
             self._clear()
 
     def _idle(self) -> None:
@@ -283,38 +283,40 @@ class Carrying:
             wire,
             self._reach.key,
             self._reach.resumes,
-            self._work.stop,
+            self._thread.stop,
             lambda moved: self.session.reactor.callFromThread(self._moved, moved),
             lambda reason: self.session.reactor.callFromThread(self._wait, reason),
             self.session.reactor.seconds,
-            partial(HERE.throttle.take, stop=self._work.stop) if HERE.throttle else lambda _: None,
+            partial(HERE.throttle.take, stop=self._thread.stop)
+            if HERE.throttle
+            else lambda _: None,
         )
         if self.cargo.role == "receiver":
-            carried = self._work.in_thread(self.cargo.carry, self.wanted, line)
+            carried = self._thread.in_thread(self.cargo.carry, self.wanted, line)
         else:
-            carried = self._work.in_turn(self.cargo.carry, self.wanted, line)
+            carried = self._thread.in_turn(self.cargo.carry, self.wanted, line)
         carried.addCallbacks(self._carried, self._broke).addErrback(self._failed)
 
     def _in_thread(self, call: Callable[..., Any], *args: Any) -> None:
-        done = self._work.in_thread(call, *args)
+        done = self._thread.in_thread(call, *args)
         done.addCallbacks(self._carried, self._broke).addErrback(self._failed)
 
     def in_thread(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Call `call` in a thread; the Deferred has its result."""
-        return self._work.in_thread(call, *args)
+        return self._thread.in_thread(call, *args)
 
     def _moved(self, moved: int) -> None:
-        if not self._work.stops:
+        if not self._thread.stops:
             self._pauses.shorten()
             self._told.moves(moved)
 
     def _carried(self, result: Any) -> None:
-        if not self._work.stops:
+        if not self._thread.stops:
             self.cargo.carried(self, result)
 
     def _broke(self, failure: Failure) -> None:
         self._hang_up()
-        if self._work.stops:
+        if self._thread.stops:
             return
         if failure.check(MayHaveIt):
             self.session.report("unconfirmed", failure.getErrorMessage())
@@ -335,25 +337,25 @@ class Carrying:
 
     def _wait(self, reason: str) -> None:
         """Say why it does not go on."""
-        if not self._work.stops:
+        if not self._thread.stops:
             self._told.waits(reason)
 
     def _begin_again(self) -> None:
-        if not self._work.stops and self._contest is None:
+        if not self._thread.stops and self._contest is None:
             self._begin()
 
     # Letting go.
 
     def hang_up(self) -> None:
         """Nothing more is to be carried, and that is durable: end the connection."""
-        if not self._work.is_under_way:
+        if not self._thread.is_under_way:
             self._hang_up()
 
     def _hang_up(self) -> None:
         wire, self.wire = self.wire, None
         if wire is not None:
             wire.close()
-        if self._work.stops and self._failed_flow is None:
+        if self._thread.stops and self._failed_flow is None:
             self._keeping.release()
         else:
             self._keeping.drop()
@@ -365,5 +367,5 @@ class Carrying:
         return stopped.addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
-        if not self._work.stops and failure.value is not None:
+        if not self._thread.stops and failure.value is not None:
             self.session.failed(failure.value)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @define(eq=False)
-class Work:
-    """Calls in threads what blocks.
+class TransferThread:
+    """Calls in a thread what blocks; what sends waits for its turn.
 
     Args:
         session: of the transfer.
