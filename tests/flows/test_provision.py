@@ -5,6 +5,7 @@ import json
 import attrs
 import pytest
 
+import holdfast.flows.shipped.command  # noqa: F401 - makes the task "mint" known
 from holdfast.flows import tasks
 from holdfast.flows.shipped.provision import Provision, SendText
 from holdfast.shell.wormhole import DelegatedWormhole
