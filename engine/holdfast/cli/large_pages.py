@@ -1,10 +1,9 @@
 """Memory in large pages, for commands that serve: they begin again, with a heap that has them.
 
-A processor finds memory by tables, and remembers few of the pages that it has found. What a worker
-needs for one event is spread over thousands of pages of 4 kB, and between two events others use the
-processor. On a virtual machine, where a table of the host is asked for each step through that of
-the guest, more than half of a worker's CPU was spent on finding its memory (performance.md, "Large
-pages"). Linux gives a heap pages of 2 MB if it is asked to.
+What a worker needs for one event is spread over thousands of pages of 4 kB. On a virtual machine
+the first touch of each, after a sleep, may be dear, and in pages of 2 MB there are few of them: a
+hand-over takes a fifth to two fifths less CPU time (performance.md, "Large pages"). Linux gives a
+heap such pages if it is asked to.
 
 glibc and Python decide how they allocate when a process begins, by variables of its environment. So
 a command sets them, and executes itself once more before it has imported much: under the same

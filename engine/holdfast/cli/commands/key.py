@@ -102,8 +102,10 @@ def rotate(db: str) -> None:
 
     line = StatusLine()
     with upkeep(db, say.tell) as keeper:
-        done = keeper.rotate(operator(), lambda count: line.tell(_sealed(count)))
-        line.clear()
+        try:
+            done = keeper.rotate(operator(), lambda count: line.tell(_sealed(count)))
+        finally:
+            line.clear()
         file = keeper.key_file
     lines = _lines(file)
     click.echo(f"{_sealed(done.resealed)}; the key {done.first} seals all of them.")
