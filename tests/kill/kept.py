@@ -96,7 +96,7 @@ class Trials:
 
     def keeper_dies(self, role: str, *, alone: bool) -> None:
         """Without a keeper nothing is lost, if nothing else happens; if it does, that is said."""
-        halts = Death(halts=("record:before:5" if role == "sender" else "write:before:40",))
+        halts = Death(halts=("record:before:5" if role == "sender" else "write:before:10",))
         if role == "sender":
             end = kept(transfers.sender(self.world, self.what, deaths=[halts]), self.keeper)
             inbox(end.home).mkdir()

@@ -53,7 +53,7 @@ def test_killed_once(world: World, dies: str) -> None:
 def test_both_killed_again_and_again(world: World) -> None:
     """Each time it goes on at the byte that is durable at the receiver."""
     what = make(world.folder / "again.bin")
-    at = ["write:before:12", "write:before:16", "write:after:9"]
+    at = ["write:before:3", "write:before:4", "write:after:2"]
     sender = transfers.sender(world, what, deaths=[Death(at="record:before:9")] * 2)
     deaths = [Death(at=moment) for moment in at]
     receiver = transfers.receiver(world, code_of(sender), deaths=deaths)
@@ -78,7 +78,7 @@ def test_what_is_sent_changed_meanwhile(world: World) -> None:
     """Both sides hear of it, and nothing of either is left."""
     what = make(world.folder / "changed.bin")
     sender = transfers.sender(world, what)
-    receiver = transfers.receiver(world, code_of(sender), deaths=[Death(at="write:after:20")])
+    receiver = transfers.receiver(world, code_of(sender), deaths=[Death(at="write:after:5")])
     until(lambda: receiver.start().wait().status == -9, receiver.describe)
     what.write_bytes(what.read_bytes()[::-1])
     live(sender, receiver)

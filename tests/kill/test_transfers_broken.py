@@ -12,7 +12,7 @@ from tests.kill import transfers
 from tests.kill.transfers import End, check_whole, code_of, live, make, names, wait
 from tests.kill.world import World
 
-MIDDLE = "write:before:20"
+MIDDLE = "write:before:5"
 """A moment of a receiver in the middle of a file."""
 
 

@@ -14,7 +14,7 @@ from tests.kill import transfers
 from tests.kill.transfers import End, check_whole, code_of, inbox, live, make, wait
 from tests.kill.world import World
 
-MIDDLE, NOT_SENT = "write:before:20", "record:before:8"
+MIDDLE, NOT_SENT = "write:before:5", "record:before:8"
 
 
 @pytest.fixture

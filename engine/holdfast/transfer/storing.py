@@ -1,10 +1,11 @@
 """Writing what is received: durable from time to time, and patient if the disk is full."""
 
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from holdfast.transfer.errors import OutOfSpace
+from holdfast.transfer.pieces import PieceSize, pieces
 from holdfast.transfer.watcher import Watcher
 
 DURABLE_EVERY: Final = 1.0
@@ -14,12 +15,6 @@ DURABLE_BYTES: Final = 64 * 1024 * 1024
 BEGIN_BYTES: Final = 4 * 1024 * 1024
 """After so many bytes the system is told to begin with them: waiting for all 64 MB took a fifth of
 the time of a transfer over loopback, and a hundredth so."""
-
-PIECE: Final = 32 * 1024
-"""Bytes that are written at once.
-
-For a longer write Linux looks for as much free memory in one piece, file systems permitting. Where
-memory is in small pieces that took up to ten times as long as writing (measured with ext4)."""
 
 FULL_EVERY: Final = 2.0
 FULL_LONGEST: Final = 600.0
@@ -48,6 +43,7 @@ class Store:
         self.offset = offset
         self._landing = landing
         self._watcher = watcher
+        self._size = PieceSize()
         self._begun = offset
         self._durable = offset
         self._durable_at = watcher.now()
@@ -60,14 +56,18 @@ class Store:
             WireError: the transfer was stopped while it waited for room.
             OSError: the file cannot be written for another reason.
         """
-        for piece in pieces(contents, self.offset):
+        now = self._watcher.now
+        for piece in pieces(contents, self.offset, self._size.bytes):
+            begun = now()
             try:
                 self._landing.write(piece)
             except OSError as error:
                 if not _is_full(error):
                     raise
                 self._wait_for_room(piece)
-            self.offset += sum(map(len, piece))
+            length = sum(map(len, piece))
+            self._size.wrote(length, now() - begun)
+            self.offset += length
         if self._watcher.durable is not None:
             self._keep_up()
 
@@ -108,26 +108,6 @@ class Store:
             else:
                 return
         raise OutOfSpace
-
-
-def pieces(contents: Iterable[memoryview], offset: int) -> Iterator[list[memoryview]]:
-    """Cut what belongs at `offset` of a file into what is written at once.
-
-    No piece crosses a multiple of `PIECE`: the system keeps a file in pages, and what ends within
-    one costs a third more.
-    """
-    piece: list[memoryview] = []
-    room = PIECE - offset % PIECE
-    for content in contents:
-        rest = content
-        while rest:
-            piece.append(rest[:room])
-            rest, room = rest[room:], room - len(piece[-1])
-            if room == 0:
-                yield piece
-                piece, room = [], PIECE
-    if piece:
-        yield piece
 
 
 def _is_full(error: OSError) -> bool:
