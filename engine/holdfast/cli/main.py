@@ -14,6 +14,7 @@ import click
 
 from holdfast.cli import large_pages, say, streams
 from holdfast.cli.failure import one_line_errors
+from holdfast.operating import garbage
 from holdfast.version import VERSION
 
 COMMANDS: Mapping[str, str] = {
@@ -110,8 +111,10 @@ def holdfast() -> None:
 def main() -> None:
     """Run the command line; the console script and `python -m holdfast` call this."""
     large_pages.begin_again(sys.argv[1:])
+    garbage.begin()
     streams.make_safe()
     try:
         holdfast.main(prog_name="holdfast")
     finally:
         say.finish()
+        garbage.end()

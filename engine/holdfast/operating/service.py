@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, evolve, field, frozen
 
+from holdfast.operating import garbage
 from holdfast.operating.companions import Companion
 from holdfast.operating.database import Tell, open_serving_journal
 from holdfast.operating.ending import Course, Ending
-from holdfast.operating.garbage import collect_seldom
 from holdfast.operating.server_news import ServerNews
 from holdfast.operating.sharing import NO_LIMITS, Limits
 from holdfast.rendezvous import MOST_CONNECTIONS
@@ -216,7 +216,7 @@ class Service:
 
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.callWhenRunning(start)
-        collect_seldom()
+        garbage.serve()
         self._reactor.run()
         if self._course.error is not None:
             raise self._course.error
