@@ -13,12 +13,13 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 ROOMS ?=
 
-.PHONY: help env test browser coverage lint types docs screenshots demo simulate crashes mutants power soak kept fuzz peers bench clean
+.PHONY: help env test long browser coverage lint types docs screenshots demo simulate crashes mutants power soak kept fuzz peers bench clean
 
 help:
 	@echo "make test    the test suite; with EVERY_MOMENT=1, every moment, seed and example"
 	@echo "make coverage  how much of each room its own tests reach, or ROOMS='core codes'"
 	@echo "make demo    twenty people get their secrets and files through kill -9"
+	@echo "make long    the tests that take long for what they find"
 	@echo "make browser  the console in Chromium, where it is installed"
 	@echo "make thousand  the page docs/thousand.md, pasted, for PEOPLE=20"
 	@echo "make shop    the page docs/shop.md, pasted; with Prometheus and Node where they are installed"
@@ -49,11 +50,14 @@ $(VENV)/.installed: pyproject.toml
 
 # Compiled files are kept, whatever the environment says: each worker and each command that a test
 # starts would compile everything again.
-test: export PYTHONDONTWRITEBYTECODE :=
+test long: export PYTHONDONTWRITEBYTECODE :=
 # Nor may it hide that something is not flushed.
-test demo: export PYTHONUNBUFFERED :=
+test long demo: export PYTHONUNBUFFERED :=
 test: env
-	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal
+	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal -m $(if $(EVERY_MOMENT),"","not long")
+
+long: env
+	$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal -m long
 
 browser: export PYTHONDONTWRITEBYTECODE :=
 browser: env

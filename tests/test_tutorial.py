@@ -5,10 +5,14 @@ import re
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.harness import quick
 from tests.harness.process import BIN, Child, environment
 from tests.harness.server import MailboxServer
 from tests.harness.waiting import DEADLINE
+
+pytestmark = pytest.mark.long
 
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
 

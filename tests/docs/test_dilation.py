@@ -18,6 +18,8 @@ from tests.docs.test_library import CODE
 from tests.harness import reactor
 from tests.harness.server import MailboxServer
 
+pytestmark = pytest.mark.long
+
 RECORD = 60_000
 MIB = 2**20
 

@@ -16,9 +16,12 @@ PAGE = {
 }
 PROGRAMS = find_server()
 
-pytestmark = pytest.mark.skipif(
-    PROGRAMS is None or shutil.which("psql") is None, reason="PostgreSQL is not installed"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        PROGRAMS is None or shutil.which("psql") is None, reason="PostgreSQL is not installed"
+    ),
+]
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from tests.harness import forks
 from tests.harness.process import BIN, Child, environment
 from tests.harness.waiting import until
 
+pytestmark = pytest.mark.long
+
 DESCRIBE = """
 import json, os, resource, signal, sys
 streams = [getattr(sys, name) for name in ("stdin", "stdout", "stderr")]

@@ -21,6 +21,8 @@ from tests.journal.conftest import Journals
 from tests.journal.helpers import start
 from tests.journal.postgres import Server
 
+pytestmark = pytest.mark.long
+
 KEY = "ab" * 32
 FLOWS = 500
 EVENTS = 4

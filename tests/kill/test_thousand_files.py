@@ -3,7 +3,11 @@
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.harness.thousand_files import Run
+
+pytestmark = pytest.mark.long
 
 
 def test_a_few_people(tmp_path: Path) -> None:

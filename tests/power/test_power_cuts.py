@@ -17,6 +17,8 @@ from tests.power.recording import Recording, can_trace
 from tests.power.scenarios import judge, workplace
 from tests.power.steps import Made, Released, Removed, Renamed, Synced, SyncedFolder, Written
 
+pytestmark = pytest.mark.long
+
 SHARE = 1 if os.environ.get("EVERY_MOMENT") else 2
 """Of the larger sample the half is enough where everything is tried each time."""
 

@@ -10,6 +10,8 @@ from tests.simulation.mutants import MUTANTS, Gone, Patches
 from tests.simulation.mutants.hunting import search
 from tests.simulation.running import run
 
+pytestmark = pytest.mark.long
+
 QUICK = {
     "released-before-commit": "not durable",
     "closed-before-release": "closes before it has released",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 SNIPPETS = sorted(Path(__file__).with_name("snippets").glob("[a-z]*.py"))
 REFUSED = re.compile(r"  # refused: (?P<words>.+)$")

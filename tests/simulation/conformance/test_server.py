@@ -21,6 +21,8 @@ from tests.simulation.conformance.scenes import SCENES
 from tests.simulation.conformance.scripts import APPID, Stage, in_words, steps
 from tests.simulation.conformance.sockets import SocketServer
 
+pytestmark = pytest.mark.long
+
 WELCOME = {"your-address": {"port": PORT, "ipv4": HOST}}
 
 
