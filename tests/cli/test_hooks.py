@@ -84,6 +84,8 @@ def test_a_receiver_that_is_down(
         assert stock.wait(stock.receive(code)).text == SECRET
         until(lambda: "HOLDFAST_HOOK_SECRET" in child.err, "the failure")
         child.wait_for("default/ann done")
+        # Written down, not only said: what a dead worker has begun is another's only after a while.
+        until(lambda: "HOLDFAST_HOOK_SECRET" in home.run("tasks").out, "the failure in the journal")
         child.kill9()
     assert receiver.told == []
     shown = home.run("status", "ann").out

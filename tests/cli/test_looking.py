@@ -115,6 +115,7 @@ def test_root_leaves_another_users_files(path: Path) -> None:
     assert state(path.parent) == before
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can mount"
 )

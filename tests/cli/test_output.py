@@ -89,6 +89,7 @@ def test_a_reader_that_goes_away(
     assert "'holdfast status --codes' shows the codes" in said
 
 
+@pytest.mark.long
 def test_a_terminal_that_is_not_utf8(home: Holdfast, source: Path) -> None:
     """What cannot be encoded is escaped, by commands that run flows and by those that look."""
     other = {"PYTHONIOENCODING": "latin-1"}
@@ -101,6 +102,7 @@ def test_a_terminal_that_is_not_utf8(home: Holdfast, source: Path) -> None:
     assert home.run("status", "Светлана", **other).status == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
 def test_missing_streams(closed: str, home: Holdfast, source: Path) -> None:
     """No file that is opened later gets the number of a standard stream that is missing."""
@@ -166,6 +168,7 @@ def test_a_code_is_never_cut(columns: int, looked_at: Holdfast) -> None:
     assert CODE in on_terminal(looked_at, columns, "status", "ann")
 
 
+@pytest.mark.long
 def test_a_text_that_cannot_be_printed(home: Holdfast, stock: StockReceivers) -> None:
     """It is not refused: the sender waits, and the same command prints it when there is room."""
     sending = Holdfast(home.home / "sender", home.relay, str(home.home / "sender.db"))

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from tests.cli.journals import failed, run
-from tests.harness.process import BIN, Child, Holdfast
+from tests.harness.process import BIN, Child, Holdfast, environment
 from tests.harness.server import MailboxServer
 from tests.harness.terminal import Terminal
 from tests.harness.waiting import until
@@ -24,7 +24,7 @@ def with_key(home: Path, *lines: str) -> Path:
 
 def stock_accepts(mailbox: MailboxServer, code: str, home: Path) -> Child:
     words = ("--relay-url", mailbox.url, "ssh", "accept", "--yes", code)
-    return Child([BIN / "wormhole", *words], env={"HOME": str(home), "PATH": "/bin"})
+    return Child([BIN / "wormhole", *words], env=environment(HOME=str(home), PATH="/bin"))
 
 
 def modes(home: Path) -> tuple[int, int]:

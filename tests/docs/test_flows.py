@@ -70,6 +70,7 @@ def test_the_token_service(run: Run, server: MailboxServer, tmp_path: Path) -> N
         port.close()
 
 
+@pytest.mark.long
 def test_the_test_of_a_flow(run: Run, tmp_path: Path) -> None:
     """The test that the manual shows passes, as the manual says to run it."""
     run("quick.py").close()  # puts the examples there

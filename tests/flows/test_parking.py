@@ -116,6 +116,7 @@ def test_the_recipient_of_a_parked_flow(world: World) -> None:
     assert len(world.engine.running) == 12 - len(parked)
 
 
+@pytest.mark.long
 def test_peers_who_fall_silent(world: World) -> None:
     """However many come and say no more, others are served in time, and no word is lost."""
     names = people(40)
@@ -190,6 +191,7 @@ def test_a_clock_that_is_set_back(world: World) -> None:
     world.until(lambda: all(world.finished(name) for name in people(6)), seconds=120, step=1)
 
 
+@pytest.mark.long
 def test_a_server_that_is_away(world: World) -> None:
     """While a server is away some of its flows try it, and all are well when it is back."""
     add(world, people(20))
@@ -216,6 +218,7 @@ class Mute(Network):
         self.log.append((URL, json.loads(text)["type"]))
 
 
+@pytest.mark.long
 def test_no_more_begin_than_can_be_visited(world: World) -> None:
     """Who would be forgotten gets no code before there is room, and everybody is told why.
 
@@ -271,6 +274,7 @@ def test_all_connections_visit_if_need_be(world: World) -> None:
     assert len(codes(world)) == 80
 
 
+@pytest.mark.long
 def test_a_mute_server_costs_the_others_nothing(world: World) -> None:
     """Its flows share a few connections until it is heard, and those of another are visited."""
     mute, silent = "ws://mute.example/v1", Mute(world.server, world.clock)
@@ -339,6 +343,7 @@ def test_flows_that_ask_the_server_nothing(world: World) -> None:
     assert taken == set(names)
 
 
+@pytest.mark.long
 def test_thousands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """500 flows wait with 13 connections: each is visited in time, none is in memory.
 

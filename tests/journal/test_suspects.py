@@ -60,6 +60,7 @@ def test_counted_in_a_row(alive: Service) -> None:
     assert [flow.deaths for flow in alive.take()] == [0]
 
 
+@pytest.mark.long
 def test_the_one_among_many(alive: Service) -> None:
     """A flow that ends whoever takes it is found, all others go on, and none of them is blamed."""
     everybody = [f"flow {number}" for number in range(300)]

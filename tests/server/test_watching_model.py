@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from attrs import define, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -143,6 +144,7 @@ def test_one_nameplate_alone() -> None:
             each.step("theirs", "list", {ONLY: only})
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @example(
     [

@@ -62,6 +62,7 @@ def test_some_seeds_of_transfers() -> None:
         assert not outcome.problem, f"{outcome.problem}\n{outcome.replay}"
 
 
+@pytest.mark.long
 def test_some_seeds_of_guesses() -> None:
     """A code opens again after a wrong guess, each is counted, and no stranger is disturbed."""
     opened = 0
