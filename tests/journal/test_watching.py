@@ -174,6 +174,7 @@ class TestForgotten:
         first.park({ada.taken.id: None}, 1)
         assert taken(second) == ["ada"]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("count", [1001])
     def test_many(self, url: str, journals: Journals, count: int) -> None:
         """In several transactions."""

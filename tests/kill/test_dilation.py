@@ -32,6 +32,8 @@ from tests.kill.dilations import (
 from tests.kill.transfers import End, live, wait
 from tests.kill.world import World
 
+pytestmark = pytest.mark.long
+
 EVERY = bool(os.environ.get("EVERY_MOMENT"))
 SEED = os.environ.get("SEED") or secrets.token_hex(4)
 
