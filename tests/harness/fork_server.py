@@ -301,7 +301,11 @@ def run(code, namespace):
 def main():
     # Nearly all that is imported stays, so there is little to collect.
     gc.disable()
-    with socket.socket(fileno=int(sys.argv[1])) as listener:
+    number = int(sys.argv[1])
+    # A shell may have left descriptors open to whatever it starts.
+    os.closerange(3, number)
+    os.closerange(number + 1, os.sysconf("SC_OPEN_MAX"))
+    with socket.socket(fileno=number) as listener:
         holders = preload()
         control = accept(listener)
     if control is None:
