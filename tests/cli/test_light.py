@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from holdfast.operating import garbage
 from tests.harness.process import environment
 
 UNNEEDED = {
@@ -26,7 +27,7 @@ UNNEEDED = {
 """What a transfer through `ws:` and TCP needs nothing of."""
 
 PROGRAM = """
-import json, sys
+import gc, json, sys
 from pathlib import Path
 from holdfast.cli.main import main
 
@@ -35,6 +36,7 @@ try:
     main()
 except SystemExit:
     modules = sorted(sys.modules)
+collecting = gc.get_threshold()[0], gc.get_freeze_count()
 
 from twisted.internet.defer import succeed
 from twisted.internet.protocol import Factory, Protocol
@@ -51,7 +53,7 @@ transport, got = StringTransport(), []
 over_tls = Contexts(None).over(Endpoint(), "localhost")
 over_tls.connect(Factory.forProtocol(Protocol)).addCallback(got.append)
 said = transport.value()[:3].hex()
-Path(found).write_text(json.dumps([modules, said, type(got[0]).__name__]))
+Path(found).write_text(json.dumps([modules, said, type(got[0]).__name__, collecting]))
 """
 
 
@@ -68,7 +70,9 @@ def test_a_sender_imports_no_tls_and_no_tables_until_they_are_needed(tmp_path: P
     )
     assert ran.returncode == 0, ran.stderr
     assert "the time is over" in ran.stderr
-    modules, said, protocol = json.loads(found.read_text())
+    modules, said, protocol, (young, left_alone) = json.loads(found.read_text())
     assert "holdfast.flows.engine.engine" in modules
     assert UNNEEDED.intersection(modules) == set()
     assert (said, protocol) == ("160301", "Protocol")  # a handshake of TLS
+    # And the garbage collector never looks at what was imported.
+    assert young == garbage.YOUNG and left_alone > 100_000

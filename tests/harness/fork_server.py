@@ -303,8 +303,10 @@ def main():
     gc.disable()
     number = int(sys.argv[1])
     # A shell may have left descriptors open to whatever it starts.
-    os.closerange(3, number)
-    os.closerange(number + 1, os.sysconf("SC_OPEN_MAX"))
+    for each in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        if each > 2 and each != number:
+            with contextlib.suppress(OSError):  # that of the list itself is gone
+                os.close(each)
     with socket.socket(fileno=number) as listener:
         holders = preload()
         control = accept(listener)

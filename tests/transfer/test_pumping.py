@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from holdfast.transfer import pumping, storing
 from holdfast.transfer.errors import OutOfSpace
 from holdfast.transfer.landing import Landing
-from holdfast.transfer.pieces import LONG
+from holdfast.transfer.pieces import LONG, SHORT, TRIED
 from holdfast.transfer.pumping import receive_all, send_all
 from holdfast.transfer.sources import measure, open_source
 from holdfast.transfer.storing import DURABLE_EVERY
@@ -63,11 +63,13 @@ class Target:
     reason: int = errno.ENOSPC
     begun: int = 0
     durable: int = 0
+    lengths: list[int] = field(factory=list)
 
     def write(self, views: Sequence[memoryview]) -> None:
         if self.full and len(self.data) >= self.room:
             self.full -= 1
             raise OSError(self.reason, "words of the system")
+        self.lengths.append(sum(map(len, views)))
         for view in views:
             self.data += view
 
@@ -160,6 +162,18 @@ def test_nonsense_behind_good_records() -> None:
         receive_all(bulk, landing, digest, watcher(), size=6)
     assert landing.data == b"abcd"
     assert digest.digest() == sha256(b"abcd").digest()
+
+
+@pytest.mark.parametrize(("step", "longest"), [(0, LONG), (1, SHORT)], ids=["usual", "slow"])
+def test_slow_writes_become_short(step: float, longest: int) -> None:
+    """How long each write takes decides how much the later ones have."""
+    records = [bytes(ROOM)] * (TRIED // ROOM + 2)
+    landing = Target()
+    receive_all(
+        sent(*records), landing, sha256(), watcher(Hours(step=step)), size=len(records) * ROOM
+    )
+    assert landing.lengths[: TRIED // LONG] == [LONG] * (TRIED // LONG)
+    assert set(landing.lengths[TRIED // LONG :]) == {longest}
 
 
 def test_too_little() -> None:
